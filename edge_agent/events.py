@@ -1,0 +1,183 @@
+"""Frozen values that the rooms hand to each other and that observers get copies of.
+
+Knows names and units. Knows nothing of how a value came about or where it goes. Times named `_s` are seconds on the
+event loop's monotonic clock; times named `_unix_s` are wall-clock seconds and are for people and observers only: no
+decision reads them.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """An axis-aligned rectangle in pixels: left, top, right, bottom; (0, 0) is the picture's top-left corner."""
+
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+
+    @property
+    def width(self) -> float:
+        """Width in pixels."""
+        return self.x2 - self.x1
+
+    @property
+    def height(self) -> float:
+        """Height in pixels."""
+        return self.y2 - self.y1
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """One sign found in a picture: its label (see signs.py; a foreign model may bring others), score 0..1 and box."""
+
+    label: str
+    score: float
+    box: Box
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One picture from the camera, resized as configured.
+
+    `image` is (height, width, 3) uint8, BGR, and is never written to after capture. `truth` holds what a simulated or
+    recorded source knows to be in the picture; no detector or policy reads it.
+    """
+
+    frame_id: str
+    sequence: int
+    image: NDArray[np.uint8] = field(repr=False)
+    taken_s: float
+    taken_unix_s: float
+    truth: tuple[Detection, ...] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What the detector saw in one frame; boxes are in the frame's own pixels."""
+
+    frame_id: str
+    sequence: int
+    taken_s: float
+    taken_unix_s: float
+    width: int
+    height: int
+    detections: tuple[Detection, ...]
+    inference_ms: float
+    done_s: float
+
+
+class Action(StrEnum):
+    """What a sign asks the train to do."""
+
+    STOP = "stop"
+    SLOW = "slow"
+    CRUISE = "cruise"
+    LIGHTS = "lights"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the signs ask of the train from now on; emitted whenever that changes. `frame_id` names the sighting."""
+
+    decision_id: str
+    frame_id: str | None
+    decided_s: float
+    taken_s: float | None
+    action: Action
+    power_percent: int
+    sign: str | None
+    reason: str
+
+
+class GuardState(StrEnum):
+    """The states of the guard; see guard.py for the transitions."""
+
+    INIT = "init"
+    DISARMED = "disarmed"
+    ARMED_STOPPED = "armed_stopped"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    LINK_LOST = "link_lost"
+    FAULT_LATCHED = "fault_latched"
+
+
+class CommandKind(StrEnum):
+    """What was written to the hub."""
+
+    DRIVE = "drive"
+    BRAKE = "brake"
+    COAST = "coast"
+    LIGHT = "light"
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One motor or light command as it was written to the hub, with the decision and the frame that caused it."""
+
+    command_id: str
+    kind: CommandKind
+    power_percent: int
+    written_s: float
+    reason: str
+    decision_id: str | None = None
+    frame_id: str | None = None
+    taken_s: float | None = None
+
+
+class Severity(StrEnum):
+    """How bad a fault is: `info` is only told, `degraded` drives on, `stop` brakes."""
+
+    INFO = "info"
+    DEGRADED = "degraded"
+    STOP = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something went wrong (or, with `active` false, is over). `code` is stable and documented in docs/operate.md."""
+
+    code: str
+    message: str
+    remedy: str
+    severity: Severity
+    at_s: float
+    active: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class HubStatus:
+    """What the hub last told about itself. None where it has not told yet."""
+
+    connected: bool
+    battery_percent: int | None = None
+    voltage_mv: int | None = None
+    current_ma: int | None = None
+    rssi_dbm: int | None = None
+    alerts: frozenset[str] = frozenset()
+    button_pressed: bool = False
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrainState:
+    """A snapshot for observers: the guard's state and its reason in words, power written, the hub's health."""
+
+    train_id: str
+    guard: GuardState
+    reason: str
+    power_percent: int
+    hub: HubStatus
+    at_s: float
+    at_unix_s: float
+
+
+Event = Frame | Prediction | Decision | Command | Fault | TrainState
+"""Everything that goes through the Fanout."""

@@ -1,0 +1,156 @@
+"""The four doors of the control path, as Protocols: Camera, Detector, Hub and Sink.
+
+Adapters on the layer above implement them; the pipeline knows nothing else of the outside world. A mock, the simulator
+and the real thing stand behind the same door.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent.events import Detection, Event, HubStatus
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shot:
+    """A picture as the camera gave it: (height, width, 3) uint8 BGR of any size.
+
+    `taken_s` is the loop's clock at the moment of exposure as well as the adapter knows it. `serial` grows by one with
+    each new picture of the source, so that the same picture served twice is recognised.
+    """
+
+    image: NDArray[np.uint8] = field(repr=False)
+    taken_s: float
+    serial: int
+    truth: tuple[Detection, ...] | None = field(default=None, repr=False)
+
+
+class Camera(Protocol):
+    """A source of pictures. Blocking calls are threaded inside the adapter."""
+
+    source: str
+    """What the user asked for: `sim`, `0`, `/dev/video0`, `rtsp://...`, a file or a folder."""
+    live: bool
+    """True where time goes on without us (device, stream, simulator in real time): pictures may be missed."""
+
+    async def __aenter__(self) -> Self:
+        """Open the source; raises ConfigError or RetryableError with a remedy when it cannot."""
+        ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the source; never raises, never blocks the loop."""
+        ...
+
+    async def grab(self) -> Shot | None:
+        """Return the newest picture (live) or the next one (file, folder); None when the source has ended.
+
+        Returns promptly: a live source that has nothing new returns the last picture again (same `serial`) or waits at
+        most one frame period. Raises RetryableError when the device went away; a later call may succeed again.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorInfo:
+    """What runs: backend (`onnxruntime`, `tensorrt`, ...), the model's file name, its sha256, size and labels by id."""
+
+    backend: str
+    model: str
+    sha256: str
+    input_width: int
+    input_height: int
+    labels: tuple[str, ...]
+
+
+class Detector(Protocol):
+    """Finds signs in a picture. Every call comes from one and the same worker thread, `close` included."""
+
+    info: DetectorInfo
+
+    def infer(self, image: NDArray[np.uint8]) -> tuple[Detection, ...]:
+        """Find signs in a (height, width, 3) uint8 BGR picture; boxes in its pixels, best score first.
+
+        Raises FatalError when the network's output is not a number (NaN, infinity) or of another shape.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release what the backend holds."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class HubEvent:
+    """Something the hub told by itself: `connected`, `disconnected`, `button_pressed`, `alert` (detail names it)."""
+
+    kind: str
+    detail: str = ""
+
+
+class Hub(Protocol):
+    """The actuator: one train motor, one light. Only the driver calls `drive`, `brake` and `coast`.
+
+    Every write raises RetryableError when the link is lost or the time limit of the call has passed.
+    """
+
+    name: str
+
+    async def __aenter__(self) -> Self:
+        """Start connecting (and reconnecting for ever, in the background); the first write on a link is a brake."""
+        ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Brake if connected, then let go of the link; never raises."""
+        ...
+
+    def status(self) -> HubStatus:
+        """Tell the last known state, without I/O."""
+        ...
+
+    def subscribe(self, callback: Callable[[HubEvent], None]) -> None:
+        """Have `callback` called in the loop for each HubEvent."""
+        ...
+
+    async def drive(self, power_percent: int) -> None:
+        """Set the motor's power, -100..100; 0 coasts."""
+        ...
+
+    async def brake(self) -> None:
+        """Brake the motor now; returns when the hub's stack has taken the write, not when it confirms."""
+        ...
+
+    async def light(self, brightness_percent: int) -> None:
+        """Set the head light, 0..100."""
+        ...
+
+    async def show(self, colour: str) -> None:
+        """Show a colour on the hub's own RGB light: off, pink, purple, blue, cyan, green, yellow, orange, red, white."""
+        ...
+
+
+class Sink(Protocol):
+    """An observer: gets copies of events from a bounded queue. Whatever it does, the control path never waits."""
+
+    name: str
+
+    async def run(self, events: "EventSource") -> None:
+        """Consume until cancelled."""
+        ...
+
+
+class EventSource(Protocol):
+    """The reading end of a Fanout subscription."""
+
+    dropped: int
+
+    async def get(self) -> Event:
+        """Wait for the next event."""
+        ...
