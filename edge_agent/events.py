@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-
 @dataclass(frozen=True, slots=True)
 class Box:
     """An axis-aligned rectangle in pixels: left, top, right, bottom; (0, 0) is the picture's top-left corner."""
@@ -154,7 +153,11 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class HubStatus:
-    """What the hub last told about itself. None where it has not told yet."""
+    """What the hub last told about itself. None where it has not told yet.
+
+    `brake_confirmed` turns true when the hub reports that the last brake was carried out, and false with the next
+    motor write.
+    """
 
     connected: bool
     battery_percent: int | None = None
@@ -163,6 +166,7 @@ class HubStatus:
     rssi_dbm: int | None = None
     alerts: frozenset[str] = frozenset()
     button_pressed: bool = False
+    brake_confirmed: bool = False
     name: str | None = None
 
 

@@ -132,7 +132,7 @@ class Hub(Protocol):
         ...
 
     async def show(self, colour: str) -> None:
-        """Show a colour on the hub's own RGB light: off, pink, purple, blue, cyan, green, yellow, orange, red, white."""
+        """Show a colour on the hub's RGB light: off, pink, purple, blue, cyan, green, yellow, orange, red or white."""
         ...
 
 

@@ -1,0 +1,117 @@
+"""How values travel between tasks: one slot for the newest, a bounded fan-out for observers, ticks that never drift.
+
+Knows the event loop's clock. Knows nothing of frames, trains or observers. Everything here is for one event loop and
+is not thread-safe.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Latest(Generic[T]):
+    """One slot that holds the newest value; a value that was never read is dropped and counted."""
+
+    def __init__(self) -> None:
+        self.dropped = 0
+        self._slot: deque[T] = deque(maxlen=1)
+        self._filled = asyncio.Event()
+
+    def put(self, value: T) -> None:
+        """Replace what is in the slot; never waits."""
+        self.dropped += len(self._slot)
+        self._slot.append(value)
+        self._filled.set()
+
+    async def get(self) -> T:
+        """Wait for a value and take it out of the slot. One reader at a time."""
+        await self._filled.wait()
+        self._filled.clear()
+        return self._slot.pop()
+
+
+class Subscription(Generic[T]):
+    """One observer's bounded queue. The oldest value falls out when it is full, and is counted in `dropped`."""
+
+    def __init__(self, name: str, size: int) -> None:
+        self.name = name
+        self.dropped = 0
+        self._queue: deque[T] = deque(maxlen=size)
+        self._filled = asyncio.Event()
+
+    def offer(self, value: T) -> None:
+        """Add a value; never waits."""
+        if len(self._queue) == self._queue.maxlen:
+            self.dropped += 1
+        self._queue.append(value)
+        self._filled.set()
+
+    async def get(self) -> T:
+        """Wait for the oldest value that is still here. One reader at a time."""
+        while not self._queue:
+            self._filled.clear()
+            await self._filled.wait()
+        return self._queue.popleft()
+
+    def __len__(self) -> int:
+        """Count the values that wait."""
+        return len(self._queue)
+
+
+class Fanout(Generic[T]):
+    """Hands every published value to every subscription; the publisher never waits for any of them."""
+
+    def __init__(self) -> None:
+        self._subscriptions: list[Subscription[T]] = []
+
+    def subscribe(self, name: str, size: int) -> Subscription[T]:
+        """Open a queue of at most `size` values for the observer `name`."""
+        subscription: Subscription[T] = Subscription(name, size)
+        self._subscriptions.append(subscription)
+        return subscription
+
+    def unsubscribe(self, subscription: Subscription[T]) -> None:
+        """Close a queue; what waits in it is gone."""
+        self._subscriptions.remove(subscription)
+
+    def publish(self, value: T) -> None:
+        """Offer `value` to every subscription."""
+        for subscription in self._subscriptions:
+            subscription.offer(value)
+
+    def dropped(self) -> dict[str, int]:
+        """Tell how many values each observer has lost, by its name."""
+        return {subscription.name: subscription.dropped for subscription in self._subscriptions}
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """One beat of a pace: its number, when it was due, how late it came, and how many beats were missed before it."""
+
+    index: int
+    due_s: float
+    late_s: float
+    missed: int
+
+
+async def pace(period_s: float, clock: Callable[[], float] | None = None) -> AsyncIterator[Tick]:
+    """Tick at absolute deadlines, `start + n * period_s`, so that lateness never adds up to drift.
+
+    A tick that comes later than a whole period skips the beats it missed instead of making them up in a burst.
+    `clock` is the loop's own by default.
+    """
+    clock = clock or asyncio.get_running_loop().time
+    start_s, index, missed = clock(), 0, 0
+    while True:
+        due_s = start_s + index * period_s
+        if (wait_s := due_s - clock()) > 0:
+            await asyncio.sleep(wait_s)
+        late_s = max(0.0, clock() - due_s)
+        yield Tick(index, due_s, late_s, missed)
+        following = max(index + 1, int((clock() - start_s) / period_s))
+        missed = following - index - 1
+        index = following
