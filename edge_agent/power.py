@@ -1,0 +1,34 @@
+"""What power to write so that the train goes as fast as was asked, whatever the battery gives.
+
+A train motor has power only: no sensor tells its speed. Its effective voltage is the duty written times the battery's
+voltage, so a sagging battery needs more duty for the same speed. Knows that arithmetic and the motor's dead band.
+Knows nothing of ramps, of hubs or of why a power is asked for.
+"""
+
+import math
+
+from edge_agent.config.control import Hub
+
+PLAUSIBLE_MV = range(3_000, 12_001)
+"""Battery voltages that a hub of six small cells can have; any other reading is taken as no reading."""
+
+
+def compensate(power_percent: int, voltage_mv: int | None, settings: Hub) -> int:
+    """Return the power to write, -100..100, for the power asked for at `settings.nominal_voltage_mv`.
+
+    0 stays 0. Anything else keeps its sign, is never inside the dead band (`min_power_percent` at nominal voltage, more
+    at less) and never above `max_power_percent`. `voltage_mv` None or out of range: as at nominal voltage.
+    """
+    if power_percent == 0:
+        return 0
+    scale = _scale(voltage_mv, settings)
+    least = math.ceil(settings.min_power_percent * max(scale, 1.0) - 1e-9)
+    wanted = max(round(abs(power_percent) * scale), least)
+    return int(math.copysign(min(wanted, settings.max_power_percent), power_percent))
+
+
+def _scale(voltage_mv: int | None, settings: Hub) -> float:
+    """How much more duty than at nominal voltage the same motor voltage takes."""
+    if not settings.battery_compensation or voltage_mv is None or voltage_mv not in PLAUSIBLE_MV:
+        return 1.0
+    return settings.nominal_voltage_mv / voltage_mv
