@@ -1,0 +1,72 @@
+"""What all settings have in common: frozen, strict, no unknown key, no secret in a printout.
+
+Knows pydantic. Knows nothing of any setting.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+
+from edge_agent.errors import ConfigError
+
+_MAX_SECRET_BYTES = 64 * 1024  # longer than any token or password; a wrong path (a video, say) is told from a secret
+
+
+class Section(BaseModel):
+    """A group of settings; values cannot change after loading."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        allow_inf_nan=False,
+        hide_input_in_errors=True,
+        validate_default=True,
+        ser_json_inf_nan="constants",
+    )
+
+
+def _number_as_text(value: object) -> object:
+    """Turn a whole number into text: `source: 0` and `address: 12` need no quotes. true and 1.5 stay what they are."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Text = Annotated[str, BeforeValidator(_number_as_text, json_schema_input_type=str | int), Field(min_length=1)]
+"""Text of at least one character; a bare whole number is taken as text."""
+
+Host = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9_.:\-]+$")]
+"""A host name or an address."""
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+"""A TCP port."""
+
+Percent = Annotated[int, Field(ge=0, le=100)]
+"""A whole percentage."""
+
+PositivePercent = Annotated[int, Field(ge=1, le=100)]
+"""A whole percentage above zero."""
+
+
+def read_secret(value: SecretStr | None, file: Path | None, key: str) -> SecretStr | None:
+    """Return the secret from the environment's `value` or from `file` (its last line end taken off), or None.
+
+    Read at the moment of use, so that a rotated file works. `key` names the file's setting, for the message.
+    Raises ConfigError when the file cannot be read or is empty; the secret itself never gets into a message.
+    """
+    if value is not None or file is None:
+        return value
+    try:
+        with file.open("rb") as stream:
+            raw = stream.read(_MAX_SECRET_BYTES + 1)
+        text = raw.decode("utf-8").rstrip("\r\n")
+    except OSError as error:
+        raise ConfigError(
+            f"{key}: cannot read {file}: {error.strerror}", remedy="create it, or allow the agent's user to read it"
+        ) from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{key}: {file} is not text", remedy="name the file that holds only the secret") from None
+    if not text or len(raw) > _MAX_SECRET_BYTES:
+        what = "is empty" if not text else f"has more than {_MAX_SECRET_BYTES} bytes"
+        raise ConfigError(f"{key}: {file} {what}", remedy="name the file that holds only the secret")
+    return SecretStr(text)

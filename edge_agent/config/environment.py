@@ -1,0 +1,62 @@
+"""Settings from the environment and the command line, as Trees.
+
+Knows the conventions: `EDGE_AGENT_SECTION__KEY`, deeper levels by more `__`, values as text, YAML or JSON. Knows
+nothing of files. A variable with `__` must name a key. Others are left alone (Kubernetes sets `EDGE_AGENT_PORT` and its
+like beside a service named edge-agent), except those that are a key but for a missing underscore.
+"""
+
+from collections.abc import Mapping
+
+from pydantic import BaseModel
+
+from edge_agent.config.fields import Leaf, leaves
+from edge_agent.config.tree import Place, Problem, Tree
+from edge_agent.config.yaml_file import parse_scalar
+
+PREFIX = "EDGE_AGENT_"
+CONFIG_VARIABLE = PREFIX + "CONFIG"
+PROFILE_VARIABLE = PREFIX + "PROFILE"
+_NULLS = frozenset({"", "~", "null"})
+
+
+def variable(path: tuple[str, ...]) -> str:
+    """Return the variable that sets the key at `path`: EDGE_AGENT_CAPTURE__FPS."""
+    return PREFIX + "__".join(path).upper()
+
+
+def from_environment(environ: Mapping[str, str], model: type[BaseModel]) -> Tree:
+    """Read the settings in `environ`; names are not case-sensitive."""
+    tree = Tree()
+    known = {leaf.path: leaf for leaf in leaves(model)}
+    flat = {"_".join(path).upper(): path for path in known if len(path) > 1}
+    # Shorter names first: a variable that sets a whole section is overlaid by those that set one of its keys.
+    for name in sorted(environ, key=lambda n: (n.count("__"), n)):
+        rest = name.upper().removeprefix(PREFIX)
+        if rest == name.upper():
+            continue
+        path = tuple(part.lower() for part in rest.split("__"))
+        if len(path) > 1 or path[0] in model.model_fields:
+            tree.set(path, _value(environ[name], known.get(path)), Place("environment", name))
+        elif rest in flat:
+            tree.problems.append(Problem(name, "", f"unknown variable; did you mean {variable(flat[rest])}?"))
+    return tree
+
+
+def from_overrides(overrides: Mapping[str, object], model: type[BaseModel]) -> Tree:
+    """Read what the command line set, by dotted key; text is read as the environment's, None is left out."""
+    tree = Tree()
+    known = {leaf.path: leaf for leaf in leaves(model)}
+    for key, value in overrides.items():
+        if value is None:
+            continue
+        path = tuple(key.split("."))
+        plain = _value(value, known.get(path)) if isinstance(value, str) else value
+        tree.set(path, list(plain) if isinstance(plain, tuple) else plain, Place("command line", "command line"))
+    return tree
+
+
+def _value(text: str, leaf: Leaf | None) -> object:
+    """Return `text` itself where the key holds text, else what it says as YAML."""
+    if leaf is None or not leaf.text:
+        return parse_scalar(text)
+    return None if leaf.nullable and text.strip() in _NULLS else text

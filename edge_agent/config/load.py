@@ -1,0 +1,135 @@
+"""Finds the configuration file, lays the layers over each other and validates the result.
+
+Knows the order: defaults < file < profile < environment < command line. Knows nothing of what a setting means.
+"""
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from pydantic import ValidationError
+
+from edge_agent import resources
+from edge_agent.config.environment import CONFIG_VARIABLE, PROFILE_VARIABLE, from_environment, from_overrides, variable
+from edge_agent.config.fields import leaves
+from edge_agent.config.problems import close_match, problems_of, raise_if_any
+from edge_agent.config.settings import Settings
+from edge_agent.config.tree import Problem, Tree
+from edge_agent.config.yaml_file import read_yaml
+from edge_agent.errors import ConfigError
+
+SYSTEM_FILE = Path("/etc/edge-agent/agent.yaml")
+DEFAULT = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The settings, where each came from by dotted key (`default`, `file:line`, variable, `command line`), the files."""
+
+    settings: Settings
+    provenance: Mapping[str, str]
+    files: tuple[Path, ...]
+
+
+def load(
+    path: Path | None = None,
+    overrides: Mapping[str, object] | None = None,
+    environ: Mapping[str, str] | None = None,
+    profile: str | None = None,
+    system_file: Path = SYSTEM_FILE,
+) -> Loaded:
+    """Load the settings; raises one ConfigError whose text has a line for each problem.
+
+    Args:
+        path: the configuration file; None looks in EDGE_AGENT_CONFIG, then /etc/edge-agent, then takes the one that ships.
+        overrides: what the command line set, by dotted key (`{"capture.source": "0"}`); None values are left out.
+        environ: the environment; None takes the process's own.
+        profile: name of a profile beside the file; None looks in EDGE_AGENT_PROFILE.
+        system_file: where an installed configuration lies.
+    """
+    environ = os.environ if environ is None else environ
+    files = find_files(path, environ, profile, system_file)
+    tree = Tree()
+    for file in files:
+        tree.merge(_without_empty_sections(read_yaml(file)))
+    tree.merge(_without_empty_sections(from_environment(environ, Settings)))
+    tree.merge(from_overrides(overrides or {}, Settings))
+    _resolve_paths(tree)
+    settings = _validate(tree)
+    provenance = {leaf.key: str(tree.places.get(leaf.path, DEFAULT)) for leaf in leaves(Settings)}
+    return Loaded(settings, MappingProxyType(provenance), files)
+
+
+def find_files(
+    path: Path | None, environ: Mapping[str, str], profile: str | None, system_file: Path = SYSTEM_FILE
+) -> tuple[Path, ...]:
+    """Return the configuration file and, where one is asked for, the profile to lay over it."""
+    base = path
+    if base is None and environ.get(CONFIG_VARIABLE):
+        base = Path(environ[CONFIG_VARIABLE])
+    if base is None:
+        base = system_file if system_file.is_file() else resources.config_dir() / "agent.yaml"
+    name = profile or environ.get(PROFILE_VARIABLE)
+    return (base, _profile(base, name)) if name else (base,)
+
+
+def _profile(base: Path, name: str) -> Path:
+    """Return the profile's file: beside the configuration, else among those that ship."""
+    folders = (base.parent / "profiles", resources.config_dir() / "profiles")
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
+        for folder in folders:
+            if (folder / f"{name}.yaml").is_file():
+                return folder / f"{name}.yaml"
+    known = sorted({file.stem for folder in folders for file in folder.glob("*.yaml")})
+    hint = close_match(name, known) or f"; there are: {', '.join(known) or 'none'}"
+    raise ConfigError(f"unknown profile '{name}'{hint}", profile=name)
+
+
+def _without_empty_sections(tree: Tree) -> Tree:
+    """Take out sections without a value: what is left when every key of a section is commented out."""
+    for name in [name for name, value in tree.values.items() if value is None]:
+        if name in Settings.model_fields and name not in {
+            leaf.path[0] for leaf in leaves(Settings) if len(leaf.path) == 1
+        }:
+            del tree.values[name]
+    return tree
+
+
+def _resolve_paths(tree: Tree) -> None:
+    """Make relative paths that stand in a file relative to that file's folder, not to the working directory."""
+    for leaf in leaves(Settings):
+        place = tree.places.get(leaf.path)
+        if not leaf.is_path or place is None or place.folder is None:
+            continue
+        node: object = tree.values
+        for name in leaf.path[:-1]:
+            node = node.get(name) if isinstance(node, dict) else None
+        if isinstance(node, dict) and isinstance(node.get(leaf.path[-1]), str) and node[leaf.path[-1]]:
+            node[leaf.path[-1]] = str(place.folder / node[leaf.path[-1]])
+
+
+def _validate(tree: Tree) -> Settings:
+    """Return the settings of a merged tree; raises ConfigError with all problems of all layers."""
+    problems = [*tree.problems, *_exposed_secrets(tree)]
+    settings = Settings()
+    try:
+        settings = Settings.model_validate_json(json.dumps(tree.values))
+    except ValidationError as error:
+        problems += problems_of(error, tree, Settings)
+    raise_if_any(problems)
+    return settings
+
+
+def _exposed_secrets(tree: Tree) -> list[Problem]:
+    """Return a problem for each secret that stands where others can read it: in a settings file or a process list."""
+    problems = []
+    for leaf in leaves(Settings):
+        place = tree.places.get(leaf.path)
+        if leaf.secret and place is not None and place.kind != "environment":
+            text = f"a secret does not belong here; use {leaf.path[-1]}_file or the variable {variable(leaf.path)}"
+            problems.append(Problem(place.exact(of_key=True), leaf.key, text))
+    return problems

@@ -1,0 +1,105 @@
+"""Turns what pydantic found into one line a problem: place, key, what it must be, what it is.
+
+Knows pydantic's kinds of errors (by their stable `type`, never by their text). Knows nothing of any setting.
+"""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from edge_agent.config.fields import leaves, model_at
+from edge_agent.config.tree import Location, Problem, Tree
+from edge_agent.errors import ConfigError
+
+_TEXTS: Mapping[str, str] = {
+    "missing": "is missing; add it",
+    "greater_than": "must be greater than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be at most {le}",
+    "finite_number": "must be a finite number",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "bool_type": "must be true or false",
+    "string_type": "must be text (put it in quotes)",
+    "path_type": "must be a path (text)",
+    "string_too_short": "must not be empty",
+    "string_too_long": "must have at most {max_length} characters",
+    "string_pattern_mismatch": "must match {pattern}",
+    "literal_error": "must be one of: {expected}",
+    "enum": "must be one of: {expected}",
+    "tuple_type": "must be a list",
+    "too_short": "must have at least {min_length} entries",
+    "model_type": "must be a section of `key: value` lines",
+    "model_attributes_type": "must be a section of `key: value` lines",
+    "dict_type": "must be a section of `key: value` lines",
+}
+_SHOWN_CHARACTERS = 60
+
+
+def problems_of(error: ValidationError, tree: Tree, model: type[BaseModel]) -> list[Problem]:
+    """Return one Problem for each thing that pydantic found, in the order of the places."""
+    secrets = {leaf.path for leaf in leaves(model) if leaf.secret}
+    return [_problem(detail, tree, model, secrets) for detail in error.errors(include_url=False)]
+
+
+def raise_if_any(problems: Iterable[Problem]) -> None:
+    """Raise one ConfigError whose text has a line for each problem; its data holds the lines under `problems`."""
+    lines = list(dict.fromkeys(str(problem) for problem in sorted(problems, key=_order)))
+    if lines:
+        raise ConfigError("\n".join(lines), problems=tuple(lines))
+
+
+def close_match(word: str, known: Iterable[str]) -> str:
+    """Return `; did you mean 'x'?` where a known word is close to `word`, else nothing."""
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f"; did you mean '{near[0]}'?" if near else ""
+
+
+def _order(problem: Problem) -> tuple[str, int, int]:
+    """Sort by file, then line, then column; what has no line keeps its name's order."""
+    name, line, column = [*problem.where.rsplit(":", 2), "", ""][:3]
+    return (name, int(line), int(column)) if line.isdigit() and column.isdigit() else (problem.where, 0, 0)
+
+
+def _problem(detail: ErrorDetails, tree: Tree, model: type[BaseModel], secrets: set[tuple[str, ...]]) -> Problem:
+    location: Location = detail["loc"]
+    place = tree.place_of(location)
+    unknown = detail["type"] == "extra_forbidden"
+    where = place.exact(of_key=unknown) if place else ""
+    text = _unknown_key(location, model) if unknown else _text(detail, show=location not in secrets)
+    return Problem(where, ".".join(map(str, location)), text)
+
+
+def _unknown_key(location: Location, model: type[BaseModel]) -> str:
+    section = model_at(model, location[:-1])
+    known = list(section.model_fields) if section else []
+    word = str(location[-1])
+    hint = close_match(word, known)
+    if not hint:
+        elsewhere = [leaf.key for leaf in leaves(model) if leaf.path[-1] == word]
+        hint = f"; did you mean '{elsewhere[0]}'?" if elsewhere else f"; known here: {', '.join(known)}"
+    return f"unknown key{hint}"
+
+
+def _text(detail: ErrorDetails, *, show: bool) -> str:
+    context: dict[str, Any] = detail.get("ctx", {})
+    if detail["type"] == "value_error":
+        return str(context["error"])
+    template = _TEXTS.get(detail["type"])
+    text = template.format(**context) if template else detail["msg"][:1].lower() + detail["msg"][1:]
+    return text + _got(detail["input"]) if show and detail["type"] != "missing" else text
+
+
+def _got(value: object) -> str:
+    """Return ` (got ...)` as the user wrote it in YAML, shortened; nothing for whole sections."""
+    if isinstance(value, dict | list):
+        return " (got a section)" if isinstance(value, dict) else " (got a list)"
+    words = {None: "null", True: "true", False: "false"}
+    shown = words[value] if value is None or isinstance(value, bool) else str(value)
+    shown = shown if len(shown) <= _SHOWN_CHARACTERS else shown[:_SHOWN_CHARACTERS] + "..."
+    return f" (got '{shown}')" if isinstance(value, str) else f" (got {shown})"

@@ -1,0 +1,124 @@
+"""The sign rules (signs.yaml): what each sign asks of the train.
+
+Knows the form of a rule and how to load them. Knows nothing of detections or how a rule is carried out.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from types import MappingProxyType
+from typing import Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from edge_agent import resources
+from edge_agent.config.base import PositivePercent, Section
+from edge_agent.config.problems import close_match, problems_of, raise_if_any
+from edge_agent.config.tree import Place, Problem
+from edge_agent.config.yaml_file import read_yaml, shown
+from edge_agent.events import Action
+
+
+class Then(StrEnum):
+    """What follows when a sign's hold time is over."""
+
+    CRUISE = "cruise"
+    RESUME = "resume"
+    STAY = "stay"
+
+
+class Confirm(Section):
+    """How many of the last frames must show the sign."""
+
+    agree: int = Field(3, ge=1, le=100, description="Frames that must show the sign.")
+    of: int = Field(5, ge=1, le=100, description="Frames that are looked at, the newest included.")
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.agree > self.of:
+            raise ValueError(f"agree must not be more than of ({self.agree} of {self.of})")
+        return self
+
+
+class SignRule(Section):
+    """What one sign asks for, when, and for how long."""
+
+    action: Action = Field(description="What the train does.")
+    power_percent: PositivePercent | None = Field(
+        None, description="Motor power of `slow` and `cruise` (required there), brightness of `lights`."
+    )
+    hold_s: float | None = Field(
+        None, gt=0, le=3600, description="How long the action lasts, in seconds; null is until another sign."
+    )
+    then: Then = Field(
+        Then.STAY,
+        description="After `hold_s`: `cruise` at the policy's power, or `resume` what was before; `stay` has no end.",
+    )
+    confirm: Confirm = Field(default_factory=Confirm, description="How many of the last frames must agree.")
+    near_height_px: float = Field(
+        24.0, ge=0, le=4096, description="The sign is near when its box is at least this high, in pixels of the frame."
+    )
+    cooldown_s: float = Field(
+        2.0, ge=0, le=3600, description="A sign acts again only after it was out of view for this long, in seconds."
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.action in {Action.SLOW, Action.CRUISE} and self.power_percent is None:
+            raise ValueError(f"power_percent is missing; action {self.action} needs it")
+        if self.action in {Action.STOP, Action.NONE} and self.power_percent is not None:
+            raise ValueError(f"power_percent has no meaning with action {self.action}; take it out")
+        if self.hold_s is not None and self.then is Then.STAY:
+            raise ValueError("hold_s ends, but then: stay does not; take hold_s out, or say what follows")
+        if self.hold_s is None and self.then is not Then.STAY:
+            raise ValueError(f"hold_s is missing; then: {self.then} needs to know when")
+        return self
+
+
+class RulesFile(Section):
+    """The form of signs.yaml."""
+
+    signs: dict[str, SignRule] = Field(description="A rule for each sign, by the label that the detector gives it.")
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The loaded rules by label; `source` is the file as shown to people."""
+
+    signs: Mapping[str, SignRule]
+    source: str = ""
+    _places: Mapping[str, Place] = field(default_factory=dict, repr=False, compare=False)
+
+    def get(self, label: str) -> SignRule | None:
+        """Return the rule for `label`; None for a sign that no rule names."""
+        return self.signs.get(label)
+
+
+def load_rules(path: Path | None = None) -> Rules:
+    """Load the rules from `path`, or those that ship; raises one ConfigError with a line for each problem."""
+    path = path or resources.config_dir() / "signs.yaml"
+    tree = read_yaml(path)
+    try:
+        parsed = RulesFile.model_validate_json(json.dumps(tree.values))
+    except ValidationError as error:
+        found = [] if tree.problems and not tree.values else problems_of(error, tree, RulesFile)
+        raise_if_any([*tree.problems, *found])
+        raise  # not reached: a ValidationError has at least one error
+    raise_if_any(tree.problems)
+    places = {label: place for label in parsed.signs if (place := tree.places.get(("signs", label)))}
+    return Rules(MappingProxyType(dict(parsed.signs)), shown(path), MappingProxyType(places))
+
+
+def check_labels(rules: Rules, labels: Iterable[str]) -> None:
+    """Raise one ConfigError naming each rule whose sign the model does not know (`labels` is what it knows)."""
+    known = tuple(labels)
+    problems = []
+    for label in rules.signs:
+        if label not in known:
+            place = rules._places.get(label)
+            hint = close_match(label, known) or f"; it knows: {', '.join(known)}"
+            where = place.exact(of_key=True) if place else rules.source
+            problems.append(Problem(where, f"signs.{label}", f"the model does not know this sign{hint}"))
+    raise_if_any(problems)

@@ -1,0 +1,139 @@
+"""Reads a YAML file into a Tree: plain values, each with its line and column.
+
+Knows YAML 1.2 by ruamel.yaml. Knows nothing of settings or rules. Only plain scalars, lists and mappings are taken: no
+tags, no anchors, so that no file can run code or grow without bounds.
+"""
+
+import io
+from pathlib import Path
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from edge_agent.config.tree import Location, Place, Problem, Tree
+
+_MAX_BYTES = 1 << 20  # a configuration of 1 MiB is not one: somebody named a video
+_PLAIN_TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("null", "bool", "int", "float", "str", "timestamp"))
+
+
+def shown(path: Path) -> str:
+    """Return `path` as people read it: below the working directory where it is there, else as it was given."""
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def read_yaml(path: Path) -> Tree:
+    """Read the mapping in `path`; what is wrong with it is in the tree's problems, never raised."""
+    tree = Tree()
+    name = shown(path)
+    try:
+        with path.open("rb") as stream:
+            raw = stream.read(_MAX_BYTES + 1)
+        text = raw.decode("utf-8")
+    except OSError as error:
+        tree.problems.append(Problem(name, "", f"cannot be read ({error.strerror}); name a readable file"))
+        return tree
+    except UnicodeDecodeError:
+        tree.problems.append(Problem(name, "", "is not UTF-8 text; name a YAML file"))
+        return tree
+    if len(raw) > _MAX_BYTES:
+        tree.problems.append(Problem(name, "", f"has more than {_MAX_BYTES} bytes; name a YAML file"))
+        return tree
+    _parse(text, name, path.resolve().parent, tree)
+    return tree
+
+
+def parse_scalar(text: str) -> object:
+    """Read one value as YAML (JSON is YAML too); text that is no YAML is itself."""
+    tree = Tree()
+    _parse("v: " + text if not text.lstrip().startswith(("{", "[")) else f"v: {text.strip()}", "", Path(), tree)
+    return text if tree.problems or "v" not in tree.values else tree.values["v"]
+
+
+def _parse(text: str, name: str, folder: Path, tree: Tree) -> None:
+    try:
+        root = YAML(typ="safe", pure=True).compose(io.StringIO(text))
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
+        tree.problems.append(Problem(where, "", f"is not valid YAML: {error.problem or error.context}"))
+        return
+    except YAMLError as error:  # characters that YAML does not admit; the message's first line says which
+        tree.problems.append(Problem(name, "", f"is not valid YAML: {str(error).splitlines()[0]}"))
+        return
+    except RecursionError:
+        tree.problems.append(Problem(name, "", "is nested too deeply; settings have at most three levels"))
+        return
+    if root is None or (isinstance(root, ScalarNode) and root.value == ""):
+        return
+    if not isinstance(root, MappingNode):
+        tree.problems.append(Problem(f"{name}:1:1", "", "must hold `key: value` lines"))
+        return
+    value = _Walk(name, folder, tree).mapping(root, ())
+    tree.values.update(value)
+
+
+class _Walk:
+    """Turns composed nodes into plain values and notes the place of each."""
+
+    def __init__(self, name: str, folder: Path, tree: Tree) -> None:
+        self._name = name
+        self._folder = folder
+        self._tree = tree
+        self._seen: set[int] = set()
+        self._constructor = YAML(typ="safe", pure=True).constructor
+
+    def mapping(self, node: MappingNode, at: Location) -> dict[str, object]:
+        """Return the mapping, telling keys that stand twice (the last one counts)."""
+        result: dict[str, object] = {}
+        for key_node, value_node in node.value:
+            if not isinstance(key_node, ScalarNode):
+                self._problem(key_node, at, "a key must be a plain word")
+                continue
+            key = str(key_node.value)
+            here = (*at, key)
+            if key in result:
+                first = self._tree.places[here]
+                self._problem(key_node, here, f"stands twice (first in line {first.key_line}); keep one")
+            self._tree.places[here] = self._place(value_node, key_node)
+            result[key] = self.value(value_node, here)
+        return result
+
+    def value(self, node: Node, at: Location) -> object:
+        """Return the plain value of any node."""
+        if id(node) in self._seen:  # an alias gives the very node that its anchor names
+            self._problem(node, at, "anchors and aliases are not taken here; write the value out")
+            return None
+        self._seen.add(id(node))
+        if isinstance(node, MappingNode):
+            return self.mapping(node, at)
+        if isinstance(node, SequenceNode):
+            return self._sequence(node, at)
+        return self._scalar(node, at)
+
+    def _sequence(self, node: SequenceNode, at: Location) -> list[object]:
+        items: list[object] = []
+        for index, item in enumerate(node.value):
+            self._tree.places[(*at, index)] = self._place(item)
+            items.append(self.value(item, (*at, index)))
+        return items
+
+    def _scalar(self, node: Node, at: Location) -> object:
+        if str(node.tag) not in _PLAIN_TAGS:
+            self._problem(node, at, f"the tag {node.tag} is not taken here; write a plain value")
+            return None
+        if str(node.tag).endswith("timestamp"):  # no setting is a date: it is text that looks like one
+            return str(node.value)
+        return self._constructor.construct_object(node)
+
+    def _place(self, node: Node, key: Node | None = None) -> Place:
+        value, mark = node.start_mark, (key or node).start_mark
+        return Place("file", self._name, value.line + 1, value.column + 1, self._folder, mark.column + 1, mark.line + 1)
+
+    def _problem(self, node: Node, at: Location, text: str) -> None:
+        mark = node.start_mark
+        where = f"{self._name}:{mark.line + 1}:{mark.column + 1}"
+        self._tree.problems.append(Problem(where, ".".join(map(str, at)), text))
