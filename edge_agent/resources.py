@@ -1,7 +1,7 @@
 """Where the files that travel with the agent lie, and where it may keep its own.
 
-Knows the two layouts: an installed wheel (`edge_agent/_data/`) and a checkout (folders at its top). Knows nothing of what
-is in the files.
+Knows the two layouts: an installed wheel (`edge_agent/_data/`) and a checkout (folders at its top). Knows nothing
+of what is in the files.
 """
 
 from collections.abc import Mapping

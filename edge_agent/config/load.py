@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from edge_agent import resources
 from edge_agent.config.environment import CONFIG_VARIABLE, PROFILE_VARIABLE, from_environment, from_overrides, variable
-from edge_agent.config.fields import leaves
+from edge_agent.config.fields import leaves, model_at
 from edge_agent.config.problems import close_match, problems_of, raise_if_any
 from edge_agent.config.settings import Settings
 from edge_agent.config.tree import Problem, Tree
@@ -28,7 +28,10 @@ DEFAULT = "default"
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The settings, where each came from by dotted key (`default`, `file:line`, variable, `command line`), the files."""
+    """The settings, the files they were read from, and where each value came from.
+
+    `provenance` tells by dotted key: `default`, `file:line`, the variable's name, or `command line`.
+    """
 
     settings: Settings
     provenance: Mapping[str, str]
@@ -45,7 +48,7 @@ def load(
     """Load the settings; raises one ConfigError whose text has a line for each problem.
 
     Args:
-        path: the configuration file; None looks in EDGE_AGENT_CONFIG, then /etc/edge-agent, then takes the one that ships.
+        path: the configuration file; None looks in EDGE_AGENT_CONFIG, then /etc, then takes the one that ships.
         overrides: what the command line set, by dotted key (`{"capture.source": "0"}`); None values are left out.
         environ: the environment; None takes the process's own.
         profile: name of a profile beside the file; None looks in EDGE_AGENT_PROFILE.
@@ -92,9 +95,7 @@ def _profile(base: Path, name: str) -> Path:
 def _without_empty_sections(tree: Tree) -> Tree:
     """Take out sections without a value: what is left when every key of a section is commented out."""
     for name in [name for name, value in tree.values.items() if value is None]:
-        if name in Settings.model_fields and name not in {
-            leaf.path[0] for leaf in leaves(Settings) if len(leaf.path) == 1
-        }:
+        if model_at(Settings, (name,)) is not None:
             del tree.values[name]
     return tree
 

@@ -115,7 +115,7 @@ class Kafka(Section):
         1_000_000, ge=1000, le=100_000_000, description="Larger messages, in bytes, are set aside (dead-lettered)."
     )
     send_timeout_s: float = Field(
-        10.0, gt=0, le=120, description="A producer that hangs this long, in seconds, is given up."
+        10.0, gt=0, le=120, description="A producer hanging this long, in seconds, is given up."
     )
     retry_max_s: float = Field(30.0, ge=1, le=600, description="Longest wait between two attempts, in seconds.")
     outbox: Outbox = Field(default_factory=Outbox, description="What keeps events while the uplink is away.")
@@ -159,9 +159,7 @@ class Console(Section):
 class Log(Section):
     """What the agent tells on stderr."""
 
-    level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="Least severe lines that are shown."
-    )
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe lines shown.")
     format: Literal["auto", "console", "json"] = Field(
         "auto", description="`auto` is for people where stderr is a terminal and JSON where it is not."
     )
