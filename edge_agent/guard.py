@@ -161,8 +161,8 @@ def _objections(memory: Memory, inputs: Inputs, limits: Limits) -> Iterator[tupl
         yield Priority.LIVENESS, "the event loop stalled"
     if health.evidence_s is None:
         yield Priority.FRESHNESS, "no picture has been understood yet"
-    elif (age_s := inputs.now_s - health.evidence_s) > limits.lease_s:
-        yield Priority.FRESHNESS, f"the newest understood picture is {age_s * 1000:.0f} ms old"
+    elif inputs.now_s - health.evidence_s > limits.lease_s:
+        yield Priority.FRESHNESS, f"no fresh picture was understood for {limits.lease_s * 1000:.0f} ms"
     if health.hub_trouble:
         yield Priority.HUB_HEALTH, health.hub_trouble
     if ask.power_percent is None:
