@@ -4,7 +4,7 @@ Knows how each message changes that picture. Knows nothing of the link: a new li
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -32,8 +32,6 @@ MOTORS = (
 )
 """Devices that can drive a train, the most likely first; all of them take a power on mode 0."""
 
-_NOTHING: Mapping[Any, Any] = MappingProxyType({})
-
 _FIELDS: Mapping[HubProperty, str] = {
     HubProperty.NAME: "name",
     HubProperty.BUTTON: "button_pressed",
@@ -48,6 +46,10 @@ _FIELDS: Mapping[HubProperty, str] = {
 _READINGS: Mapping[int, str] = {DeviceType.VOLTAGE_SENSOR: "voltage_mv", DeviceType.CURRENT_SENSOR: "current_ma"}
 
 _FAREWELLS = (Action.WILL_SWITCH_OFF, Action.WILL_DISCONNECT, Action.WILL_ENTER_BOOT_MODE)
+
+
+def _nothing() -> Mapping[Any, Any]:
+    return MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +72,9 @@ class HubModel:
     rssi_dbm: int | None = None
     button_pressed: bool = False
     alerts: frozenset[Alert] = frozenset()
-    ports: Mapping[int, int] = _NOTHING
-    outputs: Mapping[int, PortOutput] = _NOTHING
-    ranges: Mapping[tuple[int, ModeInformationType], float] = _NOTHING
+    ports: Mapping[int, int] = field(default_factory=_nothing)
+    outputs: Mapping[int, PortOutput] = field(default_factory=_nothing)
+    ranges: Mapping[tuple[int, ModeInformationType], float] = field(default_factory=_nothing)
     leaving: Action | None = None
     refusals: int = 0
     last_refusal: GenericError | None = None
@@ -141,11 +143,11 @@ def _without(mapping: Mapping[int, Any], port: int) -> Mapping[int, Any]:
 
 
 def _property(model: HubModel, message: HubPropertyUpdate) -> HubModel:
-    field = _FIELDS.get(message.subject)
-    if field is None:
+    name = _FIELDS.get(message.subject)
+    if name is None:
         return model
-    written = field in ("firmware", "hardware")
-    changes: dict[str, Any] = {field: str(message.value) if written else message.value}
+    written = name in ("firmware", "hardware")
+    changes: dict[str, Any] = {name: str(message.value) if written else message.value}
     return replace(model, **changes)
 
 
