@@ -17,6 +17,7 @@ class Train(Section):
     id: str = Field(
         "train-1",
         pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$",
+        examples=["train-1"],
         description="Names the train in topics, events and logs: small letters, digits and hyphens, at most 63.",
     )
     name: Text = Field("Train 1", max_length=80, description="What people call the train.")

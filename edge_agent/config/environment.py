@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from edge_agent.config.fields import Leaf, leaves
 from edge_agent.config.tree import Place, Problem, Tree
-from edge_agent.config.yaml_file import parse_scalar
+from edge_agent.config.yaml_file import parse_value
 
 PREFIX = "EDGE_AGENT_"
 CONFIG_VARIABLE = PREFIX + "CONFIG"
@@ -34,6 +34,9 @@ def from_environment(environ: Mapping[str, str], model: type[BaseModel]) -> Tree
         rest = name.upper().removeprefix(PREFIX)
         if rest == name.upper():
             continue
+        if not _is_text(environ[name]):
+            tree.problems.append(Problem(name, "", "is not UTF-8 text"))
+            continue
         path = tuple(part.lower() for part in rest.split("__"))
         if len(path) > 1 or path[0] in model.model_fields:
             tree.set(path, _value(environ[name], known.get(path)), Place("environment", name))
@@ -55,8 +58,13 @@ def from_overrides(overrides: Mapping[str, object], model: type[BaseModel]) -> T
     return tree
 
 
+def _is_text(value: str) -> bool:
+    """Tell whether `value` was UTF-8: what was not holds lone surrogates."""
+    return not any("\ud800" <= character <= "\udfff" for character in value)
+
+
 def _value(text: str, leaf: Leaf | None) -> object:
     """Return `text` itself where the key holds text, else what it says as YAML."""
     if leaf is None or not leaf.text:
-        return parse_scalar(text)
+        return parse_value(text)
     return None if leaf.nullable and text.strip() in _NULLS else text

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from edge_agent import resources
 from edge_agent.config.environment import CONFIG_VARIABLE, PROFILE_VARIABLE, from_environment, from_overrides, variable
@@ -94,10 +94,17 @@ def _profile(base: Path, name: str) -> Path:
 
 def _without_empty_sections(tree: Tree) -> Tree:
     """Take out sections without a value: what is left when every key of a section is commented out."""
-    for name in [name for name, value in tree.values.items() if value is None]:
-        if model_at(Settings, (name,)) is not None:
-            del tree.values[name]
+    _drop_empty(tree.values, Settings)
     return tree
+
+
+def _drop_empty(values: dict[str, object], model: type[BaseModel]) -> None:
+    for name, value in list(values.items()):
+        section = model_at(model, (name,))
+        if section is not None and value is None:
+            del values[name]
+        elif section is not None and isinstance(value, dict):
+            _drop_empty(value, section)
 
 
 def _resolve_paths(tree: Tree) -> None:

@@ -35,14 +35,16 @@ class HomeAssistant(Section):
     """Discovery by Home Assistant."""
 
     enabled: bool = Field(False, description="Announce the train to Home Assistant.")
-    discovery_prefix: Topic = Field("homeassistant", description="Home Assistant's discovery prefix.")
+    discovery_prefix: Topic = Field(
+        "homeassistant", examples=["homeassistant"], description="Home Assistant's discovery prefix."
+    )
 
 
 class Mqtt(Section):
     """The mirror to an MQTT broker."""
 
     enabled: bool = Field(False, description="Publish to an MQTT broker.")
-    host: Host = Field("127.0.0.1", description="The broker's host.")
+    host: Host = Field("127.0.0.1", examples=["192.168.1.10"], description="The broker's host.")
     port: Port = Field(1883, description="The broker's port (8883 is usual with TLS).")
     version: Literal["5", "3.1.1"] = Field("5", description="Protocol version.")
     client_id: Text | None = Field(None, description="Client id; null makes one of the train's id.")
@@ -50,7 +52,9 @@ class Mqtt(Section):
     password: SecretStr | None = Field(None, description="Password; environment only.")
     password_file: Path | None = Field(None, description="File that holds the password.")
     tls: Tls = Field(default_factory=Tls, description="Encryption.")
-    topic_prefix: Topic = Field("edge-agent", description="First part of each topic; the train's id follows.")
+    topic_prefix: Topic = Field(
+        "edge-agent", examples=["edge-agent/booth"], description="First part of each topic; the train's id follows."
+    )
     home_assistant: HomeAssistant = Field(default_factory=HomeAssistant, description="Home Assistant.")
     images: bool = Field(False, description="Publish frames as JPEG too.")
     commands: bool = Field(True, description="Take commands; those that move the train need the command token.")
@@ -89,7 +93,10 @@ class Kafka(Section):
 
     enabled: bool = Field(False, description="Send to Kafka.")
     bootstrap_servers: tuple[Server, ...] = Field(
-        ("127.0.0.1:9092",), min_length=1, description="Brokers to ask first, as a list of `host:port`."
+        ("127.0.0.1:9092",),
+        min_length=1,
+        examples=["broker:9092"],
+        description="Brokers to ask first, as a list of `host:port`.",
     )
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         "PLAINTEXT", description="Encryption and authentication."
@@ -104,10 +111,10 @@ class Kafka(Section):
     certificate_file: Path | None = Field(None, description="The client's certificate (PEM), for mutual TLS.")
     key_file: Path | None = Field(None, description="The key of the client's certificate (PEM).")
     topic: Annotated[str, Field(pattern=r"^[A-Za-z0-9._\-]{1,249}$")] = Field(
-        "edge-agent-events", description="Topic of the events."
+        "edge-agent-events", examples=["edge-agent-events"], description="Topic of the events."
     )
     command_topic: Annotated[str, Field(pattern=r"^[A-Za-z0-9._\-]{1,249}$")] = Field(
-        "edge-agent-commands", description="Topic of remote commands."
+        "edge-agent-commands", examples=["edge-agent-commands"], description="Topic of remote commands."
     )
     mode: Literal["binary", "structured"] = Field("binary", description="CloudEvents content mode.")
     images: bool = Field(True, description="Send frames too.")
@@ -135,7 +142,9 @@ class Console(Section):
     """The web page on the train, with its metrics and health endpoints."""
 
     enabled: bool = Field(True, description="Serve the page.")
-    host: Host = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 admits the whole network.")
+    host: Host = Field(
+        "127.0.0.1", examples=["192.168.1.10"], description="Address to listen on; 0.0.0.0 admits the whole network."
+    )
     port: Port = Field(8080, description="Port to listen on.")
     metrics: bool = Field(True, description="Serve /metrics, /healthz and /readyz, also without the page.")
     token: SecretStr | None = Field(None, description="Token of commands; environment only.")

@@ -29,7 +29,6 @@ _TEXTS: Mapping[str, str] = {
     "path_type": "must be a path (text)",
     "string_too_short": "must not be empty",
     "string_too_long": "must have at most {max_length} characters",
-    "string_pattern_mismatch": "must match {pattern}",
     "literal_error": "must be one of: {expected}",
     "enum": "must be one of: {expected}",
     "tuple_type": "must be a list",
@@ -71,7 +70,7 @@ def _problem(detail: ErrorDetails, tree: Tree, model: type[BaseModel], secrets: 
     place = tree.place_of(location)
     unknown = detail["type"] == "extra_forbidden"
     where = place.exact(of_key=unknown) if place else ""
-    text = _unknown_key(location, model) if unknown else _text(detail, show=location not in secrets)
+    text = _unknown_key(location, model) if unknown else _text(detail, model, show=location not in secrets)
     return Problem(where, ".".join(map(str, location)), text)
 
 
@@ -86,13 +85,23 @@ def _unknown_key(location: Location, model: type[BaseModel]) -> str:
     return f"unknown key{hint}"
 
 
-def _text(detail: ErrorDetails, *, show: bool) -> str:
+def _text(detail: ErrorDetails, model: type[BaseModel], *, show: bool) -> str:
     context: dict[str, Any] = detail.get("ctx", {})
     if detail["type"] == "value_error":
         return str(context["error"])
     template = _TEXTS.get(detail["type"])
     text = template.format(**context) if template else detail["msg"][:1].lower() + detail["msg"][1:]
+    if detail["type"] == "string_pattern_mismatch":
+        text = f"is not of the right form{_example(detail['loc'], model)}"
     return text + _got(detail["input"]) if show and detail["type"] != "missing" else text
+
+
+def _example(location: Location, model: type[BaseModel]) -> str:
+    """Return `, write it like 'x'` from the example in the field's declaration."""
+    names = tuple(part for part in location if isinstance(part, str))
+    section = model_at(model, names[:-1])
+    info = section.model_fields.get(names[-1]) if section else None
+    return f", write it like '{info.examples[0]}'" if info and info.examples else ""
 
 
 def _got(value: object) -> str:

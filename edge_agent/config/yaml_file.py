@@ -46,34 +46,40 @@ def read_yaml(path: Path) -> Tree:
     return tree
 
 
-def parse_scalar(text: str) -> object:
-    """Read one value as YAML (JSON is YAML too); text that is no YAML is itself."""
+def parse_value(text: str) -> object:
+    """Read one value as YAML (JSON is YAML too); text that is no plain YAML is itself."""
     tree = Tree()
-    _parse("v: " + text if not text.lstrip().startswith(("{", "[")) else f"v: {text.strip()}", "", Path(), tree)
-    return text if tree.problems or "v" not in tree.values else tree.values["v"]
+    root = _compose(text, "", tree)
+    value = _Walk("", Path(), tree).value(root, ()) if root is not None else None
+    return text if tree.problems else value
 
 
 def _parse(text: str, name: str, folder: Path, tree: Tree) -> None:
-    try:
-        root = YAML(typ="safe", pure=True).compose(io.StringIO(text))
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        where = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
-        tree.problems.append(Problem(where, "", f"is not valid YAML: {error.problem or error.context}"))
-        return
-    except YAMLError as error:  # characters that YAML does not admit; the message's first line says which
-        tree.problems.append(Problem(name, "", f"is not valid YAML: {str(error).splitlines()[0]}"))
-        return
-    except RecursionError:
-        tree.problems.append(Problem(name, "", "is nested too deeply; settings have at most three levels"))
-        return
-    if root is None or (isinstance(root, ScalarNode) and root.value == ""):
+    """Read the mapping in `text` into `tree`; an empty file is an empty mapping."""
+    root = _compose(text, name, tree)
+    if root is None:
         return
     if not isinstance(root, MappingNode):
         tree.problems.append(Problem(f"{name}:1:1", "", "must hold `key: value` lines"))
         return
-    value = _Walk(name, folder, tree).mapping(root, ())
-    tree.values.update(value)
+    tree.values.update(_Walk(name, folder, tree).mapping(root, ()))
+
+
+def _compose(text: str, name: str, tree: Tree) -> Node | None:
+    """Return the document's root node; None where there is none, or where it is no YAML (told in the tree)."""
+    try:
+        root: Node | None = YAML(typ="safe", pure=True).compose(io.StringIO(text))
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
+        tree.problems.append(Problem(where, "", f"is not valid YAML: {error.problem or error.context}"))
+    except YAMLError as error:  # characters that YAML does not admit; the message's first line says which
+        tree.problems.append(Problem(name, "", f"is not valid YAML: {str(error).splitlines()[0]}"))
+    except RecursionError:
+        tree.problems.append(Problem(name, "", "is nested too deeply; settings have at most three levels"))
+    else:
+        return root
+    return None
 
 
 class _Walk:
@@ -127,10 +133,16 @@ class _Walk:
             return None
         if str(node.tag).endswith("timestamp"):  # no setting is a date: it is text that looks like one
             return str(node.value)
-        return self._constructor.construct_object(node)
+        try:
+            return self._constructor.construct_object(node)
+        except ValueError:  # a number of thousands of digits
+            self._problem(node, at, "cannot be read as a number")
+            return None
 
     def _place(self, node: Node, key: Node | None = None) -> Place:
-        value, mark = node.start_mark, (key or node).start_mark
+        mark = (key or node).start_mark
+        empty = node.start_mark.index == node.end_mark.index  # then its mark is wherever the next thing begins
+        value = mark if empty else node.start_mark
         return Place("file", self._name, value.line + 1, value.column + 1, self._folder, mark.column + 1, mark.line + 1)
 
     def _problem(self, node: Node, at: Location, text: str) -> None:
