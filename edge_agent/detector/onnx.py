@@ -1,0 +1,205 @@
+"""Any YOLO-family ONNX file on the CPU, through ONNX Runtime.
+
+Knows how to open a model safely, feed it and read it. Knows nothing of threads (the caller owns the one that calls),
+cameras or what a label means.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_state
+
+from edge_agent.detector.manifest import Manifest, manifest_path, parse_names, read_manifest
+from edge_agent.errors import ConfigError, FatalError
+from edge_agent.events import Detection
+from edge_agent.ports import DetectorInfo
+from edge_agent.vision import DENSE, Layout, Letterbox, OutputSpec, decode, recognise, suppress, to_detections
+from edge_agent.vision.letterbox import PAD_GREY
+
+DEFAULT_THRESHOLD = 0.5
+_DEFAULT_SIDE = 640
+_DTYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
+
+# ONNX Runtime's exceptions share no base of their own, only Exception.
+ORT_ERRORS: tuple[type[Exception], ...] = tuple(
+    value for value in vars(ort_state).values() if isinstance(value, type) and issubclass(value, Exception)
+)
+
+
+class OnnxDetector:
+    """Implements ports.Detector on ONNX Runtime's CPU provider.
+
+    Input: one picture, [1, 3, height, width], RGB, float32 or float16 in 0..1 or uint8 in 0..255; axes may be dynamic.
+    Outputs: the forms that vision.Layout lists. Raises ConfigError when the file cannot be such a model.
+
+    Args:
+        model: the ONNX file; a manifest beside it (same name, `.json`) is checked and used.
+        threshold: the least score; None for the manifest's, or 0.5.
+        iou: boxes that overlap by more than this are one sign.
+        threads: cores that the network may use.
+        max_detections: the most detections in one picture.
+        needs_manifest: refuse a model that no manifest vouches for.
+    """
+
+    info: DetectorInfo
+
+    def __init__(
+        self,
+        model: Path,
+        *,
+        threshold: float | None = None,
+        iou: float = 0.5,
+        threads: int = 1,
+        max_detections: int = 100,
+        needs_manifest: bool = False,
+    ) -> None:
+        content = _read(model)
+        digest = hashlib.sha256(content).hexdigest()
+        manifest = read_manifest(model, digest)
+        if needs_manifest and manifest is None:
+            raise ConfigError(
+                f"{model}: its manifest {manifest_path(model).name} is missing",
+                remedy="install edge-agent again, or set detector.model to a model of your own",
+            )
+        self._session = _open_session(model, content, threads)
+        labels = _labels(self._session, manifest, model)
+        source = _input(self._session, model)
+        width, height = _input_size(source.shape, self._session, manifest)
+        self._input_name = source.name
+        self._letterbox = Letterbox(width, height, _DTYPES[source.type])
+        self._iou = iou
+        self._most = max_detections
+        own = manifest.threshold if manifest else None
+        self.threshold = next(value for value in (threshold, own, DEFAULT_THRESHOLD) if value is not None)
+        self.info = DetectorInfo("onnxruntime", model.name, digest, width, height, labels)
+        self._spec = self._try_out(model, manifest)
+
+    def infer(self, image: NDArray[np.uint8]) -> tuple[Detection, ...]:
+        """Find signs in a (height, width, 3) uint8 BGR picture; boxes in its pixels, best score first.
+
+        Raises FatalError when the network fails, or answers with NaN or infinity.
+        """
+        blob, placement = self._letterbox.fill(image)
+        found = decode(self._run(blob), self._spec, self.threshold)
+        kept = suppress(found, self._iou, self._most)
+        return to_detections(kept, placement, image.shape[1], image.shape[0], self.info.labels)
+
+    def close(self) -> None:
+        """Release the session; the detector is of no use afterwards."""
+        del self._session
+
+    def _run(self, blob: NDArray[Any]) -> list[NDArray[Any]]:
+        try:
+            outputs: list[NDArray[Any]] = self._session.run(None, {self._input_name: blob})
+        except ORT_ERRORS as error:
+            raise FatalError(
+                f"the network failed: {_first_line(error)}", remedy="check the model with edge-agent detect"
+            ) from error
+        return outputs
+
+    def _try_out(self, model: Path, manifest: Manifest | None) -> OutputSpec:
+        """Run once on a grey picture: learns the outputs' real shapes and values, and warms the session up."""
+        grey = np.full((self.info.input_height, self.info.input_width, 3), PAD_GREY, np.uint8)
+        outputs = self._run(self._letterbox.fill(grey)[0])
+        shapes = [tuple(output.shape) for output in outputs]
+        wanted = manifest.layout if manifest else None
+        spec = recognise(shapes, len(self.info.labels), self.info.input_width, self.info.input_height, wanted)
+        if spec is None:
+            told = ", ".join(str(list(shape)) for shape in shapes)
+            raise ConfigError(
+                f"{model}: output {told} is no known form for {len(self.info.labels)} class names",
+                remedy="export a detection model of the YOLO family, with its names in class order",
+            )
+        decode(outputs, spec, self.threshold)
+        if spec.layout in DENSE:
+            _check_units(outputs[spec.indices[0]], spec, model)
+        return spec
+
+
+def _check_units(output: NDArray[Any], spec: OutputSpec, model: Path) -> None:
+    """Refuse boxes that are not in pixels: raw grid offsets (YOLOX as exported by default) or fractions."""
+    channels_first = spec.layout in {Layout.CHANNELS_FIRST, Layout.OBJECTNESS_FIRST}
+    boxes = output[0, :4] if channels_first else output[0, :, :4]
+    if 0 < boxes.max() <= 2:
+        raise ConfigError(
+            f"{model}: its boxes are not in pixels of the input (raw grid or fractions)",
+            remedy="export the model with decoded boxes",
+        )
+
+
+def _read(model: Path) -> bytes:
+    """Read the whole file: what is hashed is then exactly what is loaded."""
+    try:
+        content = model.read_bytes()
+    except OSError as error:
+        raise ConfigError(
+            f"{model}: the model cannot be read ({error.strerror})",
+            remedy="set detector.model to an ONNX file, or leave it out for the detector that ships",
+        ) from error
+    if not content:
+        raise ConfigError(f"{model}: the model is an empty file", remedy="copy or export it again")
+    return content
+
+
+def _open_session(model: Path, content: bytes, threads: int) -> Any:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    # Threads that spin while they wait for the next picture cost more than they save at 10 pictures a second.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except ORT_ERRORS as error:
+        raise ConfigError(
+            f"{model}: not a model that ONNX Runtime {ort.__version__} can load ({_first_line(error)})",
+            remedy="copy or export it again, with its weights inside the one file",
+        ) from error
+
+
+def _labels(session: Any, manifest: Manifest | None, model: Path) -> tuple[str, ...]:
+    if manifest:
+        return manifest.labels
+    text = session.get_modelmeta().custom_metadata_map.get("names", "")
+    labels = parse_names(text)
+    if labels is None:
+        fault = "its metadata 'names' cannot be read" if text else "the model has no class names"
+        raise ConfigError(f"{model}: {fault}", remedy=f"list them in a manifest, {manifest_path(model)}")
+    return labels
+
+
+def _input(session: Any, model: Path) -> Any:
+    """Return the one input that takes a picture, or raise ConfigError."""
+    inputs = session.get_inputs()
+    remedy = "export it for one picture at a time, as float [1, 3, height, width]"
+    if len(inputs) != 1 or inputs[0].type not in _DTYPES:
+        told = ", ".join(f"{item.name} {item.type}" for item in inputs)
+        raise ConfigError(f"{model}: its inputs are {told or 'none'}", remedy=remedy)
+    shape = inputs[0].shape
+    if len(shape) != 4 or shape[1] != 3 or (isinstance(shape[0], int) and shape[0] != 1):
+        raise ConfigError(f"{model}: its input is {shape}", remedy=remedy)
+    return inputs[0]
+
+
+def _input_size(shape: list[Any], session: Any, manifest: Manifest | None) -> tuple[int, int]:
+    """Return width and height in pixels: the model's own, else the manifest's, else `imgsz`, else 640."""
+    size = parse_size(session.get_modelmeta().custom_metadata_map.get("imgsz", ""))
+    height = shape[2] if isinstance(shape[2], int) else (manifest and manifest.input_height) or size[0]
+    width = shape[3] if isinstance(shape[3], int) else (manifest and manifest.input_width) or size[1]
+    return width, height
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Read `imgsz`, "[height, width]" as some exporters store it; 640 x 640 where it is absent or unreadable."""
+    parts = text.strip("[]() ").split(",")
+    if len(parts) == 2 and all(part.strip().isdecimal() for part in parts):
+        return int(parts[0]), int(parts[1])
+    return _DEFAULT_SIDE, _DEFAULT_SIDE
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
