@@ -84,7 +84,9 @@ class Detector(Section):
         None, gt=0, lt=1, description="Least score of a detection; null takes the one in the model's manifest."
     )
     iou: float = Field(0.5, gt=0, lt=1, description="Boxes that overlap more than this are one sign (NMS).")
-    threads: int = Field(2, ge=1, le=64, description="CPU threads of one inference.")
+    threads: int = Field(
+        0, ge=0, le=64, description="CPU threads of one inference; 0 takes two, or one where there is one core."
+    )
     max_detections: int = Field(50, ge=1, le=1000, description="At most this many detections a frame, best first.")
 
 
@@ -105,6 +107,12 @@ class Guard(Section):
     """What the train may do: leases and limits of the fail-safe rules."""
 
     lease_ms: int = Field(300, ge=50, le=2000, description="No fresh prediction for this long, in ms, brakes.")
+    latch_ms: int = Field(
+        2000, ge=50, le=60000, description="No fresh prediction for this long, in ms, keeps it braked until re-armed."
+    )
+    stop_time_ms: int = Field(
+        700, ge=0, le=10000, description="A braked train is taken to be still rolling for this long, in ms."
+    )
     tick_ms: int = Field(50, ge=5, le=200, description="The guard looks at everything this often, in ms.")
     arm: Literal["auto", "always", "never"] = Field(
         "auto",
@@ -135,6 +143,8 @@ class Guard(Section):
             raise ValueError("critical_voltage_mv must be less than low_voltage_mv")
         if self.tick_ms > self.lease_ms:
             raise ValueError("tick_ms must not be more than lease_ms")
+        if self.latch_ms < self.lease_ms:
+            raise ValueError("latch_ms must not be less than lease_ms")
         return self
 
 

@@ -149,7 +149,7 @@ class Console(Section):
     metrics: bool = Field(True, description="Serve /metrics, /healthz and /readyz, also without the page.")
     token: SecretStr | None = Field(None, description="Token of commands; environment only.")
     token_file: Path | None = Field(None, description="File that holds the token; without a token the page only shows.")
-    allowed_origins: tuple[Text, ...] = Field(
+    allowed_origins: tuple[str, ...] = Field(
         (), description="Origins beside its own that may open the page's WebSocket, as `https://host:port`."
     )
     user_header: Text | None = Field(

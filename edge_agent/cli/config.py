@@ -1,0 +1,81 @@
+"""`edge-agent config`: show, check and describe the settings.
+
+Knows how to print them. Knows nothing of how they are read or what they mean.
+"""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from edge_agent.config import check_labels, load, load_rules
+from edge_agent.config.display import shown_settings
+from edge_agent.config.document import json_schema
+from edge_agent.config.yaml_file import shown
+from edge_agent.errors import UsageError
+from edge_agent.signs import LABELS
+
+app = typer.Typer(help="Show, check and describe the settings.", no_args_is_help=True)
+
+ConfigOption = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="The configuration file.")]
+ProfileOption = Annotated[
+    str | None, typer.Option("--profile", metavar="NAME", help="A profile beside it, laid over it.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command(epilog="Example: EDGE_AGENT_CAPTURE__FPS=5 edge-agent config show --profile booth")
+def show(config: ConfigOption = None, profile: ProfileOption = None, as_json: JsonOption = False) -> None:
+    """Show each setting and where its value came from; secrets are masked."""
+    loaded = load(config, profile=profile)
+    settings = shown_settings(loaded)
+    files = [shown(file) for file in loaded.files]
+    if as_json:
+        typer.echo(json.dumps({"files": files, "settings": settings}, indent=2))
+    else:
+        _print_table(files, settings)
+
+
+@app.command(epilog="Example: edge-agent config check /etc/edge-agent/agent.yaml")
+def check(
+    path: Annotated[Path | None, typer.Argument(metavar="[PATH]", help="The configuration file.")] = None,
+    config: ConfigOption = None,
+    profile: ProfileOption = None,
+) -> None:
+    """Check settings and sign rules; every problem is told in a line of its own, and the exit code is 78."""
+    if path is not None and config is not None:
+        raise UsageError("the configuration file is named twice", remedy="give it either as PATH or with --config")
+    loaded = load(path or config, profile=profile)
+    rules = load_rules(loaded.settings.policy.rules)
+    if loaded.settings.detector.model is None:  # what a foreign model knows is seen when it is loaded: `doctor`
+        check_labels(rules, LABELS)
+    typer.echo(f"ok: {', '.join([*(shown(file) for file in loaded.files), rules.source])}")
+
+
+@app.command(epilog="Example: edge-agent config schema > agent.schema.json")
+def schema(
+    rules: Annotated[bool, typer.Option("--rules", help="The schema of signs.yaml instead of agent.yaml.")] = False,
+) -> None:
+    """Print the JSON Schema of the configuration file, for editors."""
+    typer.echo(json.dumps(json_schema(rules=rules), indent=2))
+
+
+def _print_table(files: list[str], settings: dict[str, dict[str, object]]) -> None:
+
+    table = Table("setting", "value", "from", title=f"Settings from {', '.join(files)}", title_justify="left", box=None)
+    for key, entry in settings.items():
+        value, origin = _yaml(entry["value"]), str(entry["from"])
+        table.add_row(key, value, origin, style="dim" if origin == "default" else "")
+    console = Console(markup=False, highlight=False)
+    if not console.is_terminal:  # nobody wants a pipe's lines folded at 80 columns
+        console.width = max(console.width, 400)
+        table.title = None
+    console.print(table)
+
+
+def _yaml(value: object) -> str:
+    """Return a value as one would write it in the file."""
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,48 @@
+"""Settings as people and programs may see them: plain values, secrets masked.
+
+Knows which values must not be shown. Knows nothing of terminals.
+"""
+
+import re
+from pathlib import Path
+
+from pydantic import BaseModel, SecretStr
+
+from edge_agent.config.fields import leaves
+from edge_agent.config.load import Loaded
+
+MASK = "********"
+_URL_PASSWORD = re.compile(r"(?<=://)([^/@:\s]*):[^/\s]*@")
+
+
+def without_password(text: str) -> str:
+    """Return `text` with the password of any address in it masked: `rtsp://user:********@host/`."""
+    return _URL_PASSWORD.sub(rf"\1:{MASK}@", text)
+
+
+def plain_values(model: BaseModel) -> dict[str, object]:
+    """Return each value by dotted key as JSON knows it; a secret that is set is masked."""
+    return {leaf.key: _plain(_at(model, leaf.path)) for leaf in leaves(type(model))}
+
+
+def shown_settings(loaded: Loaded) -> dict[str, dict[str, object]]:
+    """Return `{"value": ..., "from": ...}` by dotted key."""
+    return {
+        key: {"value": value, "from": loaded.provenance[key]} for key, value in plain_values(loaded.settings).items()
+    }
+
+
+def _at(model: object, path: tuple[str, ...]) -> object:
+    for name in path:
+        model = getattr(model, name)
+    return model
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, SecretStr):
+        return MASK
+    if isinstance(value, str):
+        return without_password(str(value))
+    if isinstance(value, Path):
+        return str(value)
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value

@@ -1,0 +1,169 @@
+"""Writes what the settings and rules are for people (docs/configuration.md) and for editors (JSON Schema).
+
+Knows how to read the models' own descriptions and ranges. Knows no setting. `python -m edge_agent.config.document FILE`
+writes the page; a test says when the page in docs/ is not current.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from edge_agent.config.environment import variable
+from edge_agent.config.fields import leaves, section_of
+from edge_agent.config.rules import Confirm, RulesFile, SignRule
+from edge_agent.config.settings import Settings
+
+_HEAD = """\
+# Configuration
+
+This page is made from the code by `python -m edge_agent.config.document docs/configuration.md`; change the
+descriptions there.
+
+The settings stand in a YAML file: the one given with `--config`, else the one that `EDGE_AGENT_CONFIG` names, else
+`/etc/edge-agent/agent.yaml` where it exists, else the one that ships. Each layer lies over the one before it:
+
+1. the defaults in the tables below,
+2. the file,
+3. a profile, `--profile NAME` (or `EDGE_AGENT_PROFILE`): `profiles/NAME.yaml` beside the file, or one of those that
+   ship (`booth`, `jetson`, `workshop`),
+4. the environment: `EDGE_AGENT_SECTION__KEY`, with two more underscores for each level
+   (`EDGE_AGENT_MQTT__TLS__ENABLED`); a value is read as YAML, and lists and whole sections may be given as JSON,
+5. the command line.
+
+`edge-agent config show` tells each value and where it came from. `edge-agent config check` tells all that is wrong at
+once, each with file, line and column, and ends with exit code 78. `edge-agent config schema` prints a JSON Schema for
+editors.
+
+- A key that does not exist, a value of the wrong type and a value out of range are errors, in the environment too.
+- A relative path in a file starts at that file's folder; elsewhere it starts at the working directory.
+- A secret (`password`, `token`, `command_token`) is taken from the environment only, or from the file that `..._file`
+  names. It is never shown.
+- YAML anchors, aliases and tags are not taken.
+"""
+
+_RULES_HEAD = """\
+## Sign rules
+
+`signs.yaml` (`policy.rules`) has one section, `signs`, with a rule for each sign by the label that the detector gives
+it. A sign without a rule does nothing and is counted. A rule for a sign that the model does not know is an error at the
+start.
+
+"""
+
+
+def json_schema(*, rules: bool = False) -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of agent.yaml, or of signs.yaml."""
+    model: type[BaseModel] = RulesFile if rules else Settings
+    title = "edge-agent sign rules (signs.yaml)" if rules else "edge-agent settings (agent.yaml)"
+    schema = model.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": title}
+
+
+def markdown() -> str:
+    """Return the page that describes every setting and every part of a rule."""
+    parts = [_HEAD]
+    top = [row for leaf in leaves(Settings) if len(leaf.path) == 1 for row in _rows(Settings, only=leaf.path[0])]
+    for name, info in Settings.model_fields.items():
+        section = section_of(info)
+        if section is not None:
+            example = variable((name, next(leaves(section)).path[0]))
+            parts.append(f"## {name}\n\n{info.description} Variables: `{example}`, ...\n\n{_table(_rows(section))}\n")
+    parts.insert(1, f"## At the top\n\nThese stand outside any section.\n\n{_table(top)}\n")
+    parts.append(_RULES_HEAD + _table([*_rows(SignRule, skip="confirm"), *_rows(Confirm, prefix="confirm.")]) + "\n")
+    return "\n".join(part.strip("\n") + "\n" for part in parts)
+
+
+def write(path: Path) -> None:
+    """Write the page to `path`, whole or not at all."""
+    temporary = path.with_name(path.name + ".part")
+    temporary.write_text(markdown(), encoding="utf-8")
+    temporary.replace(path)
+
+
+def _table(rows: list[tuple[str, str, str, str]]) -> str:
+    lines = ["| key | default | may be | meaning |", "|---|---|---|---|"]
+    return "\n".join(lines + [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows])
+
+
+def _rows(
+    model: type[BaseModel], *, prefix: str = "", only: str | None = None, skip: str | None = None
+) -> list[tuple[str, str, str, str]]:
+    """Return key, default, range and meaning of each value of a model."""
+    schema = model.model_json_schema()
+    rows = []
+    for leaf in leaves(model):
+        if (only and leaf.path[0] != only) or leaf.path[0] == skip:
+            continue
+        form = _property(schema, leaf.path)
+        allowed = " or ".join(dict.fromkeys(_forms(form, schema)))
+        rows.append((f"`{prefix}{leaf.key}`", _default(leaf.info.default), allowed, leaf.info.description or ""))
+    return rows
+
+
+def _property(schema: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
+    node = schema
+    for name in path:
+        node = _resolved(node, schema)["properties"][name]
+    return node
+
+
+def _resolved(node: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    target: dict[str, Any] = schema["$defs"][node["$ref"].rsplit("/", 1)[-1]] if "$ref" in node else node
+    return target
+
+
+def _default(value: object) -> str:
+    if value is PydanticUndefined:
+        return "required"
+    return f"`{json.dumps(value, default=str)}`"
+
+
+def _forms(node: dict[str, Any], schema: dict[str, Any]) -> Iterator[str]:
+    """Yield what a value may be in words: `10 to 60`, `text`, `one of ...`."""
+    node = _resolved(node, schema)
+    if "anyOf" in node:
+        for option in node["anyOf"]:
+            yield from _forms(option, schema)
+        return
+    if "enum" in node or "const" in node:
+        yield ", ".join(f"`{value}`" for value in node.get("enum", [node.get("const")]))
+        return
+    words = {
+        "integer": "whole number",
+        "number": "number",
+        "boolean": "`true`, `false`",
+        "string": "text",
+        "null": "`null`",
+    }
+    kind = node.get("type", "")
+    if kind == "array":
+        yield "list of " + " or ".join(_forms(node["items"], schema))
+    elif kind in {"integer", "number"}:
+        yield words[kind] + _range(node)
+    elif node.get("format") in {"path", "password"}:
+        yield "path" if node["format"] == "path" else "secret"
+    else:
+        yield words.get(kind, kind)
+
+
+def _range(node: dict[str, Any]) -> str:
+    bounds = [
+        f"{word} {node[key]:.12g}"
+        for key, word in (
+            ("minimum", "from"),
+            ("exclusiveMinimum", "above"),
+            ("maximum", "to"),
+            ("exclusiveMaximum", "below"),
+        )
+        if key in node
+    ]
+    return f", {' '.join(bounds)}" if bounds else ""
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]))
