@@ -1,0 +1,132 @@
+"""Takes a picture from the camera at each tick and puts it, resized, into the slot of the newest frame.
+
+Knows ticks, frames and when a source has ended or is lost. Knows nothing of detection.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import structlog
+import uuid_utils
+
+from edge_agent.errors import FatalError, RetryableError
+from edge_agent.events import Box, Detection, Event, Fault, Frame, Severity
+from edge_agent.flow import Fanout, Latest, pace
+from edge_agent.ports import Camera, Shot
+from edge_agent.report import Tally
+from edge_agent.vision import resize
+
+_log = structlog.get_logger(__name__)
+
+LATE_TICK_S = 0.010
+"""A tick later than this is counted as late in the run report."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How frames are taken: `fps`, the size in pixels, and for how long a lost camera is asked again.
+
+    A `retry_for_s` of None asks for ever.
+    """
+
+    fps: float
+    width: int
+    height: int
+    retry_for_s: float | None = 60.0
+
+
+class Capture:
+    """The first task of the pipeline.
+
+    Args:
+        camera: an open camera.
+        clock: the event loop's clock.
+    """
+
+    def __init__(
+        self,
+        camera: Camera,
+        frames: Latest[Frame],
+        how: Pace,
+        *,
+        observers: Fanout[Event],
+        tally: Tally,
+        clock: Callable[[], float],
+    ) -> None:
+        self._camera = camera
+        self._frames = frames
+        self._how = how
+        self._observers = observers
+        self._tally = tally
+        self._clock = clock
+        self._paused = False
+        self._last_serial: int | None = None
+        self._lost_since_s: float | None = None
+
+    def pause(self, paused: bool) -> None:
+        """Stop or go on taking frames; without fresh frames the guard brakes."""
+        self._paused = paused
+
+    async def run(self) -> None:
+        """Take frames until the source has ended; raises FatalError when a lost camera did not come back in time."""
+        async for tick in pace(1 / self._how.fps, self._clock):
+            self._tally.tick(tick.late_s, LATE_TICK_S)
+            if self._paused:
+                continue
+            try:
+                shot = await self._camera.grab()
+            except RetryableError as error:
+                self._lost(error)
+                continue
+            if shot is None:
+                return
+            self._found()
+            self._take(shot)
+
+    def _take(self, shot: Shot) -> None:
+        if shot.serial == self._last_serial:
+            self._tally.repeated += 1
+            return
+        self._last_serial = shot.serial
+        frame = Frame(
+            frame_id=str(uuid_utils.uuid7()),
+            sequence=self._tally.captured,
+            image=resize(shot.image, self._how.width, self._how.height),
+            taken_s=shot.taken_s,
+            taken_unix_s=time.time() - (self._clock() - shot.taken_s),
+            truth=_scaled_truth(shot, self._how),
+        )
+        self._tally.captured += 1
+        self._frames.put(frame)
+        self._observers.publish(frame)
+
+    def _lost(self, error: RetryableError) -> None:
+        now_s = self._clock()
+        if self._lost_since_s is None:
+            self._lost_since_s = now_s
+            _log.warning("camera_lost", source=self._camera.source, error=str(error))
+            self._tell(error.message, active=True)
+        limit_s = self._how.retry_for_s
+        if limit_s is not None and now_s - self._lost_since_s > limit_s:
+            raise FatalError(f"the camera '{self._camera.source}' was lost and did not come back in {limit_s:g} s")
+
+    def _found(self) -> None:
+        if self._lost_since_s is not None:
+            self._lost_since_s = None
+            _log.info("camera_back", source=self._camera.source)
+            self._tell("the camera is back", active=False)
+
+    def _tell(self, message: str, *, active: bool) -> None:
+        fault = Fault("camera_lost", message, "check the cable and the power", Severity.STOP, self._clock(), active)
+        self._tally.fault(fault)
+        self._observers.publish(fault)
+
+
+def _scaled_truth(shot: Shot, how: Pace) -> tuple[Detection, ...] | None:
+    """Return what the source knows to be in the picture, in pixels of the frame."""
+    if shot.truth is None:
+        return None
+    height, width = shot.image.shape[:2]
+    x, y = how.width / width, how.height / height
+    return tuple(replace(d, box=Box(d.box.x1 * x, d.box.y1 * y, d.box.x2 * x, d.box.y2 * y)) for d in shot.truth)

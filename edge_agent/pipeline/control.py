@@ -1,0 +1,235 @@
+"""From predictions to motion: asks the policy what the signs want, the guard what is allowed, and aims the driver.
+
+Runs at each prediction and at each tick of the guard, whichever comes first. Knows the order policy -> guard -> driver
+and how both are told to observers. The rules themselves are pure functions in policy/ and guard.py.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import structlog
+import uuid_utils
+
+from edge_agent import guard, policy
+from edge_agent.driver import Driver, Target
+from edge_agent.events import Decision, Event, Fault, GuardState, Prediction, Severity, TrainState
+from edge_agent.flow import Fanout, pace
+from edge_agent.guard import Order, Permit, Priority
+from edge_agent.ports import Hub, HubEvent
+from edge_agent.report import ActionTaken, Tally
+
+_log = structlog.get_logger(__name__)
+
+STATE_PERIOD_S = 1.0
+"""The train's state is told to observers at each change and at least this often."""
+
+_FAULTS = {
+    Priority.EMERGENCY_STOP: ("emergency_stop", "find out why, then re-arm"),
+    Priority.INTEGRITY: ("integrity", "mend the model or the configuration, then start the agent again"),
+    Priority.LINK: ("link_lost", "bring the hub near and switch it on; arm the train when it is connected"),
+    Priority.LIVENESS: ("loop_stalled", "see the log for what blocked the process, then re-arm"),
+    Priority.FRESHNESS: ("blind", "check the camera and the detector's pace"),
+    Priority.HUB_HEALTH: ("hub_trouble", "change the batteries or free the train, then re-arm"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the control works by. `critical_voltage_mv` stops the train; `auto_arm` arms it once, when all is well."""
+
+    train_id: str
+    tuning: policy.Tuning
+    limits: guard.Limits
+    tick_s: float = 0.05
+    critical_voltage_mv: int = 6000
+    auto_arm: bool = False
+
+
+class Control:
+    """The third task of the pipeline, and the one place where orders from people come in.
+
+    Args:
+        integrity: tells what is wrong with detector or configuration; empty while all is well.
+        stalls: counts how often the watchdog had to brake.
+        clock: the event loop's clock.
+    """
+
+    def __init__(
+        self,
+        hub: Hub,
+        driver: Driver,
+        rules: Rules,
+        *,
+        integrity: Callable[[], str],
+        stalls: Callable[[], int],
+        observers: Fanout[Event],
+        tally: Tally,
+        clock: Callable[[], float],
+    ) -> None:
+        self._hub, self._driver, self._rules = hub, driver, rules
+        self._integrity, self._stalls = integrity, stalls
+        self._observers, self._tally, self._clock = observers, tally, clock
+        self._signs = policy.Memory()
+        self._guard = guard.Memory()
+        self._orders: deque[Order] = deque()
+        self._prediction: Prediction | None = None
+        self._wish: policy.Wish | None = None
+        self._decision: Decision | None = None
+        self._permit = Permit(GuardState.INIT, None, "starting")
+        self._fault: Fault | None = None
+        self._stalls_seen = 0
+        self._auto_armed = not rules.auto_arm
+        self._told_s = -STATE_PERIOD_S
+        hub.subscribe(self._on_hub)
+
+    @property
+    def permit(self) -> Permit:
+        """What the train may do now."""
+        return self._permit
+
+    def swap_rules(self, tuning: policy.Tuning) -> None:
+        """Work by other sign rules from now on, without a pause."""
+        self._rules = replace(self._rules, tuning=tuning)
+
+    def order(self, order: Order) -> None:
+        """Obey an order of a person or a program, at once. A stop given while others wait wins over them."""
+        _log.info("order", order=order.value)
+        self._orders.append(order)
+        if order in (Order.DRIVE, Order.REARM):
+            self._signs = policy.release(self._signs)
+        self.step()
+
+    def on_prediction(self, prediction: Prediction) -> None:
+        """Fold in what the detector saw; signs that act are told to observers."""
+        self._prediction = prediction
+        now_s = self._clock()
+        self._signs, acted = policy.observe(self._signs, prediction, now_s, self._rules.tuning)
+        self._tally.unknown_signs = sum(self._signs.unknown.values())
+        for wish in acted:
+            self._tally.action(
+                ActionTaken(
+                    round(now_s - self._tally.started_s, 3), wish.frame_id, wish.sign, wish.action, wish.power_percent
+                )
+            )
+            _log.info("sign", sign=wish.sign, action=wish.action.value, power_percent=wish.power_percent)
+        self.step()
+
+    async def run(self) -> None:
+        """Step at each tick of the guard until cancelled."""
+        async for _ in pace(self._rules.tick_s, self._clock):
+            self.step()
+
+    def step(self) -> None:
+        """Ask the policy, ask the guard, aim the driver, tell the observers."""
+        now_s = self._clock()
+        wish = policy.wish(self._signs, now_s, self._rules.tuning)
+        if wish != self._wish:
+            self._decide(wish, now_s)
+        orders = self._take_orders()
+        ask = guard.Ask(wish.power_percent, wish.reason)
+        inputs = guard.Inputs(now_s, ask, self._health(), orders)
+        before = self._permit
+        self._guard, self._permit = guard.step(self._guard, inputs, self._rules.limits)
+        self._aim()
+        self._tell_faults(now_s)
+        if self._permit != before or now_s - self._told_s >= STATE_PERIOD_S:
+            self._tell_state(now_s)
+        if self._permit.state is not before.state:
+            _log.info("guard", state=self._permit.state.value, reason=self._permit.reason)
+
+    def _take_orders(self) -> tuple[Order, ...]:
+        if not self._auto_armed and self._guard.state is GuardState.DISARMED:
+            self._auto_armed = True
+            self._orders.extend((Order.ARM, Order.DRIVE))
+        orders = tuple(self._orders)
+        self._orders.clear()
+        return orders
+
+    def _health(self) -> guard.Health:
+        status, stalls = self._hub.status(), self._stalls()
+        stalled, self._stalls_seen = stalls > self._stalls_seen, stalls
+        return guard.Health(
+            evidence_s=None if self._prediction is None else self._prediction.taken_s,
+            link=status.connected,
+            integrity=self._integrity(),
+            hub_trouble=_trouble(status.alerts, status.voltage_mv, self._rules.critical_voltage_mv),
+            loop_stalled=stalled,
+        )
+
+    def _aim(self) -> None:
+        permit, decision = self._permit, self._decision
+        # A driving train renews its lease with each new picture; a braked one stands on the sighting that stopped it.
+        cause: Prediction | Decision | None = self._prediction if permit.power_percent is not None else None
+        if cause is None and permit.by is Priority.SIGN:
+            cause = decision
+        self._driver.aim(
+            Target(
+                permit.power_percent,
+                permit.reason,
+                decision_id=decision.decision_id if decision else None,
+                frame_id=cause.frame_id if cause else None,
+                taken_s=cause.taken_s if cause else None,
+            )
+        )
+
+    def _on_hub(self, event: HubEvent) -> None:
+        if event.kind == "button_pressed":
+            self.order(Order.EMERGENCY_STOP)
+        else:
+            self.step()
+
+    def _decide(self, wish: policy.Wish, now_s: float) -> None:
+        self._wish = wish
+        self._decision = Decision(
+            decision_id=str(uuid_utils.uuid7()),
+            frame_id=wish.frame_id,
+            decided_s=now_s,
+            taken_s=wish.taken_s,
+            action=wish.action,
+            power_percent=wish.power_percent or 0,
+            sign=wish.sign,
+            reason=wish.reason,
+        )
+        self._observers.publish(self._decision)
+
+    def _tell_faults(self, now_s: float) -> None:
+        """Tell observers of a fault when it appears, changes and ends."""
+        by = self._permit.by
+        code, remedy = _FAULTS.get(by, ("", "")) if by is not None else ("", "")
+        if self._permit.state is GuardState.INIT and by is not Priority.INTEGRITY:
+            code = ""  # still starting: nothing has failed yet
+        if self._fault is not None and self._fault.code != code:
+            self._publish_fault(Fault(self._fault.code, "over", "", Severity.INFO, now_s, active=False))
+            self._fault = None
+        if code and self._fault is None:
+            self._fault = Fault(code, self._permit.reason, remedy, Severity.STOP, now_s)
+            self._publish_fault(self._fault)
+
+    def _publish_fault(self, fault: Fault) -> None:
+        self._tally.fault(fault)
+        self._observers.publish(fault)
+
+    def _tell_state(self, now_s: float) -> None:
+        self._told_s = now_s
+        self._observers.publish(
+            TrainState(
+                train_id=self._rules.train_id,
+                guard=self._permit.state,
+                reason=self._permit.reason,
+                power_percent=self._driver.power_percent,
+                hub=self._hub.status(),
+                at_s=now_s,
+                at_unix_s=time.time(),
+            )
+        )
+
+
+def _trouble(alerts: frozenset[str], voltage_mv: int | None, critical_mv: int) -> str:
+    """Name what the hub reports against driving; empty where nothing does."""
+    if alerts:
+        return f"the hub reports {', '.join(sorted(alerts)).replace('_', ' ')}"
+    if voltage_mv is not None and voltage_mv < critical_mv:
+        return f"the battery is at {voltage_mv / 1000:.2f} V, below the critical {critical_mv / 1000:.2f} V"
+    return ""

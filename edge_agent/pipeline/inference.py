@@ -1,0 +1,154 @@
+"""Runs the detector on the newest frame, on one worker thread of its own, so that the loop stays free.
+
+Knows threads and failures. Knows nothing of what a detection means. The detector is opened, used and closed in the same
+thread, as CUDA contexts demand.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from edge_agent.errors import EdgeAgentError
+from edge_agent.events import Detection, Event, Fault, Frame, Prediction, Severity
+from edge_agent.flow import Fanout, Latest
+from edge_agent.ports import Detector, DetectorInfo
+from edge_agent.report import Tally
+
+_log = structlog.get_logger(__name__)
+
+WARM_UPS = 2
+FAILURES_IN_A_ROW = 10
+"""After so many frames that could not be understood the detector counts as broken."""
+CLOSE_PATIENCE_S = 1.0
+
+
+class Worker:
+    """One detector on one thread.
+
+    Args:
+        opener: opens the detector; called in the thread.
+        modelled_s: extra time that each inference takes on the loop's clock: the model of a device on a virtual clock.
+    """
+
+    def __init__(self, opener: Callable[[], Detector], *, modelled_s: float = 0.0) -> None:
+        self._opener = opener
+        self._modelled_s = modelled_s
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="inference")
+        self._detector: Detector | None = None
+
+    async def __aenter__(self) -> Self:
+        """Open the detector; raises what the opener raises."""
+        self._detector = await asyncio.get_running_loop().run_in_executor(self._thread, self._opener)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the detector in its thread; one that hangs is left behind after a second."""
+        if self._detector is not None:
+            closing = asyncio.get_running_loop().run_in_executor(self._thread, self._detector.close)
+            await asyncio.wait({closing}, timeout=CLOSE_PATIENCE_S)
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    @property
+    def info(self) -> DetectorInfo:
+        """What runs."""
+        assert self._detector is not None, "enter the worker first"  # noqa: S101 - a mistake of ours, not of the world
+        return self._detector.info
+
+    async def warm_up(self, width: int, height: int) -> None:
+        """Run the network on grey pictures, so that the first frame is as quick as the next."""
+        grey = np.full((height, width, 3), 128, np.uint8)
+        for _ in range(WARM_UPS):
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._infer, grey)
+
+    async def infer(self, image: NDArray[np.uint8]) -> tuple[tuple[Detection, ...], float]:
+        """Find signs in a (height, width, 3) uint8 BGR picture; return them with the ms it took in the thread."""
+        found = await asyncio.get_running_loop().run_in_executor(self._thread, self._infer, image)
+        if self._modelled_s:
+            await asyncio.sleep(self._modelled_s)
+        return found
+
+    def _infer(self, image: NDArray[np.uint8]) -> tuple[tuple[Detection, ...], float]:
+        assert self._detector is not None  # noqa: S101 - as above
+        began_s = time.perf_counter()
+        detections = self._detector.infer(image)
+        return detections, (time.perf_counter() - began_s) * 1000
+
+
+class Inference:
+    """The second task of the pipeline: newest frame in, prediction out. Frames that grew too old are dropped."""
+
+    def __init__(
+        self,
+        frames: Latest[Frame],
+        worker: Worker,
+        *,
+        max_age_s: float,
+        deliver: Callable[[Prediction], None],
+        observers: Fanout[Event],
+        tally: Tally,
+        clock: Callable[[], float],
+    ) -> None:
+        self._frames = frames
+        self._worker = worker
+        self._max_age_s = max_age_s
+        self._deliver = deliver
+        self._observers = observers
+        self._tally = tally
+        self._clock = clock
+        self._failures = 0
+        self._stale = 0
+        self.trouble = ""
+        """Why the detector counts as broken; empty while it works."""
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        while True:
+            frame = await self._frames.get()
+            if self._clock() - frame.taken_s > self._max_age_s:
+                self._stale += 1
+            else:
+                await self._understand(frame)
+            self._tally.dropped = self._frames.dropped + self._stale
+
+    async def _understand(self, frame: Frame) -> None:
+        try:
+            detections, inference_ms = await self._worker.infer(frame.image)
+        except EdgeAgentError as error:
+            self._failed(error)
+            return
+        self._failures, self.trouble = 0, ""
+        height, width = frame.image.shape[:2]
+        prediction = Prediction(
+            frame_id=frame.frame_id,
+            sequence=frame.sequence,
+            taken_s=frame.taken_s,
+            taken_unix_s=frame.taken_unix_s,
+            width=width,
+            height=height,
+            detections=detections,
+            inference_ms=inference_ms,
+            done_s=self._clock(),
+        )
+        self._tally.prediction(prediction)
+        self._deliver(prediction)
+        self._observers.publish(prediction)
+
+    def _failed(self, error: EdgeAgentError) -> None:
+        self._tally.invalid += 1
+        self._failures += 1
+        if self._failures == 1:
+            _log.error("inference_failed", error=str(error))
+            fault = Fault("inference_failed", error.message, error.remedy, Severity.STOP, self._clock())
+            self._tally.fault(fault)
+            self._observers.publish(fault)
+        if self._failures == FAILURES_IN_A_ROW:
+            self.trouble = f"the detector failed on {FAILURES_IN_A_ROW} frames in a row: {error.message}"
