@@ -64,15 +64,16 @@ def schema(
 
 
 def _print_table(files: list[str], settings: dict[str, dict[str, object]]) -> None:
-
-    table = Table("setting", "value", "from", title=f"Settings from {', '.join(files)}", title_justify="left", box=None)
-    for key, entry in settings.items():
-        value, origin = _yaml(entry["value"]), str(entry["from"])
-        table.add_row(key, value, origin, style="dim" if origin == "default" else "")
+    rows = [(key, _yaml(entry["value"]), str(entry["from"])) for key, entry in settings.items()]
     console = Console(markup=False, highlight=False)
-    if not console.is_terminal:  # nobody wants a pipe's lines folded at 80 columns
-        console.width = max(console.width, 400)
-        table.title = None
+    if not console.is_terminal:  # a pipe: one line a setting, not folded at some width
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        for key, value, origin in rows:
+            typer.echo(f"{key:<{widths[0]}}  {value:<{widths[1]}}  {origin}")
+        return
+    table = Table("setting", "value", "from", title=f"Settings from {', '.join(files)}", title_justify="left", box=None)
+    for row in rows:
+        table.add_row(*row, style="dim" if row[2] == "default" else "")
     console.print(table)
 
 

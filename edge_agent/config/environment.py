@@ -16,6 +16,7 @@ from edge_agent.config.yaml_file import parse_value
 PREFIX = "EDGE_AGENT_"
 CONFIG_VARIABLE = PREFIX + "CONFIG"
 PROFILE_VARIABLE = PREFIX + "PROFILE"
+_BOOLEANS = {"1": True, "yes": True, "on": True, "true": True, "0": False, "no": False, "off": False, "false": False}
 _NULLS = frozenset({"", "~", "null"})
 
 
@@ -64,7 +65,12 @@ def _is_text(value: str) -> bool:
 
 
 def _value(text: str, leaf: Leaf | None) -> object:
-    """Return `text` itself where the key holds text, else what it says as YAML."""
+    """Return `text` itself where the key holds text, else what it says as YAML.
+
+    A switch may be said in the words that pydantic-settings takes too: nobody writes `true` in every shell.
+    """
+    if leaf is not None and leaf.boolean and text.strip().lower() in _BOOLEANS:
+        return _BOOLEANS[text.strip().lower()]
     if leaf is None or not leaf.text:
         return parse_value(text)
     return None if leaf.nullable and text.strip() in _NULLS else text

@@ -23,6 +23,7 @@ class Leaf:
     path: tuple[str, ...]
     info: FieldInfo
     text: bool
+    boolean: bool
     nullable: bool
     is_path: bool
     secret: bool
@@ -66,6 +67,7 @@ def _leaf(path: tuple[str, ...], info: FieldInfo) -> Leaf:
         path=path,
         info=info,
         text=atoms <= {str, Path, SecretStr, NoneType},
+        boolean=atoms <= {bool, NoneType},
         nullable=NoneType in atoms,
         is_path=Path in atoms,
         secret=SecretStr in atoms,

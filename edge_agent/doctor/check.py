@@ -1,0 +1,112 @@
+"""What a check is, what it answers, and how all run at once, each within its time.
+
+Knows nothing of what is checked.
+"""
+
+import asyncio
+import threading
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TypeVar
+
+from edge_agent.errors import EdgeAgentError
+
+T = TypeVar("T")
+
+
+class Status(StrEnum):
+    """How a check ended: `warn` drives, but less well or not for long; `fail` does not do what the settings ask."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """What a check found, in words, and what to do about it (empty where it is well).
+
+    `name` and `took_ms` are filled in by `run_checks`.
+    """
+
+    name: str
+    status: Status
+    message: str
+    remedy: str = ""
+    took_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A named look at one thing; `look` gives a result or raises what stood in its way."""
+
+    name: str
+    limit_s: float
+    look: Callable[[], Awaitable[CheckResult]]
+
+
+def ok(message: str) -> CheckResult:
+    """Say that all is well."""
+    return CheckResult("", Status.OK, message)
+
+
+def warn(message: str, remedy: str) -> CheckResult:
+    """Say that it works, but that somebody should look."""
+    return CheckResult("", Status.WARN, message, remedy)
+
+
+def fail(message: str, remedy: str) -> CheckResult:
+    """Say that it does not work."""
+    return CheckResult("", Status.FAIL, message, remedy)
+
+
+async def run_checks(checks: Sequence[Check]) -> tuple[CheckResult, ...]:
+    """Run all checks at once and return their results in the order of the checks; never raises for a check."""
+    return tuple(await asyncio.gather(*(_run(check) for check in checks)))
+
+
+async def in_thread(work: Callable[[], T]) -> T:
+    """Run blocking `work` in a thread that nobody waits for: one that hangs must not keep the command from ending.
+
+    (`asyncio.to_thread` would: the loop joins its threads when it closes.)
+    """
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[T] = loop.create_future()
+
+    def settle(result: T | None, error: BaseException | None) -> None:
+        if answer.done():
+            return
+        if error is not None:
+            answer.set_exception(error)
+        else:
+            answer.set_result(result)  # type: ignore[arg-type]  # one of the two is given
+
+    def body() -> None:
+        result, caught = None, None
+        try:
+            result = work()
+        except Exception as error:  # noqa: BLE001 - carried to the waiting task and raised there
+            caught = error
+        try:
+            loop.call_soon_threadsafe(settle, result, caught)
+        except RuntimeError:  # the loop is closed: the check ran past its time and nobody listens
+            return
+
+    threading.Thread(target=body, name="doctor", daemon=True).start()
+    return await answer
+
+
+async def _run(check: Check) -> CheckResult:
+    started = time.perf_counter()
+    try:
+        async with asyncio.timeout(check.limit_s):
+            result = await check.look()
+    except TimeoutError:
+        result = fail(f"gave no answer within {check.limit_s:g} s", "look whether the device or service hangs")
+    except EdgeAgentError as error:
+        result = fail(error.message, error.remedy)
+    except Exception as error:  # noqa: BLE001 - one check that breaks must not hide what the others found
+        result = fail(f"{type(error).__name__}: {error}", "report this as a fault of the agent")
+    return replace(result, name=check.name, took_ms=round(1000 * (time.perf_counter() - started)))

@@ -1,0 +1,65 @@
+"""Checks of what sees: the camera gives a picture, the detector reads one, the rules know its signs.
+
+Knows the ports' factories, which it imports only when asked: OpenCV and ONNX Runtime are slow to load. Knows nothing of
+devices or models.
+"""
+
+import time
+
+import numpy as np
+
+from edge_agent.config import Settings, check_labels, load_rules
+from edge_agent.config.control import Capture
+from edge_agent.config.display import without_password
+from edge_agent.doctor.check import CheckResult, fail, in_thread, ok, warn
+
+_SLOW_INFERENCE_SHARE = 0.8  # of the frame period: above this, little is left for the rest of the way to the motor
+
+
+async def check_camera(settings: Capture) -> CheckResult:
+    """Open the source and take one picture."""
+    if settings.source == "sim":
+        return ok("the simulated world needs none")
+    from edge_agent.camera import open_camera  # noqa: PLC0415 - OpenCV is slow to load
+
+    name = without_password(settings.source)
+    started = time.perf_counter()
+    camera = open_camera(
+        settings.source, fps=settings.fps, realtime=False, width_hint=settings.width, height_hint=settings.height
+    )
+    async with camera:
+        shot = await camera.grab()
+    if shot is None:
+        return fail(f"{name} gave no picture", "name a source that has pictures")
+    height, width = shot.image.shape[:2]
+    return ok(f"{name} gives {width}x{height}, first picture after {1000 * (time.perf_counter() - started):.0f} ms")
+
+
+async def check_detector(settings: Settings) -> CheckResult:
+    """Load the model, run it on one picture, and look whether it knows every sign of the rules."""
+    rules = load_rules(settings.policy.rules)
+    if settings.detector.backend == "none":
+        return warn("is off: no sign is seen and none is obeyed", "set detector.backend to auto")
+    info, inference_ms, labels = await in_thread(lambda: _try_detector(settings))
+    check_labels(rules, labels)
+    found = f"{info}, {inference_ms:.0f} ms a frame, knows the {len(rules.signs)} signs of {rules.source}"
+    if inference_ms > _SLOW_INFERENCE_SHARE * 1000 / settings.capture.fps:
+        return warn(found, f"it is too slow for {settings.capture.fps:g} frames a second: lower capture.fps")
+    return ok(found)
+
+
+def _try_detector(settings: Settings) -> tuple[str, float, tuple[str, ...]]:
+    """Return what runs, how long a picture takes in ms and the labels; all in one thread, as the port asks."""
+    from edge_agent.detector import open_detector  # noqa: PLC0415 - ONNX Runtime is slow to load
+
+    detector = open_detector(settings.detector)
+    try:
+        grey = np.full((settings.capture.height, settings.capture.width, 3), 127, np.uint8)
+        detector.infer(grey)  # the first run also allocates
+        started = time.perf_counter()
+        detector.infer(grey)
+        inference_ms = 1000 * (time.perf_counter() - started)
+        info = detector.info
+    finally:
+        detector.close()
+    return f"{info.model} on {info.backend} (sha256 {info.sha256[:12]})", inference_ms, info.labels
