@@ -1,0 +1,109 @@
+"""Opens OpenCV captures for files, devices and streams, quietly and with bounded waits.
+
+Knows OpenCV's back ends and their traps. Knows nothing of threads, clocks or retries.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+STREAM_OPEN_TIMEOUT_MS = 8000
+STREAM_READ_TIMEOUT_MS = 2000
+
+_QUIET = {
+    "OPENCV_FFMPEG_LOGLEVEL": "-8",  # AV_LOG_QUIET of libavutil/log.h
+    "OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT": "2",  # seconds that one read of a device may block; OpenCV's default is 10
+}
+
+
+class Capture(Protocol):
+    """The part of cv2.VideoCapture that is used here."""
+
+    def isOpened(self) -> bool:  # noqa: N802 - OpenCV's name
+        """Tell whether pictures can be read."""
+
+    def read(self) -> tuple[bool, Any]:
+        """Wait for the next picture; (False, None) when there is none."""
+
+    def grab(self) -> bool:
+        """Go past the next picture."""
+
+    def get(self, propId: int, /) -> float:  # noqa: N803 - OpenCV's name
+        """Read a property; 0 when unknown."""
+
+    def release(self) -> None:
+        """Close."""
+
+
+def quieten() -> None:
+    """Keep OpenCV and FFmpeg from printing to stderr: what went wrong is said by us, in one line.
+
+    FFmpeg's and V4L2's settings can only be given through the environment, before their first use; what the user has
+    set there is kept.
+    """
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+
+def open_file(path: Path) -> Capture:
+    """Open a video file with one decoding thread: at these sizes more threads cost more than they bring."""
+    quieten()
+    # The absolute path is never taken for a URL or for a pattern of picture names.
+    return cv2.VideoCapture(str(path.absolute()), _backend(cv2.CAP_FFMPEG), [cv2.CAP_PROP_N_THREADS, 1])
+
+
+def open_device(device: str, width: int, height: int) -> Capture:
+    """Open a camera of this machine and ask it for about `width` x `height`; the driver chooses the nearest it has."""
+    quieten()
+    if sys.platform != "linux" and device.isdecimal():
+        capture = cv2.VideoCapture(int(device))
+    else:
+        capture = cv2.VideoCapture(device, _backend(cv2.CAP_V4L2))
+    capture.set(cv2.CAP_PROP_FRAME_WIDTH, width)
+    capture.set(cv2.CAP_PROP_FRAME_HEIGHT, height)
+    capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # a queue inside the driver only makes pictures older
+    return capture
+
+
+def open_stream(url: str) -> Capture:
+    """Open a network stream. One thread: frame threading would delay each picture by as many pictures as threads."""
+    quieten()
+    parameters = [
+        (cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, STREAM_OPEN_TIMEOUT_MS),
+        (cv2.CAP_PROP_READ_TIMEOUT_MSEC, STREAM_READ_TIMEOUT_MS),
+        (cv2.CAP_PROP_N_THREADS, 1),
+    ]
+    return cv2.VideoCapture(url, _backend(cv2.CAP_FFMPEG), [value for pair in parameters for value in pair])
+
+
+def as_bgr(image: Any) -> NDArray[np.uint8] | None:
+    """Return a decoded picture as (height, width, 3) uint8 BGR, or None when it is none.
+
+    Grey becomes BGR, 16 bits become 8, a fourth channel (opacity) is laid over black.
+    """
+    if not isinstance(image, np.ndarray) or image.size == 0 or image.ndim not in {2, 3}:
+        return None
+    if image.dtype == np.uint16:
+        image = (image >> 8).astype(np.uint8)
+    if image.dtype != np.uint8:
+        return None
+    channels = 1 if image.ndim == 2 else image.shape[2]
+    if channels == 3:
+        return np.asarray(image, np.uint8)
+    if channels == 1:
+        return np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR), np.uint8)
+    if channels == 4:
+        opacity = image[:, :, 3:].astype(np.uint16)
+        return np.asarray((image[:, :, :3] * opacity + 127) // 255, np.uint8)
+    return None
+
+
+def _backend(preferred: int) -> int:
+    """Return `preferred` if this build of OpenCV has it, else let OpenCV choose (the builds on a Jetson differ)."""
+    return preferred if preferred in cv2.videoio_registry.getBackends() else cv2.CAP_ANY
