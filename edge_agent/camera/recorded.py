@@ -19,7 +19,7 @@ from edge_agent.ports import Shot
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """One picture of a file or folder: (height, width, 3) uint8 BGR, its number from 0, its name, its truth if known."""
+    """One picture of a file or folder: (height, width, 3) uint8 BGR, its number from 0, its name, what is in it."""
 
     image: NDArray[np.uint8] = field(repr=False)
     number: int
