@@ -154,3 +154,7 @@ class EventSource(Protocol):
     async def get(self) -> Event:
         """Wait for the next event."""
         ...
+
+    def __len__(self) -> int:
+        """Count the events that wait."""
+        ...

@@ -1,0 +1,121 @@
+"""From settings to parts: which camera, which hub, which detector, which limits.
+
+Knows every room below and what each setting means to them. Opens nothing and starts nothing.
+"""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from edge_agent import guard, policy
+from edge_agent.camera import open_camera
+from edge_agent.config import Rules as SignRules
+from edge_agent.config import Settings
+from edge_agent.detector import open_detector
+from edge_agent.driver import Ramp
+from edge_agent.errors import UsageError
+from edge_agent.hub.mock import MockHub
+from edge_agent.pipeline import Pace, Rules, Worker
+from edge_agent.ports import Camera, Hub
+from edge_agent.power import compensate
+from edge_agent.report import Mission
+from edge_agent.sim.camera import SimCamera
+from edge_agent.sim.hub import SimHub
+from edge_agent.sim.invent import default_layout
+from edge_agent.sim.world import World
+
+MODELLED_INFERENCE_S = 0.030
+"""What an inference takes on a virtual clock: about a small network on two busy CPU cores."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The outer parts of one run.
+
+    `mission` tells how it went so far; `speed_mm_s` is the simulated train's speed, None where there is none.
+    """
+
+    camera: Camera
+    hub: Hub
+    mission: Callable[[], Mission]
+    speed_mm_s: Callable[[], float | None]
+
+
+def build_parts(settings: Settings, *, virtual: bool) -> Parts:
+    """Choose camera and hub; raises EdgeAgentError where they cannot be had."""
+    capture = settings.capture
+    if capture.source == "sim":
+        return _simulated(settings)
+    source = open_camera(
+        capture.source,
+        fps=capture.fps,
+        width_hint=capture.width,
+        height_hint=capture.height,
+    )
+    if virtual and source.live:
+        raise UsageError(f"'{capture.source}' cannot be read faster than it happens", remedy="leave out --no-realtime")
+    return Parts(source, _hub(settings), Mission, lambda: None)
+
+
+def _simulated(settings: Settings) -> Parts:
+    sim = settings.sim
+    layout = default_layout(sim.seed)
+    world = World(layout, sim.seed, sim.battery_percent)
+
+    def mission() -> Mission:
+        derailed_or_stopped = world.outcome.value != "ended"
+        margin_mm = round(world.margin_mm, 1) if derailed_or_stopped else None
+        return Mission(world.outcome.value, margin_mm, world.overruns)
+
+    hub: Hub = SimHub(world) if settings.hub.kind == "mock" else _hub(settings)
+    return Parts(SimCamera(world), hub, mission, lambda: world.speed_mm_s)
+
+
+def _hub(settings: Settings) -> Hub:
+    if settings.hub.kind == "mock":
+        return MockHub()
+    from edge_agent.hub.ble import BleHub  # noqa: PLC0415 - bleak needs D-Bus; only those who drive a real hub load it
+
+    return BleHub(settings.hub)
+
+
+def build_worker(settings: Settings, *, virtual: bool) -> Worker:
+    """Choose the detector's thread; a virtual clock gets a modelled inference time."""
+    opener = functools.partial(open_detector, settings.detector)
+    return Worker(opener, modelled_s=MODELLED_INFERENCE_S if virtual else 0.0)
+
+
+def build_tuning(settings: Settings, rules: SignRules) -> policy.Tuning:
+    """Choose how the policy works."""
+    how = settings.policy
+    tracking = policy.Tracking(min_iou=how.track_iou, forget_s=how.track_lost_ms / 1000)
+    return policy.Tuning(how.cruise_power_percent, rules.signs, tracking)
+
+
+def build_rules(settings: Settings, rules: SignRules) -> Rules:
+    """Choose what policy and guard work by."""
+    how = settings.guard
+    return Rules(
+        train_id=settings.train.id,
+        tuning=build_tuning(settings, rules),
+        limits=guard.Limits(lease_s=how.lease_ms / 1000),
+        tick_s=how.tick_ms / 1000,
+        critical_voltage_mv=how.critical_voltage_mv,
+        auto_arm=how.arm == "always" or (how.arm == "auto" and settings.hub.kind == "mock"),
+    )
+
+
+def build_pace(settings: Settings) -> Pace:
+    """Choose how frames are taken."""
+    how = settings.capture
+    return Pace(how.fps, how.width, how.height, how.retry_for_s)
+
+
+def build_ramp(settings: Settings) -> Ramp:
+    """Choose how power may change."""
+    return Ramp(percent_per_s=settings.hub.ramp_percent_per_s, start_percent=settings.hub.min_power_percent)
+
+
+def build_adapt(settings: Settings, hub: Hub) -> Callable[[int], int]:
+    """Choose how the power asked for becomes the power written: as the battery's voltage demands."""
+    return lambda power_percent: compensate(power_percent, hub.status().voltage_mv, settings.hub)

@@ -1,0 +1,207 @@
+"""Runs one train: opens the parts, starts the named tasks, and brakes before anything else ends.
+
+Knows the life cycle. Which parts there are stands in build.py, what the tasks do in the rooms below.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+import uuid_utils
+
+from edge_agent.agent import build
+from edge_agent.agent.shutdown import Ending
+from edge_agent.agent.vitals import watch_loop, watch_memory
+from edge_agent.config import Rules as SignRules
+from edge_agent.config import Settings, check_labels
+from edge_agent.driver import Driver, Target
+from edge_agent.errors import EdgeAgentError, RetryableError
+from edge_agent.events import Command, Event, Frame
+from edge_agent.flow import Fanout, Latest
+from edge_agent.pipeline import Capture, Control, Inference, Worker
+from edge_agent.ports import DetectorInfo, Sink
+from edge_agent.report import Mission, Run, Tally, as_json
+
+_log = structlog.get_logger(__name__)
+
+BRAKE_PATIENCE_S = 0.5
+QUEUE_SIZE = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What to run.
+
+    `sinks` are observers beside those that the settings ask for, `watch` is a task that shows the run to a person. With
+    `virtual` the loop's clock is the simulated one. `duration_s` ends the run after that time.
+    """
+
+    settings: Settings
+    rules: SignRules
+    sinks: tuple[Sink, ...] = ()
+    watch: Callable[["Vista"], Coroutine[Any, Any, None]] | None = None
+    virtual: bool = False
+    duration_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Vista:
+    """What a person who watches may see of a run that goes on."""
+
+    tally: Tally
+    control: Control
+    driver: Driver
+    mission: Callable[[], Mission]
+    speed_mm_s: Callable[[], float | None]
+    clock: Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class _Crew:
+    """Everything that one run needs, opened and wired."""
+
+    parts: build.Parts
+    worker: Worker
+    observers: Fanout[Event]
+    tally: Tally
+    driver: Driver
+    control: Control
+    inference: Inference
+    capture: Capture
+    clock: Callable[[], float]
+
+
+async def run(job: Job) -> dict[str, Any]:
+    """Run one train to its end and return the report as JSON values.
+
+    Raises EdgeAgentError when it cannot start, or when something that nothing can mend happened on the way; the train
+    has been braked by then.
+    """
+    settings, clock = job.settings, asyncio.get_running_loop().time
+    async with AsyncExitStack() as stack:
+        worker = await stack.enter_async_context(build.build_worker(settings, virtual=job.virtual))
+        check_labels(job.rules, worker.info.labels)
+        await worker.warm_up(settings.capture.width, settings.capture.height)
+        parts = build.build_parts(settings, virtual=job.virtual)
+        await stack.enter_async_context(parts.hub)
+        await stack.enter_async_context(parts.camera)
+        crew = _assemble(job, parts, worker, clock)
+        ending = Ending(lambda reason: crew.driver.aim(Target(None, reason)), settings.guard.exit_timeout_s)
+        stack.callback(ending.reached)
+        await _drive(job, crew, ending)
+        crew.tally.observers_dropped = crew.observers.dropped()
+        crew.tally.failed_writes = crew.driver.failed_writes
+    return as_json(_what_ran(job, worker.info, parts.camera.source), crew.tally, parts.mission(), clock(), ending.reason)
+
+
+def _assemble(job: Job, parts: build.Parts, worker: Worker, clock: Callable[[], float]) -> _Crew:
+    """Wire the tasks of the control path to each other."""
+    settings, hub = job.settings, parts.hub
+    observers: Fanout[Event] = Fanout()
+    frames: Latest[Frame] = Latest()
+    tally = Tally(started_s=clock())
+
+    def written(command: Command) -> None:
+        tally.command(command)
+        observers.publish(command)
+
+    adapt, ramp = build.build_adapt(settings, hub), build.build_ramp(settings)
+    driver = Driver(hub, ramp=ramp, adapt=adapt, publish=written, clock=clock)
+    control = Control(
+        hub,
+        driver,
+        build.build_rules(settings, job.rules),
+        integrity=lambda: inference.trouble,
+        stalls=lambda: 0,
+        observers=observers,
+        tally=tally,
+        clock=clock,
+    )
+    inference = Inference(
+        frames,
+        worker,
+        max_age_s=settings.capture.max_age_ms / 1000,
+        deliver=control.on_prediction,
+        observers=observers,
+        tally=tally,
+        clock=clock,
+    )
+    capture = Capture(parts.camera, frames, build.build_pace(settings), observers=observers, tally=tally, clock=clock)
+    return _Crew(parts, worker, observers, tally, driver, control, inference, capture, clock)
+
+
+async def _drive(job: Job, crew: _Crew, ending: Ending) -> None:
+    """Run the tasks until somebody wants to end; brake first, then wind down."""
+    try:
+        with ending.on_signals():
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(task, name=name) for name, task in _tasks(job, crew, ending)]
+                await ending.wait()
+                await _brake(crew.driver, ending.reason)
+                for task in tasks:
+                    task.cancel()
+    except BaseExceptionGroup as errors:
+        reason = str(errors.exceptions[0])
+        ending.want(reason)
+        await _brake(crew.driver, reason)
+        raise _first_of_ours(errors) from errors
+
+
+def _tasks(job: Job, crew: _Crew, ending: Ending) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
+    """Name every task of a run."""
+    yield "driver", crew.driver.run()
+    yield "control", crew.control.run()
+    yield "inference", crew.inference.run()
+    yield "capture", _until_source_ends(crew.capture, ending)
+    yield "loop-lag", watch_loop(crew.tally, lambda: None, crew.clock)
+    yield "memory", watch_memory(crew.tally, crew.clock)
+    for sink in job.sinks:
+        yield sink.name, sink.run(crew.observers.subscribe(sink.name, QUEUE_SIZE))
+    if job.duration_s is not None:
+        yield "duration", _after(job.duration_s, ending)
+    if job.watch is not None:
+        parts = crew.parts
+        vista = Vista(crew.tally, crew.control, crew.driver, parts.mission, parts.speed_mm_s, crew.clock)
+        yield "watch", job.watch(vista)
+
+
+async def _until_source_ends(capture: Capture, ending: Ending) -> None:
+    await capture.run()
+    ending.want("the source has ended")
+
+
+async def _after(duration_s: float, ending: Ending) -> None:
+    await asyncio.sleep(duration_s)
+    ending.want(f"{duration_s:g} s have passed")
+
+
+async def _brake(driver: Driver, reason: str) -> None:
+    """Write the last brake; a hub that does not take it in time is told of in the log."""
+    try:
+        async with asyncio.timeout(BRAKE_PATIENCE_S):
+            await driver.brake_now(reason)
+    except (RetryableError, TimeoutError) as error:
+        _log.error("last_brake_failed", error=str(error) or "no answer in time")
+
+
+def _first_of_ours(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the failure to tell a person about: one of ours where there is one."""
+    ours, _ = errors.split(EdgeAgentError)
+    group: BaseExceptionGroup[Any] = ours or errors
+    first = group.exceptions[0]
+    return _first_of_ours(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+def _what_ran(job: Job, info: DetectorInfo, source: str) -> Run:
+    return Run(
+        run_id=str(uuid_utils.uuid7()),
+        train_id=job.settings.train.id,
+        source=source,
+        backend=info.backend,
+        model=info.model,
+        sha256=info.sha256,
+        clock="virtual" if job.virtual else "real",
+    )

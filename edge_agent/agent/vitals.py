@@ -1,0 +1,39 @@
+"""The process's own health: how late the loop is, how much memory it holds.
+
+Knows Linux's /proc. Knows nothing of trains.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from edge_agent.flow import pace
+from edge_agent.report import Tally
+
+LAG_PERIOD_S = 0.02
+MEMORY_PERIOD_S = 10.0
+
+
+async def watch_loop(tally: Tally, beat: Callable[[], None], clock: Callable[[], float]) -> None:
+    """Measure how late a sleeping task wakes, and beat for the watchdog, until cancelled."""
+    while True:
+        due_s = clock() + LAG_PERIOD_S
+        await asyncio.sleep(LAG_PERIOD_S)
+        tally.loop_lag.add(max(0.0, clock() - due_s) * 1000)
+        beat()
+
+
+async def watch_memory(tally: Tally, clock: Callable[[], float]) -> None:
+    """Note the resident memory until cancelled."""
+    async for tick in pace(MEMORY_PERIOD_S, clock):
+        tally.memory(resident_mib(), tick.due_s)
+
+
+def resident_mib() -> float:
+    """Return the resident set size in MiB; 0 where /proc does not tell."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except OSError:
+        return 0.0
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20

@@ -1,0 +1,58 @@
+"""The program `edge-agent`: its commands, and how a failure becomes one line and an exit code.
+
+Knows which commands there are. Each command's file imports what it runs inside the command, so that `--help` is quick.
+"""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from edge_agent import __version__
+from edge_agent.cli import config, detect, record, run
+from edge_agent.errors import EdgeAgentError
+
+app = typer.Typer(
+    name="edge-agent",
+    help="Lets a Lego train read road signs and drive itself.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"edge-agent {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _program(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Lets a Lego train read road signs and drive itself."""
+
+
+app.command(epilog="Example: edge-agent run --dry-run --seed 7 --report run.json")(run.run)
+app.command(epilog="Example: edge-agent record run.mp4 --seed 7")(record.record)
+app.command(epilog="Example: edge-agent detect --json photo.jpg videos/")(detect.detect)
+app.add_typer(config.app, name="config")
+
+
+def main() -> None:
+    """Run the program; a failure of ours is one line on stderr (one each where there are several) and an exit code."""
+    try:
+        app()
+    except EdgeAgentError as error:
+        for line in str(error).splitlines():
+            sys.stderr.write(f"edge-agent: {line}\n")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read our output has gone; there is nobody to tell
+        sys.exit(1)

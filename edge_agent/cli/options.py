@@ -1,0 +1,52 @@
+"""Options that several commands share, and what they make of the settings.
+
+Knows how a command line overrides settings. Knows nothing of what a command does.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edge_agent.errors import UsageError
+
+ConfigOption = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="The configuration file.")]
+ProfileOption = Annotated[
+    str | None, typer.Option("--profile", metavar="NAME", help="A profile beside it, laid over it.")
+]
+SourceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--source", metavar="SOURCE", help="sim, 0, /dev/video0, rtsp://..., a video file or a folder of images."
+    ),
+]
+SeedOption = Annotated[int | None, typer.Option("--seed", help="The simulated world: track, textures, light, noise.")]
+ModelOption = Annotated[
+    Path | None, typer.Option("--model", metavar="FILE", help="Another ONNX detector of the YOLO family.")
+]
+ThresholdOption = Annotated[float | None, typer.Option("--threshold", help="Least score of a detection, 0..1.")]
+DurationOption = Annotated[float | None, typer.Option("--duration", metavar="S", help="End after so many seconds.")]
+RealtimeOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--realtime/--no-realtime",
+        help="Pace the source at its frame rate, or run it on a virtual clock as fast as the machine can.",
+    ),
+]
+
+
+def check_writable(path: Path | None, what: str) -> None:
+    """Raise UsageError now where `path` could not be written later."""
+    if path is None:
+        return
+    if path.is_dir():
+        raise UsageError(f"cannot write the {what} to '{path}': it is a folder", remedy="name a file in it")
+    probe = path.with_name(f".{path.name}.probe")
+    try:
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UsageError(
+            f"cannot write the {what} to '{path}': {error.strerror}",
+            remedy="name a file in a folder that you may write",
+        ) from None

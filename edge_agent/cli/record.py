@@ -1,0 +1,37 @@
+"""`edge-agent record`: a dry run to an .mp4 and a .jsonl with every frame's truth.
+
+Knows options. Knows nothing of how a recording is made.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edge_agent.cli.options import ConfigOption, DurationOption, ProfileOption, RealtimeOption, SeedOption, SourceOption
+
+
+def record(
+    out: Annotated[Path, typer.Argument(metavar="FILE.mp4", help="The video; FILE.jsonl is written beside it.")],
+    source: SourceOption = None,
+    seed: SeedOption = None,
+    realtime: RealtimeOption = None,
+    duration: DurationOption = None,
+    config: ConfigOption = None,
+    profile: ProfileOption = None,
+) -> None:
+    """Record a dry run; replay it with `edge-agent run --dry-run --source FILE.mp4`."""
+    from edge_agent.cli.run import drive
+    from edge_agent.config import load
+    from edge_agent.recorder import Recorder
+
+    overrides: dict[str, object] = {
+        "capture.source": source,
+        "capture.realtime": realtime,
+        "hub.kind": "mock",
+        "sim.seed": seed,
+    }
+    settings = load(config, overrides, profile=profile).settings
+    recorder = Recorder(out, settings.capture.fps)
+    drive(overrides, config=config, profile=profile, duration_s=duration, quiet=False, sinks=(recorder,))
+    typer.echo(f"{recorder.frames} frames: {out}, {out.with_suffix('.jsonl')}")

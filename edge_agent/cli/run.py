@@ -1,0 +1,122 @@
+"""`edge-agent run`: drive one train until its source or its mission ends.
+
+Knows options, the report file and the exit code. Knows nothing of how a train is driven.
+"""
+
+import asyncio
+import dataclasses
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from edge_agent.cli.options import (
+    ConfigOption,
+    DurationOption,
+    ModelOption,
+    ProfileOption,
+    RealtimeOption,
+    SeedOption,
+    SourceOption,
+    ThresholdOption,
+    check_writable,
+)
+
+
+def run(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Drive a mocked hub; with the source sim, a simulated train.")
+    ] = False,
+    source: SourceOption = None,
+    hub: Annotated[str | None, typer.Option("--hub", metavar="KIND", help="mock or ble.")] = None,
+    seed: SeedOption = None,
+    realtime: RealtimeOption = None,
+    duration: DurationOption = None,
+    report: Annotated[
+        Path | None, typer.Option("--report", metavar="FILE", help="Write the run report as JSON.")
+    ] = None,
+    model: ModelOption = None,
+    threshold: ThresholdOption = None,
+    detector: Annotated[
+        str | None, typer.Option("--detector", metavar="BACKEND", help="auto, onnxruntime, tensorrt or none.")
+    ] = None,
+    train_id: Annotated[str | None, typer.Option("--train-id", metavar="ID", help="Names the train.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the run report as JSON on stdout.")] = False,
+    config: ConfigOption = None,
+    profile: ProfileOption = None,
+) -> None:
+    """Drive one train. Exit 0: it stopped or the source ended; 1: it derailed or failed; 78: bad configuration."""
+    overrides: dict[str, object] = {
+        "capture.source": source,
+        "capture.realtime": realtime,
+        "hub.kind": hub or ("mock" if dry_run else None),
+        "sim.seed": seed,
+        "detector.model": str(model.absolute()) if model else None,
+        "detector.threshold": threshold,
+        "detector.backend": detector,
+        "train.id": train_id,
+    }
+    check_writable(report, "report")
+    result = drive(overrides, config=config, profile=profile, duration_s=duration, quiet=as_json)
+    if report is not None:
+        _write(report, result)
+    if as_json:
+        typer.echo(json.dumps(result))
+    if result["mission"]["outcome"] == "derailed":
+        raise typer.Exit(1)
+
+
+def drive(
+    overrides: dict[str, object],
+    *,
+    config: Path | None,
+    profile: str | None,
+    duration_s: float | None,
+    quiet: bool,
+    sinks: Any = (),
+) -> dict[str, Any]:
+    """Run one train by the settings and return its report; shown in the terminal unless `quiet`."""
+    from rich.console import Console
+
+    from edge_agent import log
+    from edge_agent.agent import Job
+    from edge_agent.cli.terminal import print_report
+    from edge_agent.config import load, load_rules
+
+    settings = load(config, overrides, profile=profile).settings
+    rules = load_rules(settings.policy.rules)
+    watched = sys.stderr.isatty() and not quiet
+    log.configure("error" if watched else settings.log.level, settings.log.format)
+    virtual = not settings.capture.realtime
+    job = Job(settings, rules, sinks=tuple(sinks), virtual=virtual, duration_s=duration_s)
+    result = _run_to_end(job, watched)
+    if not quiet:
+        print_report(result, Console())
+    return result
+
+
+def _run_to_end(job: Any, watched: bool) -> dict[str, Any]:
+    """Run the job on the clock that it asks for."""
+    from rich.console import Console
+
+    from edge_agent.agent import Vista, run
+    from edge_agent.cli.terminal import show_status
+    from edge_agent.sim.clock import run_virtual
+
+    if job.virtual:
+        return run_virtual(run(job))
+    if watched:
+
+        async def watch(vista: Vista) -> None:
+            await show_status(vista, Console(stderr=True))
+
+        job = dataclasses.replace(job, watch=watch)
+    return asyncio.run(run(job))
+
+
+def _write(path: Path, report: dict[str, Any]) -> None:
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    partial.replace(path)
