@@ -32,7 +32,7 @@ def state_dir(environ: Mapping[str, str]) -> Path:
     if systemd:
         return Path(systemd)
     xdg = environ.get("XDG_STATE_HOME", "")
-    home = Path(environ["HOME"]) if environ.get("HOME") else Path("/var/lib")
+    home = Path(environ.get("HOME") or "/var/lib")
     return (Path(xdg) if xdg else home / ".local" / "state") / "edge-agent"
 
 

@@ -52,13 +52,20 @@ def leaves(model: type[BaseModel], prefix: tuple[str, ...] = ()) -> Iterator[Lea
 
 def model_at(model: type[BaseModel], path: tuple[str | int, ...]) -> type[BaseModel] | None:
     """Return the section at `path` below `model`; None where there is none."""
-    for name in path:
-        info = model.model_fields.get(str(name))
-        inner = section_of(info) if info else None
-        if inner is None:
-            return None
-        model = inner
-    return model
+    if not path:
+        return model
+    info = model.model_fields.get(str(path[0]))
+    inner = section_of(info) if info else None
+    if inner is not None:
+        return model_at(inner, path[1:])
+    entry = _entry_of(info) if info else None
+    return model_at(entry, path[2:]) if entry is not None and len(path) > 1 else None
+
+
+def _entry_of(info: FieldInfo) -> type[BaseModel] | None:
+    """Return the model of each entry of a mapping whose keys the user chooses (`signs`)."""
+    kinds = get_args(info.annotation) if get_origin(info.annotation) is dict else ()
+    return kinds[1] if kinds and isinstance(kinds[1], type) and issubclass(kinds[1], BaseModel) else None
 
 
 def _leaf(path: tuple[str, ...], info: FieldInfo) -> Leaf:

@@ -5,7 +5,6 @@ Knows pydantic's kinds of errors (by their stable `type`, never by their text). 
 
 import difflib
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -27,7 +26,7 @@ _TEXTS: Mapping[str, str] = {
     "bool_type": "must be true or false",
     "string_type": "must be text (put it in quotes)",
     "path_type": "must be a path (text)",
-    "string_too_short": "must not be empty",
+    "string_too_short": "must have at least {min_length} characters",
     "string_too_long": "must have at most {max_length} characters",
     "literal_error": "must be one of: {expected}",
     "enum": "must be one of: {expected}",
@@ -86,9 +85,11 @@ def _unknown_key(location: Location, model: type[BaseModel]) -> str:
 
 
 def _text(detail: ErrorDetails, model: type[BaseModel], *, show: bool) -> str:
-    context: dict[str, Any] = detail.get("ctx", {})
+    context = {key: f"{v:g}" if isinstance(v, float) else v for key, v in detail.get("ctx", {}).items()}
     if detail["type"] == "value_error":
         return str(context["error"])
+    if detail["type"] in {"string_too_short", "too_short"} and detail["input"] == "":
+        return "must not be empty"
     template = _TEXTS.get(detail["type"])
     text = template.format(**context) if template else detail["msg"][:1].lower() + detail["msg"][1:]
     if detail["type"] == "string_pattern_mismatch":

@@ -82,6 +82,10 @@ def _compose(text: str, name: str, tree: Tree) -> Node | None:
     return None
 
 
+def _dotted(at: Location) -> str:
+    return ".".join(map(str, at))
+
+
 class _Walk:
     """Turns composed nodes into plain values and notes the place of each."""
 
@@ -111,7 +115,10 @@ class _Walk:
     def value(self, node: Node, at: Location) -> object:
         """Return the plain value of any node."""
         if id(node) in self._seen:  # an alias gives the very node that its anchor names
-            self._problem(node, at, "anchors and aliases are not taken here; write the value out")
+            place = self._tree.places[at]  # its key's: the node's own mark is the anchor's
+            where = f"{self._name}:{place.key_line}:{place.key_column}"
+            text = "anchors and aliases are not taken here; write the value out"
+            self._tree.problems.append(Problem(where, _dotted(at), text))
             return None
         self._seen.add(id(node))
         if isinstance(node, MappingNode):
@@ -148,4 +155,4 @@ class _Walk:
     def _problem(self, node: Node, at: Location, text: str) -> None:
         mark = node.start_mark
         where = f"{self._name}:{mark.line + 1}:{mark.column + 1}"
-        self._tree.problems.append(Problem(where, ".".join(map(str, at)), text))
+        self._tree.problems.append(Problem(where, _dotted(at), text))
