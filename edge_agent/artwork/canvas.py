@@ -18,7 +18,7 @@ Colour = tuple[int, int, int]
 Point = tuple[float, float]
 
 _SHIFT = 6  # fractional bits of cv2's fixed-point coordinates
-_FINE_PX = 320  # least height of the surface painted on; small artwork is painted large and averaged down
+_FINE_PX = 384  # least height of the surface painted on; small artwork is painted large and averaged down
 
 
 def rounded(corners: Sequence[Point], radius: float, steps: int = 8) -> list[Point]:
@@ -56,7 +56,7 @@ class Canvas:
 
     def __init__(self, height_px: int, aspect: float, ground: Colour) -> None:
         self._size_px = (max(1, round(height_px * aspect)), height_px)
-        fine = max(4, -(-_FINE_PX // height_px))
+        fine = max(2, -(-_FINE_PX // height_px))
         self._scale = float(height_px * fine)
         width = self._size_px[0] * fine
         self._picture = np.full((height_px * fine, width, 3), ground, dtype=np.uint8)

@@ -1,0 +1,247 @@
+"""Renders a whole data set into a folder: all cores, a tick for every picture, nothing left behind when it fails.
+
+Knows processes, files and their order. Knows nothing of how a picture is made.
+"""
+
+import contextlib
+import errno
+import hashlib
+import multiprocessing
+import os
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from edge_agent import __version__
+from edge_agent.errors import FatalError, UsageError
+from edge_agent.mlops.synth import formats, preview
+from edge_agent.mlops.synth.options import SynthOptions, read_backgrounds
+from edge_agent.mlops.synth.scene import LabelledBox, Studio
+from edge_agent.mlops.synth.textures import Image
+
+GENERATOR = 1
+"""Changes whenever the same seed gives other pictures than before."""
+
+_CHUNK = 8
+
+
+@dataclass(frozen=True)
+class _Rendered:
+    """One finished picture as the writer needs it."""
+
+    index: int
+    jpeg: bytes
+    boxes: tuple[LabelledBox, ...]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What was written: pictures in each split, boxes to learn and to ignore."""
+
+    folder: Path
+    pictures: dict[str, int]
+    boxes: int
+    ignored: int
+
+
+def synthesise(
+    options: SynthOptions,
+    out: Path,
+    *,
+    jobs: int = 0,
+    force: bool = False,
+    tick: Callable[[], None] = lambda: None,
+) -> Summary:
+    """Render a data set into `out`.
+
+    Args:
+        options: what to render.
+        out: folder to make; an existing one must be empty, or a data set made here that `force` replaces.
+        jobs: number of processes; 0 for one on each core.
+        force: replace an existing data set.
+        tick: called once for each finished picture.
+
+    Returns:
+        What was written.
+
+    Raises:
+        UsageError: a folder or an option that cannot be used.
+        FatalError: the disk is full or a file could not be written; nothing is left behind.
+    """
+    if jobs < 0:
+        raise UsageError(f"--jobs is {jobs}", remedy="give 0 for all cores, or a number of processes")
+    _refuse_foreign(out, force=force)
+    studio = _studio(options)  # bad folders are told here, not by a worker
+    partial = out.with_name(f"{out.name}.partial-{os.getpid()}")
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        summary = _write(options, partial, out, _render(options, studio, jobs), tick)
+        _swap(partial, out)
+    except OSError as error:
+        full = error.errno == errno.ENOSPC
+        raise FatalError(
+            f"could not write the data set to {out}: {error.strerror or error}",
+            remedy="free some space or choose another folder" if full else "choose a folder that can be written",
+            path=str(error.filename or out),
+        ) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return summary
+
+
+def _refuse_foreign(out: Path, *, force: bool) -> None:
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{out} is a file", remedy="give a folder for the data set", path=str(out))
+    if not out.exists() or not any(out.iterdir()):
+        return
+    if not force:
+        raise UsageError(f"{out} is not empty", remedy="choose another folder, or replace it with --force", path=str(out))
+    if not (out / "synth.json").is_file():
+        raise UsageError(
+            f"{out} is not empty and holds no data set made by this command",
+            remedy="choose another folder: --force replaces only such data sets",
+            path=str(out),
+        )
+
+
+def _swap(partial: Path, out: Path) -> None:
+    """Put the finished folder in place; an old one goes only after the new one stands."""
+    old = out.with_name(f"{out.name}.old-{os.getpid()}")
+    if out.exists():
+        out.replace(old)
+    partial.replace(out)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _studio(options: SynthOptions) -> Studio:
+    return Studio(
+        options.seed,
+        options.width,
+        options.height,
+        options.negatives,
+        options.artwork_dir,
+        read_backgrounds(options.backgrounds_dir),
+    )
+
+
+def _rendered(studio: Studio, index: int) -> _Rendered:
+    scene = studio.scene(index)
+    done, data = cv2.imencode(".jpg", scene.image, [cv2.IMWRITE_JPEG_QUALITY, scene.jpeg_quality])
+    if not done:
+        raise FatalError(f"picture {index} could not be encoded", remedy="report this with the seed")
+    return _Rendered(index, data.tobytes(), scene.boxes)
+
+
+class _Worker:
+    """A process's own studio, made once by the pool's initialiser."""
+
+    studio: Studio
+
+    @classmethod
+    def start(cls, options: SynthOptions) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+        cv2.setNumThreads(1)
+        cls.studio = _studio(options)
+
+    @classmethod
+    def render(cls, index: int) -> _Rendered:
+        return _rendered(cls.studio, index)
+
+
+def _render(options: SynthOptions, studio: Studio, jobs: int) -> Iterator[_Rendered]:
+    """All pictures in order; the processes end with the iteration."""
+    cv2.setNumThreads(1)  # the processes share the cores among themselves
+    processes = min(jobs or os.cpu_count() or 1, -(-options.count // _CHUNK))
+    if processes == 1:
+        yield from (_rendered(studio, index) for index in range(options.count))
+        return
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(processes, _Worker.start, (options,)) as pool:
+        yield from pool.imap(_Worker.render, range(options.count), chunksize=_CHUNK)
+
+
+def _write(
+    options: SynthOptions, folder: Path, out: Path, pictures: Iterator[_Rendered], tick: Callable[[], None]
+) -> Summary:
+    for split in options.splits():
+        (folder / "images" / split).mkdir(parents=True)
+        (folder / "labels" / split).mkdir(parents=True)
+    (folder / "annotations").mkdir()
+    entries: dict[str, list[formats.Entry]] = {split: [] for split in options.splits()}
+    tiles: list[Image] = []
+    with contextlib.closing(pictures):  # type: ignore[type-var]  # a generator has close()
+        for picture in pictures:
+            split = "val" if options.is_val(picture.index) else "train"
+            entry = formats.Entry(picture.index, options.width, options.height, picture.boxes)
+            (folder / "images" / split / f"{entry.stem}.jpg").write_bytes(picture.jpeg)
+            (folder / "labels" / split / f"{entry.stem}.txt").write_text(formats.yolo(entry), encoding="utf-8")
+            entries[split].append(entry)
+            if len(tiles) < preview.MOST:
+                tiles.append(_tile(picture))
+            tick()
+    _write_summaries(options, folder, entries, tiles)
+    boxes = [box for split in entries.values() for entry in split for box in entry.boxes]
+    ignored = sum(box.ignore for box in boxes)
+    return Summary(out, {split: len(items) for split, items in entries.items()}, len(boxes) - ignored, ignored)
+
+
+def _tile(picture: _Rendered) -> Image:
+    decoded = np.asarray(cv2.imdecode(np.frombuffer(picture.jpeg, np.uint8), cv2.IMREAD_COLOR), dtype=np.uint8)
+    return preview.annotate(decoded, picture.boxes)
+
+
+def _write_summaries(
+    options: SynthOptions, folder: Path, entries: dict[str, list[formats.Entry]], tiles: list[Image]
+) -> None:
+    description = f"toy road signs, synthetic, seed {options.seed}"
+    for split, items in entries.items():
+        formats.write_json(folder / "annotations" / f"{split}.json", formats.coco(items, description))
+    (folder / "data.yaml").write_text(formats.data_yaml(options.splits()), encoding="utf-8")
+    done, png = cv2.imencode(".png", preview.sheet(tiles))
+    if done:
+        (folder / "preview.png").write_bytes(png.tobytes())
+    formats.write_json(folder / "synth.json", _record(options))
+
+
+def _record(options: SynthOptions) -> dict[str, Any]:
+    """What made the data set; the same for the same pictures, so it names neither the folder nor the processes."""
+    return {
+        "version": __version__,
+        "generator": GENERATOR,
+        "count": options.count,
+        "seed": options.seed,
+        "width": options.width,
+        "height": options.height,
+        "val_fraction": options.val_fraction,
+        "negatives": options.negatives,
+        "artwork_sha256": _digest(options.artwork_dir),
+        "backgrounds_sha256": _digest(options.backgrounds_dir),
+        "command": _command(options),
+    }
+
+
+def _command(options: SynthOptions) -> str:
+    words = ["edge-agent dataset synth", f"--count {options.count}", f"--seed {options.seed}"]
+    words += [f"--width {options.width}", f"--height {options.height}"]
+    words += [f"--val-fraction {options.val_fraction:g}", f"--negatives {options.negatives:g}"]
+    if options.artwork_dir:
+        words.append("--artwork DIR")
+    if options.backgrounds_dir:
+        words.append("--backgrounds DIR")
+    return " ".join([*words, "--out DIR"])
+
+
+def _digest(folder: Path | None) -> str | None:
+    """One hash over the names and contents of a folder's files."""
+    if folder is None:
+        return None
+    total = hashlib.sha256()
+    for path in sorted(item for item in folder.iterdir() if item.is_file()):
+        total.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+    return total.hexdigest()

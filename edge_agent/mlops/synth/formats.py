@@ -1,0 +1,83 @@
+"""A data set's labels as files: COCO JSON, YOLO text, data.yaml.
+
+Knows both formats. Knows nothing of how the boxes came about. Boxes are rounded once, so that both formats agree.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edge_agent.mlops.synth.scene import LabelledBox
+from edge_agent.signs import CLASS_IDS, LABELS
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One picture of a data set as far as labels are concerned; `index` counts from 0 over all splits."""
+
+    index: int
+    width: int
+    height: int
+    boxes: tuple[LabelledBox, ...]
+
+    @property
+    def stem(self) -> str:
+        """Name of the picture's files, without suffix."""
+        return f"{self.index:07d}"
+
+
+def coco(entries: Iterable[Entry], description: str) -> dict[str, Any]:
+    """A COCO document: category id = class id + 1; boxes to ignore have `iscrowd` 1."""
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    for entry in entries:
+        image_id = entry.index + 1
+        images.append({"id": image_id, "file_name": f"{entry.stem}.jpg", "width": entry.width, "height": entry.height})
+        for item in entry.boxes:
+            left, top, right, bottom = (round(value, 2) for value in item.box)
+            wide, tall = round(right - left, 2), round(bottom - top, 2)
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": image_id,
+                    "category_id": CLASS_IDS[item.label] + 1,
+                    "bbox": [left, top, wide, tall],
+                    "area": round(wide * tall, 2),
+                    "iscrowd": int(item.ignore),
+                }
+            )
+    categories = [{"id": number + 1, "name": label, "supercategory": "sign"} for number, label in enumerate(LABELS)]
+    return {
+        "info": {"description": description},
+        "images": images,
+        "annotations": annotations,
+        "categories": categories,
+    }
+
+
+def yolo(entry: Entry) -> str:
+    """Lines `class x y w h`, centre and size in fractions of the picture; boxes to ignore are left out."""
+    lines = []
+    for item in entry.boxes:
+        if item.ignore:
+            continue
+        left, top, right, bottom = (round(value, 2) for value in item.box)
+        x, wide = (left + right) / 2 / entry.width, (right - left) / entry.width
+        y, tall = (top + bottom) / 2 / entry.height, (bottom - top) / entry.height
+        lines.append(f"{CLASS_IDS[item.label]} {x:.6f} {y:.6f} {wide:.6f} {tall:.6f}\n")
+    return "".join(lines)
+
+
+def data_yaml(splits: tuple[str, ...]) -> str:
+    """The YAML file that YOLO trainers read; paths are relative to it."""
+    lines = ["# Labels by class id, and the folders of pictures.", "path: ."]
+    lines += [f"{split}: images/{split}" for split in splits]
+    lines += ["names:", *[f"  {number}: {label}" for number, label in enumerate(LABELS)]]
+    return "\n".join(lines) + "\n"
+
+
+def write_json(path: Path, document: dict[str, Any]) -> None:
+    """Write a document as JSON, always the same bytes for the same content."""
+    path.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n", encoding="utf-8")

@@ -1,0 +1,56 @@
+"""What is behind the table: a wall, its light, and a choice of things in front of it.
+
+Knows how to fill a picture with a room. Knows nothing of tables, tracks or signs.
+"""
+
+import cv2
+import numpy as np
+from numpy.random import Generator
+
+from edge_agent.mlops.synth import clutter, props
+from edge_agent.mlops.synth.textures import Textures
+from edge_agent.mlops.synth.view import Image, near
+
+_WALLS = ((205, 205, 208), (185, 182, 180), (160, 175, 195), (120, 150, 190), (95, 95, 100), (60, 80, 110), (180, 190, 170))
+
+_FAR: tuple[tuple[props.Painter, float], ...] = (
+    (props.radiator, 1.4), (props.door, 1.4), (props.mirror, 1.4), (props.shelf, 1.6), (props.guitar, 1.6),
+    (props.lamp, 1.0), (props.glow, 0.6), (props.cloth, 1.4), (props.person, 0.7), (clutter.switch, 0.5),
+    (clutter.poster, 0.9), (clutter.plant, 0.6), (clutter.train, 0.6), (clutter.bottle, 0.8), (clutter.screen, 0.8),
+    (clutter.dish, 0.5), (clutter.furniture, 0.9), (clutter.shapes, 1.2), (clutter.cable, 0.6), (props.ball, 0.4),
+)  # fmt: skip
+_NEAR: tuple[tuple[props.Painter, float], ...] = (
+    (props.cloth, 2.0), (props.hand, 1.2), (clutter.bottle, 0.6), (clutter.train, 0.5), (clutter.shapes, 0.5),
+    (props.lamp, 0.5), (clutter.cable, 0.8), (props.ball, 0.3), (clutter.screen, 0.4), (props.person, 0.5),
+)  # fmt: skip
+
+
+def paint_room(image: Image, rng: Generator, textures: Textures, floor_px: float) -> None:
+    """Fill the picture with a wall, and put things along the line `floor_px` that the table will cover from below."""
+    image[:] = near(rng, _WALLS[int(rng.choice(len(_WALLS), p=(0.4, 0.2, 0.12, 0.08, 0.08, 0.06, 0.06)))], 12)
+    count = int(rng.integers(0, 3)) if rng.random() < 0.25 else int(rng.integers(3, 11))
+    unit = 90 * image.shape[1] / 320
+    for painter in _choose(rng, _FAR, count):
+        place = (float(rng.uniform(-0.2, 1.0)) * image.shape[1], floor_px + float(rng.uniform(-0.05, 0.35)) * unit)
+        painter(image, rng, textures, place, unit * float(rng.uniform(0.35, 1.5)))
+    sigma = float(rng.choice([0.0, 0.6, 1.2, 2.2, 3.5], p=[0.3, 0.25, 0.2, 0.15, 0.1]))
+    if sigma:
+        cv2.GaussianBlur(image, (0, 0), sigma, dst=image)
+
+
+def paint_near(image: Image, rng: Generator, textures: Textures, most: int) -> None:
+    """Put up to `most` things on or before the table."""
+    unit = 90 * image.shape[1] / 320
+    height, width = image.shape[:2]
+    for painter in _choose(rng, _NEAR, int(rng.integers(0, most + 1))):
+        x = float(rng.choice([rng.uniform(-0.05, 0.2), rng.uniform(0.8, 1.05), rng.uniform(0, 1)])) * width
+        place = (x, float(rng.uniform(0.3, 1.1)) * height)
+        painter(image, rng, textures, place, unit * float(rng.uniform(0.25, 0.9)))
+
+
+def _choose(
+    rng: Generator, painters: tuple[tuple[props.Painter, float], ...], count: int
+) -> list[props.Painter]:
+    weights = np.array([weight for _, weight in painters])
+    picks = rng.choice(len(painters), size=count, p=weights / weights.sum())
+    return [painters[int(pick)][0] for pick in picks]

@@ -1,0 +1,262 @@
+"""One training picture: a room, a table with a track, signs on it, a camera's view of them, and the boxes that belong to it.
+
+Knows how a scene is composed and which signs are worth a label. Knows nothing of files. A scene follows from the data
+set's seed and its own index alone, so that any number of processes make the same pictures.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.random import Generator
+
+from edge_agent.mlops.synth import billboard, photo, room, table
+from edge_agent.mlops.synth.faces import Face, Faces
+from edge_agent.mlops.synth.textures import Image, Textures, make_textures
+from edge_agent.mlops.synth.view import Points, View, log_uniform
+
+_MIX = {
+    "speed_limit_30": 0.13, "speed_limit_50": 0.13, "speed_limit_other": 0.09, "stop": 0.1, "no_entry": 0.1,
+    "danger": 0.27, "pedestrian_crossing": 0.05, "traffic_light": 0.06, "other_sign": 0.07,
+}  # fmt: skip
+_LEAST_PX = 7.0
+_LEAST_CONTRAST = 5.0
+
+
+@dataclass(frozen=True)
+class LabelledBox:
+    """A sign in a picture.
+
+    Args:
+        label: one of `signs.LABELS`.
+        box: left, top, right, bottom in pixels, inside the picture.
+        ignore: too small, hidden, faint or edge-on to ask for, yet not background either.
+    """
+
+    label: str
+    box: tuple[float, float, float, float]
+    ignore: bool = False
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A finished picture: (h, w, 3) uint8 BGR, its boxes, and the JPEG quality to store it with."""
+
+    image: Image
+    boxes: tuple[LabelledBox, ...]
+    jpeg_quality: int
+
+
+@dataclass(frozen=True)
+class _Standing:
+    """A sign already painted: its id in the map of visible signs, and its outline."""
+
+    number: int
+    face: Face
+    pose: billboard.Pose
+    outline: billboard.Outline
+
+
+class Studio:
+    """Makes the scenes of one data set.
+
+    Args:
+        seed: of the data set.
+        width: of the pictures, in pixels.
+        height: of the pictures, in pixels.
+        negatives: share of pictures without any sign, 0 to 1.
+        artwork_dir: folder of the user's own sign pictures.
+        backgrounds: the user's own photographs without signs, (h, w, 3) uint8 BGR; used in a third of the scenes.
+
+    Raises:
+        UsageError: the artwork folder cannot be used.
+    """
+
+    def __init__(
+        self, seed: int, width: int, height: int, negatives: float = 0.08,
+        artwork_dir: Path | None = None, backgrounds: tuple[Image, ...] = (),
+    ) -> None:  # fmt: skip
+        self._seed, self._width, self._height, self._negatives = seed, width, height, negatives
+        self._textures: Textures = make_textures(seed)
+        self._faces = Faces(seed, artwork_dir)
+        self._backgrounds = backgrounds
+
+    def scene(self, index: int) -> Scene:
+        """Render picture number `index`."""
+        rng = np.random.default_rng([self._seed, 3, index])
+        view, far_mm = _random_view(rng, self._width, self._height)
+        image = np.zeros((self._height, self._width, 3), dtype=np.uint8)
+        self._paint_surroundings(image, view, rng, far_mm)
+        count = 0 if rng.random() < self._negatives else int(rng.choice([1, 2, 3, 4, 5, 6, 7], p=_COUNTS))
+        seen_by = np.zeros(image.shape[:2], dtype=np.uint8)
+        signs = self._paint_signs(image, seen_by, view, rng, count, far_mm)
+        if rng.random() < 0.1:
+            before = image.copy()
+            room.paint_near(image, rng, self._textures, 1)
+            seen_by[np.any(image != before, axis=2)] = 0
+        exposure = photo.random_exposure(rng, self._textures)
+        final = photo.expose(image, exposure, self._textures, rng)
+        return Scene(final, _boxes(final, seen_by, signs, exposure.spread_px()), exposure.jpeg_quality)
+
+    def _paint_surroundings(self, image: Image, view: View, rng: Generator, far_mm: float) -> None:
+        far_px = view.horizon_px + view.camera_mm * view.focal_px / far_mm
+        if self._backgrounds and rng.random() < 0.33:
+            image[:] = _crop(rng, self._backgrounds[int(rng.integers(len(self._backgrounds)))], image.shape)
+            if rng.random() < 0.5:
+                return
+        else:
+            room.paint_room(image, rng, self._textures, float(np.clip(far_px, 0, view.height)))
+        if rng.random() < 0.93:
+            table.paint_table(image, view, rng, self._textures, far_mm)
+            if rng.random() < 0.85:
+                table.paint_track(image, view, rng, far_mm)
+        if rng.random() < 0.45:
+            room.paint_near(image, rng, self._textures, 2)
+
+    def _paint_signs(
+        self, image: Image, seen_by: Image, view: View, rng: Generator, count: int, far_mm: float
+    ) -> list[_Standing]:
+        """Far signs first, so that near ones hide them; `seen_by` gets the number of the sign each pixel shows."""
+        planned = []
+        for _ in range(count):
+            face = self._faces.pick(rng, str(rng.choice(list(_MIX), p=list(_MIX.values()))))
+            pose = _random_pose(rng, view, face, far_mm)
+            if all(_apart(pose, other) or rng.random() < 0.25 for _, other in planned):
+                planned.append((face, pose))
+        painted = []
+        may_gloss = rng.random() < 0.25  # one lamp shines on all signs alike
+        shared = billboard.random_look(rng, 30.0, may_fade=True)
+        for number, (face, pose) in enumerate(sorted(planned, key=lambda item: -item[1].ahead_mm), start=1):
+            look = billboard.random_look(rng, pose.height_px, may_fade=face.label == "danger")
+            if may_gloss:
+                look = billboard.Look(
+                    shared.light, shared.veil, min(shared.fade, 1.0 if face.label == "danger" else 0.6),
+                    look.blur, look.defocus_px, look.slope,
+                )  # fmt: skip
+            seen, stand = billboard.paint(image, face, pose, look, view, rng, self._textures)
+            for polygon in stand:
+                _mark(seen_by, polygon, 0)
+            _mark(seen_by, seen.hull, number)
+            painted.append(_Standing(number, face, pose, seen))
+        return painted
+
+
+_COUNTS = (0.22, 0.22, 0.19, 0.14, 0.11, 0.07, 0.05)
+
+
+def _mark(seen_by: Image, polygon: Points, value: int) -> None:
+    fixed = np.round((np.clip(polygon, -3000, 3000) - 0.5) * 16).astype(np.int32)
+    cv2.fillPoly(seen_by, [fixed], (value,), cv2.LINE_8, 4)
+
+
+def _random_view(rng: Generator, width: int, height: int) -> tuple[View, float]:
+    """A camera at train height (or a person's phone, higher), and the distance of the table's far edge."""
+    focal = log_uniform(rng, 230, 800) * width / 320
+    camera = log_uniform(rng, 55, 300)
+    far = float(np.clip(focal * 32 / rng.uniform(6, 20), 500, 2600))
+    edge = float(rng.uniform(-0.1, 0.75)) * height  # where the far edge of the table is to appear
+    view = View(
+        width=width,
+        height=height,
+        focal_px=focal,
+        centre_px=float(rng.uniform(-0.4, 1.4)) * width,
+        horizon_px=edge - camera * focal / far,
+        camera_mm=camera,
+        roll_rad=float(rng.normal(0, 0.035)),
+    )
+    return view, far
+
+
+def _random_pose(rng: Generator, view: View, face: Face, far_mm: float) -> billboard.Pose:
+    """A sign somewhere in sight: on the table if it fits there, else held anywhere in the picture."""
+    unit = view.width / 320
+    size = log_uniform(rng, 75, 160) * unit if rng.random() < 0.07 else log_uniform(rng, 9, 75) * unit
+    height = size / max(face.aspect, 0.75)
+    ahead = view.ahead_mm(height, face.height_mm)
+    pole = 2.05 * float(rng.uniform(0.85, 1.15))
+    foot_y = view.horizon_px + view.camera_mm * view.focal_px / ahead
+    middle_y = foot_y - (pole + 0.5) * height
+    if ahead > far_mm or not 0.02 < middle_y / view.height < 0.98:
+        middle_y = float(rng.uniform(0.1, 0.85)) * view.height
+        foot_y = middle_y + (pole + 0.5) * height
+    yaw = float(np.clip(rng.normal(0, 0.45), -1.25, 1.25))
+    if rng.random() < 0.2:
+        yaw = float(rng.choice([-1, 1]) * rng.uniform(0.75, 1.4))
+    if rng.random() < 0.05:
+        yaw = np.pi + float(rng.uniform(-1.1, 1.1))
+    return billboard.Pose(
+        foot=np.array([float(rng.uniform(-0.03, 1.03)) * view.width, foot_y]),
+        height_px=height,
+        ahead_mm=ahead,
+        yaw_rad=yaw,
+        tilt_rad=float(rng.normal(0, 0.16 if rng.random() < 0.15 else 0.05)),
+        nod_rad=float(rng.normal(0, 0.08)),
+        depth=float(rng.uniform(0.07, 0.16)),
+        pole=pole,
+    )
+
+
+def _apart(one: billboard.Pose, other: billboard.Pose) -> bool:
+    """Whether two faces hardly overlap."""
+    reach = (one.height_px + other.height_px) * 0.5
+    return bool(np.abs(one.foot[0] - other.foot[0]) > reach or np.abs(_face_y(one) - _face_y(other)) > reach)
+
+
+def _face_y(pose: billboard.Pose) -> float:
+    return float(pose.foot[1]) - (pose.pole + 0.5) * pose.height_px
+
+
+def _boxes(
+    final: Image, seen_by: Image, signs: list[_Standing], spread: tuple[float, float]
+) -> tuple[LabelledBox, ...]:
+    soft = cv2.GaussianBlur(final, (0, 0), 1.0).astype(np.float32)
+    boxes = [_box(soft, seen_by, sign, spread) for sign in signs if np.cos(sign.pose.yaw_rad) > 0]
+    return tuple(box for box in boxes if box)
+
+
+def _box(soft: np.ndarray, seen_by: Image, sign: _Standing, spread: tuple[float, float]) -> LabelledBox | None:
+    """The label of a painted sign, or None where nothing worth a label is left of it."""
+    height, width = seen_by.shape
+    hull = sign.outline.hull
+    whole = float(cv2.contourArea(hull.astype(np.float32)))
+    rows, columns = np.nonzero(seen_by == sign.number)
+    share = len(rows) / max(whole, 1.0)
+    if len(rows) < 6 or share < 0.25:
+        return None
+    low, high = hull.min(axis=0), hull.max(axis=0)
+    if share < 0.93:
+        low = np.maximum(low, (columns.min(), rows.min()))
+        high = np.minimum(high, (columns.max() + 1, rows.max() + 1))
+    low, high = np.maximum(low - spread, 0), np.minimum(high + spread, (width, height))
+    size = high - low
+    if size.max() < _LEAST_PX - 2 or size.min() < 3:
+        return None
+    contrast = _contrast(soft, low, high)
+    if contrast < _LEAST_CONTRAST / 2:
+        return None
+    ignore = size.max() < _LEAST_PX or share < 0.45 or contrast < _LEAST_CONTRAST or abs(sign.pose.yaw_rad) > 1.33
+    return LabelledBox(sign.face.label, (float(low[0]), float(low[1]), float(high[0]), float(high[1])), bool(ignore))
+
+
+def _contrast(soft: np.ndarray, low: Points, high: Points) -> float:
+    """Greatest standard deviation of a channel in the box and a little around it."""
+    around = (high - low) * 0.15
+    x0, y0 = np.maximum(low - around, 0).astype(int)
+    x1, y1 = np.ceil(high + around).astype(int)
+    return float(cv2.meanStdDev(soft[y0:y1, x0:x1])[1].max())
+
+
+def _crop(rng: Generator, photograph: Image, shape: tuple[int, ...]) -> Image:
+    """A random part of a photograph, as large as the scene."""
+    height, width = shape[:2]
+    zoom = max(height / photograph.shape[0], width / photograph.shape[1]) * float(rng.uniform(1.0, 2.0))
+    rows, columns = int(height / zoom), int(width / zoom)
+    y, x = int(rng.integers(photograph.shape[0] - rows + 1)), int(rng.integers(photograph.shape[1] - columns + 1))
+    part = photograph[y : y + rows, x : x + columns]
+    if rng.random() < 0.5:
+        part = part[:, ::-1]
+    return np.asarray(cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+__all__ = ["LabelledBox", "Scene", "Studio"]
