@@ -168,7 +168,7 @@ def _objections(memory: Memory, inputs: Inputs, limits: Limits) -> Iterator[tupl
     if ask.power_percent is None:
         yield Priority.SIGN, ask.reason
     if memory.operator_stop:
-        yield Priority.OPERATOR, "stopped by the operator"
+        yield Priority.OPERATOR, "waits for the order to drive"
 
 
 def _transition(memory: Memory, objections: list[tuple[Priority, str]], inputs: Inputs, limits: Limits) -> Memory:
@@ -212,8 +212,9 @@ def _permit(memory: Memory, ask: Ask, objections: list[tuple[Priority, str]]) ->
         return Permit(memory.state, ask.power_percent, ask.reason)
     if memory.state is GuardState.FAULT_LATCHED:
         return Permit(memory.state, None, memory.latched, memory.latched_by)
-    by, reason = objections[0] if objections else (None, memory.state.value.replace("_", " "))
-    return Permit(memory.state, None, reason, by)
+    if objections and (objections[0][0] < Priority.SIGN or memory.state in _ARMED):
+        return Permit(memory.state, None, objections[0][1], objections[0][0])
+    return Permit(memory.state, None, "waits to be armed" if memory.state is GuardState.DISARMED else "starting")
 
 
 def _note_braking(memory: Memory, permit: Permit, now_s: float) -> Memory:
