@@ -8,28 +8,21 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from edge_agent.config import check_labels, load, load_rules
-from edge_agent.config.display import shown_settings
-from edge_agent.config.document import json_schema
-from edge_agent.config.yaml_file import shown
-from edge_agent.errors import UsageError
-from edge_agent.signs import LABELS
+from edge_agent.cli.options import ConfigOption, ProfileOption
 
 app = typer.Typer(help="Show, check and describe the settings.", no_args_is_help=True)
 
-ConfigOption = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="The configuration file.")]
-ProfileOption = Annotated[
-    str | None, typer.Option("--profile", metavar="NAME", help="A profile beside it, laid over it.")
-]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command(epilog="Example: EDGE_AGENT_CAPTURE__FPS=5 edge-agent config show --profile booth")
 def show(config: ConfigOption = None, profile: ProfileOption = None, as_json: JsonOption = False) -> None:
     """Show each setting and where its value came from; secrets are masked."""
+    from edge_agent.config import load
+    from edge_agent.config.display import shown_settings
+    from edge_agent.config.yaml_file import shown
+
     loaded = load(config, profile=profile)
     settings = shown_settings(loaded)
     files = [shown(file) for file in loaded.files]
@@ -46,6 +39,11 @@ def check(
     profile: ProfileOption = None,
 ) -> None:
     """Check settings and sign rules; every problem is told in a line of its own, and the exit code is 78."""
+    from edge_agent.config import check_labels, load, load_rules
+    from edge_agent.config.yaml_file import shown
+    from edge_agent.errors import UsageError
+    from edge_agent.signs import LABELS
+
     if path is not None and config is not None:
         raise UsageError("the configuration file is named twice", remedy="give it either as PATH or with --config")
     loaded = load(path or config, profile=profile)
@@ -60,10 +58,15 @@ def schema(
     rules: Annotated[bool, typer.Option("--rules", help="The schema of signs.yaml instead of agent.yaml.")] = False,
 ) -> None:
     """Print the JSON Schema of the configuration file, for editors."""
+    from edge_agent.config.document import json_schema
+
     typer.echo(json.dumps(json_schema(rules=rules), indent=2))
 
 
 def _print_table(files: list[str], settings: dict[str, dict[str, object]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
     rows = [(key, _yaml(entry["value"]), str(entry["from"])) for key, entry in settings.items()]
     console = Console(markup=False, highlight=False)
     if not console.is_terminal:  # a pipe: one line a setting, not folded at some width

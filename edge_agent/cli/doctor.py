@@ -3,33 +3,37 @@
 Knows how to print it. Knows nothing of how anything is checked.
 """
 
-import asyncio
+from __future__ import annotations
+
 import json
 import os
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
-from edge_agent.config import load
-from edge_agent.doctor import CheckResult, Status, all_checks, run_checks
+from edge_agent.cli.options import ConfigOption, ProfileOption, SourceOption
+
+if TYPE_CHECKING:
+    from edge_agent.doctor import CheckResult
 
 EPILOG = "Example: edge-agent doctor --source /dev/video0"
-_COLOURS = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "bold red"}
+_COLOURS = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
 
 def doctor(
-    source: Annotated[str | None, typer.Option("--source", metavar="SOURCE", help="Check this camera.")] = None,
-    config: Annotated[Path | None, typer.Option("--config", metavar="FILE", help="The configuration file.")] = None,
-    profile: Annotated[str | None, typer.Option("--profile", metavar="NAME", help="A profile laid over it.")] = None,
+    source: SourceOption = None,
+    config: ConfigOption = None,
+    profile: ProfileOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Look at camera, detector, hub, brokers, GPU, disk and clock; exit 1 where something fails."""
+    import asyncio
+
+    from edge_agent.config import load
+    from edge_agent.doctor import Status, all_checks, run_checks
+
     settings = load(config, {"capture.source": source}, profile=profile).settings
     results = asyncio.run(run_checks(all_checks(settings, os.environ)))
     failed = any(result.status is Status.FAIL for result in results)
@@ -42,14 +46,20 @@ def doctor(
 
 
 def _print_table(results: Sequence[CheckResult]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
     console = Console(highlight=False)
     if not console.is_terminal:  # a log or a pipe: one line a check, not folded at some width
         for result in results:
-            line = f"{result.name:<9} {result.status:<5} {result.message}"
+            line = f"{result.name:<9} {result.status.value:<5} {result.message}"
             typer.echo(f"{line}; {result.remedy}" if result.remedy else line)
         return
     table = Table("check", "", "what was found", box=None)
     for result in results:
         remedy = f"\n-> {result.remedy}" if result.remedy else ""
-        table.add_row(result.name, f"[{_COLOURS[result.status]}]{result.status}[/]", escape(result.message + remedy))
+        table.add_row(
+            result.name, f"[{_COLOURS[result.status]}]{result.status.value}[/]", escape(result.message + remedy)
+        )
     console.print(table)

@@ -10,7 +10,6 @@ import numpy as np
 
 from edge_agent.config import Settings, check_labels, load_rules
 from edge_agent.config.control import Capture
-from edge_agent.config.display import without_password
 from edge_agent.doctor.check import CheckResult, fail, in_thread, ok, warn
 
 _SLOW_INFERENCE_SHARE = 0.8  # of the frame period: above this, little is left for the rest of the way to the motor
@@ -20,19 +19,24 @@ async def check_camera(settings: Capture) -> CheckResult:
     """Open the source and take one picture."""
     if settings.source == "sim":
         return ok("the simulated world needs none")
-    from edge_agent.camera import open_camera  # noqa: PLC0415 - OpenCV is slow to load
+    from edge_agent.camera import Patience, open_camera  # noqa: PLC0415 - OpenCV is slow to load
 
-    name = without_password(settings.source)
     started = time.perf_counter()
     camera = open_camera(
-        settings.source, fps=settings.fps, realtime=False, width_hint=settings.width, height_hint=settings.height
+        settings.source,
+        fps=settings.fps,
+        width_hint=settings.width,
+        height_hint=settings.height,
+        patience=Patience(open_s=settings.open_timeout_s),
     )
     async with camera:
         shot = await camera.grab()
     if shot is None:
-        return fail(f"{name} gave no picture", "name a source that has pictures")
+        return fail(f"{camera.source} gave no picture", "name a source that has pictures")
     height, width = shot.image.shape[:2]
-    return ok(f"{name} gives {width}x{height}, first picture after {1000 * (time.perf_counter() - started):.0f} ms")
+    return ok(
+        f"{camera.source} gives {width}x{height}, first picture after {1000 * (time.perf_counter() - started):.0f} ms"
+    )
 
 
 async def check_detector(settings: Settings) -> CheckResult:
