@@ -19,7 +19,13 @@ _SCHEMES = frozenset({"rtsp", "rtsps", "rtmp", "http", "https", "udp", "tcp"})
 
 
 def open_camera(
-    source: str, *, fps: float, width_hint: int, height_hint: int, patience: Patience | None = None
+    source: str,
+    *,
+    fps: float,
+    width_hint: int,
+    height_hint: int,
+    realtime: bool = True,
+    patience: Patience | None = None,
 ) -> LiveCamera | RecordedCamera:
     """Return the camera for any source but the simulator; entering it opens the source.
 
@@ -27,6 +33,7 @@ def open_camera(
         source: a number or device (`0`, `/dev/video0`), a URL (`rtsp://...`), a video file, or a folder of pictures.
         fps: how often `grab` will be called a second. A video is read at that rate of its own time: each k-th call
             gives the picture at k / fps seconds of the video, however fast the calls follow each other.
+        realtime: false gives every picture of a video, whatever its rate and `fps`.
         width_hint: the width in pixels to ask a device for.
         height_hint: the height in pixels to ask a device for.
         patience: how long to wait for a device or stream.
@@ -45,7 +52,7 @@ def open_camera(
     if path.is_dir() or (path.is_file() and path.suffix.lower() in SUFFIXES):
         return RecordedCamera(source, ImagesReader(path))
     if path.is_file():
-        return RecordedCamera(source, VideoReader(path, fps))
+        return RecordedCamera(source, VideoReader(path, fps if realtime else None))
     raise ConfigError(
         f"{source}: no such file or folder",
         remedy="name a video, a folder of pictures, a camera (0, /dev/video0), an rtsp:// address, or sim",

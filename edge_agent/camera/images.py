@@ -77,11 +77,11 @@ class ImagesReader:
         return None
 
 
-def list_images(path: Path) -> list[Path]:
-    """List the pictures in a folder (not below it) in natural order; a file that is no folder is listed alone."""
+def list_images(path: Path, suffixes: frozenset[str] = SUFFIXES) -> list[Path]:
+    """List the files with these endings in a folder (not below it), in natural order; a file is listed by itself."""
     if not path.is_dir():
         return [path]
-    files = (file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and not file.name.startswith("."))
+    files = (file for file in path.iterdir() if file.suffix.lower() in suffixes and not file.name.startswith("."))
     return sorted((file for file in files if file.is_file()), key=_natural)
 
 

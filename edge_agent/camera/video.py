@@ -33,7 +33,9 @@ class VideoReader:
         self.notes: list[str] = []
         self.frames = 0
         """How many pictures the file says it has; 0 when it does not say."""
-        self._fps = fps
+        self.fps = 0.0
+        """The file's own rate in pictures a second; 0 when it does not say."""
+        self._wanted_fps = fps
         self._ratio = 1.0
         self._reads = 0
         self._passed = 0
@@ -46,7 +48,8 @@ class VideoReader:
         self._truth = read_truth(self.path.with_suffix(".jsonl"))
         self._capture = open_file(self.path)
         self.frames = max(0, round(_property(self._capture, "FRAME_COUNT")))
-        self._ratio = _ratio(_property(self._capture, "FPS"), self._fps)
+        self.fps = _sane_rate(_property(self._capture, "FPS"))
+        self._ratio = _ratio(self.fps, self._wanted_fps)
         self._advance()
         if self._last is None:
             self.close()
@@ -122,12 +125,17 @@ def _detection(item: Any) -> Detection:
 
 
 def _ratio(video_fps: float, wanted_fps: float | None) -> float:
-    """Return how many pictures of the video pass from one read to the next; 1 where the file tells no sane rate."""
-    if wanted_fps is None or not 0.5 <= video_fps <= 1000:
+    """Return how many pictures of the video pass from one read to the next."""
+    if wanted_fps is None or not video_fps:
         return 1.0
     ratio = video_fps / wanted_fps
     whole = round(ratio)
     return float(whole) if whole and abs(ratio / whole - 1) <= _SAME_RATE else ratio
+
+
+def _sane_rate(fps: float) -> float:
+    """Return 0 for what is no rate of pictures: some containers tell their time base instead."""
+    return fps if 0.5 <= fps <= 1000 else 0.0
 
 
 def _property(capture: Capture, name: str) -> float:

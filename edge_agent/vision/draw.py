@@ -1,0 +1,74 @@
+"""Draws detections into a picture so that a person can read them at a glance.
+
+Knows pixels, colours and text. Knows nothing of what a sign means or who looks.
+"""
+
+import colorsys
+import zlib
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent.events import Box, Detection
+from edge_agent.signs import CLASS_IDS
+
+Colour = tuple[int, int, int]
+"""Blue, green, red; 0..255 each."""
+
+_GOLDEN = 0.618034
+"""The golden ratio's fraction: multiples of it spread over the colour circle without coming close to each other."""
+
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+_BLACK: Colour = (0, 0, 0)
+_WHITE: Colour = (255, 255, 255)
+
+
+def draw(image: NDArray[np.uint8], detections: Sequence[Detection]) -> NDArray[np.uint8]:
+    """Return a copy of a (height, width, 3) uint8 BGR picture with a labelled box for each detection, best on top."""
+    drawn = image.copy()
+    unit = max(1, round(min(image.shape[:2]) / 400))
+    for detection in reversed(detections):
+        _draw_box(drawn, detection.box, colour_of(detection.label), unit)
+    for detection in reversed(detections):
+        _draw_label(drawn, detection, unit)
+    return drawn
+
+
+def colour_of(label: str) -> Colour:
+    """Return the colour of a label: always the same, and far from the others among the signs we know."""
+    place = CLASS_IDS.get(label, zlib.crc32(label.encode()))
+    hue = (place * _GOLDEN + 0.02) % 1.0
+    red, green, blue = colorsys.hsv_to_rgb(hue, 0.85, 1.0)
+    return round(255 * blue), round(255 * green), round(255 * red)
+
+
+def _draw_box(image: NDArray[np.uint8], box: Box, colour: Colour, unit: int) -> None:
+    """Draw a rectangle just outside the box, dark-edged so that it shows on any ground."""
+    first = (round(box.x1) - unit, round(box.y1) - unit)
+    second = (round(box.x2) + unit, round(box.y2) + unit)
+    cv2.rectangle(image, first, second, _BLACK, 3 * unit)
+    cv2.rectangle(image, first, second, colour, unit)
+
+
+def _draw_label(image: NDArray[np.uint8], detection: Detection, unit: int) -> None:
+    """Write label and score on a plate above the box, or below where there is no room, always inside the picture."""
+    text = f"{detection.label.replace('_', ' ')} {detection.score:.2f}"
+    scale = 0.45 * unit
+    (width, height), below = cv2.getTextSize(text, _FONT, scale, unit)
+    pad = 3 * unit
+    plate_width, plate_height = width + 2 * pad, height + below + 2 * pad
+    left = max(0, min(round(detection.box.x1) - unit, image.shape[1] - plate_width))
+    top = round(detection.box.y1) - 2 * unit - plate_height
+    if top < 0:
+        top = min(round(detection.box.y2) + 2 * unit, image.shape[0] - plate_height)
+    colour = colour_of(detection.label)
+    cv2.rectangle(image, (left, top), (left + plate_width - 1, top + plate_height - 1), colour, cv2.FILLED)
+    cv2.putText(image, text, (left + pad, top + pad + height), _FONT, scale, _ink(colour), unit, cv2.LINE_AA)
+
+
+def _ink(ground: Colour) -> Colour:
+    """Return black or white, whichever reads better on `ground` (luma weights of ITU-R BT.601)."""
+    blue, green, red = ground
+    return _BLACK if 0.114 * blue + 0.587 * green + 0.299 * red > 140 else _WHITE
