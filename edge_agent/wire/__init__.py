@@ -1,0 +1,36 @@
+"""Events as CloudEvents 1.0, and as the original demo's payloads: pure functions between values and bytes.
+
+Knows the formats. Knows nothing of topics, brokers or when something is sent. `images` and `compat` are imported by
+name where they are needed.
+"""
+
+from edge_agent.wire.envelope import Envelope, Picture, Stamp, prediction_id, seal, unseal
+from edge_agent.wire.errors import MalformedMessageError
+from edge_agent.wire.kafka import KafkaMessage
+from edge_agent.wire.mqtt import MqttMessage
+from edge_agent.wire.payloads import (
+    CommandData,
+    DecisionData,
+    FaultData,
+    Payload,
+    PredictionData,
+    StateData,
+)
+
+__all__ = [
+    "CommandData",
+    "DecisionData",
+    "Envelope",
+    "FaultData",
+    "KafkaMessage",
+    "MalformedMessageError",
+    "MqttMessage",
+    "Payload",
+    "Picture",
+    "PredictionData",
+    "Stamp",
+    "StateData",
+    "prediction_id",
+    "seal",
+    "unseal",
+]
