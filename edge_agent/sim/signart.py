@@ -1,0 +1,156 @@
+"""Draws a toy sign where it stands: shadow, base, pole and head, blurred along its own motion.
+
+Each sign is painted on a small clear patch, blurred there, and laid over the picture. Knows nothing of the order of
+signs or of what they mean.
+"""
+
+import math
+
+import cv2
+import numpy as np
+
+from edge_agent import artwork
+from edge_agent.sim.layout import BASE_HEIGHT_MM, BASE_MM, Layout, PlacedSign, sign_pose
+from edge_agent.sim.texture import Image
+from edge_agent.sim.view import NEAR_MM, Points, SeenSign, View, head_axes, head_points, pole_polygon
+
+_MIPS = (12, 24, 48, 96, 192)
+_THICK_MM = 1.6
+_FIXED = 4
+_EDGE = np.array([150, 152, 152])
+
+
+class SignArt:
+    """The faces and backs of a layout's signs at several sizes, with alpha already multiplied in."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        light = layout.look.sign_light
+        self._faces: dict[tuple[str, bool, int], Image] = {}
+        for name in {sign.name for sign in layout.signs}:
+            for front in (True, False):
+                # Drawn large and shrunk by area: a small drawing would lose thin strokes.
+                large = artwork.draw(name, 2 * _MIPS[-1]) if front else artwork.draw_back(name, _MIPS[-1])
+                for height_px in _MIPS:
+                    self._faces[name, front, height_px] = _shrunk(large, height_px, light)
+        self._light = light
+
+    def draw(self, canvas: Image, view: View, one: SeenSign, earlier: View) -> None:
+        """Paint one sign onto (h, w, 3) BGR; `earlier` is the camera when the shutter opened."""
+        flow = self._flow(view, earlier, one)
+        corners = [one.outline, *self._solid(view, one.sign)[0], pole_polygon(self._layout, view, one)]
+        around = np.concatenate([corner for corner in corners if len(corner)])
+        margin = 3 + np.abs(flow)
+        low = np.floor(np.maximum(around.min(axis=0) - margin, 0)).astype(int)
+        high = np.ceil(np.minimum(around.max(axis=0) + margin, canvas.shape[1::-1])).astype(int)
+        if np.any(high - low < 2):
+            return
+        patch = np.zeros((high[1] - low[1], high[0] - low[0], 4), np.uint8)
+        self._paint(patch, view, one, low)
+        if math.hypot(*flow) > 1.0:
+            patch = cv2.filter2D(patch, -1, _line_kernel(flow), borderType=cv2.BORDER_REPLICATE).astype(np.uint8)
+        _lay_over(canvas[low[1] : high[1], low[0] : high[0]], patch)
+
+    def _paint(self, patch: Image, view: View, one: SeenSign, low: Points) -> None:
+        outlines, colours = self._solid(view, one.sign)
+        for outline, colour in zip(outlines, colours, strict=True):
+            _fill(patch, outline - low, colour)
+        pole = pole_polygon(self._layout, view, one)
+        _fill(patch, pole - low if len(pole) else pole, (*artwork.POLE_BGR, 255))
+        if len(pole):
+            shine = pole[[0, 1, 2, 3]] * 0.62 + pole[[1, 0, 3, 2]] * 0.38 + (pole[1] - pole[0]) * 0.08
+            _fill(patch, shine - low, (70, 66, 64, 255))
+        self._head(patch, view, one, low)
+
+    def _solid(self, view: View, sign: PlacedSign) -> tuple[list[Points], list[tuple[int, ...]]]:
+        """Return shadow, sides and top of the base as pixel polygons with BGRA colours (alpha multiplied in)."""
+        pose = sign_pose(self._layout, sign)
+        ahead = np.array([math.cos(pose.heading_rad), math.sin(pose.heading_rad)])
+        left = np.array([-ahead[1], ahead[0]])
+        centre = np.array([pose.x_mm, pose.y_mm])
+        corners = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]) @ np.stack([ahead, left]) * BASE_MM / 2
+        turns = np.arange(12) * math.pi / 6
+        blob = np.stack([np.cos(turns), np.sin(turns)], axis=1) * BASE_MM * 0.85
+        rings = ((blob, 0.0), (corners, 0.0), (corners, BASE_HEIGHT_MM))
+        outlines = [view.polygon(np.column_stack([centre + ring, np.full(len(ring), z)])) for ring, z in rings]
+        base = np.array(artwork.BASE_BGR)
+        colours: list[tuple[int, ...]] = [(0, 0, 0, 110), (*_lit(base, 0.5), 255), (*_lit(base, 0.95), 255)]
+        return outlines, colours
+
+    def _head(self, patch: Image, view: View, one: SeenSign, low: Points) -> None:
+        layout, sign = self._layout, one.sign
+        size_px = one.outline[:, 1].max() - one.outline[:, 1].min()
+        height_px = next((mip for mip in _MIPS if mip >= size_px), _MIPS[-1])
+        face = self._faces[sign.name, one.front, height_px]
+        half_width = face.shape[1] / face.shape[0] / 2
+        uv = np.array([(-half_width, -0.5), (half_width, -0.5), (half_width, 0.5), (-half_width, 0.5)])
+        world = head_points(layout, sign, one.front, uv)
+        in_camera = view.to_camera(world)
+        if in_camera[:, 2].min() < NEAR_MM:
+            return
+        _, right = head_axes(layout, sign, one.front)
+        behind = np.array([right[1], -right[0], 0.0]) * _THICK_MM
+        quad = (view.to_pixels(in_camera) - low - 0.5).astype(np.float32)
+        shift = view.to_pixels(view.to_camera(world.mean(axis=0) - behind)) - view.to_pixels(in_camera.mean(axis=0))
+        if np.abs(shift).max() > 0.3:
+            _fill(patch, one.outline - low + shift, (*_lit(_EDGE, 0.8 * self._light), 255))
+        height, width = face.shape[:2]
+        source = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float32) - np.float32(0.5)
+        matrix = cv2.getPerspectiveTransform(source, quad)
+        head: Image = cv2.warpPerspective(  # type: ignore[assignment]
+            face, matrix, patch.shape[1::-1], flags=cv2.INTER_LINEAR
+        )
+        _merge(patch, head)
+
+    def _flow(self, view: View, earlier: View, one: SeenSign) -> Points:
+        """Return how far the head moved in the picture while the shutter was open."""
+        centre, _ = head_axes(self._layout, one.sign, one.front)
+        now, then = view.to_camera(centre), earlier.to_camera(centre)
+        if min(now[2], then[2]) < NEAR_MM:
+            return np.zeros(2)
+        flow: Points = np.clip(view.to_pixels(now) - earlier.to_pixels(then), -25, 25)
+        return flow
+
+
+def _shrunk(large: Image, height_px: int, light: float) -> Image:
+    """Return a face of that height, its colours lit and multiplied by alpha."""
+    width_px = max(1, round(large.shape[1] * height_px / large.shape[0]))
+    small = cv2.resize(large, (width_px, height_px), interpolation=cv2.INTER_AREA).astype(np.float32)
+    small[:, :, :3] *= small[:, :, 3:] / 255 * min(light, 1.1)
+    out: Image = np.clip(small, 0, 255).astype(np.uint8)
+    return out
+
+
+def _lit(colour: Points, factor: float) -> tuple[int, int, int]:
+    b, g, r = (int(min(255, part * factor)) for part in colour)
+    return b, g, r
+
+
+def _fill(patch: Image, outline: Points, colour: tuple[int, ...]) -> None:
+    if len(outline) < 3:
+        return
+    pixels = np.clip((outline - 0.5) * (1 << _FIXED), -400_000, 400_000)
+    cv2.fillConvexPoly(patch, np.round(pixels).astype(np.int32), colour, cv2.LINE_AA, _FIXED)
+
+
+def _line_kernel(flow: Points) -> Points:
+    """Return a kernel that smears along `flow`."""
+    half = math.ceil(max(abs(flow)) / 2)
+    kernel = np.zeros((2 * half + 1, 2 * half + 1))
+    ends = [np.round((half + sign * flow / 2) * 16).astype(int) for sign in (-1, 1)]
+    cv2.line(kernel, tuple(map(int, ends[0])), tuple(map(int, ends[1])), 1.0, 1, cv2.LINE_AA, 4)
+    out: Points = kernel / max(1e-6, float(kernel.sum()))
+    return out
+
+
+def _merge(under: Image, over: Image) -> None:
+    """Lay one clear patch over another of the same size, in place."""
+    rest = cv2.cvtColor(255 - over[:, :, 3], cv2.COLOR_GRAY2BGRA)
+    rest[:, :, 3] = 255 - over[:, :, 3]
+    cv2.add(cv2.multiply(under, rest, scale=1 / 255), over, dst=under)
+
+
+def _lay_over(canvas: Image, patch: Image) -> None:
+    """Blend a clear patch onto a picture of the same size, in place."""
+    rest = cv2.cvtColor(255 - patch[:, :, 3], cv2.COLOR_GRAY2BGR)
+    canvas[:] = cv2.add(cv2.multiply(canvas, rest, scale=1 / 255), np.ascontiguousarray(patch[:, :, :3]))

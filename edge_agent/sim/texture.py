@@ -1,0 +1,93 @@
+"""Surfaces invented from a seed: wood, plaster, fabric. Flat pictures without light or perspective.
+
+Knows nothing of where they are used. All pictures are uint8; colours are BGR.
+"""
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]
+Colour = tuple[int, int, int]
+
+
+def wood_grain(rng: Generator, size_px: int, contrast: float = 26.0) -> Image:
+    """Return a (size_px, size_px) grey tile around 128, grain along x, that repeats without a seam."""
+    fine = _streaks(rng, size_px, 0.9, 31)
+    broad = _streaks(rng, size_px, 5.0, 151)
+    cloud = _streaks(rng, size_px, 40.0, 81)
+    return _bytes(128 + contrast * (0.5 * fine + 0.35 * broad + 0.3 * cloud))
+
+
+def _bytes(values: NDArray[Any]) -> Image:
+    """Round to what a picture can hold."""
+    out: Image = np.clip(values, 0, 255).astype(np.uint8)
+    return out
+
+
+def _streaks(rng: Generator, size_px: int, across_px: float, along_px: float) -> NDArray[np.float64]:
+    """Return noise smoothed by a Gaussian that wraps around, which is a product of spectra; its deviation is 1."""
+    noise = np.fft.rfft2(rng.standard_normal((size_px, size_px)))
+    y, x = np.fft.fftfreq(size_px)[:, None], np.fft.rfftfreq(size_px)[None]
+    smooth = np.fft.irfft2(noise * np.exp(-2 * np.pi**2 * ((across_px * y) ** 2 + (along_px * x) ** 2)))
+    out: NDArray[np.float64] = smooth / (float(smooth.std()) + 1e-9)
+    return out
+
+
+def tone_map(dark: Colour, light: Colour) -> Image:
+    """Return a (256, 1, 3) colour table from `dark` at grey 64 to `light` at grey 192, for cv2.applyColorMap."""
+    share = ((np.arange(256) - 64) / 128)[:, None]
+    ramp = np.array(dark) + share * (np.array(light) - np.array(dark))
+    return _bytes(ramp)[:, None, :]
+
+
+def plaster(rng: Generator, height_px: int, width_px: int, colour: Colour) -> Image:
+    """Return a (height_px, width_px, 3) painted wall with uneven light."""
+    coarse = rng.standard_normal((max(2, height_px // 160), max(2, width_px // 160))).astype(np.float32)
+    clouds = cv2.resize(coarse, (width_px, height_px), interpolation=cv2.INTER_CUBIC)
+    rough = rng.standard_normal((height_px // 2 + 1, width_px // 2 + 1)).astype(np.float32)
+    grain = cv2.resize(rough, (width_px, height_px))
+    light = 4.0 * clouds + 1.2 * grain + np.linspace(8, -10, height_px, dtype=np.float32)[:, None]
+    return _bytes(np.array(colour, np.float32) + light[:, :, None])
+
+
+def fabric(rng: Generator, height_px: int, width_px: int) -> Image:
+    """Return a (height_px, width_px, 3) cloth with a bold print of suns and leaves, or a fine net of lines."""
+    ground, first, second = (_cloth_colour(rng) for _ in range(3))
+    cloth = np.full((height_px, width_px, 3), ground, np.uint8)
+    if rng.random() < 0.35:
+        _net(cloth, first, int(rng.integers(6, 14)))
+    else:
+        _print(rng, cloth, first, second)
+    weave = rng.normal(0, 5, (height_px, width_px, 1))
+    return _bytes(cloth + weave)
+
+
+def _cloth_colour(rng: Generator) -> Colour:
+    strong = ((130, 50, 20), (40, 30, 180), (20, 190, 230), (60, 50, 45), (90, 110, 40), (200, 200, 205), (30, 90, 160))
+    return strong[int(rng.integers(len(strong)))]
+
+
+def _net(cloth: Image, colour: Colour, step_px: int) -> None:
+    height_px, width_px = cloth.shape[:2]
+    for start in range(-height_px, width_px + height_px, step_px):
+        cv2.line(cloth, (start, 0), (start + height_px, height_px), colour, 1)
+        cv2.line(cloth, (start, height_px), (start + height_px, 0), colour, 1)
+
+
+def _print(rng: Generator, cloth: Image, first: Colour, second: Colour) -> None:
+    height_px, width_px = cloth.shape[:2]
+    unit = max(4, min(height_px, width_px) // 6)
+    for _ in range(max(6, height_px * width_px // (unit * unit) // 2)):
+        x, y = int(rng.integers(width_px)), int(rng.integers(height_px))
+        if rng.random() < 0.4:
+            for turn in np.arange(0, 2 * np.pi, np.pi / 6):
+                tip = (int(x + unit * np.cos(turn)), int(y + unit * np.sin(turn)))
+                cv2.line(cloth, (x, y), tip, first, max(2, unit // 6))
+            cv2.circle(cloth, (x, y), unit // 2, second, -1)
+        else:
+            angle = float(rng.uniform(0, 180))
+            cv2.ellipse(cloth, (x, y), (unit, max(2, unit // 3)), angle, 0, 360, second, -1)
