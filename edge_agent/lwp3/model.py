@@ -130,6 +130,7 @@ class HubModel:
             rssi_dbm=self.rssi_dbm,
             alerts=frozenset(alert.name.lower() for alert in self.alerts),
             button_pressed=self.button_pressed,
+            brake_confirmed=self.brake_confirmed,
             name=self.name,
         )
 

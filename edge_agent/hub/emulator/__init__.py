@@ -1,0 +1,35 @@
+"""An emulated hub as a Bluetooth peripheral: a hub's behaviour, an emulated BlueZ and a private D-Bus to serve it on.
+
+Product code: people without a train run the agent against it, and the test suite does too.
+"""
+
+from edge_agent.hub.emulator.bus import PrivateBus
+from edge_agent.hub.emulator.control import control_socket, serve, tell, watch_motor
+from edge_agent.hub.emulator.device import EmulatedHub, MotorSetting, OnMotor
+from edge_agent.hub.emulator.emulator import BluezEmulator
+from edge_agent.hub.emulator.faults import Holder
+from edge_agent.hub.emulator.orders import ORDERS, describe, obey
+from edge_agent.hub.emulator.profile import LIGHT_PORT, MOTOR_PORT, HubProfile
+from edge_agent.hub.emulator.stack import Write
+from edge_agent.hub.emulator.thread import EmulatorThread
+
+__all__ = [
+    "LIGHT_PORT",
+    "MOTOR_PORT",
+    "ORDERS",
+    "BluezEmulator",
+    "EmulatedHub",
+    "EmulatorThread",
+    "Holder",
+    "HubProfile",
+    "MotorSetting",
+    "OnMotor",
+    "PrivateBus",
+    "Write",
+    "control_socket",
+    "describe",
+    "obey",
+    "serve",
+    "tell",
+    "watch_motor",
+]

@@ -1,0 +1,104 @@
+"""A D-Bus daemon of our own, on a socket of our own: a system bus that nobody else is on.
+
+Knows how to start, kill and stop one. Knows nothing of Bluetooth. Raises FatalError when there is no daemon to start.
+"""
+
+import asyncio
+import contextlib
+import shutil
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from edge_agent.errors import FatalError
+
+START_LIMIT_S = 10.0
+"""A daemon answers within milliseconds; a machine under full load may take a while."""
+
+_CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig>
+  <type>session</type>
+  <listen>unix:path={socket}</listen>
+  <auth>EXTERNAL</auth>
+  <policy context="default">
+    <allow user="*"/>
+    <allow own="*"/>
+    <allow send_destination="*" eavesdrop="true"/>
+    <allow receive_sender="*"/>{denial}
+  </policy>
+</busconfig>
+"""
+
+_DENIAL = """
+    <deny send_destination="org.bluez"/>"""
+
+
+class PrivateBus:
+    """A dbus-daemon and its folder, for as long as it is entered.
+
+    Args:
+        socket: path to listen on; by default in a temporary folder. At most some 100 characters, as any Unix socket.
+        permitted: False to forbid clients to talk to BlueZ, as on a system where the user is in no Bluetooth group.
+    """
+
+    def __init__(self, socket: Path | None = None, *, permitted: bool = True) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="edge-agent-bus-"))
+        self._socket = socket or self._folder / "bus"
+        self._permitted = permitted
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def address(self) -> str:
+        """The address for DBUS_SYSTEM_BUS_ADDRESS."""
+        return f"unix:path={self._socket}"
+
+    async def __aenter__(self) -> Self:
+        """Start the daemon; raises FatalError when it cannot be found or does not start."""
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop the daemon and remove its folder."""
+        await self.stop()
+        self._socket.unlink(missing_ok=True)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    async def start(self) -> None:
+        """Start the daemon, again if it was killed; same address."""
+        program = shutil.which("dbus-daemon")
+        if program is None:
+            raise FatalError(
+                "dbus-daemon is not installed", remedy="install the package dbus-daemon (dbus on Debian 11)"
+            )
+        config = self._folder / "bus.conf"
+        config.write_text(_CONFIG.format(socket=self._socket, denial="" if self._permitted else _DENIAL))
+        self._socket.unlink(missing_ok=True)
+        command = [program, f"--config-file={config}", "--nofork", "--nopidfile", "--print-address"]
+        setpriv = shutil.which("setpriv")
+        if setpriv is not None:  # the daemon must not outlive us, not even when we are killed
+            command = [setpriv, "--pdeathsig", "KILL", *command]
+        pipe = asyncio.subprocess.PIPE
+        self._process = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.DEVNULL, stdout=pipe)
+        await self._wait_for_address(self._process)
+
+    async def stop(self) -> None:
+        """Kill the daemon; it has nothing to lose."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.communicate()
+
+    async def _wait_for_address(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdout is not None  # noqa: S101 - it was asked for above
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(START_LIMIT_S):
+                if await process.stdout.readline():
+                    return
+        await self.stop()
+        raise FatalError("dbus-daemon did not start", remedy=f"see whether {self._socket.parent} can be written to")

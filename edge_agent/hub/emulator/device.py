@@ -1,0 +1,207 @@
+"""An emulated hub as a thing in the world: motor, lamps, button, battery, plugs and what it tells of them by itself.
+
+Knows how a City hub behaves towards its surroundings. Knows nothing of Bluetooth, D-Bus or tasks, and leaves what it
+answers to whoever is connected to answers.py. `now_s` is handed in and is any monotonic clock's. Methods that make the
+hub speak return the messages that it notifies.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from edge_agent.events import CommandKind
+from edge_agent.hub.emulator import sensors
+from edge_agent.hub.emulator.profile import HubProfile
+from edge_agent.hub.emulator.sensors import Battery
+from edge_agent.lwp3 import (
+    BRAKE,
+    COAST,
+    Action,
+    Alert,
+    Colour,
+    HubAction,
+    HubAlertUpdate,
+    HubProperty,
+    HubPropertyUpdate,
+    InputFormatSetup,
+    Message,
+    PortAttached,
+    PortDetached,
+    PortValue,
+)
+
+LOW_BATTERY_PERCENT = 10.0
+"""Below this the hub raises its low-voltage alert."""
+
+_PROTOCOL_VERSION = 0x0300
+
+
+@dataclass(frozen=True, slots=True)
+class MotorSetting:
+    """What the motor's bridge does: drives with `power_percent` (-100..100), brakes or coasts (0 both)."""
+
+    kind: CommandKind = CommandKind.COAST
+    power_percent: int = 0
+
+    @classmethod
+    def of(cls, power: int) -> "MotorSetting":
+        """Read the byte of an output command."""
+        if power == BRAKE:
+            return cls(CommandKind.BRAKE)
+        return cls(CommandKind.COAST) if power == COAST else cls(CommandKind.DRIVE, power)
+
+
+OnMotor = Callable[[MotorSetting, float], None]
+"""Called at each command to the motor, repeated ones too, and when a lost link halts it; with monotonic seconds."""
+
+
+def nobody(setting: MotorSetting, now_s: float) -> None:
+    """Watch no motor."""
+
+
+class EmulatedHub:
+    """One hub, switched on and waiting for a link.
+
+    Args:
+        profile: what it is and what is plugged in.
+        on_motor: told whatever happens to the motor.
+        runs_on: keep driving when the link is lost, as Pybricks firmware does; LEGO's own is reported to stop.
+
+    `leaving` is set once the hub has said farewell: whoever carries its bytes then drops the link.
+    """
+
+    def __init__(self, profile: HubProfile | None = None, *, on_motor: OnMotor = nobody, runs_on: bool = False) -> None:
+        self.profile = profile or HubProfile()
+        self.runs_on = runs_on
+        self.name = self.profile.name
+        self.ports = dict(self.profile.ports)
+        self.motor = MotorSetting()
+        self.light_percent = 0
+        self.colour = Colour.OFF
+        self.button_pressed = False
+        self.alerts: set[Alert] = set()
+        self.battery = Battery()
+        self.drain_percent_per_s = 0.0
+        self.leaving: Action | None = None
+        self._watchers: list[OnMotor] = [on_motor]
+        self._advanced_s: float | None = None
+        self.followed: set[HubProperty] = set()
+        self.watched: set[Alert] = set()
+        self.formats: dict[int, InputFormatSetup] = {}
+        self._told: dict[int, int] = {}
+
+    def watch(self, on_motor: OnMotor) -> Callable[[], None]:
+        """Have one more watcher told of the motor; call what is returned to leave off."""
+        self._watchers.append(on_motor)
+        return lambda: self._watchers.remove(on_motor)
+
+    def subscribed(self) -> list[Message]:
+        """Start anew with whoever has just subscribed: forget earlier wishes, announce what is plugged in."""
+        self.leaving = None
+        self.followed.clear()
+        self.watched.clear()
+        self.formats.clear()
+        self._told.clear()
+        return [self._announcement(port, kind) for port, kind in sorted(self.ports.items())]
+
+    def link_lost(self, now_s: float) -> None:
+        """Lose the other side: the motor coasts, or runs on."""
+        self.followed.clear()
+        self.watched.clear()
+        self.formats.clear()
+        if not self.runs_on and self.motor.kind is CommandKind.DRIVE:
+            self.set_motor(MotorSetting(), now_s)
+
+    def advance(self, now_s: float) -> list[Message]:
+        """Let time pass: the battery drains, and is told where that was asked for; flat, the hub says farewell."""
+        elapsed_s = 0.0 if self._advanced_s is None else max(0.0, now_s - self._advanced_s)
+        self._advanced_s = now_s
+        if not self.drain_percent_per_s:
+            return self.told_sensors()
+        return self._with_battery(self.battery.drained(self.drain_percent_per_s * elapsed_s))
+
+    def set_battery(self, percent: float) -> list[Message]:
+        """Exchange the batteries for some with that much charge."""
+        return self._with_battery(replace(self.battery, percent=min(100.0, max(0.0, percent))))
+
+    def feed(self, voltage_mv: int | None, current_ma: int | None = None) -> list[Message]:
+        """Have a simulated world say what the sensors measure; None goes back to the rule of thumb."""
+        return self._with_battery(replace(self.battery, fed_voltage_mv=voltage_mv, fed_current_ma=current_ma))
+
+    def press_button(self, *, pressed: bool = True) -> list[Message]:
+        """Press or release the green button."""
+        self.button_pressed = pressed
+        return self._told_property(HubProperty.BUTTON)
+
+    def set_alert(self, alert: Alert, *, raised: bool = True) -> list[Message]:
+        """Raise or clear an alert; told at the change, to who asked for it."""
+        if raised == (alert in self.alerts):
+            return []
+        (self.alerts.add if raised else self.alerts.discard)(alert)
+        return [HubAlertUpdate(alert, raised)] if alert in self.watched else []
+
+    def plug(self, port: int, device_type: int) -> list[Message]:
+        """Plug a device into a port."""
+        self.ports[port] = device_type
+        return [self._announcement(port, device_type)]
+
+    def unplug(self, port: int) -> list[Message]:
+        """Pull a plug."""
+        if self.ports.pop(port, None) is None:
+            return []
+        return [PortDetached(port)]
+
+    def properties(self) -> dict[HubProperty, Any]:
+        """Tell everything there is to tell about the hub itself."""
+        return {
+            HubProperty.NAME: self.name,
+            HubProperty.BUTTON: self.button_pressed,
+            HubProperty.FIRMWARE_VERSION: self.profile.firmware,
+            HubProperty.HARDWARE_VERSION: self.profile.hardware,
+            HubProperty.RSSI: self.profile.rssi_dbm,
+            HubProperty.BATTERY_PERCENT: round(self.battery.percent),
+            HubProperty.BATTERY_TYPE: 0,
+            HubProperty.MANUFACTURER: "LEGO System A/S",
+            HubProperty.RADIO_FIRMWARE_VERSION: "2_02_01",
+            HubProperty.PROTOCOL_VERSION: _PROTOCOL_VERSION,
+            HubProperty.SYSTEM_TYPE: self.profile.system_type,
+            HubProperty.NETWORK_ID: 0,
+            HubProperty.MAC_ADDRESS: self.profile.address,
+        }
+
+    def _announcement(self, port: int, device_type: int) -> Message:
+        return PortAttached(port, device_type, self.profile.hardware, self.profile.firmware)
+
+    def set_motor(self, setting: MotorSetting, now_s: float) -> None:
+        """Do to the motor what was commanded, and tell whoever watches."""
+        self.motor = setting
+        self.battery = replace(self.battery, load=abs(setting.power_percent) / 100)
+        for watcher in self._watchers:
+            watcher(setting, now_s)
+
+    def _with_battery(self, battery: Battery) -> list[Message]:
+        before, self.battery = self.battery, battery
+        told: list[Message] = []
+        if round(before.percent) != round(battery.percent):
+            told += self._told_property(HubProperty.BATTERY_PERCENT)
+        low = battery.percent < LOW_BATTERY_PERCENT
+        if low != (before.percent < LOW_BATTERY_PERCENT):
+            told += self.set_alert(Alert.LOW_VOLTAGE, raised=low)
+        if battery.percent == 0 and self.leaving is None:
+            self.leaving = Action.WILL_SWITCH_OFF
+            told.append(HubAction(self.leaving))
+        return told + self.told_sensors()
+
+    def _told_property(self, subject: HubProperty) -> list[Message]:
+        return [HubPropertyUpdate(subject, self.properties()[subject])] if subject in self.followed else []
+
+    def told_sensors(self) -> list[Message]:
+        """Tell sensors that moved as far as was asked for since they were told last."""
+        told: list[Message] = []
+        for port, wish in self.formats.items():
+            raw = sensors.raw_value(self.ports.get(port, 0), self.battery, self.profile)
+            last = self._told.get(port)
+            if wish.notify and (last is None or abs(raw - last) >= max(1, wish.delta)):
+                self._told[port] = raw
+                told.append(PortValue(port, raw.to_bytes(2, "little")))
+        return told

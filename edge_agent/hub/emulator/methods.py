@@ -1,0 +1,149 @@
+"""D-Bus method calls to the emulated stack: which does what, and which misbehaves.
+
+Knows signatures, replies and errors of org.bluez as clients use them. Knows nothing of the bus connection: `handle`
+takes a message and returns the reply, and `answer` carries later ones.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from dbus_fast import ErrorType, Message, MessageFlag, MessageType, Variant
+
+from edge_agent.hub.emulator.faults import FAILED, Faults
+from edge_agent.hub.emulator.objects import ADAPTER, CHARACTERISTIC, DEVICE
+from edge_agent.hub.emulator.stack import BluezStack, RefusalError
+from edge_agent.hub.emulator.tree import OBJECT_MANAGER, PROPERTIES
+
+Body = list[Any]
+
+
+class _Method(NamedTuple):
+    """One method: the signature of its reply, and what it does."""
+
+    signature: str
+    run: Callable[[BluezStack, Message], Body]
+
+
+class BluezMethods:
+    """Answers method calls to a stack, or fails to, as `faults` say.
+
+    Args:
+        stack: what the calls act on.
+        answer: sends a reply later than at once.
+        later: has a callable called after so many seconds.
+    """
+
+    def __init__(
+        self,
+        stack: BluezStack,
+        answer: Callable[[Message], object],
+        later: Callable[[float, Callable[[], None]], object],
+    ) -> None:
+        self.faults = Faults()
+        self._stack = stack
+        self._answer = answer
+        self._later = later
+        self._unanswered: list[Message] = []
+        stack.on_link_lost = self._fail_unanswered
+
+    def handle(self, call: Message) -> Message | bool | None:
+        """Take a message off the bus; None where it is none of ours, True where no reply is due, or not yet."""
+        method = _METHODS.get((call.interface or "", call.member or ""))
+        if call.message_type is not MessageType.METHOD_CALL or method is None:
+            return None
+        name = call.member or ""
+        if name in self.faults.hung:
+            self._unanswered.append(call)
+            return True
+        delay_s = self.faults.delays_s.get(name, 0.0)
+        if delay_s > 0:
+            self._later(delay_s, lambda: self._run_late(call, method))
+            return True
+        return self._run(call, method) or True
+
+    def _run_late(self, call: Message, method: _Method) -> None:
+        reply = self._run(call, method)
+        if reply is not None:
+            self._answer(reply)
+
+    def _run(self, call: Message, method: _Method) -> Message | None:
+        name = call.member or ""
+        try:
+            self._refuse(name, call.path or "")
+            reply = Message.new_method_return(call, method.signature, method.run(self._stack, call))
+        except RefusalError as refusal:
+            reply = Message.new_error(call, refusal.error, refusal.text)
+        if name in self.faults.mute:
+            self._unanswered.append(call)
+            return None
+        return None if call.flags & MessageFlag.NO_REPLY_EXPECTED else reply
+
+    def _refuse(self, name: str, path: str) -> None:
+        """Refuse what has no object to act on, and what is told to fail."""
+        if path != "/" and path not in self._stack.tree:
+            raise RefusalError(ErrorType.UNKNOWN_OBJECT.value, f"no object {path}")
+        if name in self.faults.errors:
+            raise RefusalError(*self.faults.errors[name])
+
+    def _fail_unanswered(self) -> None:
+        calls, self._unanswered = self._unanswered, []
+        for call in calls:
+            self._answer(Message.new_error(call, FAILED, "Not connected"))
+
+
+def _sender(call: Message) -> str:
+    return call.sender or ""
+
+
+def _property(stack: BluezStack, call: Message) -> Variant:
+    path, (interface, name) = call.path or "", call.body[:2]
+    found = (stack.tree.interface(path, interface) or {}).get(name)
+    if found is None:
+        raise RefusalError(ErrorType.UNKNOWN_PROPERTY.value, f"no property {interface}.{name}")
+    return found
+
+
+def _set_property(stack: BluezStack, call: Message) -> Body:
+    interface, name, value = call.body
+    if _property(stack, call).signature != value.signature:
+        raise RefusalError("org.freedesktop.DBus.Error.InvalidArgs", f"{name} is of another type")
+    if (interface, name) == (ADAPTER, "Powered"):
+        stack.power(on=value.value)
+    else:
+        stack.tree.change(call.path or "", interface, {name: value})
+    return []
+
+
+def _set_filter(stack: BluezStack, call: Message) -> Body:
+    wanted = call.body[0].get("UUIDs")
+    stack.filter(_sender(call), None if wanted is None else frozenset(wanted.value))
+    return []
+
+
+def _do(act: Callable[[BluezStack, Message], object]) -> Callable[[BluezStack, Message], Body]:
+    """Make a method of something that returns nothing of interest."""
+
+    def run(stack: BluezStack, call: Message) -> Body:
+        act(stack, call)
+        return []
+
+    return run
+
+
+_METHODS: Mapping[tuple[str, str], _Method] = {
+    (OBJECT_MANAGER, "GetManagedObjects"): _Method("a{oa{sa{sv}}}", lambda stack, _: [stack.tree.managed()]),
+    (PROPERTIES, "Get"): _Method("v", lambda stack, call: [_property(stack, call)]),
+    (PROPERTIES, "GetAll"): _Method(
+        "a{sv}", lambda stack, call: [stack.tree.interface(call.path or "", call.body[0]) or {}]
+    ),
+    (PROPERTIES, "Set"): _Method("", _set_property),
+    (ADAPTER, "SetDiscoveryFilter"): _Method("", _set_filter),
+    (ADAPTER, "StartDiscovery"): _Method("", _do(lambda stack, call: stack.scan(_sender(call)))),
+    (ADAPTER, "StopDiscovery"): _Method("", _do(lambda stack, call: stack.stop_scan(_sender(call)))),
+    (ADAPTER, "RemoveDevice"): _Method("", _do(lambda stack, _: stack.remove_device())),
+    (DEVICE, "Connect"): _Method("", _do(lambda stack, _: stack.connect())),
+    (DEVICE, "Disconnect"): _Method("", _do(lambda stack, _: stack.drop_link())),
+    (CHARACTERISTIC, "WriteValue"): _Method("", _do(lambda stack, call: stack.deliver(bytes(call.body[0])))),
+    (CHARACTERISTIC, "StartNotify"): _Method("", _do(lambda stack, call: stack.listen(_sender(call)))),
+    (CHARACTERISTIC, "StopNotify"): _Method("", _do(lambda stack, call: stack.unlisten(_sender(call)))),
+}

@@ -1,0 +1,95 @@
+"""An emulated hub's battery and the two sensors that measure it.
+
+Knows voltage and current as a hub would tell them, and what a hub says about the modes of these two ports. Knows
+nothing of when a value is told.
+"""
+
+from dataclasses import dataclass, replace
+
+from edge_agent.hub.emulator.profile import HubProfile
+from edge_agent.lwp3 import (
+    DeviceType,
+    Message,
+    ModeInformationType,
+    PortModeCombinations,
+    PortModeDetail,
+    PortModeRange,
+    PortModes,
+)
+from edge_agent.lwp3.scaling import CITY_CURRENT, CITY_VOLTAGE, Scale
+
+_INPUT_AND_COMBINABLE = 0x02
+_SCALES: dict[int, Scale] = {DeviceType.VOLTAGE_SENSOR: CITY_VOLTAGE, DeviceType.CURRENT_SENSOR: CITY_CURRENT}
+_NAMES: dict[int, tuple[bytes, bytes]] = {
+    DeviceType.VOLTAGE_SENSOR: (b"VLT L", b"mV"),
+    DeviceType.CURRENT_SENSOR: (b"CUR L", b"mA"),
+}
+_INT16_FOUR_FIGURES = bytes((1, 1, 4, 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Battery:
+    """Charge in percent and what the motor takes, 0..1. The `fed` values override the rule of thumb."""
+
+    percent: float = 100.0
+    load: float = 0.0
+    fed_voltage_mv: int | None = None
+    fed_current_ma: int | None = None
+
+    def voltage_mv(self, profile: HubProfile) -> int:
+        """Tell the voltage under load."""
+        if self.fed_voltage_mv is not None:
+            return self.fed_voltage_mv
+        rest_mv = profile.empty_mv + (profile.full_mv - profile.empty_mv) * self.percent / 100
+        return round(rest_mv - profile.sag_mv * self.load)
+
+    def current_ma(self, profile: HubProfile) -> int:
+        """Tell the current that hub and motor draw."""
+        if self.fed_current_ma is not None:
+            return self.fed_current_ma
+        return round(profile.idle_ma + profile.motor_ma * self.load)
+
+    def drained(self, percent: float) -> "Battery":
+        """Lose charge; never below zero."""
+        return replace(self, percent=max(0.0, self.percent - percent))
+
+
+def raw_value(device_type: int, battery: Battery, profile: HubProfile) -> int:
+    """Read a sensor in the hub's own steps; 0 for a device that measures nothing."""
+    if device_type == DeviceType.VOLTAGE_SENSOR:
+        return CITY_VOLTAGE.invert(battery.voltage_mv(profile))
+    if device_type == DeviceType.CURRENT_SENSOR:
+        return CITY_CURRENT.invert(battery.current_ma(profile))
+    return 0
+
+
+def modes(port: int, device_type: int) -> Message:
+    """Say what modes a port has: a sensor one to read, any other device one to write."""
+    readable = device_type in _SCALES
+    return PortModes(port, _INPUT_AND_COMBINABLE if readable else 1, 1, int(readable), int(not readable))
+
+
+def combinations(port: int) -> Message:
+    """Say that no modes can be combined."""
+    return PortModeCombinations(port)
+
+
+def mode_information(port: int, device_type: int, kind: ModeInformationType) -> Message | None:
+    """Describe mode 0 of a sensor's port; None where the hub has nothing to say."""
+    scale = _SCALES.get(device_type)
+    if scale is None:
+        return None
+    name, symbol = _NAMES[device_type]
+    ranges = {
+        ModeInformationType.RAW: scale.raw_maximum,
+        ModeInformationType.PERCENT: 100.0,
+        ModeInformationType.SI: scale.si_maximum,
+    }
+    details = {
+        ModeInformationType.NAME: name.ljust(11, b"\0"),
+        ModeInformationType.SYMBOL: symbol.ljust(5, b"\0"),
+        ModeInformationType.VALUE_FORMAT: _INT16_FOUR_FIGURES,
+    }
+    if kind in ranges:
+        return PortModeRange(port, 0, kind, 0.0, ranges[kind])
+    return PortModeDetail(port, 0, kind, details[kind]) if kind in details else None

@@ -1,0 +1,124 @@
+"""The emulated BlueZ as a process would be: a connection to a bus that can be killed and started again.
+
+Knows daemons' lives and the passing of time. Knows nothing of what BlueZ does or who misbehaves.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+
+from dbus_fast import Message, MessageType
+from dbus_fast.aio import MessageBus
+
+from edge_agent.errors import FatalError
+from edge_agent.hub.emulator.bus import PrivateBus
+from edge_agent.hub.emulator.methods import BluezMethods
+from edge_agent.hub.emulator.objects import BLUEZ
+from edge_agent.hub.emulator.stack import BluezStack
+
+TICK_S = 0.1
+"""How often the hub advertises, and how often its battery is looked at."""
+
+_CLIENT_LEFT = "type='signal',sender='org.freedesktop.DBus',member='NameOwnerChanged',arg2=''"
+
+
+class BluezServer:
+    """Carries method calls to the stack and signals back, and lets its time pass.
+
+    Args:
+        stack: what the calls act on.
+        bus: where to serve it; entered by `run`.
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, stack: BluezStack, bus: PrivateBus, clock: Callable[[], float]) -> None:
+        self.stack = stack
+        self.bus = bus
+        self.methods = BluezMethods(stack, self._send, self._later)
+        self._clock = clock
+        self._connection: MessageBus | None = None
+        self._timers: set[asyncio.TimerHandle] = set()
+
+    async def enter(self, stack: AsyncExitStack) -> None:
+        """Start bus and BlueZ, and have `stack` stop them."""
+        await stack.enter_async_context(self.bus)
+        stack.push_async_callback(self.kill_bluetoothd)
+        await self.start_bluetoothd()
+        ticking = asyncio.create_task(self._tick(), name="hub-emulator-tick")
+        stack.push_async_callback(_end, ticking)
+
+    async def start_bluetoothd(self) -> None:
+        """Start BlueZ, if it is not running."""
+        if self._connection is not None:
+            return
+        connection = MessageBus(bus_address=self.bus.address)
+        try:
+            await connection.connect()
+            await _call_bus(connection, "AddMatch", "s", [_CLIENT_LEFT])
+            connection.add_message_handler(self._handle)
+            self._connection = connection
+            self.stack.tree.send = self._send
+            self.stack.add_adapter()
+            await connection.request_name(BLUEZ)
+        except BaseException:
+            self._connection = None
+            connection.disconnect()
+            raise
+
+    async def kill_bluetoothd(self) -> None:
+        """Kill BlueZ: its name leaves the bus without a word, the hub loses its link."""
+        connection, self._connection = self._connection, None
+        self.stack.tree.send = None
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
+        self.stack.crash()
+        if connection is not None:
+            connection.disconnect()
+            with contextlib.suppress(OSError, EOFError):
+                await connection.wait_for_disconnect()  # type: ignore[no-untyped-call]  # dbus-fast leaves it so
+
+    async def kill_bus(self) -> None:
+        """Kill the D-Bus daemon, and with it every connection to it."""
+        await self.bus.stop()
+        await self.kill_bluetoothd()
+
+    async def start_bus(self) -> None:
+        """Start the D-Bus daemon again, and BlueZ on it."""
+        await self.bus.start()
+        await self.start_bluetoothd()
+
+    async def _tick(self) -> None:
+        while True:
+            self.stack.advertise()
+            self.stack.notify(self.stack.hub.advance(self._clock()))
+            await asyncio.sleep(TICK_S)
+
+    def _handle(self, message: Message) -> Message | bool | None:
+        if message.message_type is MessageType.SIGNAL and message.member == "NameOwnerChanged":
+            self.stack.forget(message.body[0])
+            return None
+        return self.methods.handle(message)
+
+    def _send(self, message: Message) -> None:
+        if self._connection is not None and self._connection.connected:
+            self._connection.send(message)
+
+    def _later(self, delay_s: float, act: Callable[[], None]) -> None:
+        self._timers = {timer for timer in self._timers if timer.when() > asyncio.get_running_loop().time()}
+        self._timers.add(asyncio.get_running_loop().call_later(delay_s, act))
+
+
+async def _call_bus(connection: MessageBus, member: str, signature: str, body: list[str]) -> None:
+    name, path = "org.freedesktop.DBus", "/org/freedesktop/DBus"
+    call = Message(name, path, name, member, signature=signature, body=body)
+    reply = await connection.call(call)
+    if reply is None or reply.message_type is MessageType.ERROR:
+        raise FatalError(f"the private bus refused {member}", remedy="see that its dbus-daemon is a current one")
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
