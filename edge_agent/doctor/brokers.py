@@ -4,6 +4,7 @@ Knows TCP. Knows nothing of MQTT or Kafka: it logs in nowhere.
 """
 
 import asyncio
+import contextlib
 import socket
 
 from edge_agent.config import read_secret
@@ -56,4 +57,6 @@ async def _connect(host: str, port: int, limit_s: float) -> str:
     except OSError as error:
         return error.strerror or type(error).__name__
     writer.close()
+    with contextlib.suppress(OSError):  # reset by the broker: it was there
+        await writer.wait_closed()
     return ""

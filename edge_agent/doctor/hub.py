@@ -4,6 +4,7 @@ Knows Linux's /sys and the socket of the system bus. Knows nothing of hubs: it n
 """
 
 import asyncio
+import contextlib
 from pathlib import Path
 
 from edge_agent.config.control import Hub
@@ -33,6 +34,8 @@ async def check_hub(settings: Hub, sysfs: Path = SYSFS_BLUETOOTH, bus: Path = SY
         remedy = "start dbus and bluetooth, or mount /run/dbus into the container"
         return fail(f"no D-Bus at {bus} ({error.strerror})", remedy)
     writer.close()
+    with contextlib.suppress(OSError):  # hung up on by the bus: it was there
+        await writer.wait_closed()
     return ok(f"adapter {usable[0]}")
 
 

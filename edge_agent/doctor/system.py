@@ -28,7 +28,8 @@ async def check_disk(state: Path, least_mb: int) -> CheckResult:
 
 
 def _look(state: Path, least_mb: int) -> CheckResult:
-    there = next(folder for folder in (state, *state.parents) if folder.exists())
+    # os.access, not exists(): a folder inside one that we may not enter counts as not there
+    there = next(folder for folder in (state.absolute(), *state.absolute().parents) if os.access(folder, os.F_OK))
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         return fail(f"{state} cannot be written to", "allow the agent's user to, or set state.directory")
     free_mb = shutil.disk_usage(there).free // _MB

@@ -1,0 +1,123 @@
+"""`edge-agent config` as a person and a program use it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from edge_agent.cli import main
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *words: str) -> tuple[int, str, str]:
+    """Run `edge-agent config WORDS` and return exit code, stdout and stderr."""
+    monkeypatch.setattr("sys.argv", ["edge-agent", "config", *words])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    out, err = capsys.readouterr()
+    return int(ended.value.code or 0), out, err
+
+
+def test_show_tells_value_and_origin_and_masks_secrets(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("a.yaml").write_text("capture:\n  source: rtsp://me:hunter2@camera/\n")
+    monkeypatch.setenv("EDGE_AGENT_CAPTURE__FPS", "5")
+    monkeypatch.setenv("EDGE_AGENT_MQTT__PASSWORD", "hunter2")
+    code, out, err = call(capsys, monkeypatch, "show", "--config", "a.yaml")
+    lines = {line.split()[0]: line.split()[1:] for line in out.splitlines()}
+    assert (code, err) == (0, "")
+    assert lines["capture.source"] == ["rtsp://me:********@camera/", "a.yaml:2"]
+    assert lines["capture.fps"] == ["5.0", "EDGE_AGENT_CAPTURE__FPS"]
+    assert lines["mqtt.password"] == ["********", "EDGE_AGENT_MQTT__PASSWORD"]
+    assert lines["train.id"] == ["train-1", "default"]
+    assert "hunter2" not in out
+
+
+def test_show_as_json_can_be_read_by_a_program(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("a.yaml").write_text("capture: {fps: 5}")
+    code, out, _ = call(capsys, monkeypatch, "show", "--json", "--config", "a.yaml")
+    told = json.loads(out)
+    assert code == 0
+    assert told["files"] == ["a.yaml"]
+    assert told["settings"]["capture.fps"] == {"value": 5.0, "from": "a.yaml:1"}
+    assert told["settings"]["kafka.bootstrap_servers"] == {"value": ["127.0.0.1:9092"], "from": "default"}
+
+
+def test_show_with_a_profile_tells_what_it_sets(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, out, _ = call(capsys, monkeypatch, "show", "--profile", "booth", "--json")
+    told = json.loads(out)
+    assert code == 0
+    assert told["settings"]["hub.kind"]["value"] == "ble"
+    assert "booth.yaml:" in told["settings"]["hub.kind"]["from"]
+
+
+def test_check_of_the_shipped_files_says_ok(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, out, err = call(capsys, monkeypatch, "check")
+    assert (code, err) == (0, "")
+    assert out.startswith("ok: ")
+    assert out.rstrip().endswith("signs.yaml")
+
+
+def test_check_tells_each_problem_in_a_line_and_exits_78(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("a.yaml").write_text("capture:\n  fps: -3\n  fsp: 1\n")
+    code, out, err = call(capsys, monkeypatch, "check", "a.yaml")
+    assert (code, out) == (78, "")
+    assert err.splitlines() == [
+        "edge-agent: a.yaml:2:8: capture.fps: must be greater than 0 (got -3)",
+        "edge-agent: a.yaml:3:3: capture.fsp: unknown key; did you mean 'fps'?",
+    ]
+
+
+def test_check_looks_into_the_rules_too(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("a.yaml").write_text("policy: {rules: r.yaml}")
+    Path("r.yaml").write_text("signs:\n  stop: {action: halt}\n")
+    code, _, err = call(capsys, monkeypatch, "check", "a.yaml")
+    assert code == 78
+    assert "r.yaml:2:18: signs.stop.action: must be one of" in err
+
+
+def test_check_finds_a_rule_for_a_sign_that_the_shipped_model_does_not_know(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("a.yaml").write_text("policy: {rules: r.yaml}")
+    Path("r.yaml").write_text("signs:\n  stopp: {action: stop}\n")
+    code, _, err = call(capsys, monkeypatch, "check", "a.yaml")
+    assert code == 78
+    assert "r.yaml:2:3: signs.stopp: the model does not know this sign; did you mean 'stop'?" in err
+
+
+def test_check_of_a_missing_file_exits_78(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    code, _, err = call(capsys, monkeypatch, "check", "none.yaml")
+    assert (code, err.count("\n")) == (78, 1)
+    assert "none.yaml: cannot be read" in err
+
+
+def test_check_of_two_files_at_once_is_a_usage_error(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, _, err = call(capsys, monkeypatch, "check", "a.yaml", "--config", "b.yaml")
+    assert code == 2
+    assert "named twice" in err
+
+
+@pytest.mark.parametrize(("words", "key"), [((), "capture"), (("--rules",), "signs")])
+def test_schema_is_json(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], key: str
+) -> None:
+    code, out, _ = call(capsys, monkeypatch, "schema", *words)
+    assert code == 0
+    assert key in json.loads(out)["properties"]

@@ -1,0 +1,125 @@
+"""The checks of the machine: hub adapter, GPU, disk, clock, Python."""
+
+import shutil
+import socket
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from edge_agent.config import Hub
+from edge_agent.doctor.check import Status
+from edge_agent.doctor.clock import check_clock, kernel_clock_state
+from edge_agent.doctor.gpu import check_gpu
+from edge_agent.doctor.hub import check_hub
+from edge_agent.doctor.system import check_disk, check_python
+
+BLE = Hub(kind="ble")
+NOW_UNIX_S = 1_800_000_000.0
+
+
+def adapter(sysfs: Path, name: str, *, soft: str = "0") -> None:
+    (sysfs / name / "rfkill0").mkdir(parents=True)
+    (sysfs / name / "rfkill0" / "soft").write_text(soft + "\n")
+    (sysfs / name / "rfkill0" / "hard").write_text("0\n")
+
+
+async def test_mocked_hub_is_well_without_bluetooth(tmp_path: Path) -> None:
+    assert (await check_hub(Hub(), tmp_path, tmp_path / "bus")).status is Status.OK
+
+
+async def test_hub_without_an_adapter_fails(tmp_path: Path) -> None:
+    (tmp_path / "hci0:11").mkdir()  # a connection, not an adapter
+    result = await check_hub(BLE, tmp_path, tmp_path / "bus")
+    assert (result.status, result.message) == (Status.FAIL, "there is no Bluetooth adapter")
+
+
+async def test_hub_with_bluetooth_switched_off_fails(tmp_path: Path) -> None:
+    adapter(tmp_path, "hci0", soft="1")
+    result = await check_hub(BLE, tmp_path, tmp_path / "bus")
+    assert result.status is Status.FAIL
+    assert "rfkill unblock" in result.remedy
+
+
+async def test_hub_without_a_system_bus_fails(tmp_path: Path) -> None:
+    adapter(tmp_path, "hci0")
+    result = await check_hub(BLE, tmp_path, tmp_path / "bus")
+    assert result.status is Status.FAIL
+    assert "no D-Bus" in result.message
+
+
+async def test_hub_with_adapter_and_bus_is_well(tmp_path: Path) -> None:
+    adapter(tmp_path, "hci0", soft="1")
+    adapter(tmp_path, "hci1")
+    with socket.socket(socket.AF_UNIX) as bus:
+        bus.bind(str(tmp_path / "bus"))
+        bus.listen()
+        result = await check_hub(BLE, tmp_path, tmp_path / "bus")
+    assert (result.status, result.message) == (Status.OK, "adapter hci1")
+
+
+async def test_no_gpu_is_well_and_is_told(tmp_path: Path) -> None:
+    result = await check_gpu("auto", tmp_path)
+    assert result.status is Status.OK
+    assert "CPU" in result.message
+
+
+async def test_no_gpu_where_tensorrt_is_asked_for_warns(tmp_path: Path) -> None:
+    assert (await check_gpu("tensorrt", tmp_path)).status is Status.WARN
+
+
+@pytest.mark.parametrize("trace", ["dev/nvidia0", "etc/nv_tegra_release"])
+async def test_gpu_without_its_libraries_warns(tmp_path: Path, trace: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / trace).parent.mkdir()
+    (tmp_path / trace).touch()
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    result = await check_gpu("auto", tmp_path)
+    assert result.status is Status.WARN
+    assert "no tensorrt and no pycuda" in result.message
+
+
+async def test_gpu_with_its_libraries_is_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "dev" / "nvidia0").touch()
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+    assert (await check_gpu("auto", tmp_path)).status is Status.OK
+
+
+@pytest.mark.parametrize(
+    ("free_mb", "status"), [(49, Status.FAIL), (50, Status.WARN), (499, Status.WARN), (500, Status.OK)]
+)
+async def test_disk_is_judged_by_its_free_space(
+    tmp_path: Path, free_mb: int, status: Status, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free_mb * 1_000_000))
+    result = await check_disk(tmp_path / "state" / "edge-agent", 50)
+    assert (result.status, f"{free_mb} MB free" in result.message) == (status, True)
+
+
+async def test_disk_that_cannot_be_written_to_fails(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    result = await check_disk(tmp_path / "file" / "state", 50)
+    assert result.status is Status.FAIL
+    assert "cannot be written to" in result.message
+
+
+@pytest.mark.parametrize(
+    ("state", "unix_s", "status"),
+    [
+        (0, NOW_UNIX_S, Status.OK),
+        (5, NOW_UNIX_S, Status.WARN),
+        (None, NOW_UNIX_S, Status.WARN),
+        (0, 12.0, Status.WARN),
+    ],
+)
+async def test_clock_is_judged_by_the_kernel_and_its_date(state: int | None, unix_s: float, status: Status) -> None:
+    assert (await check_clock(lambda: state, lambda: unix_s)).status is status
+
+
+def test_kernel_answers_within_its_range() -> None:
+    assert kernel_clock_state() in {None, 0, 1, 2, 3, 4, 5}
+
+
+@pytest.mark.parametrize(("cores", "status"), [(1, Status.WARN), (2, Status.OK)])
+async def test_python_is_judged_by_its_cores(cores: int, status: Status) -> None:
+    assert (await check_python(cores)).status is status
