@@ -7,11 +7,14 @@ import asyncio
 import contextlib
 import shutil
 import tempfile
+import uuid
+from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from edge_agent.errors import FatalError
+from edge_agent.hub.emulator.sockets import vacate
 
 START_LIMIT_S = 10.0
 """A daemon answers within milliseconds; a machine under full load may take a while."""
@@ -44,9 +47,11 @@ class PrivateBus:
     """
 
     def __init__(self, socket: Path | None = None, *, permitted: bool = True) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="edge-agent-bus-"))
+        self._folder = Path(tempfile.gettempdir()) / f"edge-agent-bus-{uuid.uuid4().hex[:12]}"
         self._socket = socket or self._folder / "bus"
+        self._log = self._folder / "log"
         self._permitted = permitted
+        self._exit = AsyncExitStack()
         self._process: asyncio.subprocess.Process | None = None
 
     @property
@@ -55,17 +60,23 @@ class PrivateBus:
         return f"unix:path={self._socket}"
 
     async def __aenter__(self) -> Self:
-        """Start the daemon; raises FatalError when it cannot be found or does not start."""
-        await self.start()
+        """Start the daemon.
+
+        Raises FatalError when it cannot be found or does not start, UsageError when somebody listens at the socket.
+        """
+        async with AsyncExitStack() as stack:
+            stack.callback(self._clean)
+            stack.push_async_callback(self.stop)
+            self._folder.mkdir(mode=0o700)
+            await self.start()
+            self._exit = stack.pop_all()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stop the daemon and remove its folder."""
-        await self.stop()
-        self._socket.unlink(missing_ok=True)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        await self._exit.aclose()
 
     async def start(self) -> None:
         """Start the daemon, again if it was killed; same address."""
@@ -76,13 +87,15 @@ class PrivateBus:
             )
         config = self._folder / "bus.conf"
         config.write_text(_CONFIG.format(socket=self._socket, denial="" if self._permitted else _DENIAL))
-        self._socket.unlink(missing_ok=True)
+        vacate(self._socket)
         command = [program, f"--config-file={config}", "--nofork", "--nopidfile", "--print-address"]
         setpriv = shutil.which("setpriv")
         if setpriv is not None:  # the daemon must not outlive us, not even when we are killed
             command = [setpriv, "--pdeathsig", "KILL", *command]
-        pipe = asyncio.subprocess.PIPE
-        self._process = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.DEVNULL, stdout=pipe)
+        with self._log.open("wb") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=log
+            )
         await self._wait_for_address(self._process)
 
     async def stop(self) -> None:
@@ -93,6 +106,13 @@ class PrivateBus:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         await process.communicate()
+        self._remove_socket()
+
+    def _remove_socket(self) -> None:
+        self._socket.unlink(missing_ok=True)
+
+    def _clean(self) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     async def _wait_for_address(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdout is not None  # noqa: S101 - it was asked for above
@@ -101,4 +121,7 @@ class PrivateBus:
                 if await process.stdout.readline():
                     return
         await self.stop()
-        raise FatalError("dbus-daemon did not start", remedy=f"see whether {self._socket.parent} can be written to")
+        said = self._log.read_text(errors="replace").strip().rpartition("\n")[2]
+        raise FatalError(
+            f"dbus-daemon did not start: {said}", remedy=f"see that {self._socket.parent} can be written to"
+        )

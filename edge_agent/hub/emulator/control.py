@@ -1,8 +1,8 @@
 """A control socket for an emulator: one order a line in JSON, one answer a line; and the motor as a stream.
 
 An order is `{"order": "slow", "delay_s": 0.2}`, its answer `{"ok": true, "status": {...}}` or `{"ok": false, "error":
-"..."}`. After `{"order": "watch"}` the connection tells `{"motor": "drive", "power_percent": 60, "at_s": 12.3}` for each
-command to the motor, `at_s` in monotonic seconds. Knows framing only; orders.py knows the words.
+"..."}`. After `{"order": "watch"}` the connection tells `{"motor": "drive", "power_percent": 60, "at_s": 12.3}` for
+each command to the motor, `at_s` in monotonic seconds. Knows framing only; orders.py knows the words.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ from edge_agent.events import CommandKind
 from edge_agent.hub.emulator.device import MotorSetting
 from edge_agent.hub.emulator.emulator import BluezEmulator
 from edge_agent.hub.emulator.orders import obey
+from edge_agent.hub.emulator.sockets import listen
 
 TELL_LIMIT_S = 10.0
 _STREAM_LENGTH = 1000
@@ -26,7 +27,6 @@ _STREAM_LENGTH = 1000
 @contextlib.asynccontextmanager
 async def control_socket(emulator: BluezEmulator, path: Path) -> AsyncIterator[None]:
     """Take orders at a Unix socket, for the emulator of the running loop."""
-    path.unlink(missing_ok=True)
     tasks: set[asyncio.Task[None]] = set()
 
     async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -38,8 +38,7 @@ async def control_socket(emulator: BluezEmulator, path: Path) -> AsyncIterator[N
             await _converse(emulator, reader, writer)
         writer.close()
 
-    server = await asyncio.start_unix_server(converse, path)
-    path.chmod(0o600)
+    server = await asyncio.start_unix_server(converse, sock=listen(path))
     try:
         yield
     finally:
@@ -48,7 +47,7 @@ async def control_socket(emulator: BluezEmulator, path: Path) -> AsyncIterator[N
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await server.wait_closed()
-        path.unlink(missing_ok=True)
+        _remove(path)
 
 
 async def serve(
@@ -142,6 +141,10 @@ async def _stream(emulator: BluezEmulator, writer: asyncio.StreamWriter) -> None
             await writer.drain()
     finally:
         leave_off()
+
+
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
 
 
 def _line(words: dict[str, Any]) -> bytes:
