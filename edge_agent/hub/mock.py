@@ -5,6 +5,7 @@ bytes or of what a train does with its power.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -53,6 +54,7 @@ class MockHub:
         self._latency_s = latency_s
         self._link_at_entry = connected
         self._failures = 0
+        self._revoked = False
         self._callbacks: list[Callable[[HubEvent], None]] = []
         self._status = HubStatus(
             connected=False, battery_percent=battery_percent, voltage_mv=voltage_mv, current_ma=0, name=name
@@ -85,11 +87,21 @@ class MockHub:
         """Record a power, -100..100."""
         if not -100 <= power_percent <= 100:
             raise ValueError(f"power_percent {power_percent} is outside -100..100")
+        if self._revoked:
+            raise RetryableError("The train was braked from outside the loop", remedy="brake before driving on")
+        self._status = replace(self._status, brake_confirmed=False)
         await self._write("drive", power_percent)
 
     async def brake(self) -> None:
-        """Record a brake."""
+        """Record a brake, which the hub confirms at once."""
         await self._write("brake", 0)
+        self._revoked = False
+        self._status = replace(self._status, brake_confirmed=True)
+
+    def emergency_brake(self) -> None:
+        """Record a brake from any thread; powers are refused until a brake through the loop. See BleHub."""
+        self._revoked = True
+        self.log.append(Write("brake", 0, time.monotonic()))  # the loop's clock too, where the loop is a real one
 
     async def light(self, brightness_percent: int) -> None:
         """Record a brightness, 0..100."""
@@ -106,7 +118,7 @@ class MockHub:
     def drop_link(self, detail: str = "link lost") -> None:
         """Lose the link as a hub out of range does; writes fail until `reconnect`."""
         if self._status.connected:
-            self._status = replace(self._status, connected=False)
+            self._status = replace(self._status, connected=False, brake_confirmed=False)
             self._emit(HubEvent(DISCONNECTED, detail))
 
     async def reconnect(self) -> None:

@@ -1,0 +1,223 @@
+"""The train's hub over Bluetooth, behind the Hub door.
+
+Puts the parts together: the bus watch, finding and connecting, a session for each link, connecting again for ever, and
+the brake that needs no event loop. Knows nothing of BlueZ's or LEGO's details, nor of what the train should do.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from types import TracebackType
+from typing import Self
+
+from edge_agent.config.control import Hub as Settings
+from edge_agent.errors import RetryableError
+from edge_agent.events import HubStatus
+from edge_agent.hub.connection import Connection, connect
+from edge_agent.hub.emergency import PORTS, ThreadBrake
+from edge_agent.hub.hub_log import ByteLog
+from edge_agent.hub.link import keep_linked
+from edge_agent.hub.problems import LINK, problem
+from edge_agent.hub.session import Session
+from edge_agent.hub.watch import BusWatch
+from edge_agent.lwp3 import Colour
+from edge_agent.ports import HubEvent
+
+SEARCH_S = 10.0
+"""How long one search for an advertising hub lasts."""
+
+LEAVE_LIMIT_S = 1.0
+"""How long the last brake may take when leaving."""
+
+Connect = Callable[[], Awaitable[Connection]]
+
+
+class BleHub:
+    """Implements `ports.Hub` for a LEGO City Hub (88009).
+
+    Args:
+        settings: which hub, and its time limits.
+        log: records bytes both ways, where given; the caller closes it.
+        connect: makes a link; None takes BlueZ's. For tests and recordings.
+
+    Emits, besides button presses and alerts, `connected` (detail: the hub's name) when it has braked, enabled its
+    alerts and found the motor, and `disconnected` (detail: why, and what to do) when the link is lost and whenever the
+    reason why there is none changes. `problem` keeps that reason until the next `connected`; `links` counts those.
+    """
+
+    def __init__(self, settings: Settings, *, log: ByteLog | None = None, connect: Connect | None = None) -> None:
+        self.name = settings.name or "LEGO hub"
+        self.problem: RetryableError | None = None
+        self.links = 0
+        self._settings = settings
+        self._log = log
+        self._watch = BusWatch()
+        self._connect = connect or self._connect_bluez
+        self._session: Session | None = None
+        self._last = HubStatus(connected=False)
+        self._motor_port: int | None = None
+        self._callbacks: list[Callable[[HubEvent], None]] = []
+        self._up = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread_brake = ThreadBrake()
+        self._again: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        """Start connecting, in the background."""
+        self._loop = asyncio.get_running_loop()
+        self._task = asyncio.create_task(
+            keep_linked(
+                self._attempt,
+                initial_s=self._settings.retry_initial_s,
+                longest_s=self._settings.retry_max_s,
+                failed=self._tell_problem,
+            ),
+            name="hub-link",
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Brake if there is a link, and let go of it."""
+        if self._session is not None:
+            with contextlib.suppress(RetryableError, TimeoutError):
+                async with asyncio.timeout(LEAVE_LIMIT_S):
+                    await self._session.motion.brake()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, *self._again, return_exceptions=True)
+            self._task = None
+        self._loop = None
+        await self._watch.close()
+        self._thread_brake.close()
+
+    async def wait_connected(self, limit_s: float) -> None:
+        """Wait for the link; raises what is in the way (see `problem`) when it does not come up in time."""
+        try:
+            async with asyncio.timeout(limit_s):
+                while not self.status().connected:
+                    self._up.clear()
+                    await self._up.wait()
+        except TimeoutError:
+            raise self.problem or problem("no_hub") from None
+
+    @property
+    def session(self) -> Session | None:
+        """The session of the present link, also while it is being opened."""
+        return self._session
+
+    def status(self) -> HubStatus:
+        """Tell the last known state."""
+        return self._last if self._session is None else self._session.status()
+
+    def subscribe(self, callback: Callable[[HubEvent], None]) -> None:
+        """Have `callback` called in the loop for each HubEvent."""
+        self._callbacks.append(callback)
+
+    async def drive(self, power_percent: int) -> None:
+        """Set the motor's power, -100..100; 0 coasts. Raises RetryableError when it was not taken or was overtaken."""
+        await self._ready().motion.drive(power_percent)
+
+    async def brake(self) -> None:
+        """Brake the motor now, also on a link that is not ready yet. Raises RetryableError when it was not taken."""
+        if self._session is None:
+            raise problem(LINK)
+        await self._session.motion.brake()
+
+    async def light(self, brightness_percent: int) -> None:
+        """Set the head light, 0..100."""
+        await self._ready().light(brightness_percent)
+
+    async def show(self, colour: str) -> None:
+        """Show a colour on the hub's own RGB light; raises ValueError for one it does not have."""
+        number = Colour.__members__.get(colour.upper())
+        if number is None:
+            raise ValueError(f"{colour!r} is no colour of the hub's light")
+        await self._ready().show(number)
+
+    def emergency_brake(self) -> None:
+        """Brake without the event loop; for a thread that saw the loop stall. Blocks a second at most.
+
+        Powers are refused from then on until somebody brakes through the loop. Raises RetryableError when neither
+        the brake nor dropping the link worked.
+        """
+        session, loop = self._session, self._loop
+        if session is not None:
+            session.motion.revoke()
+        if loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has just been closed
+                loop.call_soon_threadsafe(self._hold)  # a write that was stuck in the loop must not have the last word
+        self._thread_brake.brake()
+
+    def _hold(self) -> None:
+        if self._session is not None:
+            task = asyncio.ensure_future(self._hold_quietly(self._session))
+            self._again.add(task)
+            task.add_done_callback(self._again.discard)
+
+    async def _hold_quietly(self, session: Session) -> None:
+        with contextlib.suppress(RetryableError):
+            await session.motion.hold()
+
+    def _ready(self) -> Session:
+        if self._session is None or not self._session.ready:
+            raise problem(LINK)
+        return self._session
+
+    async def _connect_bluez(self) -> Connection:
+        return await connect(self._settings, self._watch, SEARCH_S)
+
+    async def _attempt(self) -> None:
+        """Make one link and stay with it until it is lost; raises RetryableError when it did not come up."""
+        connection = await self._connect()
+        session = self._session = Session(
+            connection,
+            keep_alive_s=self._settings.keep_alive_ms / 1000,
+            write_limit_s=self._settings.write_timeout_ms / 1000,
+            emit=self._emit,
+            trouble=self._tell_problem,
+            log=self._log,
+            motor_port=self._motor_port,
+        )
+        self._thread_brake.aim(connection.target, PORTS)
+        links = self.links
+        try:
+            await session.run(lambda: self._come_up(session), lambda: self._go_down(session))
+        finally:
+            self._go_down(session)
+            await connection.close()
+        if self.links == links:
+            raise RetryableError(f"The link failed: {connection.reason}", remedy="it is tried again", code=LINK)
+
+    def _come_up(self, session: Session) -> None:
+        self._motor_port = session.model.motor_port
+        self._thread_brake.aim(session.connection.target, PORTS if self._motor_port is None else (self._motor_port,))
+        self.name = session.model.name or session.connection.target.name
+        self.problem = None
+        self.links += 1
+        self._up.set()
+        self._emit(HubEvent("connected", self.name))
+
+    def _go_down(self, session: Session) -> None:
+        """Let go of a session; tells the loss if its link had come up. A second call does nothing."""
+        if self._session is not session:
+            return
+        self._session = None
+        self._thread_brake.aim(None)
+        self._last = replace(session.status(), connected=False)
+        if self.problem is None:
+            reason = session.connection.reason or "closed"
+            self._tell_problem(RetryableError(f"The link was lost: {reason}", remedy="it is tried again", code=LINK))
+
+    def _tell_problem(self, error: RetryableError) -> None:
+        changed = self.problem is None or str(error) != str(self.problem)
+        self.problem = error
+        if changed:
+            self._emit(HubEvent("disconnected", str(error)))
+
+    def _emit(self, event: HubEvent) -> None:
+        for callback in tuple(self._callbacks):
+            callback(event)

@@ -1,0 +1,143 @@
+"""Bytes between the agent and a hub, recorded to a file and played back without one.
+
+A record is one JSON object a line: `t_ms` since the recording began, `dir` (`sent` or `heard`), `hex`. Knows nothing of
+what the bytes mean.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import IO
+
+from edge_agent.errors import ConfigError, UsageError
+from edge_agent.hub.emergency import Target
+
+
+class Direction(StrEnum):
+    """Which way bytes went, seen from the agent."""
+
+    SENT = "sent"
+    HEARD = "heard"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One write or one notification."""
+
+    t_ms: int
+    direction: Direction
+    data: bytes
+
+
+class ByteLog:
+    """Appends records to a file, a line at a time. A disk that is full ends the recording, never the driving."""
+
+    def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        """Open the file anew; raises UsageError when that does not work."""
+        try:
+            self._file: IO[str] | None = path.open("w", encoding="ascii", buffering=1)
+        except OSError as error:
+            raise UsageError(
+                f"Cannot write {path}: {error.strerror}", remedy="name a file in a folder you may write to"
+            ) from error
+        self._clock = clock
+        self._began_s = clock()
+        self.failed = False
+
+    def add(self, direction: Direction, data: bytes) -> None:
+        """Record bytes; never raises."""
+        if self._file is None:
+            return
+        t_ms = round((self._clock() - self._began_s) * 1000)
+        try:
+            self._file.write(json.dumps({"t_ms": t_ms, "dir": direction, "hex": data.hex()}) + "\n")
+        except OSError:
+            self.failed = True
+            self.close()
+
+    def close(self) -> None:
+        """End the recording; never raises."""
+        file, self._file = self._file, None
+        if file is not None:
+            try:
+                file.close()
+            except OSError:
+                self.failed = True
+
+
+def read_log(path: Path) -> tuple[Record, ...]:
+    """Read a recording; raises ConfigError that names file and line."""
+    records = []
+    try:
+        with path.open(encoding="ascii") as file:
+            for number, line in enumerate(file, start=1):
+                records.append(_record(path, number, line))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"Cannot read {path}", remedy="name a file written with --hub-log") from error
+    return tuple(records)
+
+
+def _record(path: Path, number: int, line: str) -> Record:
+    try:
+        read = json.loads(line)
+        return Record(int(read["t_ms"]), Direction(read["dir"]), bytes.fromhex(read["hex"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{path}:{number}: not a record of bytes", remedy="delete that line") from error
+
+
+class ReplayConnection:
+    """A Connection that answers as a recorded hub did: after the n-th write come the notifications that came then.
+
+    What is written is not compared with the recording; `sent` keeps it.
+    """
+
+    def __init__(
+        self, records: Iterable[Record], *, address: str = "00:00:00:00:00:00", name: str = "recorded"
+    ) -> None:
+        self.target = Target(address, name, "/replay", "/replay/characteristic")
+        self.lost = asyncio.Event()
+        self.reason = ""
+        self.sent: list[bytes] = []
+        self._heard: Callable[[bytes], None] | None = None
+        self._answers: list[list[bytes]] = [[]]
+        for record in records:
+            if record.direction is Direction.SENT:
+                self._answers.append([])
+            else:
+                self._answers[-1].append(record.data)
+        self._told = 0
+
+    async def send(self, data: bytes) -> None:
+        """Take a write, and answer it if somebody listens."""
+        if self.lost.is_set():
+            raise EOFError("no link")
+        self.sent.append(data)
+        self._tell()
+
+    async def listen(self, heard: Callable[[bytes], None]) -> None:
+        """Begin to answer, with what came before and after the writes so far."""
+        self._heard = heard
+        self._tell()
+
+    def drop(self, reason: str) -> None:
+        """Lose the link."""
+        if not self.lost.is_set():
+            self.reason = reason
+            self.lost.set()
+
+    async def close(self) -> None:
+        """Lose the link."""
+        self.drop("closed")
+
+    def _tell(self) -> None:
+        if self._heard is None:
+            return
+        upto = min(len(self.sent) + 1, len(self._answers))
+        for answers in self._answers[self._told : upto]:
+            for data in answers:
+                self._heard(data)
+        self._told = max(self._told, upto)

@@ -1,0 +1,179 @@
+"""What can stand between us and the hub, each as one line that says what to do.
+
+Errors are told apart by class and by D-Bus error name; their texts differ between versions and are never looked at.
+Knows bleak, dbus-fast and BlueZ's error names. Knows nothing of when an error comes.
+"""
+
+from collections.abc import Iterator
+
+from bleak.exc import (
+    BleakBluetoothNotAvailableError,
+    BleakBluetoothNotAvailableReason,
+    BleakCharacteristicNotFoundError,
+    BleakDBusError,
+    BleakDeviceNotFoundError,
+    BleakError,
+)
+from bleak_retry_connector import BleakNotFoundError
+from dbus_fast.errors import AuthError, DBusFastError, InvalidAddressError
+
+from edge_agent.errors import RetryableError
+
+LINK_ERRORS = (BleakError, DBusFastError, OSError, EOFError, KeyError, AttributeError, AssertionError)
+"""What a call through bleak may raise: its own, dbus-fast's, the socket's, and three of its races with the bus."""
+
+NO_BUS, NO_PERMISSION, NO_BLUETOOTHD, NO_ADAPTER, ADAPTER_OFF = (
+    "no_bus",
+    "no_permission",
+    "no_bluetoothd",
+    "no_adapter",
+    "adapter_off",
+)
+NO_HUB, WRONG_HUB, NO_MOTOR, HELD, LINK = "no_hub", "wrong_hub", "no_motor", "held", "link"
+
+_LINES: dict[str, tuple[str, str]] = {
+    NO_BUS: (
+        "There is no system D-Bus here",
+        "start dbus.service; in a container share it with `-v /run/dbus:/run/dbus`",
+    ),
+    NO_PERMISSION: (
+        "This user may not talk to Bluetooth over D-Bus",
+        "add it to the group `bluetooth` (`usermod -aG bluetooth USER`) and log in anew; in a container run with "
+        "`--group-add keep-groups` or as root, and on SELinux with `--security-opt label=disable`",
+    ),
+    NO_BLUETOOTHD: (
+        "bluetoothd does not run",
+        "start it with `systemctl enable --now bluetooth` (package bluez); in a container start it on the host",
+    ),
+    NO_ADAPTER: ("There is no Bluetooth adapter", "plug in one that speaks Bluetooth Low Energy; `lsusb` lists it"),
+    ADAPTER_OFF: ("Bluetooth is off", "switch it on with `rfkill unblock bluetooth` and `bluetoothctl power on`"),
+    NO_HUB: (
+        "No hub in range",
+        "press its green button until the light blinks, move closer, and close apps that hold it",
+    ),
+    LINK: ("The link to the hub failed", "move closer or renew the batteries; it is tried again"),
+}
+
+_DBUS_NAMES: dict[str, str] = {
+    "org.freedesktop.DBus.Error.AccessDenied": NO_PERMISSION,
+    "org.freedesktop.DBus.Error.AuthFailed": NO_PERMISSION,
+    "org.freedesktop.DBus.Error.ServiceUnknown": NO_BLUETOOTHD,
+    "org.freedesktop.DBus.Error.NameHasNoOwner": NO_BLUETOOTHD,
+    "org.freedesktop.systemd1.NoSuchUnit": NO_BLUETOOTHD,
+    "org.freedesktop.DBus.Error.UnknownObject": NO_HUB,
+    "org.bluez.Error.DoesNotExist": NO_HUB,
+    "org.bluez.Error.NotReady": ADAPTER_OFF,
+    "org.bluez.Error.NotPermitted": HELD,
+    "org.bluez.Error.NotAuthorized": HELD,
+}
+
+_REASONS: dict[BleakBluetoothNotAvailableReason, str] = {
+    BleakBluetoothNotAvailableReason.NO_BLUETOOTH: NO_ADAPTER,
+    BleakBluetoothNotAvailableReason.NO_BLE_CENTRAL_ROLE: NO_ADAPTER,
+    BleakBluetoothNotAvailableReason.POWERED_OFF: ADAPTER_OFF,
+    BleakBluetoothNotAvailableReason.DENIED_BY_USER: NO_PERMISSION,
+    BleakBluetoothNotAvailableReason.DENIED_BY_SYSTEM: NO_PERMISSION,
+    BleakBluetoothNotAvailableReason.DENIED_BY_UNKNOWN: NO_PERMISSION,
+}
+
+_GONE = frozenset(
+    (
+        "org.freedesktop.DBus.Error.UnknownObject",
+        "org.freedesktop.DBus.Error.UnknownMethod",
+        "org.freedesktop.DBus.Error.ServiceUnknown",
+        "org.freedesktop.DBus.Error.NameHasNoOwner",
+        "org.freedesktop.DBus.Error.Disconnected",
+        "org.bluez.Error.NotConnected",
+    )
+)
+
+
+class HubError(RetryableError):
+    """The hub cannot be used now. `code` (also in `data`) is stable: one of this module's names."""
+
+    def __init__(self, message: str, *, remedy: str, code: str) -> None:
+        super().__init__(message, remedy=remedy, code=code)
+        self.code = code
+
+
+def problem(code: str) -> HubError:
+    """Make the error of one of the codes above that need no further data."""
+    message, remedy = _LINES[code]
+    return HubError(message, remedy=remedy, code=code)
+
+
+def wrong_hub(what: str) -> HubError:
+    """Make the error of something that answered and is no City Hub."""
+    return HubError(what, remedy="switch on the train's City Hub (88009), with LEGO's own firmware", code=WRONG_HUB)
+
+
+def no_motor() -> HubError:
+    """Make the error of a hub that has announced what is plugged in, and no motor among it."""
+    return HubError(
+        "The hub has no motor on any port", remedy="plug the train motor into port A until it clicks", code=NO_MOTOR
+    )
+
+
+def held(name: str) -> HubError:
+    """Make the error of a hub that another program on this machine uses."""
+    return HubError(
+        f"Another program holds the hub {name}",
+        remedy="end it (another `edge-agent run`, `hub drive`, Pybricks), or let go with `edge-agent hub brake`",
+        code=HELD,
+    )
+
+
+def explain(error: BaseException) -> RetryableError:
+    """Turn what a library raised into one of our lines; an error of ours stays as it is."""
+    if isinstance(error, RetryableError):
+        return error
+    code = next((code for cause in _chain(error) if (code := _code_of(cause)) is not None), LINK)
+    return held("that was found") if code == HELD else problem(code)
+
+
+def is_gone(error: BaseException) -> bool:
+    """Tell whether the other end does not exist any more, so that a second try is of no use."""
+    return isinstance(error, EOFError | ConnectionError) or any(
+        name in _GONE for name in map(_dbus_name, _chain(error))
+    )
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield the error and what it was raised from, the outermost first."""
+    current: BaseException | None = error
+    while current is not None:
+        yield current
+        current = current.__cause__
+
+
+def _dbus_name(error: BaseException) -> str | None:
+    return str(error.dbus_error) if isinstance(error, BleakDBusError) else None
+
+
+_CLASSES: tuple[tuple[type[BaseException], str], ...] = (
+    (BleakCharacteristicNotFoundError, LINK),
+    (BleakDeviceNotFoundError, NO_HUB),
+    (BleakNotFoundError, NO_HUB),
+    (PermissionError, NO_PERMISSION),
+    (AuthError, NO_PERMISSION),
+    (FileNotFoundError, NO_BUS),
+    (ConnectionRefusedError, NO_BUS),
+    (InvalidAddressError, NO_BUS),
+)
+
+
+def _code_of(error: BaseException) -> str | None:
+    if isinstance(error, BleakBluetoothNotAvailableError):
+        return _REASONS.get(error.reason, NO_ADAPTER)
+    if isinstance(error, BleakDBusError):
+        return of_dbus_name(error.dbus_error)
+    return next((code for kind, code in _CLASSES if isinstance(error, kind)), None)
+
+
+def of_dbus_name(name: str | None) -> str | None:
+    """Name the problem behind a D-Bus error name; None where it says nothing in particular."""
+    if name is None:
+        return None
+    if name.startswith("org.freedesktop.DBus.Error.Spawn."):  # a whole family: bluetoothd could not be activated
+        return NO_BLUETOOTHD
+    return _DBUS_NAMES.get(name)

@@ -1,0 +1,177 @@
+"""One link's lifetime: the first brake, the introduction, and every message until the link is lost.
+
+Knows what to say to a City Hub and in which order, and keeps the model of what it told. Knows nothing of how a link is
+made or made again.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+
+from edge_agent.errors import RetryableError
+from edge_agent.events import HubStatus
+from edge_agent.hub.connection import Connection
+from edge_agent.hub.emergency import PORTS
+from edge_agent.hub.hub_log import ByteLog, Direction
+from edge_agent.hub.motion import Motion, Still
+from edge_agent.hub.problems import no_motor
+from edge_agent.hub.writer import Writer, always
+from edge_agent.lwp3 import (
+    Action,
+    Colour,
+    Decoder,
+    HubAction,
+    HubModel,
+    Malformed,
+    Message,
+    PortAttached,
+    encode,
+    introduction,
+    light,
+    port_setup,
+    show_colour,
+)
+from edge_agent.ports import HubEvent
+
+MOTOR_LIMIT_S = 3.0
+"""A hub announces what is plugged in right after it was listened to; after so long there is no motor."""
+
+_FAREWELLS = {
+    Action.WILL_SWITCH_OFF: "the hub switches itself off",
+    Action.WILL_DISCONNECT: "the hub disconnects",
+    Action.WILL_ENTER_BOOT_MODE: "the hub restarts",
+}
+
+
+class Session:
+    """What one link carries.
+
+    Args:
+        connection: the link.
+        keep_alive_s: while moving, something is written at least this often.
+        write_limit_s: time limit of one attempt to write.
+        emit: called with each button press and alert.
+        trouble: called with an error in words when the hub has no motor; the session goes on waiting for one.
+        log: records bytes both ways, where given.
+        motor_port: where the motor was on the last link, for the first brake.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        keep_alive_s: float,
+        write_limit_s: float,
+        emit: Callable[[HubEvent], None],
+        trouble: Callable[[RetryableError], None],
+        log: ByteLog | None = None,
+        motor_port: int | None = None,
+    ) -> None:
+        self.connection = connection
+        self.model = HubModel()
+        self.decoder = Decoder()
+        self.ready = False
+        self._emit, self._trouble, self._log = emit, trouble, log
+        self._writer = Writer(connection.send, write_limit_s, connection.drop)
+        self._first_ports = PORTS if motor_port is None else (motor_port,)
+        self.motion = Motion(self._write, lambda: self.model.motor_port, self._first_ports, keep_alive_s)
+        self._motor_known = asyncio.Event()
+        self._errands: asyncio.Queue[Message] = asyncio.Queue()
+
+    async def run(self, up: Callable[[], None], down: Callable[[], None]) -> None:
+        """Open the session, call `up`, and stay until the link is lost; then call `down`, before any cleaning up.
+
+        Returns when it was lost (`connection.reason` says why); raises RetryableError when it could not be opened.
+        """
+        lost = asyncio.create_task(self.connection.lost.wait(), name="hub-lost")
+        opening = asyncio.create_task(self._open(up), name="hub-opening")
+        errands = asyncio.create_task(self._run_errands(), name="hub-errands")
+        keep_alive = asyncio.create_task(self.motion.keep_alive(), name="hub-keep-alive")
+        try:
+            await asyncio.wait({opening, lost}, return_when=asyncio.FIRST_COMPLETED)
+            if opening.done():
+                opening.result()
+                await lost
+        finally:
+            if self.ready:
+                self.ready = False
+                down()
+            tasks = (lost, opening, errands, keep_alive)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def status(self) -> HubStatus:
+        """Tell what the hub has told."""
+        status = self.model.status(connected=self.ready and not self.connection.lost.is_set())
+        return replace(status, brake_confirmed=self.model.brake_confirmed)
+
+    async def light(self, brightness_percent: int) -> None:
+        """Set the head light; a hub without one ignores it."""
+        if self.model.light_port is not None:
+            await self._write(light(self.model.light_port, brightness_percent))
+
+    async def show(self, colour: Colour) -> None:
+        """Set the hub's own light; a hub without one ignores it."""
+        if self.model.rgb_port is not None:
+            await self._write(show_colour(self.model.rgb_port, colour))
+
+    async def say(self, message: Message) -> None:
+        """Write any message."""
+        await self._write(message)
+
+    async def _open(self, up: Callable[[], None]) -> None:
+        """Brake, listen, introduce ourselves and wait for the motor."""
+        await self.motion.hold()
+        await self.connection.listen(self._hear)
+        for message in introduction():
+            await self._write(message)
+        await self._await_motor()
+        if self.model.motor_port not in self._first_ports:
+            await self.motion.hold()
+        self.ready = True
+        up()
+
+    async def _await_motor(self) -> None:
+        """Wait until a motor is announced, for as long as it takes; tell once when that is too long."""
+        try:
+            async with asyncio.timeout(MOTOR_LIMIT_S):
+                await self._motor_known.wait()
+        except TimeoutError:
+            self._trouble(no_motor())
+            await self._motor_known.wait()
+
+    async def _run_errands(self) -> None:
+        while True:
+            await self._write(await self._errands.get())
+
+    async def _write(self, message: Message, still: Still = always) -> None:
+        data = encode(message)
+        self.model = self.model.written(message, asyncio.get_running_loop().time())
+        if self._log is not None:
+            self._log.add(Direction.SENT, data)
+        await self._writer.write(data, still)
+
+    def _hear(self, data: bytes) -> None:
+        if self._log is not None:
+            self._log.add(Direction.HEARD, data)
+        message = self.decoder.feed(data)
+        before, self.model = self.model, self.model.heard(message)
+        if isinstance(message, PortAttached):
+            for errand in port_setup(message):
+                self._errands.put_nowait(errand)
+        self._follow_up(before, message)
+
+    def _follow_up(self, before: HubModel, message: Message | Malformed) -> None:
+        """Act on what has changed with a message."""
+        now = self.model
+        for alert in sorted(now.alerts - before.alerts):
+            self._emit(HubEvent("alert", alert.name.lower()))
+        if now.button_pressed and not before.button_pressed:
+            self._emit(HubEvent("button_pressed"))
+        if now.motor_port is not None:
+            self._motor_known.set()
+        elif before.motor_port is not None:
+            self.connection.drop("the motor was unplugged")
+        if isinstance(message, HubAction) and message.action in _FAREWELLS:
+            self.connection.drop(_FAREWELLS[message.action])

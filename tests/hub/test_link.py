@@ -1,0 +1,70 @@
+"""keep_linked: tries for ever, with pauses that grow, are capped and spread."""
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge_agent.errors import RetryableError
+from edge_agent.hub.link import keep_linked, pause_s
+from edge_agent.sim.clock import run_virtual
+
+
+@given(st.integers(1, 10_000), st.floats(0, 1))
+def test_pause_is_never_above_the_cap_nor_below_half_the_first(failures: int, chance: float) -> None:
+    assert 0.25 <= pause_s(failures, 0.5, 10.0, chance) <= 10.0
+
+
+def test_pauses_double_up_to_the_cap() -> None:
+    assert [pause_s(failures, 0.5, 4.0, 1.0) for failures in range(6)] == [0.0, 0.5, 1.0, 2.0, 4.0, 4.0]
+
+
+def run_attempts(lives: list[float | None], limit_s: float) -> tuple[list[float], list[RetryableError]]:
+    """Let each attempt live for so long (None: it fails); return when attempts began, and what was told."""
+    began: list[float] = []
+    told: list[RetryableError] = []
+
+    async def attempt() -> None:
+        began.append(asyncio.get_running_loop().time())
+        life_s = lives.pop(0) if lives else None
+        if life_s is None:
+            raise RetryableError("no hub")
+        await asyncio.sleep(life_s)
+
+    async def main() -> None:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(limit_s):
+                await keep_linked(attempt, initial_s=0.5, longest_s=4.0, failed=told.append, chance=lambda: 1.0)
+
+    run_virtual(main())
+    return began, told
+
+
+def test_failures_are_told_and_retried_for_ever() -> None:
+    began, told = run_attempts([], 3600)
+    assert len(began) == len(told)
+    assert len(began) > 3600 / 4
+    assert began[:5] == [0.0, 0.5, 1.5, 3.5, 7.5]
+
+
+def test_link_that_was_lost_is_tried_again_at_once() -> None:
+    began, _ = run_attempts([None, None, 60.0], 61.6)
+    assert began == [0.0, 0.5, 1.5, 61.5]
+
+
+def test_link_that_dies_as_soon_as_it_comes_up_is_not_hammered() -> None:
+    began, told = run_attempts([0.01] * 1000, 60)
+    assert len(began) < 30
+    assert told == []
+
+
+def test_error_of_another_kind_is_not_swallowed() -> None:
+    async def attempt() -> None:
+        raise ZeroDivisionError
+
+    async def main() -> None:
+        await keep_linked(attempt, initial_s=0.5, longest_s=4.0, failed=lambda _error: None)
+
+    with pytest.raises(ZeroDivisionError):
+        run_virtual(main())
