@@ -297,7 +297,7 @@ def test_any_history_never_moves_without_every_reason_to(history: list[dict]) ->
             continue
         assert permit.state is GuardState.RUNNING
         assert train.link
-        assert not (train.integrity or train.hub_trouble or train.loop_stalled)
+        assert not any((train.integrity, train.hub_trouble, train.loop_stalled))
         assert (train.evidence_age_s or 0.0) <= 0.3
         assert permit.power_percent == train.ask.power_percent is not None
         assert not {Order.EMERGENCY_STOP, Order.STOP, Order.DISARM} & set(orders)

@@ -1,0 +1,68 @@
+# edge-agent: `make run` drives a simulated train, `make test` runs every test; `make help` lists the rest.
+
+VENV := .venv
+BIN := $(VENV)/bin
+# The first Python that is new enough; RHEL 9 calls it python3.11 or python3.12.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && { echo $$p; break; }; done)
+TORCH := torch==2.13.0
+ARGS ?=
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 16
+
+# --- run ---------------------------------------------------------------------------------------------------------
+
+.PHONY: setup
+setup: $(VENV)/.agent ## make .venv with the locked versions
+
+$(VENV)/.agent: requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "make: Python 3.11 or newer is needed (packages: python3 on Debian 12, python3.11 on RHEL 9)" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "make: Python's venv is missing; install the package python3-venv" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+.PHONY: run
+run: setup ## drive the simulated train through one mission (ARGS="--seed 7")
+	$(BIN)/edge-agent run --dry-run $(ARGS)
+
+# --- test --------------------------------------------------------------------------------------------------------
+
+$(VENV)/.test: requirements-dev.lock $(VENV)/.agent
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.lock $(TORCH)
+	@touch $@
+
+.PHONY: test
+test: $(VENV)/.test ## run every test (ARGS="-k guard")
+	@tests/system-packages
+	$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
+
+.PHONY: lint
+lint: $(VENV)/.test ## ruff, mypy --strict, import-linter
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: lock
+lock: ## write the lock files anew, from pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header -o requirements.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --extra test --extra lint \
+		-c requirements.lock -o requirements-dev.lock pyproject.toml
+
+.PHONY: lock-check
+lock-check: $(VENV)/.test ## fail if the lock files do not fit pyproject.toml
+	@for f in requirements.lock requirements-dev.lock; do cp $$f $$f.before; done; \
+	$(MAKE) --no-print-directory lock; status=$$?; \
+	for f in requirements.lock requirements-dev.lock; do \
+		cmp -s $$f $$f.before || { echo "make: $$f is not current; run 'make lock'" >&2; status=1; }; mv $$f.before $$f; \
+	done; exit $$status
+
+.PHONY: clean
+clean: ## remove what make made
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache build dist
