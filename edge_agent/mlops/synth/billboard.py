@@ -64,8 +64,8 @@ class Look:
     slope: float
 
 
-def random_look(rng: Generator, height_px: float, *, may_fade: bool) -> Look:
-    """A look: mostly plain, often dull, sometimes glossy and washed out or nearly dark."""
+def random_look(rng: Generator, height_px: float, most_fade: float) -> Look:
+    """A look: mostly plain, often dull, sometimes glossy and washed out (up to `most_fade`) or nearly dark."""
     kind = rng.random()
     light, veil, fade = float(rng.uniform(0.75, 1.1)), 0.0, 0.0
     if kind < 0.3:  # against the light
@@ -74,9 +74,9 @@ def random_look(rng: Generator, height_px: float, *, may_fade: bool) -> Look:
     elif kind < 0.48:  # gloss: the print drowns in the lamp's reflection
         light = float(rng.uniform(0.8, 1.3))
         veil = float(rng.uniform(20, 110))
-        fade = float(rng.uniform(0.2, 0.92 if may_fade else 0.6))
+        fade = float(rng.uniform(0.2, 1.0)) * most_fade
     elif kind < 0.62:  # worn print
-        fade = float(rng.uniform(0.1, 0.6))
+        fade = float(rng.uniform(0.1, 0.65)) * most_fade
     tint = rng.uniform(0.6, 1.0, 3)
     tint /= tint.max()
     blur = (0.0, 0.0)

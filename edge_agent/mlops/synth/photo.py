@@ -78,12 +78,13 @@ def _tone(rng: Generator) -> NDArray[np.uint8]:
         cast *= np.array([rng.uniform(0.35, 0.85), rng.uniform(0.8, 0.98), 1.1])
     elif kind < 0.28:  # daylight from one side
         cast *= np.array([1.12, rng.uniform(0.92, 1.0), rng.uniform(0.65, 0.95)])
-    elif kind < 0.33:
-        cast *= rng.uniform(0.6, 1.2, 3)
+    elif kind < 0.32:
+        cast *= rng.uniform(0.7, 1.15, 3)
     curve = (level[:, None] * 2.0**stops * cast) ** float(rng.uniform(0.75, 1.35))
     if rng.random() < 0.4:  # a soft shoulder instead of a hard clip
-        curve = 1.25 * curve / (0.25 + curve)
-    if rng.random() < 0.32:
+        knee = float(rng.uniform(0.7, 2.5))
+        curve = (1 + knee) * curve / (knee + curve)
+    if rng.random() < 0.28:
         amount = float(rng.uniform(0.05, 0.5))
         curve = curve * (1 - amount) + amount * rng.uniform(0.45, 1.0) * np.clip(cast, 0.5, 1.0)
     return np.asarray(np.clip(curve * 255, 0, 255), dtype=np.uint8)

@@ -28,6 +28,7 @@ _NEAR: tuple[tuple[props.Painter, float], ...] = (
 def paint_room(image: Image, rng: Generator, textures: Textures, floor_px: float) -> None:
     """Fill the picture with a wall, and put things along the line `floor_px` that the table will cover from below."""
     image[:] = near(rng, _WALLS[int(rng.choice(len(_WALLS), p=(0.4, 0.2, 0.12, 0.08, 0.08, 0.06, 0.06)))], 12)
+    _shade_wall(image, rng, textures)
     count = int(rng.integers(0, 3)) if rng.random() < 0.25 else int(rng.integers(3, 11))
     unit = 90 * image.shape[1] / 320
     for painter in _choose(rng, _FAR, count):
@@ -36,6 +37,17 @@ def paint_room(image: Image, rng: Generator, textures: Textures, floor_px: float
     sigma = float(rng.choice([0.0, 0.6, 1.2, 2.2, 3.5], p=[0.3, 0.25, 0.2, 0.15, 0.1]))
     if sigma:
         cv2.GaussianBlur(image, (0, 0), sigma, dst=image)
+
+
+def _shade_wall(image: Image, rng: Generator, textures: Textures) -> None:
+    """Uneven light on the wall, and a plinth or rail along it at times."""
+    if rng.random() < 0.7:
+        smooth = textures.smooth[int(rng.integers(len(textures.smooth)))] * np.float32(rng.uniform(0.03, 0.25)) + np.float32(1)
+        light = cv2.resize(smooth, (image.shape[1], image.shape[0]), interpolation=cv2.INTER_LINEAR)
+        cv2.multiply(image, cv2.merge([light] * 3), dst=image, dtype=cv2.CV_8U)
+    if rng.random() < 0.3:
+        y, tall = int(rng.uniform(0.1, 0.9) * image.shape[0]), int(rng.integers(2, 30))
+        cv2.rectangle(image, (0, y), (image.shape[1], y + tall), near(rng, _WALLS[int(rng.integers(len(_WALLS)))], 15), -1)
 
 
 def paint_near(image: Image, rng: Generator, textures: Textures, most: int) -> None:

@@ -4,7 +4,7 @@ Knows how a scene is composed and which signs are worth a label. Knows nothing o
 set's seed and its own index alone, so that any number of processes make the same pictures.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -118,20 +118,24 @@ class Studio:
         self, image: Image, seen_by: Image, view: View, rng: Generator, count: int, far_mm: float
     ) -> list[_Standing]:
         """Far signs first, so that near ones hide them; `seen_by` gets the number of the sign each pixel shows."""
-        planned = []
-        for _ in range(count):
+        planned: list[tuple[Face, billboard.Pose]] = []
+        line_up = _line_up(rng, view) if rng.random() < 0.05 else None
+        for place in range(count):
             face = self._faces.pick(rng, str(rng.choice(list(_MIX), p=list(_MIX.values()))))
             pose = _random_pose(rng, view, face, far_mm)
-            if all(_apart(pose, other) or rng.random() < 0.25 for _, other in planned):
+            if line_up:
+                height, x, step, foot_y = line_up
+                pose = replace(pose, height_px=height, foot=np.array([x + place * step, foot_y]), ahead_mm=300.0 + place)
+            if line_up or all(_apart(pose, other) or rng.random() < 0.25 for _, other in planned):
                 planned.append((face, pose))
         painted = []
         may_gloss = rng.random() < 0.25  # one lamp shines on all signs alike
-        shared = billboard.random_look(rng, 30.0, may_fade=True)
+        shared = billboard.random_look(rng, 30.0, 1.0)
         for number, (face, pose) in enumerate(sorted(planned, key=lambda item: -item[1].ahead_mm), start=1):
-            look = billboard.random_look(rng, pose.height_px, may_fade=face.label == "danger")
+            look = billboard.random_look(rng, pose.height_px, _most_fade(face))
             if may_gloss:
                 look = billboard.Look(
-                    shared.light, shared.veil, min(shared.fade, 1.0 if face.label == "danger" else 0.6),
+                    shared.light, shared.veil, shared.fade * _most_fade(face),
                     look.blur, look.defocus_px, look.slope,
                 )  # fmt: skip
             seen, stand = billboard.paint(image, face, pose, look, view, rng, self._textures)
@@ -143,6 +147,11 @@ class Studio:
 
 
 _COUNTS = (0.22, 0.22, 0.19, 0.14, 0.11, 0.07, 0.05)
+
+
+def _most_fade(face: Face) -> float:
+    """How far a print may wash out and its sign still be told: a yellow triangle needs no pictogram."""
+    return 0.95 if face.label == "danger" else 0.72 if face.label.startswith("speed_limit") else 0.45
 
 
 def _mark(seen_by: Image, polygon: Points, value: int) -> None:
@@ -195,6 +204,13 @@ def _random_pose(rng: Generator, view: View, face: Face, far_mm: float) -> billb
         depth=float(rng.uniform(0.07, 0.16)),
         pole=pole,
     )
+
+
+def _line_up(rng: Generator, view: View) -> tuple[float, float, float, float]:
+    """Signs side by side, as on a photograph of a set: height, first x, step, y of the feet."""
+    height = log_uniform(rng, 22, 110) * view.width / 320
+    foot_y = float(rng.uniform(0.2, 0.75)) * view.height + 2.55 * height
+    return height, float(rng.uniform(0, 0.5)) * view.width, float(rng.uniform(1.3, 2.2)) * height, foot_y
 
 
 def _apart(one: billboard.Pose, other: billboard.Pose) -> bool:

@@ -32,37 +32,38 @@ def paint_table(image: Image, view: View, rng: Generator, textures: Textures, fa
     top = int(np.clip(outline[:, 1].min() - 1, 0, view.height - 1))
     texture = textures.grounds[int(rng.integers(len(textures.grounds)))]
     grain = _ground_picture(view, texture, rng)[top:]
-    rows = np.linspace(0, 1, view.height - top, dtype=np.float32)[:, None]
-    sheen = float(rng.choice([0, 14, 40]) * rng.random()) * (1 - rows) ** 2  # glossy boards mirror the room far away
-    level = 1 + grain * log_uniform(rng, 0.012, 0.16)
-    body = level[..., None] * np.asarray(colour, dtype=np.float32) + sheen[..., None]
-    alpha = mask[top:, :, None].astype(np.float32) / 255
-    image[top:] = np.clip(body * alpha + image[top:] * (1 - alpha), 0, 255).astype(np.uint8)
+    body = cv2.LUT(cv2.merge([grain] * 3), _grain_tones(colour, log_uniform(rng, 0.012, 0.16)))
+    if rng.random() < 0.6:  # glossy boards mirror the room far away
+        fall = np.linspace(1, 0, view.height - top, dtype=np.float32)[:, None] ** 2 * float(rng.uniform(4, 40))
+        body = cv2.add(body, cv2.merge([np.repeat(fall, view.width, axis=1).astype(np.uint8)] * 3))
+    cv2.copyTo(body, mask[top:], image[top:])
     line(image, outline[1:3], shade(colour, float(rng.uniform(0.5, 1.6))), 1)
+
+
+def _grain_tones(colour: Colour, strength: float) -> Image:
+    """(1, 256, 3) uint8: the table's colour for each value of a grain map, whose middle is 128 and deviation 40."""
+    level = 1 + (np.arange(256) - 128)[:, None] / 40 * strength
+    return np.asarray(np.clip(level * np.array(colour), 0, 255).astype(np.uint8)[None])
 
 
 def _table_corners(rng: Generator, far_mm: float) -> Points:
     """Near left, far left, far right, near right; a corner of the table is often in sight."""
     skew = float(rng.normal(0, 0.12)) * far_mm
-    left = -float(rng.uniform(0.3, 2.5)) * far_mm if rng.random() < 0.6 else -9 * far_mm
-    right = float(rng.uniform(0.4, 2.5)) * far_mm if rng.random() < 0.35 else 9 * far_mm
+    left = -float(rng.uniform(0.3, 2.5)) * far_mm if rng.random() < 0.6 else -5 * far_mm
+    right = float(rng.uniform(0.4, 2.5)) * far_mm if rng.random() < 0.35 else 5 * far_mm
     near_left = left * float(rng.uniform(0.2, 0.9)) if left > -4 * far_mm else left
     return np.array([(near_left, 40.0), (left, far_mm + skew), (right, far_mm - skew), (right, 40.0)])
 
 
-def _ground_picture(view: View, texture: Image | np.ndarray, rng: Generator) -> np.ndarray:
-    """The table's grain in perspective: (h, w) float32."""
+def _ground_picture(view: View, texture: Image, rng: Generator) -> Image:
+    """The table's grain in perspective: (h, w) uint8."""
     turn, shift = rng.uniform(0, 2 * np.pi), rng.uniform(0, GROUND_PX, 2)
     ground = np.array([(-200.0, 200.0), (200.0, 200.0), (300.0, 900.0), (-300.0, 900.0)])
     spun = ground @ np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) / _MM_PER_TEXEL + shift
     to_texture = cv2.getPerspectiveTransform(view.ground(ground).astype(np.float32), spun.astype(np.float32))
-    return cv2.warpPerspective(
-        texture,
-        to_texture,
-        (view.width, view.height),
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REFLECT,
-    )
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    size = (view.width, view.height)
+    return np.asarray(cv2.warpPerspective(texture, to_texture, size, flags=flags, borderMode=cv2.BORDER_REFLECT), np.uint8)
 
 
 def paint_track(image: Image, view: View, rng: Generator, far_mm: float) -> None:
@@ -99,47 +100,56 @@ def _track_path(rng: Generator, far_mm: float) -> Points:
 
 def _sleepers(image: Image, view: View, rng: Generator, track: tuple[Points, Points, Points], colour: Colour) -> None:
     light, dark = float(rng.uniform(1.0, 1.3)), float(rng.uniform(0.4, 0.75))
-    for at, ahead, side in sorted(zip(*track, strict=True), key=lambda item: -item[0][1]):
-        quad = np.stack([at + u * side * 32 + v * ahead * 8 for u, v in ((-1, -1), (-1, 1), (1, 1), (1, -1))])
-        if quad[:, 1].min() < 45:
+    path, ahead, side = track
+    corners = ((-32, -8), (-32, 8), (32, 8), (32, -8))
+    quads = np.stack([path + u * side + v * ahead for u, v in corners], axis=1)
+    scales = view.focal_px / path[:, 1]
+    rises = np.stack([np.zeros_like(scales), -6.0 * scales], axis=1)[:, None]
+    quads[..., 1] = np.maximum(quads[..., 1], 20)
+    lower = view.ground(quads.reshape(-1, 2)).reshape(-1, 4, 2)
+    upper = lower + rises
+    studs = _studs(view, track, rises)
+    low, high = lower.min(axis=1), lower.max(axis=1)
+    seen = (low[:, 1] < view.height + 4) & (high[:, 0] > -4) & (low[:, 0] < view.width + 4) & (path[:, 1] > 55)
+    colours = shade(colour, dark), shade(colour, light), shade(colour, light * 0.7), shade(colour, light * 1.2)
+    for index in np.argsort(-path[:, 1]):
+        if not seen[index]:
             continue
-        scale = view.focal_px / at[1]
-        rise = np.array([0.0, -6.0 * scale])
-        ground = view.ground(quad)
-        if ground[:, 1].min() > view.height + 4 or ground[:, 0].max() < -4 or ground[:, 0].min() > view.width + 4:
-            continue
-        fill(image, cv2.convexHull(np.vstack([ground, ground + rise]).astype(np.float32))[:, 0], shade(colour, dark))
-        fill(image, ground + rise, shade(colour, light))
-        if scale > 0.35:
-            _studs(image, view, (at, ahead, side), rise, shade(colour, light * 1.2))
+        block = np.vstack([lower[index], upper[index]]).astype(np.float32)
+        fill(image, cv2.convexHull(block)[:, 0].astype(float), colours[0])
+        fill(image, upper[index], colours[1])
+        if scales[index] > 0.35:
+            shape, shift = _stud_shape(view, path[index, 1], scales[index])
+            for row in studs[index]:
+                fill_all(image, row[:, None] + shape + (0, 0.3 * shift), colours[2])
+                fill_all(image, row[:, None] + shape - (0, 0.7 * shift), colours[3])
 
 
-def _studs(image: Image, view: View, place: tuple[Points, Points, Points], rise: Points, colour: Colour) -> None:
-    at, ahead, side = place
-    spots = np.stack([at + u * side + v * ahead for v in (4.0, -4.0) for u in (-28.0, -12.0, -4.0, 4.0, 12.0, 28.0)])
-    scale = view.focal_px / at[1]
-    squash = view.camera_mm / at[1]
-    radius = 2.4 * scale
-    middles = view.ground(spots) + rise
-    flat = max(0.15, min(1.0, squash)) * radius
-    for row in (middles[:6], middles[6:]):
-        lower = row[:, None] + oval((0.0, 0.0), (radius, flat + 0.6 * scale), steps=10)
-        fill_all(image, lower, shade(colour, 0.6))
-        fill_all(image, row[:, None] + oval((0.0, -1.6 * scale), (radius, flat), steps=10), colour)
+def _stud_shape(view: View, ahead_mm: float, scale: float) -> tuple[Points, float]:
+    """A stud's oval around (0, 0), and the height it stands out."""
+    radius = max(0.5, 2.4 * scale)
+    flat = max(0.15, min(1.0, view.camera_mm / ahead_mm)) * radius
+    return oval((0.0, 0.0), (radius, flat), steps=10), 1.7 * scale
+
+
+def _studs(view: View, track: tuple[Points, Points, Points], rises: Points) -> Points:
+    """Middles of the studs: (sleepers, 2 rows, 6, 2), the far row first."""
+    path, ahead, side = (part[:, None] for part in track)
+    across, along = np.array([-28.0, -12.0, -4.0, 4.0, 12.0, 28.0]), (4.0, -4.0)
+    spots = np.stack([path + across[:, None] * side + v * ahead for v in along], axis=1)
+    flat = spots.reshape(-1, 2)
+    flat[:, 1] = np.maximum(flat[:, 1], 20)
+    return view.ground(flat).reshape(spots.shape) + rises[:, None]
 
 
 def _rails(image: Image, view: View, rng: Generator, track: tuple[Points, Points], colour: Colour) -> None:
     path, side = track
     shine = shade(colour, float(rng.uniform(1.1, 1.9)))
+    scales = view.focal_px / path[:, 1:]
+    rise = np.concatenate([np.zeros_like(scales), scales], axis=1)
     for offset in (-20.0, 20.0):
-        edges = []
-        for inner in (-4.0, 4.0):
-            run = path + side * (offset + inner)
-            scale = view.focal_px / run[:, 1]
-            edges.append(view.ground(run) - np.stack([np.zeros_like(scale), 9 * scale], axis=1))
-        for index in range(len(path) - 1, 0, -1):
-            quad = np.stack([edges[0][index - 1], edges[0][index], edges[1][index], edges[1][index - 1]])
-            drop = np.array([0.0, 8.0 * view.focal_px / path[index, 1]])
-            fill(image, np.vstack([quad[:2], quad[:2][::-1] + drop]), shade(colour, 0.55))
-            fill(image, quad, colour)
-        line(image, edges[0], shine, int(max(1, view.focal_px / 400)))
+        left, right = (view.ground(path + side * (offset + inner)) - 9 * rise for inner in (-3.5, 3.5))
+        for edge in (left, right):  # the rail's upright sides, then its top
+            fill(image, np.vstack([edge, (edge + 8 * rise)[::-1]]), shade(colour, 0.55))
+        fill(image, np.vstack([left, right[::-1]]), colour)
+        line(image, left, shine, int(max(1, view.focal_px / 400)))

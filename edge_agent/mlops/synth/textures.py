@@ -25,13 +25,13 @@ class Textures:
     Args:
         grain: 1-d float32, standard normal, to be cut into sensor noise.
         smooth: (h, w) float32 maps within about -1 to 1, slow.
-        grounds: (h, w) float32 maps around 0: grain of table tops.
+        grounds: (h, w) uint8 maps around 128, deviation about 40: grain of table tops.
         fabrics: (h, w, 3) uint8 BGR patterns.
     """
 
     grain: Plane
     smooth: tuple[Plane, ...]
-    grounds: tuple[Plane, ...]
+    grounds: tuple[Image, ...]
     fabrics: tuple[Image, ...]
 
 
@@ -51,7 +51,7 @@ def _smooth(rng: Generator, size: int, cells: int) -> Plane:
     return np.asarray(cv2.resize(coarse, (size, size), interpolation=cv2.INTER_CUBIC), dtype=np.float32)
 
 
-def _ground(rng: Generator, index: int) -> Plane:
+def _ground(rng: Generator, index: int) -> Image:
     """Wood grain (long streaks), leather or plaster (fine or blotchy noise), by turns."""
     noise = rng.standard_normal((GROUND_PX, GROUND_PX)).astype(np.float32)
     if index % 3 < 2:
@@ -61,7 +61,7 @@ def _ground(rng: Generator, index: int) -> Plane:
         noise = cv2.GaussianBlur(noise, (0, 0), float(rng.uniform(0.6, 2.5)))
     noise /= float(noise.std()) + 1e-6
     blotches = cv2.resize(_smooth(rng, 64, 6), (GROUND_PX, GROUND_PX), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(noise * 0.9 + blotches * 0.4, dtype=np.float32)
+    return np.asarray(np.clip(128 + 40 * (noise * 0.9 + blotches * 0.4), 0, 255).astype(np.uint8))
 
 
 _LOUD = np.array(

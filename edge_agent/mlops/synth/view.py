@@ -48,7 +48,8 @@ class View:
             [self.centre_px + points_mm[:, 0] * scale, self.horizon_px + self.camera_mm * scale],
             axis=1,
         )
-        return self.turn(flat)
+        limit = 4.0 * max(self.width, self.height)  # points beside the lens land beyond all bounds
+        return self.turn(flat.clip(-limit, limit))
 
     def turn(self, points_px: Points) -> Points:
         """Apply the roll to pixels of the level picture."""
