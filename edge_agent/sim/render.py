@@ -32,11 +32,11 @@ class Renderer:
         self._layout = layout
         self._optics = optics or Optics()
         rng = np.random.default_rng([layout.look.seed, 3])
-        self._room = Room(layout)
-        self._track = TrackArt(layout.track, float(rng.uniform(80, 150)), self._room.table_bgr)
-        self._signs = SignArt(layout)
-        self._tones = _tone_table(layout.look)
         size = self._optics
+        tones = _tone_table(layout.look)
+        self._room = Room(layout, tones, size)
+        self._track = TrackArt(layout.track, float(rng.uniform(80, 150)), self._room.table_bgr, tones)
+        self._signs = SignArt(layout, tones)
         self._vignette = _vignette(size, float(rng.uniform(0.1, 0.32)))
         noise = rng.normal(0, float(rng.uniform(1.5, 4.0)), (size.height + _NOISE_PX, size.width + _NOISE_PX, 3))
         # A sensor's noise is not white once its colours were interpolated.
@@ -47,10 +47,11 @@ class Renderer:
         """Return the (height, width, 3) uint8 BGR picture of a moment and the signs in it, farthest first."""
         view = view_of(self._optics, moment)
         earlier = self._shutter_opens(moment)
-        canvas = np.empty((self._optics.height, self._optics.width, 3), np.uint8)
+        canvas = np.empty((self._optics.height, self._optics.width, 4), np.uint8)
         self._room.draw(canvas, view)
         self._track.draw(canvas, view)
         canvas = self._blur_ground(canvas, view, moment)
+        canvas = cv2.cvtColor(canvas, cv2.COLOR_BGRA2BGR).astype(np.uint8)
         seen = see(self._layout, view)
         for one in seen:
             self._signs.draw(canvas, view, one, earlier)
@@ -68,9 +69,12 @@ class Renderer:
         """Smear the table and the track as driving forward does: most at the picture's lower edge."""
         optics = self._optics
         travel_mm = moment.speed_mm_s * self._layout.look.shutter_s
-        top = optics.height // 2 + int(0.06 * optics.height)
-        nearest = (optics.height / 2) ** 2 / (optics.focal_px * optics.height_mm) * travel_mm
-        if nearest < 1.2 or moment.fallen_s > 0:
+        if travel_mm < 0.5 or moment.fallen_s > 0:
+            return canvas
+        # A point y below the horizon moves by y * y * travel / (focal * height): blur where that is a pixel.
+        horizon = optics.height / 2 - optics.focal_px * math.tan(optics.pitch_rad)
+        top = int(horizon + math.sqrt(optics.focal_px * optics.height_mm / travel_mm))
+        if top > optics.height - 4:
             return canvas
         ground = canvas[top:]
         size = (optics.width, optics.height - top)
@@ -92,7 +96,6 @@ class Renderer:
             canvas = cv2.blur(canvas, (min(31, round(turn_px)), 1)).astype(np.uint8)
         canvas = cv2.GaussianBlur(canvas, (3, 3), self._softness).astype(np.uint8)
         canvas = cv2.multiply(canvas, self._vignette, scale=1 / 255).astype(np.uint8)
-        canvas = cv2.LUT(canvas, self._tones).astype(np.uint8)
         rng = np.random.default_rng([self._layout.look.seed, 4, frame])
         dy, dx = rng.integers(0, _NOISE_PX, 2)
         noise = self._noise[dy : dy + canvas.shape[0], dx : dx + canvas.shape[1]]

@@ -11,19 +11,19 @@ import numpy as np
 
 from edge_agent import artwork
 from edge_agent.sim.layout import BASE_HEIGHT_MM, BASE_MM, Layout, PlacedSign, sign_pose
-from edge_agent.sim.texture import Image
+from edge_agent.sim.texture import Colour, Image, colour_through
 from edge_agent.sim.view import NEAR_MM, Points, SeenSign, View, head_axes, head_points, pole_polygon
 
 _MIPS = (12, 24, 48, 96, 192)
 _THICK_MM = 1.6
 _FIXED = 4
-_EDGE = np.array([150, 152, 152])
+_EDGE = (122, 124, 124)
 
 
 class SignArt:
     """The faces and backs of a layout's signs at several sizes, with alpha already multiplied in."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, tones: Image) -> None:
         self._layout = layout
         light = layout.look.sign_light
         self._faces: dict[tuple[str, bool, int], Image] = {}
@@ -31,9 +31,11 @@ class SignArt:
             for front in (True, False):
                 # Drawn large and shrunk by area: a small drawing would lose thin strokes.
                 large = artwork.draw(name, 2 * _MIPS[-1]) if front else artwork.draw_back(name, _MIPS[-1])
+                large = _developed(large, light, tones)
                 for height_px in _MIPS:
-                    self._faces[name, front, height_px] = _shrunk(large, height_px, light)
+                    self._faces[name, front, height_px] = _shrunk(large, height_px)
         self._light = light
+        self._tones = tones
 
     def draw(self, canvas: Image, view: View, one: SeenSign, earlier: View) -> None:
         """Paint one sign onto (h, w, 3) BGR; `earlier` is the camera when the shutter opened."""
@@ -56,10 +58,10 @@ class SignArt:
         for outline, colour in zip(outlines, colours, strict=True):
             _fill(patch, outline - low, colour)
         pole = pole_polygon(self._layout, view, one)
-        _fill(patch, pole - low if len(pole) else pole, (*artwork.POLE_BGR, 255))
+        _fill(patch, pole - low if len(pole) else pole, self._lit(artwork.POLE_BGR))
         if len(pole):
             shine = pole[[0, 1, 2, 3]] * 0.62 + pole[[1, 0, 3, 2]] * 0.38 + (pole[1] - pole[0]) * 0.08
-            _fill(patch, shine - low, (70, 66, 64, 255))
+            _fill(patch, shine - low, self._lit((70, 66, 64)))
         self._head(patch, view, one, low)
 
     def _solid(self, view: View, sign: PlacedSign) -> tuple[list[Points], list[tuple[int, ...]]]:
@@ -73,9 +75,13 @@ class SignArt:
         blob = np.stack([np.cos(turns), np.sin(turns)], axis=1) * BASE_MM * 0.85
         rings = ((blob, 0.0), (corners, 0.0), (corners, BASE_HEIGHT_MM))
         outlines = [view.polygon(np.column_stack([centre + ring, np.full(len(ring), z)])) for ring, z in rings]
-        base = np.array(artwork.BASE_BGR)
-        colours: list[tuple[int, ...]] = [(0, 0, 0, 110), (*_lit(base, 0.5), 255), (*_lit(base, 0.95), 255)]
+        colours: list[tuple[int, ...]] = [(0, 0, 0, 110), self._lit(artwork.BASE_BGR, 0.5), self._lit(artwork.BASE_BGR)]
         return outlines, colours
+
+    def _lit(self, colour: Colour, factor: float = 1.0) -> tuple[int, ...]:
+        """Return an opaque BGRA colour as the picture shows it."""
+        b, g, r = colour
+        return (*colour_through((round(b * factor), round(g * factor), round(r * factor)), self._tones), 255)
 
     def _head(self, patch: Image, view: View, one: SeenSign, low: Points) -> None:
         layout, sign = self._layout, one.sign
@@ -93,7 +99,7 @@ class SignArt:
         quad = (view.to_pixels(in_camera) - low - 0.5).astype(np.float32)
         shift = view.to_pixels(view.to_camera(world.mean(axis=0) - behind)) - view.to_pixels(in_camera.mean(axis=0))
         if np.abs(shift).max() > 0.3:
-            _fill(patch, one.outline - low + shift, (*_lit(_EDGE, 0.8 * self._light), 255))
+            _fill(patch, one.outline - low + shift, self._lit(_EDGE, self._light))
         height, width = face.shape[:2]
         source = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float32) - np.float32(0.5)
         matrix = cv2.getPerspectiveTransform(source, quad)
@@ -112,18 +118,17 @@ class SignArt:
         return flow
 
 
-def _shrunk(large: Image, height_px: int, light: float) -> Image:
-    """Return a face of that height, its colours lit and multiplied by alpha."""
+def _developed(face: Image, light: float, tones: Image) -> Image:
+    """Light a face, send it through the tone table and multiply its colours by alpha."""
+    lit = cv2.convertScaleAbs(face[:, :, :3], alpha=min(light, 1.1))
+    colours = cv2.LUT(lit, tones)
+    alpha = np.ascontiguousarray(np.repeat(face[:, :, 3:], 3, axis=2))
+    return np.dstack([cv2.multiply(colours, alpha, scale=1 / 255), face[:, :, 3]]).astype(np.uint8)
+
+
+def _shrunk(large: Image, height_px: int) -> Image:
     width_px = max(1, round(large.shape[1] * height_px / large.shape[0]))
-    small = cv2.resize(large, (width_px, height_px), interpolation=cv2.INTER_AREA).astype(np.float32)
-    small[:, :, :3] *= small[:, :, 3:] / 255 * min(light, 1.1)
-    out: Image = np.clip(small, 0, 255).astype(np.uint8)
-    return out
-
-
-def _lit(colour: Points, factor: float) -> tuple[int, int, int]:
-    b, g, r = (int(min(255, part * factor)) for part in colour)
-    return b, g, r
+    return cv2.resize(large, (width_px, height_px), interpolation=cv2.INTER_AREA).astype(np.uint8)
 
 
 def _fill(patch: Image, outline: Points, colour: tuple[int, ...]) -> None:

@@ -44,6 +44,19 @@ def tone_map(dark: Colour, light: Colour) -> Image:
     return _bytes(ramp)[:, None, :]
 
 
+def through(picture: Image, tones: Image) -> Image:
+    """Send a picture's colours (three channels, or four with alpha last) through a (1, 256, 3) tone table."""
+    out = picture.copy()
+    out[:, :, :3] = cv2.LUT(np.ascontiguousarray(picture[:, :, :3]), tones)
+    return out
+
+
+def colour_through(colour: Colour, tones: Image) -> Colour:
+    """Send one colour through a (1, 256, 3) tone table."""
+    b, g, r = (int(tones[0, min(255, max(0, round(part))), channel]) for channel, part in enumerate(colour))
+    return b, g, r
+
+
 def plaster(rng: Generator, height_px: int, width_px: int, colour: Colour) -> Image:
     """Return a (height_px, width_px, 3) painted wall with uneven light."""
     coarse = rng.standard_normal((max(2, height_px // 160), max(2, width_px // 160))).astype(np.float32)

@@ -4,13 +4,13 @@ Geometry is laid out once for the whole line; each picture projects and paints w
 signs or the room.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from edge_agent.sim.texture import Colour, Image
+from edge_agent.sim.texture import Colour, Image, colour_through
 from edge_agent.sim.track import GAUGE_MM, SLEEPER_LENGTH_MM, SLEEPER_PITCH_MM, SLEEPER_WIDTH_MM, Track
 from edge_agent.sim.view import NEAR_MM, Points, View
 
@@ -19,21 +19,46 @@ SLEEPER_MM = 3.2
 STUD_MM = 4.8
 RAIL_MM = 8.6
 _STUD_MM = 8.0
-_DETAIL_MM = 1500.0
-_STUDS_MM = 620.0
+_GAPS_MM = 1000.0
+_STUDS_MM = 520.0
 _REACH_MM = 5000.0
 _FIXED = 4
 """Bits behind the point in cv2's drawing coordinates."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Layer:
-    """Polygons of one colour: (n, k, 3) world points, shown while their centre is nearer than `reach_mm`."""
+class _Coat:
+    """One colour on the shapes of a kind: they show up to `reach_mm`."""
 
-    shapes: Points
     colour: Colour
     reach_mm: float
     smooth: bool = True
+
+
+class _Kind:
+    """Pieces of track that look alike: (pieces, coats, shapes a coat, corners, 3) world points."""
+
+    def __init__(self, coats: Sequence[_Coat], shapes: Sequence[Points]) -> None:
+        self._coats = tuple(coats)
+        self._shapes = np.stack([shape.reshape(len(shape), -1, *shape.shape[-2:]) for shape in shapes], axis=1)
+        self._centres = self._shapes.mean(axis=(1, 2, 3))
+        self._reach_mm = max(coat.reach_mm for coat in coats)
+
+    def draw(self, canvas: Image, view: View) -> None:
+        """Paint coat over coat onto (h, w, 4) BGRA."""
+        depth = _depth_ahead(self._centres, view)
+        picked = np.flatnonzero(depth < self._reach_mm)
+        if not len(picked):
+            return
+        picked = picked[np.argsort(-depth[picked])]
+        in_camera = view.to_camera(self._shapes[picked])
+        whole = in_camera[..., 2].min(axis=(1, 2, 3)) > NEAR_MM
+        depth, in_camera = depth[picked][whole], in_camera[whole]
+        pixels = np.round((view.to_pixels(in_camera) - 0.5) * (1 << _FIXED)).astype(np.int32)
+        for index, coat in enumerate(self._coats):
+            shapes = list(pixels[depth < coat.reach_mm, index].reshape(-1, *pixels.shape[-2:]))
+            if shapes:
+                cv2.fillPoly(canvas, shapes, coat.colour, cv2.LINE_AA if coat.smooth else cv2.LINE_8, _FIXED)
 
 
 class TrackArt:
@@ -43,59 +68,65 @@ class TrackArt:
         track: the line.
         grey: brightness of the plastic, 0..255.
         table: mean colour of the table, for the shadow under the track.
+        tones: (1, 256, 3) table that the plastic's colours go through.
     """
 
-    def __init__(self, track: Track, grey: float, table: NDArray[np.uint8]) -> None:
+    def __init__(self, track: Track, grey: float, table: Colour, tones: Image) -> None:
+        def plastic(factor: float) -> Colour:
+            return colour_through(_tint((grey * 1.03, grey, grey * 0.96), factor), tones)
+
         cells = _cells(track, SLEEPER_PITCH_MM / 2)
-        half = SLEEPER_WIDTH_MM / 2
-        shadow = _tint(table, 0.55)
-        plastic = (grey * 1.03, grey, grey * 0.96)
         sleepers = _sleepers(track)
-        self._layers = [
-            _Layer(_strip(cells, -half, half, 0.0), shadow, _REACH_MM, smooth=False),
-            _Layer(_raise(sleepers, 0.0), _tint(plastic, 0.42), _DETAIL_MM),
-            _Layer(_raise(sleepers, SLEEPER_MM), _tint(plastic, 0.86), _DETAIL_MM),
-            _Layer(_studs(track, SLEEPER_MM), _tint(plastic, 0.52), _STUDS_MM),
-            _Layer(_studs(track, STUD_MM), _tint(plastic, 1.0), _STUDS_MM),
+        half = SLEEPER_WIDTH_MM / 2
+        bed = _strip(cells, -half, half, 0.0)
+        # Far off sleepers and gaps melt into one tone; near by the gaps show the table in shadow.
+        self._kinds = [
+            _Kind((_Coat(plastic(0.6), _REACH_MM), _Coat(_tint(table, 0.5), _GAPS_MM, smooth=False)), (bed, bed)),
+            _Kind(
+                (_Coat(plastic(0.42), _GAPS_MM), _Coat(plastic(0.86), _GAPS_MM)),
+                (_raise(sleepers, 0.0), _raise(sleepers, SLEEPER_MM)),
+            ),
+            _Kind(
+                (_Coat(plastic(0.52), _STUDS_MM), _Coat(plastic(1.0), _STUDS_MM)),
+                (_studs(track, SLEEPER_MM), _studs(track, STUD_MM)),
+            ),
         ]
         for side in (-1, 1):
             middle = side * (GAUGE_MM / 2 + 2.0)
-            self._layers += [
-                _Layer(_strip(cells, middle - 4, middle + 4, SLEEPER_MM + 0.4), _tint(plastic, 0.62), _REACH_MM),
-                _Layer(_side(cells, middle - 1.8, SLEEPER_MM, RAIL_MM), _tint(plastic, 0.48), _DETAIL_MM),
-                _Layer(_side(cells, middle + 1.8, SLEEPER_MM, RAIL_MM), _tint(plastic, 0.48), _DETAIL_MM),
-                _Layer(_strip(cells, middle - 1.8, middle + 1.8, RAIL_MM), _tint(plastic, 1.02), _REACH_MM),
-                _Layer(_strip(cells, middle - 0.4, middle + 0.6, RAIL_MM), _tint(plastic, 1.35), 900.0),
-            ]
-        self._centres = [layer.shapes.mean(axis=1) for layer in self._layers]
+            coats = (
+                _Coat(plastic(0.62), _REACH_MM),
+                _Coat(plastic(0.48), _GAPS_MM),
+                _Coat(plastic(0.48), _GAPS_MM),
+                _Coat(plastic(1.02), _REACH_MM),
+                _Coat(plastic(1.35), _GAPS_MM),
+            )
+            shapes = (
+                _strip(cells, middle - 4, middle + 4, SLEEPER_MM + 0.4),
+                _side(cells, middle - 1.8, SLEEPER_MM, RAIL_MM),
+                _side(cells, middle + 1.8, SLEEPER_MM, RAIL_MM),
+                _strip(cells, middle - 1.8, middle + 1.8, RAIL_MM),
+                _strip(cells, middle - 0.4, middle + 0.6, RAIL_MM),
+            )
+            self._kinds.append(_Kind(coats, shapes))
 
     def draw(self, canvas: Image, view: View) -> None:
-        """Paint onto (h, w, 3) BGR."""
-        for layer, centres in zip(self._layers, self._centres, strict=True):
-            shapes = layer.shapes[_ahead(centres, view, layer.reach_mm)]
-            if not len(shapes):
-                continue
-            in_camera = view.to_camera(shapes)
-            in_camera = in_camera[in_camera[:, :, 2].min(axis=1) > NEAR_MM]
-            pixels = (view.to_pixels(in_camera) - 0.5) * (1 << _FIXED)
-            quads = list(np.round(pixels).astype(np.int32))
-            kind = cv2.LINE_AA if layer.smooth else cv2.LINE_8
-            if quads:
-                cv2.fillPoly(canvas, quads, layer.colour, kind, _FIXED)
+        """Paint onto (h, w, 4) BGRA."""
+        for kind in self._kinds:
+            kind.draw(canvas, view)
 
 
-def _ahead(centres: Points, view: View, reach_mm: float) -> NDArray[np.bool_]:
-    """Pick what lies within reach and within the picture's width, roughly."""
+def _depth_ahead(centres: Points, view: View) -> Points:
+    """Return how far ahead each (n, 3) point lies; infinite for those behind or well outside the picture."""
     relative = centres - view.centre
     depth = relative @ view.matrix[2]
     sideways = np.abs(relative @ view.matrix[0])
     slope = view.optics.width / 2 / view.optics.focal_px
-    picked: NDArray[np.bool_] = (depth > NEAR_MM) & (depth < reach_mm) & (sideways < depth * slope + 60)
-    return picked
+    out: Points = np.where((depth > NEAR_MM) & (sideways < depth * slope + 60), depth, np.inf)
+    return out
 
 
-def _tint(colour: "tuple[float, ...] | NDArray[np.uint8]", factor: float) -> Colour:
-    b, g, r = (int(min(255, max(0, float(part) * factor))) for part in colour)
+def _tint(colour: tuple[float, ...], factor: float) -> Colour:
+    b, g, r = (int(min(255, max(0, part * factor))) for part in colour)
     return b, g, r
 
 
@@ -146,11 +177,12 @@ def _sleepers(track: Track) -> Points:
 
 
 def _studs(track: Track, z_mm: float) -> Points:
-    """Return every stud's top as an octagon, (n, 8, 3): one row outside each rail, four between them."""
-    turns = np.arange(8) * np.pi / 4 + np.pi / 8
+    """Return the tops of each sleeper's studs, (n, 12, 6, 3): one row outside each rail, four between them."""
+    turns = np.arange(6) * np.pi / 3
     ring = 2.45 * np.stack([np.cos(turns), np.sin(turns)], axis=1)
     places = [(a, b) for a in (-0.5, 0.5) for b in (-3.5, -1.5, -0.5, 0.5, 1.5, 3.5)]
     tops = [
-        c + f * a * _STUD_MM + left * b * _STUD_MM + ring for c, f, left in _sleeper_frames(track) for a, b in places
+        [c + f * a * _STUD_MM + left * b * _STUD_MM + ring for a, b in places] for c, f, left in _sleeper_frames(track)
     ]
-    return _raise(np.array(tops), z_mm)
+    flat = np.array(tops)
+    return np.concatenate([flat, np.full((*flat.shape[:3], 1), z_mm)], axis=3)

@@ -87,6 +87,8 @@ class View:
 
 def clip_near(in_camera: Points, near_mm: float = NEAR_MM) -> Points:
     """Cut an (n, 3) polygon in camera coordinates at the near plane (Sutherland and Hodgman's way)."""
+    if in_camera[:, 2].min() >= near_mm:
+        return in_camera
     out: list[Points] = []
     for here, there in zip(in_camera, np.roll(in_camera, -1, axis=0), strict=True):
         if here[2] >= near_mm:
