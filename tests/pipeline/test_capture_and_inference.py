@@ -1,0 +1,221 @@
+"""Frames from camera to prediction: paced, newest only, and honest about what is lost."""
+
+import asyncio
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edge_agent.errors import FatalError, RetryableError
+from edge_agent.events import Box, Detection, Event, Fault, Frame, Prediction
+from edge_agent.flow import Fanout, Latest
+from edge_agent.pipeline import Capture, Inference, Pace, Worker
+from edge_agent.pipeline.inference import FAILURES_IN_A_ROW
+from edge_agent.ports import DetectorInfo, Shot
+from edge_agent.report import Tally
+from edge_agent.sim.clock import run_virtual
+
+PACE = Pace(fps=10.0, width=60, height=40, retry_for_s=5.0)
+GREY = np.full((80, 120, 3), 128, np.uint8)
+DANGER = Detection("danger", 0.9, Box(10, 20, 30, 40))
+
+
+class Script:
+    """A camera that plays a script: serial numbers of pictures, errors to raise, or the end (None)."""
+
+    source, live = "script", True
+
+    def __init__(self, *steps: int | Exception | None, truth: tuple[Detection, ...] | None = None) -> None:
+        self._steps: Iterator[int | Exception | None] = itertools.chain(steps, itertools.repeat(None))
+        self._truth = truth
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+    async def grab(self) -> Shot | None:
+        step = next(self._steps)
+        if isinstance(step, Exception):
+            raise step
+        return None if step is None else Shot(GREY, asyncio.get_running_loop().time(), step, self._truth)
+
+
+class Seeing:
+    """A detector that answers from a function of the call's number."""
+
+    info = DetectorInfo("fake", "fake.onnx", "0" * 64, 60, 40, ("danger",))
+
+    def __init__(self, answer: Callable[[int], tuple[Detection, ...]]) -> None:
+        self._answer = answer
+        self.calls = 0
+        self.closed = False
+
+    def infer(self, image: NDArray[np.uint8]) -> tuple[Detection, ...]:
+        self.calls += 1
+        return self._answer(self.calls)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Line:
+    """Camera, slot, worker and tally of one run, with everything that came out of it."""
+
+    def __init__(self, camera: Script, detector: Seeing, modelled_s: float = 0.0) -> None:
+        clock = asyncio.get_running_loop().time
+        self.tally = Tally(started_s=clock())
+        self.predictions: list[Prediction] = []
+        observers: Fanout[Event] = Fanout()
+        self.events = observers.subscribe("test", 10_000)
+        frames: Latest[Frame] = Latest()
+        self.told: list[Event] = []
+        self.detector = detector
+        self.worker = Worker(lambda: detector, modelled_s=modelled_s)
+        self.capture = Capture(camera, frames, PACE, observers=observers, tally=self.tally, clock=clock)
+        self.inference = Inference(
+            frames,
+            self.worker,
+            max_age_s=0.3,
+            deliver=self.predictions.append,
+            observers=observers,
+            tally=self.tally,
+            clock=clock,
+        )
+
+    async def run(self) -> None:
+        async with self.worker:
+            inferring = asyncio.create_task(self.inference.run())
+            try:
+                await self.capture.run()
+                await asyncio.sleep(10.0)
+            finally:
+                inferring.cancel()
+
+
+def play(
+    *steps: int | Exception | None,
+    answer: Callable[[int], tuple[Detection, ...]] = lambda call: (DANGER,),
+    modelled_s: float = 0.0,
+    truth: tuple[Detection, ...] | None = None,
+) -> Line:
+    """Run a script to its end and ten seconds on, on a virtual clock."""
+
+    async def main() -> Line:
+        line = Line(Script(*steps, truth=truth), Seeing(answer), modelled_s)
+        await line.run()
+        line.told = [await line.events.get() for _ in range(len(line.events))]
+        return line
+
+    return run_virtual(main(), start_s=1000.0)
+
+
+def faults(line: Line) -> list[tuple[str, bool]]:
+    return [(event.code, event.active) for event in line.told if isinstance(event, Fault)]
+
+
+def test_each_picture_becomes_a_frame_of_the_configured_size_and_a_prediction() -> None:
+    line = play(*range(5))
+    frames = [event for event in line.told if isinstance(event, Frame)]
+    assert [frame.sequence for frame in frames] == [0, 1, 2, 3, 4]
+    assert {frame.image.shape for frame in frames} == {(40, 60, 3)}
+    assert [frame.taken_s for frame in frames] == pytest.approx([1000.0, 1000.1, 1000.2, 1000.3, 1000.4])
+    assert [p.frame_id for p in line.predictions] == [frame.frame_id for frame in frames]
+    assert len({frame.frame_id for frame in frames}) == 5
+    assert (line.tally.captured, line.tally.processed, line.tally.dropped) == (5, 5, 0)
+
+
+def test_frame_carries_wall_time_of_the_picture() -> None:
+    before_s = time.time()
+    line = play(0)
+    (frame,) = (event for event in line.told if isinstance(event, Frame))
+    assert before_s - 1 < frame.taken_unix_s < time.time() + 1
+
+
+def test_truth_is_scaled_with_the_picture() -> None:
+    line = play(0, truth=(DANGER,))
+    (frame,) = (event for event in line.told if isinstance(event, Frame))
+    assert frame.truth == (Detection("danger", 0.9, Box(5, 10, 15, 20)),)
+
+
+def test_picture_served_twice_is_no_new_frame() -> None:
+    line = play(0, 0, 0, 1)
+    assert (line.tally.captured, line.tally.repeated, line.tally.processed) == (2, 2, 2)
+
+
+def test_detector_three_times_too_slow_gets_the_newest_frames_and_drops_are_counted() -> None:
+    line = play(*range(30), modelled_s=0.29)
+    assert line.tally.processed + line.tally.dropped == line.tally.captured == 30
+    assert 10 <= line.tally.processed <= 12
+    oldest_s = max(p.done_s - p.taken_s for p in line.predictions)
+    assert oldest_s < 0.29 + 0.1, "a frame never waits longer than one period"
+
+
+def test_lost_camera_is_told_once_and_when_it_is_back() -> None:
+    gone = RetryableError("unplugged")
+    line = play(0, gone, gone, gone, 1)
+    assert faults(line) == [("camera_lost", True), ("camera_lost", False)]
+    assert line.tally.processed == 2
+
+
+def test_camera_lost_for_too_long_ends_the_run() -> None:
+    with pytest.raises(FatalError, match="did not come back in 5 s"):
+        play(0, *[RetryableError("unplugged")] * 100)
+
+
+def test_detector_that_fails_on_one_frame_goes_on_with_the_next() -> None:
+    def answer(call: int) -> tuple[Detection, ...]:
+        if call == 2:
+            raise FatalError("the network's output is not a number")
+        return ()
+
+    line = play(*range(4), answer=answer)
+    assert (line.tally.invalid, line.tally.processed) == (1, 3)
+    assert faults(line) == [("inference_failed", True)]
+    assert line.inference.trouble == ""
+
+
+def test_detector_that_fails_ten_times_in_a_row_counts_as_broken_until_it_works() -> None:
+    def answer(call: int) -> tuple[Detection, ...]:
+        if call <= FAILURES_IN_A_ROW:
+            raise FatalError("NaN")
+        return ()
+
+    assert "10 frames in a row: NaN" in play(*range(FAILURES_IN_A_ROW), answer=answer).inference.trouble
+    assert play(*range(FAILURES_IN_A_ROW + 1), answer=answer).inference.trouble == ""
+
+
+def test_prediction_tells_size_and_times() -> None:
+    (prediction,) = play(0, modelled_s=0.02).predictions
+    assert (prediction.width, prediction.height) == (60, 40)
+    assert prediction.done_s - prediction.taken_s == pytest.approx(0.02)
+    assert prediction.detections == (DANGER,)
+
+
+def test_detector_is_closed_at_the_end() -> None:
+    assert play(0).detector.closed
+
+
+def test_paused_capture_takes_no_pictures() -> None:
+    async def main() -> Line:
+        line = Line(Script(*range(1000)), Seeing(lambda call: ()))
+        running = asyncio.create_task(line.run())
+        await asyncio.sleep(0.55)
+        line.capture.pause(True)
+        await asyncio.sleep(5.0)
+        assert line.tally.captured == 6
+        line.capture.pause(False)
+        await asyncio.sleep(0.5)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        return line
+
+    assert run_virtual(main()).tally.captured == 11
