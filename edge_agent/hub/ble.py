@@ -185,12 +185,12 @@ class BleHub:
         self._thread_brake.aim(connection.target, PORTS)
         links = self.links
         try:
-            await session.run(lambda: self._come_up(session), lambda: self._go_down(session))
+            await session.run(lambda: self._come_up(session), lambda: self._tell_loss(session))
         finally:
-            self._go_down(session)
+            self._let_go(session)
             await connection.close()
         if self.links == links:
-            raise RetryableError(f"The link failed: {connection.reason}", remedy="it is tried again", code=LINK)
+            raise RetryableError(f"The link failed: {connection.reason}", code=LINK)
 
     def _come_up(self, session: Session) -> None:
         self._motor_port = session.model.motor_port
@@ -201,16 +201,15 @@ class BleHub:
         self._up.set()
         self._emit(HubEvent("connected", self.name))
 
-    def _go_down(self, session: Session) -> None:
-        """Let go of a session; tells the loss if its link had come up. A second call does nothing."""
-        if self._session is not session:
-            return
+    def _tell_loss(self, session: Session) -> None:
+        self._let_go(session)
+        reason = session.connection.reason or "closed by us"
+        self._tell_problem(RetryableError(f"The link was lost: {reason}", code=LINK))
+
+    def _let_go(self, session: Session) -> None:
         self._session = None
         self._thread_brake.aim(None)
         self._last = replace(session.status(), connected=False)
-        if self.problem is None:
-            reason = session.connection.reason or "closed"
-            self._tell_problem(RetryableError(f"The link was lost: {reason}", remedy="it is tried again", code=LINK))
 
     def _tell_problem(self, error: RetryableError) -> None:
         changed = self.problem is None or str(error) != str(self.problem)

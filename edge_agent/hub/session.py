@@ -129,6 +129,8 @@ class Session:
         await self._await_motor()
         if self.model.motor_port not in self._first_ports:
             await self.motion.hold()
+        if self.model.light_port in self._first_ports:
+            await self.light(0)  # it took the first brake for a brightness
         self.ready = True
         up()
 

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from edge_agent.errors import RetryableError
 from edge_agent.hub.bounded import TimeLimitError, bounded
-from edge_agent.hub.problems import LINK, LINK_ERRORS, is_gone, problem
+from edge_agent.hub.problems import LINK, LINK_ERRORS, explain, is_gone, problem
 
 ATTEMPTS = 3
 """A write is sent, and sent again twice; then the link is dropped: with 150 ms each, after 450 ms."""
@@ -44,10 +44,12 @@ class Writer:
         self._tried_s = 0.0
 
     async def write(self, data: bytes, still: Callable[[], bool] = always) -> None:
-        """Send; returns when the stack below has taken it. Raises RetryableError when the link was given up for it.
+        """Send; returns when the stack below has taken it.
 
-        `still` is asked before each attempt: where it says no, the write is out of date, and RetryableError tells so.
+        Raises RetryableError when the link was given up for it, and says what to do where BlueZ has told why. `still`
+        is asked before each attempt: where it says no, the write is out of date, and RetryableError tells so.
         """
+        why: RetryableError = problem(LINK)
         for _ in range(ATTEMPTS):
             if not still():
                 raise RetryableError("The write is out of date", remedy="nothing to do")
@@ -59,6 +61,7 @@ class Writer:
             except TimeLimitError:
                 pass  # the next attempt follows at once
             except LINK_ERRORS as error:
+                why = explain(error)
                 if is_gone(error):
                     break
                 await asyncio.sleep(PAUSE_S)
@@ -68,7 +71,7 @@ class Writer:
             finally:
                 self._tried_s = asyncio.get_running_loop().time()
         self._give_up("writes to the hub fail")
-        raise RetryableError("The hub did not take a write", remedy=problem(LINK).remedy, code=LINK)
+        raise why
 
     def _begin(self) -> float:
         """Note the start of an attempt; return how long attempts may go on failing, in seconds."""

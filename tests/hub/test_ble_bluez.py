@@ -1,0 +1,260 @@
+"""BleHub through bleak, D-Bus and LWP3 bytes against the emulated hub: each trap, each bad input."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from edge_agent.config.control import Hub
+from edge_agent.errors import RetryableError
+from edge_agent.hub import problems
+from edge_agent.hub.ble import BleHub
+from edge_agent.hub.emulator import BluezEmulator, EmulatedHub, EmulatorThread, HubProfile, PrivateBus
+from edge_agent.lwp3 import OutputCommand, SystemType, decode
+from edge_agent.ports import HubEvent
+
+from .conftest import close_bleak, resources
+
+SETTINGS = Hub(kind="ble", retry_initial_s=0.01, retry_max_s=0.05, connect_timeout_s=2.0, connect_attempts=1)
+
+
+def order(bluez: EmulatorThread, act: Callable[[BluezEmulator], object]) -> None:
+    """Have the emulator do something, awaited where that is due."""
+    bluez.call(act)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for something that comes over the bus."""
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - there is no event for what another thread does
+            await asyncio.sleep(0.002)
+
+
+class Driven:
+    """A connected hub with the events it told and when."""
+
+    def __init__(self, hub: BleHub) -> None:
+        self.hub = hub
+        self.events: list[tuple[float, HubEvent]] = []
+        hub.subscribe(lambda event: self.events.append((time.monotonic(), event)))
+
+    async def told(self, kind: str, count: int = 1) -> HubEvent:
+        """Wait for the n-th event of a kind."""
+        await until(lambda: len(self._of(kind)) >= count)
+        return self._of(kind)[count - 1]
+
+    def _of(self, kind: str) -> list[HubEvent]:
+        return [event for _, event in self.events if event.kind == kind]
+
+
+@asynccontextmanager
+async def connected(settings: Hub = SETTINGS) -> AsyncIterator[Driven]:
+    async with BleHub(settings) as hub:
+        driven = Driven(hub)
+        await hub.wait_connected(10)
+        yield driven
+
+
+def motor_writes(bluez: EmulatorThread) -> list[int | None]:
+    """Powers written to port A, oldest first; 127 brakes."""
+    messages = [decode(write.raw) for write in bluez.emulator.writes]
+    return [message.power for message in messages if isinstance(message, OutputCommand) and message.port == 0]
+
+
+async def test_hub_is_found_connected_and_known(bluez: EmulatorThread) -> None:
+    async with connected() as driven:
+        status = driven.hub.status()
+        assert (status.connected, status.name, status.battery_percent) == (True, "Train hub", 100)
+        assert driven.hub.session is not None
+        assert (driven.hub.session.model.motor_port, driven.hub.session.model.light_port) == (0, 1)
+
+
+async def test_first_write_on_the_wire_is_a_brake(bluez: EmulatorThread) -> None:
+    async with connected():
+        first = decode(bluez.emulator.writes[0].raw)
+    assert isinstance(first, OutputCommand)
+    assert first.is_brake
+
+
+async def test_voltage_and_current_are_told_in_millivolts_and_milliamperes(bluez: EmulatorThread) -> None:
+    async with connected() as driven:
+        bluez.call(lambda emulator: emulator.feed(7200, 250))
+        await until(lambda: abs((driven.hub.status().voltage_mv or 0) - 7200) <= 60)
+        assert abs((driven.hub.status().current_ma or 0) - 250) <= 40
+
+
+async def test_drive_light_colour_and_brake_reach_the_hub(bluez: EmulatorThread) -> None:
+    async with connected() as driven:
+        await driven.hub.drive(60)
+        await driven.hub.light(70)
+        await driven.hub.show("red")
+        status = bluez.call(BluezEmulator.status)
+        assert (status["motor"], status["power_percent"]) == ("drive", 60)
+        assert (status["light_percent"], status["colour"]) == (70, "red")
+        await driven.hub.brake()
+        await until(lambda: driven.hub.status().brake_confirmed)
+
+
+async def test_button_and_alert_reach_the_agent(bluez: EmulatorThread) -> None:
+    async with connected() as driven:
+        bluez.call(lambda emulator: emulator.press_button())
+        bluez.call(lambda emulator: emulator.raise_alert("high_current"))
+        await driven.told("button_pressed")
+        assert (await driven.told("alert")).detail == "high_current"
+
+
+async def _drop_link(bluez: EmulatorThread) -> None:
+    bluez.call(BluezEmulator.drop_link)
+
+
+async def _vanish(bluez: EmulatorThread) -> None:
+    bluez.call(BluezEmulator.vanish)
+    bluez.call(BluezEmulator.appear)
+
+
+async def _adapter_removed(bluez: EmulatorThread) -> None:
+    bluez.call(BluezEmulator.remove_adapter)
+    bluez.call(BluezEmulator.add_adapter)
+
+
+async def _adapter_off(bluez: EmulatorThread) -> None:
+    bluez.call(BluezEmulator.power_adapter)
+    bluez.call(lambda emulator: emulator.power_adapter(on=True))
+
+
+async def _bluetoothd_killed(bluez: EmulatorThread) -> None:
+    order(bluez, BluezEmulator.kill_bluetoothd)
+    order(bluez, BluezEmulator.start_bluetoothd)
+
+
+async def _bus_killed(bluez: EmulatorThread) -> None:
+    order(bluez, BluezEmulator.kill_bus)
+    order(bluez, BluezEmulator.start_bus)
+
+
+Trap = Callable[[EmulatorThread], Awaitable[None]]
+
+
+@pytest.mark.parametrize("trap", [_drop_link, _vanish, _adapter_removed, _adapter_off, _bluetoothd_killed, _bus_killed])
+async def test_trap_is_noticed_and_the_link_comes_back_with_a_brake_first(bluez: EmulatorThread, trap: Trap) -> None:
+    async with connected() as driven:
+        await driven.hub.drive(60)
+        before = len(bluez.emulator.writes)
+        await trap(bluez)
+        await driven.told("disconnected")
+        await driven.told("connected", count=2)
+        after = [decode(write.raw) for write in bluez.emulator.writes[before:]]
+        powers = [message.power for message in after if isinstance(message, OutputCommand)]
+        resumed = powers[powers.index(127) :]
+        assert 60 not in resumed
+        await driven.hub.drive(50)
+
+
+@pytest.mark.parametrize("misbehave", [BluezEmulator.hang, BluezEmulator.mute, BluezEmulator.busy])
+async def test_writes_that_do_not_return_drop_the_link_and_stop_the_motor(
+    bluez: EmulatorThread, misbehave: Callable[[BluezEmulator], None]
+) -> None:
+    async with connected() as driven:
+        await driven.hub.drive(60)
+        bluez.call(misbehave)
+        with pytest.raises(RetryableError):
+            await driven.hub.brake()
+        assert not driven.hub.status().connected
+        bluez.call(BluezEmulator.behave)
+        await driven.told("connected", count=2)
+        assert bluez.call(BluezEmulator.status)["motor"] == "brake"
+
+
+async def test_moving_train_notices_a_silent_death_without_being_told(bluez: EmulatorThread) -> None:
+    async with connected() as driven:
+        await driven.hub.drive(60)
+        bluez.call(BluezEmulator.hang)
+        await driven.told("disconnected")
+
+
+async def test_link_left_by_a_dead_process_is_taken_over(bluez: EmulatorThread) -> None:
+    bluez.call(lambda emulator: emulator.stack.advertise())
+    bluez.call(lambda emulator: emulator.stack.connect())
+    async with connected():
+        assert bluez.call(BluezEmulator.status)["links"] == 1
+        assert motor_writes(bluez)[0] == 127
+
+
+async def test_watchdogs_brake_reaches_the_hub_while_the_loop_stands_still(bluez: EmulatorThread) -> None:
+    async with connected() as driven:
+        await driven.hub.drive(60)
+        await asyncio.to_thread(lambda: None)  # the pool's thread exists
+        braking = asyncio.get_running_loop().run_in_executor(None, driven.hub.emergency_brake)
+        deadline_s = time.monotonic() + 5
+        while motor_writes(bluez)[-1] != 127 and time.monotonic() < deadline_s:
+            time.sleep(0.002)  # noqa: ASYNC251 - the stall
+        assert motor_writes(bluez)[-1] == 127
+        await braking
+        with pytest.raises(RetryableError):
+            await driven.hub.drive(61)
+        await driven.hub.brake()
+        await driven.hub.drive(62)
+        assert 61 not in motor_writes(bluez)
+
+
+@pytest.mark.parametrize(
+    ("prepare", "code"),
+    [
+        (BluezEmulator.remove_adapter, problems.NO_ADAPTER),
+        (BluezEmulator.power_adapter, problems.ADAPTER_OFF),
+        (BluezEmulator.vanish, problems.NO_HUB),
+        (BluezEmulator.hold, problems.NO_HUB),
+        (lambda emulator: emulator.hold("here"), problems.HELD),
+        (BluezEmulator.kill_bluetoothd, problems.NO_BLUETOOTHD),
+        (BluezEmulator.kill_bus, problems.NO_BUS),
+        (BluezEmulator.unplug, problems.NO_MOTOR),
+    ],
+)
+async def test_bad_input_is_named_and_the_hub_stays_disconnected(
+    bluez: EmulatorThread, monkeypatch: pytest.MonkeyPatch, prepare: Callable[[BluezEmulator], object], code: str
+) -> None:
+    monkeypatch.setattr("edge_agent.hub.ble.SEARCH_S", 0.1)
+    monkeypatch.setattr("edge_agent.hub.session.MOTOR_LIMIT_S", 0.1)
+    bluez.call(prepare)
+    async with BleHub(SETTINGS) as hub:
+        driven = Driven(hub)
+        await driven.told("disconnected")
+        assert isinstance(hub.problem, problems.HubError)
+        assert hub.problem.code == code
+        assert not hub.status().connected
+
+
+async def test_another_kind_of_hub_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge_agent.hub.ble.SEARCH_S", 0.1)
+    profile = HubProfile(name="Crane", system_type=SystemType.TECHNIC)
+    with EmulatorThread(BluezEmulator(EmulatedHub(profile))) as thread:
+        monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", thread.bus_address)
+        async with BleHub(SETTINGS) as hub:
+            await Driven(hub).told("disconnected")
+            assert "Technic Hub" in str(hub.problem)
+        await close_bleak()
+
+
+async def test_no_permission_names_the_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    with EmulatorThread(BluezEmulator(bus=PrivateBus(permitted=False))) as thread:
+        monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", thread.bus_address)
+        async with BleHub(SETTINGS) as hub:
+            event = await Driven(hub).told("disconnected")
+            assert "group `bluetooth`" in event.detail
+        await close_bleak()
+
+
+async def test_reconnects_leak_neither_tasks_nor_threads_nor_descriptors(bluez: EmulatorThread) -> None:
+    """EDGE_AGENT_SOAK_RECONNECTS=1000 makes a soak of it."""
+    rounds = int(os.environ.get("EDGE_AGENT_SOAK_RECONNECTS", "20"))
+    async with connected() as driven:
+        bluez.call(BluezEmulator.drop_link)
+        await driven.told("connected", count=2)
+        before = resources()
+        for count in range(3, 3 + rounds):
+            bluez.call(BluezEmulator.drop_link)
+            await driven.told("connected", count=count)
+        assert resources() == before
