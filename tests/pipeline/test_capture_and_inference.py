@@ -155,7 +155,7 @@ def test_detector_three_times_too_slow_gets_the_newest_frames_and_drops_are_coun
     line = play(*range(30), modelled_s=0.29)
     assert line.tally.processed + line.tally.dropped == line.tally.captured == 30
     assert 10 <= line.tally.processed <= 12
-    oldest_s = max(p.done_s - p.taken_s for p in line.predictions)
+    oldest_s = max(p.done_s - p.taken_s for p in line.predictions[:-1])  # nothing newer came to replace the last one
     assert oldest_s < 0.29 + 0.1 + 1e-6, "a frame never waits longer than one period"
 
 
