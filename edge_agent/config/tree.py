@@ -45,8 +45,9 @@ class Problem:
     text: str
 
     def __str__(self) -> str:
-        """Return the line."""
-        return ": ".join(part for part in (self.where, self.key, self.text) if part)
+        """Return the line; what cannot be printed (line ends, escape codes) is written as in a Python string."""
+        line = ": ".join(part for part in (self.where, self.key, self.text) if part)
+        return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in line)
 
 
 @dataclass(slots=True)

@@ -1,6 +1,7 @@
 """`edge-agent config` as a person and a program use it."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,9 @@ from edge_agent.cli import main
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.upper().startswith("EDGE_AGENT_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
     return tmp_path
 
 
@@ -37,6 +41,15 @@ def test_show_tells_value_and_origin_and_masks_secrets(
     assert lines["mqtt.password"] == ["********", "EDGE_AGENT_MQTT__PASSWORD"]
     assert lines["train.id"] == ["train-1", "default"]
     assert "hunter2" not in out
+
+
+def test_show_in_a_terminal_is_a_table(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("a.yaml").write_text("capture: {fps: 5}")
+    monkeypatch.setenv("FORCE_COLOR", "1")  # what rich takes for a terminal
+    code, out, _ = call(capsys, monkeypatch, "show", "--config", "a.yaml")
+    assert code == 0
+    assert "Settings from a.yaml" in out
+    assert "capture.fps" in out
 
 
 def test_show_as_json_can_be_read_by_a_program(

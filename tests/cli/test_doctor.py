@@ -1,5 +1,6 @@
 """`edge-agent doctor`: what it prints and how it exits. The checks themselves are tried in tests/doctor."""
 
+import functools
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +23,7 @@ NAMES = ["python", "camera", "detector", "hub", "mqtt", "kafka", "gpu", "disk", 
 @pytest.fixture
 def found(monkeypatch: pytest.MonkeyPatch) -> dict[str, CheckResult]:
     """Choose what the checks will find, by name; one more, `source`, tells the source that they were made for."""
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
     results: dict[str, CheckResult] = {}
 
     def checks(settings: Settings, environ: Mapping[str, str]) -> tuple[Check, ...]:
@@ -29,7 +31,7 @@ def found(monkeypatch: pytest.MonkeyPatch) -> dict[str, CheckResult]:
             return results[name]
 
         results.setdefault("source", ok(settings.capture.source))
-        return tuple(Check(name, 1, lambda name=name: look(name)) for name in results)
+        return tuple(Check(name, 1, functools.partial(look, name)) for name in results)
 
     monkeypatch.setattr("edge_agent.doctor.all_checks", checks)
     return results
@@ -53,6 +55,16 @@ def test_one_failure_exits_1_and_shows_the_others(found: dict[str, CheckResult])
     assert result.exit_code == 1
     assert "camera    fail  gone; plug it in" in result.stdout.splitlines()
     assert "disk      ok    plenty [of it]" in result.stdout.splitlines()
+
+
+def test_terminal_gets_a_table_with_the_remedy_below(
+    found: dict[str, CheckResult], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found["camera"] = fail("gone [away]", "plug it in")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    result = CliRunner().invoke(APP, [])
+    assert "gone [away]" in result.stdout
+    assert "-> plug it in" in result.stdout
 
 
 def test_json_holds_every_check_and_the_verdict(found: dict[str, CheckResult]) -> None:

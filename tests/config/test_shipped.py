@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
+from pydantic import BaseModel
 from ruamel.yaml import YAML
 
 from edge_agent import resources
@@ -50,7 +51,7 @@ def test_every_setting_has_a_description_and_a_row_in_the_page() -> None:
 
 
 @pytest.mark.parametrize(("rules", "model"), [(False, Settings), (True, RulesFile)])
-def test_schema_knows_every_key_and_admits_no_other(rules: bool, model: type) -> None:
+def test_schema_knows_every_key_and_admits_no_other(rules: bool, model: type[BaseModel]) -> None:
     schema = json_schema(rules=rules)
     assert set(schema["properties"]) == set(model.model_fields)
     objects = [schema, *(part for part in schema["$defs"].values() if part["type"] == "object")]
