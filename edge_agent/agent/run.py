@@ -73,6 +73,11 @@ class _Crew:
     capture: Capture
     clock: Callable[[], float]
 
+    def stop(self, reason: str) -> None:
+        """Aim at a brake for good: from here on nothing else aims."""
+        self.control.close()
+        self.driver.aim(Target(None, reason))
+
 
 async def run(job: Job) -> dict[str, Any]:
     """Run one train to its end and return the report as JSON values.
@@ -89,7 +94,7 @@ async def run(job: Job) -> dict[str, Any]:
         await stack.enter_async_context(parts.hub)
         await stack.enter_async_context(parts.camera)
         crew = _assemble(job, parts, worker, clock)
-        ending = Ending(lambda reason: crew.driver.aim(Target(None, reason)), settings.guard.exit_timeout_s)
+        ending = Ending(crew.stop, settings.guard.exit_timeout_s)
         stack.callback(ending.reached)
         await _drive(job, crew, ending)
         crew.tally.observers_dropped = crew.observers.dropped()

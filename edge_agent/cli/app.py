@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from edge_agent import __version__
-from edge_agent.cli import config, record, run
+from edge_agent.cli import config, dataset, detect, doctor, record, run
 from edge_agent.errors import EdgeAgentError
 
 app = typer.Typer(
@@ -39,7 +39,10 @@ def _program(
 
 app.command(epilog="Example: edge-agent run --dry-run --seed 7 --report run.json")(run.run)
 app.command(epilog="Example: edge-agent record run.mp4 --seed 7")(record.record)
+app.command(epilog="Example: edge-agent detect --json photo.jpg videos/")(detect.detect)
+app.command(epilog="Example: edge-agent doctor --source 0")(doctor.doctor)
 app.add_typer(config.app, name="config")
+app.add_typer(dataset.app, name="dataset")
 
 
 def main() -> None:

@@ -82,6 +82,7 @@ class Control:
         self._stalls_seen = 0
         self._auto_armed = not rules.auto_arm
         self._told_s = -STATE_PERIOD_S
+        self._closed = False
         hub.subscribe(self._on_hub)
 
     @property
@@ -116,6 +117,10 @@ class Control:
             _log.info("sign", sign=wish.sign, action=wish.action.value, power_percent=wish.power_percent)
         self.step()
 
+    def close(self) -> None:
+        """Aim and tell nothing more: the run has ended, and what the hub does from now on is no fault."""
+        self._closed = True
+
     async def run(self) -> None:
         """Step at each tick of the guard until cancelled."""
         async for _ in pace(self._rules.tick_s, self._clock):
@@ -123,6 +128,8 @@ class Control:
 
     def step(self) -> None:
         """Ask the policy, ask the guard, aim the driver, tell the observers."""
+        if self._closed:
+            return
         now_s = self._clock()
         wish = policy.wish(self._signs, now_s, self._rules.tuning)
         if wish != self._wish:
