@@ -19,18 +19,20 @@ from edge_agent.ports import Shot
 _MOST_STUCK = 3
 """Threads that may hang in a read at the same time; no more are started before one of them ends."""
 
-_GOODBYE_S = 0.5
-"""How long leaving waits for the reader, so that the device is free again where that is quick."""
-
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long a live camera waits, in seconds: to open, for a new picture, and between attempts (doubling)."""
+    """How long a live camera waits, in seconds.
+
+    To open, for a new picture, between attempts (doubling from the first to the longest), and at the end for the
+    reader to let go, so that the device is free again where that is quick.
+    """
 
     open_s: float = 10.0
     stall_s: float = 2.0
     retry_initial_s: float = 0.5
     retry_max_s: float = 10.0
+    goodbye_s: float = 0.5
 
 
 class LiveCamera:
@@ -92,7 +94,11 @@ class LiveCamera:
         if abs(loop.time() - time.monotonic()) > 1:
             raise FatalError(f"{self.source}: a live source cannot be used on a simulated clock")
         self._start()
-        await self._until(self._arrived, self._patience.open_s)
+        try:
+            await self._until(self._arrived, self._patience.open_s)
+        except asyncio.CancelledError:
+            self._give_up("closed")
+            raise
         reader = self._reader
         if reader is None or reader.newest is None:
             reason = (reader.reason if reader else "") or "no picture came in time"
@@ -108,7 +114,7 @@ class LiveCamera:
         if reader is None:
             return
         self._give_up("closed")
-        await self._until(lambda: reader.ended, _GOODBYE_S)
+        await self._until(lambda: reader.ended, self._patience.goodbye_s)
 
     async def grab(self) -> Shot | None:
         """Return the newest picture, waiting most of a frame period for one that is new; never None.
@@ -116,7 +122,7 @@ class LiveCamera:
         Raises RetryableError while the source is away.
         """
         self._look_after()
-        if not self._arrived():
+        if self._reader is not None and not self._arrived():
             await self._until(self._arrived, self._wait_s)
             self._look_after()
         reader = self._reader

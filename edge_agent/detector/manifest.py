@@ -117,17 +117,21 @@ def parse_names(text: str) -> tuple[str, ...] | None:
     if len(text) > _LONGEST_NAMES:
         return None
     try:
-        value = json.loads(text)
-    except ValueError:
-        try:
-            value = ast.literal_eval(text.strip())
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
-            return None
+        value = _literal(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return None
     if isinstance(value, dict):
         value = _in_order(value)
     if not isinstance(value, list | tuple) or not value or not all(isinstance(name, str) and name for name in value):
         return None
     return tuple(value)
+
+
+def _literal(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return ast.literal_eval(text.strip())
 
 
 def _in_order(names: dict[Any, Any]) -> list[Any] | None:

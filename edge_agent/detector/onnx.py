@@ -22,6 +22,7 @@ from edge_agent.vision.letterbox import PAD_GREY
 
 DEFAULT_THRESHOLD = 0.5
 _DEFAULT_SIDE = 640
+_LEAST_SIDE = 32
 _DTYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
 
 # ONNX Runtime's exceptions share no base of their own, only Exception.
@@ -105,7 +106,7 @@ class OnnxDetector:
         """Run once on a grey picture: learns the outputs' real shapes and values, and warms the session up."""
         grey = np.full((self.info.input_height, self.info.input_width, 3), PAD_GREY, np.uint8)
         outputs = self._run(self._letterbox.fill(grey)[0])
-        shapes = [tuple(output.shape) for output in outputs]
+        shapes = [tuple(np.shape(output)) if _is_numbers(output) else () for output in outputs]
         wanted = manifest.layout if manifest else None
         spec = recognise(shapes, len(self.info.labels), self.info.input_width, self.info.input_height, wanted)
         if spec is None:
@@ -120,15 +121,26 @@ class OnnxDetector:
         return spec
 
 
+def _is_numbers(output: object) -> bool:
+    """Tell tensors of numbers from the text, lists and mappings that an ONNX model may also answer with."""
+    return isinstance(output, np.ndarray) and output.dtype.kind in "fiu"
+
+
 def _check_units(output: NDArray[Any], spec: OutputSpec, model: Path) -> None:
-    """Refuse boxes that are not in pixels: raw grid offsets (YOLOX as exported by default) or fractions."""
+    """Refuse a dense head that has the right shape but other numbers: boxes not in pixels, scores not from 0 to 1.
+
+    So does YOLOX as it is exported by default (raw grid offsets), and any model without its last sigmoid.
+    """
     channels_first = spec.layout in {Layout.CHANNELS_FIRST, Layout.OBJECTNESS_FIRST}
-    boxes = output[0, :4] if channels_first else output[0, :, :4]
+    channels = output[0] if channels_first else output[0].T
+    boxes, scores = channels[:4], channels[4:]
     if 0 < boxes.max() <= 2:
-        raise ConfigError(
-            f"{model}: its boxes are not in pixels of the input (raw grid or fractions)",
-            remedy="export the model with decoded boxes",
-        )
+        fault = "its boxes are not in pixels of the input (a raw grid, or fractions)"
+    elif scores.min() < -0.01 or scores.max() > 1.01:
+        fault = "its scores are not from 0 to 1 (the last sigmoid is missing)"
+    else:
+        return
+    raise ConfigError(f"{model}: {fault}", remedy="export the model with its outputs decoded")
 
 
 def _read(model: Path) -> bytes:
@@ -179,10 +191,17 @@ def _input(session: Any, model: Path) -> Any:
     if len(inputs) != 1 or inputs[0].type not in _DTYPES:
         told = ", ".join(f"{item.name} {item.type}" for item in inputs)
         raise ConfigError(f"{model}: its inputs are {told or 'none'}", remedy=remedy)
-    shape = inputs[0].shape
-    if len(shape) != 4 or shape[1] != 3 or (isinstance(shape[0], int) and shape[0] != 1):
-        raise ConfigError(f"{model}: its input is {shape}", remedy=remedy)
+    if not _takes_one_picture(inputs[0].shape):
+        raise ConfigError(f"{model}: its input is {inputs[0].shape}", remedy=remedy)
     return inputs[0]
+
+
+def _takes_one_picture(shape: list[Any]) -> bool:
+    """Tell whether a shape can be [1, 3, height, width]; an axis that is no number may have any length."""
+    if len(shape) != 4:
+        return False
+    batch, channels, *sides = (side if isinstance(side, int) else None for side in shape)
+    return batch in {None, 1} and channels in {None, 3} and all(side is None or side >= _LEAST_SIDE for side in sides)
 
 
 def _input_size(shape: list[Any], session: Any, manifest: Manifest | None) -> tuple[int, int]:
@@ -194,10 +213,11 @@ def _input_size(shape: list[Any], session: Any, manifest: Manifest | None) -> tu
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """Read `imgsz`, "[height, width]" as some exporters store it; 640 x 640 where it is absent or unreadable."""
-    parts = text.strip("[]() ").split(",")
-    if len(parts) == 2 and all(part.strip().isdecimal() for part in parts):
-        return int(parts[0]), int(parts[1])
+    """Read `imgsz`, "[height, width]" as some exporters store it; 640 x 640 where it is absent or makes no sense."""
+    parts = [part.strip() for part in text.strip("[]() ").split(",")]
+    sides = tuple(int(part) for part in parts if part.isdecimal() and len(part) <= 4)
+    if len(parts) == len(sides) == 2 and min(sides) >= _LEAST_SIDE:
+        return sides[0], sides[1]
     return _DEFAULT_SIDE, _DEFAULT_SIDE
 
 

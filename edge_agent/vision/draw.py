@@ -48,8 +48,8 @@ def _draw_box(image: NDArray[np.uint8], box: Box, colour: Colour, unit: int) -> 
     """Draw a rectangle just outside the box, dark-edged so that it shows on any ground."""
     first = (round(box.x1) - unit, round(box.y1) - unit)
     second = (round(box.x2) + unit, round(box.y2) + unit)
-    cv2.rectangle(image, first, second, _BLACK, 3 * unit)
-    cv2.rectangle(image, first, second, colour, unit)
+    cv2.rectangle(image, first, second, _BLACK, 4 * unit)
+    cv2.rectangle(image, first, second, colour, 2 * unit)
 
 
 def _draw_label(image: NDArray[np.uint8], detection: Detection, unit: int) -> None:
@@ -60,9 +60,9 @@ def _draw_label(image: NDArray[np.uint8], detection: Detection, unit: int) -> No
     pad = 3 * unit
     plate_width, plate_height = width + 2 * pad, height + below + 2 * pad
     left = max(0, min(round(detection.box.x1) - unit, image.shape[1] - plate_width))
-    top = round(detection.box.y1) - 2 * unit - plate_height
+    top = round(detection.box.y1) - 3 * unit - plate_height
     if top < 0:
-        top = min(round(detection.box.y2) + 2 * unit, image.shape[0] - plate_height)
+        top = min(round(detection.box.y2) + 3 * unit, image.shape[0] - plate_height)
     colour = colour_of(detection.label)
     cv2.rectangle(image, (left, top), (left + plate_width - 1, top + plate_height - 1), colour, cv2.FILLED)
     cv2.putText(image, text, (left + pad, top + pad + height), _FONT, scale, _ink(colour), unit, cv2.LINE_AA)

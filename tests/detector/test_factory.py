@@ -1,0 +1,60 @@
+"""Which detector the settings mean."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge_agent import resources
+from edge_agent.config import Settings
+from edge_agent.detector import SHIPPED_MODEL, open_detector
+from edge_agent.errors import ConfigError
+from edge_agent.signs import LABELS
+from edge_agent.vision import Layout
+from tests.detector.models import outputs_for, save
+
+
+@dataclass(frozen=True)
+class Wanted:
+    backend: str = "auto"
+    model: Path | None = None
+    threshold: float | None = None
+    iou: float = 0.5
+    threads: int = 0
+    max_detections: int = 100
+
+
+@pytest.mark.parametrize("backend", ["auto", "onnxruntime"])
+def test_open_detector_own_model_runs_on_onnx_runtime(tmp_path: Path, backend: str) -> None:
+    model = save(tmp_path / "m.onnx", outputs_for(Layout.END_TO_END, [(1, 2, 9, 8, 0.9, 1)], 2), names="['a', 'b']")
+    detector = open_detector(Wanted(backend, model))
+    assert detector.info.backend == "onnxruntime"
+    assert [d.label for d in detector.infer(np.zeros((64, 96, 3), np.uint8))] == ["b"]
+
+
+def test_open_detector_takes_the_settings_of_the_agent(tmp_path: Path) -> None:
+    model = save(tmp_path / "m.onnx", outputs_for(Layout.END_TO_END, [], 2), names="['a', 'b']")
+    settings = Settings().detector.model_copy(update={"model": model})
+    assert open_detector(settings).info.labels == ("a", "b")
+
+
+def test_open_detector_none_sees_nothing() -> None:
+    detector = open_detector(Wanted("none"))
+    assert detector.info.labels == LABELS
+    assert detector.infer(np.full((400, 600, 3), 255, np.uint8)) == ()
+    detector.close()
+
+
+def test_open_detector_backend_that_is_not_there_is_refused() -> None:
+    with pytest.raises(ConfigError, match="tensorrt"):
+        open_detector(Wanted("tensorrt"))
+
+
+def test_open_detector_shipped_model_without_manifest_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(tmp_path / SHIPPED_MODEL, outputs_for(Layout.END_TO_END, [], 2), names="['a', 'b']")
+    monkeypatch.setattr(resources, "engines_dir", lambda: tmp_path)
+    with pytest.raises(ConfigError, match="manifest"):
+        open_detector(Wanted())
