@@ -99,7 +99,9 @@ async def run(job: Job) -> dict[str, Any]:
         await _drive(job, crew, ending)
         crew.tally.observers_dropped = crew.observers.dropped()
         crew.tally.failed_writes = crew.driver.failed_writes
-    return as_json(_what_ran(job, worker.info, parts.camera.source), crew.tally, parts.mission(), clock(), ending.reason)
+        ended_s = clock()
+    what = _what_ran(job, worker.info, parts.camera.source)
+    return as_json(what, crew.tally, parts.mission(), ended_s, ending.reason)
 
 
 def _assemble(job: Job, parts: build.Parts, worker: Worker, clock: Callable[[], float]) -> _Crew:
