@@ -5,7 +5,6 @@ why the train should move.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -33,7 +32,7 @@ class Motion:
         self._write = write
         self._port = port
         self._fallback_ports = fallback_ports
-        self._period_s = keep_alive_s / 2  # a look every half period keeps the gap under a whole one
+        self._period_s = keep_alive_s / 2  # twice as often as promised: a late timer breaks no promise
         self._power_percent = 0
         self._written_s = 0.0
         self._moving = asyncio.Event()
@@ -85,11 +84,16 @@ class Motion:
         loop = asyncio.get_running_loop()
         while True:
             await self._moving.wait()
-            await asyncio.sleep(self._period_s)
-            silent = loop.time() - self._written_s >= self._period_s * 0.9
-            if silent and self._power_percent and not self._revoked and self._driving is None:
-                with contextlib.suppress(RetryableError):  # a failed one drops the link: that is its purpose
+            wait_s = self._written_s + self._period_s - loop.time()
+            if wait_s > 0:
+                await asyncio.sleep(wait_s)
+            elif self._driving is not None or self._revoked:
+                await asyncio.sleep(self._period_s)  # a write is under way, or powers are forbidden
+            else:
+                try:
                     await self.drive(self._power_percent)
+                except RetryableError:  # it drops the link where that is dead: its purpose
+                    await asyncio.sleep(self._period_s)
 
     def _overtake(self) -> None:
         if self._driving is not None:

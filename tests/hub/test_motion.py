@@ -135,6 +135,23 @@ def test_keep_alive_does_not_overtake_a_write_that_is_stuck() -> None:
     run_virtual(main())
 
 
+def test_motor_that_goes_while_moving_leaves_the_loop_alive() -> None:
+    async def main() -> Wire:
+        wire = Wire()
+        keeper = asyncio.ensure_future(wire.motion.keep_alive())
+        await wire.motion.drive(40)
+        wire.port = None
+        await asyncio.sleep(1)
+        wire.port = 0
+        await asyncio.sleep(1)
+        keeper.cancel()
+        return wire
+
+    times_s = [at_s for at_s, _, _ in run_virtual(main()).taken]
+    assert times_s[0] == 0.0
+    assert 1.0 <= times_s[1] <= 1.2
+
+
 def test_motor_not_known_brakes_both_ports_and_refuses_powers() -> None:
     async def main() -> Wire:
         wire = Wire(port=None)
