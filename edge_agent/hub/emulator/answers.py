@@ -46,6 +46,8 @@ Answers = list[Message]
 _CARRIED_OUT = Feedback.COMPLETED | Feedback.IDLE
 """What a City hub feeds back on a power: there is nothing to wait for."""
 
+_SENSORS = (DeviceType.VOLTAGE_SENSOR, DeviceType.CURRENT_SENSOR)
+
 _FAREWELLS: Mapping[Action, Action] = {
     Action.SWITCH_OFF: Action.WILL_SWITCH_OFF,
     Action.SHUT_DOWN_NOW: Action.WILL_SWITCH_OFF,
@@ -106,7 +108,8 @@ def _alert(hub: EmulatedHub, message: HubAlertRequest, _now_s: float) -> Answers
 
 
 def _format_setup(hub: EmulatedHub, message: InputFormatSetup, _now_s: float) -> Answers:
-    if message.port not in hub.ports or message.mode != 0:
+    known = (0,) if hub.ports.get(message.port) not in _SENSORS else sensors.SENSOR_MODES
+    if message.port not in hub.ports or message.mode not in known:
         return _refuse(message)
     hub.formats[message.port] = message
     return [InputFormat(message.port, message.mode, message.delta, message.notify), *hub.told_sensors()]
@@ -126,7 +129,7 @@ def _port_information(hub: EmulatedHub, message: PortInformationRequest, _now_s:
 
 def _mode_information(hub: EmulatedHub, message: PortModeInformationRequest, _now_s: float) -> Answers:
     device_type = hub.ports.get(message.port, 0)
-    told = sensors.mode_information(message.port, device_type, message.information) if message.mode == 0 else None
+    told = sensors.mode_information(message.port, device_type, message.mode, message.information)
     return _refuse(message) if told is None else [told]
 
 

@@ -18,12 +18,18 @@ from edge_agent.lwp3 import (
 )
 from edge_agent.lwp3.scaling import CITY_CURRENT, CITY_VOLTAGE, Scale
 
-_INPUT_AND_COMBINABLE = 0x02
+SENSOR_MODES = (0, 1)
+"""Modes of a sensor's port; both tell the same here."""
+
+_CAN_BE_WRITTEN = 0x01
+_CAN_BE_READ = 0x02
 _SCALES: dict[int, Scale] = {DeviceType.VOLTAGE_SENSOR: CITY_VOLTAGE, DeviceType.CURRENT_SENSOR: CITY_CURRENT}
-_NAMES: dict[int, tuple[bytes, bytes]] = {
-    DeviceType.VOLTAGE_SENSOR: (b"VLT L", b"mV"),
-    DeviceType.CURRENT_SENSOR: (b"CUR L", b"mA"),
+_NAMES: dict[int, tuple[tuple[bytes, bytes], bytes]] = {
+    DeviceType.VOLTAGE_SENSOR: ((b"VLT L", b"VLT S"), b"mV"),
+    DeviceType.CURRENT_SENSOR: ((b"CUR L", b"CUR S"), b"mA"),
 }
+"""Names of the two modes of each sensor, and the unit of both."""
+
 _INT16_FOUR_FIGURES = bytes((1, 1, 4, 0))
 
 
@@ -64,9 +70,10 @@ def raw_value(device_type: int, battery: Battery, profile: HubProfile) -> int:
 
 
 def modes(port: int, device_type: int) -> Message:
-    """Say what modes a port has: a sensor one to read, any other device one to write."""
-    readable = device_type in _SCALES
-    return PortModes(port, _INPUT_AND_COMBINABLE if readable else 1, 1, int(readable), int(not readable))
+    """Say what modes a port has: a sensor two to read, any other device one to write."""
+    if device_type in _SCALES:
+        return PortModes(port, _CAN_BE_READ, len(SENSOR_MODES), 0b11, 0)
+    return PortModes(port, _CAN_BE_WRITTEN, 1, 0, 1)
 
 
 def combinations(port: int) -> Message:
@@ -74,22 +81,22 @@ def combinations(port: int) -> Message:
     return PortModeCombinations(port)
 
 
-def mode_information(port: int, device_type: int, kind: ModeInformationType) -> Message | None:
-    """Describe mode 0 of a sensor's port; None where the hub has nothing to say."""
+def mode_information(port: int, device_type: int, mode: int, kind: ModeInformationType) -> Message | None:
+    """Describe a mode of a sensor's port; None where the hub has nothing to say."""
     scale = _SCALES.get(device_type)
-    if scale is None:
+    if scale is None or mode not in SENSOR_MODES:
         return None
-    name, symbol = _NAMES[device_type]
+    names, symbol = _NAMES[device_type]
     ranges = {
         ModeInformationType.RAW: scale.raw_maximum,
         ModeInformationType.PERCENT: 100.0,
         ModeInformationType.SI: scale.si_maximum,
     }
     details = {
-        ModeInformationType.NAME: name.ljust(11, b"\0"),
+        ModeInformationType.NAME: names[mode].ljust(12, b"\0"),
         ModeInformationType.SYMBOL: symbol.ljust(5, b"\0"),
         ModeInformationType.VALUE_FORMAT: _INT16_FOUR_FIGURES,
     }
     if kind in ranges:
-        return PortModeRange(port, 0, kind, 0.0, ranges[kind])
-    return PortModeDetail(port, 0, kind, details[kind]) if kind in details else None
+        return PortModeRange(port, mode, kind, 0.0, ranges[kind])
+    return PortModeDetail(port, mode, kind, details[kind]) if kind in details else None
