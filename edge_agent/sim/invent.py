@@ -20,7 +20,7 @@ _STRAIGHTS = 8
 _LIMIT_AT, _STOP_AT, _DANGER_AT = 1, 4, 7
 _OBEYED = frozenset((Sign.SPEED_LIMIT_30, Sign.STOP, Sign.DANGER))
 _TRIES = 4000
-_CHOICE = 5
+_CHOICE = 40
 _GAP_MM = 420.0
 """Least distance between parts of the track that do not follow each other."""
 _OWN_MM = 1000.0
@@ -64,7 +64,7 @@ def _tracks(rng: Generator) -> Iterator[tuple[Track, tuple[float, ...]]]:
             starts.append(sum(segment.length_mm for segment in segments))
             segments.append(straight(int(rng.integers(10, 12) if index == _DANGER_AT else rng.integers(8, 11))))
             if index < _STRAIGHTS - 1:
-                segments.append(curve(int(rng.integers(2, 6)) * int(rng.choice((-1, 1)))))
+                segments.append(curve(int(rng.integers(2, 7)) * int(rng.choice((-1, 1)))))
         track = Track(tuple(segments))
         if _lies_well(track):
             yield track, tuple(starts)

@@ -11,7 +11,7 @@ import numpy as np
 
 from edge_agent.sim.layout import Layout
 from edge_agent.sim.scenery import CEILING_MM, FLOOR_MM, furniture, wall, wall_colour
-from edge_agent.sim.texture import Colour, Image, colour_through, through, tone_map, wood_grain
+from edge_agent.sim.texture import Colour, Image, colour_through, lay_over, multiplied, through, tone_map, wood_grain
 from edge_agent.sim.view import Optics, Points, View
 
 Window = tuple[int, int, int, int]
@@ -42,37 +42,51 @@ class Plane:
     """
 
     def __init__(self, picture: Image, corners: Points, *, opaque: bool = True) -> None:
-        self.picture = picture
         self._opaque = opaque
         self.corners = corners
-        self.outward = np.cross(corners[1] - corners[0], corners[3] - corners[0])
-        height_px, width_px = picture.shape[:2]
-        across, down = (corners[1] - corners[0]) / width_px, (corners[3] - corners[0]) / height_px
-        # Columns turn a picture's (x, y, 1) into a world point; half a pixel moves cv2's centres to the true places.
-        self._to_world = np.stack([across, down, corners[0] + (across + down) / 2], axis=1)
+        across, down = corners[1] - corners[0], corners[3] - corners[0]
+        self.outward = np.cross(across, down) / np.linalg.norm(np.cross(across, down))
+        self._mips = [_mip(picture, across, down, corners[0])]
+        while opaque and min(self._mips[-1][0].shape[:2]) > 200:
+            half = cv2.resize(self._mips[-1][0], None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+            self._mips.append(_mip(half.astype(np.uint8), across, down, corners[0]))
 
     def draw(self, canvas: Image, view: View) -> None:
-        """Draw onto (h, w, 4) BGRA; where it is not opaque, a picture is cut out along its alpha."""
+        """Draw onto (h, w, 4) BGRA; a picture that is not opaque brings colours multiplied by its alpha."""
         polygon = view.polygon(self.corners)
         found = window(polygon, canvas.shape)
         if found is None:
             return
         x1, y1, x2, y2 = found
-        matrix = plane_matrix(view, self._to_world, x1, y1)
+        picture, to_world = self._at_distance(view)
+        matrix = plane_matrix(view, to_world, x1, y1)
         try:
             inverse = np.linalg.inv(matrix)
         except np.linalg.LinAlgError:
             return  # seen exactly edge-on
         size = (x2 - x1, y2 - y1)
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        warped: Image = cv2.warpPerspective(  # type: ignore[assignment]
-            self.picture, inverse, size, flags=flags, borderMode=cv2.BORDER_REPLICATE
-        )
+        warped = cv2.warpPerspective(picture, inverse, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
         mask = polygon_mask(polygon, x1, y1, size)
         target = canvas[y1:y2, x1:x2]
-        if not self._opaque:
-            mask[warped[:, :, 3] < 128] = 0
-        cv2.copyTo(warped, mask, target)
+        if self._opaque:
+            cv2.copyTo(warped, mask, target)
+        else:
+            lay_over(target, cv2.copyTo(warped, mask).astype(np.uint8))
+
+    def _at_distance(self, view: View) -> tuple[Image, Points]:
+        """Return the smallest size of the picture that is sharp enough from here."""
+        distance_mm = max(1.0, abs(float((self.corners[0] - view.centre) @ self.outward)))
+        need_mm = 0.8 * distance_mm / view.optics.focal_px
+        fitting = [mip for mip in self._mips if np.linalg.norm(mip[1][:, 0]) <= need_mm]
+        return fitting[-1] if fitting else self._mips[0]
+
+
+def _mip(picture: Image, across: Points, down: Points, corner: Points) -> tuple[Image, Points]:
+    """Return a picture with the matrix whose columns turn its (x, y, 1) into a world point."""
+    step_x, step_y = across / picture.shape[1], down / picture.shape[0]
+    # Half a pixel moves cv2's centres to the true places.
+    return picture, np.stack([step_x, step_y, corner + (step_x + step_y) / 2], axis=1)
 
 
 def window(polygon: Points, shape: tuple[int, ...]) -> Window | None:
@@ -149,7 +163,7 @@ class Room:
         for thing in self._things:
             self._stand(above, view, thing)
         if found is not None and mask is not None:
-            self._draw_table(canvas, view, found, mask)
+            self._draw_table(canvas, view, polygon, found, mask)
 
     def _stand(self, canvas: Image, view: View, thing: _Thing) -> None:
         to_camera = view.centre[:2] - thing.spot
@@ -161,11 +175,14 @@ class Room:
         corners = np.array([[*left, high], [*right, high], [*right, low], [*left, low]])
         Plane(thing.picture, corners, opaque=False).draw(canvas, view)
 
-    def _draw_table(self, canvas: Image, view: View, found: Window, mask: Image) -> None:
+    def _draw_table(self, canvas: Image, view: View, polygon: Points, found: Window, mask: Image) -> None:
         x1, y1, x2, y2 = found
         warped = cv2.applyColorMap(self._table_grey(view, found), self._tones)
         warped = cv2.cvtColor(warped, cv2.COLOR_BGR2BGRA)
         cv2.copyTo(warped, mask, canvas[y1:y2, x1:x2])
+        rim = np.clip(polygon - 0.5, -30_000, 30_000)
+        tone = tuple(int(part) for part in self._tones[96, 0])
+        cv2.polylines(canvas, [np.round(rim * 16).astype(np.int32)], True, tone, 1, cv2.LINE_AA, 4)
 
     def _table_grey(self, view: View, found: Window) -> Image:
         """Return the table's grain in perspective, coarse where it is far, with the sheen of a low angle."""
@@ -276,4 +293,4 @@ def _place(rng: np.random.Generator, corners: Points, tones: Image) -> _Thing:
     outward = _unit(np.array([there[1] - here[1], here[0] - there[0]]))
     picture, width_mm, height_mm = furniture(rng)
     spot = here + (there - here) * rng.uniform(0.02, 0.98) + outward * (width_mm / 2 + rng.uniform(20, 250))
-    return _Thing(spot, through(picture, tones), width_mm, height_mm)
+    return _Thing(spot, multiplied(through(picture, tones)), width_mm, height_mm)

@@ -108,7 +108,7 @@ def _shelf(rng: Generator, picture: Image, x: int) -> int:
         at = x + 5
         while at < x + width - 8:
             wide, tall = int(rng.integers(4, 22)), int(rng.integers(_px(120), _px(290)))
-            colour = tuple(int(part) for part in rng.integers(25, 215, 3))
+            colour = _book_colour(rng)
             if rng.random() < 0.75:
                 cv2.rectangle(picture, (at, y + _px(330) - tall), (at + wide, y + _px(330)), colour, -1)
             at += wide + int(rng.integers(0, 8))
@@ -116,6 +116,15 @@ def _shelf(rng: Generator, picture: Image, x: int) -> int:
     for side in (x, x + width):
         cv2.line(picture, (side, top), (side, bottom), wood, 7)
     return width
+
+
+def _book_colour(rng: Generator) -> Colour:
+    """Mostly faded, now and then a bright red or blue."""
+    if rng.random() < 0.15:
+        return ((40, 35, 190), (150, 70, 30), (50, 170, 210))[int(rng.integers(3))]
+    grey, tint = float(rng.uniform(30, 200)), rng.uniform(0.75, 1.25, 3)
+    b, g, r = (int(min(230, grey * part)) for part in tint)
+    return b, g, r
 
 
 def _picture(rng: Generator, picture: Image, x: int) -> int:
@@ -138,14 +147,19 @@ def _guitar(rng: Generator, picture: Image, x: int) -> int:
         cv2.circle(picture, (x + 50, body + dy), radius, _shade(wood, 0.5), 2)
     cv2.circle(picture, (x + 50, body - _px(130)), 12, (30, 30, 35), -1)
     neck, head = (x + 50, body - _px(150)), (x + 50 + lean, body - _px(780))
-    cv2.line(picture, neck, head, _shade(wood, 0.4), 9)
-    cv2.line(picture, head, (head[0] + lean // 3, head[1] - _px(150)), _shade(wood, 0.7), 15)
+    tip = (head[0] + lean // 4, head[1] - _px(150))
+    cv2.line(picture, neck, head, _shade(wood, 0.35), 8)
+    cv2.line(picture, (neck[0] - 2, neck[1]), (head[0] - 2, head[1]), _shade(wood, 0.6), 2)
+    cv2.line(picture, head, tip, _shade(wood, 0.8), 12)
+    for peg in np.linspace(0.15, 0.85, 3):
+        at = (round(head[0] + peg * (tip[0] - head[0])), round(head[1] + peg * (tip[1] - head[1])))
+        cv2.line(picture, (at[0] - 11, at[1]), (at[0] + 11, at[1]), (190, 195, 200), 3)
     return 100
 
 
 def _lamp(rng: Generator, picture: Image, x: int) -> int:
     height_px, width_px = picture.shape[:2]
-    y, reach = height_px - _px(float(rng.uniform(1200, 1700))), _px(900)
+    y, reach = height_px - _px(float(rng.uniform(1200, 1700))), min(_px(900), x, width_px - x)
     ys, xs = np.mgrid[max(0, y - reach) : min(height_px, y + reach), max(0, x - reach) : min(width_px, x + reach)]
     glow = np.exp(-((ys - y) ** 2 + (xs - x) ** 2) / (0.16 * reach * reach))[:, :, None] * np.array([55, 85, 105])
     lit = picture[ys[0, 0] : ys[-1, 0] + 1, xs[0, 0] : xs[0, -1] + 1]

@@ -11,7 +11,7 @@ import numpy as np
 
 from edge_agent import artwork
 from edge_agent.sim.layout import BASE_HEIGHT_MM, BASE_MM, Layout, PlacedSign, sign_pose
-from edge_agent.sim.texture import Colour, Image, colour_through
+from edge_agent.sim.texture import Colour, Image, colour_through, lay_over, multiplied, through
 from edge_agent.sim.view import NEAR_MM, Points, SeenSign, View, head_axes, head_points, pole_polygon
 
 _MIPS = (12, 24, 48, 96, 192)
@@ -31,7 +31,9 @@ class SignArt:
             for front in (True, False):
                 # Drawn large and shrunk by area: a small drawing would lose thin strokes.
                 large = artwork.draw(name, 2 * _MIPS[-1]) if front else artwork.draw_back(name, _MIPS[-1])
-                large = _developed(large, light, tones)
+                lit = cv2.convertScaleAbs(large, alpha=min(light, 1.1)).astype(np.uint8)
+                lit[:, :, 3] = large[:, :, 3]
+                large = multiplied(through(lit, tones))
                 for height_px in _MIPS:
                     self._faces[name, front, height_px] = _shrunk(large, height_px)
         self._light = light
@@ -51,7 +53,7 @@ class SignArt:
         self._paint(patch, view, one, low)
         if math.hypot(*flow) > 1.0:
             patch = cv2.filter2D(patch, -1, _line_kernel(flow), borderType=cv2.BORDER_REPLICATE).astype(np.uint8)
-        _lay_over(canvas[low[1] : high[1], low[0] : high[0]], patch)
+        lay_over(canvas[low[1] : high[1], low[0] : high[0]], patch)
 
     def _paint(self, patch: Image, view: View, one: SeenSign, low: Points) -> None:
         outlines, colours = self._solid(view, one.sign)
@@ -106,7 +108,7 @@ class SignArt:
         head: Image = cv2.warpPerspective(  # type: ignore[assignment]
             face, matrix, patch.shape[1::-1], flags=cv2.INTER_LINEAR
         )
-        _merge(patch, head)
+        lay_over(patch, head)
 
     def _flow(self, view: View, earlier: View, one: SeenSign) -> Points:
         """Return how far the head moved in the picture while the shutter was open."""
@@ -116,14 +118,6 @@ class SignArt:
             return np.zeros(2)
         flow: Points = np.clip(view.to_pixels(now) - earlier.to_pixels(then), -25, 25)
         return flow
-
-
-def _developed(face: Image, light: float, tones: Image) -> Image:
-    """Light a face, send it through the tone table and multiply its colours by alpha."""
-    lit = cv2.convertScaleAbs(face[:, :, :3], alpha=min(light, 1.1))
-    colours = cv2.LUT(lit, tones)
-    alpha = np.ascontiguousarray(np.repeat(face[:, :, 3:], 3, axis=2))
-    return np.dstack([cv2.multiply(colours, alpha, scale=1 / 255), face[:, :, 3]]).astype(np.uint8)
 
 
 def _shrunk(large: Image, height_px: int) -> Image:
@@ -146,16 +140,3 @@ def _line_kernel(flow: Points) -> Points:
     cv2.line(kernel, tuple(map(int, ends[0])), tuple(map(int, ends[1])), 1.0, 1, cv2.LINE_AA, 4)
     out: Points = kernel / max(1e-6, float(kernel.sum()))
     return out
-
-
-def _merge(under: Image, over: Image) -> None:
-    """Lay one clear patch over another of the same size, in place."""
-    rest = cv2.cvtColor(255 - over[:, :, 3], cv2.COLOR_GRAY2BGRA)
-    rest[:, :, 3] = 255 - over[:, :, 3]
-    cv2.add(cv2.multiply(under, rest, scale=1 / 255), over, dst=under)
-
-
-def _lay_over(canvas: Image, patch: Image) -> None:
-    """Blend a clear patch onto a picture of the same size, in place."""
-    rest = cv2.cvtColor(255 - patch[:, :, 3], cv2.COLOR_GRAY2BGR)
-    canvas[:] = cv2.add(cv2.multiply(canvas, rest, scale=1 / 255), np.ascontiguousarray(patch[:, :, :3]))

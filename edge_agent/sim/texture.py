@@ -57,6 +57,23 @@ def colour_through(colour: Colour, tones: Image) -> Colour:
     return b, g, r
 
 
+def multiplied(picture: Image) -> Image:
+    """Multiply the colours of a (h, w, 4) picture by its alpha, as shrinking, warping and laying over want them."""
+    alpha = np.ascontiguousarray(np.repeat(picture[:, :, 3:], 4, axis=2))
+    alpha[:, :, 3] = 255
+    return cv2.multiply(picture, alpha, scale=1 / 255).astype(np.uint8)
+
+
+def lay_over(canvas: Image, patch: Image) -> None:
+    """Blend a (h, w, 4) patch whose colours are multiplied by alpha onto a canvas of 3 or 4 channels, in place."""
+    clear = 255 - patch[:, :, 3]
+    if canvas.shape[2] == 3:
+        rest, over = cv2.merge([clear] * 3), np.ascontiguousarray(patch[:, :, :3])
+    else:
+        rest, over = cv2.merge([clear] * 4), patch
+    canvas[:] = cv2.add(cv2.multiply(canvas, rest, scale=1 / 255), over)
+
+
 def plaster(rng: Generator, height_px: int, width_px: int, colour: Colour) -> Image:
     """Return a (height_px, width_px, 3) painted wall with uneven light."""
     coarse = rng.standard_normal((max(2, height_px // 160), max(2, width_px // 160))).astype(np.float32)

@@ -22,6 +22,7 @@ _STUD_MM = 8.0
 _GAPS_MM = 1000.0
 _STUDS_MM = 520.0
 _REACH_MM = 5000.0
+_COARSE_MM = 80.0
 _FIXED = 4
 """Bits behind the point in cv2's drawing coordinates."""
 
@@ -38,8 +39,9 @@ class _Coat:
 class _Kind:
     """Pieces of track that look alike: (pieces, coats, shapes a coat, corners, 3) world points."""
 
-    def __init__(self, coats: Sequence[_Coat], shapes: Sequence[Points]) -> None:
+    def __init__(self, coats: Sequence[_Coat], shapes: Sequence[Points], from_mm: float = NEAR_MM) -> None:
         self._coats = tuple(coats)
+        self._from_mm = from_mm
         self._shapes = np.stack([shape.reshape(len(shape), -1, *shape.shape[-2:]) for shape in shapes], axis=1)
         self._centres = self._shapes.mean(axis=(1, 2, 3))
         self._reach_mm = max(coat.reach_mm for coat in coats)
@@ -47,7 +49,7 @@ class _Kind:
     def draw(self, canvas: Image, view: View) -> None:
         """Paint coat over coat onto (h, w, 4) BGRA."""
         depth = _depth_ahead(self._centres, view)
-        picked = np.flatnonzero(depth < self._reach_mm)
+        picked = np.flatnonzero((depth < self._reach_mm) & (depth >= self._from_mm))
         if not len(picked):
             return
         picked = picked[np.argsort(-depth[picked])]
@@ -75,13 +77,20 @@ class TrackArt:
         def plastic(factor: float) -> Colour:
             return colour_through(_tint((grey * 1.03, grey, grey * 0.96), factor), tones)
 
-        cells = _cells(track, SLEEPER_PITCH_MM / 2)
+        cells, coarse = _cells(track, SLEEPER_PITCH_MM / 2), _cells(track, _COARSE_MM)
         sleepers = _sleepers(track)
         half = SLEEPER_WIDTH_MM / 2
-        bed = _strip(cells, -half, half, 0.0)
         # Far off sleepers and gaps melt into one tone; near by the gaps show the table in shadow.
+        far = (
+            _strip(coarse, -half, half, SLEEPER_MM),
+            _strip(coarse, -GAUGE_MM / 2 - 4, -GAUGE_MM / 2, RAIL_MM),
+            _strip(coarse, GAUGE_MM / 2, GAUGE_MM / 2 + 4, RAIL_MM),
+        )
+        far_coats = [_Coat(plastic(factor), _REACH_MM) for factor in (0.6, 1.0, 1.0)]
+        bed = _strip(cells, -half, half, 0.0)
         self._kinds = [
-            _Kind((_Coat(plastic(0.6), _REACH_MM), _Coat(_tint(table, 0.5), _GAPS_MM, smooth=False)), (bed, bed)),
+            _Kind(far_coats, far, from_mm=_GAPS_MM - _COARSE_MM),
+            _Kind((_Coat(_tint(table, 0.5), _GAPS_MM, smooth=False),), (bed,)),
             _Kind(
                 (_Coat(plastic(0.42), _GAPS_MM), _Coat(plastic(0.86), _GAPS_MM)),
                 (_raise(sleepers, 0.0), _raise(sleepers, SLEEPER_MM)),
@@ -94,10 +103,10 @@ class TrackArt:
         for side in (-1, 1):
             middle = side * (GAUGE_MM / 2 + 2.0)
             coats = (
-                _Coat(plastic(0.62), _REACH_MM),
+                _Coat(plastic(0.62), _GAPS_MM),
                 _Coat(plastic(0.48), _GAPS_MM),
                 _Coat(plastic(0.48), _GAPS_MM),
-                _Coat(plastic(1.02), _REACH_MM),
+                _Coat(plastic(1.02), _GAPS_MM),
                 _Coat(plastic(1.35), _GAPS_MM),
             )
             shapes = (
