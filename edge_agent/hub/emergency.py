@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from jeepney import DBusAddress, Message, MessageType, new_method_call  # type: ignore[import-untyped]
+from jeepney import DBusAddress, HeaderFields, Message, MessageType, new_method_call  # type: ignore[import-untyped]
 from jeepney.auth import AuthenticationError  # type: ignore[import-untyped]
 from jeepney.io.blocking import DBusConnection, open_dbus_connection  # type: ignore[import-untyped]
 
@@ -28,6 +28,7 @@ SERVICE_UUID = "00001623-1212-efde-1623-785feabcd123"
 CHARACTERISTIC_UUID = "00001624-1212-efde-1623-785feabcd123"
 """As in lwp3.codes, which is not imported: its package takes longer to load than everything here. A test compares."""
 
+_DENIED = "org.freedesktop.DBus.Error.AccessDenied"
 _BLUEZ = "org.bluez"
 _DEVICE = "org.bluez.Device1"
 _CHARACTERISTIC = "org.bluez.GattCharacteristic1"
@@ -57,6 +58,21 @@ class Outcome:
     result: str
 
 
+def _refusal(name: str, member: str) -> RetryableError:
+    """Make the error for a D-Bus error name."""
+    if name == _DENIED:
+        return RetryableError(
+            "This user may not talk to Bluetooth over D-Bus",
+            remedy="run it as root or as a user in the group `bluetooth`",
+            code="no_permission",
+        )
+    if name == "org.freedesktop.DBus.Error.ServiceUnknown":
+        return RetryableError(
+            "bluetoothd does not run, so it holds no link", remedy="start bluetooth.service", code="no_bluetoothd"
+        )
+    return RetryableError(f"BlueZ refused {member}", remedy="see `systemctl status bluetooth`", dbus_error=name)
+
+
 class Bluez:
     """A blocking connection to BlueZ on the system bus (DBUS_SYSTEM_BUS_ADDRESS where that is set)."""
 
@@ -66,9 +82,7 @@ class Bluez:
         try:
             self._bus: DBusConnection = open_dbus_connection("SYSTEM", auth_timeout=limit_s)
         except (PermissionError, AuthenticationError) as error:
-            raise RetryableError(
-                "D-Bus refuses this user", remedy="run it as the agent's user or as root", code="no_permission"
-            ) from error
+            raise _refusal(_DENIED, "a connection") from error
         except (OSError, RuntimeError) as error:
             raise RetryableError(
                 "There is no system D-Bus here",
@@ -104,7 +118,8 @@ class Bluez:
         except (TimeoutError, OSError) as error:
             raise RetryableError(f"BlueZ did not answer {member}", remedy="restart bluetooth.service") from error
         if reply.header.message_type is MessageType.error:
-            raise RetryableError(f"BlueZ refused {member}", remedy="see `systemctl status bluetooth`")
+            name = str(reply.header.fields.get(HeaderFields.error_name, ""))
+            raise _refusal(name, member)
         return tuple(reply.body)
 
 
@@ -176,13 +191,21 @@ class ThreadBrake:
         if target is None:
             return None
         with self._lock:
-            if self._bluez is None:
-                self._bluez = Bluez()
-            outcome = brake_or_drop(self._bluez, target, ports)
-            if outcome.result == "failed":  # perhaps only our connection: the next call opens a new one
-                self._close()
-                raise RetryableError("The hub could not be braked nor let go", remedy="switch it off by its button")
-            return outcome
+            used_before = self._bluez is not None
+            outcome = self._try(target, ports)
+            if outcome.result == "failed" and used_before:  # perhaps only our old connection is broken
+                outcome = self._try(target, ports)
+        if outcome.result == "failed":
+            raise RetryableError("The hub could not be braked nor let go", remedy="switch it off by its button")
+        return outcome
+
+    def _try(self, target: Target, ports: tuple[int, ...]) -> Outcome:
+        if self._bluez is None:
+            self._bluez = Bluez()
+        outcome = brake_or_drop(self._bluez, target, ports)
+        if outcome.result == "failed":
+            self._close()
+        return outcome
 
     def close(self) -> None:
         """Close the connection."""

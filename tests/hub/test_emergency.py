@@ -1,0 +1,184 @@
+"""The brake without an event loop: what it does to a link that BlueZ holds, and what it says when it cannot."""
+
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from edge_agent.errors import RetryableError
+from edge_agent.hub import emergency
+from edge_agent.hub.emergency import Target, ThreadBrake, brake_bytes, main, targets
+from edge_agent.hub.emulator import BluezEmulator, EmulatorThread, PrivateBus
+from edge_agent.lwp3 import CHARACTERISTIC_UUID, SERVICE_UUID, brake, encode, start_power
+
+ADDRESS = "90:84:2B:60:33:70"
+
+
+def abandon(emulator: BluezEmulator) -> None:
+    """Leave things as a process does that was killed while the train ran."""
+    emulator.stack.advertise()
+    emulator.stack.connect()
+    emulator.stack.deliver(encode(start_power(0, 60)))
+
+
+@pytest.fixture
+def abandoned(emulated: EmulatorThread) -> EmulatorThread:
+    """Leave a train running behind a link that nobody uses."""
+    emulated.call(abandon)
+    assert emulated.call(BluezEmulator.status)["motor"] == "drive"
+    return emulated
+
+
+def test_constants_are_those_of_the_codec() -> None:
+    assert (emergency.SERVICE_UUID, emergency.CHARACTERISTIC_UUID) == (SERVICE_UUID, CHARACTERISTIC_UUID)
+    assert [brake_bytes(port) for port in (0, 1)] == [encode(brake(port)) for port in (0, 1)]
+
+
+def test_abandoned_train_is_braked_and_the_link_stays(
+    abandoned: EmulatorThread, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([]) == 0
+    status = abandoned.call(BluezEmulator.status)
+    assert (status["motor"], status["connected"]) == ("brake", True)
+    assert f"({ADDRESS}): braked" in capsys.readouterr().out
+
+
+def test_abandoned_train_is_braked_from_a_process_of_its_own(abandoned: EmulatorThread) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "edge_agent.hub.emergency"], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert abandoned.call(BluezEmulator.status)["motor"] == "brake"
+
+
+@pytest.mark.parametrize("misbehave", [BluezEmulator.hang, BluezEmulator.busy, BluezEmulator.fail])
+def test_brake_that_is_not_taken_drops_the_link(
+    abandoned: EmulatorThread, capsys: pytest.CaptureFixture[str], misbehave: Callable[..., None]
+) -> None:
+    abandoned.call(lambda emulator: misbehave(emulator, method="WriteValue"))
+    assert main([]) == 0
+    assert not abandoned.call(BluezEmulator.status)["connected"]
+    assert "disconnected" in capsys.readouterr().out
+
+
+def test_neither_brake_nor_drop_working_fails_and_says_so(
+    abandoned: EmulatorThread, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for method in ("WriteValue", "Disconnect"):
+        abandoned.call(lambda emulator, method=method: emulator.fail(method))  # type: ignore[misc]
+    assert main([]) == 1
+    assert "failed" in capsys.readouterr().out
+
+
+def test_other_address_leaves_the_hub_alone(abandoned: EmulatorThread, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--address", "00:00:00:00:00:01"]) == 0
+    assert abandoned.call(BluezEmulator.status)["motor"] == "drive"
+    assert "nothing to brake" in capsys.readouterr().out
+
+
+def test_own_address_in_small_letters_is_braked(abandoned: EmulatorThread) -> None:
+    assert main(["--address", ADDRESS.lower()]) == 0
+    assert abandoned.call(BluezEmulator.status)["motor"] == "brake"
+
+
+def test_no_link_has_nothing_to_brake(emulated: EmulatorThread, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    assert "nothing to brake" in capsys.readouterr().out
+
+
+def test_no_bus_is_one_line_on_stderr(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent/bus")
+    assert main([]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_no_bluetoothd_is_one_line_on_stderr(emulated: EmulatorThread, capsys: pytest.CaptureFixture[str]) -> None:
+    act: Callable[[BluezEmulator], Any] = BluezEmulator.kill_bluetoothd
+    emulated.call(act)
+    assert main([]) == 1
+    assert "bluetooth.service" in capsys.readouterr().err
+
+
+def test_no_permission_names_the_group(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    with EmulatorThread(BluezEmulator(bus=PrivateBus(permitted=False))) as thread:
+        monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", thread.bus_address)
+        assert main([]) == 1
+    assert "group `bluetooth`" in capsys.readouterr().err
+
+
+def device(**properties: tuple[str, object]) -> dict[str, dict[str, Any]]:
+    base = {
+        "Address": ("s", ADDRESS),
+        "Alias": ("s", "Train"),
+        "Connected": ("b", True),
+        "UUIDs": ("as", [SERVICE_UUID]),
+    }
+    return {"org.bluez.Device1": {**base, **properties}}
+
+
+CHARACTERISTIC = {"org.bluez.GattCharacteristic1": {"UUID": ("s", CHARACTERISTIC_UUID)}}
+
+
+def test_connected_hub_is_found_with_its_characteristic() -> None:
+    objects = {"/dev_1": device(), "/dev_1/service1/char1": CHARACTERISTIC, "/dev_10": device(Connected=("b", False))}
+    assert targets(objects) == (Target(ADDRESS, "Train", "/dev_1", "/dev_1/service1/char1"),)
+
+
+def test_hub_whose_services_are_not_resolved_is_found_without_it() -> None:
+    assert targets({"/dev_1": device()}) == (Target(ADDRESS, "Train", "/dev_1", None),)
+
+
+def test_hub_that_no_longer_advertises_its_service_is_known_by_its_characteristic() -> None:
+    found = targets({"/dev_1": device(UUIDs=("as", [])), "/dev_1/service1/char1": CHARACTERISTIC})
+    assert [target.device for target in found] == ["/dev_1"]
+
+
+def test_headphones_are_left_alone() -> None:
+    assert targets({"/dev_1": device(UUIDs=("as", ["0000110b-0000-1000-8000-00805f9b34fb"]))}) == ()
+
+
+def aimed(emulated: EmulatorThread) -> ThreadBrake:
+    stack = emulated.emulator.stack
+    thread_brake = ThreadBrake()
+    thread_brake.aim(Target(ADDRESS, "Train", stack.device_path, stack.characteristic_path), (0,))
+    return thread_brake
+
+
+def test_thread_brake_works_from_any_thread_and_again(abandoned: EmulatorThread) -> None:
+    thread_brake = aimed(abandoned)
+    for _ in range(2):
+        abandoned.call(lambda emulator: emulator.stack.deliver(encode(start_power(0, 60))))
+        thread = threading.Thread(target=thread_brake.brake)
+        thread.start()
+        thread.join(10)
+        assert abandoned.call(BluezEmulator.status)["motor"] == "brake"
+    thread_brake.close()
+
+
+def test_thread_brake_without_a_link_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent/bus")
+    assert ThreadBrake().brake() is None
+
+
+def test_thread_brake_that_reaches_nobody_says_so(abandoned: EmulatorThread) -> None:
+    thread_brake = aimed(abandoned)
+    act: Callable[[BluezEmulator], Any] = BluezEmulator.kill_bluetoothd
+    abandoned.call(act)
+    with pytest.raises(RetryableError):
+        thread_brake.brake()
+    thread_brake.close()
+
+
+def test_thread_brake_survives_a_bus_that_was_restarted(abandoned: EmulatorThread) -> None:
+    thread_brake = aimed(abandoned)
+    thread_brake.brake()
+    for act in (BluezEmulator.kill_bus, BluezEmulator.start_bus):
+        ordered: Callable[[BluezEmulator], Any] = act
+        abandoned.call(ordered)
+    abandoned.call(abandon)
+    thread_brake.brake()
+    assert abandoned.call(BluezEmulator.status)["motor"] == "brake"
+    thread_brake.close()
