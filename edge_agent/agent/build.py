@@ -5,10 +5,10 @@ Knows every room below and what each setting means to them. Opens nothing and st
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edge_agent import guard, policy
-from edge_agent.camera import open_camera
+from edge_agent.camera import Patience, open_camera
 from edge_agent.config import Rules as SignRules
 from edge_agent.config import Settings
 from edge_agent.detector import open_detector
@@ -51,6 +51,9 @@ def build_parts(settings: Settings, *, virtual: bool) -> Parts:
         fps=capture.fps,
         width_hint=capture.width,
         height_hint=capture.height,
+        patience=Patience(
+            capture.open_timeout_s, capture.stall_timeout_ms / 1000, capture.retry_initial_s, capture.retry_max_s
+        ),
     )
     if virtual and source.live:
         raise UsageError(f"'{capture.source}' cannot be read faster than it happens", remedy="leave out --no-realtime")
@@ -59,7 +62,7 @@ def build_parts(settings: Settings, *, virtual: bool) -> Parts:
 
 def _simulated(settings: Settings) -> Parts:
     sim = settings.sim
-    layout = default_layout(sim.seed)
+    layout = replace(default_layout(sim.seed), time_limit_s=sim.time_limit_s)
     world = World(layout, sim.seed, sim.battery_percent)
 
     def mission() -> Mission:
@@ -98,9 +101,11 @@ def build_rules(settings: Settings, rules: SignRules) -> Rules:
     return Rules(
         train_id=settings.train.id,
         tuning=build_tuning(settings, rules),
-        limits=guard.Limits(lease_s=how.lease_ms / 1000),
+        limits=guard.Limits(how.lease_ms / 1000, how.latch_ms / 1000, how.stop_time_ms / 1000),
         tick_s=how.tick_ms / 1000,
         critical_voltage_mv=how.critical_voltage_mv,
+        low_voltage_mv=how.low_voltage_mv,
+        start_timeout_s=how.start_timeout_s,
         auto_arm=how.arm == "always" or (how.arm == "auto" and settings.hub.kind == "mock"),
     )
 

@@ -6,7 +6,7 @@ and how both are told to observers. The rules themselves are pure functions in p
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import structlog
@@ -25,6 +25,9 @@ _log = structlog.get_logger(__name__)
 STATE_PERIOD_S = 1.0
 """The train's state is told to observers at each change and at least this often."""
 
+LOW_VOLTAGE_BAND_MV = 200
+"""A low battery is told as over only this far above the limit: the voltage sags and recovers with the load."""
+
 _FAULTS = {
     Priority.EMERGENCY_STOP: ("emergency_stop", "find out why, then re-arm"),
     Priority.INTEGRITY: ("integrity", "mend the model or the configuration, then start the agent again"),
@@ -37,13 +40,19 @@ _FAULTS = {
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the control works by. `critical_voltage_mv` stops the train; `auto_arm` arms it once, when all is well."""
+    """What the control works by.
+
+    `critical_voltage_mv` stops the train, `low_voltage_mv` warns. `auto_arm` arms it once, when all is well. Until
+    `start_timeout_s` have passed, what is not healthy yet is still starting and no fault.
+    """
 
     train_id: str
     tuning: policy.Tuning
     limits: guard.Limits
     tick_s: float = 0.05
     critical_voltage_mv: int = 6000
+    low_voltage_mv: int = 6800
+    start_timeout_s: float = 30.0
     auto_arm: bool = False
 
 
@@ -78,7 +87,7 @@ class Control:
         self._wish: policy.Wish | None = None
         self._decision: Decision | None = None
         self._permit = Permit(GuardState.INIT, None, "starting")
-        self._fault: Fault | None = None
+        self._faults: dict[str, Fault] = {}
         self._stalls_seen = 0
         self._auto_armed = not rules.auto_arm
         self._told_s = -STATE_PERIOD_S
@@ -202,17 +211,27 @@ class Control:
         self._observers.publish(self._decision)
 
     def _tell_faults(self, now_s: float) -> None:
-        """Tell observers of a fault when it appears, changes and ends."""
-        by = self._permit.by
-        code, remedy = _FAULTS.get(by, ("", "")) if by is not None else ("", "")
-        if self._permit.state is GuardState.INIT and by is not Priority.INTEGRITY:
-            code = ""  # still starting: nothing has failed yet
-        if self._fault is not None and self._fault.code != code:
-            self._publish_fault(Fault(self._fault.code, "over", "", Severity.INFO, now_s, active=False))
-            self._fault = None
-        if code and self._fault is None:
-            self._fault = Fault(code, self._permit.reason, remedy, Severity.STOP, now_s)
-            self._publish_fault(self._fault)
+        """Tell observers of each fault when it appears and when it is over."""
+        present = {fault.code: fault for fault in self._present_faults(now_s)}
+        for code in self._faults.keys() - present.keys():
+            over = replace(self._faults.pop(code), message="over", remedy="", at_s=now_s, active=False)
+            self._publish_fault(over)
+        for code in present.keys() - self._faults.keys():
+            self._faults[code] = present[code]
+            self._publish_fault(present[code])
+
+    def _present_faults(self, now_s: float) -> Iterator[Fault]:
+        by, rules = self._permit.by, self._rules
+        starting = self._permit.state is GuardState.INIT and now_s - self._tally.started_s < rules.start_timeout_s
+        if by in _FAULTS and (not starting or by is Priority.INTEGRITY):
+            code, remedy = _FAULTS[by]
+            yield Fault(code, self._permit.reason, remedy, Severity.STOP, now_s)
+        voltage_mv = self._hub.status().voltage_mv
+        low_mv = rules.low_voltage_mv + (LOW_VOLTAGE_BAND_MV if "battery_low" in self._faults else 0)
+        if voltage_mv is not None and voltage_mv < low_mv:
+            yield Fault(
+                "battery_low", f"{voltage_mv / 1000:.2f} V", "change the batteries soon", Severity.DEGRADED, now_s
+            )
 
     def _publish_fault(self, fault: Fault) -> None:
         self._tally.fault(fault)
