@@ -1,0 +1,44 @@
+"""What all tests share: calm native libraries, and no silent skips.
+
+A skip prints its reason (`-ra`). In CI a skip whose reason is not in `allowed-skips.txt` fails the run.
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+
+# Before NumPy, OpenCV and ONNX Runtime start their thread pools: two test processes share two cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+
+_ALLOWED = [
+    line
+    for line in (Path(__file__).parent / "allowed-skips.txt").read_text(encoding="utf-8").splitlines()
+    if line and not line.startswith("#")
+]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name the skips that CI does not accept."""
+    for line in _refused(terminalreporter.config):
+        terminalreporter.write_line(f"skip not allowed in CI: {line}", red=True)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail the run in CI when a test was skipped for a reason that is not on the list."""
+    if os.environ.get("CI") == "true" and _refused(session.config):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _refused(config: pytest.Config) -> list[str]:
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None:
+        return []  # a worker of xdist: its controller counts
+    refused = []
+    for report in reporter.stats.get("skipped", []):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        if not any(allowed in reason for allowed in _ALLOWED):
+            refused.append(f"{report.nodeid}: {reason}")
+    return refused
