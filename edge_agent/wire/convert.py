@@ -24,6 +24,11 @@ def moment(unix_s: float) -> str:
     return datetime.fromtimestamp(unix_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def unix_ms(text: str) -> int:
+    """Return what `moment` was given, in ms since 1970; raises ValueError for a text that is no moment."""
+    return round(datetime.fromisoformat(text).timestamp() * 1000)
+
+
 def payload_of(event: Prediction | Decision | Command | Fault | TrainState) -> Payload:
     """Return what `event` says to other machines."""
     match event:

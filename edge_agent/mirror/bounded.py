@@ -1,0 +1,51 @@
+"""Calls of other people's coroutines that come back in time, whatever the coroutine does.
+
+Knows asyncio. Knows nothing of what is called. Meant for an event loop of its own: what does not end is cancelled and
+left behind, with everything it had started.
+"""
+
+import asyncio
+from collections.abc import Coroutine, Iterable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+async def bounded(coroutine: Coroutine[Any, Any, T], timeout_s: float) -> T:
+    """Return the coroutine's result, or raise TimeoutError after `timeout_s` without waiting for it to be cancelled.
+
+    `asyncio.wait_for` would wait for that, for ever where the coroutine does not let itself be cancelled.
+    """
+    task = asyncio.ensure_future(coroutine)
+    try:
+        done, _ = await asyncio.wait({task}, timeout=timeout_s)
+    except asyncio.CancelledError:
+        task.cancel()
+        raise
+    if not done:
+        leave(task)
+        raise TimeoutError
+    return task.result()
+
+
+def leave(task: "asyncio.Future[Any]") -> None:
+    """Cancel a task and forget it; what it still has to say goes nowhere."""
+    task.add_done_callback(_hear)
+    task.cancel()
+
+
+async def leave_all(tasks: Iterable["asyncio.Task[Any]"], timeout_s: float) -> int:
+    """Cancel tasks and give them `timeout_s` to end; return how many did not."""
+    left = set(tasks)
+    for task in left:
+        leave(task)
+    if not left:
+        return 0
+    _, pending = await asyncio.wait(left, timeout=timeout_s)
+    return len(pending)
+
+
+def _hear(task: "asyncio.Future[Any]") -> None:
+    """Take a task's exception, so that nobody complains that it was never heard."""
+    if not task.cancelled():
+        task.exception()

@@ -1,0 +1,165 @@
+"""The mirror to Kafka: copies every event into the outbox, from where the uplink brings it to the cluster.
+
+Knows how its parts fit together. Knows nothing of what they do inside. Of the event loop it takes one append an event;
+encoding, the disk and the network live in two threads.
+"""
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_agent.config import Kafka, Settings
+from edge_agent.events import Event, Fault, Frame, Severity
+from edge_agent.mirror.kafka_records import Encoder, Handed, dictionary
+from edge_agent.mirror.kafka_uplink import Uplink, UplinkStats
+from edge_agent.mirror.notice import Notice
+from edge_agent.mirror.outbox import Outbox
+from edge_agent.mirror.outbox_report import OutboxStats
+from edge_agent.mirror.outbox_store import Budget
+from edge_agent.ports import EventSource
+from edge_agent.resources import state_dir
+
+DRAIN_S = 1.5
+"""At shutdown, what waits may still be sent for this long; the rest stays in the outbox for the next start."""
+
+_CLOSE_S = 1.0
+_LOST_TOLD_EVERY_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class MirrorStats:
+    """What the mirror knows of itself: its parts, and what never got into the outbox because the disk was stuck."""
+
+    outbox: OutboxStats
+    uplink: UplinkStats
+    lost_events: int
+    lost_images: int
+    waiting: int
+
+
+class KafkaMirror:
+    """A Sink that mirrors to Kafka, at least once, in order, through outages and restarts.
+
+    Args:
+        settings: how to reach Kafka, and the outbox's budgets.
+        train_id: names the train in events and keys.
+        path: the outbox's SQLite file; see `outbox_path`.
+        report: is called in the event loop with what the mirror has to tell about itself.
+        compat: also speak the original demo's `train-monitoring`.
+        wall: the wall clock, in seconds since 1970.
+    """
+
+    name = "kafka"
+
+    def __init__(
+        self,
+        settings: Kafka,
+        *,
+        train_id: str,
+        path: Path,
+        report: Callable[[Fault], None],
+        compat: bool = False,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._report = report
+        self._wall = wall
+        self._images = settings.images or compat
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._lost_told = (0, 0)
+        self._lost_told_s = -_LOST_TOLD_EVERY_S
+        self._outbox: Outbox[Handed] = Outbox(
+            path,
+            budget_of(settings),
+            Encoder(settings, train_id, compat=compat),
+            dictionary=dictionary(settings, train_id),
+            tell=self._tell,
+        )
+        self._uplink = Uplink(settings, self._outbox, f"edge-agent-{train_id}", tell=self._tell)
+
+    async def run(self, events: EventSource) -> None:
+        """Mirror until cancelled; then bring what is here into the outbox, and what time allows to Kafka."""
+        self._loop = asyncio.get_running_loop()
+        self._outbox.start(self._uplink.wake)
+        self._uplink.start()
+        try:
+            while True:
+                self.append(await events.get())
+        finally:
+            await self._end()
+
+    def append(self, event: Event) -> None:
+        """Hand one event to the outbox; never waits."""
+        bulky = isinstance(event, Frame)
+        if bulky and not self._images:
+            return
+        now_s = self._loop.time() if self._loop is not None else 0.0
+        if not self._outbox.offer(Handed(event, self._wall() - now_s), bulky=bulky):
+            self._tell_lost(now_s)
+
+    def stats(self) -> MirrorStats:
+        """Tell what the mirror knows of itself; from any thread, without waiting."""
+        lost_events, lost_images = self._outbox.lost
+        return MirrorStats(self._outbox.stats, self._uplink.stats, lost_events, lost_images, self._outbox.waiting)
+
+    async def _end(self) -> None:
+        """Shut down within DRAIN_S and a little more, whatever the disk and the network do."""
+        await _in_thread(self._close)
+        self._loop = None
+
+    def _close(self) -> None:
+        self._uplink.finish()
+        if not self._uplink.join(DRAIN_S):
+            self._uplink.stop(_CLOSE_S)
+        self._outbox.close(_CLOSE_S)
+
+    def _tell(self, notice: Notice) -> None:
+        """Bring a notice of one of the threads into the loop."""
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(self._publish, notice)
+
+    def _publish(self, notice: Notice) -> None:
+        at_s = asyncio.get_running_loop().time()
+        self._report(Fault(notice.code, notice.message, notice.remedy, notice.severity, at_s, notice.active))
+
+    def _tell_lost(self, now_s: float) -> None:
+        if now_s - self._lost_told_s < _LOST_TOLD_EVERY_S:
+            return
+        self._lost_told_s = now_s
+        events, images = self._outbox.lost
+        before, self._lost_told = self._lost_told, (events, images)
+        message = f"{events - before[0]} events and {images - before[1]} frames were lost: the outbox does not keep up"
+        self._publish(
+            Notice("outbox_lost", message, "check the disk that holds the outbox", severity=Severity.DEGRADED)
+        )
+
+
+def budget_of(settings: Kafka) -> Budget:
+    """Return the outbox's budgets in its own units."""
+    outbox = settings.outbox
+    return Budget(outbox.max_events_mb * 1_000_000, outbox.max_events_h, outbox.max_images_mb * 1_000_000)
+
+
+def outbox_path(settings: Settings, environ: Mapping[str, str]) -> Path:
+    """Return where the outbox lies: where the settings say, else in the state folder."""
+    if settings.kafka.outbox.path is not None:
+        return settings.kafka.outbox.path
+    return (settings.state.directory or state_dir(environ)) / "outbox.db"
+
+
+async def _in_thread(work: Callable[[], None]) -> None:
+    """Do blocking work in a thread that the process does not wait for at its end, as it does for `to_thread`'s."""
+    loop = asyncio.get_running_loop()
+    done = asyncio.Event()
+
+    def target() -> None:
+        work()
+        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(done.set)
+
+    threading.Thread(target=target, name="mirror-close", daemon=True).start()
+    await done.wait()

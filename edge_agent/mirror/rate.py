@@ -1,0 +1,40 @@
+"""How much of a backlog may be sent now, so that catching up leaves room for everything else on the uplink.
+
+Knows numbers. Knows nothing of what is sent.
+"""
+
+from collections.abc import Callable
+
+
+class Rate:
+    """Allows `per_s` waiting values a second beside as many as are newly appended.
+
+    Args:
+        per_s: values of the backlog a second.
+        clock: monotonic seconds.
+    """
+
+    BURST_S = 0.25
+    """Unused allowance is kept for this long at most, in seconds of the rate."""
+
+    def __init__(self, per_s: float, clock: Callable[[], float]) -> None:
+        self._per_s = per_s
+        self._clock = clock
+        self._at_s = clock()
+        self._allowed = per_s * self.BURST_S
+
+    def allowed(self, appended: int) -> int:
+        """Return how many values may be sent now; `appended` came since the last call."""
+        now_s = self._clock()
+        burst = max(self._per_s * self.BURST_S, 1.0)
+        self._allowed = min(burst, self._allowed + (now_s - self._at_s) * self._per_s) + appended
+        self._at_s = now_s
+        return int(self._allowed)
+
+    def take(self, count: int) -> None:
+        """Note that `count` values were sent."""
+        self._allowed -= count
+
+    def wait_s(self, count: int) -> float:
+        """Return how long to wait until `count` values are allowed, in seconds."""
+        return max(0.0, (count - self._allowed) / self._per_s)
