@@ -1,4 +1,4 @@
-"""A small anti-aliased drawing surface for sign artwork: shapes in fractions of the sign's height, painted many times finer.
+"""An anti-aliased drawing surface for sign artwork: shapes in fractions of the sign's height.
 
 Knows polygons, discs, strokes and lines of text. Knows nothing of which sign is drawn.
 
@@ -6,6 +6,7 @@ Coordinates are (x, y) with y down, in units of the sign's height: y runs from 0
 Colours are BGR triples, 0 to 255.
 """
 
+import itertools
 from collections.abc import Sequence
 
 import cv2
@@ -22,7 +23,7 @@ _FINE_PX = 384  # least height of the surface painted on; small artwork is paint
 
 
 def rounded(corners: Sequence[Point], radius: float, steps: int = 8) -> list[Point]:
-    """A convex polygon with its corners rounded: `corners` in order, `radius` in the same units."""
+    """Round the corners of a convex polygon: `corners` in order, `radius` in the same units."""
     outline: list[Point] = []
     points = np.asarray(corners, dtype=float)
     for index, corner in enumerate(points):
@@ -85,7 +86,7 @@ class Canvas:
     def stroke(self, points: Sequence[Point], width: float, colour: Colour, *, blunt: bool = False) -> None:
         """Draw a line through `points`, `width` wide, with round joints, and round or (`blunt`) square ends."""
         path = np.asarray(points, dtype=float)
-        for start, end in zip(path[:-1], path[1:], strict=True):
+        for start, end in itertools.pairwise(path):
             along = end - start
             length = float(np.linalg.norm(along))
             if length == 0:
@@ -102,7 +103,7 @@ class Canvas:
             self.stroke(placed, font.weight * height, colour, blunt=font.blunt)
 
     def finish(self) -> NDArray[np.uint8]:
-        """The finished picture: (h, w, 4) BGRA."""
+        """Shrink the painting to the finished picture: (h, w, 4) BGRA."""
         fine = np.dstack([self._picture, self._alpha])
         small = cv2.resize(fine, self._size_px, interpolation=cv2.INTER_AREA)
         return np.asarray(small, dtype=np.uint8)

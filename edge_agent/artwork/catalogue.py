@@ -71,7 +71,7 @@ def names() -> tuple[str, ...]:
 
 
 def sign_of(name: str) -> Sign:
-    """What the artwork `name` means.
+    """Tell what the artwork `name` means.
 
     Raises:
         KeyError: no artwork has this name.
@@ -94,7 +94,7 @@ def height_mm(name: str) -> float:
 
 
 def draw(name: str, height_px: int, style: Style = TOY) -> NDArray[np.uint8]:
-    """The face of a sign, straight from the front, in flat colours.
+    """Draw the face of a sign, straight from the front, in flat colours.
 
     Args:
         name: one of `names()`.
@@ -111,6 +111,6 @@ def draw(name: str, height_px: int, style: Style = TOY) -> NDArray[np.uint8]:
 
 
 def draw_back(name: str, height_px: int, style: Style = TOY) -> NDArray[np.uint8]:
-    """The back of a sign as seen from behind: dark plastic with the pole's clip; otherwise as `draw`."""
+    """Draw the back of a sign as seen from behind: dark plastic with the pole's clip; otherwise as `draw`."""
     face = np.ascontiguousarray(draw(name, height_px, style)[:, ::-1])
     return plates.back(height_px, face, style)

@@ -42,7 +42,9 @@ FONTS: dict[str, Font] = {
 """Every way to write, by name."""
 
 
-def _arc(cx: float, cy: float, rx: float, ry: float, start_deg: float, end_deg: float) -> Path:
+def _arc(cx: float, cy: float, rx: float, ry: float, *degrees: float) -> Path:
+    """Follow an ellipse from the first of two angles to the second; 0 points right, 90 down."""
+    start_deg, end_deg = degrees
     steps = max(4, int(abs(end_deg - start_deg) / 12))
     angles = [math.radians(start_deg + (end_deg - start_deg) * i / steps) for i in range(steps + 1)]
     return [(cx + rx * math.cos(a), cy + ry * math.sin(a)) for a in angles]

@@ -16,14 +16,14 @@ def _place(centre: Point, size: float, points: list[Point]) -> list[Point]:
 
 
 def exclamation(canvas: Canvas, centre: Point, size: float, colour: Colour) -> None:
-    """A drop-shaped exclamation mark."""
+    """Draw a drop-shaped exclamation mark."""
     drop = [(-0.13, -0.42), (-0.1, -0.5), (0.1, -0.5), (0.13, -0.42), (0.05, 0.2), (-0.05, 0.2)]
     canvas.polygon(_place(centre, size, drop), colour)
     canvas.disc((centre[0], centre[1] + 0.39 * size), 0.11 * size, colour)
 
 
 def fence(canvas: Canvas, centre: Point, size: float, colour: Colour) -> None:
-    """The fence of a level crossing with barriers."""
+    """Draw the fence of a level crossing with barriers."""
     for x in (-0.48, -0.24, 0.0, 0.24, 0.48):
         post = [(-0.06, 0.42), (-0.06, -0.32), (0.0, -0.44), (0.06, -0.32), (0.06, 0.42)]
         canvas.polygon(_place((centre[0] + x * size, centre[1]), size, post), colour)
@@ -32,7 +32,7 @@ def fence(canvas: Canvas, centre: Point, size: float, colour: Colour) -> None:
 
 
 def train(canvas: Canvas, centre: Point, size: float, colour: Colour) -> None:
-    """A steam locomotive seen from the side."""
+    """Draw a steam locomotive seen from the side."""
     body = [(-0.62, 0.2), (-0.62, -0.12), (-0.5, -0.12), (-0.5, -0.36), (-0.32, -0.36), (-0.32, -0.12), (0.1, -0.12)]
     cab = [(0.1, -0.42), (0.6, -0.42), (0.6, 0.2)]
     canvas.polygon(_place(centre, size, body + cab), colour)
@@ -43,7 +43,7 @@ def train(canvas: Canvas, centre: Point, size: float, colour: Colour) -> None:
 
 
 def digger(canvas: Canvas, centre: Point, size: float, colour: Colour) -> None:
-    """A man with a shovel at a heap: road works."""
+    """Draw a man with a shovel at a heap: road works."""
     canvas.disc((centre[0] + 0.0 * size, centre[1] - 0.44 * size), 0.12 * size, colour)
     canvas.stroke(_place(centre, size, [(-0.02, -0.26), (-0.22, 0.04)]), 0.2 * size, colour)
     canvas.stroke(_place(centre, size, [(-0.22, 0.06), (-0.05, 0.22), (-0.16, 0.46)]), 0.13 * size, colour)
@@ -82,14 +82,14 @@ def stander(canvas: Canvas, centre: Point, size: float, colour: Colour) -> None:
 
 
 def bend(canvas: Canvas, centre: Point, size: float, colour: Colour) -> None:
-    """A bend to the left, with an arrow head."""
+    """Draw a bend to the left, with an arrow head."""
     path = [(0.12, 0.48), (0.12, 0.06), (0.06, -0.1), (-0.16, -0.26)]
     canvas.stroke(_place(centre, size, path), 0.17 * size, colour)
     canvas.polygon(_place(centre, size, [(-0.36, -0.42), (-0.02, -0.4), (-0.22, -0.1)]), colour)
 
 
 def crossroads(canvas: Canvas, centre: Point, size: float, colour: Colour) -> None:
-    """A plain cross."""
+    """Draw a plain cross."""
     canvas.stroke(_place(centre, size, [(-0.34, 0.06), (0.34, 0.06)]), 0.17 * size, colour, blunt=True)
     canvas.stroke(_place(centre, size, [(0.0, -0.42), (0.0, 0.48)]), 0.17 * size, colour, blunt=True)
 
@@ -101,7 +101,7 @@ def signals(canvas: Canvas, centre: Point, size: float, colour: Colour) -> None:
 
 
 def car(canvas: Canvas, centre: Point, size: float, colour: Colour) -> None:
-    """A car from the front, in outline."""
+    """Draw a car from the front, in outline."""
     roof = [(-0.36, -0.06), (-0.26, -0.36), (0.26, -0.36), (0.36, -0.06)]
     body = [(-0.46, -0.06), (0.46, -0.06), (0.46, 0.26), (-0.46, 0.26), (-0.46, -0.06)]
     canvas.stroke(_place(centre, size, roof), 0.08 * size, colour)
@@ -112,7 +112,7 @@ def car(canvas: Canvas, centre: Point, size: float, colour: Colour) -> None:
 
 
 def bicycle(canvas: Canvas, centre: Point, size: float, colour: Colour) -> None:
-    """A bicycle from the side."""
+    """Draw a bicycle from the side."""
     line = 0.065 * size
     for x in (-0.4, 0.4):
         canvas.stroke(_place(centre, size, ellipse((x, 0.14), (0.25, 0.25), steps=24)), line, colour)
@@ -124,7 +124,7 @@ def bicycle(canvas: Canvas, centre: Point, size: float, colour: Colour) -> None:
 
 
 def bus(canvas: Canvas, centre: Point, size: float, colour: Colour) -> None:
-    """A bus from the side with its windows left free."""
+    """Draw a bus from the side with its windows left free."""
     canvas.stroke(
         _place(centre, size, [(-0.7, -0.26), (0.7, -0.26), (0.74, 0.2), (-0.7, 0.2), (-0.7, -0.26)]),
         0.08 * size,
@@ -138,19 +138,19 @@ def bus(canvas: Canvas, centre: Point, size: float, colour: Colour) -> None:
 
 
 def horn(canvas: Canvas, centre: Point, size: float, colour: Colour) -> None:
-    """A bugle."""
+    """Draw a bugle."""
     canvas.polygon(_place(centre, size, [(-0.72, -0.3), (-0.2, -0.06), (-0.2, 0.06), (-0.72, 0.3)]), colour)
     canvas.stroke(_place(centre, size, [(-0.3, 0.0), (0.72, 0.0)]), 0.1 * size, colour)
     canvas.stroke(_place(centre, size, ellipse((0.2, 0.14), (0.36, 0.15), steps=24)), 0.08 * size, colour)
 
 
 def arrow_up(canvas: Canvas, centre: Point, size: float, colour: Colour) -> None:
-    """An arrow straight up."""
+    """Draw an arrow straight up."""
     canvas.stroke(_place(centre, size, [(0.0, 0.5), (0.0, -0.2)]), 0.2 * size, colour, blunt=True)
     canvas.polygon(_place(centre, size, [(0.0, -0.56), (0.32, -0.12), (-0.32, -0.12)]), colour)
 
 
 def arrow_down_right(canvas: Canvas, centre: Point, size: float, colour: Colour) -> None:
-    """An arrow to the lower right: keep right."""
+    """Draw an arrow to the lower right: keep right."""
     canvas.stroke(_place(centre, size, [(-0.36, -0.36), (0.18, 0.18)]), 0.2 * size, colour, blunt=True)
     canvas.polygon(_place(centre, size, [(0.42, 0.42), (0.4, -0.1), (-0.1, 0.4)]), colour)

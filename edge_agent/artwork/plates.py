@@ -38,7 +38,7 @@ def _square(height_px: int, ground: Colour) -> Canvas:
 
 
 def speed_limit(height_px: int, style: Style, words: str, usual_font: str) -> Picture:
-    """A white disc, a red ring inside a white rim, black digits."""
+    """Draw a white disc, a red ring inside a white rim, black digits."""
     canvas = _disc(height_px, style.white)
     canvas.disc(_MIDDLE, 0.5 - style.rim, style.red)
     canvas.disc(_MIDDLE, 0.5 - style.rim - style.ring, style.white)
@@ -48,7 +48,7 @@ def speed_limit(height_px: int, style: Style, words: str, usual_font: str) -> Pi
 
 
 def danger(height_px: int, style: Style, pictogram: pictograms.Painter, scale: float) -> Picture:
-    """A yellow triangle, a black border inside it, a black pictogram."""
+    """Draw a yellow triangle, a black border inside it, a black pictogram."""
     width = TRIANGLE_ASPECT
     corners = [(width / 2, -0.055), (width + 0.05, 0.995), (-0.05, 0.995)]
     canvas = Canvas(height_px, width, style.yellow)
@@ -62,7 +62,7 @@ def danger(height_px: int, style: Style, pictogram: pictograms.Painter, scale: f
 
 
 def stop(height_px: int, style: Style) -> Picture:
-    """A round red disc with a thin white rim and white letters."""
+    """Draw a round red disc with a thin white rim and white letters."""
     canvas = _disc(height_px, style.white)
     canvas.disc(_MIDDLE, 0.5 - style.rim * 0.7, style.red)
     canvas.text("STOP", _MIDDLE, style.digits * 0.74, FONTS[style.font or "tall"], style.white)
@@ -70,7 +70,7 @@ def stop(height_px: int, style: Style) -> Picture:
 
 
 def no_entry(height_px: int, style: Style) -> Picture:
-    """A red disc with a white rim and a white bar."""
+    """Draw a red disc with a white rim and a white bar."""
     canvas = _disc(height_px, style.white)
     canvas.disc(_MIDDLE, 0.5 - style.rim * 0.7, style.red)
     canvas.box(0.17, 0.41, 0.83, 0.59, style.white)
@@ -78,7 +78,7 @@ def no_entry(height_px: int, style: Style) -> Picture:
 
 
 def mandatory(height_px: int, style: Style, pictogram: pictograms.Painter, scale: float) -> Picture:
-    """A blue disc with a white rim and a white pictogram."""
+    """Draw a blue disc with a white rim and a white pictogram."""
     canvas = _disc(height_px, style.white)
     canvas.disc(_MIDDLE, 0.5 - style.rim * 0.6, style.blue)
     pictogram(canvas, _MIDDLE, 0.6 * scale * style.pictogram, style.white)
@@ -86,7 +86,7 @@ def mandatory(height_px: int, style: Style, pictogram: pictograms.Painter, scale
 
 
 def pedestrian_crossing(height_px: int, style: Style) -> Picture:
-    """A blue square with a white triangle, a black walker and zebra stripes."""
+    """Draw a blue square with a white triangle, a black walker and zebra stripes."""
     canvas = _square(height_px, style.white)
     canvas.box(0.035, 0.035, 0.965, 0.965, style.blue)
     canvas.polygon([(0.5, 0.1), (0.93, 0.86), (0.07, 0.86)], style.white)
@@ -99,7 +99,7 @@ def pedestrian_crossing(height_px: int, style: Style) -> Picture:
 
 
 def bus_stop(height_px: int, style: Style) -> Picture:
-    """A blue square with a bus on white above the words BUS STOP."""
+    """Draw a blue square with a bus on white above the words BUS STOP."""
     canvas = _square(height_px, style.white)
     canvas.box(0.04, 0.04, 0.96, 0.96, style.blue)
     canvas.box(0.1, 0.1, 0.9, 0.6, style.white)
@@ -109,7 +109,7 @@ def bus_stop(height_px: int, style: Style) -> Picture:
 
 
 def parking(height_px: int, style: Style, letter: str) -> Picture:
-    """A blue square with one white letter."""
+    """Draw a blue square with one white letter."""
     canvas = _square(height_px, style.white)
     canvas.box(0.04, 0.04, 0.96, 0.96, style.blue)
     canvas.text(letter, _MIDDLE, 0.6, FONTS[style.font or "bold"], style.white)
@@ -117,7 +117,7 @@ def parking(height_px: int, style: Style, letter: str) -> Picture:
 
 
 def prohibited(height_px: int, style: Style, pictogram: pictograms.Painter, *, on_square: bool) -> Picture:
-    """A red ring with a bar across a black pictogram, on a white square or a disc."""
+    """Draw a red ring with a bar across a black pictogram, on a white square or a disc."""
     canvas = _square(height_px, style.white) if on_square else _disc(height_px, style.white)
     radius = 0.44 if on_square else 0.5 - style.rim * 0.6
     canvas.disc(_MIDDLE, radius, style.red)
@@ -129,7 +129,7 @@ def prohibited(height_px: int, style: Style, pictogram: pictograms.Painter, *, o
 
 
 def give_way(height_px: int, style: Style) -> Picture:
-    """A white triangle on its tip with a red border."""
+    """Draw a white triangle on its tip with a red border."""
     width = TRIANGLE_ASPECT
     corners = [(width / 2, 1.055), (width + 0.05, 0.005), (-0.05, 0.005)]
     canvas = Canvas(height_px, width, style.red)
@@ -141,7 +141,7 @@ def give_way(height_px: int, style: Style) -> Picture:
 
 
 def signal(height_px: int, style: Style, lit: tuple[bool, bool, bool]) -> Picture:
-    """A black body with three lamps: red, amber, green from the top."""
+    """Draw a black body with three lamps: red, amber, green from the top."""
     canvas = Canvas(height_px, SIGNAL_ASPECT, style.black)
     canvas.outline(rounded([(0.005, 0.005), (0.495, 0.005), (0.495, 0.995), (0.005, 0.995)], 0.04))
     for y, colour, on in zip((0.2, 0.5, 0.8), (LAMP_RED, LAMP_AMBER, LAMP_GREEN), lit, strict=True):
@@ -152,7 +152,7 @@ def signal(height_px: int, style: Style, lit: tuple[bool, bool, bool]) -> Pictur
 
 
 def foot_signal(height_px: int, style: Style, lit: tuple[bool, bool]) -> Picture:
-    """A yellow plate with two lamps under black visors: a standing red man, a walking green one."""
+    """Draw a yellow plate with two lamps under black visors: a standing red man, a walking green one."""
     canvas = Canvas(height_px, SIGNAL_ASPECT, style.yellow)
     canvas.outline(rounded([(0.005, 0.005), (0.495, 0.005), (0.495, 0.995), (0.005, 0.995)], 0.02))
     men = ((0.28, LAMP_RED, pictograms.stander, style.yellow), (0.74, LAMP_GREEN, pictograms.walker, (150, 250, 190)))
@@ -165,7 +165,7 @@ def foot_signal(height_px: int, style: Style, lit: tuple[bool, bool]) -> Picture
 
 
 def back(height_px: int, face: Picture, style: Style) -> Picture:
-    """The back of a sign with the outline of `face`: plain plastic with the black clip of the pole."""
+    """Draw the back of a sign with the outline of `face`: plain plastic with the black clip of the pole."""
     height, width = face.shape[:2]
     aspect = width / height
     canvas = Canvas(height_px, aspect, style.back)

@@ -21,7 +21,7 @@ import numpy as np
 from edge_agent import __version__
 from edge_agent.errors import FatalError, UsageError
 from edge_agent.mlops.synth import formats, preview
-from edge_agent.mlops.synth.options import SynthOptions, read_backgrounds
+from edge_agent.mlops.synth.options import SynthOptions
 from edge_agent.mlops.synth.scene import LabelledBox, Studio
 from edge_agent.mlops.synth.textures import Image
 
@@ -77,7 +77,7 @@ def synthesise(
     if jobs < 0:
         raise UsageError(f"--jobs is {jobs}", remedy="give 0 for all cores, or a number of processes")
     _refuse_foreign(out, force=force)
-    studio = _studio(options)  # bad folders are told here, not by a worker
+    studio = Studio(options)  # bad folders are told here, not by a worker
     partial = out.with_name(f"{out.name}.partial-{os.getpid()}")
     try:
         shutil.rmtree(partial, ignore_errors=True)
@@ -101,7 +101,9 @@ def _refuse_foreign(out: Path, *, force: bool) -> None:
     if not out.exists() or not any(out.iterdir()):
         return
     if not force:
-        raise UsageError(f"{out} is not empty", remedy="choose another folder, or replace it with --force", path=str(out))
+        raise UsageError(
+            f"{out} is not empty", remedy="choose another folder, or replace it with --force", path=str(out)
+        )
     if not (out / "synth.json").is_file():
         raise UsageError(
             f"{out} is not empty and holds no data set made by this command",
@@ -117,17 +119,6 @@ def _swap(partial: Path, out: Path) -> None:
         out.replace(old)
     partial.replace(out)
     shutil.rmtree(old, ignore_errors=True)
-
-
-def _studio(options: SynthOptions) -> Studio:
-    return Studio(
-        options.seed,
-        options.width,
-        options.height,
-        options.negatives,
-        options.artwork_dir,
-        read_backgrounds(options.backgrounds_dir),
-    )
 
 
 def _rendered(studio: Studio, index: int) -> _Rendered:
@@ -147,7 +138,7 @@ class _Worker:
     def start(cls, options: SynthOptions) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
         cv2.setNumThreads(1)
-        cls.studio = _studio(options)
+        cls.studio = Studio(options)
 
     @classmethod
     def render(cls, index: int) -> _Rendered:
@@ -210,7 +201,7 @@ def _write_summaries(
 
 
 def _record(options: SynthOptions) -> dict[str, Any]:
-    """What made the data set; the same for the same pictures, so it names neither the folder nor the processes."""
+    """Tell what made the data set; the same for the same pictures, so it names neither the folder nor the processes."""
     return {
         "version": __version__,
         "generator": GENERATOR,

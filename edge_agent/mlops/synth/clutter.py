@@ -26,7 +26,7 @@ def switch(image: Image, rng: Generator, _: Textures, at: tuple[float, float], s
 
 
 def poster(image: Image, rng: Generator, textures: Textures, at: tuple[float, float], size: float) -> None:
-    """A picture or page on the wall: a field of colour, lines like writing, a photo-like blur."""
+    """Draw a picture or page on the wall: a field of colour, lines like writing, a photo-like blur."""
     x, y = at[0], at[1] - size * rng.uniform(0.3, 1.5)
     wide, tall = size * rng.uniform(0.3, 1.2), size * rng.uniform(0.3, 1.2)
     fill(image, _quad(x, y - tall, x + wide, y), one_of(rng, LOUD, 30))
@@ -48,7 +48,7 @@ def plant(image: Image, rng: Generator, _: Textures, at: tuple[float, float], si
 
 
 def train(image: Image, rng: Generator, _: Textures, at: tuple[float, float], size: float) -> None:
-    """A brick train from the side or behind: bright stripes, black windows, lights."""
+    """Draw a brick train from the side or behind: bright stripes, black windows, lights."""
     x, y = at
     wide, tall = size * rng.uniform(1, 3), size * rng.uniform(0.5, 0.8)
     colours = [one_of(rng, LOUD), near(rng, (225, 225, 225), 10), (30, 28, 28), near(rng, (60, 200, 140), 30)]
@@ -68,7 +68,7 @@ def train(image: Image, rng: Generator, _: Textures, at: tuple[float, float], si
 
 
 def bottle(image: Image, rng: Generator, _: Textures, at: tuple[float, float], size: float) -> None:
-    """A bottle, mug or jar, some with a label."""
+    """Draw a bottle, mug or jar, some with a label."""
     x, y = at
     wide, tall = size * rng.uniform(0.12, 0.3), size * rng.uniform(0.2, 0.8)
     colour = one_of(rng, LOUD, 20)
@@ -81,7 +81,7 @@ def bottle(image: Image, rng: Generator, _: Textures, at: tuple[float, float], s
 
 
 def screen(image: Image, rng: Generator, _: Textures, at: tuple[float, float], size: float) -> None:
-    """A dark monitor, box or speaker."""
+    """Draw a dark monitor, box or speaker."""
     x, y = at
     wide, tall = size * rng.uniform(0.4, 1.6), size * rng.uniform(0.4, 1.0)
     colour = near(rng, (32, 30, 30), 8)
@@ -93,7 +93,7 @@ def screen(image: Image, rng: Generator, _: Textures, at: tuple[float, float], s
 
 
 def dish(image: Image, rng: Generator, _: Textures, at: tuple[float, float], size: float) -> None:
-    """A plate, clock or lid on the wall: round, pale or coloured, with hands or rings, but no print of a sign."""
+    """Draw a plate, clock or lid on the wall: round, pale or coloured, with hands or rings, but no print of a sign."""
     radius = size * float(rng.uniform(0.06, 0.3))
     centre = (at[0], at[1] - size * rng.uniform(0.3, 1.4))
     rim, middle = one_of(rng, LOUD, 25), one_of(rng, LOUD, 25)
@@ -112,13 +112,23 @@ def furniture(image: Image, rng: Generator, _: Textures, at: tuple[float, float]
     wide, tall = size * rng.uniform(0.4, 1.2), size * rng.uniform(0.5, 1.4)
     fill(image, _quad(x, y - tall, x + wide, y - tall + max(2, 0.1 * size)), colour)
     for part in (0.0, 0.3, 1.0):
-        line(image, np.array([(x + part * wide, y - tall), (x + part * wide * 1.05, y)]), shade(colour, 0.8), int(max(1, 0.05 * size)))
+        line(
+            image,
+            np.array([(x + part * wide, y - tall), (x + part * wide * 1.05, y)]),
+            shade(colour, 0.8),
+            int(max(1, 0.05 * size)),
+        )
     for part in np.linspace(0.2, 0.8, int(rng.integers(1, 4))):
-        line(image, np.array([(x, y - part * tall), (x + wide, y - part * tall)]), shade(colour, 0.9), int(max(1, 0.03 * size)))
+        line(
+            image,
+            np.array([(x, y - part * tall), (x + wide, y - part * tall)]),
+            shade(colour, 0.9),
+            int(max(1, 0.03 * size)),
+        )
 
 
 def shapes(image: Image, rng: Generator, _: Textures, at: tuple[float, float], size: float) -> None:
-    """A heap of plain shapes in loud colours."""
+    """Draw a heap of plain shapes in loud colours."""
     for _shape in range(int(rng.integers(3, 12))):
         centre = np.asarray(at) + rng.normal(0, size * 0.6, 2)
         colour, reach = one_of(rng, LOUD, 30), size * float(rng.uniform(0.04, 0.35))
@@ -134,6 +144,6 @@ def shapes(image: Image, rng: Generator, _: Textures, at: tuple[float, float], s
 
 
 def cable(image: Image, rng: Generator, _: Textures, at: tuple[float, float], size: float) -> None:
-    """A thin pole, string or cable across the picture."""
+    """Draw a thin pole, string or cable across the picture."""
     steps = np.cumsum(rng.normal(0, 0.35, (6, 2)) + rng.normal(0, 0.6, 2), axis=0) * size
     line(image, np.asarray(at) + steps, near(rng, (40, 40, 40), 25), int(rng.integers(1, 4)))

@@ -49,7 +49,8 @@ class Face:
     @property
     def aspect(self) -> float:
         """Width over height."""
-        return self.levels[0].shape[1] / self.levels[0].shape[0]
+        height, width = self.levels[0].shape[:2]
+        return float(width / height)
 
 
 class Faces:
@@ -76,7 +77,7 @@ class Faces:
         self._made: dict[tuple[str, int], Face] = {}
 
     def pick(self, rng: Generator, label: str) -> Face:
-        """A random face with this label."""
+        """Choose a face with this label."""
         choices = self._by_label[label]
         name = choices[int(rng.integers(len(choices)))]
         variant = int(rng.integers(VARIANTS))
@@ -109,6 +110,7 @@ def _print_run(rng: Generator) -> artwork.Style:
         yellow=near(rng, (8, 200, 248), 14),
         red=near(rng, (42, 24, 210), 14),
         blue=near(rng, (200, 105, 12), 16),
+        black=near(rng, (22, 20, 20), 4) if rng.random() < 0.7 else near(rng, (70, 68, 68), 14),
         back=((92, 88, 86), (40, 38, 38), (150, 150, 150), (215, 215, 215))[int(rng.integers(4))],
     )
 
@@ -134,7 +136,7 @@ def _face(label: str, height_mm: float, picture: Image, back: Image) -> Face:
 
 @lru_cache(maxsize=4)
 def _read_folder(folder: Path) -> dict[str, tuple[str, Image]]:
-    """The pictures of an artwork folder by file name, with their labels."""
+    """Read the pictures of an artwork folder by file name, with their labels."""
     if not folder.is_dir():
         raise UsageError(f"no artwork folder at {folder}", remedy="give a folder with PNG files", path=str(folder))
     found: dict[str, tuple[str, Image]] = {}

@@ -29,7 +29,7 @@ class Entry:
 
 
 def coco(entries: Iterable[Entry], description: str) -> dict[str, Any]:
-    """A COCO document: category id = class id + 1; boxes to ignore have `iscrowd` 1."""
+    """Make a COCO document: category id = class id + 1; boxes to ignore have `iscrowd` 1."""
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for entry in entries:
@@ -71,7 +71,7 @@ def yolo(entry: Entry) -> str:
 
 
 def data_yaml(splits: tuple[str, ...]) -> str:
-    """The YAML file that YOLO trainers read; paths are relative to it."""
+    """Write the YAML file that YOLO trainers read; paths are relative to it."""
     lines = ["# Labels by class id, and the folders of pictures.", "path: ."]
     lines += [f"{split}: images/{split}" for split in splits]
     lines += ["names:", *[f"  {number}: {label}" for number, label in enumerate(LABELS)]]

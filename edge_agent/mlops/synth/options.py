@@ -68,7 +68,7 @@ class SynthOptions:
 
 
 def read_backgrounds(folder: Path | None) -> tuple[Image, ...]:
-    """The photographs of a folder, at most 960 pixels long, in order of their names; none without a folder.
+    """Read the photographs of a folder, at most 960 pixels long, in order of their names; none without a folder.
 
     Raises:
         UsageError: no such folder, no picture in it, or one that cannot be read.
@@ -76,7 +76,9 @@ def read_backgrounds(folder: Path | None) -> tuple[Image, ...]:
     if folder is None:
         return ()
     if not folder.is_dir():
-        raise UsageError(f"no folder of backgrounds at {folder}", remedy="give a folder of photographs", path=str(folder))
+        raise UsageError(
+            f"no folder of backgrounds at {folder}", remedy="give a folder of photographs", path=str(folder)
+        )
     paths = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in _PICTURES]
     if not paths:
         raise UsageError(f"no JPEG or PNG file in {folder}", remedy="add photographs without signs", path=str(folder))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from cv2.typing import MatLike
 from numpy.random import Generator
 from numpy.typing import NDArray
 
@@ -27,6 +28,7 @@ class Exposure:
         saturation: 1 leaves colours alone.
         coarse: factor of a smaller picture it was enlarged from; 1 for none.
         light: (h, w) index of the light's map, and its strength; 0 for even light.
+        sharpening: strength of the halo that phones draw around edges; 0 for none.
         jpeg_quality: 40 to 95.
     """
 
@@ -37,6 +39,7 @@ class Exposure:
     saturation: float
     coarse: float
     light: tuple[int, float]
+    sharpening: float
     jpeg_quality: int
 
     def spread_px(self) -> tuple[float, float]:
@@ -62,6 +65,7 @@ def random_exposure(rng: Generator, textures: Textures) -> Exposure:
         saturation=float(rng.uniform(0.45, 1.25)),
         coarse=float(rng.uniform(1.2, 2.2)) if rng.random() < 0.18 else 1.0,
         light=(int(rng.integers(len(textures.smooth))), float(rng.choice([0.0, 0.25, 0.5]) * rng.random())),
+        sharpening=float(rng.uniform(0.3, 1.5)) if rng.random() < 0.3 else 0.0,
         jpeg_quality=int(rng.integers(40, 96)),
     )
 
@@ -74,11 +78,11 @@ def _tone(rng: Generator) -> NDArray[np.uint8]:
         stops = float(rng.uniform(-2.2, -0.8))
     cast = np.exp(rng.normal(0, 0.06, 3))
     kind = rng.random()
-    if kind < 0.16:  # lamp light
+    if kind < 0.14:  # lamp light
         cast *= np.array([rng.uniform(0.35, 0.85), rng.uniform(0.8, 0.98), 1.1])
-    elif kind < 0.28:  # daylight from one side
+    elif kind < 0.24:  # daylight from one side
         cast *= np.array([1.12, rng.uniform(0.92, 1.0), rng.uniform(0.65, 0.95)])
-    elif kind < 0.32:
+    elif kind < 0.27:
         cast *= rng.uniform(0.7, 1.15, 3)
     curve = (level[:, None] * 2.0**stops * cast) ** float(rng.uniform(0.75, 1.35))
     if rng.random() < 0.4:  # a soft shoulder instead of a hard clip
@@ -91,29 +95,48 @@ def _tone(rng: Generator) -> NDArray[np.uint8]:
 
 
 def expose(image: Image, exposure: Exposure, textures: Textures, rng: Generator) -> Image:
-    """The picture as the camera delivers it, (h, w, 3) uint8 BGR; the drawing order is light, lens, sensor."""
-    height, width = image.shape[:2]
-    index, strength = exposure.light
-    if strength:
-        light = cv2.resize(textures.smooth[index], (width, height), interpolation=cv2.INTER_LINEAR)
-        image = cv2.multiply(image, cv2.merge([1 + strength * light] * 3), dtype=cv2.CV_8U)
-    if exposure.defocus_px:
-        image = cv2.GaussianBlur(image, (0, 0), exposure.defocus_px)
-    if exposure.smear_px != (0.0, 0.0):
-        image = cv2.filter2D(image, -1, smear_kernel(exposure.smear_px))
-    if exposure.coarse > 1:
-        small = (int(width / exposure.coarse), int(height / exposure.coarse))
-        image = cv2.resize(cv2.resize(image, small, interpolation=cv2.INTER_AREA), (width, height))
-    image = cv2.LUT(image, exposure.tone[:, None])
-    grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
-    image = cv2.addWeighted(image, exposure.saturation, grey, 1 - exposure.saturation, 0)
+    """Turn a rendering into the picture that a camera delivers, (h, w, 3) uint8 BGR: light, then lens, then sensor."""
+    seen: MatLike = _develop(_focus(_lit(image, exposure, textures), exposure), exposure)
     if exposure.noise > 0.3:
         start = int(rng.integers(len(textures.grain) - image.size))
         grain = textures.grain[start : start + image.size].reshape(image.shape)
-        image = _grainy(image, grain, exposure.noise)
-    return np.asarray(image, dtype=np.uint8)
+        noisy = cv2.scaleAdd(grain, exposure.noise, seen.astype(np.float32))
+        np.maximum(noisy, 0, out=noisy)  # convertScaleAbs would fold what is below zero
+        seen = cv2.convertScaleAbs(noisy)
+    return np.asarray(seen, dtype=np.uint8)
 
 
-def _grainy(image: Image, grain: NDArray[np.float32], noise: float) -> Image:
-    noisy = cv2.scaleAdd(grain, noise, image.astype(np.float32))
-    return np.asarray(cv2.convertScaleAbs(cv2.max(noisy, 0.0)), dtype=np.uint8)
+def _lit(image: Image, exposure: Exposure, textures: Textures) -> Image:
+    """Apply uneven light."""
+    index, strength = exposure.light
+    if not strength:
+        return image
+    height, width = image.shape[:2]
+    light = cv2.resize(textures.smooth[index], (width, height), interpolation=cv2.INTER_LINEAR)
+    factor = np.asarray(light * strength + 1, dtype=np.float32)
+    return np.asarray(cv2.multiply(image, cv2.merge([factor] * 3), dtype=cv2.CV_8U), dtype=np.uint8)
+
+
+def _focus(image: Image, exposure: Exposure) -> Image:
+    """Apply defocus, the camera's motion, and the loss of a smaller picture enlarged."""
+    height, width = image.shape[:2]
+    seen: MatLike = image
+    if exposure.defocus_px:
+        seen = cv2.GaussianBlur(seen, (0, 0), exposure.defocus_px)
+    if exposure.smear_px != (0.0, 0.0):
+        seen = cv2.filter2D(seen, -1, smear_kernel(exposure.smear_px))
+    if exposure.coarse > 1:
+        small = (int(width / exposure.coarse), int(height / exposure.coarse))
+        seen = cv2.resize(cv2.resize(seen, small, interpolation=cv2.INTER_AREA), (width, height))
+    return np.asarray(seen, dtype=np.uint8)
+
+
+def _develop(image: Image, exposure: Exposure) -> Image:
+    """Apply tone, saturation and a camera's sharpening."""
+    seen: MatLike = cv2.LUT(image, exposure.tone[:, None])
+    grey = cv2.cvtColor(cv2.cvtColor(seen, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
+    seen = cv2.addWeighted(seen, exposure.saturation, grey, 1 - exposure.saturation, 0)
+    if exposure.sharpening:
+        soft = cv2.GaussianBlur(seen, (0, 0), 1.2)
+        seen = cv2.addWeighted(seen, 1 + exposure.sharpening, soft, -exposure.sharpening, 0)
+    return np.asarray(seen, dtype=np.uint8)

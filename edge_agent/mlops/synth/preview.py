@@ -22,7 +22,7 @@ def _colour(label: str) -> tuple[int, int, int]:
 
 
 def annotate(image: Image, boxes: tuple[LabelledBox, ...]) -> Image:
-    """A copy of the picture (BGR) with boxes and labels; ignored boxes are grey."""
+    """Copy the picture (BGR) with boxes and labels drawn in; ignored boxes are grey."""
     drawn = image.copy()
     for item in boxes:
         colour = _IGNORED if item.ignore else _colour(item.label)

@@ -1,8 +1,8 @@
 """Things that stand about a room and must not be taken for signs: guitars, shelves, lamps, mirrors, cloth, hands.
 
 Knows how each thing looks, coarsely. Knows nothing of signs or tables.
-Every painter takes the picture (BGR, painted in place), a random generator, the textures, a place (x, y) in pixels where
-the thing touches the ground or hangs, and a size in pixels.
+Every painter takes the picture (BGR, painted in place), a random generator, the textures, a place (x, y) in pixels
+where the thing touches the ground or hangs, and a size in pixels.
 """
 
 from collections.abc import Callable
@@ -40,7 +40,11 @@ def _spin(points: Points, centre: tuple[float, float], angle: float) -> Points:
 def radiator(image: Image, rng: Generator, _: Textures, at: tuple[float, float], size: float) -> None:
     """White panels with dark gaps."""
     x, y = at
-    wide, tall, step = size * rng.uniform(1.2, 4), size * rng.uniform(0.35, 0.8), max(3.0, size * rng.uniform(0.07, 0.2))
+    wide, tall, step = (
+        size * rng.uniform(1.2, 4),
+        size * rng.uniform(0.35, 0.8),
+        max(3.0, size * rng.uniform(0.07, 0.2)),
+    )
     colour = near(rng, (215, 218, 220), 14)
     fill(image, _quad(x, y - tall, x + wide, y), colour)
     gap = shade(colour, float(rng.uniform(0.3, 0.85)))
@@ -49,7 +53,7 @@ def radiator(image: Image, rng: Generator, _: Textures, at: tuple[float, float],
 
 
 def door(image: Image, rng: Generator, _: Textures, at: tuple[float, float], size: float) -> None:
-    """A panelled door in its frame, with a brass handle."""
+    """Draw a panelled door in its frame, with a brass handle."""
     x, y = at
     tall, wide = size * 2.2, size
     colour = near(rng, (210, 212, 216), 14) if rng.random() < 0.75 else one_of(rng, WOODS)
@@ -67,7 +71,7 @@ def door(image: Image, rng: Generator, _: Textures, at: tuple[float, float], siz
 
 
 def mirror(image: Image, rng: Generator, textures: Textures, at: tuple[float, float], size: float) -> None:
-    """A window, or a mirror that shows one: bright panes, bars, curtains, a dark figure, a wide frame."""
+    """Draw a window, or a mirror that shows one: bright panes, bars, curtains, a dark figure, a wide frame."""
     x, y = at
     wide, tall = size * rng.uniform(0.6, 1.6), size * rng.uniform(0.8, 1.8)
     frame = one_of(rng, ((140, 165, 175), (90, 130, 150), (220, 220, 220), (60, 60, 60)))
@@ -75,9 +79,19 @@ def mirror(image: Image, rng: Generator, textures: Textures, at: tuple[float, fl
     fill(image, _quad(x - border, y - tall - border, x + wide + border, y + border), frame)
     fill(image, _quad(x, y - tall, x + wide, y), one_of(rng, ((235, 225, 205), (250, 245, 240), (190, 185, 180))))
     for part in np.linspace(0.2, 0.8, int(rng.integers(2, 5))):
-        line(image, np.array([(x + part * wide, y - tall), (x + part * wide, y)]), shade(frame, 0.8), int(max(1, border / 2)))
+        line(
+            image,
+            np.array([(x + part * wide, y - tall), (x + part * wide, y)]),
+            shade(frame, 0.8),
+            int(max(1, border / 2)),
+        )
     for part in np.linspace(0, 1, int(rng.integers(2, 5)))[1:-1]:
-        line(image, np.array([(x, y - part * tall), (x + wide, y - part * tall)]), shade(frame, 1.1), int(max(1, border / 3)))
+        line(
+            image,
+            np.array([(x, y - part * tall), (x + wide, y - part * tall)]),
+            shade(frame, 1.1),
+            int(max(1, border / 3)),
+        )
     curtain = one_of(rng, ((150, 90, 40), (180, 180, 190), (60, 60, 120), (80, 120, 120)))
     side = x if rng.random() < 0.5 else x + wide * 0.8
     fill(image, _quad(side, y - tall, side + 0.2 * wide, y), curtain)
@@ -126,7 +140,7 @@ def _shelf_thing(image: Image, rng: Generator, at: tuple[float, float], room: fl
 
 
 def ball(image: Image, rng: Generator, _: Textures | None, at: tuple[float, float], size: float) -> None:
-    """A ball or balloon with a highlight: round and often red, but no sign."""
+    """Draw a ball or balloon with a highlight: round and often red, but no sign."""
     radius = size / 2
     colour = one_of(rng, ((30, 30, 200), (30, 30, 200), (40, 160, 230), (160, 80, 30), (60, 150, 60)), 20)
     centre = np.array([at[0], at[1] - radius])
@@ -136,34 +150,40 @@ def ball(image: Image, rng: Generator, _: Textures | None, at: tuple[float, floa
 
 
 def guitar(image: Image, rng: Generator, _: Textures, at: tuple[float, float], size: float) -> None:
-    """A guitar leaning at the wall: body, neck with frets, head with pegs."""
+    """Draw a guitar leaning at the wall: body, neck with frets, head with pegs."""
     x, y = at
     wood, neck = one_of(rng, WOODS), one_of(rng, ((30, 40, 60), (60, 90, 130), (120, 170, 210)))
     lean = float(rng.normal(0, 0.25))
-    turn = lambda points: _spin(points, at, lean)  # noqa: E731  one short word for the many parts below
+
+    def part(points: Points, colour: Colour) -> None:
+        fill(image, _spin(points, at, lean), colour)
+
     body = size * 0.24
-    fill(image, turn(oval((x, y - body), (body, body), steps=24)), wood)
-    fill(image, turn(oval((x, y - 2.2 * body), (0.75 * body, 0.8 * body), steps=24)), wood)
-    fill(image, turn(oval((x, y - 1.8 * body), (0.3 * body, 0.3 * body))), (20, 22, 26))
+    part(oval((x, y - body), (body, body), steps=24), wood)
+    part(oval((x, y - 2.2 * body), (0.75 * body, 0.8 * body), steps=24), wood)
+    part(oval((x, y - 1.8 * body), (0.3 * body, 0.3 * body)), (20, 22, 26))
     thin = max(1.0, size * 0.03)
-    fill(image, turn(_quad(x - thin, y - 1.6 * size, x + thin, y - 2 * body)), neck)
+    part(_quad(x - thin, y - 1.6 * size, x + thin, y - 2 * body), neck)
     for fret in np.linspace(0.75, 1.5, 9):
-        line(image, turn(np.array([(x - thin, y - fret * size), (x + thin, y - fret * size)])), shade(neck, 1.8), 1)
-    head = _quad(x - 1.8 * thin, y - 1.85 * size, x + 1.8 * thin, y - 1.6 * size)
-    fill(image, turn(head), shade(wood, 0.8))
-    for part in (1.65, 1.71, 1.77):
+        ends = np.array([(x - thin, y - fret * size), (x + thin, y - fret * size)])
+        line(image, _spin(ends, at, lean), shade(neck, 1.8), 1)
+    part(_quad(x - 1.8 * thin, y - 1.85 * size, x + 1.8 * thin, y - 1.6 * size), shade(wood, 0.8))
+    peg = 0.5 * thin + 0.5
+    for high in (1.65, 1.71, 1.77):
         for side in (-2.4, 2.4):
-            fill(image, turn(oval((x + side * thin, y - part * size), (0.5 * thin + 0.5, 0.5 * thin + 0.5), steps=8)), (150, 200, 215))
+            part(oval((x + side * thin, y - high * size), (peg, peg), steps=8), (150, 200, 215))
 
 
 def lamp(image: Image, rng: Generator, textures: Textures, at: tuple[float, float], size: float) -> None:
-    """A desk lamp's arm on a bell-shaped foot, or a glowing shade."""
+    """Draw a desk lamp's arm on a bell-shaped foot, or a glowing shade."""
     x, y = at
     colour = near(rng, (215, 218, 222), 12) if rng.random() < 0.7 else one_of(rng, LOUD)
     if rng.random() < 0.3:
         glow(image, rng, textures, at, size)
         return
-    foot = np.array([(-0.5, 0.0), (-0.48, -0.06), (-0.2, -0.12), (-0.12, -0.5), (0.12, -0.52), (0.3, -0.2), (0.5, -0.06), (0.5, 0)])
+    foot = np.array(
+        [(-0.5, 0.0), (-0.48, -0.06), (-0.2, -0.12), (-0.12, -0.5), (0.12, -0.52), (0.3, -0.2), (0.5, -0.06), (0.5, 0)]
+    )
     fill(image, foot * size * 0.8 + (x, y), shade(colour, 0.85))
     fill(image, foot[2:6] * size * 0.76 + (x, y), colour)
     top = (x + size * rng.uniform(-0.3, 1.0), y - size * rng.uniform(1.6, 3))
@@ -174,7 +194,7 @@ def lamp(image: Image, rng: Generator, textures: Textures, at: tuple[float, floa
 
 
 def glow(image: Image, rng: Generator, _: Textures, at: tuple[float, float], size: float) -> None:
-    """A lamp that lights the wall around it."""
+    """Draw a lamp that lights the wall around it."""
     height, width = image.shape[:2]
     x0, x1 = int(max(0, at[0] - 1.5 * size)), int(min(width, at[0] + 1.5 * size))
     y0, y1 = int(max(0, at[1] - 1.5 * size)), int(min(height, at[1] + 1.5 * size))
@@ -189,7 +209,7 @@ def glow(image: Image, rng: Generator, _: Textures, at: tuple[float, float], siz
 
 
 def cloth(image: Image, rng: Generator, textures: Textures, at: tuple[float, float], size: float) -> None:
-    """A chair's back, a cushion or a curtain in a loud pattern."""
+    """Draw a chair's back, a cushion or a curtain in a loud pattern."""
     pattern = textures.fabrics[int(rng.integers(len(textures.fabrics)))]
     half = pattern.shape[0] / 2
     scale = size / half * float(rng.uniform(0.5, 1.6))
@@ -213,7 +233,7 @@ def cloth(image: Image, rng: Generator, textures: Textures, at: tuple[float, flo
 
 
 def person(image: Image, rng: Generator, _: Textures, at: tuple[float, float], size: float) -> None:
-    """A dark-clothed body, out of focus."""
+    """Draw a dark-clothed body, out of focus."""
     x, y = at
     colour = one_of(rng, ((30, 26, 24), (60, 50, 45), (120, 120, 120), (90, 60, 40), (150, 150, 160)), 10)
     body = np.array([(-0.5, 0), (-0.55, -1.0), (-0.3, -1.6), (0.3, -1.6), (0.55, -1.0), (0.5, 0)]) * size
@@ -223,7 +243,7 @@ def person(image: Image, rng: Generator, _: Textures, at: tuple[float, float], s
 
 
 def hand(image: Image, rng: Generator, _: Textures, at: tuple[float, float], size: float) -> None:
-    """An arm in a sleeve that comes from above, with a hand at its end."""
+    """Draw an arm in a sleeve that comes from above, with a hand at its end."""
     x, y = at
     skin = near(rng, (125, 155, 205), 18)
     if rng.random() < 0.25:
@@ -235,4 +255,9 @@ def hand(image: Image, rng: Generator, _: Textures, at: tuple[float, float], siz
     fill(image, oval((x, y - 0.3 * size), (0.36 * size, 0.42 * size), float(rng.uniform(-0.6, 0.6))), skin)
     for _finger in range(int(rng.integers(2, 5))):
         tip = np.array([x + rng.uniform(-0.45, 0.45) * size, y + rng.uniform(0.05, 0.4) * size])
-        line(image, np.stack([(x, y - 0.3 * size), tip]), shade(skin, float(rng.uniform(0.75, 1.1))), int(max(2, size * 0.16)))
+        line(
+            image,
+            np.stack([(x, y - 0.3 * size), tip]),
+            shade(skin, float(rng.uniform(0.75, 1.1))),
+            int(max(2, size * 0.16)),
+        )

@@ -11,7 +11,15 @@ from edge_agent.mlops.synth import clutter, props
 from edge_agent.mlops.synth.textures import Textures
 from edge_agent.mlops.synth.view import Image, near
 
-_WALLS = ((205, 205, 208), (185, 182, 180), (160, 175, 195), (120, 150, 190), (95, 95, 100), (60, 80, 110), (180, 190, 170))
+_WALLS = (
+    (205, 205, 208),
+    (185, 182, 180),
+    (160, 175, 195),
+    (120, 150, 190),
+    (95, 95, 100),
+    (60, 80, 110),
+    (180, 190, 170),
+)
 
 _FAR: tuple[tuple[props.Painter, float], ...] = (
     (props.radiator, 1.4), (props.door, 1.4), (props.mirror, 1.4), (props.shelf, 1.6), (props.guitar, 1.6),
@@ -34,6 +42,7 @@ def paint_room(image: Image, rng: Generator, textures: Textures, floor_px: float
     for painter in _choose(rng, _FAR, count):
         place = (float(rng.uniform(-0.2, 1.0)) * image.shape[1], floor_px + float(rng.uniform(-0.05, 0.35)) * unit)
         painter(image, rng, textures, place, unit * float(rng.uniform(0.35, 1.5)))
+    _roughen(image, rng, textures)
     sigma = float(rng.choice([0.0, 0.6, 1.2, 2.2, 3.5], p=[0.3, 0.25, 0.2, 0.15, 0.1]))
     if sigma:
         cv2.GaussianBlur(image, (0, 0), sigma, dst=image)
@@ -42,12 +51,30 @@ def paint_room(image: Image, rng: Generator, textures: Textures, floor_px: float
 def _shade_wall(image: Image, rng: Generator, textures: Textures) -> None:
     """Uneven light on the wall, and a plinth or rail along it at times."""
     if rng.random() < 0.7:
-        smooth = textures.smooth[int(rng.integers(len(textures.smooth)))] * np.float32(rng.uniform(0.03, 0.25)) + np.float32(1)
+        smooth = textures.smooth[int(rng.integers(len(textures.smooth)))] * np.float32(
+            rng.uniform(0.03, 0.25)
+        ) + np.float32(1)
         light = cv2.resize(smooth, (image.shape[1], image.shape[0]), interpolation=cv2.INTER_LINEAR)
         cv2.multiply(image, cv2.merge([light] * 3), dst=image, dtype=cv2.CV_8U)
     if rng.random() < 0.3:
         y, tall = int(rng.uniform(0.1, 0.9) * image.shape[0]), int(rng.integers(2, 30))
-        cv2.rectangle(image, (0, y), (image.shape[1], y + tall), near(rng, _WALLS[int(rng.integers(len(_WALLS)))], 15), -1)
+        cv2.rectangle(
+            image, (0, y), (image.shape[1], y + tall), near(rng, _WALLS[int(rng.integers(len(_WALLS)))], 15), -1
+        )
+
+
+def _roughen(image: Image, rng: Generator, textures: Textures) -> None:
+    """Give flat paint some grain, as cloth, wood and plaster have."""
+    if rng.random() < 0.4:
+        return
+    grain = textures.grounds[int(rng.integers(len(textures.grounds)))]
+    scale = float(rng.uniform(0.7, 2.0))
+    matrix = np.array([[scale, 0, -rng.uniform(0, 99)], [0, scale, -rng.uniform(0, 99)]])
+    flags, size = cv2.INTER_LINEAR, (image.shape[1], image.shape[0])
+    laid = cv2.warpAffine(grain, matrix, size, flags=flags, borderMode=cv2.BORDER_REFLECT)
+    strength = float(rng.uniform(0.02, 0.12))
+    factor = cv2.convertScaleAbs(laid, alpha=strength * 3, beta=255 - 384 * strength - 60)
+    cv2.multiply(image, cv2.merge([factor] * 3), dst=image, scale=1 / 195)
 
 
 def paint_near(image: Image, rng: Generator, textures: Textures, most: int) -> None:
@@ -60,9 +87,7 @@ def paint_near(image: Image, rng: Generator, textures: Textures, most: int) -> N
         painter(image, rng, textures, place, unit * float(rng.uniform(0.25, 0.9)))
 
 
-def _choose(
-    rng: Generator, painters: tuple[tuple[props.Painter, float], ...], count: int
-) -> list[props.Painter]:
+def _choose(rng: Generator, painters: tuple[tuple[props.Painter, float], ...], count: int) -> list[props.Painter]:
     weights = np.array([weight for _, weight in painters])
     picks = rng.choice(len(painters), size=count, p=weights / weights.sum())
     return [painters[int(pick)][0] for pick in picks]

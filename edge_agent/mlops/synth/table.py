@@ -8,7 +8,19 @@ import numpy as np
 from numpy.random import Generator
 
 from edge_agent.mlops.synth.textures import GROUND_PX, Textures
-from edge_agent.mlops.synth.view import Colour, Image, Points, View, fill, fill_all, line, log_uniform, near, oval, shade
+from edge_agent.mlops.synth.view import (
+    Colour,
+    Image,
+    Points,
+    View,
+    fill,
+    fill_all,
+    line,
+    log_uniform,
+    near,
+    oval,
+    shade,
+)
 
 _TABLES: tuple[tuple[Colour, float], ...] = (
     ((50, 48, 47), 0.5),  # black-brown wood, as on the real track
@@ -56,14 +68,16 @@ def _table_corners(rng: Generator, far_mm: float) -> Points:
 
 
 def _ground_picture(view: View, texture: Image, rng: Generator) -> Image:
-    """The table's grain in perspective: (h, w) uint8."""
+    """Lay the table's grain out in perspective: (h, w) uint8."""
     turn, shift = rng.uniform(0, 2 * np.pi), rng.uniform(0, GROUND_PX, 2)
     ground = np.array([(-200.0, 200.0), (200.0, 200.0), (300.0, 900.0), (-300.0, 900.0)])
     spun = ground @ np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) / _MM_PER_TEXEL + shift
     to_texture = cv2.getPerspectiveTransform(view.ground(ground).astype(np.float32), spun.astype(np.float32))
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     size = (view.width, view.height)
-    return np.asarray(cv2.warpPerspective(texture, to_texture, size, flags=flags, borderMode=cv2.BORDER_REFLECT), np.uint8)
+    return np.asarray(
+        cv2.warpPerspective(texture, to_texture, size, flags=flags, borderMode=cv2.BORDER_REFLECT), np.uint8
+    )
 
 
 def paint_track(image: Image, view: View, rng: Generator, far_mm: float) -> None:
@@ -126,7 +140,7 @@ def _sleepers(image: Image, view: View, rng: Generator, track: tuple[Points, Poi
 
 
 def _stud_shape(view: View, ahead_mm: float, scale: float) -> tuple[Points, float]:
-    """A stud's oval around (0, 0), and the height it stands out."""
+    """Size a stud: its oval around (0, 0), and the height it stands out."""
     radius = max(0.5, 2.4 * scale)
     flat = max(0.15, min(1.0, view.camera_mm / ahead_mm)) * radius
     return oval((0.0, 0.0), (radius, flat), steps=10), 1.7 * scale

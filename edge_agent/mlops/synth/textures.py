@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from cv2.typing import MatLike
 from numpy.random import Generator
 from numpy.typing import NDArray
 
@@ -53,13 +54,13 @@ def _smooth(rng: Generator, size: int, cells: int) -> Plane:
 
 def _ground(rng: Generator, index: int) -> Image:
     """Wood grain (long streaks), leather or plaster (fine or blotchy noise), by turns."""
-    noise = rng.standard_normal((GROUND_PX, GROUND_PX)).astype(np.float32)
+    noise: MatLike = rng.standard_normal((GROUND_PX, GROUND_PX)).astype(np.float32)
     if index % 3 < 2:
         sigma = (float(rng.uniform(12, 40)), float(rng.uniform(0.6, 1.6)))
         noise = cv2.GaussianBlur(noise, (0, 0), sigmaX=sigma[0], sigmaY=sigma[1])
     else:
         noise = cv2.GaussianBlur(noise, (0, 0), float(rng.uniform(0.6, 2.5)))
-    noise /= float(noise.std()) + 1e-6
+    noise = noise / np.float32(float(np.std(noise)) + 1e-6)
     blotches = cv2.resize(_smooth(rng, 64, 6), (GROUND_PX, GROUND_PX), interpolation=cv2.INTER_LINEAR)
     return np.asarray(np.clip(128 + 40 * (noise * 0.9 + blotches * 0.4), 0, 255).astype(np.uint8))
 
@@ -92,7 +93,9 @@ def _flowers(cloth: Image, rng: Generator) -> None:
             angle = 2 * np.pi * petal / petals
             at = centre + size * np.array([np.cos(angle), np.sin(angle)])
             axes = (int(size * 0.45) + 1, int(size * 0.18) + 1)
-            cv2.ellipse(cloth, (int(at[0]), int(at[1])), axes, float(np.degrees(angle)), 0, 360, colour, -1, cv2.LINE_AA)
+            cv2.ellipse(
+                cloth, (int(at[0]), int(at[1])), axes, float(np.degrees(angle)), 0, 360, colour, -1, cv2.LINE_AA
+            )
         cv2.circle(cloth, (int(centre[0]), int(centre[1])), int(size * 0.6), heart, -1, cv2.LINE_AA)
         cv2.circle(cloth, (int(centre[0]), int(centre[1])), int(size * 0.35), _loud(rng), -1, cv2.LINE_AA)
 

@@ -80,7 +80,9 @@ def line(image: Image, points_px: Points, colour: Colour, width: int) -> None:
     cv2.polylines(image, [fixed], False, colour, max(1, width), cv2.LINE_AA, _SHIFT)
 
 
-def oval(centre: Points | tuple[float, float], radii: tuple[float, float], turn_rad: float = 0, steps: int = 20) -> Points:
+def oval(
+    centre: Points | tuple[float, float], radii: tuple[float, float], turn_rad: float = 0, steps: int = 20
+) -> Points:
     """Points (N, 2) of an ellipse."""
     flat = _circle(steps) * radii
     if turn_rad:
@@ -96,16 +98,16 @@ def _circle(steps: int) -> Points:
 
 
 def shade(colour: Colour | NDArray[np.float64], factor: float) -> Colour:
-    """A colour made darker or lighter."""
+    """Darken or lighten a colour."""
     return tuple(int(min(255.0, max(0.0, c * factor))) for c in colour)  # type: ignore[return-value]  # always three
 
 
 def near(rng: Generator, colour: Colour, spread: float) -> Colour:
-    """A colour close to another one."""
+    """Choose a colour close to another one."""
     jitter = rng.normal(0, spread, 3) + rng.normal(0, spread)
     return tuple(int(min(255.0, max(0.0, c + j))) for c, j in zip(colour, jitter, strict=True))  # type: ignore[return-value]
 
 
 def log_uniform(rng: Generator, low: float, high: float) -> float:
-    """A number whose logarithm is uniform between the logarithms of `low` and `high`."""
+    """Choose a number whose logarithm is uniform between the logarithms of `low` and `high`."""
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))
