@@ -49,7 +49,7 @@ def open_camera(
     if "://" in source:
         return _stream(source, fps, patience)
     path = Path(source)
-    if path.is_dir() or (path.is_file() and path.suffix.lower() in SUFFIXES):
+    if (source and path.is_dir()) or (path.is_file() and path.suffix.lower() in SUFFIXES):
         return RecordedCamera(source, ImagesReader(path))
     if path.is_file():
         return RecordedCamera(source, VideoReader(path, fps if realtime else None))

@@ -122,7 +122,7 @@ class LiveCamera:
         Raises RetryableError while the source is away.
         """
         self._look_after()
-        if self._reader is not None and not self._arrived():
+        if self._reader is not None:
             await self._until(self._arrived, self._wait_s)
             self._look_after()
         reader = self._reader

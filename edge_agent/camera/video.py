@@ -99,8 +99,8 @@ class VideoReader:
 def read_truth(path: Path) -> dict[int, tuple[Detection, ...]]:
     """Read what is known of each frame of a recorded video: `{"frame": 0, "detections": [{"label", "box"}]}` a line.
 
-    Boxes are [x1, y1, x2, y2] in the video's pixels. Lines without `frame` are for other readers. An absent file gives
-    an empty mapping; a line that cannot be read raises ConfigError.
+    Boxes are [x1, y1, x2, y2] in the video's pixels. Lines without these two are for other readers, and an absent
+    file gives an empty mapping. Raises ConfigError for a line that cannot be read.
     """
     if not path.exists():
         return {}
@@ -112,8 +112,8 @@ def read_truth(path: Path) -> dict[int, tuple[Detection, ...]]:
     for number, line in enumerate(lines, start=1):
         try:
             entry = json.loads(line) if line.strip() else {}
-            if "frame" in entry:
-                truth[int(entry["frame"])] = tuple(_detection(item) for item in entry.get("detections", ()))
+            if "frame" in entry and entry.get("detections") is not None:
+                truth[int(entry["frame"])] = tuple(_detection(item) for item in entry["detections"])
         except (ValueError, TypeError, KeyError) as error:
             raise ConfigError(f"{path}:{number}: not a line of recorded truth", remedy="record again") from error
     return truth

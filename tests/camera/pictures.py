@@ -1,0 +1,60 @@
+"""Makes videos and captures for the camera tests."""
+
+import queue
+import threading
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+
+def grey(value: int, width: int = 96, height: int = 64) -> NDArray[np.uint8]:
+    """Return a plain picture."""
+    return np.full((height, width, 3), value, np.uint8)
+
+
+def write_video(path: Path, frames: int, fps: float = 10.0, kind: str = "mp4v") -> Path:
+    """Write a video whose frame n has about the grey value 4 n."""
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*kind), fps, (96, 64))
+    assert writer.isOpened()
+    for number in range(frames):
+        writer.write(grey(4 * number))
+    writer.release()
+    return path
+
+
+class FakeCapture:
+    """A capture that gives what the test puts in: a picture, None for a failed read; else it blocks."""
+
+    def __init__(self, *pictures: NDArray[np.uint8] | None, opened: bool = True) -> None:
+        self.released = threading.Event()
+        self.blocked = threading.Event()
+        self._stamp_ms = 0.0
+        self._opened = opened
+        self._queue: queue.Queue[tuple[NDArray[np.uint8] | None, float]] = queue.Queue()
+        for picture in pictures:
+            self.give(picture)
+
+    def give(self, picture: NDArray[np.uint8] | None, stamp_ms: float = 0.0) -> None:
+        """Let the next read return `picture`, with the driver's stamp."""
+        self._queue.put((picture, stamp_ms))
+
+    def isOpened(self) -> bool:  # noqa: N802 - OpenCV's name
+        return self._opened
+
+    def read(self) -> tuple[bool, Any]:
+        if self._queue.empty():
+            self.blocked.set()
+        picture, self._stamp_ms = self._queue.get()
+        return picture is not None, picture
+
+    def grab(self) -> bool:
+        return self.read()[0]
+
+    def get(self, prop: int, /) -> float:
+        return self._stamp_ms if prop == cv2.CAP_PROP_POS_MSEC else 0.0
+
+    def release(self) -> None:
+        self.released.set()
