@@ -1,0 +1,288 @@
+"""`edge-agent hub`: find, look at, drive, brake and calibrate a hub, or emulate one.
+
+Knows options and how to print. Knows nothing of Bluetooth or of LEGO's protocol.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AsyncExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from edge_agent.cli.options import ConfigOption, ProfileOption
+
+if TYPE_CHECKING:
+    from edge_agent.config import Hub as Settings
+    from edge_agent.hub.ble import BleHub
+    from edge_agent.hub.calibration import Round
+
+T = TypeVar("T")
+
+app = typer.Typer(
+    help="A hub on the table: find, look at, drive, brake, calibrate or emulate it.", no_args_is_help=True
+)
+
+AddressOption = Annotated[str | None, typer.Option("--address", help="Only the hub with this Bluetooth address.")]
+NameOption = Annotated[str | None, typer.Option("--name", help="Only the hub with this name.")]
+LogOption = Annotated[
+    Path | None, typer.Option("--hub-log", metavar="FILE", help="Record the bytes of both ways, for `hub replay`.")
+]
+TimeoutOption = Annotated[
+    float, typer.Option("--timeout", min=1, max=300, metavar="S", help="Give up connecting after.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command(epilog="Example: edge-agent hub scan --seconds 10")
+def scan(
+    seconds: Annotated[float, typer.Option("--seconds", min=0.1, max=300, help="How long to listen.")] = 5.0,
+    as_json: JsonOption = False,
+) -> None:
+    """List hubs in range and those this machine is linked to. Press a hub's green button so that it advertises."""
+    from edge_agent.hub.workbench import survey
+
+    hubs = [
+        {
+            "address": hub.address,
+            "name": hub.name,
+            "kind": hub.kind,
+            "rssi_dbm": hub.rssi_dbm,
+            "state": "held by another program" if hub.held else "connected" if hub.connected else "advertising",
+            "usable": hub.fits and not hub.held,
+        }
+        for hub in asyncio.run(survey(seconds))
+    ]
+    _print({"hubs": hubs}, as_json, [tuple(hubs[0]), *(tuple(hub.values()) for hub in hubs)])
+
+
+@app.command(epilog="Example: edge-agent hub info --json")
+def info(
+    address: AddressOption = None,
+    name: NameOption = None,
+    hub_log: LogOption = None,
+    timeout: TimeoutOption = 20.0,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    profile: ProfileOption = None,
+) -> None:
+    """Connect, and tell what the hub says about itself. The motor is braked first."""
+    from edge_agent.hub.workbench import describe
+    from edge_agent.lwp3 import DeviceType
+
+    async def look(hub: BleHub) -> dict[str, Any]:
+        model = await describe(hub, timeout)
+        known = {device.value: device.name.lower() for device in DeviceType}
+        ports = {str(port): known.get(kind, f"0x{kind:02x}") for port, kind in sorted(model.ports.items())}
+        malformed = sum(hub.session.decoder.malformed.values()) if hub.session else 0
+        told = {key: getattr(model, key) for key in _TOLD}
+        return {**told, "motor_port": model.motor_port, "light_port": model.light_port, "ports": ports} | {
+            "alerts": sorted(alert.name.lower() for alert in model.alerts),
+            "malformed_messages": malformed,
+        }
+
+    facts = _with_hub(look, _settings(address, name, config, profile), hub_log)
+    _print(facts, as_json, [("what", "value"), *facts.items()])
+
+
+_TOLD = (
+    *("name", "address", "firmware", "hardware", "battery_percent"),
+    *("voltage_mv", "current_ma", "rssi_dbm", "button_pressed"),
+)
+
+
+@app.command(epilog="Example: edge-agent hub drive 40 --seconds 3", context_settings={"ignore_unknown_options": True})
+def drive(
+    power: Annotated[int, typer.Argument(min=-100, max=100, help="Power in percent, as it is; negative: backwards.")],
+    seconds: Annotated[float, typer.Option("--seconds", min=0.1, max=60, help="For how long.")] = 2.0,
+    address: AddressOption = None,
+    name: NameOption = None,
+    hub_log: LogOption = None,
+    timeout: TimeoutOption = 20.0,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    profile: ProfileOption = None,
+) -> None:
+    """Drive for some seconds, then brake. The green button, Ctrl-C, an alert or a lost link ends it at once."""
+    from edge_agent.hub.workbench import drive_for
+    from edge_agent.watchdog import Watchdog
+
+    async def go(hub: BleHub) -> dict[str, Any]:
+        await hub.wait_connected(timeout)
+        with Watchdog(brake=hub.emergency_brake) as watchdog:
+            ended_by = await drive_for(hub, power, seconds, watchdog.beat)
+        confirmed = hub.status().brake_confirmed
+        return {"power_percent": power, "ended_by": ended_by, "brake_confirmed": confirmed, "stalls": watchdog.trips}
+
+    told = _with_hub(go, _settings(address, name, config, profile), hub_log)
+    _print(told, as_json, list(told.items()))
+
+
+@app.command(epilog="Example: edge-agent hub brake")
+def brake(address: AddressOption = None, as_json: JsonOption = False) -> None:
+    """Brake every hub that BlueZ holds a link to, or drop the link. Works beside, and after, whatever drove it."""
+    from edge_agent.hub.emergency import brake_all, report
+
+    outcomes = brake_all(address)
+    if as_json:
+        typer.echo(json.dumps({"hubs": [asdict(outcome) for outcome in outcomes]}))
+        raise typer.Exit(int(any(outcome.result == "failed" for outcome in outcomes)))
+    raise typer.Exit(report(outcomes))
+
+
+@app.command(epilog="Example: edge-agent hub calibrate --output config/profiles/my-train.yaml")
+def calibrate(
+    output: Annotated[Path, typer.Option("--output", metavar="FILE", help="The profile to write.")] = Path(
+        "hub-calibration.yaml"
+    ),
+    rounds: Annotated[int, typer.Option("--rounds", min=1, max=20, help="How often to measure.")] = 3,
+    step: Annotated[float, typer.Option("--step", min=0.01, max=5, metavar="S", help="Time on each power.")] = 0.8,
+    address: AddressOption = None,
+    name: NameOption = None,
+    hub_log: LogOption = None,
+    timeout: TimeoutOption = 20.0,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    profile: ProfileOption = None,
+) -> None:
+    """Measure the least power that moves the train: press the green button, or Enter, as soon as it starts."""
+    from edge_agent.cli.options import check_writable
+    from edge_agent.hub.calibration import calibrate as measure
+    from edge_agent.hub.calibration import enter_key, write_profile
+
+    check_writable(output, "calibration")
+    settings = _settings(address, name, config, profile)
+
+    def tell(number: int, one: Round) -> None:
+        typer.echo(f"round {number}: moved at {one.power_percent} percent, {one.voltage_mv or '?'} mV", err=True)
+
+    async def go(hub: BleHub) -> tuple[Round, ...]:
+        await hub.wait_connected(timeout)
+        moved = asyncio.Event()
+        typer.echo("Press the green button, or Enter, each time the train starts to move.", err=True)
+        async with enter_key(sys.stdin, moved):
+            return await measure(hub, rounds, moved, tell, step)
+
+    percent = write_profile(output, _with_hub(go, settings, hub_log), settings)
+    told = {"min_power_percent": percent, "nominal_voltage_mv": settings.nominal_voltage_mv, "written": str(output)}
+    _print(told, as_json, list(told.items()))
+
+
+@app.command(epilog="Example: edge-agent hub replay session.jsonl")
+def replay(
+    log: Annotated[Path, typer.Argument(metavar="FILE", help="A file written with --hub-log.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Show the messages of a recording. It serves tests as a fixture: see hub_log.ReplayConnection."""
+    from edge_agent.hub.hub_log import read_log
+    from edge_agent.hub.workbench import read_out
+
+    lines, model = read_out(read_log(log))
+    known = {"name": model.name, "motor_port": model.motor_port, "light_port": model.light_port}
+    rows = [("ms", "", "message"), *((line["t_ms"], line["dir"], line["message"]) for line in lines)]
+    _print({"messages": lines, "hub": known}, as_json, rows)
+
+
+@app.command(epilog="Example: edge-agent hub emulate --control /tmp/hub.sock")
+def emulate(
+    bus: Annotated[
+        Path | None, typer.Option("--bus", metavar="SOCKET", help="Where to listen; else a new folder.")
+    ] = None,
+    control: Annotated[Path | None, typer.Option("--control", metavar="SOCKET", help="Take orders there.")] = None,
+) -> None:
+    """Serve an emulated City Hub on a D-Bus of its own, until Ctrl-C. The first line printed is the bus address."""
+    from edge_agent.hub.emulator import BluezEmulator, PrivateBus, serve
+
+    def ready(address: str) -> None:
+        typer.echo(f"DBUS_SYSTEM_BUS_ADDRESS={address}")
+        typer.echo("Set that variable for the agent: edge-agent run --source sim --hub ble", err=True)
+        if control is not None:
+            typer.echo(f"Misbehave with: edge-agent hub order {control} drop-link", err=True)
+
+    asyncio.run(serve(BluezEmulator(bus=PrivateBus(bus)), control=control, on_ready=ready))
+
+
+@app.command(epilog="Example: edge-agent hub order /tmp/hub.sock set-battery percent=20")
+def order(
+    control: Annotated[Path, typer.Argument(metavar="SOCKET", help="The emulated hub's --control.")],
+    what: Annotated[str, typer.Argument(metavar="ORDER", help="`help` lists the orders, `status` tells how it is.")],
+    arguments: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE", help="What the order takes.")] = None,
+) -> None:
+    """Order an emulated hub to misbehave: drop the link, hang, drain its battery, press its button and more."""
+    from edge_agent.hub.emulator import describe as describe_orders
+    from edge_agent.hub.emulator import tell
+
+    if what == "help":
+        for name, says in describe_orders().items():
+            typer.echo(f"{name:<44} {says}")
+        return
+    typer.echo(json.dumps(tell(control, what, **dict(map(_argument, arguments or ())))))
+
+
+def _argument(words: str) -> tuple[str, Any]:
+    """Read KEY=VALUE; the value is JSON where it can be, else text."""
+    from edge_agent.errors import UsageError
+
+    key, equals, value = words.partition("=")
+    if not (key and equals):
+        raise UsageError(f"'{words}' is not KEY=VALUE", remedy="write for instance percent=20")
+    try:
+        return key, json.loads(value)
+    except ValueError:
+        return key, value
+
+
+def _settings(address: str | None, name: str | None, config: Path | None, profile: str | None) -> Settings:
+    from edge_agent.config import load
+
+    overrides: dict[str, object] = {"hub.kind": "ble", "hub.address": address, "hub.name": name}
+    return load(config, overrides, profile=profile).settings.hub
+
+
+def _with_hub(act: Callable[[BleHub], Awaitable[T]], settings: Settings, hub_log: Path | None) -> T:
+    """Run `await act(hub)` on a hub that is being connected; it is braked and let go whatever happens."""
+    from edge_agent.hub.ble import BleHub
+    from edge_agent.hub.hub_log import ByteLog
+
+    async def run() -> T:
+        async with AsyncExitStack() as stack:
+            log = None
+            if hub_log is not None:
+                log = ByteLog(hub_log)
+                stack.callback(log.close)
+            return await act(await stack.enter_async_context(BleHub(settings, log=log)))
+
+    return _until_signal(run())
+
+
+def _until_signal(work: Coroutine[Any, Any, T]) -> T:
+    """Run to the end; SIGTERM ends it as Ctrl-C does, so that the train is braked on the way out."""
+    import signal
+
+    async def guarded() -> T:
+        task = asyncio.current_task()
+        if task is not None:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        return await work
+
+    try:
+        return asyncio.run(guarded())
+    except asyncio.CancelledError:
+        raise typer.Exit(143) from None
+
+
+def _print(facts: dict[str, Any], as_json: bool, rows: list[tuple[Any, ...]]) -> None:
+    """Print JSON, or rows in columns: the last one is never cut."""
+    if as_json:
+        typer.echo(json.dumps(facts, indent=2))
+        return
+    cells = [tuple("-" if cell is None else str(cell) for cell in row) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        typer.echo("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())

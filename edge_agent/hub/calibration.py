@@ -1,0 +1,131 @@
+"""Finds the motor's dead band with a person's help, and writes it down as settings.
+
+A train motor has no sensor, so somebody says when the train begins to move: with the hub's green button or with Enter.
+Knows powers and voltages. Knows nothing of how the hub is connected or where the person sits.
+"""
+
+import asyncio
+import contextlib
+import math
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+from edge_agent.config.control import Hub as Settings
+from edge_agent.errors import RetryableError, UsageError
+from edge_agent.ports import Hub, HubEvent
+
+FIRST_PERCENT = 6
+STEP_PERCENT = 2
+LAST_PERCENT = 60
+STEP_S = 0.8
+"""A person sees a train start and presses within this time."""
+
+REST_S = 1.0
+"""Between two rounds the train stands, and the battery recovers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One rise from standstill: the power at which the train began to move, and the voltage at that moment."""
+
+    power_percent: int
+    voltage_mv: int | None
+
+
+def dead_band(rounds: Sequence[Round], settings: Settings) -> int:
+    """Return the least power that moved the train in every round, in percent at nominal voltage, rounded up.
+
+    The worst round counts: friction differs along the track. Rounds without a voltage count as at nominal voltage.
+    Raises ValueError without rounds.
+    """
+    if not rounds:
+        raise ValueError("no rounds")
+    scaled = [one.power_percent * (one.voltage_mv or settings.nominal_voltage_mv) for one in rounds]
+    return max(1, math.ceil(max(scaled) / settings.nominal_voltage_mv))
+
+
+async def rise(hub: Hub, moved: asyncio.Event, step_s: float = STEP_S) -> Round:
+    """Raise the power step by step until `moved` is set, then brake.
+
+    Raises RetryableError when the link fails, or when nobody has said so at the last step.
+    """
+    moved.clear()
+    try:
+        for power_percent in range(FIRST_PERCENT, LAST_PERCENT + 1, STEP_PERCENT):
+            await hub.drive(power_percent)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(step_s):
+                    await moved.wait()
+                    return Round(power_percent, hub.status().voltage_mv)
+    finally:
+        with contextlib.suppress(RetryableError):
+            await hub.brake()
+    raise RetryableError(
+        f"Nobody said that the train moves, up to {LAST_PERCENT} percent",
+        remedy="set it on the track, and press the green button or Enter when it starts",
+    )
+
+
+async def calibrate(
+    hub: Hub, count: int, moved: asyncio.Event, tell: Callable[[int, Round], None], step_s: float = STEP_S
+) -> tuple[Round, ...]:
+    """Do `count` rounds on a connected hub and tell each. The green button sets `moved`, as may the caller."""
+
+    def on_event(event: HubEvent) -> None:
+        if event.kind == "button_pressed":
+            moved.set()
+
+    hub.subscribe(on_event)
+    rounds = []
+    for number in range(1, count + 1):
+        one = await rise(hub, moved, step_s)
+        rounds.append(one)
+        tell(number, one)
+        await asyncio.sleep(min(REST_S, step_s))
+    return tuple(rounds)
+
+
+@contextlib.asynccontextmanager
+async def enter_key(stream: IO[str], moved: asyncio.Event) -> AsyncIterator[None]:
+    """Set `moved` with each line from a terminal or pipe; does nothing where the stream cannot be waited for."""
+    loop = asyncio.get_running_loop()
+
+    def read() -> None:
+        if stream.readline():
+            moved.set()
+        else:
+            loop.remove_reader(stream)
+
+    try:
+        loop.add_reader(stream, read)
+    except (OSError, ValueError):  # a plain file, /dev/null or a closed stream: the green button is left
+        yield
+        return
+    try:
+        yield
+    finally:
+        loop.remove_reader(stream)
+
+
+def write_profile(path: Path, rounds: Sequence[Round], settings: Settings) -> int:
+    """Write the dead band as a configuration profile, whole or not at all; return it. Raises UsageError."""
+    percent = dead_band(rounds, settings)
+    powers = ", ".join(f"{one.power_percent} % at {one.voltage_mv or '?'} mV" for one in rounds)
+    text = (
+        f"# Measured {datetime.now(UTC):%Y-%m-%d} by `edge-agent hub calibrate`: the train began to move at {powers}.\n"
+        f"# min_power_percent is the worst of them at {settings.nominal_voltage_mv} mV.\n"
+        f"hub:\n  min_power_percent: {percent}\n  nominal_voltage_mv: {settings.nominal_voltage_mv}\n"
+    )
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise UsageError(
+            f"Cannot write {path}: {error.strerror}", remedy="name a file in a folder you may write to"
+        ) from None
+    return percent
