@@ -109,7 +109,11 @@ def _look(
     detector: Detector, path: Path, image: NDArray[np.uint8], frame: int | None = None, fps: float = 0.0
 ) -> Finding:
     began_s = time.perf_counter()
-    detections = detector.infer(image)
+    try:
+        detections = detector.infer(image)
+    except FatalError as error:
+        where = path if frame is None else f"{path}, frame {frame}"
+        raise FatalError(f"{where}: {error.message}", remedy=error.remedy) from error
     return Finding(path, frame, fps, image, detections, (time.perf_counter() - began_s) * 1000)
 
 
