@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from edge_agent.cli.columns import show
 from edge_agent.cli.options import ConfigOption, ProfileOption
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def scan(
         }
         for hub in asyncio.run(survey(seconds))
     ]
-    _print({"hubs": hubs}, as_json, [tuple(hubs[0]), *(tuple(hub.values()) for hub in hubs)])
+    show({"hubs": hubs}, as_json, [tuple(hubs[0]), *(tuple(hub.values()) for hub in hubs)])
 
 
 @app.command(epilog="Example: edge-agent hub info --json")
@@ -88,7 +89,7 @@ def info(
         }
 
     facts = _with_hub(look, _settings(address, name, config, profile), hub_log)
-    _print(facts, as_json, [("what", "value"), *facts.items()])
+    show(facts, as_json, [("what", "value"), *facts.items()])
 
 
 _TOLD = (
@@ -121,7 +122,7 @@ def drive(
         return {"power_percent": power, "ended_by": ended_by, "brake_confirmed": confirmed, "stalls": watchdog.trips}
 
     told = _with_hub(go, _settings(address, name, config, profile), hub_log)
-    _print(told, as_json, list(told.items()))
+    show(told, as_json, list(told.items()))
 
 
 @app.command(epilog="Example: edge-agent hub brake")
@@ -171,7 +172,7 @@ def calibrate(
 
     percent = write_profile(output, _with_hub(go, settings, hub_log), settings)
     told = {"min_power_percent": percent, "nominal_voltage_mv": settings.nominal_voltage_mv, "written": str(output)}
-    _print(told, as_json, list(told.items()))
+    show(told, as_json, list(told.items()))
 
 
 @app.command(epilog="Example: edge-agent hub replay session.jsonl")
@@ -186,7 +187,7 @@ def replay(
     lines, model = read_out(read_log(log))
     known = {"name": model.name, "motor_port": model.motor_port, "light_port": model.light_port}
     rows = [("ms", "", "message"), *((line["t_ms"], line["dir"], line["message"]) for line in lines)]
-    _print({"messages": lines, "hub": known}, as_json, rows)
+    show({"messages": lines, "hub": known}, as_json, rows)
 
 
 @app.command(epilog="Example: edge-agent hub emulate --control /tmp/hub.sock")
@@ -205,7 +206,7 @@ def emulate(
         if control is not None:
             typer.echo(f"Misbehave with: edge-agent hub order {control} drop-link", err=True)
 
-    asyncio.run(serve(BluezEmulator(bus=PrivateBus(bus)), control=control, on_ready=ready))
+    _until_signal(serve(BluezEmulator(bus=PrivateBus(bus)), control=control, on_ready=ready))
 
 
 @app.command(epilog="Example: edge-agent hub order /tmp/hub.sock set-battery percent=20")
@@ -275,14 +276,3 @@ def _until_signal(work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run(guarded())
     except asyncio.CancelledError:
         raise typer.Exit(143) from None
-
-
-def _print(facts: dict[str, Any], as_json: bool, rows: list[tuple[Any, ...]]) -> None:
-    """Print JSON, or rows in columns: the last one is never cut."""
-    if as_json:
-        typer.echo(json.dumps(facts, indent=2))
-        return
-    cells = [tuple("-" if cell is None else str(cell) for cell in row) for row in rows]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    for row in cells:
-        typer.echo("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 import pytest
 
@@ -166,6 +167,39 @@ async def test_writes_that_do_not_return_drop_the_link_and_stop_the_motor(
         bluez.call(BluezEmulator.behave)
         await driven.told("connected", count=2)
         assert bluez.call(BluezEmulator.status)["motor"] == "brake"
+
+
+@pytest.mark.parametrize(
+    "methods",
+    [
+        ("GetManagedObjects",),
+        ("StartDiscovery",),
+        ("StopDiscovery",),
+        ("Connect",),
+        ("Connect", "Disconnect"),
+        ("StartNotify",),
+        ("StartNotify", "Disconnect"),
+    ],
+)
+async def test_connecting_to_a_stack_that_hangs_ends_and_is_tried_again(
+    bluez: EmulatorThread, monkeypatch: pytest.MonkeyPatch, methods: tuple[str, ...]
+) -> None:
+    for limit in (
+        "connection.CLOSE_LIMIT_S",
+        "connection.LISTEN_LIMIT_S",
+        "watch.BUS_LIMIT_S",
+        "finder.SCAN_CALL_LIMIT_S",
+    ):
+        monkeypatch.setattr(f"edge_agent.hub.{limit}", 0.1)
+    for method in methods:
+        bluez.call(partial(BluezEmulator.hang, method=method))
+    async with BleHub(SETTINGS.model_copy(update={"connect_timeout_s": 0.2})) as hub:
+        driven = Driven(hub)
+        if methods != ("StopDiscovery",):  # that one keeps nobody from connecting
+            await driven.told("disconnected")
+        bluez.call(BluezEmulator.behave)
+        await driven.told("connected")
+        await hub.drive(40)
 
 
 async def test_moving_train_notices_a_silent_death_without_being_told(bluez: EmulatorThread) -> None:

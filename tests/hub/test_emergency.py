@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -58,7 +59,7 @@ def test_abandoned_train_is_braked_from_a_process_of_its_own(abandoned: Emulator
 def test_brake_that_is_not_taken_drops_the_link(
     abandoned: EmulatorThread, capsys: pytest.CaptureFixture[str], misbehave: Callable[..., None]
 ) -> None:
-    abandoned.call(lambda emulator: misbehave(emulator, method="WriteValue"))
+    abandoned.call(partial(misbehave, method="WriteValue"))
     assert main([]) == 0
     assert not abandoned.call(BluezEmulator.status)["connected"]
     assert "disconnected" in capsys.readouterr().out
@@ -68,7 +69,7 @@ def test_neither_brake_nor_drop_working_fails_and_says_so(
     abandoned: EmulatorThread, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for method in ("WriteValue", "Disconnect"):
-        abandoned.call(lambda emulator, method=method: emulator.fail(method))  # type: ignore[misc]
+        abandoned.call(partial(BluezEmulator.fail, method=method))
     assert main([]) == 1
     assert "failed" in capsys.readouterr().out
 
