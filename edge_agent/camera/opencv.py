@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 STREAM_OPEN_TIMEOUT_MS = 8000
 STREAM_READ_TIMEOUT_MS = 2000
 
+_LOG_SILENT = 0  # cv::utils::logging::LOG_LEVEL_SILENT
 _QUIET = {
     "OPENCV_FFMPEG_LOGLEVEL": "-8",  # AV_LOG_QUIET of libavutil/log.h
     "OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT": "2",  # seconds that one read of a device may block; OpenCV's default is 10
@@ -48,7 +49,8 @@ def quieten() -> None:
     """
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    set_level = getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel  # OpenCV 4, OpenCV 5
+    set_level(_LOG_SILENT)
 
 
 def open_file(path: Path) -> Capture:
