@@ -58,14 +58,14 @@ class Limits:
 class Health:
     """What the guard is told at each step.
 
-    `evidence_s` is when the newest picture that the detector understood was taken (None: none yet). `integrity` names
-    what is wrong with model or configuration, `hub_trouble` what the hub reports against driving (critical voltage,
-    an alert); empty means well. `link` is whether the hub is connected, `loop_stalled` whether the watchdog tripped
-    since the last step.
+    `evidence_s` is when the newest picture that the detector understood was taken (None: none yet). `link_trouble`
+    tells why the hub is not connected, `integrity` what is wrong with model or configuration, `hub_trouble` what the
+    hub reports against driving (critical voltage, an alert); empty means well. `loop_stalled` is whether the watchdog
+    tripped since the last step.
     """
 
     evidence_s: float | None
-    link: bool
+    link_trouble: str = ""
     integrity: str = ""
     hub_trouble: str = ""
     loop_stalled: bool = False
@@ -155,8 +155,8 @@ def _objections(memory: Memory, inputs: Inputs, limits: Limits) -> Iterator[tupl
         yield Priority.EMERGENCY_STOP, "emergency stop"
     if health.integrity:
         yield Priority.INTEGRITY, health.integrity
-    if not health.link:
-        yield Priority.LINK, "the hub is not connected"
+    if health.link_trouble:
+        yield Priority.LINK, health.link_trouble
     if health.loop_stalled:
         yield Priority.LIVENESS, "the event loop stalled"
     if health.evidence_s is None:
@@ -186,7 +186,7 @@ def _transition(memory: Memory, objections: list[tuple[Priority, str]], inputs: 
 def _course(memory: Memory, objections: list[tuple[Priority, str]], inputs: Inputs, limits: Limits) -> GuardState:
     """Name the next state on the ordinary course, where nothing latches."""
     state = memory.state
-    if not inputs.health.link:
+    if inputs.health.link_trouble:
         return GuardState.INIT if state is GuardState.INIT else GuardState.LINK_LOST
     healthy = all(by >= Priority.SIGN for by, _ in objections)
     if (state is GuardState.INIT and healthy) or state is GuardState.LINK_LOST:

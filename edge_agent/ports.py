@@ -127,6 +127,13 @@ class Hub(Protocol):
         """Brake the motor now; returns when the hub's stack has taken the write, not when it confirms."""
         ...
 
+    def emergency_brake(self) -> None:
+        """Brake from any thread, without the event loop (it may be stuck); powers are refused until the next `brake`.
+
+        May block for some tenths of a second. Raises RetryableError when nothing could be written.
+        """
+        ...
+
     async def light(self, brightness_percent: int) -> None:
         """Set the head light, 0..100."""
         ...

@@ -22,7 +22,7 @@ class Train:
     memory: Memory = field(default_factory=Memory)
     now_s: float = 100.0
     ask: Ask = CRUISE
-    link: bool = True
+    link_trouble: str = ""
     integrity: str = ""
     hub_trouble: str = ""
     loop_stalled: bool = False
@@ -31,7 +31,7 @@ class Train:
     def step(self, *orders: Order, after_s: float = 0.05) -> Permit:
         self.now_s += after_s
         evidence_s = None if self.evidence_age_s is None else self.now_s - self.evidence_age_s
-        health = Health(evidence_s, self.link, self.integrity, self.hub_trouble, self.loop_stalled)
+        health = Health(evidence_s, self.link_trouble, self.integrity, self.hub_trouble, self.loop_stalled)
         self.memory, permit = step(self.memory, Inputs(self.now_s, self.ask, health, orders), LIMITS)
         return permit
 
@@ -45,7 +45,7 @@ def train_in(state: GuardState) -> Train:
     if state is GuardState.DISARMED:
         return train
     if state is GuardState.LINK_LOST:
-        train.link = False
+        train.link_trouble = "out of range"
         train.step()
         return train
     train.ask = SIGN_STOP
@@ -65,7 +65,7 @@ def train_in(state: GuardState) -> Train:
 FAULTS = {
     Priority.EMERGENCY_STOP: lambda train: None,  # an order, given with the step
     Priority.INTEGRITY: lambda train: setattr(train, "integrity", "the model was changed"),
-    Priority.LINK: lambda train: setattr(train, "link", False),
+    Priority.LINK: lambda train: setattr(train, "link_trouble", "out of range"),
     Priority.LIVENESS: lambda train: setattr(train, "loop_stalled", True),
     Priority.FRESHNESS: lambda train: setattr(train, "evidence_age_s", 0.31),
     Priority.HUB_HEALTH: lambda train: setattr(train, "hub_trouble", "low voltage"),
@@ -120,7 +120,7 @@ def test_start_without_health_never_leaves_init_even_when_ordered(missing: str) 
     train = Train(
         evidence_age_s=None if missing == "camera" else 0.0,
         integrity="no model" if missing == "detector" else "",
-        link=missing != "hub",
+        link_trouble="no hub" if missing == "hub" else "",
     )
     for _ in range(100):
         permit = train.step(Order.ARM, Order.DRIVE)
@@ -197,10 +197,10 @@ def test_sign_stop_released_while_stopping_drives_on() -> None:
 
 def test_reconnect_lands_disarmed_and_needs_arm_and_drive() -> None:
     train = train_in(GuardState.RUNNING)
-    train.link = False
+    train.link_trouble = "out of range"
     assert train.step().state is GuardState.LINK_LOST
     assert train.step(Order.ARM, Order.DRIVE, Order.REARM).state is GuardState.LINK_LOST
-    train.link = True
+    train.link_trouble = ""
     assert train.step() == Permit(GuardState.DISARMED, None, "waits to be armed")
     assert train.step(Order.ARM).power_percent is None, "arming alone moves nothing"
     assert train.step(Order.DRIVE).power_percent == 60
@@ -235,7 +235,7 @@ def test_latched_fault_keeps_its_reason_until_a_worse_one_comes() -> None:
 
 def test_rearmed_without_link_is_link_lost() -> None:
     train = train_in(GuardState.FAULT_LATCHED)
-    train.link = False
+    train.link_trouble = "out of range"
     assert train.step(after_s=1.0).state is GuardState.FAULT_LATCHED
     assert train.step(Order.REARM).state is GuardState.LINK_LOST
 
@@ -274,7 +274,7 @@ _inputs = st.builds(
     dict,
     orders=st.lists(st.sampled_from(Order), max_size=3),
     ask=st.sampled_from([CRUISE, Ask(30, "slow"), SIGN_STOP]),
-    link=st.booleans(),
+    link_trouble=st.sampled_from(["", "", "out of range"]),
     integrity=st.sampled_from(["", "", "", "broken"]),
     hub_trouble=st.sampled_from(["", "", "", "low voltage"]),
     loop_stalled=st.sampled_from([False, False, False, True]),
@@ -296,8 +296,7 @@ def test_any_history_never_moves_without_every_reason_to(history: list[dict]) ->
         if permit.power_percent is None:
             continue
         assert permit.state is GuardState.RUNNING
-        assert train.link
-        assert not any((train.integrity, train.hub_trouble, train.loop_stalled))
+        assert not any((train.link_trouble, train.integrity, train.hub_trouble, train.loop_stalled))
         assert (train.evidence_age_s or 0.0) <= 0.3
         assert permit.power_percent == train.ask.power_percent is not None
         assert not {Order.EMERGENCY_STOP, Order.STOP, Order.DISARM} & set(orders)

@@ -21,9 +21,11 @@ from edge_agent.driver import Driver, Target
 from edge_agent.errors import EdgeAgentError, RetryableError
 from edge_agent.events import Command, Event, Frame
 from edge_agent.flow import Fanout, Latest
+from edge_agent.lights import Lights
 from edge_agent.pipeline import Capture, Control, Inference, Worker
 from edge_agent.ports import DetectorInfo, Sink
 from edge_agent.report import Mission, Run, Tally, as_json
+from edge_agent.watchdog import Watchdog
 
 _log = structlog.get_logger(__name__)
 
@@ -71,6 +73,7 @@ class _Crew:
     control: Control
     inference: Inference
     capture: Capture
+    watchdog: Watchdog
     clock: Callable[[], float]
 
     def stop(self, reason: str) -> None:
@@ -93,7 +96,10 @@ async def run(job: Job) -> dict[str, Any]:
         parts = build.build_parts(settings, virtual=job.virtual)
         await stack.enter_async_context(parts.hub)
         await stack.enter_async_context(parts.camera)
-        crew = _assemble(job, parts, worker, clock)
+        watchdog = Watchdog(settings.guard.loop_stall_ms / 1000, brake=parts.hub.emergency_brake)
+        if not job.virtual:  # a virtual clock may stand still for as long as it likes
+            stack.enter_context(watchdog)
+        crew = _assemble(job, parts, worker, watchdog, clock)
         ending = Ending(crew.stop, settings.guard.exit_timeout_s)
         stack.callback(ending.reached)
         await _drive(job, crew, ending)
@@ -104,7 +110,7 @@ async def run(job: Job) -> dict[str, Any]:
     return as_json(what, crew.tally, parts.mission(), ended_s, ending.reason)
 
 
-def _assemble(job: Job, parts: build.Parts, worker: Worker, clock: Callable[[], float]) -> _Crew:
+def _assemble(job: Job, parts: build.Parts, worker: Worker, watchdog: Watchdog, clock: Callable[[], float]) -> _Crew:
     """Wire the tasks of the control path to each other."""
     settings, hub = job.settings, parts.hub
     observers: Fanout[Event] = Fanout()
@@ -122,7 +128,7 @@ def _assemble(job: Job, parts: build.Parts, worker: Worker, clock: Callable[[], 
         driver,
         build.build_rules(settings, job.rules),
         integrity=lambda: inference.trouble,
-        stalls=lambda: 0,
+        stalls=lambda: watchdog.trips,
         observers=observers,
         tally=tally,
         clock=clock,
@@ -137,7 +143,7 @@ def _assemble(job: Job, parts: build.Parts, worker: Worker, clock: Callable[[], 
         clock=clock,
     )
     capture = Capture(parts.camera, frames, build.build_pace(settings), observers=observers, tally=tally, clock=clock)
-    return _Crew(parts, worker, observers, tally, driver, control, inference, capture, clock)
+    return _Crew(parts, worker, observers, tally, driver, control, inference, capture, watchdog, clock)
 
 
 async def _drive(job: Job, crew: _Crew, ending: Ending) -> None:
@@ -163,9 +169,10 @@ def _tasks(job: Job, crew: _Crew, ending: Ending) -> Iterator[tuple[str, Corouti
     yield "control", crew.control.run()
     yield "inference", crew.inference.run()
     yield "capture", _until_source_ends(crew.capture, ending)
-    yield "loop-lag", watch_loop(crew.tally, lambda: None, crew.clock)
+    yield "loop-lag", watch_loop(crew.tally, crew.watchdog.beat, crew.clock)
     yield "memory", watch_memory(crew.tally, crew.clock)
-    for sink in job.sinks:
+    lights = Lights(crew.parts.hub, job.settings.hub.light_percent)
+    for sink in (lights, *job.sinks):
         yield sink.name, sink.run(crew.observers.subscribe(sink.name, QUEUE_SIZE))
     if job.duration_s is not None:
         yield "duration", _after(job.duration_s, ending)

@@ -92,6 +92,7 @@ class Control:
         self._auto_armed = not rules.auto_arm
         self._told_s = -STATE_PERIOD_S
         self._closed = False
+        self._link_trouble = "the hub is not connected"
         hub.subscribe(self._on_hub)
 
     @property
@@ -168,7 +169,7 @@ class Control:
         stalled, self._stalls_seen = stalls > self._stalls_seen, stalls
         return guard.Health(
             evidence_s=None if self._prediction is None else self._prediction.taken_s,
-            link=status.connected,
+            link_trouble="" if status.connected else self._link_trouble,
             integrity=self._integrity(),
             hub_trouble=_trouble(status.alerts, status.voltage_mv, self._rules.critical_voltage_mv),
             loop_stalled=stalled,
@@ -191,6 +192,8 @@ class Control:
         )
 
     def _on_hub(self, event: HubEvent) -> None:
+        if event.kind == "disconnected" and event.detail:
+            self._link_trouble = event.detail
         if event.kind == "button_pressed":
             self.order(Order.EMERGENCY_STOP)
         else:

@@ -4,6 +4,7 @@ Moves the world to the loop's clock before each command. Knows nothing of Blueto
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
@@ -40,7 +41,7 @@ class SimHub:
         halt_on_loss: bool = True,
     ) -> None:
         self.world = world
-        self.writes: list[tuple[float, str, int]] = []
+        self.writes: deque[tuple[float, str, int]] = deque(maxlen=10_000)
         self.light_percent = 0
         self.colour = "off"
         self._write_s = write_s
@@ -50,6 +51,8 @@ class SimHub:
         self._connected = False
         self._hanging = False
         self._pressed = False
+        self._braked = False
+        self._revoked = False
         self._alerts: frozenset[str] = frozenset()
         self._callbacks: list[Callable[[HubEvent], None]] = []
         self._return: asyncio.TimerHandle | None = None
@@ -82,6 +85,7 @@ class SimHub:
             rssi_dbm=-50 if self._connected else None,
             alerts=self._alerts | ({"low_voltage"} if world.voltage_v < LOW_VOLTAGE_V else frozenset()),
             button_pressed=self._pressed,
+            brake_confirmed=self._braked,
             name=self.name,
         )
 
@@ -91,13 +95,23 @@ class SimHub:
 
     async def drive(self, power_percent: int) -> None:
         """Set the motor's power."""
+        if self._revoked:
+            raise RetryableError("the train was braked from outside the loop", remedy="brake before driving on")
+        self._braked = False
         await self._write("drive", power_percent)
         self.world.set_power(power_percent)
 
     async def brake(self) -> None:
-        """Brake the motor."""
+        """Brake the motor; the simulated hub confirms at once."""
         await self._write("brake", 0)
         self.world.brake()
+        self._braked, self._revoked = True, False
+
+    def emergency_brake(self) -> None:
+        """Brake from any thread, at the moment that the world has reached; powers are refused until `brake`."""
+        self._revoked = True
+        if self._connected:
+            self.world.brake()
 
     async def light(self, brightness_percent: int) -> None:
         """Set the head light."""
