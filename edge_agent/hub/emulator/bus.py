@@ -59,6 +59,11 @@ class PrivateBus:
         """The address for DBUS_SYSTEM_BUS_ADDRESS."""
         return f"unix:path={self._socket}"
 
+    @property
+    def pid(self) -> int | None:
+        """Process of the daemon, None while there is none."""
+        return None if self._process is None else self._process.pid
+
     async def __aenter__(self) -> Self:
         """Start the daemon.
 

@@ -29,16 +29,15 @@ async def control_socket(emulator: BluezEmulator, path: Path) -> AsyncIterator[N
     """Take orders at a Unix socket, for the emulator of the running loop."""
     tasks: set[asyncio.Task[None]] = set()
 
-    async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is not None:
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
-        with contextlib.suppress(ConnectionError, asyncio.CancelledError):
-            await _converse(emulator, reader, writer)
-        writer.close()
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not server.is_serving():  # knocked while the door was closing
+            writer.close()
+            return
+        task = asyncio.create_task(_converse(emulator, reader, writer), name="hub-emulator-control")
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
 
-    server = await asyncio.start_unix_server(converse, sock=listen(path))
+    server = await asyncio.start_unix_server(accept, sock=listen(path))
     try:
         yield
     finally:
@@ -109,23 +108,41 @@ async def watch_motor(control: Path) -> AsyncIterator[tuple[MotorSetting, float]
 
 
 async def _converse(emulator: BluezEmulator, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    async for line in reader:
-        try:
-            words = json.loads(line)
-            order = words.pop("order")
-            if order == "watch":
-                await _stream(emulator, writer)
+    try:
+        async for line in reader:
+            words = _order(line)
+            if words.get("order") == "watch":
+                await _stream(emulator, reader, writer)
                 return
-            answer = {"ok": True, "status": await obey(emulator, order, words)}
-        except EdgeAgentError as error:
-            answer = {"ok": False, "error": str(error)}
-        except (ValueError, AttributeError, KeyError, TypeError):
-            answer = {"ok": False, "error": 'an order is one line of JSON like {"order": "drop-link"}'}
-        writer.write(_line(answer))
-        await writer.drain()
+            writer.write(_line(await _answer(emulator, words)))
+            await writer.drain()
+    except ConnectionError:
+        pass  # hung up in the middle of a word
+    finally:
+        writer.close()
 
 
-async def _stream(emulator: BluezEmulator, writer: asyncio.StreamWriter) -> None:
+def _order(line: bytes) -> dict[str, Any]:
+    """Read an order; empty where the line is none."""
+    with contextlib.suppress(ValueError):
+        words = json.loads(line)
+        if isinstance(words, dict) and isinstance(words.get("order"), str):
+            return words
+    return {}
+
+
+async def _answer(emulator: BluezEmulator, words: dict[str, Any]) -> dict[str, Any]:
+    try:
+        if not words:
+            raise UsageError("that is no order", remedy='write one line of JSON like {"order": "drop-link"}')
+        order = words.pop("order")
+        return {"ok": True, "status": await obey(emulator, order, words)}
+    except EdgeAgentError as error:
+        return {"ok": False, "error": str(error)}
+
+
+async def _stream(emulator: BluezEmulator, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Stream the motor until the watcher hangs up."""
     queue: asyncio.Queue[bytes] = asyncio.Queue(_STREAM_LENGTH)
 
     def told(setting: MotorSetting, now_s: float) -> None:
@@ -136,11 +153,20 @@ async def _stream(emulator: BluezEmulator, writer: asyncio.StreamWriter) -> None
 
     leave_off = emulator.hub.watch(told)
     try:
+        async with asyncio.TaskGroup() as tasks:
+            pump = tasks.create_task(_pump(queue, writer))
+            while await reader.read(1024):
+                pass  # a watcher has nothing more to say
+            pump.cancel()
+    finally:
+        leave_off()
+
+
+async def _pump(queue: asyncio.Queue[bytes], writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(ConnectionError):
         while True:
             writer.write(await queue.get())
             await writer.drain()
-    finally:
-        leave_off()
 
 
 def _remove(path: Path) -> None:

@@ -90,6 +90,11 @@ class EmulatedHub:
         self.formats: dict[int, InputFormatSetup] = {}
         self._told: dict[int, int] = {}
 
+    @property
+    def watchers(self) -> int:
+        """How many are told of the motor."""
+        return len(self._watchers)
+
     def watch(self, on_motor: OnMotor) -> Callable[[], None]:
         """Have one more watcher told of the motor; call what is returned to leave off."""
         self._watchers.append(on_motor)
@@ -124,9 +129,16 @@ class EmulatedHub:
         """Exchange the batteries for some with that much charge."""
         return self._with_battery(replace(self.battery, percent=min(100.0, max(0.0, percent))))
 
-    def feed(self, voltage_mv: int | None, current_ma: int | None = None) -> list[Message]:
-        """Have a simulated world say what the sensors measure; None goes back to the rule of thumb."""
-        return self._with_battery(replace(self.battery, fed_voltage_mv=voltage_mv, fed_current_ma=current_ma))
+    def feed(
+        self, voltage_mv: int | None, current_ma: int | None = None, percent: float | None = None
+    ) -> list[Message]:
+        """Have a simulated world say what the sensors measure; None goes back to the rule of thumb.
+
+        `percent` is the charge that goes with it; None keeps it.
+        """
+        kept = self.battery.percent if percent is None else percent
+        fed = replace(self.battery, percent=kept, fed_voltage_mv=voltage_mv, fed_current_ma=current_ma)
+        return self._with_battery(fed)
 
     def press_button(self, *, pressed: bool = True) -> list[Message]:
         """Press or release the green button."""

@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Self
 
+from edge_agent.errors import UsageError
 from edge_agent.hub.emulator.bus import PrivateBus
 from edge_agent.hub.emulator.device import EmulatedHub
 from edge_agent.hub.emulator.faults import FAILED, IN_PROGRESS, Faults, Holder
@@ -84,9 +85,11 @@ class BluezEmulator:
 
     def hold(self, holder: str = Holder.ELSEWHERE) -> None:
         """Have another machine (`elsewhere`), another program of this one (`here`) or `nobody` hold the hub."""
+        if holder not in tuple(Holder):
+            raise UsageError(f"nobody called {holder!r} holds hubs", remedy=f"choose one of {', '.join(Holder)}")
         self.stack.holder = Holder.NOBODY
         self.stack.drop_link()
-        if Holder(holder) is Holder.HERE:
+        if holder == Holder.HERE:
             self.stack.connect()
         self.stack.holder = Holder(holder)
 
@@ -153,7 +156,10 @@ class BluezEmulator:
 
     def raise_alert(self, alert: str = "low_voltage", raised: bool = True) -> None:
         """Raise an alert, or clear it: low_voltage, high_current, low_signal or over_power."""
-        self.stack.notify(self.hub.set_alert(Alert[alert.upper()], raised=raised))
+        named = {known.name.lower(): known for known in Alert}
+        if alert not in named:
+            raise UsageError(f"hubs have no alert {alert!r}", remedy=f"choose one of {', '.join(named)}")
+        self.stack.notify(self.hub.set_alert(named[alert], raised=raised))
 
     def set_battery(self, percent: float) -> None:
         """Set the battery's charge; at 0 the hub says farewell and switches off."""
@@ -163,9 +169,9 @@ class BluezEmulator:
         """Drain the battery from now on."""
         self.hub.drain_percent_per_s = percent_per_s
 
-    def feed(self, voltage_mv: int, current_ma: int | None = None) -> None:
+    def feed(self, voltage_mv: int, current_ma: int | None = None, percent: float | None = None) -> None:
         """Have the sensors measure what a simulated world says."""
-        self.stack.notify(self.hub.feed(voltage_mv, current_ma))
+        self.stack.notify(self.hub.feed(voltage_mv, current_ma, percent))
 
     def plug(self, port: int = MOTOR_PORT, device_type: int = DeviceType.TRAIN_MOTOR) -> None:
         """Plug a device in."""

@@ -40,6 +40,11 @@ class BluezServer:
         self._connection: MessageBus | None = None
         self._timers: set[asyncio.TimerHandle] = set()
 
+    @property
+    def delayed(self) -> int:
+        """How many calls wait for their time."""
+        return len(self._timers)
+
     async def enter(self, stack: AsyncExitStack) -> None:
         """Start bus and BlueZ, and have `stack` stop them."""
         await stack.enter_async_context(self.bus)
@@ -106,8 +111,12 @@ class BluezServer:
             self._connection.send(message)
 
     def _later(self, delay_s: float, act: Callable[[], None]) -> None:
-        self._timers = {timer for timer in self._timers if timer.when() > asyncio.get_running_loop().time()}
-        self._timers.add(asyncio.get_running_loop().call_later(delay_s, act))
+        def due() -> None:
+            self._timers.discard(timer)
+            act()
+
+        timer = asyncio.get_running_loop().call_later(delay_s, due)
+        self._timers.add(timer)
 
 
 async def _call_bus(connection: MessageBus, member: str, signature: str, body: list[str]) -> None:

@@ -1,0 +1,100 @@
+"""bleak as the agent's hub uses it, in front of an emulated hub: scan, connect, write, hear; and bare D-Bus."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from bleak import BleakClient, BleakScanner
+from bleak.backends.device import BLEDevice
+from bleak.exc import BleakBluetoothNotAvailableError
+from dbus_fast import Message as Call
+from dbus_fast.aio import MessageBus
+
+from edge_agent.lwp3 import CHARACTERISTIC_UUID, SERVICE_UUID, Decoder, HubModel, Malformed, Message, encode
+
+LIMIT_S = 10.0
+"""How long anything may take on a machine under full load; nothing here waits for it to pass."""
+
+
+class Client:
+    """A bleak client that is subscribed, with all it has heard."""
+
+    def __init__(self, bleak: BleakClient, lost: asyncio.Event) -> None:
+        self.bleak = bleak
+        self.lost = lost
+        self.decoder = Decoder()
+        self.model = HubModel()
+        self.heard: list[Message | Malformed] = []
+        self._news = asyncio.Event()
+
+    def take(self, _characteristic: object, raw: bytearray) -> None:
+        message = self.decoder.feed(raw)
+        self.heard.append(message)
+        self.model = self.model.heard(message)
+        self._news.set()
+
+    async def write(self, *messages: Message, response: bool = True) -> None:
+        for message in messages:
+            await self.bleak.write_gatt_char(CHARACTERISTIC_UUID, encode(message), response=response)
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until what was heard makes a condition true."""
+        async with asyncio.timeout(LIMIT_S):
+            while not condition():
+                self._news.clear()
+                await self._news.wait()
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait for something that happens in another thread."""
+    async with asyncio.timeout(LIMIT_S):
+        while not condition():  # noqa: ASYNC110 - no event of ours tells it
+            await asyncio.sleep(0.005)
+
+
+async def find(timeout_s: float = LIMIT_S, **kwargs: object) -> BLEDevice | None:
+    """Scan for a hub by its service."""
+    return await BleakScanner.find_device_by_filter(
+        lambda _device, told: SERVICE_UUID in told.service_uuids, timeout=timeout_s, **kwargs
+    )
+
+
+async def found_at_last() -> BLEDevice | None:
+    """Scan until Bluetooth is there: its coming is told by a signal."""
+    async with asyncio.timeout(LIMIT_S):
+        while True:
+            try:
+                return await find()
+            except BleakBluetoothNotAvailableError:
+                await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def linked() -> AsyncIterator[Client]:
+    """Find the hub, connect to it, subscribe."""
+    device = await find()
+    assert device is not None
+    lost = asyncio.Event()
+    async with BleakClient(device, disconnected_callback=lambda _client: lost.set(), timeout=LIMIT_S) as bleak:
+        client = Client(bleak, lost)
+        await bleak.start_notify(CHARACTERISTIC_UUID, client.take)
+        yield client
+
+
+@asynccontextmanager
+async def bus_client(address: str) -> AsyncIterator[Callable[..., Awaitable[Call]]]:
+    """Connect to a bus and call BlueZ: `await call(path, interface, method, signature, *arguments)` is the reply."""
+    bus = await MessageBus(bus_address=address).connect()
+
+    async def call(path: str, interface: str, method: str, signature: str = "", *arguments: object) -> Call:
+        message = Call("org.bluez", path, interface, method, signature=signature, body=list(arguments))
+        async with asyncio.timeout(LIMIT_S):
+            reply = await bus.call(message)
+        assert reply is not None
+        return reply
+
+    try:
+        yield call
+    finally:
+        bus.disconnect()
+        await bus.wait_for_disconnect()
