@@ -10,7 +10,6 @@ import json
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -130,11 +129,7 @@ def brake(address: AddressOption = None, as_json: JsonOption = False) -> None:
     """Brake every hub that BlueZ holds a link to, or drop the link. Works beside, and after, whatever drove it."""
     from edge_agent.hub.emergency import brake_all, report
 
-    outcomes = brake_all(address)
-    if as_json:
-        typer.echo(json.dumps({"hubs": [asdict(outcome) for outcome in outcomes]}))
-        raise typer.Exit(int(any(outcome.result == "failed" for outcome in outcomes)))
-    raise typer.Exit(report(outcomes))
+    raise typer.Exit(report(brake_all(address), as_json=as_json))
 
 
 @app.command(epilog="Example: edge-agent hub calibrate --output config/profiles/my-train.yaml")

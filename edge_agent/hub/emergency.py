@@ -8,7 +8,7 @@ BlueZ's objects and one LWP3 message. Knows nothing of bleak, asyncio or who els
 
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from jeepney import DBusAddress, HeaderFields, Message, MessageType, new_method_call  # type: ignore[import-untyped]
@@ -219,27 +219,34 @@ class ThreadBrake:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Brake from the command line: `[--address ADDRESS]`. Returns 0 when no hub is left moving, else 1."""
+    """Brake from the command line: `[--address ADDRESS] [--json]`. Returns 0 when no hub is left moving, else 1."""
     import argparse  # noqa: PLC0415 - only the stand-alone start needs these two
     import sys  # noqa: PLC0415
 
-    parser = argparse.ArgumentParser(description="Brake every hub that BlueZ holds a link to, or drop the link.")
+    parser = argparse.ArgumentParser(
+        prog="edge-agent hub brake", description="Brake every hub that BlueZ holds a link to, or drop the link."
+    )
     parser.add_argument("--address", help="only the hub with this Bluetooth address")
-    address = parser.parse_args(arguments).address
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    wanted = parser.parse_args(arguments)
     try:
-        outcomes = brake_all(address)
+        return report(brake_all(wanted.address), as_json=wanted.json)
     except RetryableError as error:
-        print(f"error: {error}", file=sys.stderr)
+        sys.stderr.write(f"edge-agent: {error}\n")
         return error.exit_code
-    return report(outcomes)
 
 
-def report(outcomes: tuple[Outcome, ...]) -> int:
-    """Print a line for each hub; return the exit code."""
-    if not outcomes:
+def report(outcomes: tuple[Outcome, ...], *, as_json: bool) -> int:
+    """Print a line for each hub, or JSON; return the exit code."""
+    if as_json:
+        import json  # noqa: PLC0415 - as above
+
+        print(json.dumps({"hubs": [asdict(outcome) for outcome in outcomes]}))
+    elif not outcomes:
         print("no hub is connected: nothing to brake")
-    for outcome in outcomes:
-        print(f"{outcome.name} ({outcome.address}): {outcome.result}")
+    else:
+        for outcome in outcomes:
+            print(f"{outcome.name} ({outcome.address}): {outcome.result}")
     return int(any(outcome.result == "failed" for outcome in outcomes))
 
 

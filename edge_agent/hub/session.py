@@ -135,12 +135,19 @@ class Session:
         up()
 
     async def _await_motor(self) -> None:
-        """Wait until a motor is announced, for as long as it takes; tell once when that is too long."""
+        """Wait until a motor is announced, for as long as it takes; tell once when that is too long.
+
+        A hub that announces nothing at all, not even its own light, was taken over in the middle of something: a fresh
+        link makes it announce.
+        """
         try:
             async with asyncio.timeout(MOTOR_LIMIT_S):
                 await self._motor_known.wait()
         except TimeoutError:
-            self._trouble(no_motor())
+            if not self.model.ports:
+                self.connection.drop("the hub does not tell what is plugged in")
+            else:
+                self._trouble(no_motor())
             await self._motor_known.wait()
 
     async def _run_errands(self) -> None:

@@ -158,6 +158,18 @@ def test_no_motor_is_told_once_and_waited_for() -> None:
     assert MOTOR_LIMIT_S < 60
 
 
+def test_hub_that_announces_nothing_is_let_go_for_a_fresh_link() -> None:
+    told = Told({})
+
+    async def main() -> float:
+        await told.session.run(told.up, told.down)
+        return asyncio.get_running_loop().time()
+
+    assert run_virtual(main()) == pytest.approx(MOTOR_LIMIT_S)
+    assert "plugged in" in told.connection.reason
+    assert (told.ups, told.troubles) == ([], [])
+
+
 def test_motor_unplugged_ends_the_link() -> None:
     async def story(told: Told) -> None:
         told.connection.tell(PortDetached(0))
