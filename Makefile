@@ -42,6 +42,10 @@ test: $(VENV)/.test ## run every test (ARGS="-k guard")
 	@tests/system-packages
 	$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
 
+.PHONY: seeds
+seeds: $(VENV)/.test ## drive the default world over 50 seeds on a virtual clock (ARGS="--count 5")
+	$(BIN)/python -m tests.seeds $(ARGS)
+
 .PHONY: lint
 lint: $(VENV)/.test ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check

@@ -1,0 +1,146 @@
+"""Drives the default world over many seeds on a virtual clock and prints how each mission went.
+
+`make seeds`, or `python -m tests.seeds --count 50 --jobs 2 [--json] [--detector none] [--battery 20]`. Exit 1 when a
+train derailed. Besides outcome and margin it tells, against the simulator's truth, how many signs acted that were not
+there (false decisions) and how long after its first readable frame each sign acted.
+"""
+
+import argparse
+import json
+import logging
+import statistics
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+import structlog
+
+from edge_agent.agent import Job, run
+from edge_agent.config import Rules, load, load_rules
+from edge_agent.events import Decision, Frame
+from edge_agent.ports import EventSource
+from edge_agent.sim.clock import run_virtual
+
+
+@dataclass(frozen=True)
+class Result:
+    """One mission."""
+
+    seed: int
+    outcome: str
+    margin_mm: float | None
+    overruns: int
+    duration_s: float
+    actions: tuple[str, ...]
+    false_decisions: int
+    delays_s: tuple[float, ...]
+
+
+class Judge:
+    """An observer that compares what acted with what was there."""
+
+    name = "judge"
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._readable_s: dict[str, float] = {}
+        self._frames: dict[str, Frame] = {}
+        self.false_decisions = 0
+        self.delays_s: list[float] = []
+
+    async def run(self, events: EventSource) -> None:
+        while True:
+            event = await events.get()
+            if isinstance(event, Frame):
+                self._look(event)
+            elif isinstance(event, Decision) and event.sign is not None and event.frame_id in self._frames:
+                self._judge(event.sign, self._frames[event.frame_id], event.decided_s)
+
+    def _look(self, frame: Frame) -> None:
+        self._frames = {**dict(list(self._frames.items())[-20:]), frame.frame_id: frame}
+        heights = {detection.label: detection.box.height for detection in frame.truth or ()}
+        for label, rule in self._rules.signs.items():
+            if heights.get(label, 0.0) >= rule.near_height_px:
+                self._readable_s.setdefault(label, frame.taken_s)
+            elif label not in heights:
+                self._readable_s.pop(label, None)
+
+    def _judge(self, sign: str, frame: Frame, decided_s: float) -> None:
+        if sign not in {detection.label for detection in frame.truth or ()}:
+            self.false_decisions += 1
+        elif sign in self._readable_s:
+            self.delays_s.append(decided_s - self._readable_s[sign])
+
+
+def drive(seed: int, overrides: dict[str, object]) -> Result:
+    """Drive one mission."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    settings = load(None, {**overrides, "sim.seed": seed, "hub.kind": "mock", "capture.source": "sim"}, {}).settings
+    rules = load_rules(settings.policy.rules)
+    judge = Judge(rules)
+    report: dict[str, Any] = run_virtual(run(Job(settings, rules, sinks=(judge,), virtual=True)))
+    mission = report["mission"]
+    return Result(
+        seed=seed,
+        outcome=mission["outcome"],
+        margin_mm=mission["margin_mm"],
+        overruns=mission["overruns"],
+        duration_s=report["duration_s"],
+        actions=tuple(action["sign"] for action in report["actions"]),
+        false_decisions=judge.false_decisions,
+        delays_s=tuple(round(delay_s, 3) for delay_s in judge.delays_s),
+    )
+
+
+def summary(results: list[Result]) -> dict[str, Any]:
+    """Add the missions up."""
+    hours = sum(result.duration_s for result in results) / 3600
+    delays = sorted(delay for result in results for delay in result.delays_s)
+    margins = [result.margin_mm for result in results if result.outcome == "stopped" and result.margin_mm is not None]
+    return {
+        "missions": len(results),
+        "stopped": sum(result.outcome == "stopped" for result in results),
+        "derailed": [result.seed for result in results if result.outcome == "derailed"],
+        "ended": [result.seed for result in results if result.outcome == "ended"],
+        "overruns": sum(result.overruns for result in results),
+        "margin_mm": {"min": min(margins, default=None), "median": statistics.median(margins) if margins else None},
+        "duration_s": {"min": min(r.duration_s for r in results), "max": max(r.duration_s for r in results)},
+        "false_decisions_per_hour": round(sum(result.false_decisions for result in results) / hours, 2),
+        "first_readable_to_decision_s": {
+            "median": statistics.median(delays) if delays else None,
+            "p95": delays[int(len(delays) * 0.95)] if delays else None,
+            "n": len(delays),
+        },
+    }
+
+
+def main() -> int:
+    """Parse, drive, print."""
+    parser = argparse.ArgumentParser(description="Drive the default world over many seeds on a virtual clock.")
+    parser.add_argument("--count", type=int, default=50)
+    parser.add_argument("--first", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--detector", default=None)
+    parser.add_argument("--battery", type=int, default=None)
+    parser.add_argument("--json", action="store_true")
+    asked = parser.parse_args()
+    overrides = {"detector.backend": asked.detector, "sim.battery_percent": asked.battery, "detector.threads": 1}
+    results = []
+    with ProcessPoolExecutor(asked.jobs) as pool:
+        for result in pool.map(partial(drive, overrides=overrides), range(asked.first, asked.first + asked.count)):
+            results.append(result)
+            print(
+                f"seed {result.seed:3d}  {result.outcome:8s}  margin {result.margin_mm or 0:6.0f} mm  "
+                f"overruns {result.overruns}  {result.duration_s:5.1f} s  {' '.join(result.actions)}",
+                file=sys.stderr,
+                flush=True,
+            )
+    total = summary(results)
+    print(json.dumps({"summary": total, "missions": [asdict(result) for result in results]} if asked.json else total))
+    return 1 if total["derailed"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
