@@ -1,0 +1,140 @@
+"""`edge-agent evaluate`: tell how good a detector is on annotated pictures.
+
+Knows options and how figures look in a terminal. Knows nothing of how they are made.
+"""
+
+import json
+import math
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from edge_agent.errors import UsageError
+
+if TYPE_CHECKING:
+    from edge_agent.mlops.evaluate import Find, Report, Truth
+
+LEAST_SCORE = 0.01
+"""AP needs the detections far below the threshold, too."""
+
+ImagesOption = Annotated[Path, typer.Option("--images", metavar="DIR", help="Where the pictures are.")]
+AnnotationsOption = Annotated[Path, typer.Option("--annotations", metavar="FILE", help="Their boxes in COCO form.")]
+MapOption = Annotated[
+    str, typer.Option("--label-map", help="The detector's label, then the annotation's: danger=DangerAhead,...")
+]
+ModelOption = Annotated[
+    Path | None, typer.Option("--model", metavar="FILE", help="Any ONNX detector that the agent runs.")
+]
+ThresholdOption = Annotated[
+    float | None, typer.Option("--threshold", help="Working point; the model's own if not given.")
+]
+CompareOption = Annotated[
+    tuple[Path, Path] | None, typer.Option("--compare", metavar="OLD NEW", help="Two models, and a verdict.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+PlotsOption = Annotated[
+    Path | None, typer.Option("--plots", metavar="DIR", help="Write curves, confusion matrix and worst pictures.")
+]
+
+
+def evaluate(
+    images: ImagesOption,
+    annotations: AnnotationsOption,
+    label_map: MapOption = "",
+    model: ModelOption = None,
+    threshold: ThresholdOption = None,
+    compare: CompareOption = None,
+    as_json: JsonOption = False,
+    plots: PlotsOption = None,
+) -> None:
+    """Measure a detector on annotated pictures, through the same path as on the train.
+
+    Detections of labels that the annotations do not know are left out: they cannot be judged.
+    """
+    from edge_agent.mlops.evaluate.truth import parse_label_map, read_truth
+
+    if compare and (model or plots):
+        raise UsageError("--compare goes with neither --model nor --plots", remedy="evaluate the two one by one")
+    truth = read_truth(images, annotations, parse_label_map(label_map))
+    if compare:
+        _compare(truth, *compare, as_json=as_json)
+        return
+    from edge_agent.mlops.evaluate import measure
+
+    finds, own = _look(truth, model)
+    report = measure(truth, finds, own if threshold is None else threshold)
+    if plots:
+        from edge_agent.mlops.evaluate.plots import write_plots
+
+        write_plots(plots, truth, finds, report)
+    typer.echo(json.dumps(_clean(asdict(report)), indent=2)) if as_json else _show(report)
+
+
+def _look(truth: "Truth", model: Path | None) -> tuple[list["Find"], float]:
+    """Run a model over the pictures; returns what it saw and its own threshold."""
+    from edge_agent import resources
+    from edge_agent.detector import SHIPPED_MODEL, OnnxDetector
+    from edge_agent.mlops.evaluate import look
+
+    path = model or resources.engines_dir() / SHIPPED_MODEL
+    own = OnnxDetector(path).threshold
+    detector = OnnxDetector(path, threshold=LEAST_SCORE, threads=2)
+    try:
+        return look(detector, truth), own
+    finally:
+        detector.close()
+
+
+def _compare(truth: "Truth", old: Path, new: Path, *, as_json: bool) -> None:
+    """Compare two models on the same pictures."""
+    from edge_agent.mlops.evaluate import compare, match
+
+    before, after = (match(truth, _look(truth, model)[0]) for model in (old, new))
+    made = compare(before, after)
+    typer.echo(json.dumps(_clean(asdict(made)), indent=2) if as_json else made.sentence())
+
+
+def _clean(value: Any) -> Any:
+    """JSON has no NaN: what could not be measured is null."""
+    if isinstance(value, dict):
+        return {key: _clean(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_clean(one) for one in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _show(report: "Report") -> None:
+    """Print the figures as tables."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    (low50, high50), (low, high) = report.ap50_interval, report.ap_interval
+    console.print(f"{report.pictures} pictures, {report.signs} signs")
+    console.print(f"AP50    {report.ap50:.3f}  (95% interval {low50:.3f} to {high50:.3f})")
+    console.print(f"AP50-95 {report.ap:.3f}  (95% interval {low:.3f} to {high:.3f})")
+    point = report.working_point
+    told = f"precision {point.precision:.3f}, recall {point.recall:.3f}, F1 {point.f1:.3f}"
+    console.print(f"at the threshold {report.threshold:.2f}: {told}")
+    for title, rows in (("class", report.classes), ("size", report.sizes)):
+        console.print(_table(title, rows, Table()))
+    points = {
+        f"{one.threshold:.2f}": {"precision": one.precision, "recall": one.recall, "f1": one.f1}
+        for one in report.points
+    }
+    console.print(_table("threshold", points, Table()))
+
+
+def _table(title: str, rows: dict[str, dict[str, float]], table: Any) -> Any:
+    """Fill a table."""
+    table.add_column(title)
+    columns = list(next(iter(rows.values()), {}))
+    for column in columns:
+        table.add_column(column, justify="right")
+    for name, row in rows.items():
+        table.add_row(
+            name, *(f"{row[column]:.0f}" if column == "signs" else f"{row[column]:.3f}" for column in columns)
+        )
+    return table

@@ -1,0 +1,138 @@
+"""`edge-agent train`: from pictures with boxes to a detector that the agent runs.
+
+Knows options and how progress looks in a terminal. Knows nothing of how training works.
+"""
+
+import shlex
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edge_agent.errors import UsageError
+
+if TYPE_CHECKING:
+    from edge_agent.mlops.job import Job
+
+DataOption = Annotated[
+    list[Path], typer.Option("--data", metavar="DIR", help="A data set in COCO form; may be given several times.")
+]
+OutOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where checkpoint, log, plot and model go.")]
+EpochsOption = Annotated[float | None, typer.Option("--epochs", help="How often to see the data; or use --samples.")]
+SamplesOption = Annotated[int | None, typer.Option("--samples", help="How many pictures to see in the whole run.")]
+BatchOption = Annotated[int, typer.Option("--batch", min=1, help="Pictures a step.")]
+RateOption = Annotated[float | None, typer.Option("--rate", min=1e-7, help="Highest learning rate.")]
+SeedOption = Annotated[int, typer.Option("--seed", help="First weights and order of the pictures.")]
+ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")]
+InitOption = Annotated[
+    Path | None, typer.Option("--init", metavar="FILE", help="Start from these weights: our .onnx, or a last.pt.")
+]
+FinetuneOption = Annotated[
+    bool, typer.Option("--finetune", help="A few own pictures: draw every --data evenly, learn gently.")
+]
+ThreadsOption = Annotated[int, typer.Option("--threads", min=0, help="CPU threads; 0 for as many as there are cores.")]
+DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
+SizeOption = Annotated[str, typer.Option("--size", metavar="WxH", help="The model's input; sides multiples of 32.")]
+MapOption = Annotated[
+    str, typer.Option("--label-map", help="For other names in the data: danger=DangerAhead,... (ours first).")
+]
+
+
+def train(
+    data: DataOption,
+    out: OutOption,
+    epochs: EpochsOption = None,
+    samples: SamplesOption = None,
+    batch: BatchOption = 16,
+    rate: RateOption = None,
+    seed: SeedOption = 0,
+    resume: ResumeOption = False,
+    init: InitOption = None,
+    finetune: FinetuneOption = False,
+    threads: ThreadsOption = 0,
+    device: DeviceOption = "auto",
+    size: SizeOption = "640x480",
+    label_map: MapOption = "",
+) -> None:
+    """Train the detector on pictures with boxes, and export it as ONNX.
+
+    Stop it at any time and go on with --resume; the result is the same.
+    """
+    try:
+        import torch  # noqa: F401 - slow, and only in the extra
+    except ImportError as error:
+        raise UsageError("training needs PyTorch", remedy="pip install 'edge-agent[train]'") from error
+    from edge_agent.mlops.evaluate.truth import parse_label_map
+    from edge_agent.mlops.job import Job
+    from edge_agent.mlops.train import Settings
+
+    total = _total(samples, epochs, data)
+    settings = Settings(samples=total, batch=batch, seed=seed)
+    if finetune:
+        settings = Settings(samples=total, batch=batch, seed=seed, rate=5e-4, warm_up=400, hold=0.3, calm=0.5)
+    if rate is not None:
+        settings = replace(settings, rate=rate)
+    job = Job(
+        folders=tuple(data),
+        out=out,
+        settings=settings,
+        command=shlex.join(["edge-agent", *sys.argv[1:]]),
+        resume=resume,
+        init=init,
+        finetune=finetune,
+        device=device,
+        threads=threads,
+        size=_size(size),
+        label_map={name: label for label, name in parse_label_map(label_map).items()},
+    )
+    _run(job)
+
+
+def _total(samples: int | None, epochs: float | None, data: list[Path]) -> int:
+    """Settle the length of the run."""
+    from edge_agent.mlops.data import count_pictures
+
+    if (samples is None) == (epochs is None):
+        raise UsageError("give --samples or --epochs", remedy="one of them; 300000 samples is a good run")
+    total = samples if samples is not None else round((epochs or 0) * sum(count_pictures(one, "train") for one in data))
+    if total <= 0:
+        raise UsageError("the run would have no samples", remedy="give a positive --samples or --epochs")
+    return total
+
+
+def _size(text: str) -> tuple[int, int]:
+    """Read WIDTHxHEIGHT."""
+    width, by, height = text.partition("x")
+    if not (by and width.isdecimal() and height.isdecimal()) or any(
+        int(side) % 32 or not int(side) for side in (width, height)
+    ):
+        raise UsageError(f"--size is {text!r}", remedy="write WIDTHxHEIGHT in multiples of 32, like 640x480")
+    return int(width), int(height)
+
+
+def _run(job: "Job") -> None:
+    """Run the job under a progress bar."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from edge_agent.mlops.job import Hooks, run
+    from edge_agent.mlops.train import Progress as Report
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as bar:
+        reading = bar.add_task("reading pictures", total=None)
+        training = bar.add_task("training", total=job.settings.samples, visible=False)
+
+        def tell(report: Report) -> None:
+            line = report.line
+            losses = f"score {line.loss_score:.2f} box {line.loss_overlap:.2f} side {line.loss_side:.2f}"
+            bar.update(reading, visible=False)
+            bar.update(training, completed=report.samples, description=f"training  {losses}", visible=True)
+            if line.ap50 is not None and line.ap is not None:
+                console.print(f"{report.samples} samples: validation AP50 {line.ap50:.3f}, AP50-95 {line.ap:.3f}")
+
+        model = run(job, Hooks(reading=lambda: bar.advance(reading), progress=tell))
+    typer.echo(str(model))

@@ -1,0 +1,106 @@
+"""Which detection found which sign, at each overlap that counts.
+
+Knows boxes and greedy matching as COCO does it. Knows nothing of files or plots. Kept a picture apart, so that a
+bootstrap can draw pictures again without matching again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent.mlops.evaluate.detect import Find
+from edge_agent.mlops.evaluate.truth import Scene, Truth
+
+OVERLAPS = np.arange(0.5, 0.96, 0.05)
+"""The ten overlaps over which COCO averages."""
+_LEVELS = np.linspace(0, 1, 101)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Matches:
+    """One picture: hits (overlaps, K) of its K detections, their scores and classes; how many signs of each class."""
+
+    hits: NDArray[np.bool_]
+    scores: NDArray[np.float64]
+    classes: NDArray[np.int64]
+    signs: NDArray[np.int64]
+
+
+def iou(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(M, 4) with (N, 4) boxes -> (M, N)."""
+    left_top = np.maximum(a[:, None, :2], b[None, :, :2])
+    right_bottom = np.minimum(a[:, None, 2:], b[None, :, 2:])
+    inter = (right_bottom - left_top).clip(0).prod(axis=2)
+    area_a, area_b = (a[:, 2:] - a[:, :2]).prod(axis=1), (b[:, 2:] - b[:, :2]).prod(axis=1)
+    return np.asarray(inter / (area_a[:, None] + area_b[None] - inter).clip(1e-9))
+
+
+def pair(scene: Scene, find: Find, least: float, *, any_class: bool = False) -> NDArray[np.int64]:
+    """For each detection the sign it found, or -1: best scores first, each takes the free sign it overlaps most."""
+    overlaps = iou(find.boxes, scene.boxes)
+    if not any_class:
+        overlaps = np.where(find.classes[:, None] == scene.classes[None], overlaps, 0.0)
+    chosen = np.full(len(find.scores), -1, dtype=np.int64)
+    free = np.ones(len(scene.classes), dtype=bool)
+    for index in np.argsort(-find.scores, kind="stable"):
+        row = np.where(free, overlaps[index], 0.0)
+        if row.size and row.max() >= least:
+            chosen[index] = int(row.argmax())
+            free[chosen[index]] = False
+    return chosen
+
+
+def match(truth: Truth, finds: Sequence[Find]) -> list[Matches]:
+    """Match every picture at every overlap."""
+    made = []
+    for scene, find in zip(truth.scenes, finds, strict=True):
+        hits = np.stack([pair(scene, find, float(least)) >= 0 for least in OVERLAPS])
+        signs = np.bincount(scene.classes, minlength=len(truth.names))
+        made.append(Matches(hits, find.scores, find.classes, signs))
+    return made
+
+
+def average_precision(scores: NDArray[np.float64], hits: NDArray[np.bool_], signs: int) -> float:
+    """COCO's 101-point average precision of one class at one overlap; NaN without signs."""
+    if signs == 0:
+        return float("nan")
+    order = np.argsort(-scores, kind="stable")
+    found = np.cumsum(hits[order])
+    recall = found / signs
+    precision = found / np.arange(1, len(found) + 1)
+    precision = np.maximum.accumulate(precision[::-1])[::-1]
+    at = np.searchsorted(recall, _LEVELS, side="left")
+    return float(np.append(precision, 0.0)[np.minimum(at, len(precision))].mean())
+
+
+def ap_table(matches: Sequence[Matches]) -> NDArray[np.float64]:
+    """(overlaps, classes) average precisions over pictures; NaN for a class without signs."""
+    hits = np.concatenate([one.hits for one in matches], axis=1)
+    scores = np.concatenate([one.scores for one in matches])
+    classes = np.concatenate([one.classes for one in matches])
+    signs = np.sum([one.signs for one in matches], axis=0)
+    table = np.full((len(OVERLAPS), len(signs)), np.nan)
+    for index, count in enumerate(signs):
+        mine = classes == index
+        for row in range(len(OVERLAPS)):
+            table[row, index] = average_precision(scores[mine], hits[row, mine], int(count))
+    return table
+
+
+def bootstrap(matches: Sequence[Matches], *, draws: int = 1000, seed: int = 0) -> NDArray[np.float64]:
+    """(draws, 2) AP50 and AP50-95 over pictures drawn with replacement; the same seed draws the same pictures."""
+    rng = np.random.default_rng(seed)
+    made = np.empty((draws, 2))
+    for row in range(draws):
+        table = ap_table([matches[i] for i in rng.integers(len(matches), size=len(matches))])
+        made[row] = mean_ap(table)
+    return made
+
+
+def mean_ap(table: NDArray[np.float64]) -> tuple[float, float]:
+    """AP50 and AP50-95 of a table: means over the classes that have signs; NaN when none has."""
+    if np.isnan(table).all():
+        return float("nan"), float("nan")
+    return float(np.nanmean(table[0])), float(np.nanmean(table))

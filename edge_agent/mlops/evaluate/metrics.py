@@ -1,0 +1,206 @@
+"""The figures of a report: AP by faster-coco-eval, precision and recall by threshold, by class, by size.
+
+Knows numbers. Knows nothing of files, detectors or plots.
+"""
+
+import contextlib
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent.mlops.evaluate.detect import Find
+from edge_agent.mlops.evaluate.matching import ap_table, bootstrap, match, pair
+from edge_agent.mlops.evaluate.truth import Scene, Truth
+
+SIZES_PX = {"small": (0.0, 20.0), "medium": (20.0, 40.0), "large": (40.0, 1e5)}
+"""Bounds of the square root of a box's area in the picture's pixels; COCO's own (32 and 96) would call every toy sign
+small."""
+THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 20))
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """Precision, recall and F1 at one threshold, all classes together; NaN where there is nothing to divide by."""
+
+    threshold: float
+    precision: float
+    recall: float
+    f1: float
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All figures; intervals are 95 percent, by bootstrap over pictures.
+
+    `confusion[truth][found]` counts at `threshold`; its last row and column are background.
+    """
+
+    pictures: int
+    signs: int
+    ap50: float
+    ap: float
+    ap50_interval: tuple[float, float]
+    ap_interval: tuple[float, float]
+    classes: dict[str, dict[str, float]]
+    sizes: dict[str, dict[str, float]]
+    threshold: float
+    working_point: Point
+    points: tuple[Point, ...]
+    names: tuple[str, ...]
+    confusion: tuple[tuple[int, ...], ...]
+
+
+def measure(truth: Truth, finds: Sequence[Find], threshold: float, *, draws: int = 1000) -> Report:
+    """Make the report; `finds` must reach far below `threshold` for AP to mean anything."""
+    matches = match(truth, finds)
+    table = ap_table(matches)
+    coco = coco_figures(truth, finds)
+    spread = np.nanpercentile(bootstrap(matches, draws=draws), [2.5, 97.5], axis=0)
+    points = tuple(point_at(truth, finds, one) for one in THRESHOLDS)
+    return Report(
+        pictures=len(truth.scenes),
+        signs=sum(len(scene.classes) for scene in truth.scenes),
+        ap50=coco["ap50"],
+        ap=coco["ap"],
+        ap50_interval=(float(spread[0, 0]), float(spread[1, 0])),
+        ap_interval=(float(spread[0, 1]), float(spread[1, 1])),
+        classes=_by_class(truth, finds, table, threshold),
+        sizes=_by_size(truth, finds, coco, threshold),
+        threshold=threshold,
+        working_point=point_at(truth, finds, threshold),
+        points=points,
+        names=truth.names,
+        confusion=confusion(truth, finds, threshold),
+    )
+
+
+def coco_figures(truth: Truth, finds: Sequence[Find]) -> dict[str, float]:
+    """AP50, AP50-95 and AP50 by size, by faster-coco-eval."""
+    from faster_coco_eval import COCO, COCOeval_faster  # noqa: PLC0415 - slow to import
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        reference = COCO(_coco_truth(truth))
+        rows = _coco_finds(finds)
+        if not rows:
+            return {"ap50": 0.0, "ap": 0.0, **{f"ap50_{size}": float("nan") for size in SIZES_PX}}
+        judge = COCOeval_faster(reference, reference.loadRes(rows), "bbox")
+        judge.params.areaRng = [[0.0, 1e10], *([low**2, high**2] for low, high in SIZES_PX.values())]
+        judge.params.areaRngLbl = ["all", *SIZES_PX]
+        judge.evaluate()
+        judge.accumulate()
+    precision = np.asarray(judge.eval["precision"])  # overlaps, recalls, classes, sizes, most detections
+    figures = {"ap50": _mean(precision[0, :, :, 0, -1]), "ap": _mean(precision[:, :, :, 0, -1])}
+    return figures | {f"ap50_{size}": _mean(precision[0, :, :, 1 + i, -1]) for i, size in enumerate(SIZES_PX)}
+
+
+def _mean(values: NDArray[Any]) -> float:
+    """Mean of what is measured: COCO marks the rest with -1."""
+    kept = values[values > -1]
+    return float(kept.mean()) if kept.size else float("nan")
+
+
+def _coco_truth(truth: Truth) -> dict[str, Any]:
+    """Build a COCO data set in memory."""
+    annotations: list[dict[str, Any]] = []
+    for image, scene in enumerate(truth.scenes):
+        for (x1, y1, x2, y2), kind in zip(scene.boxes.tolist(), scene.classes.tolist(), strict=True):
+            box = [x1, y1, x2 - x1, y2 - y1]
+            row = {"id": len(annotations) + 1, "image_id": image + 1, "category_id": kind + 1, "bbox": box}
+            annotations.append(row | {"area": box[2] * box[3], "iscrowd": 0})
+    return {
+        "images": [{"id": i + 1, "width": 1, "height": 1} for i in range(len(truth.scenes))],
+        "annotations": annotations,
+        "categories": [{"id": i + 1, "name": name} for i, name in enumerate(truth.names)],
+    }
+
+
+def _coco_finds(finds: Sequence[Find]) -> list[dict[str, Any]]:
+    """Build COCO results."""
+    rows = []
+    for image, find in enumerate(finds):
+        for (x1, y1, x2, y2), score, kind in zip(
+            find.boxes.tolist(), find.scores.tolist(), find.classes.tolist(), strict=True
+        ):
+            box = [x1, y1, x2 - x1, y2 - y1]
+            rows.append({"image_id": image + 1, "category_id": kind + 1, "bbox": box, "score": score})
+    return rows
+
+
+def above(find: Find, threshold: float) -> Find:
+    """Keep what scores at least `threshold`."""
+    keep = find.scores >= threshold
+    labels = tuple(label for label, kept in zip(find.labels, keep, strict=True) if kept)
+    return Find(find.boxes[keep], find.scores[keep], find.classes[keep], labels)
+
+
+def point_at(truth: Truth, finds: Sequence[Find], threshold: float, kind: int | None = None) -> Point:
+    """Precision, recall and F1 at an overlap of 0.5, of all classes or of one."""
+    right = seen = signs = 0
+    for scene, find in zip(truth.scenes, finds, strict=True):
+        kept = above(find, threshold)
+        hit = pair(scene, kept, 0.5) >= 0
+        mine = slice(None) if kind is None else kept.classes == kind
+        right += int(hit[mine].sum())
+        seen += len(kept.classes[mine])
+        signs += len(scene.classes) if kind is None else int((scene.classes == kind).sum())
+    return _point(threshold, right, seen, signs)
+
+
+def _point(threshold: float, right: int, seen: int, signs: int) -> Point:
+    """Turn counts into a point."""
+    nothing = float("nan")
+    both = right / (seen + signs) * 2 if seen + signs else nothing
+    return Point(threshold, right / seen if seen else nothing, right / signs if signs else nothing, both)
+
+
+def _by_class(
+    truth: Truth, finds: Sequence[Find], table: NDArray[np.float64], threshold: float
+) -> dict[str, dict[str, float]]:
+    """Figures of each class that occurs."""
+    rows = {}
+    for index, name in enumerate(truth.names):
+        signs = sum(int((scene.classes == index).sum()) for scene in truth.scenes)
+        point = point_at(truth, finds, threshold, index)
+        figures = {"signs": float(signs), "ap50": float(table[0, index]), "ap": float(table[:, index].mean())}
+        rows[name] = figures | {"precision": point.precision, "recall": point.recall, "f1": point.f1}
+    return rows
+
+
+def _by_size(
+    truth: Truth, finds: Sequence[Find], coco: dict[str, float], threshold: float
+) -> dict[str, dict[str, float]]:
+    """AP50 and recall of each size band."""
+    rows = {}
+    for size, (low, high) in SIZES_PX.items():
+        signs = found = 0
+        for scene, find in zip(truth.scenes, finds, strict=True):
+            mine = np.flatnonzero((side_px(scene) >= low) & (side_px(scene) < high))
+            chosen = pair(scene, above(find, threshold), 0.5)
+            signs += len(mine)
+            found += int(np.isin(mine, chosen).sum())
+        recall = found / signs if signs else float("nan")
+        rows[size] = {"signs": float(signs), "ap50": coco[f"ap50_{size}"], "recall": recall}
+    return rows
+
+
+def side_px(scene: Scene) -> NDArray[np.float64]:
+    """Square root of each box's area."""
+    return np.asarray(np.sqrt((scene.boxes[:, 2:] - scene.boxes[:, :2]).prod(axis=1)))
+
+
+def confusion(truth: Truth, finds: Sequence[Find], threshold: float) -> tuple[tuple[int, ...], ...]:
+    """Count truth (rows) against detections (columns), paired by overlap whatever the class; last is background."""
+    size = len(truth.names) + 1
+    table = np.zeros((size, size), dtype=np.int64)
+    for scene, find in zip(truth.scenes, finds, strict=True):
+        kept = above(find, threshold)
+        chosen = pair(scene, kept, 0.5, any_class=True)
+        for kind, sign in zip(kept.classes.tolist(), chosen.tolist(), strict=True):
+            table[scene.classes[sign] if sign >= 0 else -1, kind] += 1
+        for sign in set(range(len(scene.classes))) - set(chosen.tolist()):
+            table[scene.classes[sign], -1] += 1
+    return tuple(tuple(int(value) for value in row) for row in table)

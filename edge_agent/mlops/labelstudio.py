@@ -1,0 +1,179 @@
+"""Own frames to Label Studio with pre-annotations, and its export back to COCO; class ids are ours, always.
+
+Knows Label Studio's task format and COCO. Knows nothing of detectors (pre-annotations are handed in) or training.
+The format is the one documented at https://labelstud.io/guide/tasks and /guide/predictions: boxes in percent.
+"""
+
+import json
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+from xml.sax.saxutils import quoteattr
+
+import cv2
+
+from edge_agent.errors import ConfigError, FatalError
+from edge_agent.events import Box, Detection
+from edge_agent.mlops.files import write_whole
+from edge_agent.signs import CLASS_IDS, LABELS
+
+_COLOURS = ("#d32f2f", "#f57c00", "#fbc02d", "#b71c1c", "#880e4f", "#fdd835", "#1976d2", "#388e3c", "#616161")
+_URL = "/data/local-files/?d="
+"""Where Label Studio serves files of its local storage."""
+
+
+def labelling_config() -> str:
+    """Return the labelling interface: one rectangle tool with our labels in class-id order."""
+    labels = "\n".join(
+        f"    <Label value={quoteattr(label)} background={quoteattr(_COLOURS[index % len(_COLOURS)])}/>"
+        for index, label in enumerate(LABELS)
+    )
+    return (
+        '<View>\n  <Image name="image" value="$image" zoom="true"/>\n'
+        f'  <RectangleLabels name="label" toName="image">\n{labels}\n  </RectangleLabels>\n</View>\n'
+    )
+
+
+def task(
+    picture: Path, width: int, height: int, detections: Sequence[Detection], *, model: str, prefix: str = ""
+) -> dict[str, Any]:
+    """Make one task: the picture's address, its own name (which an export keeps), and what a model saw in it."""
+    result = [_rectangle(one, width, height) for one in detections if one.label in CLASS_IDS]
+    made: dict[str, Any] = {"data": {"image": f"{_URL}{prefix}{picture.name}", "file": picture.name}}
+    if result:
+        score = min(one.score for one in detections)
+        made["predictions"] = [{"model_version": model, "score": score, "result": result}]
+    return made
+
+
+def _rectangle(detection: Detection, width: int, height: int) -> dict[str, Any]:
+    """Turn a detection into a rectangle in percent of the picture."""
+    box = detection.box
+    return {
+        "type": "rectanglelabels",
+        "from_name": "label",
+        "to_name": "image",
+        "original_width": width,
+        "original_height": height,
+        "image_rotation": 0,
+        "score": detection.score,
+        "value": {
+            "x": box.x1 / width * 100,
+            "y": box.y1 / height * 100,
+            "width": box.width / width * 100,
+            "height": box.height / height * 100,
+            "rotation": 0,
+            "rectanglelabels": [detection.label],
+        },
+    }
+
+
+def write_tasks(out: Path, tasks: Iterable[dict[str, Any]]) -> tuple[Path, Path]:
+    """Write `tasks.json` and `labelling.xml` into a folder and return their paths."""
+    made = out / "tasks.json", out / "labelling.xml"
+    write_whole(made[0], (json.dumps(list(tasks), indent=1) + "\n").encode())
+    write_whole(made[1], labelling_config().encode())
+    return made
+
+
+def read_export(file: Path) -> list[tuple[str, list[Detection]]]:
+    """Read Label Studio's JSON export: each finished task's file name and its boxes in fractions of the picture.
+
+    Tasks without an annotation, or with a skipped one, are left out: nobody said that they are empty. Raises
+    ConfigError naming the file for broken JSON, another export format and unknown labels.
+    """
+    try:
+        raw = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ConfigError(f"{file} cannot be read as JSON: {error}") from error
+    if not isinstance(raw, list) or any("data" not in one or "annotations" not in one for one in raw):
+        raise ConfigError(f"{file} is no Label Studio export", remedy="export as JSON, not JSON-MIN or COCO")
+    return [
+        (_file_name(one), [box for part in _last(one)["result"] for box in _boxes(part, file)])
+        for one in raw
+        if _last(one) is not None
+    ]
+
+
+def _last(one: dict[str, Any]) -> Any:
+    """Return a task's newest annotation that was not skipped."""
+    done = [each for each in one["annotations"] if not each.get("was_cancelled")]
+    return done[-1] if done else None
+
+
+def _file_name(one: dict[str, Any]) -> str:
+    """Return the name that `task` wrote, or the last part of the address."""
+    data = one["data"]
+    return str(data.get("file") or str(data["image"]).replace("\\", "/").rsplit("/", 1)[-1])
+
+
+def _boxes(part: dict[str, Any], file: Path) -> list[Detection]:
+    """Read one rectangle; other tools' marks are passed over."""
+    value = part.get("value", {})
+    if part.get("type") != "rectanglelabels" or not value.get("rectanglelabels"):
+        return []
+    label = str(value["rectanglelabels"][0])
+    if label not in CLASS_IDS:
+        raise ConfigError(f"{file} has the unknown label {label!r}", remedy=f"known labels: {', '.join(LABELS)}")
+    x, y = max(0.0, value["x"] / 100), max(0.0, value["y"] / 100)
+    right, bottom = min(1.0, (value["x"] + value["width"]) / 100), min(1.0, (value["y"] + value["height"]) / 100)
+    return [Detection(label, 1.0, Box(x, y, right, bottom))]
+
+
+def to_coco(
+    export: Path, pictures: Path, out: Path, *, labelled: Sequence[str] = LABELS, val_every: int = 5
+) -> dict[str, int]:
+    """Build a data set for `edge-agent train` and return how many pictures each split got.
+
+    `labelled` are the classes that the people who labelled looked for: of others nothing is learnt, not even their
+    absence. Every `val_every`-th picture (by name) goes to the validation split. Raises ConfigError naming a picture
+    that is missing or broken or a label that is unknown, FatalError naming a file that cannot be written.
+    """
+    unknown = [label for label in labelled if label not in CLASS_IDS]
+    if unknown:
+        raise ConfigError(f"{unknown[0]!r} is no label", remedy=f"known labels: {', '.join(LABELS)}")
+    entries = sorted(read_export(export))
+    if not entries:
+        raise ConfigError(f"{export} holds no finished task", remedy="label some pictures and export again")
+    splits = {
+        "train": [entry for index, entry in enumerate(entries) if index % val_every],
+        "val": [entry for index, entry in enumerate(entries) if not index % val_every],
+    }
+    for split, chosen in splits.items():
+        content = _coco(chosen, pictures, out / "images" / split, labelled)
+        write_whole(out / "annotations" / f"{split}.json", (json.dumps(content) + "\n").encode())
+    return {split: len(chosen) for split, chosen in splits.items()}
+
+
+def _coco(
+    entries: Sequence[tuple[str, list[Detection]]], pictures: Path, images: Path, labelled: Sequence[str]
+) -> dict[str, Any]:
+    """Copy a split's pictures and describe them."""
+    categories = [{"id": CLASS_IDS[label], "name": label} for label in LABELS if label in labelled]
+    made: dict[str, Any] = {"images": [], "annotations": [], "categories": categories}
+    for name, boxes in entries:
+        image = cv2.imread(str(pictures / name), cv2.IMREAD_COLOR)
+        if image is None:
+            raise ConfigError(f"{pictures / name} is missing or not a readable picture", remedy="check the folder")
+        _copy(pictures / name, images / name)
+        height, width = image.shape[:2]
+        image_id = len(made["images"]) + 1
+        made["images"].append({"id": image_id, "file_name": name, "width": width, "height": height})
+        for one in boxes:
+            if one.label not in labelled:
+                continue
+            box = [one.box.x1 * width, one.box.y1 * height, one.box.width * width, one.box.height * height]
+            row = {"id": len(made["annotations"]) + 1, "image_id": image_id, "category_id": CLASS_IDS[one.label]}
+            made["annotations"].append(row | {"bbox": box, "area": box[2] * box[3], "iscrowd": 0})
+    return made
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a picture; raises FatalError naming the target."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+    except OSError as error:
+        target.unlink(missing_ok=True)
+        raise FatalError(f"{target} could not be written: {error.strerror}", remedy="free some space") from error

@@ -1,0 +1,207 @@
+"""The detector network: a small anchor-free pyramid in plain PyTorch, trained from scratch.
+
+Knows layers, shapes and how raw outputs become boxes. Knows nothing of data, losses or files.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - the name everybody knows it by
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """What must agree between two checkpoints for the weights of one to fit the other.
+
+    `widths` are the channels at strides 2, 4, 8, 16 and 32; `depths` the residual blocks at strides 4, 8, 16 and 32;
+    `bins` the resolution of a box side: each side lies between 0 and `bins - 1` strides from a cell's centre.
+    """
+
+    classes: int = 9
+    widths: tuple[int, int, int, int, int] = (16, 32, 64, 128, 160)
+    depths: tuple[int, int, int, int] = (1, 2, 2, 1)
+    neck: tuple[int, int] = (64, 96)
+    head: int = 48
+    bins: int = 12
+    strides: tuple[int, int] = (8, 16)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain lists and numbers."""
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+
+    @classmethod
+    def from_json(cls, raw: dict[str, Any]) -> "Architecture":
+        """Read what `to_json` wrote; raises TypeError on unknown keys."""
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()}
+        return cls(**values)
+
+
+class ConvBlock(nn.Module):
+    """Convolution, batch normalisation, ReLU: ReLU because it costs nothing and quantises well."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
+        self.norm = nn.BatchNorm2d(outputs, eps=1e-3, momentum=0.03)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, inputs, H, W) -> (B, outputs, H / stride, W / stride)."""
+        return F.relu(self.norm(self.conv(x)), inplace=True)
+
+
+class Residual(nn.Module):
+    """Two 3x3 convolutions beside a short cut."""
+
+    def __init__(self, channels: int, *, shortcut: bool) -> None:
+        super().__init__()
+        self.first = ConvBlock(channels, channels)
+        self.second = ConvBlock(channels, channels)
+        self.shortcut = shortcut
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Keep the shape."""
+        y: Tensor = self.second(self.first(x))
+        return x + y if self.shortcut else y
+
+
+class Stage(nn.Module):
+    """A cross-stage block: half of the channels pass `depth` residuals, and every stage of them is kept and mixed."""
+
+    def __init__(self, inputs: int, outputs: int, depth: int, *, shortcut: bool = True) -> None:
+        super().__init__()
+        self.hidden = outputs // 2
+        self.enter = ConvBlock(inputs, 2 * self.hidden, 1)
+        self.blocks = nn.ModuleList(Residual(self.hidden, shortcut=shortcut) for _ in range(depth))
+        self.leave = ConvBlock((2 + depth) * self.hidden, outputs, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, inputs, H, W) -> (B, outputs, H, W)."""
+        parts = list(self.enter(x).split(self.hidden, dim=1))
+        for block in self.blocks:
+            parts.append(block(parts[-1]))
+        mixed: Tensor = self.leave(torch.cat(parts, dim=1))
+        return mixed
+
+
+class Context(nn.Module):
+    """Pool the coarsest map thrice at 5x5 and mix: lets a cell see what surrounds a sign."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.enter = ConvBlock(channels, channels // 2, 1)
+        self.leave = ConvBlock(channels // 2 * 4, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Keep the shape."""
+        parts = [self.enter(x)]
+        for _ in range(3):
+            parts.append(F.max_pool2d(parts[-1], 5, 1, 2))
+        mixed: Tensor = self.leave(torch.cat(parts, dim=1))
+        return mixed
+
+
+class Head(nn.Module):
+    """Per cell of one map: 4 x bins box logits and one logit a class."""
+
+    def __init__(self, inputs: int, arch: Architecture) -> None:
+        super().__init__()
+        self.box_conv = ConvBlock(inputs, arch.head)
+        self.box = nn.Conv2d(arch.head, 4 * arch.bins, 1)
+        self.score_conv = ConvBlock(inputs, arch.head)
+        self.score = nn.Conv2d(arch.head, arch.classes, 1)
+        # Few cells hold a sign: start from a score of about 0.01 so that the first steps do not drown in background.
+        nn.init.constant_(self.score.bias, -4.6)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, inputs, H, W) -> (B, H * W, 4 * bins + classes)."""
+        both = torch.cat((self.box(self.box_conv(x)), self.score(self.score_conv(x))), dim=1)
+        # Sizes as plain numbers: a traced graph then holds no arithmetic on shapes.
+        batch, channels, cells = (int(both.shape[0]), int(both.shape[1]), int(both.shape[2]) * int(both.shape[3]))
+        return both.reshape(batch, channels, cells).transpose(1, 2)
+
+
+class SignNet(nn.Module):
+    """Backbone to stride 32, a pyramid down to stride 8 and up to 16, one head each."""
+
+    def __init__(self, arch: Architecture) -> None:
+        super().__init__()
+        self.arch = arch
+        w2, w4, w8, w16, w32 = arch.widths
+        d4, d8, d16, d32 = arch.depths
+        n8, n16 = arch.neck
+        self.stem = ConvBlock(3, w2, 3, 2)
+        self.stage4 = nn.Sequential(ConvBlock(w2, w4, 3, 2), Stage(w4, w4, d4))
+        self.stage8 = nn.Sequential(ConvBlock(w4, w8, 3, 2), Stage(w8, w8, d8))
+        self.stage16 = nn.Sequential(ConvBlock(w8, w16, 3, 2), Stage(w16, w16, d16))
+        self.stage32 = nn.Sequential(ConvBlock(w16, w32, 3, 2), Stage(w32, w32, d32), Context(w32))
+        self.down16 = Stage(w32 + w16, n16, 1, shortcut=False)
+        self.down8 = Stage(n16 + w8, n8, 1, shortcut=False)
+        self.lift16 = ConvBlock(n8, n8, 3, 2)
+        self.up16 = Stage(n8 + n16, n16, 1, shortcut=False)
+        self.heads = nn.ModuleList((Head(n8, arch), Head(n16, arch)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 3, H, W) RGB in 0..1, sides multiples of 32 -> (B, N, 4 * bins + classes) logits, fine cells first."""
+        f8 = self.stage8(self.stage4(self.stem(x)))
+        f16 = self.stage16(f8)
+        f32 = self.stage32(f16)
+        t16 = self.down16(torch.cat((F.interpolate(f32, scale_factor=2.0), f16), dim=1))
+        p8 = self.down8(torch.cat((F.interpolate(t16, scale_factor=2.0), f8), dim=1))
+        p16 = self.up16(torch.cat((self.lift16(p8), t16), dim=1))
+        return torch.cat((self.heads[0](p8), self.heads[1](p16)), dim=1)
+
+
+def grid(height: int, width: int, strides: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    """Return the cells' centres, (N, 2) x and y in pixels, and their strides, (N, 1), in the network's order."""
+    centres, sizes = [], []
+    for stride in strides:
+        rows, columns = height // stride, width // stride
+        y, x = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
+        centres.append((torch.stack((x, y), dim=-1).reshape(-1, 2).float() + 0.5) * stride)
+        sizes.append(torch.full((rows * columns, 1), float(stride)))
+    return torch.cat(centres), torch.cat(sizes)
+
+
+def decode_boxes(box_logits: Tensor, centres: Tensor, strides: Tensor, bins: int) -> Tensor:
+    """(..., N, 4 * bins) logits -> (..., N, 4) boxes as left, top, right, bottom in pixels.
+
+    A side's distance is the expectation over its bins (distribution focal loss, Li et al. 2020, arXiv:2006.04388).
+    """
+    weights = box_logits.reshape(*(int(size) for size in box_logits.shape[:-1]), 4, bins).clamp(max=60.0).exp()
+    # Softmax and expectation as one product of matrices: a softmax over a dozen numbers is slow on a CPU.
+    ramp = torch.arange(bins, dtype=weights.dtype, device=weights.device)
+    sums = weights @ torch.stack((torch.ones_like(ramp), ramp), dim=1)
+    distance = sums[..., 1] / sums[..., 0] * strides
+    return torch.cat((centres - distance[..., :2], centres + distance[..., 2:]), dim=-1)
+
+
+class Decoded(nn.Module):
+    """The network as it ships: pixels in, centre-size boxes and scores out; static shape, no suppression.
+
+    `score_shift` is added to every score's logit; `margin` widens boxes by that share of their size: annotators draw
+    around a sign, synthetic truth ends at its edge.
+    """
+
+    centres: Tensor
+    sizes: Tensor
+
+    def __init__(self, net: SignNet, height: int, width: int, score_shift: float = 0.0, margin: float = 0.0) -> None:
+        super().__init__()
+        self.net = net
+        self.score_shift, self.margin = score_shift, margin
+        centres, sizes = grid(height, width, net.arch.strides)
+        self.register_buffer("centres", centres)
+        self.register_buffer("sizes", sizes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(1, 3, H, W) -> (1, N, 4 + classes): centre x, centre y, width, height in pixels, then scores 0..1."""
+        arch = self.net.arch
+        raw = self.net(x)
+        box_logits = raw[..., : 4 * arch.bins].reshape(len(self.centres), 4 * arch.bins)
+        corners = decode_boxes(box_logits, self.centres, self.sizes, arch.bins)
+        left_top, right_bottom = corners[:, :2], corners[:, 2:]
+        size = (right_bottom - left_top) * (1 + self.margin)
+        boxes = torch.cat(((left_top + right_bottom) * 0.5, size), dim=-1)
+        return torch.cat((boxes.unsqueeze(0), (raw[..., 4 * arch.bins :] + self.score_shift).sigmoid()), dim=-1)

@@ -1,0 +1,111 @@
+"""The endless stream of training batches: sample k depends on the seed and k alone, so that a run can stop anywhere.
+
+Knows data sets, views and batches. Knows nothing of networks or losses.
+"""
+
+import queue
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from edge_agent.mlops.augment import Chances, View, bars, crop, mosaic, relight
+from edge_agent.mlops.data import Picture
+from edge_agent.mlops.loss import Targets
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Pictures (B, 3, H, W) uint8 RGB and their truth."""
+
+    pixels: Tensor
+    targets: Targets
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sampler:
+    """Draws views from several sets, set i with the share `shares[i]`."""
+
+    sets: tuple[list[Picture], ...]
+    shares: tuple[float, ...]
+    width: int
+    height: int
+    seed: int
+    chances: Chances = field(default_factory=Chances)
+
+    def view(self, index: int, *, calm: bool = False) -> tuple[View, NDArray[np.bool_]]:
+        """Make sample `index` and the classes known in it; `calm` makes few mosaics: so end runs."""
+        rng = np.random.default_rng((self.seed, index))
+        group = self.sets[rng.choice(len(self.sets), p=self.shares)]
+        tiled = rng.random() < (self.chances.mosaic / 4 if calm else self.chances.mosaic)
+        picked = [group[i] for i in rng.integers(len(group), size=4 if tiled else 1)]
+        sources = [View(picture.decode(), picture.boxes, picture.labels) for picture in picked]
+        if tiled:
+            made = mosaic(sources, self.width, self.height, self.chances, rng)
+        else:
+            made = crop(sources[0], self.width, self.height, self.chances, rng)
+        made = View(relight(made.image, self.chances, rng), made.boxes, made.labels)
+        if rng.random() < self.chances.bars:
+            made = bars(made, rng)
+        return made, picked[0].known
+
+    def batch(self, first: int, count: int, *, calm: bool = False) -> Batch:
+        """Make samples `first` to `first + count - 1`."""
+        made = [self.view(first + offset, calm=calm) for offset in range(count)]
+        return collate([view for view, _ in made], [known for _, known in made])
+
+
+def collate(views: list[View], known: list[NDArray[np.bool_]]) -> Batch:
+    """Stack views; rows of boxes are padded with the label -1."""
+    most = max(1, *(len(view.boxes) for view in views))
+    boxes = np.zeros((len(views), most, 4), np.float32)
+    labels = np.full((len(views), most), -1, np.int64)
+    for row, view in enumerate(views):
+        boxes[row, : len(view.boxes)] = view.boxes
+        labels[row, : len(view.boxes)] = view.labels
+    pixels = np.stack([view.image for view in views])[..., ::-1].transpose(0, 3, 1, 2)
+    targets = Targets(torch.from_numpy(boxes), torch.from_numpy(labels), torch.from_numpy(np.stack(known)))
+    return Batch(torch.from_numpy(np.ascontiguousarray(pixels)), targets)
+
+
+def stream(sampler: Sampler, first: int, last: int, size: int, calm_from: int, *, ahead: int = 4) -> Iterator[Batch]:
+    """Yield the batches that cover samples `first` to `last`, made in a thread a few ahead of their use."""
+    made: queue.Queue[Batch | BaseException | None] = queue.Queue(maxsize=ahead)
+    stop = threading.Event()
+
+    def work() -> None:
+        try:
+            for start in range(first, last, size):
+                _put(made, sampler.batch(start, min(size, last - start), calm=start >= calm_from), stop)
+                if stop.is_set():
+                    return
+            _put(made, None, stop)
+        except Exception as error:  # noqa: BLE001 - told to the consumer, which raises it
+            _put(made, error, stop)
+
+    thread = threading.Thread(target=work, name="batches", daemon=True)
+    thread.start()
+    try:
+        while (item := made.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _put(
+    made: "queue.Queue[Batch | BaseException | None]", item: Batch | BaseException | None, stop: threading.Event
+) -> None:
+    """Queue an item unless the reader has left."""
+    while not stop.is_set():
+        try:
+            made.put(item, timeout=0.2)
+        except queue.Full:
+            continue
+        return
