@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import socket
 import threading
 from collections.abc import AsyncIterator
@@ -82,6 +83,18 @@ async def test_order_that_does_not_fit_is_refused_in_one_line(
     with pytest.raises(UsageError, match=words) as caught:
         await order(control, name, **arguments)
     assert "\n" not in str(caught.value)
+
+
+async def test_order_that_bluez_refuses_is_refused(served: tuple[BluezEmulator, Path]) -> None:
+    _, control = served
+    await order(control, "remove-adapter")
+    with pytest.raises(UsageError, match="Resource Not Ready"):
+        await order(control, "hold", holder="here")
+    await order(control, "kill-bus")
+    with pytest.raises(UsageError, match="start the bus first"):
+        await order(control, "start-bluetoothd")
+    await order(control, "start-bus")
+    assert "links" in await order(control, "hold", holder="here")
 
 
 @pytest.mark.parametrize("line", [b"press the button\n", b"[1]\n", b"{}\n", b'{"order": 7}\n'])
@@ -226,6 +239,16 @@ def test_missing_dbus_daemon_is_told_with_the_package_to_install(monkeypatch: py
     with pytest.raises(FatalError, match="install the package"), EmulatorThread():
         pass
     assert threading.active_count() == before
+
+
+async def test_bus_starts_without_setpriv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Setpriv only ties the daemon's life to ours; systems without util-linux do without."""
+    program = shutil.which("dbus-daemon")
+    assert program is not None
+    (tmp_path / "dbus-daemon").symlink_to(program)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    async with PrivateBus() as bus:
+        assert bus.pid is not None
 
 
 async def test_dbus_daemon_that_cannot_listen_is_told_in_its_own_words(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from edge_agent.errors import UsageError
 from edge_agent.hub.emulator.emulator import BluezEmulator
+from edge_agent.hub.emulator.stack import RefusalError
 
 _Order = Callable[..., Any]
 
@@ -76,6 +77,8 @@ async def obey(emulator: BluezEmulator, name: str, arguments: Mapping[str, Any])
     if method is not None:
         try:
             result = method(emulator, **arguments)
+        except RefusalError as error:
+            raise UsageError(f"the emulated BlueZ refuses {name!r}: {error}", remedy="look at its status") from error
         except (TypeError, ValueError, KeyError) as error:
             raise UsageError(f"order {name!r} does not take {dict(arguments)}", remedy=f"mind this: {error}") from error
         if inspect.isawaitable(result):

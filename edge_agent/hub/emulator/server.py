@@ -11,14 +11,14 @@ from contextlib import AsyncExitStack
 from dbus_fast import Message, MessageType
 from dbus_fast.aio import MessageBus
 
-from edge_agent.errors import FatalError
+from edge_agent.errors import FatalError, RetryableError
 from edge_agent.hub.emulator.bus import PrivateBus
 from edge_agent.hub.emulator.methods import BluezMethods
 from edge_agent.hub.emulator.objects import BLUEZ
 from edge_agent.hub.emulator.stack import BluezStack
 
-TICK_S = 0.1
-"""How often the hub advertises, and how often its battery is looked at."""
+TICK_S = 0.02
+"""How often the hub advertises, as a hub in search of a partner does, and how often its battery is looked at."""
 
 _CLIENT_LEFT = "type='signal',sender='org.freedesktop.DBus',member='NameOwnerChanged',arg2=''"
 
@@ -54,22 +54,23 @@ class BluezServer:
         stack.push_async_callback(_end, ticking)
 
     async def start_bluetoothd(self) -> None:
-        """Start BlueZ, if it is not running."""
+        """Start BlueZ, if it is not running; raises RetryableError when there is no bus to serve it on."""
         if self._connection is not None:
             return
         connection = MessageBus(bus_address=self.bus.address)
-        try:
-            await connection.connect()
+        async with AsyncExitStack() as undo:
+            undo.callback(self._abandon, connection)
+            try:
+                await connection.connect()
+            except OSError as error:
+                raise RetryableError("there is no bus to serve BlueZ on", remedy="start the bus first") from error
             await _call_bus(connection, "AddMatch", "s", [_CLIENT_LEFT])
             connection.add_message_handler(self._handle)
             self._connection = connection
             self.stack.tree.send = self._send
             self.stack.add_adapter()
             await connection.request_name(BLUEZ)
-        except BaseException:
-            self._connection = None
-            connection.disconnect()
-            raise
+            undo.pop_all()
 
     async def kill_bluetoothd(self) -> None:
         """Kill BlueZ: its name leaves the bus without a word, the hub loses its link."""
@@ -93,6 +94,10 @@ class BluezServer:
         """Start the D-Bus daemon again, and BlueZ on it."""
         await self.bus.start()
         await self.start_bluetoothd()
+
+    def _abandon(self, connection: MessageBus) -> None:
+        self._connection = None
+        connection.disconnect()
 
     async def _tick(self) -> None:
         while True:
