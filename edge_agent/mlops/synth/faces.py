@@ -128,7 +128,9 @@ def _face(label: str, height_mm: float, picture: Image, back: Image) -> Face:
         levels.append(np.asarray(cv2.resize(last, size, interpolation=cv2.INTER_AREA), dtype=np.uint8))
     weight = alpha.astype(np.float32)[..., None] / 255
     plain = (picture[..., :3] * weight).sum(axis=(0, 1)) / weight.sum()
-    rim = np.median(picture[cv2.erode(alpha, np.ones((3, 3), np.uint8)) < alpha][:, :3], axis=0)
+    padded = cv2.copyMakeBorder(alpha, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=(0,))
+    inside = cv2.erode(padded, np.ones((3, 3), np.uint8))[1:-1, 1:-1]
+    rim = np.median(picture[inside < alpha][:, :3], axis=0)
     edge = (int(rim[0]), int(rim[1]), int(rim[2]))
     fractions = hull / np.array([picture.shape[1], picture.shape[0]])
     return Face(label, height_mm, tuple(levels), back, fractions, plain.astype(np.float32), edge)
