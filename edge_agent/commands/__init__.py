@@ -1,0 +1,36 @@
+"""Commands from the outside: what one looks like, whether the train obeys it, and what is said back.
+
+Shared by every channel that they come in by. Knows nothing of topics, HTTP or brokers, and nothing of what the train
+does with a command it has accepted.
+"""
+
+from edge_agent.commands.gate import Gate
+from edge_agent.commands.judge import Past, Rules, judge
+from edge_agent.commands.reader import NAMES, read
+from edge_agent.commands.values import (
+    STOPPING,
+    Accepted,
+    Acknowledgement,
+    Code,
+    Instruction,
+    Refused,
+    Request,
+    Verb,
+)
+
+__all__ = [
+    "NAMES",
+    "STOPPING",
+    "Accepted",
+    "Acknowledgement",
+    "Code",
+    "Gate",
+    "Instruction",
+    "Past",
+    "Refused",
+    "Request",
+    "Rules",
+    "Verb",
+    "judge",
+    "read",
+]
