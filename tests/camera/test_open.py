@@ -3,10 +3,11 @@
 import os
 from pathlib import Path
 
+import cv2
 import pytest
 
 from edge_agent.camera import Device, LiveCamera, RecordedCamera, device_remedy, list_devices, open_camera, redact
-from edge_agent.camera.opencv import as_bgr
+from edge_agent.camera.opencv import as_bgr, open_device, open_file, open_stream
 from edge_agent.errors import ConfigError
 from tests.camera.pictures import grey, write_video
 
@@ -97,3 +98,45 @@ def test_remedy_for_a_device_without_rights_names_the_group(
 @pytest.mark.parametrize("image", [None, "text", grey(1).astype(float), grey(1)[..., :2], grey(1)[:0]])
 def test_as_bgr_what_is_no_picture_is_none(image: object) -> None:
     assert as_bgr(image) is None
+
+
+class Recorded:
+    """Stands where cv2.VideoCapture does and keeps what it was asked for."""
+
+    def __init__(self, *words: object) -> None:
+        self.words = words
+        self.asked: dict[int, float] = {}
+
+    def set(self, prop: int, value: float) -> bool:
+        self.asked[prop] = value
+        return True
+
+
+def test_open_device_asks_v4l2_for_the_size_and_no_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cv2, "VideoCapture", Recorded)
+    capture = open_device("/dev/video3", 600, 400)
+    assert isinstance(capture, Recorded)
+    assert capture.words == ("/dev/video3", cv2.CAP_V4L2)
+    assert capture.asked[cv2.CAP_PROP_FRAME_WIDTH] == 600
+    assert capture.asked[cv2.CAP_PROP_FRAME_HEIGHT] == 400
+    assert capture.asked[cv2.CAP_PROP_BUFFERSIZE] == 1
+
+
+def test_open_stream_bounds_every_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cv2, "VideoCapture", Recorded)
+    capture = open_stream("rtsp://cam/")
+    assert isinstance(capture, Recorded)
+    url, backend, parameters = capture.words
+    assert (url, backend) == ("rtsp://cam/", cv2.CAP_FFMPEG)
+    assert isinstance(parameters, list)
+    told = dict(zip(parameters[::2], parameters[1::2], strict=True))
+    assert 0 < told[cv2.CAP_PROP_READ_TIMEOUT_MSEC] <= 2000
+    assert 0 < told[cv2.CAP_PROP_OPEN_TIMEOUT_MSEC] <= 10_000
+
+
+def test_open_file_without_ffmpeg_lets_opencv_choose(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cv2, "VideoCapture", Recorded)
+    monkeypatch.setattr(cv2.videoio_registry, "getBackends", lambda: [cv2.CAP_GSTREAMER])
+    capture = open_file(Path("v.mp4"))
+    assert isinstance(capture, Recorded)
+    assert capture.words[:2] == (str(Path("v.mp4").absolute()), cv2.CAP_ANY)
