@@ -19,6 +19,7 @@ from edge_agent.mirror.kafka_uplink import Uplink, UplinkStats
 from edge_agent.mirror.notice import Notice
 from edge_agent.mirror.outbox import Outbox
 from edge_agent.mirror.outbox_report import OutboxStats
+from edge_agent.mirror.outbox_requests import OutboxAwayError
 from edge_agent.mirror.outbox_store import Budget
 from edge_agent.ports import EventSource
 from edge_agent.resources import state_dir
@@ -89,6 +90,7 @@ class KafkaMirror:
             while True:
                 self.append(await events.get())
         finally:
+            await self._take_rest(events)
             await self._end()
 
     def append(self, event: Event) -> None:
@@ -105,12 +107,21 @@ class KafkaMirror:
         lost_events, lost_images = self._outbox.lost
         return MirrorStats(self._outbox.stats, self._uplink.stats, lost_events, lost_images, self._outbox.waiting)
 
+    async def _take_rest(self, events: EventSource) -> None:
+        """Take what is still in the queue: the last brake belongs into the log too."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0):  # a queue that is not empty answers without waiting
+                while True:
+                    self.append(await events.get())
+
     async def _end(self) -> None:
         """Shut down within DRAIN_S and a little more, whatever the disk and the network do."""
         await _in_thread(self._close)
         self._loop = None
 
     def _close(self) -> None:
+        with contextlib.suppress(OutboxAwayError, TimeoutError):
+            self._outbox.flush().result(_CLOSE_S)
         self._uplink.finish()
         if not self._uplink.join(DRAIN_S):
             self._uplink.stop(_CLOSE_S)

@@ -72,6 +72,8 @@ def link_error(error: BaseException, settings: Kafka) -> LinkError:
         if isinstance(error, kinds):
             words = Words(code, message.format(servers=servers, topic=settings.topic), remedy)
             return LinkError(words)
+    if isinstance(error, LookupError) and settings.security_protocol.startswith("SASL"):
+        return link_error(kafka_errors.SaslAuthenticationFailed(), settings)  # a SCRAM answer that aiokafka cannot read
     if isinstance(error, EdgeAgentError):
         return LinkError(Words("kafka_settings", error.message, error.remedy))
     name = type(error).__name__

@@ -1,13 +1,14 @@
 """One life of an aiokafka producer: opened, used batch by batch, abandoned at the first doubt.
 
 Knows aiokafka's traps: start, send, flush and stop may hang for ever, so each call is bounded and a producer that
-failed once is never used again. Knows nothing of the outbox or of when to try again. Needs an event loop of its own:
-what a hanging producer leaves running is found there and cancelled.
+failed once is never used again. Beside its own errors it lets others out (KeyError for a SCRAM answer it did not
+expect, AssertionError for a lost connection), so every exception means the same here: this link does not work.
+Knows nothing of the outbox or of when to try again. Needs an event loop of its own: what a hanging producer leaves
+running is found there and cancelled.
 """
 
 import asyncio
 import contextlib
-import ssl
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -23,8 +24,6 @@ from edge_agent.mirror.record import Record
 
 _ABANDON_S = 1.0
 _NO_TOPIC_S = 1.0  # aiokafka gives up on a missing topic after the same time as we; its word says more
-# AssertionError is aiokafka's way to say that it is not connected any more.
-_FAILURES = (kafka_errors.KafkaError, OSError, TimeoutError, ssl.SSLError, AssertionError, EdgeAgentError)
 _TOO_LARGE = (kafka_errors.MessageSizeTooLargeError, kafka_errors.RecordListTooLargeError)
 _CONNECTION = (
     kafka_errors.KafkaConnectionError,
@@ -73,7 +72,7 @@ class Producer:
             self.idempotent = await self._start(idempotent=True)
             if not self.idempotent:
                 await self._start(idempotent=False)
-        except _FAILURES as error:
+        except Exception as error:
             await self.abandon()
             raise link_error(error, self._settings) from error
 
@@ -96,7 +95,7 @@ class Producer:
                     records = records[: error.count // 2]
         except (TooLargeError, LinkError):
             raise
-        except _FAILURES as error:
+        except Exception as error:
             await self.abandon()
             raise link_error(error, self._settings) from error
         except asyncio.CancelledError:
@@ -109,7 +108,7 @@ class Producer:
         if producer is None:
             return
         for call in (producer.stop, producer.client.close):
-            with contextlib.suppress(*_FAILURES):
+            with contextlib.suppress(Exception):
                 await bounded(call(), _ABANDON_S)
                 break  # where stop hangs, the sockets are still to be closed
         mine = asyncio.all_tasks() - self._others - {asyncio.current_task()}

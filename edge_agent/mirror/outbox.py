@@ -19,7 +19,7 @@ from edge_agent.events import Severity
 from edge_agent.mirror.handover import Handover
 from edge_agent.mirror.notice import Notice
 from edge_agent.mirror.outbox_report import OutboxStats, Reporter, say
-from edge_agent.mirror.outbox_requests import Acknowledge, Bury, Close, OutboxAwayError, Read, Request, Wake
+from edge_agent.mirror.outbox_requests import Acknowledge, Bury, Close, Flush, Read, Request, Wake, refuse
 from edge_agent.mirror.outbox_schema import MEMORY, OutboxLock
 from edge_agent.mirror.outbox_store import Budget, Row, Store
 from edge_agent.mirror.outbox_writer import Writer
@@ -121,6 +121,13 @@ class Outbox(Generic[T]):
         self._refuse_when_closed()
         return request.answer
 
+    def flush(self) -> "Future[None]":
+        """Commit now what was offered before; fails with OutboxAwayError where the disk does not allow it."""
+        request = Flush()
+        self._requests.put(request)
+        self._refuse_when_closed()
+        return request.answer
+
     def close(self, timeout_s: float) -> bool:
         """Commit what is here and end the thread; False when that takes longer (the thread ends with the process)."""
         self._requests.put(Close())
@@ -145,9 +152,7 @@ class Outbox(Generic[T]):
     def _refuse_when_closed(self) -> None:
         """Answer what nobody is there to answer."""
         while self._closed and not self._requests.empty():
-            request = self._requests.get()
-            if isinstance(request, Read | Bury) and request.answer.set_running_or_notify_cancel():
-                request.answer.set_exception(OutboxAwayError("the outbox is closed"))
+            refuse(self._requests.get(), "the outbox is closed")
 
     def _open(self) -> Store:
         """Open the file; where it is out of reach or not ours, keep rows in memory."""

@@ -46,8 +46,21 @@ class Bury:
 
 
 @dataclass(frozen=True, slots=True)
+class Flush:
+    """Commit now what was handed over before this."""
+
+    answer: "Future[None]" = field(default_factory=Future)
+
+
+@dataclass(frozen=True, slots=True)
 class Close:
     """Commit what is here, close the file, end."""
 
 
-Request = Wake | Read | Acknowledge | Bury | Close
+Request = Wake | Read | Acknowledge | Bury | Flush | Close
+
+
+def refuse(request: Request, why: str) -> None:
+    """Answer a question that nobody can answer any more."""
+    if isinstance(request, Read | Bury | Flush) and request.answer.set_running_or_notify_cancel():
+        request.answer.set_exception(OutboxAwayError(why))

@@ -16,7 +16,17 @@ from edge_agent.errors import EdgeAgentError, RetryableError
 from edge_agent.mirror import outbox_schema
 from edge_agent.mirror.handover import Handover
 from edge_agent.mirror.outbox_report import OutboxStats, Reporter
-from edge_agent.mirror.outbox_requests import Acknowledge, Bury, Close, OutboxAwayError, Read, Request, Wake
+from edge_agent.mirror.outbox_requests import (
+    Acknowledge,
+    Bury,
+    Close,
+    Flush,
+    OutboxAwayError,
+    Read,
+    Request,
+    Wake,
+    refuse,
+)
 from edge_agent.mirror.outbox_store import Store
 from edge_agent.mirror.record import Record
 
@@ -144,6 +154,8 @@ class Writer(Generic[T]):
                     self._due_s = self._clock() + COMMIT_EVERY_S
             case Bury():
                 self._bury(request)
+            case Flush():
+                self._flush(request)
             case _:
                 pass
 
@@ -236,18 +248,29 @@ class Writer(Generic[T]):
             last_seq=store.next_seq - 1 if store else was.last_seq,
         )
 
-    def _finish(self) -> None:
-        """Commit what is still here, close the file and refuse what is still asked."""
+    def _flush(self, request: Flush) -> None:
+        if not request.answer.set_running_or_notify_cancel():
+            return
+        if self._commit_all():
+            request.answer.set_result(None)
+        else:
+            request.answer.set_exception(OutboxAwayError("the outbox cannot be written now"))
+
+    def _commit_all(self) -> bool:
+        """Commit everything that was handed over; False where that does not work now."""
         while self._ready():
             self._take()
             if not self._pending and self._acknowledged_seq is None:
-                break
+                return True
             self._commit()
             if self._report.stuck_by:
                 break
+        return False
+
+    def _finish(self) -> None:
+        """Commit what is still here, close the file and refuse what is still asked."""
+        self._commit_all()
         if self._store is not None:
             self._store.close()
         while not self._requests.empty():
-            request = self._requests.get()
-            if isinstance(request, Read | Bury) and request.answer.set_running_or_notify_cancel():
-                request.answer.set_exception(OutboxAwayError("the outbox is closed"))
+            refuse(self._requests.get(), "the outbox is closed")

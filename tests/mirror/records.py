@@ -1,0 +1,15 @@
+"""Records to test with."""
+
+import random
+
+from edge_agent.mirror.record import Kind, Record
+
+
+def record(number: int, kind: Kind = Kind.TELEMETRY, *, size: int = 100, at_ms: int = 1_000_000) -> Record:
+    """Return a record whose value starts with its number; `size` bytes that do not compress."""
+    value = b"%08d" % number + random.Random(number).randbytes(size)  # noqa: S311 - no secret
+    return Record(kind, "topic", b"train-1", (("ce_id", str(number).encode()), ("ce_type", b"t")), value, at_ms)
+
+
+def number_of(of: Record) -> int:
+    return int(of.value[:8])
