@@ -1,6 +1,6 @@
 """Invents the layout of the default mission from a seed: a track that crosses nothing, signs, a look.
 
-Knows what the mission needs (a 30 sign, a STOP sign, danger before the cliff, some signs that mean nothing) and what
+Knows what the mission needs (a 30 sign, a 50 sign that lifts it, a STOP sign, danger before the cliff, others) and what
 would spoil it (a sign read from another part of the track). Knows nothing of rules, motion or pictures.
 """
 
@@ -13,14 +13,14 @@ from numpy.random import Generator
 from edge_agent import artwork
 from edge_agent.errors import FatalError
 from edge_agent.signs import Sign
-from edge_agent.sim.layout import Layout, Look, PlacedSign, sign_pose
+from edge_agent.sim.layout import Layout, Look, PlacedSign
 from edge_agent.sim.track import Segment, Track, curve, straight
 
 _STRAIGHTS = 8
-_LIMIT_AT, _STOP_AT, _DANGER_AT = 1, 4, 7
-_OBEYED = frozenset((Sign.SPEED_LIMIT_30, Sign.STOP, Sign.DANGER))
+_LIMIT_AT, _LIFT_AT, _STOP_AT, _DANGER_AT = 1, 3, 4, 7
+_OBEYED = frozenset((Sign.SPEED_LIMIT_30, Sign.SPEED_LIMIT_50, Sign.STOP, Sign.DANGER))
 _TRIES = 4000
-_CHOICE = 40
+_CHOICE = 16
 _GAP_MM = 420.0
 """Least distance between parts of the track that do not follow each other."""
 _OWN_MM = 1000.0
@@ -85,11 +85,16 @@ def _lies_well(track: Track) -> bool:
 
 def _signs(track: Track, starts: tuple[float, ...], rng: Generator) -> tuple[PlacedSign, ...]:
     """Place what must be obeyed late on its straight, where the train has long had it in view."""
-    must = {_LIMIT_AT: "speed_limit_30", _STOP_AT: "stop", _DANGER_AT: str(rng.choice(_dangers()))}
+    must = {
+        _LIMIT_AT: "speed_limit_30",
+        _LIFT_AT: "speed_limit_50",
+        _STOP_AT: "stop",
+        _DANGER_AT: str(rng.choice(_dangers())),
+    }
     signs: list[PlacedSign] = []
     for index, start_mm in enumerate(starts):
         if index in must:
-            at_mm = start_mm + float(rng.uniform(720, 850))
+            at_mm = start_mm + float(rng.uniform(480, 620) if index == _LIFT_AT else rng.uniform(720, 850))
             signs.append(_beside(must[index], at_mm, rng))
             if index != _DANGER_AT and rng.random() < 0.5:
                 other_side = _beside(str(rng.choice(_DISTRACTORS)), at_mm + float(rng.uniform(60, 160)), rng)
@@ -129,10 +134,9 @@ def _confusing(layout: Layout) -> bool:
     poses = [layout.track.pose(float(s)) for s in s_mm]
     spots = np.array([(pose.x_mm, pose.y_mm) for pose in poses])
     ahead = np.array([(math.cos(pose.heading_rad), math.sin(pose.heading_rad)) for pose in poses])
-    for sign in layout.signs:
+    for sign, pose in zip(layout.signs, layout.sign_poses, strict=True):
         if artwork.sign_of(sign.name) not in _OBEYED and not sign.back:
             continue
-        pose = sign_pose(layout, sign)
         to_sign = np.array([pose.x_mm, pose.y_mm]) - spots
         distance = np.linalg.norm(to_sign, axis=1)
         in_view = (to_sign * ahead).sum(axis=1) > 0.8 * distance

@@ -90,6 +90,16 @@ class Layout:
         return self.track.length_mm
 
     @cached_property
+    def sign_poses(self) -> tuple[Pose, ...]:
+        """Where each sign stands; the heading is the direction its face looks to, also where it shows its back."""
+        return tuple(self._stand(sign) for sign in self.signs)
+
+    def _stand(self, sign: PlacedSign) -> Pose:
+        pose = self.track.pose(sign.s_mm)
+        x_mm, y_mm = pose.beside(sign.left_mm)
+        return Pose(x_mm, y_mm, pose.heading_rad + (0.0 if sign.back else math.pi) + sign.yaw_rad)
+
+    @cached_property
     def table(self) -> tuple[tuple[float, float], ...]:
         """Corners of the table's top, counter-clockwise: a rectangle whose far side lies where the rails end."""
         end = self.track.pose(self.cliff_mm)
@@ -101,10 +111,3 @@ class Layout:
         right_side, left_side = across.min() - self.side_mm, across.max() + self.side_mm
         corners = ((back, right_side), (front, right_side), (front, left_side), (back, left_side))
         return tuple((float(x), float(y)) for x, y in (a * ahead + c * left for a, c in corners))
-
-
-def sign_pose(layout: Layout, sign: PlacedSign) -> Pose:
-    """Return where a sign stands; the heading is the direction its face looks to (also where it shows its back)."""
-    pose = layout.track.pose(sign.s_mm)
-    x_mm, y_mm = pose.beside(sign.left_mm)
-    return Pose(x_mm, y_mm, pose.heading_rad + (0.0 if sign.back else math.pi) + sign.yaw_rad)

@@ -18,7 +18,7 @@ _DANGER_WINDOW_MM = 800.0
 _DANGER_HOLD_S = 2.0
 """A train that stands this long before the cliff has stopped for good."""
 _LIMIT_MM_S = {Sign.SPEED_LIMIT_30: 270.0}
-_LIMIT_ZONE_MM = (60.0, 300.0)
+_LIMIT_ZONE_MM = (20.0, 250.0)
 """Behind a speed limit: where it must be kept, whatever a policy does farther on."""
 
 

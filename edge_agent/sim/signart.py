@@ -10,12 +10,11 @@ import cv2
 import numpy as np
 
 from edge_agent import artwork
-from edge_agent.sim.layout import BASE_HEIGHT_MM, BASE_MM, Layout, PlacedSign, sign_pose
+from edge_agent.sim.layout import BASE_HEIGHT_MM, BASE_MM, Layout
 from edge_agent.sim.texture import Colour, Image, colour_through, lay_over, multiplied, through
 from edge_agent.sim.view import NEAR_MM, Points, SeenSign, View, head_axes, head_points, pole_polygon
 
 _MIPS = (12, 24, 48, 96, 192)
-_THICK_MM = 1.6
 _FIXED = 4
 _EDGE = (122, 124, 124)
 
@@ -42,7 +41,7 @@ class SignArt:
     def draw(self, canvas: Image, view: View, one: SeenSign, earlier: View) -> None:
         """Paint one sign onto (h, w, 3) BGR; `earlier` is the camera when the shutter opened."""
         flow = self._flow(view, earlier, one)
-        corners = [one.outline, *self._solid(view, one.sign)[0], pole_polygon(self._layout, view, one)]
+        corners = [one.outline, *self._solid(view, one.index)[0], pole_polygon(self._layout, view, one)]
         around = np.concatenate([corner for corner in corners if len(corner)])
         margin = 3 + np.abs(flow)
         low = np.floor(np.maximum(around.min(axis=0) - margin, 0)).astype(int)
@@ -56,7 +55,7 @@ class SignArt:
         lay_over(canvas[low[1] : high[1], low[0] : high[0]], patch)
 
     def _paint(self, patch: Image, view: View, one: SeenSign, low: Points) -> None:
-        outlines, colours = self._solid(view, one.sign)
+        outlines, colours = self._solid(view, one.index)
         for outline, colour in zip(outlines, colours, strict=True):
             _fill(patch, outline - low, colour)
         pole = pole_polygon(self._layout, view, one)
@@ -66,9 +65,9 @@ class SignArt:
             _fill(patch, shine - low, self._lit((70, 66, 64)))
         self._head(patch, view, one, low)
 
-    def _solid(self, view: View, sign: PlacedSign) -> tuple[list[Points], list[tuple[int, ...]]]:
+    def _solid(self, view: View, index: int) -> tuple[list[Points], list[tuple[int, ...]]]:
         """Return shadow, sides and top of the base as pixel polygons with BGRA colours (alpha multiplied in)."""
-        pose = sign_pose(self._layout, sign)
+        pose = self._layout.sign_poses[index]
         ahead = np.array([math.cos(pose.heading_rad), math.sin(pose.heading_rad)])
         left = np.array([-ahead[1], ahead[0]])
         centre = np.array([pose.x_mm, pose.y_mm])
@@ -92,16 +91,12 @@ class SignArt:
         face = self._faces[sign.name, one.front, height_px]
         half_width = face.shape[1] / face.shape[0] / 2
         uv = np.array([(-half_width, -0.5), (half_width, -0.5), (half_width, 0.5), (-half_width, 0.5)])
-        world = head_points(layout, sign, one.front, uv)
+        world = head_points(layout, one.index, one.front, uv)
         in_camera = view.to_camera(world)
         if in_camera[:, 2].min() < NEAR_MM:
             return
-        _, right = head_axes(layout, sign, one.front)
-        behind = np.array([right[1], -right[0], 0.0]) * _THICK_MM
         quad = (view.to_pixels(in_camera) - low - 0.5).astype(np.float32)
-        shift = view.to_pixels(view.to_camera(world.mean(axis=0) - behind)) - view.to_pixels(in_camera.mean(axis=0))
-        if np.abs(shift).max() > 0.3:
-            _fill(patch, one.outline - low + shift, self._lit(_EDGE, self._light))
+        _fill(patch, one.outline - low, self._lit(_EDGE, self._light))
         height, width = face.shape[:2]
         source = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float32) - np.float32(0.5)
         matrix = cv2.getPerspectiveTransform(source, quad)
@@ -112,7 +107,7 @@ class SignArt:
 
     def _flow(self, view: View, earlier: View, one: SeenSign) -> Points:
         """Return how far the head moved in the picture while the shutter was open."""
-        centre, _ = head_axes(self._layout, one.sign, one.front)
+        centre, _ = head_axes(self._layout, one.index, one.front)
         now, then = view.to_camera(centre), earlier.to_camera(centre)
         if min(now[2], then[2]) < NEAR_MM:
             return np.zeros(2)

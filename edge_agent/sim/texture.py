@@ -3,6 +3,7 @@
 Knows nothing of where they are used. All pictures are uint8; colours are BGR.
 """
 
+import math
 from typing import Any
 
 import cv2
@@ -16,24 +17,20 @@ Colour = tuple[int, int, int]
 
 def wood_grain(rng: Generator, size_px: int, contrast: float = 26.0) -> Image:
     """Return a (size_px, size_px) grey tile around 128, grain along x, that repeats without a seam."""
-    fine = _streaks(rng, size_px, 0.9, 31)
-    broad = _streaks(rng, size_px, 5.0, 151)
-    cloud = _streaks(rng, size_px, 40.0, 81)
-    return _bytes(128 + contrast * (0.5 * fine + 0.35 * broad + 0.3 * cloud))
+    noise = np.fft.rfft2(rng.standard_normal((size_px, size_px)))
+    y, x = np.fft.fftfreq(size_px)[:, None], np.fft.rfftfreq(size_px)[None]
+    # A Gaussian blur that wraps around is a product of spectra; each is scaled to keep the noise's deviation at 1.
+    blurs = ((0.5, 0.9, 31.0), (0.35, 5.0, 151.0), (0.3, 40.0, 81.0))
+    spectrum = sum(
+        share * 2 * math.sqrt(math.pi * across * along) * np.exp(-2 * np.pi**2 * ((across * y) ** 2 + (along * x) ** 2))
+        for share, across, along in blurs
+    )
+    return _bytes(128 + contrast * np.fft.irfft2(noise * spectrum))
 
 
 def _bytes(values: NDArray[Any]) -> Image:
     """Round to what a picture can hold."""
     out: Image = np.clip(values, 0, 255).astype(np.uint8)
-    return out
-
-
-def _streaks(rng: Generator, size_px: int, across_px: float, along_px: float) -> NDArray[np.float64]:
-    """Return noise smoothed by a Gaussian that wraps around, which is a product of spectra; its deviation is 1."""
-    noise = np.fft.rfft2(rng.standard_normal((size_px, size_px)))
-    y, x = np.fft.fftfreq(size_px)[:, None], np.fft.rfftfreq(size_px)[None]
-    smooth = np.fft.irfft2(noise * np.exp(-2 * np.pi**2 * ((across_px * y) ** 2 + (along_px * x) ** 2)))
-    out: NDArray[np.float64] = smooth / (float(smooth.std()) + 1e-9)
     return out
 
 
@@ -78,9 +75,7 @@ def plaster(rng: Generator, height_px: int, width_px: int, colour: Colour) -> Im
     """Return a (height_px, width_px, 3) painted wall with uneven light."""
     coarse = rng.standard_normal((max(2, height_px // 160), max(2, width_px // 160))).astype(np.float32)
     clouds = cv2.resize(coarse, (width_px, height_px), interpolation=cv2.INTER_CUBIC)
-    rough = rng.standard_normal((height_px // 2 + 1, width_px // 2 + 1)).astype(np.float32)
-    grain = cv2.resize(rough, (width_px, height_px))
-    light = 4.0 * clouds + 1.2 * grain + np.linspace(8, -10, height_px, dtype=np.float32)[:, None]
+    light = 4.0 * clouds + np.linspace(8, -10, height_px, dtype=np.float32)[:, None]
     return _bytes(np.array(colour, np.float32) + light[:, :, None])
 
 

@@ -126,5 +126,16 @@ class Track:
 
     def sample(self, step_mm: float, left_mm: float = 0.0) -> NDArray[np.float64]:
         """Return (n, 2) points every `step_mm` along the line, `left_mm` beside it, both ends included."""
-        count = max(2, round(self.length_mm / step_mm) + 1)
-        return np.array([self.pose(s_mm).beside(left_mm) for s_mm in np.linspace(0, self.length_mm - 1e-6, count)])
+        s_mm = np.linspace(0, self.length_mm, max(2, round(self.length_mm / step_mm) + 1))
+        index = np.clip(np.searchsorted(self._starts_mm, s_mm, side="right") - 1, 0, len(self.segments) - 1)
+        at_mm = np.array([joint_mm for joint_mm, _ in self.joints])[index]
+        start = np.array([(pose.x_mm, pose.y_mm, pose.heading_rad) for _, pose in self.joints])[index]
+        bend = np.array([segment.turn_rad / segment.length_mm for segment in self.segments])[index]
+        along = s_mm - at_mm
+        heading = start[:, 2] + bend * along
+        # The chord of an arc: its length is along * sinc(half the turn), its direction the mean of both headings.
+        chord = along * np.sinc(bend * along / 2 / np.pi)
+        middle = start[:, 2] + bend * along / 2
+        points = start[:, :2] + chord[:, None] * np.stack([np.cos(middle), np.sin(middle)], axis=1)
+        out: NDArray[np.float64] = points + left_mm * np.stack([-np.sin(heading), np.cos(heading)], axis=1)
+        return out

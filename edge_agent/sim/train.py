@@ -8,6 +8,8 @@ does with a small computer on its back; the others name their source.
 from dataclasses import dataclass, replace
 from enum import Enum
 
+import numpy as np
+
 STEP_S = 0.002
 """Length of one integration step; the fastest time constant below is 0.3 s."""
 
@@ -53,6 +55,19 @@ class TrainModel:
     capacity_ah: float = 0.8
 
 
+def varied(model: TrainModel, seed: int) -> TrainModel:
+    """Return another train of the same make: mass and friction differ by up to 4 percent; seed 0 changes nothing."""
+    if seed == 0:
+        return model
+    mass, rolling, curve = np.random.default_rng([seed, 5]).uniform(0.96, 1.04, 3)
+    return replace(
+        model,
+        mass_kg=model.mass_kg * float(mass),
+        rolling=model.rolling * float(rolling),
+        curve=model.curve * float(curve),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class TrainMotion:
     """Where a train is and what it does. `power_percent` is what was asked for, -100..100."""
@@ -79,10 +94,11 @@ def step(model: TrainModel, motion: TrainMotion, curved: bool) -> TrainMotion:
     speed_mm_s = _speed_after(model, motion.speed_mm_s, push, hold)
     drawn = abs(push) if motion.motor is Motor.DRIVE else 0.0
     current_a = model.idle_current_a + model.stall_current_a * drawn
-    return replace(
-        motion,
+    return TrainMotion(
         s_mm=motion.s_mm + 0.5 * (motion.speed_mm_s + speed_mm_s) * STEP_S,
         speed_mm_s=speed_mm_s,
+        motor=motion.motor,
+        power_percent=motion.power_percent,
         current_a=current_a,
         battery_percent=max(0.0, motion.battery_percent - 100 * current_a * STEP_S / 3600 / model.capacity_ah),
     )

@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 
 from edge_agent import artwork
 from edge_agent.events import Box, Detection
-from edge_agent.sim.layout import BASE_HEIGHT_MM, POLE_MM, Layout, PlacedSign, sign_pose
+from edge_agent.sim.layout import BASE_HEIGHT_MM, POLE_MM, Layout, PlacedSign
 from edge_agent.sim.track import Pose
 
 Points = NDArray[np.float64]
 
+HEAD_THICK_MM = 1.6
+"""Thickness of a sign's plate."""
 NEAR_MM = 25.0
 """Nothing nearer than this is drawn."""
 _REACH_MM = 3000.0
@@ -115,19 +117,26 @@ class SeenSign:
     outline: Points
 
 
-def head_axes(layout: Layout, sign: PlacedSign, front: bool) -> tuple[Points, Points]:
-    """Return the head's centre (3,) and its unit vector to the right (3,) as seen from that side."""
-    pose = sign_pose(layout, sign)
+def head_axes(layout: Layout, index: int, front: bool) -> tuple[Points, Points]:
+    """Return a head's centre (3,) and its unit vector to the right (3,) as seen from that side."""
+    pose = layout.sign_poses[index]
     right = np.array([-math.sin(pose.heading_rad), math.cos(pose.heading_rad), 0.0])
-    centre = np.array([pose.x_mm, pose.y_mm, POLE_MM + sign.head_mm / 2])
+    centre = np.array([pose.x_mm, pose.y_mm, POLE_MM + layout.signs[index].head_mm / 2])
     return centre, right if front else -right
 
 
-def head_points(layout: Layout, sign: PlacedSign, front: bool, uv: Points) -> Points:
-    """Turn (n, 2) places on the head (right, down from its centre, in heights of the head) into (n, 3) world points."""
-    centre, right = head_axes(layout, sign, front)
-    mm = uv * sign.head_mm
+def head_points(layout: Layout, index: int, front: bool, uv: Points) -> Points:
+    """Turn (n, 2) places on a head (right, down from its centre, in heights of the head) into (n, 3) world points."""
+    centre, right = head_axes(layout, index, front)
+    mm = uv * layout.signs[index].head_mm
     out: Points = centre + mm[:, :1] * right - mm[:, 1:] * np.array([0.0, 0.0, 1.0])
+    return out
+
+
+def head_back(layout: Layout, index: int, front: bool) -> Points:
+    """Return the vector (3,) from the side of a head's plate that is seen to the other."""
+    _, right = head_axes(layout, index, front)
+    out: Points = np.array([-right[1], right[0], 0.0]) * HEAD_THICK_MM
     return out
 
 
@@ -135,20 +144,21 @@ def head_points(layout: Layout, sign: PlacedSign, front: bool, uv: Points) -> Po
 def _outline(name: str) -> Points:
     """Return the hull of a sign's shape, (n, 2) in heights of the head from its centre."""
     alpha = artwork.draw(name, 128)[:, :, 3]
-    ys, xs = np.nonzero(alpha > 127)
-    # Pixel centres are half a pixel in; the hull of the pixels' corners is the shape's true edge.
-    corners = np.concatenate([np.stack([xs + dx, ys + dy], axis=1) for dx in (0, 1) for dy in (0, 1)])
+    solid = alpha > 127
+    ys = np.flatnonzero(solid.any(axis=1))
+    first, last = solid[ys].argmax(axis=1), alpha.shape[1] - solid[ys, ::-1].argmax(axis=1)
+    # The hull of the pixels' corners, not of their centres, is the shape's true edge.
+    corners = np.concatenate([np.stack([xs, ys + dy], axis=1) for xs in (first, last) for dy in (0, 1)])
     hull = cv2.convexHull(corners.astype(np.float32)).reshape(-1, 2)
     out: Points = (hull - (alpha.shape[1] / 2, alpha.shape[0] / 2)) / alpha.shape[0]
     return out
 
 
-def faces_camera(layout: Layout, sign: PlacedSign, centre: Points) -> float:
-    """Return the cosine between the sign's face and the line to the camera; negative shows the back."""
-    pose = sign_pose(layout, sign)
-    x_mm, y_mm = centre[0] - pose.x_mm, centre[1] - pose.y_mm
+def _facing(pose: Pose, centre: Points) -> float:
+    """Return the cosine between a sign's face and the line to the camera; negative shows the back."""
+    x_mm, y_mm = float(centre[0]) - pose.x_mm, float(centre[1]) - pose.y_mm
     toward = x_mm * math.cos(pose.heading_rad) + y_mm * math.sin(pose.heading_rad)
-    return float(toward / max(1e-6, math.hypot(x_mm, y_mm)))
+    return toward / max(1e-6, math.hypot(x_mm, y_mm))
 
 
 def see(layout: Layout, view: View) -> list[SeenSign]:
@@ -159,12 +169,19 @@ def see(layout: Layout, view: View) -> list[SeenSign]:
 
 
 def _see_one(layout: Layout, view: View, index: int) -> SeenSign | None:
-    sign = layout.signs[index]
-    facing = faces_camera(layout, sign, view.centre)
-    in_camera = view.to_camera(head_points(layout, sign, facing > 0, _outline(sign.name)))
+    sign, pose = layout.signs[index], layout.sign_poses[index]
+    ahead = view.matrix[2]
+    depth_mm = (pose.x_mm - view.centre[0]) * ahead[0] + (pose.y_mm - view.centre[1]) * ahead[1]
+    aside_mm = abs((pose.x_mm - view.centre[0]) * ahead[1] - (pose.y_mm - view.centre[1]) * ahead[0])
+    if not -50 < depth_mm < _REACH_MM + 100 or aside_mm > depth_mm + 100:  # most signs, most of the time
+        return None
+    facing = _facing(pose, view.centre)
+    in_camera = view.to_camera(head_points(layout, index, facing > 0, _outline(sign.name)))
+    behind = view.matrix @ head_back(layout, index, facing > 0)
+    in_camera = np.concatenate([in_camera, in_camera + behind])
     if in_camera[:, 2].min() < NEAR_MM or in_camera[:, 2].max() > _REACH_MM:
         return None
-    outline = view.to_pixels(in_camera)
+    outline = cv2.convexHull(view.to_pixels(in_camera).astype(np.float32)).reshape(-1, 2).astype(np.float64)
     (x1, y1), (x2, y2) = outline.min(axis=0), outline.max(axis=0)
     size = view.optics
     box = Box(max(0.0, x1), max(0.0, y1), min(float(size.width), x2), min(float(size.height), y2))
@@ -199,7 +216,7 @@ def _on_grid(shape: Points, low: Points, scale: Points) -> NDArray[np.int32]:
 
 def pole_polygon(layout: Layout, view: View, one: SeenSign, width_mm: float = 3.6) -> Points:
     """Project the pole of a seen sign, from base to head: (4, 2) pixels, or empty when it is too near."""
-    pose = sign_pose(layout, one.sign)
+    pose = layout.sign_poses[one.index]
     side = view.matrix[0] * width_mm / 2
     foot, top = (np.array([pose.x_mm, pose.y_mm, z]) for z in (BASE_HEIGHT_MM, POLE_MM + 1))
     return view.polygon(np.array([foot - side, foot + side, top + side, top - side]))

@@ -10,7 +10,7 @@ from edge_agent.events import Detection
 from edge_agent.sim.layout import Layout
 from edge_agent.sim.referee import Outcome, Referee
 from edge_agent.sim.track import Pose
-from edge_agent.sim.train import STEP_S, Motor, TrainModel, TrainMotion, step, terminal_v
+from edge_agent.sim.train import STEP_S, Motor, TrainModel, TrainMotion, step, terminal_v, varied
 from edge_agent.sim.view import Optics, SeenSign, View, see, truth
 
 _WATCH_STEPS = 5
@@ -33,10 +33,10 @@ class World:
 
     Args:
         layout: what stands on the table.
-        seed: of everything random in motion (pictures take theirs from the layout's look and the frame's number).
+        seed: which train of the make it is (pictures take their seed from the layout's look).
         battery_percent: charge at the start.
         optics: the train's camera.
-        model: the train's constants.
+        model: the train's constants, instead of those that the seed chooses.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class World:
         self.layout = layout
         self.seed = seed
         self.optics = optics or Optics()
-        self.model = model or TrainModel()
+        self.model = model or varied(TrainModel(), seed)
         self.referee = Referee(layout)
         self._motion = TrainMotion(s_mm=layout.start_mm, battery_percent=battery_percent)
         self._origin_s: float | None = None
