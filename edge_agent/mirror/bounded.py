@@ -5,7 +5,8 @@ left behind, with everything it had started.
 """
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+import contextlib
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -32,6 +33,20 @@ def leave(task: "asyncio.Future[Any]") -> None:
     """Cancel a task and forget it; what it still has to say goes nowhere."""
     task.add_done_callback(_hear)
     task.cancel()
+
+
+async def let_go(
+    calls: Iterable[Callable[[], Coroutine[Any, Any, Any]]], before: "set[asyncio.Task[Any]]", timeout_s: float
+) -> None:
+    """End a client of other people's making: by the first call that works, and by cancelling what it had started.
+
+    `before` are the tasks that ran before the client was made. Takes `timeout_s` for each call and once more.
+    """
+    for call in calls:
+        with contextlib.suppress(Exception):
+            await bounded(call(), timeout_s)
+            break
+    await leave_all(asyncio.all_tasks() - before - {asyncio.current_task()}, timeout_s)
 
 
 async def leave_all(tasks: Iterable["asyncio.Task[Any]"], timeout_s: float) -> int:

@@ -8,7 +8,6 @@ running is found there and cancelled.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,7 +17,7 @@ from aiokafka.partitioner import DefaultPartitioner
 
 from edge_agent.config import Kafka
 from edge_agent.errors import EdgeAgentError
-from edge_agent.mirror.bounded import bounded, leave_all
+from edge_agent.mirror.bounded import bounded, let_go
 from edge_agent.mirror.kafka_client import LinkError, client_arguments, link_error
 from edge_agent.mirror.record import Record
 
@@ -107,12 +106,8 @@ class Producer:
         producer, self._producer = self._producer, None
         if producer is None:
             return
-        for call in (producer.stop, producer.client.close):
-            with contextlib.suppress(Exception):
-                await bounded(call(), _ABANDON_S)
-                break  # where stop hangs, the sockets are still to be closed
-        mine = asyncio.all_tasks() - self._others - {asyncio.current_task()}
-        await leave_all(mine, _ABANDON_S)
+        # Where stop hangs, the sockets are still to be closed.
+        await let_go((producer.stop, producer.client.close), self._others, _ABANDON_S)
 
     async def _start(self, *, idempotent: bool) -> bool:
         """Start a producer; False where it cannot be idempotent and was asked to be."""

@@ -6,19 +6,17 @@ event loop and a thread of its own, so that nothing it waits for or leaves behin
 
 import asyncio
 import contextlib
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-import structlog
-
 from edge_agent.config import Kafka
 from edge_agent.mirror.backoff import Backoff
 from edge_agent.mirror.kafka_client import LinkError, Words
 from edge_agent.mirror.kafka_producer import Producer, TooLargeError
+from edge_agent.mirror.loop_thread import LoopThread
 from edge_agent.mirror.notice import Notice
 from edge_agent.mirror.outbox_report import OutboxStats
 from edge_agent.mirror.outbox_requests import OutboxAwayError
@@ -30,8 +28,6 @@ _IDLE_S = 5.0
 _AWAY_S = 0.5
 _ENDING_S = 0.2
 _PATIENCE_S = 5.0  # an outage shorter than this is not worth telling people
-
-_log = structlog.get_logger(__name__)
 
 
 class Source(Protocol):
@@ -105,36 +101,31 @@ class Uplink:
         self._down_s: float | None = None
         self._told: Words | None = None
         self._until_empty = False
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._task: asyncio.Task[None] | None = None
         self._news = asyncio.Event()
-        self._thread: threading.Thread | None = None
+        self._thread = LoopThread("kafka", self.run, self._failed)
 
     def start(self) -> None:
         """Run in a thread of its own."""
-        self._thread = threading.Thread(target=self._run_thread, name="kafka", daemon=True)
         self._thread.start()
 
     def wake(self) -> None:
         """Say that there are new rows. From any thread."""
-        self._call(self._news.set)
+        self._thread.call(self._news.set)
 
     def finish(self) -> None:
         """End as soon as nothing waits any more. From any thread."""
         self._until_empty = True
-        self._call(self._news.set)
+        self._thread.call(self._news.set)
 
     def stop(self, timeout_s: float) -> bool:
         """End now; False when that takes longer (the thread ends with the process). From any other thread."""
         self._until_empty = True
-        self._call(self._cancel)
+        self._thread.cancel()
         return self.join(timeout_s)
 
     def join(self, timeout_s: float) -> bool:
         """Wait for the end; False when it takes longer."""
-        if self._thread is not None:
-            self._thread.join(timeout_s)
-        return self._thread is None or not self._thread.is_alive()
+        return self._thread.join(timeout_s)
 
     async def run(self) -> None:
         """Connect, send, and start again after each failure, until asked to end."""
@@ -253,35 +244,5 @@ class Uplink:
     def _note(self, **changes: object) -> None:
         self.stats = replace(self.stats, **changes)  # type: ignore[arg-type]  # names and types are those above
 
-    def _call(self, function: Callable[[], object]) -> None:
-        loop = self._loop
-        if loop is None:
-            return
-        try:
-            loop.call_soon_threadsafe(function)
-        except RuntimeError:  # it ended meanwhile
-            return
-
-    def _cancel(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-
-    def _run_thread(self) -> None:
-        loop = asyncio.new_event_loop()
-        try:
-            loop.run_until_complete(self._run_in(loop))
-        except Exception:  # noqa: BLE001 - a fault of ours must be told; it must not end the train's drive
-            _log.exception("the uplink's thread has failed")
-            self._tell(Notice("kafka_failed", "the uplink has failed; events wait in the outbox", "restart the agent"))
-        finally:
-            self._note(connected=False)
-            self._loop = None
-            loop.close()
-
-    async def _run_in(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._task = asyncio.current_task()
-        self._loop = loop
-        try:
-            await self.run()
-        except asyncio.CancelledError:
-            return
+    def _failed(self) -> None:
+        self._tell(Notice("kafka_failed", "the uplink has failed; events wait in the outbox", "restart the agent"))

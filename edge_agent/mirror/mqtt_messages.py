@@ -1,0 +1,136 @@
+"""Events -> MQTT messages: which topic, which quality of service, retained or not.
+
+Knows the names of topics and the CloudEvents forms of wire/. Knows nothing of connections.
+
+QoS 1, and so noticed when the broker does not take it: availability, state, decision, fault, telemetry, reply. QoS 0,
+since the next one is better than a late one: prediction, command, image. Retained, so that a newcomer knows at once:
+availability, state and decision.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import uuid_utils
+
+from edge_agent.config import Mqtt
+from edge_agent.events import Command, Decision, Event, Fault, Prediction, TrainState
+from edge_agent.wire import Envelope, MqttMessage, Picture, Stamp, names, seal
+from edge_agent.wire import mqtt as binding
+from edge_agent.wire.convert import moment
+from edge_agent.wire.envelope import SEQUENCE_DIGITS
+
+ONLINE, OFFLINE = b"online", b"offline"
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One message to a broker. The last three fields need MQTT 5 and are left out with 3.1.1."""
+
+    topic: str
+    payload: bytes = field(repr=False)
+    qos: int = 0
+    retain: bool = False
+    content_type: str | None = None
+    user_properties: tuple[tuple[str, str], ...] = ()
+    correlation_data: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where a kind of event goes."""
+
+    name: str
+    qos: int
+    retain: bool = False
+
+
+ROUTES: dict[type[Event], Route] = {
+    TrainState: Route("state", 1, retain=True),
+    Decision: Route("decision", 1, retain=True),
+    Fault: Route("fault", 1),
+    Prediction: Route("prediction", 0),
+    Command: Route("command", 0),
+}
+_IMAGE = Route("image", 0)
+_TELEMETRY = Route("telemetry", 1)
+
+
+class Messages:
+    """Writes the messages of one train.
+
+    Args:
+        settings: the topics' prefix and the protocol's version.
+        train_id: the second part of each topic.
+    """
+
+    def __init__(self, settings: Mqtt, train_id: str) -> None:
+        self._root = f"{settings.topic_prefix}/{train_id}"
+        self._train_id = train_id
+        self._modern = settings.version == "5"
+
+    def topic(self, name: str) -> str:
+        """Return the topic `name` of this train."""
+        return f"{self._root}/{name}"
+
+    def availability(self, *, online: bool) -> Outgoing:
+        """Say that the train is there, or (as a last will too) that it is not."""
+        return Outgoing(self.topic("availability"), ONLINE if online else OFFLINE, qos=1, retain=True)
+
+    def event(self, event: Event, stamp: Stamp) -> Outgoing:
+        """Write any event but a frame."""
+        return self._routed(ROUTES[type(event)], self._formed(seal(event, stamp)))
+
+    def image(self, envelope: Envelope) -> Outgoing:
+        """Write a sealed frame: the picture itself is the payload, with either version of MQTT."""
+        message = binding.binary(envelope) if self._modern else MqttMessage(envelope.data)
+        return self._routed(_IMAGE, message)
+
+    def telemetry(self, data: Mapping[str, Any], stamp: Stamp, now_unix_s: float) -> Outgoing:
+        """Write the figures of the last second."""
+        return self._routed(_TELEMETRY, self._formed(self._envelope("telemetry", "agent", data, stamp, now_unix_s)))
+
+    def reply(
+        self, topic: str, data: Mapping[str, Any], stamp: Stamp, now_unix_s: float, *, correlation: bytes | None
+    ) -> Outgoing:
+        """Write the reply to a command; `correlationid` is the command's id."""
+        message = self._formed(self._envelope("reply", data["command"], data, stamp, now_unix_s), data["id"])
+        return Outgoing(topic, message.payload, 1, False, message.content_type, message.user_properties, correlation)
+
+    def _envelope(
+        self, kind: str, subject: str, data: Mapping[str, Any], stamp: Stamp, now_unix_s: float
+    ) -> Envelope:
+        return Envelope(
+            id=str(uuid_utils.uuid7()),
+            source=names.source_of(self._train_id),
+            type=names.type_of(kind),
+            data=json.dumps(data, separators=(",", ":"), ensure_ascii=False).encode(),
+            subject=subject,
+            time=moment(now_unix_s),
+            sequence=f"{stamp.sequence:0{SEQUENCE_DIGITS}d}",
+            partitionkey=self._train_id,
+        )
+
+    def _formed(self, envelope: Envelope, correlationid: str | None = None) -> MqttMessage:
+        """Choose the CloudEvents form: binary with MQTT 5, structured with 3.1.1."""
+        if self._modern:
+            message = binding.binary(envelope)
+            if correlationid is None:
+                return message
+            extra = (*message.user_properties, ("correlationid", correlationid))
+            return MqttMessage(message.payload, message.content_type, extra)
+        message = binding.structured_json(envelope)
+        if correlationid is None:
+            return message
+        head = json.dumps({"correlationid": correlationid}, ensure_ascii=False).encode()
+        return MqttMessage(head[:-1] + b"," + message.payload[1:])
+
+    @staticmethod
+    def _routed(route: Route, message: MqttMessage) -> "Outgoing":
+        raise NotImplementedError
+
+
+def picture_envelope(event: Event, stamp: Stamp, picture: Picture) -> Envelope:
+    """Seal a frame with its encoded picture."""
+    return seal(event, stamp, picture)

@@ -1,0 +1,100 @@
+"""What aiomqtt's and paho's failures mean, and what a person can do about them; by class and code, never by text.
+
+Knows MQTT's reason codes. Knows nothing of when to try again.
+"""
+
+import socket
+import ssl
+from dataclasses import dataclass
+
+from aiomqtt import MqttCodeError, MqttConnectError, MqttError
+from paho.mqtt.reasoncodes import ReasonCode
+
+from edge_agent.config import Mqtt
+from edge_agent.errors import EdgeAgentError, RetryableError
+from edge_agent.mirror.notice import Notice
+
+UNREACHABLE = "mqtt_unreachable"
+_REFUSED = "mqtt_refused"
+_SETTINGS = "mqtt_settings"
+
+# Reason codes of MQTT 5, section 2.4; paho gives those of 3.1.1 in the same way.
+_BAD_CREDENTIALS = frozenset({0x86, 0x87, 0x8C})
+_WRONG_VERSION = frozenset({0x84})
+_BAD_CLIENT_ID = frozenset({0x85})
+_TAKEN_OVER = frozenset({0x8E})
+
+
+class LinkError(RetryableError):
+    """The link to the broker does not work now; `notice` says why."""
+
+    def __init__(self, notice: Notice) -> None:
+        super().__init__(notice.message, remedy=notice.remedy)
+        self.notice = notice
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    code: str
+    message: str
+    remedy: str
+
+
+_MEANINGS: tuple[tuple[tuple[type[BaseException], ...], _Words], ...] = (
+    (
+        (ssl.SSLError,),
+        _Words(_REFUSED, "{broker} and we do not agree on TLS", "check mqtt.tls and the broker's certificate"),
+    ),
+    (
+        (socket.gaierror,),
+        _Words(UNREACHABLE, "the name of {broker} is not known", "check mqtt.host and the name server"),
+    ),
+    ((TimeoutError,), _Words(UNREACHABLE, "{broker} does not answer", "check the network and the broker")),
+    (
+        (OSError,),
+        _Words(UNREACHABLE, "{broker} cannot be reached", "start the broker or check mqtt.host and mqtt.port"),
+    ),
+)
+
+
+def link_error(error: BaseException, settings: Mqtt) -> LinkError:
+    """Return what an exception means."""
+    broker = f"the MQTT broker {settings.host}:{settings.port}"
+    if isinstance(error, LinkError):
+        return error
+    if isinstance(error, EdgeAgentError):
+        return LinkError(Notice(_SETTINGS, error.message, error.remedy))
+    words = _by_code(error) or _by_class(error)
+    if words is None:
+        words = _Words(UNREACHABLE, "the link to {broker} broke", "check the network and the broker")
+    return LinkError(Notice(words.code, words.message.format(broker=broker), words.remedy))
+
+
+def _by_code(error: BaseException) -> _Words | None:
+    """Read the reason code that the broker gave, where it gave one."""
+    if not isinstance(error, MqttCodeError) or not isinstance(error.rc, ReasonCode):
+        return None
+    code = error.rc.value
+    if code in _BAD_CREDENTIALS:
+        return _Words(
+            _REFUSED,
+            "{broker} does not accept our credentials",
+            "check mqtt.username, mqtt.password_file and the broker's access rules",
+        )
+    if code in _WRONG_VERSION:
+        return _Words(_REFUSED, "{broker} does not speak this version of MQTT", "set mqtt.version to 3.1.1 or to 5")
+    if code in _BAD_CLIENT_ID:
+        return _Words(_REFUSED, "{broker} does not accept our client id", "set mqtt.client_id")
+    if code in _TAKEN_OVER:
+        return _Words(
+            _REFUSED, "another client took our place at {broker}", "give each train an id and a client id of its own"
+        )
+    if isinstance(error, MqttConnectError):
+        return _Words(UNREACHABLE, "{broker} is not ready for us", "look into the broker's log")
+    return None
+
+
+def _by_class(error: BaseException) -> _Words | None:
+    """Read the class of the error, or of the one behind it: aiomqtt hides an OSError in an MqttError."""
+    behind = error.__context__ if isinstance(error, MqttError) and error.__context__ is not None else error
+    return next((words for kinds, words in _MEANINGS if isinstance(behind, kinds)), None)
