@@ -19,6 +19,9 @@ SUFFIXES = frozenset(
 )
 """File name endings that are taken for pictures, in small letters."""
 
+_PNG, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND"
+"""How a PNG file begins, and the name of its last chunk."""
+
 
 class ImagesReader:
     """Implements recorded.PictureReader on a folder of pictures, or on one picture.
@@ -93,9 +96,10 @@ def read_image(path: Path) -> tuple[NDArray[np.uint8], bool] | None:
     quieten()
     try:
         content = np.fromfile(path, np.uint8)
-        if content.size == 0:
-            return None
-        if _may_be_see_through(content[:32].tobytes()):
+        head = content[:32].tobytes()
+        if not head or (head.startswith(_PNG) and _PNG_END not in content.tobytes()):
+            return None  # a PNG that was cut short would make libpng print its own complaint
+        if _may_be_see_through(head):
             image = cv2.imdecode(content, cv2.IMREAD_UNCHANGED)
             if image is not None and image.ndim == 3 and image.shape[2] == 4:
                 flat = as_bgr(image)
@@ -111,7 +115,7 @@ def _may_be_see_through(head: bytes) -> bool:
 
     PNG keeps its colour type in byte 25 (4 and 6 have opacity); any WebP and TIFF may have it.
     """
-    if head.startswith(b"\x89PNG"):
+    if head.startswith(_PNG):
         return len(head) > 25 and head[25] in {4, 6}
     return head[8:12] == b"WEBP" or head[:4] in {b"II*\0", b"MM\0*"}
 

@@ -121,3 +121,18 @@ def test_picture_with_a_name_beyond_ascii_is_read(tmp_path: Path) -> None:
 
 def test_picture_that_is_not_there_is_none(tmp_path: Path) -> None:
     assert read_image(tmp_path / "a.png") is None
+
+
+@pytest.mark.parametrize(
+    ("suffix", "share"),  # half a JPEG is a picture to OpenCV before 4.12, grey where it was cut
+    [(".jpg", 0.02), *((suffix, share) for suffix in (".png", ".webp", ".bmp", ".tiff") for share in (0.02, 0.5))],
+)
+def test_picture_cut_short_is_none_without_a_word(
+    tmp_path: Path, suffix: str, share: float, capfd: pytest.CaptureFixture[str]
+) -> None:
+    noise = np.random.default_rng(1).integers(0, 255, (64, 96, 3), np.uint8)
+    content = cv2.imencode(suffix, noise)[1].tobytes()
+    path = tmp_path / f"a{suffix}"
+    path.write_bytes(content[: int(len(content) * share)])
+    assert read_image(path) is None
+    assert capfd.readouterr().err == ""
