@@ -1,5 +1,17 @@
 """The command line: parses and calls; nothing else. One file a command."""
 
-from edge_agent.cli.app import main
+import sys
+
+
+def main() -> None:
+    """Run the program. `hub brake` goes straight to the brake: a service manager calls it when the agent has died."""
+    if sys.argv[1:3] == ["hub", "brake"] and not {"-h", "--help"} & set(sys.argv):
+        from edge_agent.hub import emergency
+
+        sys.exit(emergency.main(sys.argv[3:]))
+    from edge_agent.cli.app import main as run_app
+
+    run_app()
+
 
 __all__ = ["main"]

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from edge_agent import __version__
-from edge_agent.cli import config, dataset, detect, doctor, record, run
+from edge_agent.cli import config, dataset, detect, doctor, hub, record, run
 from edge_agent.errors import EdgeAgentError
 
 app = typer.Typer(
@@ -43,6 +43,7 @@ app.command(epilog="Example: edge-agent detect --json photo.jpg videos/")(detect
 app.command(epilog="Example: edge-agent doctor --source 0")(doctor.doctor)
 app.add_typer(config.app, name="config")
 app.add_typer(dataset.app, name="dataset")
+app.add_typer(hub.app, name="hub")
 
 
 def main() -> None:

@@ -162,7 +162,7 @@ class Hub(Section):
         200, ge=50, le=1000, description="While the train moves, something is written at least this often, in ms."
     )
     write_timeout_ms: int = Field(
-        150, ge=20, le=2000, description="A write that has not returned after this long, in ms, has failed."
+        120, ge=20, le=2000, description="A write that has not returned after this long, in ms, has failed."
     )
     max_power_percent: PositivePercent = Field(100, description="Never more motor power than this.")
     min_power_percent: Percent = Field(
