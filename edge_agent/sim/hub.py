@@ -14,8 +14,8 @@ from edge_agent.events import HubStatus
 from edge_agent.ports import HubEvent
 from edge_agent.sim.world import World
 
-LOW_VOLTAGE_V = 6.3
-"""A hub with six AAA cells warns here (chosen: a little above the 1 V a cell that is called empty)."""
+LOW_VOLTAGE_V = 5.8
+"""The hub raises its alert here (chosen: a little below the 1 V a cell that is called empty)."""
 
 
 class SimHub:

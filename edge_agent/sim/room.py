@@ -138,9 +138,10 @@ class Room:
         self._axes = (along, across, corners[0])
         dark, light = _TABLES[int(rng.choice(3, p=(0.5, 0.35, 0.15)))]
         self._tones = through(tone_map(dark, light), tones)
-        self._empty = np.zeros((optics.height, optics.width, 4), np.uint8)
-        self._empty[: optics.height // 2, :, :3] = colour_through((235, 238, 240), tones)
-        self._empty[optics.height // 2 :, :, :3] = colour_through(_FLOORS[int(rng.integers(len(_FLOORS)))], tones)
+        self._ceiling, self._floor = (
+            np.full((optics.height, optics.width, 4), (*colour_through(colour, tones), 0), np.uint8)
+            for colour in ((235, 238, 240), _FLOORS[int(rng.integers(len(_FLOORS)))])
+        )
         self._sheen = _sheen(rng, optics)
         self._lamp_rad = float(rng.uniform(-math.pi, math.pi))
 
@@ -152,7 +153,7 @@ class Room:
 
     def draw(self, canvas: Image, view: View) -> None:
         """Fill the whole (h, w, 4) BGRA canvas."""
-        np.copyto(canvas, self._empty)
+        self._draw_empty(canvas, view)
         polygon = view.polygon(self._corners)
         found = window(polygon, canvas.shape)
         mask = None if found is None else polygon_mask(polygon, *found[:2], (found[2] - found[0], found[3] - found[1]))
@@ -164,6 +165,12 @@ class Room:
             self._stand(above, view, thing)
         if found is not None and mask is not None:
             self._draw_table(canvas, view, polygon, found, mask)
+
+    def _draw_empty(self, canvas: Image, view: View) -> None:
+        """Fill with what lies beyond the walls: ceiling above the horizon, floor below."""
+        slope = view.matrix[2, 2] / math.hypot(view.matrix[2, 0], view.matrix[2, 1])
+        horizon = int(np.clip(view.optics.height / 2 + view.optics.focal_px * slope, 0, view.optics.height))
+        canvas[:horizon], canvas[horizon:] = self._ceiling[:horizon], self._floor[horizon:]
 
     def _stand(self, canvas: Image, view: View, thing: _Thing) -> None:
         to_camera = view.centre[:2] - thing.spot

@@ -24,6 +24,7 @@ _WALLS: tuple[Colour, ...] = (
     (178, 200, 214),
     (206, 200, 190),
 )
+_CURTAINS: tuple[Colour, ...] = ((150, 110, 70), (190, 205, 215), (70, 75, 130), (110, 130, 90), (90, 90, 95))
 _PINE: Colour = (120, 168, 205)
 
 
@@ -83,7 +84,7 @@ def _window(rng: Generator, picture: Image, x: int) -> int:
         picture[bottom - height + 6 : bottom - 6, left : left + pane_w][: glass.shape[0], : picture.shape[1] - left] = (
             glass[:, : max(0, min(pane_w, picture.shape[1] - left))]
         )
-    curtain = _shade((150, 110, 70), float(rng.uniform(0.7, 1.4)))
+    curtain = _shade(_CURTAINS[int(rng.integers(len(_CURTAINS)))], float(rng.uniform(0.7, 1.3)))
     for left in (x - _px(160), x + width):
         for fold in range(_px(160)):
             tint = _shade(curtain, 0.85 + 0.2 * np.sin(fold / 2.2))

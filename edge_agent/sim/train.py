@@ -35,7 +35,7 @@ class TrainModel:
         curve: friction added in a curve (chosen): with weak batteries a slow train sticks there.
         full_v, empty_v: open-circuit voltage at 100 and 0 percent: six AAA cells at 1.5 and 1.0 V.
         nominal_v: voltage at which power counts in full.
-        resistance_ohm: six alkaline AAA cells at some 0.15 ohm each.
+        resistance_ohm: six fresh AAA cells at some 0.08 ohm each.
         stall_current_a, idle_current_a: motor at standstill and full power (chosen), hub alone (chosen).
         capacity_ah: an alkaline AAA cell at half an ampere.
     """
@@ -49,7 +49,7 @@ class TrainModel:
     full_v: float = 9.0
     empty_v: float = 6.0
     nominal_v: float = 9.0
-    resistance_ohm: float = 0.9
+    resistance_ohm: float = 0.45
     stall_current_a: float = 1.3
     idle_current_a: float = 0.05
     capacity_ah: float = 0.8

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from edge_agent.errors import RetryableError
+from edge_agent.events import HubStatus
 from edge_agent.ports import HubEvent, Shot
 from edge_agent.sim.camera import SimCamera
 from edge_agent.sim.clock import run_virtual
@@ -177,16 +178,20 @@ def test_button_and_alerts_are_told():
 
 
 def test_weak_battery_shows_in_the_status():
-    async def main() -> tuple[int | None, int | None, frozenset[str]]:
-        async with SimHub(World(short_layout(), battery_percent=4)) as hub:
-            status = hub.status()
-            return status.battery_percent, status.voltage_mv, status.alerts
+    async def main() -> tuple[HubStatus, HubStatus]:
+        world = World(short_layout(), battery_percent=4)
+        async with SimHub(world) as hub:
+            resting = hub.status()
+            await hub.drive(100)
+            await asyncio.sleep(0.1)
+            world.advance(now_s())
+            return resting, hub.status()
 
-    percent, voltage_mv, alerts = run_virtual(main())
-    assert percent == 4
-    assert voltage_mv is not None
-    assert 5900 < voltage_mv < 6200
-    assert alerts == {"low_voltage"}
+    resting, pulling = run_virtual(main())
+    assert (resting.battery_percent, resting.alerts, pulling.alerts) == (4, frozenset(), {"low_voltage"})
+    assert resting.voltage_mv is not None
+    assert pulling.voltage_mv is not None
+    assert pulling.voltage_mv < 5800 < 6000 < resting.voltage_mv < 6200
 
 
 def test_picture_of_a_closed_camera_is_refused():

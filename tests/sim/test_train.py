@@ -42,7 +42,7 @@ def test_curve_slows_and_a_weak_battery_sticks_in_it():
 
 def test_voltage_sags_under_load_and_with_charge():
     idle, pulling = TrainMotion(), driven(100, seconds=0.05)
-    assert terminal_v(MODEL, pulling) < terminal_v(MODEL, idle) - 0.5
+    assert terminal_v(MODEL, pulling) < terminal_v(MODEL, idle) - 0.4
     assert terminal_v(MODEL, TrainMotion(battery_percent=0)) < 6.1
     assert terminal_v(MODEL, TrainMotion(battery_percent=100)) == pytest.approx(9.0, abs=0.1)
 
