@@ -8,21 +8,20 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_agent.config import Kafka, Settings
+from edge_agent.config import Kafka
 from edge_agent.events import Event, Fault, Frame, Severity
 from edge_agent.mirror.kafka_records import Encoder, Handed, dictionary
 from edge_agent.mirror.kafka_uplink import Uplink, UplinkStats
 from edge_agent.mirror.notice import Notice
 from edge_agent.mirror.outbox import Outbox
+from edge_agent.mirror.outbox_path import budget_of
 from edge_agent.mirror.outbox_report import OutboxStats
 from edge_agent.mirror.outbox_requests import OutboxAwayError
-from edge_agent.mirror.outbox_store import Budget
 from edge_agent.ports import EventSource
-from edge_agent.resources import state_dir
 
 DRAIN_S = 1.5
 """At shutdown, what waits may still be sent for this long; the rest stays in the outbox for the next start."""
@@ -147,19 +146,6 @@ class KafkaMirror:
         self._publish(
             Notice("outbox_lost", message, "check the disk that holds the outbox", severity=Severity.DEGRADED)
         )
-
-
-def budget_of(settings: Kafka) -> Budget:
-    """Return the outbox's budgets in its own units."""
-    outbox = settings.outbox
-    return Budget(outbox.max_events_mb * 1_000_000, outbox.max_events_h, outbox.max_images_mb * 1_000_000)
-
-
-def outbox_path(settings: Settings, environ: Mapping[str, str]) -> Path:
-    """Return where the outbox lies: where the settings say, else in the state folder."""
-    if settings.kafka.outbox.path is not None:
-        return settings.kafka.outbox.path
-    return (settings.state.directory or state_dir(environ)) / "outbox.db"
 
 
 async def _in_thread(work: Callable[[], None]) -> None:

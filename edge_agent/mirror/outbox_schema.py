@@ -32,7 +32,9 @@ CREATE TABLE tally (kind TEXT PRIMARY KEY, rows INTEGER NOT NULL DEFAULT 0, byte
     dead INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
 INSERT INTO tally (kind) VALUES ('image'), ('telemetry'), ('safety');
 """
-_EVERY_TABLE = frozenset({"meta", "image", "telemetry", "safety", "dead", "tally"})
+EVERY_TABLE = frozenset({"meta", "image", "telemetry", "safety", "dead", "tally"})
+"""The tables of an outbox: a file without them is none."""
+
 _META_ROWS = 2
 
 
@@ -132,7 +134,7 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
     if not tables:
         return
-    if not tables >= _EVERY_TABLE:
+    if not tables >= EVERY_TABLE:
         raise ConfigError(f"{path} is a database, but no outbox", remedy="name another file in kafka.outbox.path")
     if _size(path) < _QUICK_CHECK_MAX_BYTES:
         verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]

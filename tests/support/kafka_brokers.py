@@ -130,6 +130,13 @@ class Consumed:
                     self.messages.append(message)
         self._consumer.close()
 
+    def wait(self, count: int, timeout_s: float = 30.0) -> None:
+        """Wait until so many messages have come."""
+        deadline_s = time.monotonic() + timeout_s
+        while len(self.messages) < count:
+            assert time.monotonic() < deadline_s, f"{len(self.messages)} of {count} messages came"
+            time.sleep(0.02)
+
     def headers(self, name: str) -> list[str]:
         """Return one header of every message, in the order in which they arrived."""
         return [dict(message.headers() or ()).get(name, b"").decode() for message in self.messages]
