@@ -10,8 +10,12 @@ from typing import Any, TextIO
 import structlog
 
 
-def configure(level: str, form: str, stream: TextIO = sys.stderr) -> None:
-    """Set up logging for the process. `form` is `console`, `json` or `auto` (by whether `stream` is a terminal)."""
+def configure(level: str, form: str, stream: TextIO | None = None) -> None:
+    """Set up logging for the process, to stderr or another `stream`.
+
+    `form` is `console`, `json` or `auto`: by whether the stream is a terminal.
+    """
+    stream = stream or sys.stderr
     for_people = form == "console" or (form == "auto" and stream.isatty())
     renderer: Any = (
         structlog.dev.ConsoleRenderer(colors=stream.isatty()) if for_people else structlog.processors.JSONRenderer()
