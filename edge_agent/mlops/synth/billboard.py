@@ -16,6 +16,8 @@ from edge_agent.mlops.synth.pose import Outline, Pose, outline, stand_polygons
 from edge_agent.mlops.synth.textures import Image, Plane, Textures
 from edge_agent.mlops.synth.view import Colour, Points, View, log_uniform, near, shade
 
+_PLASTIC = (168, 168, 168)
+
 
 @dataclass(frozen=True)
 class Look:
@@ -29,6 +31,7 @@ class Look:
         defocus_px: sigma of the sign's own blur.
         slope: brightness's change across the face.
         edge: brightness of the plate's edge.
+        edge_grey: 1 where the edge is bare grey plastic, 0 where it has the rim's colour.
     """
 
     light: float
@@ -38,6 +41,7 @@ class Look:
     defocus_px: float
     slope: float
     edge: float
+    edge_grey: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -55,8 +59,8 @@ def random_look(rng: Generator, height_px: float, most_fade: float) -> Look:
     tint = rng.uniform(0.6, 1.0, 3)
     tint *= veil / tint.max()
     blur = (0.0, 0.0)
-    if rng.random() < 0.14:
-        length, angle = float(rng.uniform(0.08, 0.35)) * height_px, float(rng.normal(0, 0.5))
+    if rng.random() < 0.18:
+        length, angle = float(rng.uniform(0.08, 0.4)) * height_px, float(rng.normal(0, 0.5))
         blur = (length * float(np.cos(angle)), length * float(np.sin(angle)))
     return Look(
         light=light,
@@ -66,6 +70,7 @@ def random_look(rng: Generator, height_px: float, most_fade: float) -> Look:
         defocus_px=float(rng.uniform(0.3, 1.6)) if rng.random() < 0.15 else 0.0,
         slope=float(rng.normal(0, 0.18)),
         edge=float(rng.uniform(1.0, 1.7)) if rng.random() < 0.15 else float(rng.uniform(0.45, 1.0)),
+        edge_grey=float(rng.uniform(0.3, 1.0)) if rng.random() < 0.2 else 0.0,
     )
 
 
@@ -75,7 +80,7 @@ def _lighting(rng: Generator, most_fade: float) -> tuple[float, float, float]:
     if kind < 0.3:  # against the light
         return log_uniform(rng, 0.3, 0.75), float(rng.uniform(0, 35)), 0.0
     if kind < 0.48:  # gloss: the print drowns in a lamp's reflection
-        return float(rng.uniform(0.8, 1.3)), float(rng.uniform(20, 110)), float(rng.uniform(0.2, 1.0)) * most_fade
+        return log_uniform(rng, 0.75, 1.7), float(rng.uniform(20, 120)), float(rng.uniform(0.2, 1.0)) * most_fade
     worn = float(rng.uniform(0.1, 0.65)) * most_fade if kind < 0.62 else 0.0
     return float(rng.uniform(0.75, 1.1)), 0.0, worn
 
@@ -92,6 +97,8 @@ def paint(image: Image, sign: Sign, view: View, rng: Generator, textures: Textur
         return seen, polygons
     patch = np.zeros((high[1] - low[1], high[0] - low[0], 4), dtype=np.uint8)
     _paint_stand(patch, [(polygon - low, part) for polygon, part in stand], sign.look, rng)
+    if not sign.pose.back:
+        _fill(patch, seen.clip - low, shade(artwork.POLE_BGR, float(rng.uniform(0.8, 1.6))))
     layer = patch.astype(np.float32)
     uneven = textures.smooth[int(rng.integers(len(textures.smooth)))]
     _lay_face(layer, sign, seen.moved(-low), uneven)
@@ -142,7 +149,8 @@ def _lay_face(layer: NDArray[np.float32], sign: Sign, seen: Outline, uneven: Pla
 def _plate(sign: Sign, seen: Outline, size: tuple[int, int], fine: int) -> Image:
     """Render edge and face `fine` times larger than `size` (width, height): (h, w, 4) uint8, premultiplied BGRA."""
     plate = np.zeros((size[1] * fine, size[0] * fine, 4), dtype=np.uint8)
-    _fill(plate, seen.hull * fine, shade(sign.face.edge, sign.look.edge))
+    bare = np.asarray(sign.face.edge) * (1 - sign.look.edge_grey) + np.array(_PLASTIC) * sign.look.edge_grey
+    _fill(plate, seen.hull * fine, shade(bare, sign.look.edge))
     picture = sign.face.back if sign.pose.back else _level(sign.face, sign.pose.height_px * fine)
     rows, columns = picture.shape[:2]
     texels = np.array([(0, 0), (columns, 0), (columns, rows), (0, rows)], dtype=np.float32) - 0.5

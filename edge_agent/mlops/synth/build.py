@@ -21,8 +21,9 @@ import numpy as np
 from edge_agent import __version__
 from edge_agent.errors import FatalError, UsageError
 from edge_agent.mlops.synth import formats, preview
+from edge_agent.mlops.synth.labels import LabelledBox
 from edge_agent.mlops.synth.options import SynthOptions
-from edge_agent.mlops.synth.scene import LabelledBox, Studio
+from edge_agent.mlops.synth.scene import Studio
 from edge_agent.mlops.synth.textures import Image
 
 GENERATOR = 1

@@ -91,7 +91,7 @@ class Faces:
             label, picture = self._files[name]
             return _face(label, 32.0, picture, np.ascontiguousarray(artwork.draw_back("stop", FACE_PX)))
         rng = np.random.default_rng([self._seed, 11, self._own.index(name), variant])
-        style = artwork.TOY if variant < 2 else _print_run(rng)
+        style = artwork.TOY if variant < 3 else _print_run(rng)
         picture = artwork.draw(name, FACE_PX, style)
         back = artwork.draw_back(name, FACE_PX, style)
         return _face(artwork.sign_of(name).value, artwork.height_mm(name), picture, back)
@@ -108,11 +108,19 @@ def _print_run(rng: Generator) -> artwork.Style:
         border=float(rng.uniform(0.035, 0.07)),
         pictogram=float(rng.uniform(0.85, 1.15)),
         yellow=near(rng, (8, 200, 248), 14),
-        red=near(rng, (42, 24, 210), 14),
+        red=near(rng, _dulled(rng, (42, 24, 210)), 14),
         blue=near(rng, (200, 105, 12), 16),
         black=near(rng, (22, 20, 20), 4) if rng.random() < 0.7 else near(rng, (70, 68, 68), 14),
         back=((92, 88, 86), (40, 38, 38), (150, 150, 150), (215, 215, 215))[int(rng.integers(4))],
     )
+
+
+def _dulled(rng: Generator, colour: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Choose how far a colour has gone pale or brown: a third of the prints have."""
+    share = float(rng.uniform(0.2, 0.65)) if rng.random() < 0.35 else 0.0
+    towards = np.array((150, 145, 185) if rng.random() < 0.6 else (60, 62, 110))
+    mixed = np.array(colour) * (1 - share) + towards * share
+    return (int(mixed[0]), int(mixed[1]), int(mixed[2]))
 
 
 def _face(label: str, height_mm: float, picture: Image, back: Image) -> Face:

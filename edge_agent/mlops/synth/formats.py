@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge_agent.mlops.synth.scene import LabelledBox
+from edge_agent.mlops.synth.labels import LabelledBox
 from edge_agent.signs import CLASS_IDS, LABELS
 
 

@@ -14,6 +14,7 @@ from edge_agent.mlops.synth.view import Points, View
 
 POLE_HEIGHTS = 2.05
 """Length of the pole in heights of the face, measured on photographs of the toys."""
+_CLIP_DEPTH = 0.22  # of the clip behind the plate, in heights of the face
 
 
 @dataclass(frozen=True)
@@ -54,14 +55,16 @@ class Outline:
         corners: (4, 2) the rectangle of the face, or of the back where that is seen: top left, top right, bottom
             right, bottom left as seen from that side.
         hull: (N, 2) face and edge together.
+        clip: (N, 2) the pole's clip behind the plate, seen from the side.
     """
 
     corners: Points
     hull: Points
+    clip: Points
 
     def moved(self, by: Points) -> "Outline":
         """Shift the outline."""
-        return Outline(self.corners + by, self.hull + by)
+        return Outline(self.corners + by, self.hull + by, self.clip + by)
 
 
 def outline(face: Face, pose: Pose, view: View) -> Outline:
@@ -80,8 +83,14 @@ def outline(face: Face, pose: Pose, view: View) -> Outline:
     square = np.array([(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)])
     corners = project(square, pose.depth)[[1, 0, 3, 2]] if pose.back else project(square, 0.0)
     front, rear = project(face.hull, 0.0), project(face.hull, pose.depth)
-    both = np.vstack([front, rear]).astype(np.float32)
-    return Outline(corners, cv2.convexHull(both)[:, 0].astype(float))
+    wide = 0.1 / face.aspect
+    holder = np.array([(0.5 - wide, 0.35), (0.5 + wide, 0.35), (0.5 + wide, 1.0), (0.5 - wide, 1.0)])
+    block = np.vstack([project(holder, pose.depth), project(holder, pose.depth + _CLIP_DEPTH)])
+    return Outline(corners, _hull(np.vstack([front, rear])), _hull(block))
+
+
+def _hull(points: Points) -> Points:
+    return np.asarray(cv2.convexHull(points.astype(np.float32))[:, 0], dtype=float)
 
 
 def _rotation(pose: Pose) -> NDArray[np.float64]:

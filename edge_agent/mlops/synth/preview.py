@@ -6,7 +6,7 @@ Knows how to draw boxes and tile pictures. Knows nothing of where they come from
 import cv2
 import numpy as np
 
-from edge_agent.mlops.synth.scene import LabelledBox
+from edge_agent.mlops.synth.labels import LabelledBox
 from edge_agent.mlops.synth.textures import Image
 from edge_agent.signs import CLASS_IDS, LABELS
 

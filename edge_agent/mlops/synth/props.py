@@ -12,7 +12,7 @@ import numpy as np
 from numpy.random import Generator
 
 from edge_agent.mlops.synth.textures import Textures
-from edge_agent.mlops.synth.view import Colour, Image, Points, fill, line, near, oval, shade
+from edge_agent.mlops.synth.view import Colour, Image, Points, fill, line, log_uniform, near, oval, shade
 
 Painter = Callable[[Image, Generator, Textures, tuple[float, float], float], None]
 
@@ -212,7 +212,7 @@ def cloth(image: Image, rng: Generator, textures: Textures, at: tuple[float, flo
     """Draw a chair's back, a cushion or a curtain in a loud pattern."""
     pattern = textures.fabrics[int(rng.integers(len(textures.fabrics)))]
     half = pattern.shape[0] / 2
-    scale = size / half * float(rng.uniform(0.5, 1.6))
+    scale = size / half * log_uniform(rng, 0.5, 3.0)
     angle = float(rng.uniform(0, 6.3))
     matrix = cv2.getRotationMatrix2D((half, half), float(np.degrees(angle)), scale)
     matrix[:, 2] += (at[0] - half, at[1] - half)

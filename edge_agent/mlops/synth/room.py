@@ -28,7 +28,7 @@ _FAR: tuple[tuple[props.Painter, float], ...] = (
     (clutter.dish, 0.5), (clutter.furniture, 0.9), (clutter.shapes, 1.2), (clutter.cable, 0.6), (props.ball, 0.4),
 )  # fmt: skip
 _NEAR: tuple[tuple[props.Painter, float], ...] = (
-    (props.cloth, 2.0), (props.hand, 1.2), (clutter.bottle, 0.6), (clutter.train, 0.5), (clutter.shapes, 0.5),
+    (props.cloth, 3.2), (props.hand, 1.2), (clutter.bottle, 0.6), (clutter.train, 0.5), (clutter.shapes, 0.5),
     (props.lamp, 0.5), (clutter.cable, 0.8), (props.ball, 0.3), (clutter.screen, 0.4), (props.person, 0.5),
 )  # fmt: skip
 

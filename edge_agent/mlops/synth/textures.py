@@ -77,7 +77,7 @@ def _loud(rng: Generator) -> tuple[int, int, int]:
 
 def _fabric(rng: Generator, index: int) -> Image:
     """One patterned cloth: printed blobs and flowers, waves, stripes, a mesh, or spots, by turns."""
-    ground = _loud(rng) if rng.random() < 0.5 else (int(rng.integers(60, 130)), int(rng.integers(20, 60)), 18)
+    ground = _loud(rng) if rng.random() < 0.4 else (int(rng.integers(60, 130)), int(rng.integers(20, 60)), 18)
     cloth = np.full((FABRIC_PX, FABRIC_PX, 3), ground, dtype=np.uint8)
     painters = (_flowers, _waves, _flowers, _stripes, _mesh, _spots, _waves, _patches)
     painters[index % len(painters)](cloth, rng)
@@ -88,7 +88,7 @@ def _flowers(cloth: Image, rng: Generator) -> None:
     for _ in range(int(rng.integers(4, 10))):
         centre = rng.uniform(0, FABRIC_PX, 2)
         petals, size = int(rng.integers(5, 14)), rng.uniform(14, 40)
-        colour, heart = _loud(rng), _loud(rng)
+        colour, heart = (20, 190, 230) if rng.random() < 0.4 else _loud(rng), _loud(rng)
         for petal in range(petals):
             angle = 2 * np.pi * petal / petals
             at = centre + size * np.array([np.cos(angle), np.sin(angle)])

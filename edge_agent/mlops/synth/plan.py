@@ -1,0 +1,159 @@
+"""Which signs a scene holds, where they stand and how they look, before anything is painted.
+
+Knows the mix of signs, sizes, turns and overlaps. Knows nothing of pixels' colours.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.random import Generator
+
+from edge_agent.mlops.synth.billboard import Look, Sign, random_look
+from edge_agent.mlops.synth.faces import Face, Faces
+from edge_agent.mlops.synth.pose import POLE_HEIGHTS, Pose
+from edge_agent.mlops.synth.view import View, log_uniform
+from edge_agent.signs import Sign as Label
+
+_MIX = {
+    Label.SPEED_LIMIT_30: 0.14, Label.SPEED_LIMIT_50: 0.14, Label.SPEED_LIMIT_OTHER: 0.09, Label.STOP: 0.1,
+    Label.NO_ENTRY: 0.1, Label.DANGER: 0.27, Label.PEDESTRIAN_CROSSING: 0.04, Label.TRAFFIC_LIGHT: 0.06,
+    Label.OTHER_SIGN: 0.06,
+}  # fmt: skip
+_LABELS, _SHARES = [str(label) for label in _MIX], list(_MIX.values())
+_COUNTS = (0.22, 0.22, 0.19, 0.14, 0.11, 0.07, 0.05)  # of scenes with 1, 2, ... signs
+_LOOSE_OVERLAP = 0.25  # share of chance overlaps that may stay
+_TALLEST_FACE = 0.75  # a narrow plate's height counts for its size
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A camera, the distance of the table's far edge from it, and how far poles lean outwards at the sides."""
+
+    view: View
+    far_mm: float
+    lean_rad: float
+
+
+def random_stage(rng: Generator, width: int, height: int) -> Stage:
+    """Choose a camera at train height, or a phone's higher up, and how far the table reaches."""
+    focal = log_uniform(rng, 230, 800) * width / 320
+    camera = log_uniform(rng, 55, 300)
+    far = float(np.clip(focal * 32 / rng.uniform(6, 20), 500, 2600))
+    edge = float(rng.uniform(-0.1, 0.75)) * height  # where the far edge of the table is to appear
+    roll = float(rng.normal(0, 0.12 if rng.random() < 0.12 else 0.035))
+    view = View(
+        width=width,
+        height=height,
+        focal_px=focal,
+        centre_px=float(rng.uniform(-0.4, 1.4)) * width,
+        horizon_px=edge - camera * focal / far,
+        camera_mm=camera,
+        roll_rad=roll,
+    )
+    lean = abs(float(rng.normal(0, 0.3))) if rng.random() < 0.4 else 0.0  # a wide lens that looks down
+    return Stage(view, far, lean)
+
+
+def random_count(rng: Generator, negatives: float) -> int:
+    """Choose how many signs a scene shows; none in a share of `negatives`."""
+    return 0 if rng.random() < negatives else 1 + int(rng.choice(len(_COUNTS), p=_COUNTS))
+
+
+def plan_signs(stage: Stage, faces: Faces, rng: Generator, count: int) -> list[Sign]:
+    """Choose signs and places, the farthest first; some stand behind others, few overlap otherwise."""
+    planned: list[Sign] = []
+    line_up = _line_up(rng, stage.view) if rng.random() < 0.05 else None
+    shared = random_look(rng, 30.0, 1.0) if rng.random() < 0.25 else None  # one lamp shines on all signs alike
+    for place in range(count):
+        face = faces.pick(rng, str(rng.choice(_LABELS, p=_SHARES)))
+        pose = _random_pose(rng, stage, face)
+        free = False
+        if line_up:
+            pose = replace(pose, height_px=line_up[0], foot=line_up[1] + place * line_up[2], ahead_mm=300.0 + place)
+            free = True
+        elif planned and rng.random() < 0.12:
+            pose = _behind(rng, planned[-1].pose, pose)
+            free = True
+        if free or all(_apart(pose, other.pose) or rng.random() < _LOOSE_OVERLAP for other in planned):
+            planned.append(Sign(face, pose, _look(rng, face, pose, shared)))
+    return sorted(planned, key=lambda sign: -sign.pose.ahead_mm)
+
+
+def _look(rng: Generator, face: Face, pose: Pose, shared: Look | None) -> Look:
+    """Choose a sign's look; a yellow triangle is told without its pictogram, other prints must stay readable."""
+    speed = face.label.startswith("speed_limit")
+    most_fade = 0.95 if face.label == Label.DANGER else 0.72 if speed else 0.45
+    look = random_look(rng, pose.height_px, most_fade)
+    if shared:
+        look = replace(look, light=shared.light, veil=shared.veil, fade=shared.fade * most_fade)
+    return look
+
+
+def _random_pose(rng: Generator, stage: Stage, face: Face) -> Pose:
+    """Stand a sign somewhere in sight: on the table if it fits there, else held anywhere in the picture."""
+    view = stage.view
+    height = _random_size(rng, face) * view.width / 320 / max(face.aspect, _TALLEST_FACE)
+    ahead = view.ahead_mm(height, face.height_mm)
+    pole = POLE_HEIGHTS * float(rng.uniform(0.85, 1.15))
+    foot_y = view.horizon_px + view.camera_mm * view.focal_px / ahead
+    middle_y = foot_y - (pole + 0.5) * height
+    if ahead > stage.far_mm or not 0.02 < middle_y / view.height < 0.98:
+        middle_y = float(rng.uniform(0.1, 0.85)) * view.height
+        foot_y = middle_y + (pole + 0.5) * height
+    aside = float(rng.uniform(-0.03, 1.03))
+    tilt = float(rng.normal(0, 0.16 if rng.random() < 0.15 else 0.05))
+    return Pose(
+        foot=np.array([aside * view.width, foot_y]),
+        height_px=height,
+        ahead_mm=ahead,
+        yaw_rad=_random_yaw(rng),
+        tilt_rad=tilt + stage.lean_rad * (aside - 0.5),
+        nod_rad=float(rng.normal(0, 0.08)),
+        depth=float(rng.uniform(0.07, 0.16)),
+        pole=pole,
+    )
+
+
+def _random_size(rng: Generator, face: Face) -> float:
+    """Choose a width in pixels of a picture 320 wide: log-uniform, with more numbers where they are just readable."""
+    chance = rng.random()
+    if chance < 0.08:
+        return log_uniform(rng, 75, 160)
+    if chance < 0.45 and face.label.startswith("speed_limit"):
+        return log_uniform(rng, 17, 36)
+    return log_uniform(rng, 9, 75)
+
+
+def _random_yaw(rng: Generator) -> float:
+    """Choose a turn: mostly facing the camera, a quarter strongly turned, a few from behind."""
+    chance = rng.random()
+    if chance < 0.05:
+        return np.pi + float(rng.uniform(-1.1, 1.1))
+    if chance < 0.27:
+        return float(rng.choice([-1, 1]) * rng.uniform(0.75, 1.42))
+    return float(np.clip(rng.normal(0, 0.45), -1.25, 1.25))
+
+
+def _behind(rng: Generator, front: Pose, pose: Pose) -> Pose:
+    """Move a sign behind another one, so that the near sign hides a part of it."""
+    height = front.height_px * float(rng.uniform(0.6, 0.95))
+    away = front.height_px * np.array([rng.uniform(-0.7, 0.7), rng.uniform(-1.0, -0.3)])
+    foot = front.foot + away + (0, (pose.pole + 0.5) * height - (front.pole + 0.5) * front.height_px)
+    return replace(pose, foot=foot, height_px=height, ahead_mm=front.ahead_mm * front.height_px / height)
+
+
+def _line_up(rng: Generator, view: View) -> tuple[float, np.ndarray, np.ndarray]:
+    """Signs side by side, as on a photograph of a set: height, first foot, step to the next foot."""
+    height = log_uniform(rng, 22, 110) * view.width / 320
+    foot = (float(rng.uniform(0, 0.5)) * view.width, float(rng.uniform(0.2, 0.75)) * view.height + 2.55 * height)
+    return height, np.array(foot), np.array([float(rng.uniform(1.3, 2.2)) * height, 0.0])
+
+
+def _apart(one: Pose, other: Pose) -> bool:
+    """Whether two faces hardly overlap."""
+    reach = (one.height_px + other.height_px) * 0.5
+    return bool(np.abs(one.foot[0] - other.foot[0]) > reach or np.abs(_face_y(one) - _face_y(other)) > reach)
+
+
+def _face_y(pose: Pose) -> float:
+    return float(pose.foot[1]) - (pose.pole + 0.5) * pose.height_px
