@@ -4,6 +4,7 @@ Knows ONNX, its metadata and how to check a file against PyTorch. Knows nothing 
 """
 
 import io
+import json
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import onnx
 import onnxruntime as ort
 import torch
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from numpy.typing import NDArray
 
 from edge_agent.errors import ConfigError, FatalError
 from edge_agent.mlops.files import write_whole
@@ -25,6 +27,7 @@ OPSET = 17
 TOLERANCE = 1e-3
 """Largest difference from PyTorch that export accepts, relative to the largest output (1 for scores)."""
 ARCHITECTURE_KEY = "edge_agent_architecture"
+TWINS_KEY = "edge_agent_twins"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,27 +68,41 @@ def export(
             output_names=["output0"],
         )
     model = onnx.load_from_string(buffer.getvalue())
-    _describe(model, net.arch, labels, width, height)
+    _describe(model, net, labels, width, height)
     onnx.checker.check_model(model, full_check=True)
     data = model.SerializeToString()
     return Exported(data, score_shift, margin, *verify(data, module, width, height))
 
 
-def _describe(model: Any, arch: Architecture, labels: Sequence[str], width: int, height: int) -> None:
+def _describe(model: Any, net: SignNet, labels: Sequence[str], width: int, height: int) -> None:
     """Add the metadata that YOLO readers look for, and ours."""
-    import json  # noqa: PLC0415
-
     onnx.helper.set_model_props(
         model,
         {
             "names": repr(dict(enumerate(labels))),
-            "stride": str(max(arch.strides)),
+            "stride": str(max(net.arch.strides)),
             "imgsz": str([height, width]),
             "task": "detect",
             "license": "Apache-2.0",
-            ARCHITECTURE_KEY: json.dumps(arch.to_json(), sort_keys=True),
+            ARCHITECTURE_KEY: json.dumps(net.arch.to_json(), sort_keys=True),
+            TWINS_KEY: json.dumps(_twins(model, net)),
         },
     )
+
+
+def _held(model: Any) -> dict[str, NDArray[Any]]:
+    """Return the file's weights by the names they have in the network."""
+    return {one.name.removeprefix("net."): onnx.numpy_helper.to_array(one) for one in model.graph.initializer}
+
+
+def _twins(model: Any, net: SignNet) -> dict[str, str]:
+    """Tell under which name to find a weight that equals another: the exporter keeps one of each such heap."""
+    held = _held(model)
+    missing = {name: value.numpy() for name, value in net.cpu().state_dict().items() if name not in held and value.ndim}
+    return {
+        name: next(other for other, theirs in held.items() if np.array_equal(theirs, value))
+        for name, value in missing.items()
+    }
 
 
 @torch.no_grad()
@@ -116,8 +133,6 @@ def save(path: Path, exported: Exported) -> None:
 
 def read_back(path: Path) -> tuple[Architecture, dict[str, torch.Tensor]]:
     """Read architecture and weights from a file that `export` made; raises ConfigError naming the file otherwise."""
-    import json  # noqa: PLC0415
-
     try:
         model = onnx.load(str(path))
     except OSError as error:
@@ -128,7 +143,8 @@ def read_back(path: Path) -> tuple[Architecture, dict[str, torch.Tensor]]:
     if ARCHITECTURE_KEY not in props:
         raise ConfigError(f"{path} was not exported by this program", remedy="training starts from our own files only")
     arch = Architecture.from_json(json.loads(props[ARCHITECTURE_KEY]))
-    held = {one.name.removeprefix("net."): onnx.numpy_helper.to_array(one) for one in model.graph.initializer}
+    held = _held(model)
+    held |= {name: held[other] for name, other in json.loads(props.get(TWINS_KEY, "{}")).items()}
     weights = {}
     for name, value in SignNet(arch).state_dict().items():
         if name.endswith("num_batches_tracked"):

@@ -81,12 +81,9 @@ def write(folder: Path, exported: Exported, described: dict[str, Any]) -> Path:
 
 
 def describe_data(folder: Path, pictures: int) -> dict[str, Any]:
-    """Tell where a data set came from: what its generator noted in `info` of the COCO file, or its name and size."""
-    file = folder / "annotations" / "train.json"
-    noted: dict[str, Any] = {}
-    if file.is_file():
-        info = json.loads(file.read_text(encoding="utf-8")).get("info", {})
-        noted = {key: info[key] for key in ("command", "seed", "count") if key in info}
+    """Tell where a data set came from: what its generator noted in `synth.json`, or just its name and size."""
+    file = folder / "synth.json"
+    noted = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     return {"name": folder.resolve().name, "pictures": pictures, **noted}
 
 

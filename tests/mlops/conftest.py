@@ -40,7 +40,7 @@ def draw_split(folder: Path, split: str, count: int, seed: int) -> dict[str, Any
 
 @pytest.fixture
 def toy(tmp_path: Path) -> Path:
-    """A data set with 16 training and 4 validation pictures."""
+    """Make a data set with 16 training and 4 validation pictures."""
     folder = tmp_path / "toy"
     for split, count in (("train", 16), ("val", 4)):
         content = draw_split(folder, split, count, seed=count)

@@ -10,6 +10,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from edge_agent.errors import ConfigError, FatalError, UsageError  # noqa: E402
 from edge_agent.mlops import checkpoint, job, runlog  # noqa: E402
+from edge_agent.mlops.augment import Chances  # noqa: E402
 from edge_agent.mlops.data import read_split  # noqa: E402
 from edge_agent.mlops.job import Job  # noqa: E402
 from edge_agent.mlops.network import Architecture, SignNet  # noqa: E402
@@ -32,7 +33,11 @@ def trainer(toy: Path, out: Path, settings: Settings = SETTINGS) -> Trainer:
 
 
 def test_run_toy_set_loss_falls(toy: Path, tmp_path: Path) -> None:
-    made = trainer(toy, tmp_path / "run", Settings(samples=480, batch=16, warm_up=32, report=120, bf16=False))
+    settings = Settings(samples=320, batch=8, warm_up=16, report=80, rate=5e-3, bf16=False)
+    torch.manual_seed(0)
+    plain = Chances(mosaic=0, colour=0, grey=0, noise=0, blur=0, bars=0)
+    sampler = Sampler((read_split(toy, "train"),), (1.0,), 64, 64, 0, plain)
+    made = Trainer(SignNet(TINY), sampler, settings, tmp_path / "run", torch.device("cpu"))
     made.run()
     losses = [line.loss_score + line.loss_overlap + line.loss_side for line in made.lines]
     assert losses[-1] < 0.6 * losses[0]
@@ -48,7 +53,7 @@ def test_run_bfloat16_stays_finite(toy: Path, tmp_path: Path) -> None:
     assert all(bool(value.isfinite().all()) for value in made.state_dict().values())
 
 
-class Interrupted(Exception):
+class InterruptedRunError(Exception):
     """Stands for whatever ends a run early."""
 
 
@@ -57,9 +62,9 @@ def test_resume_after_interruption_equals_uninterrupted_run(toy: Path, tmp_path:
 
     def interrupt(progress: Progress) -> None:
         if progress.samples == 16:
-            raise Interrupted
+            raise InterruptedRunError
 
-    with pytest.raises(Interrupted):
+    with pytest.raises(InterruptedRunError):
         trainer(toy, tmp_path / "parts").run(tell=interrupt)
     second = trainer(toy, tmp_path / "parts")
     second.resume()

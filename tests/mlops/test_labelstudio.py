@@ -1,0 +1,98 @@
+"""Own frames to Label Studio and back: names decide, never an order."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from edge_agent.errors import ConfigError
+from edge_agent.events import Box, Detection
+from edge_agent.mlops import labelstudio
+from edge_agent.mlops.data import read_split
+from edge_agent.signs import CLASS_IDS, LABELS
+
+
+def export_of(tasks: list[dict[str, Any]], path: Path) -> Path:
+    """Write what Label Studio exports when somebody accepts every pre-annotation."""
+    done = [
+        {"data": one["data"], "annotations": [{"was_cancelled": False, "result": one["predictions"][0]["result"]}]}
+        for one in tasks
+    ]
+    path.write_text(json.dumps(done))
+    return path
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for index in range(6):
+        cv2.imwrite(str(folder / f"{index}.jpg"), np.full((100, 200, 3), 40 * index, np.uint8))
+    return folder
+
+
+def tasks_for(pictures: Path) -> list[dict[str, Any]]:
+    seen = (Detection("stop", 0.7, Box(20, 10, 60, 50)), Detection("danger", 0.9, Box(100, 10, 120, 40)))
+    return [labelstudio.task(path, 200, 100, seen, model="signs.onnx") for path in sorted(pictures.iterdir())]
+
+
+def test_labelling_config_lists_our_labels_in_order() -> None:
+    text = labelstudio.labelling_config()
+    places = [text.index(f'value="{label}"') for label in LABELS]
+    assert places == sorted(places)
+
+
+def test_write_tasks_makes_both_files(pictures: Path, tmp_path: Path) -> None:
+    tasks, config = labelstudio.write_tasks(tmp_path / "out", tasks_for(pictures))
+    assert json.loads(tasks.read_text())[0]["predictions"][0]["score"] == 0.7
+    assert config.name == "labelling.xml"
+
+
+def test_round_trip_keeps_boxes_and_class_ids(pictures: Path, tmp_path: Path) -> None:
+    export = export_of(tasks_for(pictures), tmp_path / "export.json")
+    counts = labelstudio.to_coco(export, pictures, tmp_path / "own")
+    assert counts == {"train": 4, "val": 2}
+    first = read_split(tmp_path / "own", "train")[0]
+    assert first.labels.tolist() == [CLASS_IDS["stop"], CLASS_IDS["danger"]]
+    assert first.boxes[0].tolist() == pytest.approx([20, 10, 60, 50])
+
+
+def test_to_coco_labelled_classes_only_are_known(pictures: Path, tmp_path: Path) -> None:
+    export = export_of(tasks_for(pictures), tmp_path / "export.json")
+    labelstudio.to_coco(export, pictures, tmp_path / "own", labelled=["danger"])
+    first = read_split(tmp_path / "own", "train")[0]
+    assert first.labels.tolist() == [CLASS_IDS["danger"]]
+    assert np.flatnonzero(first.known).tolist() == [CLASS_IDS["danger"]]
+
+
+def test_read_export_leaves_unfinished_and_skipped_tasks_out(pictures: Path, tmp_path: Path) -> None:
+    export = export_of(tasks_for(pictures), tmp_path / "export.json")
+    raw = json.loads(export.read_text())
+    raw[0]["annotations"] = []
+    raw[1]["annotations"][0]["was_cancelled"] = True
+    export.write_text(json.dumps(raw))
+    assert [name for name, _ in labelstudio.read_export(export)] == ["2.jpg", "3.jpg", "4.jpg", "5.jpg"]
+
+
+def test_read_export_unknown_label_names_file(pictures: Path, tmp_path: Path) -> None:
+    export = export_of(tasks_for(pictures), tmp_path / "export.json")
+    export.write_text(export.read_text().replace('"stop"', '"halt"'))
+    with pytest.raises(ConfigError, match=r"export\.json has the unknown label 'halt'"):
+        labelstudio.read_export(export)
+
+
+@pytest.mark.parametrize("text", ["{", "{}", '[{"image": "a.jpg"}]'])
+def test_read_export_other_format_names_file(tmp_path: Path, text: str) -> None:
+    (tmp_path / "export.json").write_text(text)
+    with pytest.raises(ConfigError, match=r"export\.json"):
+        labelstudio.read_export(tmp_path / "export.json")
+
+
+def test_to_coco_missing_picture_names_it(pictures: Path, tmp_path: Path) -> None:
+    export = export_of(tasks_for(pictures), tmp_path / "export.json")
+    (pictures / "3.jpg").unlink()
+    with pytest.raises(ConfigError, match=r"3\.jpg"):
+        labelstudio.to_coco(export, pictures, tmp_path / "own")
