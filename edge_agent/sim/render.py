@@ -46,7 +46,7 @@ class Renderer:
     def render(self, moment: Snapshot, frame: int) -> tuple[Image, list[SeenSign]]:
         """Return the (height, width, 3) uint8 BGR picture of a moment and the signs in it, farthest first."""
         view = view_of(self._optics, moment)
-        earlier = self._shutter_opens(moment)
+        earlier = self._shutter_opens(view, moment)
         canvas = np.empty((self._optics.height, self._optics.width, 4), np.uint8)
         self._room.draw(canvas, view)
         self._track.draw(canvas, view)
@@ -57,11 +57,10 @@ class Renderer:
             self._signs.draw(canvas, view, one, earlier)
         return self._develop(canvas, moment, frame), seen
 
-    def _shutter_opens(self, moment: Snapshot) -> View:
+    def _shutter_opens(self, view: View, moment: Snapshot) -> View:
         """Return the camera as it was when the shutter opened, turned as now: turning is blurred as a whole."""
         back_mm = moment.speed_mm_s * self._layout.look.shutter_s
         pose = moment.pose
-        view = view_of(self._optics, moment)
         shift = np.array([math.cos(pose.heading_rad), math.sin(pose.heading_rad), 0.0]) * back_mm
         return View(view.optics, view.centre - shift, view.matrix)
 

@@ -63,11 +63,10 @@ class View:
         """Return the view from a train at `pose`; the extras are for a train that falls."""
         pitch_rad = optics.pitch_rad + extra_pitch_rad
         cos, sin = math.cos(pose.heading_rad), math.sin(pose.heading_rad)
-        forward = np.array([cos * math.cos(pitch_rad), sin * math.cos(pitch_rad), -math.sin(pitch_rad)])
-        right = np.array([sin, -cos, 0.0])
-        down = np.cross(forward, right)
+        level, dip = math.cos(pitch_rad), math.sin(pitch_rad)
+        right, down, forward = (sin, -cos, 0.0), (-cos * dip, -sin * dip, -level), (cos * level, sin * level, -dip)
         centre = np.array([pose.x_mm, pose.y_mm, optics.height_mm - drop_mm])
-        return cls(optics, centre, np.stack([right, down, forward]))
+        return cls(optics, centre, np.array([right, down, forward]))
 
     def to_camera(self, points: Points) -> Points:
         """Turn (..., 3) world points into camera coordinates: right, down, forward, in millimetres."""
