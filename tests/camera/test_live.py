@@ -213,7 +213,7 @@ async def test_late_picture_of_a_reader_given_up_is_not_served() -> None:
         with pytest.raises(RetryableError):
             await camera.grab()
         bench.captures[0].give(grey(99))
-        await asyncio.to_thread(bench.captures[0].released.wait, 10)
+        assert await asyncio.to_thread(bench.captures[0].released.wait, 10), "its thread went on"
         bench.clock.now_s += 0.5
         bench.be(LONG)
         shot = await camera.grab()
