@@ -61,6 +61,7 @@ class LoopThread:
         loop = self._loop
         if loop is None:
             return
+        loop.set_exception_handler(_note)
         try:
             loop.run_until_complete(self._wrapped())
         except Exception:  # noqa: BLE001 - a fault of ours must be told; it must not end the train's drive
@@ -75,3 +76,8 @@ class LoopThread:
             await self._main()
         except asyncio.CancelledError:
             return
+
+
+def _note(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Note what a client that was given up still has to say: its failure has been told already."""
+    _log.debug("left behind in a thread of the mirror", what=context.get("message"), error=context.get("exception"))

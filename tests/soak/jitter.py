@@ -1,0 +1,145 @@
+"""What the mirror costs the train: capture-to-command latency with the uplink in trouble, and without a mirror.
+
+`python -m tests.soak.jitter --seconds 600` spends so many seconds in each kind of trouble, in blocks of 10 s between
+which blocks without a mirror are measured, in one run. The train is a stand-in of the pipeline's shape: a frame each
+100 ms goes to a worker thread, its prediction to the loop, a command follows; everything is published.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import tempfile
+import threading
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import numpy as np
+
+from edge_agent.events import Event
+from edge_agent.flow import Fanout, pace
+from edge_agent.mirror.kafka import KafkaMirror
+from tests.mirror.rig import settings
+from tests.support import events as make
+from tests.support.kafka_brokers import Tansu, tansu_behind_proxy
+from tests.support.proxy import Proxy
+
+BLOCK_S = 10.0
+INFERENCE_S = 0.014
+TROUBLES = ("healthy", "refused", "black-holed", "frozen", "flapping")
+
+
+class Timed(KafkaMirror):
+    """A mirror that notes what each append takes of the loop's time."""
+
+    def __init__(self, append_ms: list[float], **options: object) -> None:
+        super().__init__(**options)  # type: ignore[arg-type]
+        self._append_ms = append_ms
+
+    def append(self, event: Event) -> None:
+        begun_s = time.perf_counter()
+        super().append(event)
+        self._append_ms.append((time.perf_counter() - begun_s) * 1000)
+
+
+async def drive(fanout: Fanout[Event], frames: list[Event], latencies_ms: list[float]) -> None:
+    """Be the train for one block."""
+    loop = asyncio.get_running_loop()
+    until_s = loop.time() + BLOCK_S
+    async for tick in pace(0.1):
+        taken_s = loop.time()
+        if taken_s >= until_s:
+            return
+        frame = make.frame(1) if not frames else frames[tick.index % len(frames)]
+        fanout.publish(frame)
+        await loop.run_in_executor(None, time.sleep, INFERENCE_S)
+        fanout.publish(make.prediction(frame, make.sighting()))  # type: ignore[arg-type]
+        fanout.publish(make.command(make.decision(frame)))  # type: ignore[arg-type]
+        latencies_ms.append((loop.time() - taken_s) * 1000)
+
+
+@contextlib.asynccontextmanager
+async def in_trouble(kind: str, broker: Tansu, proxy: Proxy) -> AsyncIterator[None]:
+    """Hold the link in one kind of trouble for the length of the block."""
+    stop = threading.Event()
+    flapper = threading.Thread(target=_flap, args=(proxy, stop), daemon=True)
+    match kind:
+        case "refused":
+            await asyncio.to_thread(proxy.refuse)
+        case "black-holed":
+            await asyncio.to_thread(proxy.black_hole)
+        case "frozen":
+            broker.pause()
+        case "flapping":
+            flapper.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        if flapper.ident is not None:
+            await asyncio.to_thread(flapper.join)
+        broker.resume()
+        await asyncio.to_thread(proxy.mend)
+
+
+def _flap(proxy: Proxy, stop: threading.Event) -> None:
+    while not stop.wait(1.0):
+        proxy.refuse()
+        if stop.wait(1.0):
+            return
+        proxy.mend()
+
+
+async def trial(folder: Path, seconds_s: float) -> dict[str, object]:
+    """Measure every kind of trouble for `seconds_s`, and as much without a mirror in between."""
+    latencies: dict[str, list[float]] = defaultdict(list)
+    append_ms: list[float] = []
+    frames: list[Event] = [make.frame(number) for number in range(50)]
+    with tansu_behind_proxy(folder) as (broker, proxy):
+        for _ in range(max(1, round(seconds_s / BLOCK_S))):
+            for kind in TROUBLES:
+                await drive(Fanout(), frames, latencies["without"])
+                fanout: Fanout[Event] = Fanout()
+                mirror = Timed(
+                    append_ms,
+                    settings=settings(f"127.0.0.1:{proxy.port}", send_timeout_s=2.0),
+                    train_id="train-1",
+                    path=folder / "outbox.db",
+                    report=lambda _: None,
+                )
+                task = asyncio.create_task(mirror.run(fanout.subscribe("kafka", 1000)))
+                async with in_trouble(kind, broker, proxy):
+                    await drive(fanout, frames, latencies[kind])
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+    return _summary(latencies, append_ms)
+
+
+def _summary(latencies: dict[str, list[float]], append_ms: list[float]) -> dict[str, object]:
+    def percentiles(values: list[float]) -> dict[str, float]:
+        return {f"p{rank}": round(float(np.percentile(values, rank)), 2) for rank in (50, 95, 99)}
+
+    table: dict[str, object] = {kind: percentiles(values) | {"n": len(values)} for kind, values in latencies.items()}
+    base = float(np.percentile(latencies["without"], 99))
+    worse = {kind: round(float(np.percentile(latencies[kind], 99)) - base, 2) for kind in TROUBLES}
+    per_frame = np.add.reduceat(append_ms, range(0, len(append_ms), 3))  # three events a frame
+    return {
+        "capture_to_command_ms": table,
+        "p99_above_without_ms": worse,
+        "loop_ms_per_frame": percentiles(list(per_frame)),
+    }
+
+
+def main() -> None:
+    """Run a trial and print what it came to."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=600.0, help="in each kind of trouble")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        print(json.dumps(asyncio.run(trial(Path(folder), options.seconds)), indent=2))
+
+
+if __name__ == "__main__":
+    main()

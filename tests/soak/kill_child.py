@@ -1,0 +1,54 @@
+"""One life of the outbox and its uplink, to be ended by SIGKILL: `kill_child PATH ADDRESS FIRST`.
+
+Appends numbers from FIRST on without end, and writes each number to stdout as soon as it is committed. Nothing is
+buffered on the way: what the parent has read was committed before the kill.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from edge_agent.config import Kafka
+from edge_agent.mirror.kafka_uplink import Uplink
+from edge_agent.mirror.outbox import Outbox
+from edge_agent.mirror.outbox_store import Budget
+from edge_agent.mirror.record import Kind, Record
+
+
+def encode(number: int, _sequence: int) -> Sequence[Record]:
+    return (Record(Kind.SAFETY, "kill", b"train-1", (), b"%d" % number, 1_000 * number),)
+
+
+def main(path: Path, address: str, first: int) -> None:
+    """Append until killed; with a FIRST below zero only send what waits, and end."""
+    settings = Kafka(bootstrap_servers=(address,), send_timeout_s=2, retry_max_s=1)
+    outbox: Outbox[int] = Outbox(path, Budget(), encode, tell=lambda _: None)
+    uplink = Uplink(settings, outbox, "kill", tell=lambda _: None)
+    base = -1
+
+    def committed() -> None:
+        nonlocal base
+        last = outbox.stats.last_seq
+        if base < 0:
+            base = last  # rows of earlier lives
+        os.write(1, b"%d\n" % (first + last - base))
+        uplink.wake()
+
+    outbox.start(committed)
+    if first < 0:
+        outbox.flush().result(30)
+        uplink.start()
+        uplink.finish()
+        sys.exit(0 if uplink.join(60) and outbox.close(10) else 1)
+    uplink.start()
+    number = first
+    while True:
+        outbox.offer(number)
+        number += 1
+        time.sleep(0.0005)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
