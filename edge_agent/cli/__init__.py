@@ -1,5 +1,6 @@
 """The command line: parses and calls; nothing else. One file a command."""
 
+import os
 import sys
 
 
@@ -9,6 +10,8 @@ def main() -> None:
         from edge_agent.hub import emergency
 
         sys.exit(emergency.main(sys.argv[3:]))
+    # Read once a process, by whichever of FFmpeg's users comes first: its complaints are told as ours, in one line.
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     from edge_agent.cli.app import main as run_app
 
     run_app()

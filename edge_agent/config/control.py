@@ -66,7 +66,7 @@ class Sim(Section):
     seed: int = Field(1, ge=0, le=2**32 - 1, description="Chooses textures, background, light and noise.")
     battery_percent: PositivePercent = Field(90, description="Charge of the simulated battery at the start.")
     time_limit_s: float = Field(
-        60.0, gt=0, le=86400, description="Ends the mission after this many seconds of the world's time."
+        90.0, gt=0, le=86400, description="Ends the mission after this many seconds of the world's time."
     )
 
 
@@ -94,7 +94,7 @@ class Policy(Section):
     """How detections become decisions; what each sign asks for stands in the sign rules (signs.yaml)."""
 
     rules: Path | None = Field(None, description="The sign rules; null takes the signs.yaml that ships.")
-    cruise_power_percent: PositivePercent = Field(75, description="Motor power where no sign asks for anything.")
+    cruise_power_percent: PositivePercent = Field(60, description="Motor power where no sign asks for anything.")
     track_iou: float = Field(
         0.2, ge=0, lt=1, description="Boxes of one label that overlap at least this much in two frames are one sign."
     )

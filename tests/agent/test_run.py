@@ -87,7 +87,7 @@ def parts(monkeypatch: pytest.MonkeyPatch) -> Callable[..., MockHub]:
     def put(camera: Camera, detector: Detector | None = None) -> MockHub:
         hub = MockHub()
         found = build.Parts(camera, hub, Mission, lambda: None)
-        monkeypatch.setattr(build, "build_parts", lambda settings, virtual: found)
+        monkeypatch.setattr(build, "build_parts", lambda settings, **how: found)
         monkeypatch.setattr(build, "open_detector", lambda settings: detector or Detector())
         return hub
 
@@ -109,7 +109,7 @@ def drives(hub: MockHub) -> list[int | str]:
 def test_train_leaves_when_all_is_well_and_brakes_when_the_source_ends(parts: Callable[..., MockHub]) -> None:
     hub = parts(Camera(50))
     report = go()
-    assert max(drives(hub)) == round(75 * 8.4 / 9.0), "cruise power, compensated for the mock hub's 9 V"
+    assert max(drives(hub)) == round(60 * 8.4 / 9.0), "cruise power, compensated for the mock hub's 9 V"
     assert hub.log[-1].kind == "brake"
     assert report["ended_by"] == "the source has ended"
     assert report["frames"]["processed"] == 50
