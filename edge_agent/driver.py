@@ -81,6 +81,7 @@ class Driver:
         self._changed = asyncio.Event()
         self._brake_wanted = asyncio.Event()
         self._power_percent = 0
+        self._failing = False
         self.failed_writes = 0
 
     @property
@@ -161,10 +162,17 @@ class Driver:
         try:
             write.result()
         except RetryableError as error:
-            self.failed_writes += 1
-            _log.warning("hub_write_failed", error=str(error))
+            self._failed(error)
             return False
+        self._failing = False
         return True
+
+    def _failed(self, error: RetryableError) -> None:
+        """Count a failure, and log the first of an outage: a brake is tried again ten times a second."""
+        self.failed_writes += 1
+        if not self._failing:
+            self._failing = True
+            _log.warning("hub_write_failed", error=str(error))
 
     async def _wait(self, timeout_s: float | None) -> None:
         """Wait for a new target, at most for `timeout_s`."""

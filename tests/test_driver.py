@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from edge_agent.driver import BRAKE_REPEAT_S, Driver, Ramp, Target
 from edge_agent.errors import RetryableError
@@ -167,6 +168,20 @@ def test_lost_link_ends_the_repetition_of_the_brake() -> None:
 
     log, _ = drive(go)
     assert log[-1] == ("brake", 0)
+
+
+def test_outage_is_logged_once_and_the_next_one_again() -> None:
+    async def go(driver: Driver, hub: MockHub) -> None:
+        for _ in range(2):
+            hub.drop_link()
+            driver.aim(Target(None, "link lost", taken_s=asyncio.get_running_loop().time()))
+            await asyncio.sleep(10.0)
+            await hub.reconnect()
+            await asyncio.sleep(1.0)
+
+    with capture_logs() as logs:
+        drive(go)
+    assert [line["event"] for line in logs] == ["hub_write_failed"] * 2
 
 
 def test_power_is_adapted_before_it_is_written_and_told() -> None:

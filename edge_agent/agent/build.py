@@ -6,6 +6,9 @@ Knows every room below and what each setting means to them. Opens nothing and st
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import structlog
 
 from edge_agent import guard, policy
 from edge_agent.camera import Patience, open_camera
@@ -24,6 +27,11 @@ from edge_agent.sim.hub import SimHub
 from edge_agent.sim.invent import default_layout
 from edge_agent.sim.world import World
 
+if TYPE_CHECKING:
+    from edge_agent.hub.hub_log import ByteLog
+
+_log = structlog.get_logger(__name__)
+
 MODELLED_INFERENCE_S = 0.030
 """What an inference takes on a virtual clock: about a small network on two busy CPU cores."""
 
@@ -33,19 +41,26 @@ class Parts:
     """The outer parts of one run.
 
     `mission` tells how it went so far; `speed_mm_s` is the simulated train's speed, None where there is none.
+    `emulated` tells that the hub is an emulated one that moves the simulated world.
     """
 
     camera: Camera
     hub: Hub
     mission: Callable[[], Mission]
     speed_mm_s: Callable[[], float | None]
+    emulated: bool = False
 
 
-def build_parts(settings: Settings, *, virtual: bool) -> Parts:
-    """Choose camera and hub; raises EdgeAgentError where they cannot be had."""
+def build_parts(settings: Settings, *, virtual: bool, hub_log: "ByteLog | None" = None) -> Parts:
+    """Choose camera and hub; raises EdgeAgentError where they cannot be had.
+
+    A hub over Bluetooth records its bytes to `hub_log`.
+    """
     capture = settings.capture
+    if virtual and settings.hub.kind == "ble":
+        raise UsageError("a hub over Bluetooth lives in real time", remedy="leave out --no-realtime")
     if capture.source == "sim":
-        return _simulated(settings)
+        return _simulated(settings, hub_log)
     source = open_camera(
         capture.source,
         fps=capture.fps,
@@ -57,10 +72,10 @@ def build_parts(settings: Settings, *, virtual: bool) -> Parts:
     )
     if virtual and source.live:
         raise UsageError(f"'{capture.source}' cannot be read faster than it happens", remedy="leave out --no-realtime")
-    return Parts(source, _hub(settings), Mission, lambda: None)
+    return Parts(source, _hub(settings, hub_log), Mission, lambda: None)
 
 
-def _simulated(settings: Settings) -> Parts:
+def _simulated(settings: Settings, hub_log: "ByteLog | None") -> Parts:
     sim = settings.sim
     layout = replace(default_layout(sim.seed), time_limit_s=sim.time_limit_s)
     world = World(layout, sim.seed, sim.battery_percent)
@@ -70,16 +85,34 @@ def _simulated(settings: Settings) -> Parts:
         margin_mm = round(world.margin_mm, 1) if derailed_or_stopped else None
         return Mission(world.outcome.value, margin_mm, world.overruns)
 
-    hub: Hub = SimHub(world) if settings.hub.kind == "mock" else _hub(settings)
-    return Parts(SimCamera(world), hub, mission, lambda: world.speed_mm_s)
+    camera = SimCamera(world)
+    if settings.hub.kind == "mock":
+        return Parts(camera, SimHub(world), mission, lambda: world.speed_mm_s)
+    joined = _join(camera, world)
+    hub = _hub(settings, hub_log)
+    return Parts(joined or camera, hub, mission, lambda: world.speed_mm_s, emulated=joined is not None)
 
 
-def _hub(settings: Settings) -> Hub:
+def _join(camera: SimCamera, world: World) -> Camera | None:
+    """Join the world to the emulated hub on the system bus, where there is one."""
+    from edge_agent.agent.join import JoinedCamera  # noqa: PLC0415 - needs D-Bus, as below
+    from edge_agent.hub.emulator import RemoteMotor, emulator_on_system_bus  # noqa: PLC0415
+
+    control = emulator_on_system_bus()
+    if control is None:
+        _log.warning(
+            "simulated_train_stands", reason="the hub is no emulated one: it does not move the simulated world"
+        )
+        return None
+    return JoinedCamera(camera, world, RemoteMotor(control))
+
+
+def _hub(settings: Settings, hub_log: "ByteLog | None") -> Hub:
     if settings.hub.kind == "mock":
         return MockHub()
     from edge_agent.hub.ble import BleHub  # noqa: PLC0415 - bleak needs D-Bus; only those who drive a real hub load it
 
-    return BleHub(settings.hub)
+    return BleHub(settings.hub, log=hub_log)
 
 
 def build_worker(settings: Settings, *, virtual: bool) -> Worker:
@@ -95,9 +128,10 @@ def build_tuning(settings: Settings, rules: SignRules) -> policy.Tuning:
     return policy.Tuning(how.cruise_power_percent, rules.signs, tracking)
 
 
-def build_rules(settings: Settings, rules: SignRules) -> Rules:
-    """Choose what policy and guard work by."""
+def build_rules(settings: Settings, rules: SignRules, *, emulated: bool = False) -> Rules:
+    """Choose what policy and guard work by. What moves nothing real may be armed without a person."""
     how = settings.guard
+    harmless = emulated or settings.hub.kind == "mock"
     return Rules(
         train_id=settings.train.id,
         tuning=build_tuning(settings, rules),
@@ -106,7 +140,7 @@ def build_rules(settings: Settings, rules: SignRules) -> Rules:
         critical_voltage_mv=how.critical_voltage_mv,
         low_voltage_mv=how.low_voltage_mv,
         start_timeout_s=how.start_timeout_s,
-        auto_arm=how.arm == "always" or (how.arm == "auto" and settings.hub.kind == "mock"),
+        auto_arm=how.arm == "always" or (how.arm == "auto" and harmless),
     )
 
 

@@ -5,9 +5,10 @@ Knows the life cycle. Which parts there are stands in build.py, what the tasks d
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import structlog
 import uuid_utils
@@ -18,7 +19,7 @@ from edge_agent.agent.vitals import watch_loop, watch_memory
 from edge_agent.config import Rules as SignRules
 from edge_agent.config import Settings, check_labels
 from edge_agent.driver import Driver, Target
-from edge_agent.errors import EdgeAgentError, RetryableError
+from edge_agent.errors import EdgeAgentError, RetryableError, UsageError
 from edge_agent.events import Command, Event, Frame
 from edge_agent.flow import Fanout, Latest
 from edge_agent.lights import Lights
@@ -26,6 +27,9 @@ from edge_agent.pipeline import Capture, Control, Inference, Worker
 from edge_agent.ports import DetectorInfo, Sink
 from edge_agent.report import Mission, Run, Tally, as_json
 from edge_agent.watchdog import Watchdog
+
+if TYPE_CHECKING:
+    from edge_agent.hub.hub_log import ByteLog
 
 _log = structlog.get_logger(__name__)
 
@@ -38,7 +42,8 @@ class Job:
     """What to run.
 
     `sinks` are observers beside those that the settings ask for, `watch` is a task that shows the run to a person. With
-    `virtual` the loop's clock is the simulated one. `duration_s` ends the run after that time.
+    `virtual` the loop's clock is the simulated one. `duration_s` ends the run after that time. `hub_log` is where the
+    bytes to and from a hub over Bluetooth are recorded.
     """
 
     settings: Settings
@@ -47,6 +52,7 @@ class Job:
     watch: Callable[["Vista"], Coroutine[Any, Any, None]] | None = None
     virtual: bool = False
     duration_s: float | None = None
+    hub_log: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +99,7 @@ async def run(job: Job) -> dict[str, Any]:
         worker = await stack.enter_async_context(build.build_worker(settings, virtual=job.virtual))
         check_labels(job.rules, worker.info.labels)
         await worker.warm_up(settings.capture.width, settings.capture.height)
-        parts = build.build_parts(settings, virtual=job.virtual)
+        parts = build.build_parts(settings, virtual=job.virtual, hub_log=_open_hub_log(job, stack))
         await stack.enter_async_context(parts.hub)
         await stack.enter_async_context(parts.camera)
         watchdog = Watchdog(settings.guard.loop_stall_ms / 1000, brake=parts.hub.emergency_brake)
@@ -108,6 +114,16 @@ async def run(job: Job) -> dict[str, Any]:
         ended_s = clock()
     what = _what_ran(job, worker.info, parts.camera.source)
     return as_json(what, crew.tally, parts.mission(), ended_s, ending.reason)
+
+
+def _open_hub_log(job: Job, stack: AsyncExitStack) -> "ByteLog | None":
+    if job.hub_log is None:
+        return None
+    if job.settings.hub.kind != "ble":
+        raise UsageError("only a hub over Bluetooth has bytes to record", remedy="add --hub ble or drop --hub-log")
+    from edge_agent.hub.hub_log import ByteLog  # noqa: PLC0415 - needs D-Bus, which a mocked hub does without
+
+    return stack.enter_context(closing(ByteLog(job.hub_log)))
 
 
 def _assemble(job: Job, parts: build.Parts, worker: Worker, watchdog: Watchdog, clock: Callable[[], float]) -> _Crew:
@@ -126,7 +142,7 @@ def _assemble(job: Job, parts: build.Parts, worker: Worker, watchdog: Watchdog, 
     control = Control(
         hub,
         driver,
-        build.build_rules(settings, job.rules),
+        build.build_rules(settings, job.rules, emulated=parts.emulated),
         integrity=lambda: inference.trouble,
         stalls=lambda: watchdog.trips,
         observers=observers,

@@ -42,6 +42,10 @@ def run(
     detector: Annotated[
         str | None, typer.Option("--detector", metavar="BACKEND", help="auto, onnxruntime, tensorrt or none.")
     ] = None,
+    hub_log: Annotated[
+        Path | None,
+        typer.Option("--hub-log", metavar="FILE", help="Record the bytes to and from the hub, for `hub replay`."),
+    ] = None,
     train_id: Annotated[str | None, typer.Option("--train-id", metavar="ID", help="Names the train.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the run report as JSON on stdout.")] = False,
     config: ConfigOption = None,
@@ -59,7 +63,7 @@ def run(
         "train.id": train_id,
     }
     check_writable(report, "report")
-    result = drive(overrides, config=config, profile=profile, duration_s=duration, quiet=as_json)
+    result = drive(overrides, config=config, profile=profile, duration_s=duration, quiet=as_json, hub_log=hub_log)
     if report is not None:
         _write(report, result)
     if as_json:
@@ -76,6 +80,7 @@ def drive(
     duration_s: float | None,
     quiet: bool,
     sinks: Any = (),
+    hub_log: Path | None = None,
 ) -> dict[str, Any]:
     """Run one train by the settings and return its report; shown in the terminal unless `quiet`."""
     from rich.console import Console
@@ -90,7 +95,7 @@ def drive(
     watched = sys.stderr.isatty() and not quiet
     log.configure("error" if watched else settings.log.level, settings.log.format)
     virtual = not settings.capture.realtime
-    job = Job(settings, rules, sinks=tuple(sinks), virtual=virtual, duration_s=duration_s)
+    job = Job(settings, rules, sinks=tuple(sinks), virtual=virtual, duration_s=duration_s, hub_log=hub_log)
     result = _run_to_end(job, watched)
     if not quiet:
         print_report(result, Console())

@@ -194,6 +194,9 @@ class Control:
     def _on_hub(self, event: HubEvent) -> None:
         if event.kind == "disconnected" and event.detail:
             self._link_trouble = event.detail
+            _log.warning("no_hub", reason=event.detail)
+        elif event.kind == "connected":
+            _log.info("hub_connected", name=event.detail)
         if event.kind == "button_pressed":
             self.order(Order.EMERGENCY_STOP)
         else:

@@ -48,7 +48,7 @@ class PrivateBus:
 
     def __init__(self, socket: Path | None = None, *, permitted: bool = True) -> None:
         self._folder = Path(tempfile.gettempdir()) / f"edge-agent-bus-{uuid.uuid4().hex[:12]}"
-        self._socket = socket or self._folder / "bus"
+        self.socket = socket or self._folder / "bus"
         self._log = self._folder / "log"
         self._permitted = permitted
         self._exit = AsyncExitStack()
@@ -57,7 +57,7 @@ class PrivateBus:
     @property
     def address(self) -> str:
         """The address for DBUS_SYSTEM_BUS_ADDRESS."""
-        return f"unix:path={self._socket}"
+        return f"unix:path={self.socket}"
 
     @property
     def pid(self) -> int | None:
@@ -91,8 +91,8 @@ class PrivateBus:
                 "dbus-daemon is not installed", remedy="install the package dbus-daemon (dbus on Debian 11)"
             )
         config = self._folder / "bus.conf"
-        config.write_text(_CONFIG.format(socket=self._socket, denial="" if self._permitted else _DENIAL))
-        vacate(self._socket)
+        config.write_text(_CONFIG.format(socket=self.socket, denial="" if self._permitted else _DENIAL))
+        vacate(self.socket)
         command = [program, f"--config-file={config}", "--nofork", "--nopidfile", "--print-address"]
         setpriv = shutil.which("setpriv")
         if setpriv is not None:  # the daemon must not outlive us, not even when we are killed
@@ -114,7 +114,7 @@ class PrivateBus:
         self._remove_socket()
 
     def _remove_socket(self) -> None:
-        self._socket.unlink(missing_ok=True)
+        self.socket.unlink(missing_ok=True)
 
     def _clean(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -128,5 +128,5 @@ class PrivateBus:
         await self.stop()
         said = self._log.read_text(errors="replace").strip().rpartition("\n")[2]
         raise FatalError(
-            f"dbus-daemon did not start: {said}", remedy=f"see that {self._socket.parent} can be written to"
+            f"dbus-daemon did not start: {said}", remedy=f"see that {self.socket.parent} can be written to"
         )

@@ -1,8 +1,9 @@
 """A control socket for an emulator: one order a line in JSON, one answer a line; and the motor as a stream.
 
 An order is `{"order": "slow", "delay_s": 0.2}`, its answer `{"ok": true, "status": {...}}` or `{"ok": false, "error":
-"..."}`. After `{"order": "watch"}` the connection tells `{"motor": "drive", "power_percent": 60, "at_s": 12.3}` for
-each command to the motor, `at_s` in monotonic seconds. Knows framing only; orders.py knows the words.
+"..."}`. After `{"order": "watch"}` the connection tells `{"motor": "drive", "power_percent": 60, "at_s": 12.3}` at once
+and for each command to the motor, `at_s` in monotonic seconds; remote.py is the other end. Every emulator listens
+beside its bus, so that whoever was given the bus finds it. Knows framing only; orders.py knows the words.
 """
 
 import asyncio
@@ -14,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from edge_agent.errors import EdgeAgentError, RetryableError, UsageError
-from edge_agent.events import CommandKind
 from edge_agent.hub.emulator.device import MotorSetting
 from edge_agent.hub.emulator.emulator import BluezEmulator
 from edge_agent.hub.emulator.orders import obey
+from edge_agent.hub.emulator.remote import control_beside
 from edge_agent.hub.emulator.sockets import listen
 
 TELL_LIMIT_S = 10.0
@@ -54,10 +55,12 @@ async def serve(
 ) -> None:
     """Serve a hub until cancelled; `on_ready` is told the bus address once clients may connect.
 
-    Raises FatalError when there is no dbus-daemon.
+    Orders are taken beside the bus, and at `control` too where that is given. Raises FatalError when there is no
+    dbus-daemon.
     """
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(emulator)
+        await stack.enter_async_context(control_socket(emulator, control_beside(emulator.bus.socket)))
         if control is not None:
             await stack.enter_async_context(control_socket(emulator, control))
         on_ready(emulator.bus_address)
@@ -85,26 +88,6 @@ def tell(control: Path, order: str, **arguments: Any) -> dict[str, Any]:
         raise UsageError(answer["error"])
     status: dict[str, Any] = answer["status"]
     return status
-
-
-async def watch_motor(control: Path) -> AsyncIterator[tuple[MotorSetting, float]]:
-    """Tell each command to the motor of an emulator in another process, with its monotonic seconds.
-
-    Ends when the emulator does. Raises RetryableError when no emulator listens there.
-    """
-    try:
-        reader, writer = await asyncio.open_unix_connection(control)
-    except OSError as error:
-        raise RetryableError(
-            f"no emulated hub listens at {control}", remedy="start one with `edge-agent hub emulate`"
-        ) from error
-    try:
-        writer.write(_line({"order": "watch"}))
-        async for line in reader:
-            told = json.loads(line)
-            yield MotorSetting(CommandKind(told["motor"]), told["power_percent"]), told["at_s"]
-    finally:
-        writer.close()
 
 
 async def _converse(emulator: BluezEmulator, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -152,6 +135,7 @@ async def _stream(emulator: BluezEmulator, reader: asyncio.StreamReader, writer:
         queue.put_nowait(_line(words))
 
     leave_off = emulator.hub.watch(told)
+    told(emulator.hub.motor, emulator.clock())
     try:
         async with asyncio.TaskGroup() as tasks:
             pump = tasks.create_task(_pump(queue, writer))

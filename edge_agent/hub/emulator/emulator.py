@@ -38,6 +38,7 @@ class BluezEmulator:
     ) -> None:
         self.hub = hub or EmulatedHub()
         self.bus = bus or PrivateBus()
+        self.clock = clock
         self.stack = BluezStack(self.hub, clock)
         self.server = BluezServer(self.stack, self.bus, clock)
         self._exit = AsyncExitStack()

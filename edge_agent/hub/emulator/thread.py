@@ -11,7 +11,9 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from edge_agent.errors import FatalError
+from edge_agent.hub.emulator.control import control_socket
 from edge_agent.hub.emulator.emulator import BluezEmulator
+from edge_agent.hub.emulator.remote import control_beside
 
 T = TypeVar("T")
 
@@ -72,6 +74,7 @@ class EmulatorThread:
             self._ready.set_exception(error)
 
     async def _serve(self) -> None:
-        async with self.emulator:
+        emulator = self.emulator
+        async with emulator, control_socket(emulator, control_beside(emulator.bus.socket)):
             self._ready.set_result(asyncio.get_running_loop())
             await self._stop.wait()

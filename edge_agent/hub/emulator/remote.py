@@ -1,0 +1,125 @@
+"""An emulated hub from another process or thread: follow its motor, feed its battery.
+
+Speaks to the control socket that every emulator keeps beside its bus. A thread of its own follows the motor, so that
+no command is lost or late because an event loop stood still. Knows nothing of what the motor moves.
+"""
+
+import contextlib
+import json
+import os
+import socket
+import threading
+import time
+from collections import deque
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from urllib.parse import unquote
+
+from edge_agent.errors import RetryableError
+from edge_agent.events import CommandKind
+from edge_agent.hub.emulator.device import MotorSetting
+
+KEPT_COMMANDS = 10_000
+CONNECT_LIMIT_S = 2.0
+JOIN_LIMIT_S = 2.0
+_READ_SIZE = 65536
+
+
+def control_beside(bus: Path) -> Path:
+    """Say where the emulator of a private bus listens for orders."""
+    return bus.with_name(f"{bus.name}.hub")
+
+
+def emulator_on_system_bus() -> Path | None:
+    """Find the control socket of the emulator that serves our system bus; None where the bus is no emulator's."""
+    for address in os.environ.get("DBUS_SYSTEM_BUS_ADDRESS", "").split(";"):
+        transport, _, options = address.partition(":")
+        path = dict(option.partition("=")[::2] for option in options.split(",")).get("path")
+        if transport == "unix" and path and control_beside(Path(unquote(path))).is_socket():
+            return control_beside(Path(unquote(path)))
+    return None
+
+
+class RemoteMotor:
+    """The wire between an emulated hub and whatever its motor is to move. Enter it to connect.
+
+    Args:
+        control: the emulator's control socket.
+    """
+
+    def __init__(self, control: Path) -> None:
+        self._control = control
+        self._commands: deque[tuple[MotorSetting, float]] = deque(maxlen=KEPT_COMMANDS)
+        self._leaving = False
+        self._watching = socket.socket(socket.AF_UNIX)
+        self._lines = self._watching.makefile("rb")
+        self._feeding = socket.socket(socket.AF_UNIX)
+        self._thread = threading.Thread(target=self._follow, name="remote-motor", daemon=True)
+
+    def __enter__(self) -> Self:
+        """Connect, and wait to be told what the motor does now; raises RetryableError where no emulator listens."""
+        try:
+            for one in (self._watching, self._feeding):
+                one.settimeout(CONNECT_LIMIT_S)
+                one.connect(str(self._control))
+            self._watching.sendall(_line({"order": "watch"}))
+            self._keep(self._lines.readline())
+            self._watching.settimeout(None)
+        except (OSError, ValueError) as error:
+            self._close()
+            raise RetryableError(
+                f"no emulated hub listens at {self._control}", remedy="start one with `edge-agent hub emulate`"
+            ) from error
+        self._feeding.setblocking(False)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Hang up."""
+        self._leaving = True
+        with contextlib.suppress(OSError):
+            self._watching.shutdown(socket.SHUT_RDWR)
+        self._thread.join(JOIN_LIMIT_S)
+        self._close()
+
+    def take(self) -> list[tuple[MotorSetting, float]]:
+        """Take what the motor was told since the last call, oldest first, with the monotonic seconds of each.
+
+        An emulator that is gone has let its motor coast.
+        """
+        taken = []
+        while self._commands:
+            taken.append(self._commands.popleft())
+        return taken
+
+    def feed(self, voltage_mv: int, current_ma: int, percent: float) -> None:
+        """Say what the hub's sensors measure. Never waits: what cannot be sent now is left out."""
+        order = {"order": "feed", "voltage_mv": voltage_mv, "current_ma": current_ma, "percent": percent}
+        with contextlib.suppress(OSError):
+            self._feeding.send(_line(order))
+            self._feeding.recv(_READ_SIZE)  # the answers, which say nothing new
+
+    def _follow(self) -> None:
+        try:
+            for line in self._lines:
+                self._keep(line)
+        except (OSError, ValueError):
+            pass  # the emulator was killed in the middle of a word
+        if not self._leaving:
+            self._commands.append((MotorSetting(), time.monotonic()))
+
+    def _keep(self, line: bytes) -> None:
+        told = json.loads(line)
+        self._commands.append((MotorSetting(CommandKind(told["motor"]), told["power_percent"]), told["at_s"]))
+
+    def _close(self) -> None:
+        self._lines.close()
+        self._watching.close()
+        self._feeding.close()
+
+
+def _line(words: dict[str, object]) -> bytes:
+    return json.dumps(words).encode() + b"\n"
