@@ -34,25 +34,26 @@ TWINS_KEY = "edge_agent_twins"
 class Exported:
     """What came of an export: the bytes, and the largest difference from PyTorch in boxes (px) and scores.
 
-    `score_shift` and `margin` are what was added on the way, see `Decoded`.
+    `score_shift` and `margin_px` are what was added on the way, see `Decoded`.
     """
 
     data: bytes
     score_shift: float
-    margin: float
+    margin_px: float
     box_difference_px: float
     score_difference: float
 
 
 def export(
-    net: SignNet, width: int, height: int, labels: Sequence[str], *, score_shift: float = 0.0, margin: float = 0.0
+    net: SignNet, width: int, height: int, labels: Sequence[str], *, score_shift: float = 0.0, margin_px: float = 0.0
 ) -> Exported:
-    """Make a static, self-contained ONNX file; see `Decoded` for `score_shift` and `margin`.
+    """Make a static, self-contained ONNX file; see `Decoded` for `score_shift` and `margin_px`.
 
     Input `images` [1, 3, height, width] RGB 0..1; output `output0` [1, N, 4 + classes]: centre x, centre y, width,
     height in input pixels, then scores. Raises FatalError when ONNX Runtime and PyTorch disagree.
     """
-    module = Decoded(net, height, width, score_shift, margin).eval().cpu()
+    net = net.cpu()
+    module = Decoded(net.forked(), height, width, score_shift, margin_px).eval().cpu()
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         # The exporter by tracing is the one that leaves norms apart from convolutions: weights can be read back.
@@ -71,7 +72,7 @@ def export(
     _describe(model, net, labels, width, height)
     onnx.checker.check_model(model, full_check=True)
     data = model.SerializeToString()
-    return Exported(data, score_shift, margin, *verify(data, module, width, height))
+    return Exported(data, score_shift, margin_px, *verify(data, module, width, height))
 
 
 def _describe(model: Any, net: SignNet, labels: Sequence[str], width: int, height: int) -> None:
@@ -98,7 +99,8 @@ def _held(model: Any) -> dict[str, NDArray[Any]]:
 def _twins(model: Any, net: SignNet) -> dict[str, str]:
     """Tell under which name to find a weight that equals another: the exporter keeps one of each such heap."""
     held = _held(model)
-    missing = {name: value.numpy() for name, value in net.cpu().state_dict().items() if name not in held and value.ndim}
+    state = net.forked().state_dict()
+    missing = {name: value.numpy() for name, value in state.items() if name not in held and value.ndim}
     return {
         name: next(other for other, theirs in held.items() if np.array_equal(theirs, value))
         for name, value in missing.items()
@@ -145,6 +147,9 @@ def read_back(path: Path) -> tuple[Architecture, dict[str, torch.Tensor]]:
     arch = Architecture.from_json(json.loads(props[ARCHITECTURE_KEY]))
     held = _held(model)
     held |= {name: held[other] for name, other in json.loads(props.get(TWINS_KEY, "{}")).items()}
+    for left in [name for name in held if ".enter.left." in name]:
+        right = left.replace(".left.", ".right.")
+        held[left.replace(".left.", ".")] = np.concatenate((held[left], held[right]))
     weights = {}
     for name, value in SignNet(arch).state_dict().items():
         if name.endswith("num_batches_tracked"):

@@ -44,7 +44,7 @@ class Job:
     size: tuple[int, int] = SHIPPING
     arch: Architecture = field(default_factory=Architecture)
     label_map: dict[str, str] | None = None
-    margin: float = 0.0
+    margin_px: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ def run(job: Job, hooks: Hooks = Hooks()) -> Path:
 
 def finish(job: Job, net: SignNet, trainer: Trainer, sets: Sequence[Sequence[Picture]]) -> Path:
     """Export the average and write its manifest into the run's folder."""
-    exported = export.export(net, *job.size, LABELS, margin=job.margin)
+    exported = export.export(net, *job.size, LABELS, margin_px=job.margin_px)
     rated = [line for line in trainer.lines if line.ap50 is not None]
     metrics: dict[str, Any] = {}
     if rated:

@@ -82,10 +82,9 @@ class DetectionLoss:
         centres, strides = grid(height, width, arch.strides)
         self.centres, self.strides = centres.to(device), strides.to(device)
 
-    def __call__(self, raw: Tensor, targets: Targets) -> Losses:
-        """(B, N, 4 * bins + classes) logits of the network against the truth."""
-        raw = raw.float()
-        box_logits, score_logits = raw[..., : 4 * self.arch.bins], raw[..., 4 * self.arch.bins :]
+    def __call__(self, raw: tuple[Tensor, Tensor], targets: Targets) -> Losses:
+        """Hold the network's logits, boxes (B, N, 4 * bins) and scores (B, N, classes), against the truth."""
+        box_logits, score_logits = raw[0].float(), raw[1].float()
         with torch.no_grad():
             boxes = decode_boxes(box_logits, self.centres, self.strides, self.arch.bins)
         real = targets.labels >= 0

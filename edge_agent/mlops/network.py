@@ -3,6 +3,7 @@
 Knows layers, shapes and how raw outputs become boxes. Knows nothing of data, losses or files.
 """
 
+import copy
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -66,19 +67,39 @@ class Residual(nn.Module):
         return x + y if self.shortcut else y
 
 
+class Fork(nn.Module):
+    """A convolution block as two, one for each half of its channels: the same numbers, without a split.
+
+    ONNX Runtime keeps convolutions in a layout of its own, and a split forces it out of that layout and back.
+    """
+
+    def __init__(self, whole: ConvBlock) -> None:
+        super().__init__()
+        half = whole.conv.out_channels // 2
+        self.left, self.right = (ConvBlock(whole.conv.in_channels, half, 1) for _ in range(2))
+        for side, rows in ((self.left, slice(0, half)), (self.right, slice(half, None))):
+            state = whole.state_dict().items()
+            side.load_state_dict({name: value[rows] if value.ndim else value for name, value in state})
+
+    def split(self, x: Tensor) -> list[Tensor]:
+        """(B, inputs, H, W) -> two halves (B, outputs / 2, H, W)."""
+        return [self.left(x), self.right(x)]
+
+
 class Stage(nn.Module):
     """A cross-stage block: half of the channels pass `depth` residuals, and every stage of them is kept and mixed."""
 
     def __init__(self, inputs: int, outputs: int, depth: int, *, shortcut: bool = True) -> None:
         super().__init__()
         self.hidden = outputs // 2
-        self.enter = ConvBlock(inputs, 2 * self.hidden, 1)
+        self.enter: ConvBlock | Fork = ConvBlock(inputs, 2 * self.hidden, 1)
         self.blocks = nn.ModuleList(Residual(self.hidden, shortcut=shortcut) for _ in range(depth))
         self.leave = ConvBlock((2 + depth) * self.hidden, outputs, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, inputs, H, W) -> (B, outputs, H, W)."""
-        parts = list(self.enter(x).split(self.hidden, dim=1))
+        forked = isinstance(self.enter, Fork)
+        parts = self.enter.split(x) if forked else list(self.enter(x).split(self.hidden, dim=1))
         for block in self.blocks:
             parts.append(block(parts[-1]))
         mixed: Tensor = self.leave(torch.cat(parts, dim=1))
@@ -114,12 +135,16 @@ class Head(nn.Module):
         # Few cells hold a sign: start from a score of about 0.01 so that the first steps do not drown in background.
         nn.init.constant_(self.score.bias, -4.6)  # type: ignore[arg-type]
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, inputs, H, W) -> (B, H * W, 4 * bins + classes)."""
-        both = torch.cat((self.box(self.box_conv(x)), self.score(self.score_conv(x))), dim=1)
-        # Sizes as plain numbers: a traced graph then holds no arithmetic on shapes.
-        batch, channels, cells = (int(both.shape[0]), int(both.shape[1]), int(both.shape[2]) * int(both.shape[3]))
-        return both.reshape(batch, channels, cells).transpose(1, 2)
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, inputs, H, W) -> (B, H * W, 4 * bins) and (B, H * W, classes)."""
+        return _cells(self.box(self.box_conv(x))), _cells(self.score(self.score_conv(x)))
+
+
+def _cells(x: Tensor) -> Tensor:
+    """(B, C, H, W) -> (B, H * W, C)."""
+    # Sizes as plain numbers: a traced graph then holds no arithmetic on shapes.
+    batch, channels, cells = (int(x.shape[0]), int(x.shape[1]), int(x.shape[2]) * int(x.shape[3]))
+    return x.reshape(batch, channels, cells).transpose(1, 2)
 
 
 class SignNet(nn.Module):
@@ -142,15 +167,27 @@ class SignNet(nn.Module):
         self.up16 = Stage(n8 + n16, n16, 1, shortcut=False)
         self.heads = nn.ModuleList((Head(n8, arch), Head(n16, arch)))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, 3, H, W) RGB in 0..1, sides multiples of 32 -> (B, N, 4 * bins + classes) logits, fine cells first."""
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Turn (B, 3, H, W) RGB in 0..1, sides multiples of 32, into logits of N cells, fine ones first.
+
+        Returns those of the boxes, (B, N, 4 * bins), and of the scores, (B, N, classes).
+        """
         f8 = self.stage8(self.stage4(self.stem(x)))
         f16 = self.stage16(f8)
         f32 = self.stage32(f16)
         t16 = self.down16(torch.cat((F.interpolate(f32, scale_factor=2.0), f16), dim=1))
         p8 = self.down8(torch.cat((F.interpolate(t16, scale_factor=2.0), f8), dim=1))
         p16 = self.up16(torch.cat((self.lift16(p8), t16), dim=1))
-        return torch.cat((self.heads[0](p8), self.heads[1](p16)), dim=1)
+        fine, coarse = self.heads[0](p8), self.heads[1](p16)
+        return torch.cat((fine[0], coarse[0]), dim=1), torch.cat((fine[1], coarse[1]), dim=1)
+
+    def forked(self) -> "SignNet":
+        """Return a copy for export: see `Fork`."""
+        made = copy.deepcopy(self)
+        for part in made.modules():
+            if isinstance(part, Stage) and isinstance(part.enter, ConvBlock):
+                part.enter = Fork(part.enter)
+        return made
 
 
 def grid(height: int, width: int, strides: tuple[int, ...]) -> tuple[Tensor, Tensor]:
@@ -180,17 +217,17 @@ def decode_boxes(box_logits: Tensor, centres: Tensor, strides: Tensor, bins: int
 class Decoded(nn.Module):
     """The network as it ships: pixels in, centre-size boxes and scores out; static shape, no suppression.
 
-    `score_shift` is added to every score's logit; `margin` widens boxes by that share of their size: annotators draw
-    around a sign, synthetic truth ends at its edge.
+    `score_shift` is added to every score's logit; `margin_px` widens boxes by so many input pixels on each side:
+    annotators draw around a sign, synthetic truth ends at its edge.
     """
 
     centres: Tensor
     sizes: Tensor
 
-    def __init__(self, net: SignNet, height: int, width: int, score_shift: float = 0.0, margin: float = 0.0) -> None:
+    def __init__(self, net: SignNet, height: int, width: int, score_shift: float = 0.0, margin_px: float = 0.0) -> None:
         super().__init__()
         self.net = net
-        self.score_shift, self.margin = score_shift, margin
+        self.score_shift, self.margin_px = score_shift, margin_px
         centres, sizes = grid(height, width, net.arch.strides)
         self.register_buffer("centres", centres)
         self.register_buffer("sizes", sizes)
@@ -198,10 +235,11 @@ class Decoded(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(1, 3, H, W) -> (1, N, 4 + classes): centre x, centre y, width, height in pixels, then scores 0..1."""
         arch = self.net.arch
-        raw = self.net(x)
-        box_logits = raw[..., : 4 * arch.bins].reshape(len(self.centres), 4 * arch.bins)
-        corners = decode_boxes(box_logits, self.centres, self.sizes, arch.bins)
+        box_logits, score_logits = self.net(x)
+        corners = decode_boxes(
+            box_logits.reshape(len(self.centres), 4 * arch.bins), self.centres, self.sizes, arch.bins
+        )
         left_top, right_bottom = corners[:, :2], corners[:, 2:]
-        size = (right_bottom - left_top) * (1 + self.margin)
+        size = (right_bottom - left_top) + 2 * self.margin_px
         boxes = torch.cat(((left_top + right_bottom) * 0.5, size), dim=-1)
-        return torch.cat((boxes.unsqueeze(0), (raw[..., 4 * arch.bins :] + self.score_shift).sigmoid()), dim=-1)
+        return torch.cat((boxes.unsqueeze(0), (score_logits + self.score_shift).sigmoid()), dim=-1)

@@ -52,7 +52,7 @@ def manifest(
         "architecture": arch.to_json(),
         "export": {
             "score_shift": exported.score_shift,
-            "margin": exported.margin,
+            "margin_px": exported.margin_px,
             "largest_difference_from_torch": {
                 "box_px": exported.box_difference_px,
                 "score": exported.score_difference,

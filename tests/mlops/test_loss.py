@@ -16,15 +16,13 @@ def targets(boxes: list[list[float]], labels: list[int], known: list[bool] | Non
     return Targets(torch.tensor([boxes]).reshape(1, -1, 4), torch.tensor([labels]), mask)
 
 
-def loss(raw: "torch.Tensor", truth: Targets) -> float:
-    return float(DetectionLoss(ARCH, 64, 64, torch.device("cpu"))(raw, truth).score)
+def loss(scores: "torch.Tensor", truth: Targets) -> float:
+    boxes = torch.zeros(1, scores.shape[1], 4 * ARCH.bins)
+    return float(DetectionLoss(ARCH, 64, 64, torch.device("cpu"))((boxes, scores), truth).score)
 
 
 def quiet(score: float = -12.0) -> "torch.Tensor":
-    cells = len(grid(64, 64, ARCH.strides)[0])
-    raw = torch.zeros(1, cells, 4 * ARCH.bins + 3)
-    raw[..., 4 * ARCH.bins :] = score
-    return raw
+    return torch.full((1, len(grid(64, 64, ARCH.strides)[0]), 3), score)
 
 
 def test_assign_thin_sign_between_cell_centres_still_takes_a_cell() -> None:
@@ -86,7 +84,7 @@ def test_pair_iou_half_overlap_is_a_third() -> None:
 
 def test_loss_false_alarm_costs_unless_class_is_not_annotated() -> None:
     raw = quiet()
-    raw[0, 30, 4 * ARCH.bins + 1] = 8.0
+    raw[0, 30, 1] = 8.0
     empty = targets([[0, 0, 0, 0]], [-1])
     assert loss(raw, empty) > 1.0
     assert loss(raw, targets([[0, 0, 0, 0]], [-1], [True, False, True])) < 0.1
@@ -94,13 +92,14 @@ def test_loss_false_alarm_costs_unless_class_is_not_annotated() -> None:
 
 def test_loss_ignored_box_is_no_background() -> None:
     raw = quiet()
-    raw[0, 27, 4 * ARCH.bins + 1] = 8.0  # the cell at (28, 28)
+    raw[0, 27, 1] = 8.0  # the cell at (28, 28)
     assert loss(raw, targets([[20, 20, 36, 36]], [-2])) < 0.1
     assert loss(raw, targets([[40, 40, 60, 60]], [-2])) > 1.0
 
 
 def test_loss_without_signs_can_be_differentiated() -> None:
     raw = quiet().requires_grad_()
-    DetectionLoss(ARCH, 64, 64, torch.device("cpu"))(raw, targets([[0, 0, 0, 0]], [-1])).total.backward()
+    boxes = torch.zeros(1, raw.shape[1], 4 * ARCH.bins, requires_grad=True)
+    DetectionLoss(ARCH, 64, 64, torch.device("cpu"))((boxes, raw), targets([[0, 0, 0, 0]], [-1])).total.backward()
     assert raw.grad is not None
     assert bool(raw.grad.isfinite().all())
