@@ -14,6 +14,7 @@ import structlog
 import uuid_utils
 
 from edge_agent.agent import build
+from edge_agent.agent.notify import Notifier, watch
 from edge_agent.agent.shutdown import Ending
 from edge_agent.agent.vitals import watch_loop, watch_memory
 from edge_agent.config import Rules as SignRules
@@ -170,6 +171,7 @@ async def _drive(job: Job, crew: _Crew, ending: Ending) -> None:
                 tasks = [group.create_task(task, name=name) for name, task in _tasks(job, crew, ending)]
                 await ending.wait()
                 await _brake(crew.driver, ending.reason)
+                Notifier().tell(STOPPING="1")
                 for task in tasks:
                     task.cancel()
     except BaseExceptionGroup as errors:
@@ -187,6 +189,9 @@ def _tasks(job: Job, crew: _Crew, ending: Ending) -> Iterator[tuple[str, Corouti
     yield "capture", _until_source_ends(crew.capture, ending)
     yield "loop-lag", watch_loop(crew.tally, crew.watchdog.beat, crew.clock)
     yield "memory", watch_memory(crew.tally, crew.clock)
+    notifier = Notifier()
+    if notifier:
+        yield "service-manager", watch(notifier, lambda: crew.control.permit)
     lights = Lights(crew.parts.hub, job.settings.hub.light_percent)
     for sink in (lights, *job.sinks):
         yield sink.name, sink.run(crew.observers.subscribe(sink.name, QUEUE_SIZE))
