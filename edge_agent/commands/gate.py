@@ -26,20 +26,11 @@ class Gate:
     """Judges the commands of one train: one gate for all channels, safe in every thread.
 
     Args:
-        rules: called for each command that does more than stop, so that a new token works at once. It may raise
-            EdgeAgentError where the token cannot be read: nothing but a stop is obeyed then.
         wall: the wall clock, in seconds since 1970.
         clock: monotonic seconds.
     """
 
-    def __init__(
-        self,
-        rules: Callable[[], Rules],
-        *,
-        wall: Callable[[], float] = time.time,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._rules = rules
+    def __init__(self, *, wall: Callable[[], float] = time.time, clock: Callable[[], float] = time.monotonic) -> None:
         self._wall = wall
         self._clock = clock
         self._lock = threading.Lock()
@@ -48,14 +39,18 @@ class Gate:
         self._ids: OrderedDict[str, None] = OrderedDict()
         self._shown: deque[float] = deque()
 
-    def admit(self, request: Request) -> Accepted | Refused:
-        """Judge a command and, where the train obeys it, remember it."""
+    def admit(self, request: Request, read_rules: Callable[[], Rules]) -> Accepted | Refused:
+        """Judge a command and, where the train obeys it, remember it.
+
+        `read_rules` gives the rules of the channel; it is called for each command that does more than stop, so that a
+        new token works at once. Where it raises EdgeAgentError, nothing but a stop is obeyed.
+        """
         now_s, now_unix_s = self._clock(), self._wall()
         if request.verb in STOPPING:
             self._stopped_s = now_s
             return judge(request, now_unix_s, Rules(None), Past())
         try:
-            rules = self._rules()
+            rules = read_rules()
         except EdgeAgentError as error:
             _log.warning("command_token_unreadable", error=error.message, remedy=error.remedy)
             return Refused(Code.NO_TOKEN_SET, "the train cannot read its command token and obeys only stops")

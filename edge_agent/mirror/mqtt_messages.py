@@ -8,14 +8,13 @@ availability, state and decision.
 """
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import uuid_utils
 
 from edge_agent.config import Mqtt
-from edge_agent.events import Command, Decision, Event, Fault, Prediction, TrainState
+from edge_agent.events import Command, Decision, Event, Fault, Frame, Prediction, TrainState
+from edge_agent.mirror.mqtt_payloads import ReplyData, TelemetryData, dump
 from edge_agent.wire import Envelope, MqttMessage, Picture, Stamp, names, seal
 from edge_agent.wire import mqtt as binding
 from edge_agent.wire.convert import moment
@@ -46,8 +45,10 @@ class Route:
     retain: bool = False
 
 
+STATE = "state"
+
 ROUTES: dict[type[Event], Route] = {
-    TrainState: Route("state", 1, retain=True),
+    TrainState: Route(STATE, 1, retain=True),
     Decision: Route("decision", 1, retain=True),
     Fault: Route("fault", 1),
     Prediction: Route("prediction", 0),
@@ -82,30 +83,36 @@ class Messages:
         """Write any event but a frame."""
         return self._routed(ROUTES[type(event)], self._formed(seal(event, stamp)))
 
-    def image(self, envelope: Envelope) -> Outgoing:
-        """Write a sealed frame: the picture itself is the payload, with either version of MQTT."""
-        message = binding.binary(envelope) if self._modern else MqttMessage(envelope.data)
+    def image(self, frame: Frame, picture: Picture, stamp: Stamp) -> Outgoing:
+        """Write a frame: the picture itself is the payload, with either version of MQTT."""
+        message = binding.binary(seal(frame, stamp, picture)) if self._modern else MqttMessage(picture.data)
         return self._routed(_IMAGE, message)
 
-    def telemetry(self, data: Mapping[str, Any], stamp: Stamp, now_unix_s: float) -> Outgoing:
+    def telemetry(self, data: TelemetryData, stamp: Stamp, now_unix_s: float) -> Outgoing:
         """Write the figures of the last second."""
-        return self._routed(_TELEMETRY, self._formed(self._envelope("telemetry", "agent", data, stamp, now_unix_s)))
+        envelope = self._envelope("telemetry", "agent", dump(data), stamp, now_unix_s)
+        return self._routed(_TELEMETRY, self._formed(envelope))
 
     def reply(
-        self, topic: str, data: Mapping[str, Any], stamp: Stamp, now_unix_s: float, *, correlation: bytes | None
+        self, topic: str, data: ReplyData, stamp: Stamp, now_unix_s: float, correlation: bytes | None = None
     ) -> Outgoing:
-        """Write the reply to a command; `correlationid` is the command's id."""
-        message = self._formed(self._envelope("reply", data["command"], data, stamp, now_unix_s), data["id"])
-        return Outgoing(topic, message.payload, 1, False, message.content_type, message.user_properties, correlation)
+        """Write the reply to a command; its `correlationid` is the command's id."""
+        message = self._formed(self._envelope("reply", data.command, dump(data), stamp, now_unix_s), data.id)
+        return Outgoing(
+            topic,
+            message.payload,
+            1,
+            content_type=message.content_type,
+            user_properties=message.user_properties,
+            correlation_data=correlation if self._modern else None,
+        )
 
-    def _envelope(
-        self, kind: str, subject: str, data: Mapping[str, Any], stamp: Stamp, now_unix_s: float
-    ) -> Envelope:
+    def _envelope(self, kind: str, subject: str, data: bytes, stamp: Stamp, now_unix_s: float) -> Envelope:
         return Envelope(
             id=str(uuid_utils.uuid7()),
             source=names.source_of(self._train_id),
             type=names.type_of(kind),
-            data=json.dumps(data, separators=(",", ":"), ensure_ascii=False).encode(),
+            data=data,
             subject=subject,
             time=moment(now_unix_s),
             sequence=f"{stamp.sequence:0{SEQUENCE_DIGITS}d}",
@@ -126,11 +133,12 @@ class Messages:
         head = json.dumps({"correlationid": correlationid}, ensure_ascii=False).encode()
         return MqttMessage(head[:-1] + b"," + message.payload[1:])
 
-    @staticmethod
-    def _routed(route: Route, message: MqttMessage) -> "Outgoing":
-        raise NotImplementedError
-
-
-def picture_envelope(event: Event, stamp: Stamp, picture: Picture) -> Envelope:
-    """Seal a frame with its encoded picture."""
-    return seal(event, stamp, picture)
+    def _routed(self, route: Route, message: MqttMessage) -> Outgoing:
+        return Outgoing(
+            self.topic(route.name),
+            message.payload,
+            route.qos,
+            route.retain,
+            message.content_type,
+            message.user_properties,
+        )

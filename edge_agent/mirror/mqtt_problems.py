@@ -7,7 +7,8 @@ import socket
 import ssl
 from dataclasses import dataclass
 
-from aiomqtt import MqttCodeError, MqttConnectError, MqttError
+from aiomqtt import MqttCodeError, MqttError
+from aiomqtt.exceptions import MqttConnectError
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edge_agent.config import Mqtt
@@ -17,12 +18,6 @@ from edge_agent.mirror.notice import Notice
 UNREACHABLE = "mqtt_unreachable"
 _REFUSED = "mqtt_refused"
 _SETTINGS = "mqtt_settings"
-
-# Reason codes of MQTT 5, section 2.4; paho gives those of 3.1.1 in the same way.
-_BAD_CREDENTIALS = frozenset({0x86, 0x87, 0x8C})
-_WRONG_VERSION = frozenset({0x84})
-_BAD_CLIENT_ID = frozenset({0x85})
-_TAKEN_OVER = frozenset({0x8E})
 
 
 class LinkError(RetryableError):
@@ -40,7 +35,31 @@ class _Words:
     remedy: str
 
 
-_MEANINGS: tuple[tuple[tuple[type[BaseException], ...], _Words], ...] = (
+# Reason codes of MQTT 5, section 2.4; paho translates those of 3.1.1 into them.
+_BY_CODE: tuple[tuple[frozenset[int], _Words], ...] = (
+    (
+        frozenset({0x86, 0x87, 0x8C}),
+        _Words(
+            _REFUSED,
+            "{broker} does not accept our credentials",
+            "check mqtt.username, mqtt.password_file, mqtt.tls and the broker's access rules",
+        ),
+    ),
+    (
+        frozenset({0x84}),
+        _Words(_REFUSED, "{broker} does not speak this version of MQTT", "set mqtt.version to 3.1.1 or to 5"),
+    ),
+    (
+        frozenset({0x85}),
+        _Words(_REFUSED, "{broker} does not accept our client id", "set mqtt.client_id to another one"),
+    ),
+    (
+        frozenset({0x8E}),
+        _Words(_REFUSED, "another client took our place at {broker}", "give each train an id of its own"),
+    ),
+)
+
+_BY_CLASS: tuple[tuple[tuple[type[BaseException], ...], _Words], ...] = (
     (
         (ssl.SSLError,),
         _Words(_REFUSED, "{broker} and we do not agree on TLS", "check mqtt.tls and the broker's certificate"),
@@ -74,27 +93,14 @@ def _by_code(error: BaseException) -> _Words | None:
     """Read the reason code that the broker gave, where it gave one."""
     if not isinstance(error, MqttCodeError) or not isinstance(error.rc, ReasonCode):
         return None
-    code = error.rc.value
-    if code in _BAD_CREDENTIALS:
-        return _Words(
-            _REFUSED,
-            "{broker} does not accept our credentials",
-            "check mqtt.username, mqtt.password_file and the broker's access rules",
-        )
-    if code in _WRONG_VERSION:
-        return _Words(_REFUSED, "{broker} does not speak this version of MQTT", "set mqtt.version to 3.1.1 or to 5")
-    if code in _BAD_CLIENT_ID:
-        return _Words(_REFUSED, "{broker} does not accept our client id", "set mqtt.client_id")
-    if code in _TAKEN_OVER:
-        return _Words(
-            _REFUSED, "another client took our place at {broker}", "give each train an id and a client id of its own"
-        )
-    if isinstance(error, MqttConnectError):
+    value = error.rc.value
+    known = next((words for codes, words in _BY_CODE if value in codes), None)
+    if known is None and isinstance(error, MqttConnectError):
         return _Words(UNREACHABLE, "{broker} is not ready for us", "look into the broker's log")
-    return None
+    return known
 
 
 def _by_class(error: BaseException) -> _Words | None:
     """Read the class of the error, or of the one behind it: aiomqtt hides an OSError in an MqttError."""
     behind = error.__context__ if isinstance(error, MqttError) and error.__context__ is not None else error
-    return next((words for kinds, words in _MEANINGS if isinstance(behind, kinds)), None)
+    return next((words for kinds, words in _BY_CLASS if isinstance(behind, kinds)), None)

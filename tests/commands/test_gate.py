@@ -1,5 +1,6 @@
 """What a gate remembers between commands, on clocks that the test turns."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import pytest
@@ -27,7 +28,7 @@ def clocks() -> Clocks:
 
 @pytest.fixture
 def gate(clocks: Clocks) -> Gate:
-    gate = Gate(lambda: Rules(SecretStr("t")), wall=lambda: clocks.wall_s, clock=lambda: clocks.loop_s)
+    gate = Gate(wall=lambda: clocks.wall_s, clock=lambda: clocks.loop_s)
     clocks.go(60)
     return gate
 
@@ -36,8 +37,12 @@ def drive(clocks: Clocks, command_id: str, shows: str = "t") -> Request:
     return Request(Verb.DRIVE, token=shows, command_id=command_id, issued_unix_s=clocks.wall_s)
 
 
-def code(gate: Gate, request: Request) -> Code | None:
-    verdict = gate.admit(request)
+def rules() -> Rules:
+    return Rules(SecretStr("t"))
+
+
+def code(gate: Gate, request: Request, read_rules: Callable[[], Rules] = rules) -> Code | None:
+    verdict = gate.admit(request, read_rules)
     return verdict.code if isinstance(verdict, Refused) else None
 
 
@@ -62,14 +67,14 @@ def test_replay_after_the_clock_was_set_back_is_refused(gate: Gate, clocks: Cloc
 
 
 def test_command_of_before_the_start_is_refused_though_it_is_fresh(clocks: Clocks) -> None:
-    gate = Gate(lambda: Rules(SecretStr("t")), wall=lambda: clocks.wall_s, clock=lambda: clocks.loop_s)
+    gate = Gate(wall=lambda: clocks.wall_s, clock=lambda: clocks.loop_s)
     recorded = drive(clocks, "a")
     clocks.wall_s += 2  # the agent was down meanwhile
     assert code(gate, recorded) is Code.STALE
 
 
 def test_nothing_moves_the_train_for_a_second_after_a_stop(gate: Gate, clocks: Clocks) -> None:
-    assert isinstance(gate.admit(Request(Verb.STOP)), Accepted)
+    assert isinstance(gate.admit(Request(Verb.STOP), rules), Accepted)
     clocks.go(0.9)
     assert code(gate, drive(clocks, "a")) is Code.STOPPED
     clocks.go(0.1)
@@ -95,8 +100,8 @@ def test_flood_without_the_token_does_not_keep_the_owner_out(gate: Gate, clocks:
 
 def test_stop_in_a_flood_is_obeyed_and_holds(gate: Gate, clocks: Clocks) -> None:
     for number in range(100):
-        gate.admit(drive(clocks, f"a{number}"))
-    assert isinstance(gate.admit(Request(Verb.STOP)), Accepted)
+        gate.admit(drive(clocks, f"a{number}"), rules)
+    assert isinstance(gate.admit(Request(Verb.STOP), rules), Accepted)
     verdicts = []
     for number in range(5000):
         clocks.go(0.001)
@@ -106,24 +111,28 @@ def test_stop_in_a_flood_is_obeyed_and_holds(gate: Gate, clocks: Clocks) -> None
 
 def test_new_token_works_at_once(clocks: Clocks) -> None:
     secret = SecretStr("old")
-    gate = Gate(lambda: Rules(secret), wall=lambda: clocks.wall_s, clock=lambda: clocks.loop_s)
+
+    def newest() -> Rules:
+        return Rules(secret)
+
+    gate = Gate(wall=lambda: clocks.wall_s, clock=lambda: clocks.loop_s)
     clocks.go(60)
-    assert code(gate, drive(clocks, "a", "old")) is None
+    assert code(gate, drive(clocks, "a", "old"), newest) is None
     secret = SecretStr("new")
-    assert code(gate, drive(clocks, "b", "old")) is Code.WRONG_TOKEN
-    assert code(gate, drive(clocks, "b", "new")) is None
+    assert code(gate, drive(clocks, "b", "old"), newest) is Code.WRONG_TOKEN
+    assert code(gate, drive(clocks, "b", "new"), newest) is None
 
 
 def test_unreadable_token_leaves_only_stops_and_is_not_told_to_the_sender(clocks: Clocks) -> None:
     def unreadable() -> Rules:
         raise ConfigError("mqtt.command_token_file: cannot read /etc/secret: Permission denied")
 
-    gate = Gate(unreadable)
-    verdict = gate.admit(drive(clocks, "a"))
+    gate = Gate()
+    verdict = gate.admit(drive(clocks, "a"), unreadable)
     assert isinstance(verdict, Refused)
     assert verdict.code is Code.NO_TOKEN_SET
     assert "/etc" not in verdict.reason
-    assert isinstance(gate.admit(Request(Verb.EMERGENCY_STOP)), Accepted)
+    assert isinstance(gate.admit(Request(Verb.EMERGENCY_STOP), unreadable), Accepted)
 
 
 def test_ids_that_are_remembered_are_bounded(gate: Gate, clocks: Clocks) -> None:

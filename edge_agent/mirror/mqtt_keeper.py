@@ -1,0 +1,233 @@
+"""Keeps the mirror's link to the broker: connects, works, and starts again after each failure, for ever.
+
+Knows when to connect and what is said first. Everything here belongs to the mirror's own thread; `stats` may be called
+from any. What waits while the broker is away is bounded, and what drops out is counted: the events that must not be
+lost go through the outbox to Kafka.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from aiomqtt import Message
+
+from edge_agent.commands import Gate, Rules
+from edge_agent.config import Mqtt
+from edge_agent.mirror import home_assistant
+from edge_agent.mirror.backoff import Backoff
+from edge_agent.mirror.bounded import leave_all
+from edge_agent.mirror.mqtt_client import Connection
+from edge_agent.mirror.mqtt_desk import Desk, Execute, ReplyTo
+from edge_agent.mirror.mqtt_executor import DaemonExecutor
+from edge_agent.mirror.mqtt_inbox import Inbox, Kind
+from edge_agent.mirror.mqtt_intake import Intake
+from edge_agent.mirror.mqtt_lanes import Lanes
+from edge_agent.mirror.mqtt_messages import Messages, Outgoing
+from edge_agent.mirror.mqtt_notices import Notices
+from edge_agent.mirror.mqtt_payloads import ReplyData
+from edge_agent.mirror.mqtt_problems import LinkError
+from edge_agent.mirror.mqtt_session import Counts, Session
+from edge_agent.mirror.notice import Notice
+
+TELEMETRY_S = 1.0
+"""So often telemetry is published; as it goes out at QoS 1, it also finds out that a broker is frozen."""
+
+_DRAIN_S = 0.5
+_WIND_UP_S = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class KeeperStats:
+    """What the thread has done since its start; `discarded` commands were never looked at."""
+
+    connected: bool = False
+    attempts: int = 0
+    failures: int = 0
+    published: int = 0
+    denied: int = 0
+    too_large: int = 0
+    waiting: int = 0
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    accepted: int = 0
+    refused: int = 0
+    discarded: int = 0
+
+
+class Keeper:
+    """The mirror's work, in its own thread.
+
+    Args:
+        settings: how to reach the broker.
+        device: names the train.
+        intake: where events come in.
+        lanes: where they wait.
+        messages: writes them.
+        execute: hands an instruction to the train; None takes no commands.
+        show: is told for how many seconds pictures are wanted.
+        tell: is called with each notice.
+        wall: the wall clock, in seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        settings: Mqtt,
+        device: home_assistant.Device,
+        intake: Intake,
+        lanes: Lanes,
+        messages: Messages,
+        *,
+        gate: Gate,
+        read_rules: Callable[[], Rules],
+        execute: Execute | None,
+        show: Callable[[float], None],
+        tell: Callable[[Notice], None],
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._settings = settings
+        self._device = device
+        self._intake = intake
+        self._lanes = lanes
+        self._wall = wall
+        self._messages = messages
+        self._notices = Notices(tell)
+        self._counts = Counts()
+        self._session: Session | None = None
+        self._connected = False
+        self._attempts = self._failures = 0
+        self._desk = None if execute is None else self._make_desk(gate, read_rules, execute, show)
+
+    def stats(self) -> KeeperStats:
+        """Tell what the thread knows of itself. From any thread."""
+        counts, desk = self._counts, self._desk
+        return KeeperStats(
+            connected=self._connected,
+            attempts=self._attempts,
+            failures=self._failures,
+            published=counts.published,
+            denied=counts.denied,
+            too_large=counts.too_large,
+            waiting=len(self._lanes),
+            dropped=dict(self._lanes.dropped),
+            accepted=desk.accepted if desk else 0,
+            refused=desk.refused if desk else 0,
+            discarded=counts.discarded,
+        )
+
+    async def run(self) -> None:
+        """Keep the link until cancelled."""
+        asyncio.get_running_loop().set_default_executor(DaemonExecutor("mqtt-helper"))
+        backoff = Backoff(self._settings.retry_max_s)
+        metering = asyncio.create_task(self._measure())
+        try:
+            while True:
+                await self._live(backoff)
+                await asyncio.sleep(backoff.next_s())
+        finally:
+            metering.cancel()
+            await leave_all(asyncio.all_tasks() - {asyncio.current_task()}, _WIND_UP_S)
+
+    async def _live(self, backoff: Backoff) -> None:
+        """Connect once and work until the link breaks; say goodbye when cancelled."""
+        self._attempts += 1
+        inbox = Inbox(self._kind, self._discard)
+        farewell = self._messages.availability(online=False)
+        client_id = self._settings.client_id or f"edge-agent-{self._device.train_id}"
+        connection = Connection(self._settings, client_id, farewell, lambda: inbox)
+        session = self._session = self._make_session(connection, backoff)
+        try:
+            await connection.open()
+            await session.run()
+        except LinkError as error:
+            self._failures += 1
+            self._notices.down(error.notice)
+        except asyncio.CancelledError:
+            if self._connected:
+                await self._say_goodbye(connection, session, farewell)
+            raise
+        finally:
+            self._connected = False
+            connection.abandon()
+
+    async def _say_goodbye(self, connection: Connection, session: Session, farewell: Outgoing) -> None:
+        self._intake.take()
+        try:
+            async with asyncio.timeout(_DRAIN_S):
+                await session.drain()
+        except (LinkError, TimeoutError):
+            return
+        await connection.close(farewell)
+
+    def _make_session(self, connection: Connection, backoff: Backoff) -> Session:
+        def up() -> None:
+            self._connected = True
+            self._notices.up()
+            backoff.reset()
+
+        topics = dict(self._desk.topics()) if self._desk else {}
+        if self._settings.home_assistant.enabled:
+            topics[home_assistant.birth_topic(self._settings.home_assistant)] = 0
+        return Session(
+            connection,
+            self._lanes,
+            self._messages,
+            topics=topics,
+            greeting=self._greeting,
+            receive=self._receive,
+            up=up,
+            deny=self._notices.denied,
+            counts=self._counts,
+        )
+
+    def _make_desk(
+        self, gate: Gate, read_rules: Callable[[], Rules], execute: Execute, show: Callable[[float], None]
+    ) -> Desk:
+        closed = (f"{self._settings.home_assistant.discovery_prefix}/",)
+        root = self._messages.topic("")[:-1]
+        return Desk(
+            root,
+            gate,
+            read_rules,
+            closed=closed,
+            execute=execute,
+            show=show,
+            answer=self._answer,
+            wall=self._wall,
+        )
+
+    def _greeting(self) -> list[Outgoing]:
+        """Return what is said first: who this is, that it is there, and how it is."""
+        home = self._settings.home_assistant
+        structured = self._settings.version != "5"
+        greeting = [self._messages.availability(online=True)]
+        if home.enabled:
+            greeting.insert(0, home_assistant.discovery(home, self._device, self._messages, structured=structured))
+        if self._intake.state is not None:
+            greeting.append(self._intake.state)
+        return greeting
+
+    def _kind(self, message: Message) -> Kind:
+        return Kind.OTHER if self._desk is None else self._desk.kind(message)
+
+    def _discard(self, count: int) -> None:
+        self._counts.discarded += count
+
+    def _receive(self, message: Message) -> bool:
+        home = self._settings.home_assistant
+        if home.enabled and message.topic.value == home_assistant.birth_topic(home):
+            if message.payload == home_assistant.BIRTH and self._session is not None:
+                self._session.greet_again()
+            return False
+        return self._desk is not None and self._desk.receive(message)
+
+    def _answer(self, back: ReplyTo, data: ReplyData) -> None:
+        reply = self._messages.reply(back.topic, data, self._intake.stamp(), self._wall(), back.correlation_data)
+        self._lanes.reply(reply)
+
+    async def _measure(self) -> None:
+        """Publish telemetry every second while there is a link."""
+        while True:
+            await asyncio.sleep(TELEMETRY_S)
+            data = self._intake.telemetry(TELEMETRY_S)
+            if self._connected:
+                self._lanes.measure(self._messages.telemetry(data, self._intake.stamp(), self._wall()))

@@ -1,0 +1,313 @@
+"""Commands by MQTT: who is obeyed, what is answered, and that a stop always wins. Against a real Mosquitto."""
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from edge_agent.commands import Acknowledgement, Code, Instruction, Verb
+from edge_agent.mirror import home_assistant
+from edge_agent.mirror.mqtt import MqttMirror
+from tests.mirror.mqtt_rig import DEVICE, ROOT, Rig, body, rig, settings
+from tests.support import events as make
+from tests.support.mosquitto import Listener, Mosquitto, listening, until
+
+
+def shown(command_id: str, word: str) -> bytes:
+    """Return a command that shows a token of its own."""
+    return json.dumps(json.loads(body(command_id)) | {"token": word}).encode()
+
+
+@dataclass
+class Stage:
+    """A train, somebody who commands it, and the broker between them."""
+
+    broker: Mosquitto
+    train: Rig
+    person: Listener
+
+    async def send(self, name: str, payload: bytes = b"", qos: int = 1, **more: Any) -> None:
+        await self.person.client.publish(f"{ROOT}/{name}/set", payload, qos, **more)
+
+    async def reply(self, name: str, count: int = 1) -> dict[str, Any]:
+        """Return the answer to the command that was sent last by this name."""
+        messages = await self.person.hears(f"{ROOT}/{name}/reply", count)
+        answer = json.loads(bytes(messages[-1].payload))
+        assert isinstance(answer, dict)
+        return answer
+
+    async def obeys(self, *verbs: Verb) -> None:
+        await until(lambda: self.train.verbs() == list(verbs), f"obeys {verbs}: {self.train.verbs()}")
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    with Mosquitto(tmp_path) as broker:
+        yield broker
+
+
+@pytest.fixture
+async def stage(broker: Mosquitto) -> AsyncIterator[Stage]:
+    async with AsyncExitStack() as stack:
+        person = await stack.enter_async_context(listening(broker.port))
+        train = await stack.enter_async_context(rig(settings(broker.port)))
+        await train.comes_up()
+        yield Stage(broker, train, person)
+
+
+@pytest.mark.parametrize(
+    ("name", "payload", "verb"),
+    [
+        ("stop", b"", Verb.STOP),
+        ("stop", b"\xff\xfe{", Verb.STOP),
+        ("emergency_stop", b"x" * 9000, Verb.EMERGENCY_STOP),
+        ("disarm", b'{"token": "guess"}', Verb.DISARM),
+        ("arm", b"OFF", Verb.DISARM),
+        ("capture", b'{"value": "stop"}', Verb.CAPTURE_STOP),
+    ],
+)
+async def test_stop_of_anybody_is_obeyed_and_answered(stage: Stage, name: str, payload: bytes, verb: Verb) -> None:
+    await stage.send(name, payload)
+    await stage.obeys(verb)
+    answer = await stage.reply(name)
+    assert (answer["accepted"], answer["state"]) == (True, "running")
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "verb"),
+    [
+        ("drive", {}, Verb.DRIVE),
+        ("arm", {"value": "ON"}, Verb.ARM),
+        ("rearm", {"reason": "track is clear"}, Verb.REARM),
+        ("capture", {"value": "start"}, Verb.CAPTURE_START),
+        ("power", {"power_percent": 60}, Verb.POWER),
+    ],
+)
+async def test_moving_command_with_everything_in_order_is_obeyed_and_answered(
+    stage: Stage, name: str, more: dict[str, Any], verb: Verb
+) -> None:
+    await stage.send(name, body("c-7", **more))
+    await stage.obeys(verb)
+    answer = await stage.reply(name)
+    assert (answer["command"], answer["id"], answer["accepted"], answer["code"]) == (name, "c-7", True, None)
+    assert answer["train_time"].startswith("20")
+
+
+@pytest.mark.parametrize(
+    ("payload", "code"),
+    [
+        (b"", Code.MALFORMED),
+        (b"ON", Code.MALFORMED),
+        (json.dumps({"id": "c-1", "issued_at": 0}).encode(), Code.NO_TOKEN),
+        (shown("c-1", "guess"), Code.WRONG_TOKEN),
+        (body(issued_at=time.time() - 60), Code.STALE),
+        (body(issued_at=time.time() + 600), Code.EARLY),
+        (body(issued_at=None), Code.NO_TIME),
+        (body(id=""), Code.NO_ID),
+    ],
+    ids=lambda value: value.value if isinstance(value, Code) else "",
+)
+async def test_moving_command_that_breaks_a_rule_moves_nothing_and_is_answered(
+    stage: Stage, payload: bytes, code: Code
+) -> None:
+    await stage.send("drive", payload)
+    answer = await stage.reply("drive")
+    assert (answer["accepted"], answer["code"]) == (False, code.value)
+    assert stage.train.obeyed == []
+
+
+async def test_replayed_command_is_obeyed_once(stage: Stage) -> None:
+    recorded = body("c-1")
+    await stage.send("drive", recorded)
+    await stage.send("drive", recorded)
+    answer = await stage.reply("drive", 2)
+    assert answer["code"] == Code.REPLAYED
+    await stage.obeys(Verb.DRIVE)
+
+
+async def test_command_that_was_retained_before_the_train_came_moves_nothing(broker: Mosquitto) -> None:
+    async with listening(broker.port) as person:
+        await person.client.publish(f"{ROOT}/drive/set", body(), qos=1, retain=True)
+        async with rig(settings(broker.port)) as train:
+            (reply, *_) = await person.hears(f"{ROOT}/drive/reply")
+            assert json.loads(bytes(reply.payload))["code"] == Code.RETAINED
+            assert train.obeyed == []
+
+
+async def test_command_sent_with_the_retain_flag_while_the_train_listens_moves_nothing(stage: Stage) -> None:
+    await stage.send("drive", body(), retain=True)
+    assert (await stage.reply("drive"))["code"] == Code.RETAINED
+    assert stage.train.obeyed == []
+
+
+async def test_retained_stop_is_obeyed(broker: Mosquitto) -> None:
+    async with listening(broker.port) as person:
+        await person.client.publish(f"{ROOT}/stop/set", b"now", qos=1, retain=True)
+        async with rig(settings(broker.port)) as train:
+            await until(lambda: train.verbs() == [Verb.STOP], "obeys")
+
+
+async def test_train_without_a_token_obeys_only_stops(broker: Mosquitto) -> None:
+    async with listening(broker.port) as person, rig(settings(broker.port, command_token=None)) as train:
+        await train.comes_up()
+        stage = Stage(broker, train, person)
+        await stage.send("drive", body())
+        assert (await stage.reply("drive"))["code"] == Code.NO_TOKEN_SET
+        await stage.send("stop")
+        await stage.obeys(Verb.STOP)
+
+
+async def test_token_file_that_changes_is_obeyed_at_once(broker: Mosquitto, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    config = settings(broker.port, command_token=None, command_token_file=file)
+    async with listening(broker.port) as person, rig(config) as train:
+        await train.comes_up()
+        stage = Stage(broker, train, person)
+        await stage.send("drive", body("c-1"))
+        assert (await stage.reply("drive"))["code"] == Code.NO_TOKEN_SET
+        file.write_text("first\n")
+        await stage.send("drive", shown("c-2", "first"))
+        file.write_text("second\n")
+        await stage.reply("drive", 2)
+        await stage.send("drive", shown("c-3", "first"))
+        assert (await stage.reply("drive", 3))["code"] == Code.WRONG_TOKEN
+        assert [instruction.command_id for instruction in train.obeyed] == ["c-2"]
+
+
+def answering(topic: str, correlation: bytes) -> Properties:
+    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+    properties.ResponseTopic = topic
+    properties.CorrelationData = correlation
+    return properties
+
+
+async def test_answer_goes_to_the_response_topic_with_the_correlation_data(stage: Stage) -> None:
+    await stage.send("drive", body("c-9"), properties=answering("console/7/answers", b"\x01\x02"))
+    (message, *_) = await stage.person.hears("console/7/answers")
+    assert getattr(message.properties, "CorrelationData", None) == b"\x01\x02"
+    attributes = dict(getattr(message.properties, "UserProperty", []))
+    assert (attributes["type"], attributes["correlationid"]) == ("dev.edge-agent.reply.v1", "c-9")
+    assert not stage.person.on(f"{ROOT}/drive/reply")
+
+
+@pytest.mark.parametrize(
+    "topic", ["edge-agent/train-2/stop/set", f"{ROOT}/availability", "homeassistant/device/x/config", "$SYS/x"]
+)
+async def test_answer_to_a_topic_that_is_not_the_senders_goes_to_our_own(stage: Stage, topic: str) -> None:
+    await stage.send("stop", properties=answering(topic, b"c"))
+    answer = await stage.reply("stop")
+    assert answer["accepted"]
+    assert len([message for message in stage.person.on(topic) if b"train_time" in bytes(message.payload)]) == 0
+
+
+async def test_answer_with_the_older_protocol_goes_to_our_own_topic(broker: Mosquitto) -> None:
+    async with listening(broker.port) as person, rig(settings(broker.port, version="3.1.1")) as train:
+        await train.comes_up()
+        stage = Stage(broker, train, person)
+        await stage.send("drive", body("c-9"))
+        answer = await stage.reply("drive")
+    assert (answer["type"], answer["correlationid"]) == ("dev.edge-agent.reply.v1", "c-9")
+    assert answer["data"]["accepted"] is True
+
+
+async def test_train_that_refuses_says_so(stage: Stage) -> None:
+    def refuse(instruction: Instruction) -> Acknowledgement:
+        return Acknowledgement(accepted=False, state="fault_latched", reason="re-arm it first")
+
+    stage.train.mirror._command = refuse
+    await stage.send("drive", body())
+    answer = await stage.reply("drive")
+    assert (answer["accepted"], answer["code"], answer["state"]) == (False, Code.FAILED, "fault_latched")
+
+
+async def test_pictures_on_request_come_for_as_long_as_asked(stage: Stage) -> None:
+    await stage.send("image", body(duration_s=30))
+    assert (await stage.reply("image"))["accepted"]
+    stage.train.publish(make.frame())
+    await stage.person.hears(f"{ROOT}/image")
+    stage.train.mirror._pictures_until_s = time.monotonic()  # half a minute has passed
+    stage.train.publish(make.frame(2), make.fault())
+    await stage.person.hears(f"{ROOT}/fault")
+    assert len(stage.person.on(f"{ROOT}/image")) == 1
+    assert stage.train.obeyed == [], "the train itself has nothing to do with it"
+
+
+async def test_pictures_are_not_shown_to_who_has_no_token(stage: Stage) -> None:
+    await stage.send("image", json.dumps({"duration_s": 30}).encode())
+    assert (await stage.reply("image"))["code"] == Code.NO_TOKEN
+    stage.train.publish(make.frame(), make.fault())
+    await stage.person.hears(f"{ROOT}/fault")
+    assert not stage.person.on(f"{ROOT}/image")
+
+
+async def test_no_command_is_taken_where_they_are_off(broker: Mosquitto) -> None:
+    async with listening(broker.port) as person, rig(settings(broker.port, commands=False)) as train:
+        await train.comes_up()
+        await person.client.publish(f"{ROOT}/stop/set", b"", qos=1)
+        train.publish(make.fault())
+        await person.hears(f"{ROOT}/fault")
+        assert train.obeyed == []
+
+
+async def test_stop_behind_a_flood_of_commands_wins_and_holds(stage: Stage) -> None:
+    """A thousand valid commands, one stop, and a thousand more that must not undo it."""
+    for number in range(1000):
+        await stage.send("drive", body(f"a{number}"), 0)
+    await stage.send("stop")
+    for number in range(1000):
+        await stage.send("drive", body(f"b{number}"), 0)
+    await until(lambda: Verb.STOP in stage.train.verbs(), "the stop is obeyed")
+    await until(lambda: stage.train.mirror.stats().keeper.discarded >= 1900, "the flood has arrived")
+    verbs = stage.train.verbs()
+    assert verbs[verbs.index(Verb.STOP) :] == [Verb.STOP]
+    assert len(verbs) <= 21, "and before it, no more than a second's worth"
+
+
+async def test_flood_of_commands_at_qos_1_does_not_lose_the_stop(tmp_path: Path) -> None:
+    """A broker throws away what finds no room in a client's queue; the flood must not stand in it."""
+    logging.getLogger("mqtt").setLevel(logging.ERROR)  # aiomqtt tells each publish above ten that waits
+    lines = ("allow_anonymous true", "max_inflight_messages 1", "max_queued_messages 5")
+    with Mosquitto(tmp_path, *lines) as broker:
+        async with listening(broker.port, topics=()) as person, rig(settings(broker.port)) as train:
+            await train.comes_up()
+            stage = Stage(broker, train, person)
+            await asyncio.gather(*(stage.send("drive", b"{}") for _ in range(300)), stage.send("stop"))
+            await stage.obeys(Verb.STOP)
+
+
+async def test_home_assistant_that_starts_gets_the_device_again_and_then_availability(broker: Mosquitto) -> None:
+    config = settings(broker.port, home_assistant={"enabled": True})
+    topic = "homeassistant/device/edge_agent_train_1/config"
+    async with rig(config, before=[make.state()]) as train, listening(broker.port) as person:
+        await train.comes_up()
+        await person.hears(topic)
+        await asyncio.sleep(0)
+        person.forget()
+        await person.client.publish("homeassistant/status", home_assistant.BIRTH)
+        await person.hears(f"{ROOT}/state")
+        greeting = [
+            m.topic.value for m in person.heard if m.topic.value not in (f"{ROOT}/telemetry", "homeassistant/status")
+        ]
+    assert greeting[:3] == [topic, f"{ROOT}/availability", f"{ROOT}/state"]
+
+
+async def test_command_after_the_end_of_the_run_moves_nothing() -> None:
+    obeyed: list[Instruction] = []
+
+    def obey(instruction: Instruction) -> Acknowledgement:
+        obeyed.append(instruction)
+        return Acknowledgement(accepted=True, state="running", reason="")
+
+    mirror = MqttMirror(settings(1), DEVICE, report=lambda fault: None, command=obey)
+    answers: list[Acknowledgement] = []
+    mirror._execute(Instruction(Verb.DRIVE), answers.append)
+    assert ([answer.accepted for answer in answers], obeyed) == ([False], [])
