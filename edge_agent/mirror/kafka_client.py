@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiokafka import errors as kafka_errors
+from aiokafka.conn import create_conn
 
 from edge_agent.config import Kafka, read_secret
 from edge_agent.errors import ConfigError, EdgeAgentError, RetryableError
@@ -78,6 +79,24 @@ def link_error(error: BaseException, settings: Kafka) -> LinkError:
         return LinkError(Words("kafka_settings", error.message, error.remedy))
     name = type(error).__name__
     return LinkError(Words("kafka_unreachable", f"Kafka at {servers} fails ({name})", "check the broker's log"))
+
+
+async def reason(settings: Kafka, client_id: str) -> Exception | None:
+    """Return why no connection comes about, by trying the first server once more; None where this one did.
+
+    aiokafka's clients only log what went wrong with each server and raise one error for everything, a wrong password
+    included.
+    """
+    arguments = client_arguments(settings, client_id)
+    kept = ("client_id", "request_timeout_ms", "security_protocol", "ssl_context")
+    options = {name: value for name, value in arguments.items() if name in kept or name.startswith("sasl")}
+    host, _, port = settings.bootstrap_servers[0].rpartition(":")
+    try:
+        connection = await create_conn(host.strip("[]"), int(port), **options)
+    except Exception as error:  # noqa: BLE001 - this is the answer
+        return error
+    connection.close()
+    return None
 
 
 _MEANINGS: tuple[tuple[tuple[type[BaseException], ...], str, str, str], ...] = (

@@ -18,7 +18,7 @@ from aiokafka.partitioner import DefaultPartitioner
 from edge_agent.config import Kafka
 from edge_agent.errors import EdgeAgentError
 from edge_agent.mirror.bounded import bounded, let_go
-from edge_agent.mirror.kafka_client import LinkError, client_arguments, link_error
+from edge_agent.mirror.kafka_client import LinkError, client_arguments, link_error, reason
 from edge_agent.mirror.record import Record
 
 _ABANDON_S = 1.0
@@ -71,6 +71,9 @@ class Producer:
             self.idempotent = await self._start(idempotent=True)
             if not self.idempotent:
                 await self._start(idempotent=False)
+        except kafka_errors.KafkaConnectionError as error:
+            await self.abandon()
+            raise link_error(await self._reason(error), self._settings) from error
         except Exception as error:
             await self.abandon()
             raise link_error(error, self._settings) from error
@@ -108,6 +111,13 @@ class Producer:
             return
         # Where stop hangs, the sockets are still to be closed.
         await let_go((producer.stop, producer.client.close), self._others, _ABANDON_S)
+
+    async def _reason(self, error: Exception) -> Exception:
+        """Return what is behind an error that says no more than that there is no connection."""
+        try:
+            return await bounded(reason(self._settings, self._client_id), self._timeout_s) or error
+        except TimeoutError as late:
+            return late
 
     async def _start(self, *, idempotent: bool) -> bool:
         """Start a producer; False where it cannot be idempotent and was asked to be."""

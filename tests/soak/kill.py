@@ -53,7 +53,7 @@ def trial(folder: Path, kills: int, seed: int, longest_s: float = 0.4) -> Outcom
             starts.append((first, end))
             first = end + 1_000_000 - end % 1_000_000  # a life's numbers cannot be mistaken for another's
         command = [sys.executable, "-m", "tests.soak.kill_child", str(path), broker.address, "-1"]
-        subprocess.run(command, check=True, timeout=120)
+        subprocess.run(command, check=True, timeout=120, stdout=subprocess.DEVNULL)
         numbers = _settle(consumed)
     firsts = list(dict.fromkeys(numbers))
     committed = [number for start, end in starts for number in range(start, end)]

@@ -30,7 +30,7 @@ FRAMES_A_S = 10
 class Outcome:
     """What a trial came to. `lost` and `disordered` must be 0.
 
-    Frames may be evicted, or refused where encoding does not follow (sixty times the pace of a train); both are counted.
+    Frames may be evicted, or refused where encoding does not follow (sixty times a train's pace); both are counted.
     """
 
     events: int
