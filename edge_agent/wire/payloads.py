@@ -28,32 +28,32 @@ Milliseconds = Annotated[float, Field(ge=0)]
 class BoxData:
     """A rectangle in the frame's pixels; (0, 0) is the top-left corner."""
 
-    x1: float
-    y1: float
-    x2: float
-    y2: float
+    x1: Annotated[float, Field(description="Left edge.")]
+    y1: Annotated[float, Field(description="Top edge.")]
+    x2: Annotated[float, Field(description="Right edge.")]
+    y2: Annotated[float, Field(description="Bottom edge.")]
 
 
 @dataclass(frozen=True, slots=True)
 class DetectionData:
     """One sign found in a frame."""
 
-    label: str
-    score: Annotated[float, Field(ge=0, le=1)]
-    box: BoxData
+    label: Annotated[str, Field(description="Kind of sign.")]
+    score: Annotated[float, Field(ge=0, le=1, description="How sure the detector is.")]
+    box: Annotated[BoxData, Field(description="Where, in the frame's pixels from its top left.")]
 
 
 @dataclass(frozen=True, slots=True)
 class PredictionData:
     """What the detector saw in one frame; best score first."""
 
-    frame_id: str
+    frame_id: Annotated[str, Field(description="Id of the frame.")]
     frame_sequence: Annotated[int, Field(description="Number of the frame since the train's program started.")]
-    taken_at: Moment
+    taken_at: Annotated[Moment, Field(description="When the frame was exposed.")]
     width: Annotated[int, Field(ge=1, description="Width of the frame in pixels.")]
     height: Annotated[int, Field(ge=1, description="Height of the frame in pixels.")]
-    detections: tuple[DetectionData, ...]
-    inference_ms: Milliseconds
+    detections: Annotated[tuple[DetectionData, ...], Field(description="Signs found, best score first.")]
+    inference_ms: Annotated[Milliseconds, Field(description="What the network took.")]
     latency_ms: Annotated[Milliseconds, Field(description="From the exposure of the frame to this prediction.")]
 
 
@@ -61,12 +61,12 @@ class PredictionData:
 class DecisionData:
     """What the signs ask of the train from now on."""
 
-    decision_id: str
+    decision_id: Annotated[str, Field(description="The event's own id.")]
     frame_id: Annotated[str | None, Field(description="The sighting that led to it.")]
-    action: Action
-    power_percent: Percent
-    sign: str | None
-    reason: str
+    action: Annotated[Action, Field(description="What the train shall do.")]
+    power_percent: Annotated[Percent, Field(description="Motor power asked for.")]
+    sign: Annotated[str | None, Field(description="The sign that asks for it.")]
+    reason: Annotated[str, Field(description="In words.")]
     latency_ms: Annotated[Milliseconds | None, Field(description="From the exposure of the frame to this decision.")]
 
 
@@ -74,12 +74,12 @@ class DecisionData:
 class CommandData:
     """One command as it was written to the hub."""
 
-    command_id: str
-    kind: CommandKind
-    power_percent: Annotated[int, Field(ge=-100, le=100)]
-    reason: str
-    decision_id: str | None
-    frame_id: str | None
+    command_id: Annotated[str, Field(description="The event's own id.")]
+    kind: Annotated[CommandKind, Field(description="What was written.")]
+    power_percent: Annotated[int, Field(ge=-100, le=100, description="Motor power, or the light's brightness.")]
+    reason: Annotated[str, Field(description="In words.")]
+    decision_id: Annotated[str | None, Field(description="The decision that it carries out.")]
+    frame_id: Annotated[str | None, Field(description="The sighting behind the decision.")]
     latency_ms: Annotated[Milliseconds | None, Field(description="From the exposure of the frame to this write.")]
 
 
@@ -87,37 +87,37 @@ class CommandData:
 class FaultData:
     """Something went wrong, or (with `active` false) is over."""
 
-    code: str
-    message: str
-    remedy: str
-    severity: Severity
-    active: bool
+    code: Annotated[str, Field(description="Stable name; see operate.md.")]
+    message: Annotated[str, Field(description="What happened.")]
+    remedy: Annotated[str, Field(description="What to do.")]
+    severity: Annotated[Severity, Field(description="`info` is only told, `degraded` drives on, `stop` brakes.")]
+    active: Annotated[bool, Field(description="False when it is over.")]
 
 
 @dataclass(frozen=True, slots=True)
 class HubData:
     """What the hub last told about itself; null where it has not told yet."""
 
-    connected: bool
-    name: str | None
-    battery_percent: Percent | None
-    voltage_mv: int | None
-    current_ma: int | None
-    rssi_dbm: int | None
-    alerts: Annotated[tuple[str, ...], Field(description="In alphabetical order.")]
-    button_pressed: bool
-    brake_confirmed: bool
+    connected: Annotated[bool, Field(description="The link is up.")]
+    name: Annotated[str | None, Field(description="The hub's own name.")]
+    battery_percent: Annotated[Percent | None, Field(description="Charge.")]
+    voltage_mv: Annotated[int | None, Field(description="Battery voltage in mV.")]
+    current_ma: Annotated[int | None, Field(description="Current drawn in mA.")]
+    rssi_dbm: Annotated[int | None, Field(description="Radio signal strength in dBm.")]
+    alerts: Annotated[tuple[str, ...], Field(description="What the hub warns of, in alphabetical order.")]
+    button_pressed: Annotated[bool, Field(description="The green button is held.")]
+    brake_confirmed: Annotated[bool, Field(description="The last brake was carried out.")]
 
 
 @dataclass(frozen=True, slots=True)
 class StateData:
     """A snapshot of the train."""
 
-    train_id: str
-    guard: GuardState
-    reason: str
-    power_percent: Annotated[int, Field(ge=-100, le=100)]
-    hub: HubData
+    train_id: Annotated[str, Field(description="The train.")]
+    guard: Annotated[GuardState, Field(description="What the train may do.")]
+    reason: Annotated[str, Field(description="Why, in words.")]
+    power_percent: Annotated[int, Field(ge=-100, le=100, description="Motor power written last.")]
+    hub: Annotated[HubData, Field(description="What the hub last told; null where it has not told yet.")]
 
 
 Payload = PredictionData | DecisionData | CommandData | FaultData | StateData

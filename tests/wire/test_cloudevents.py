@@ -15,6 +15,7 @@ from jsonschema import Draft202012Validator
 from edge_agent.events import Event, Frame
 from edge_agent.wire import Envelope, MalformedMessageError, Picture, Stamp, kafka, mqtt, seal, structured, unseal
 from edge_agent.wire.convert import moment, payload_of
+from edge_agent.wire.document import write
 from edge_agent.wire.images import encode_jpeg, encode_webp
 from edge_agent.wire.schemas import schema_text, schemas
 from tests.support import events as make
@@ -99,8 +100,14 @@ def test_event_fits_its_schema(envelope: Envelope) -> None:
 
 @pytest.mark.parametrize("kind", list(schemas()))
 def test_committed_schema_is_current(kind: str) -> None:
-    """`make schemas` writes them."""
+    """`python -m edge_agent.wire.document docs` writes them."""
     assert (SCHEMAS / f"{kind}.json").read_text() == schema_text(schemas()[kind])  # type: ignore[index]
+
+
+def test_committed_page_is_current(tmp_path: Path) -> None:
+    write(tmp_path)
+    assert (SCHEMAS.parent / "events.md").read_text() == (tmp_path / "events.md").read_text()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["events.md", "schemas"]
 
 
 def test_committed_schemas_are_of_kinds_that_exist() -> None:
