@@ -5,6 +5,8 @@ when the source fails the thread ends and says why.
 """
 
 import threading
+import zlib
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -16,6 +18,12 @@ from edge_agent.camera.opencv import Capture, as_bgr
 
 _OLDEST_STAMP_S = 60.0
 """A driver's stamp further back than this is on another clock than ours."""
+
+_RECENT_PICTURES = 32
+"""A driver that hangs may hand over its buffers again and again; V4L2 has so many at most (VIDEO_MAX_FRAME)."""
+
+_MARKED_ROWS = 8
+"""Each such row makes up a picture's mark: a sensor's noise is in all of them."""
 
 _BAD_IN_A_ROW = 10
 """So many reads without a usable picture end the reader; a single one happens on healthy links."""
@@ -61,6 +69,7 @@ class Reader:
         self._opener = opener
         self._clock = clock
         self._serials = serials
+        self._recent: deque[int] = deque(maxlen=_RECENT_PICTURES)
         self._announce = announce
         self._stamped = stamped
         self._stop = threading.Event()
@@ -108,14 +117,24 @@ class Reader:
         if image is None:
             return False
         stamp_s = self._stamp(capture, arrived_s)
-        last = self.newest
-        if last is not None and (stamp_s == last.taken_s or same_picture(last.image, image)):
+        if self._was_there(image, stamp_s):
             self.repeats += 1
             return True
         taken_s = arrived_s if stamp_s is None else stamp_s
         self.newest = LivePicture(image, taken_s, next(self._serials))
         self._announce()
         return True
+
+    def _was_there(self, image: NDArray[np.uint8], stamp_s: float | None) -> bool:
+        """Tell whether a picture is the last one again, or one of the last buffers: then nobody has looked since."""
+        last = self.newest
+        if last is not None and ((stamp_s is not None and stamp_s <= last.taken_s) or same_picture(last.image, image)):
+            return True
+        mark = zlib.crc32(image[::_MARKED_ROWS].tobytes())
+        if mark in self._recent:
+            return True
+        self._recent.append(mark)
+        return False
 
     def _stamp(self, capture: Capture, arrived_s: float) -> float | None:
         """Return the driver's stamp where it can be one on our clock."""

@@ -22,6 +22,8 @@ _log = structlog.get_logger(__name__)
 LATE_TICK_S = 0.010
 """A tick later than this is counted as late in the run report."""
 
+_CHECK = "check the cable and the power"
+
 
 @dataclass(frozen=True, slots=True)
 class Pace:
@@ -63,6 +65,8 @@ class Capture:
         self._paused = False
         self._last_serial: int | None = None
         self._lost_since_s: float | None = None
+        self._size: tuple[int, ...] | None = None
+        self._misfit = False
 
     def pause(self, paused: bool) -> None:
         """Stop or go on taking frames; without fresh frames the guard brakes."""
@@ -89,6 +93,9 @@ class Capture:
             self._tally.repeated += 1
             return
         self._last_serial = shot.serial
+        if not self._fits(shot):
+            self._tally.invalid += 1
+            return
         frame = Frame(
             frame_id=str(uuid_utils.uuid7()),
             sequence=self._tally.captured,
@@ -101,12 +108,28 @@ class Capture:
         self._frames.put(frame)
         self._observers.publish(frame)
 
+    def _fits(self, shot: Shot) -> bool:
+        """Tell whether a live picture is as large as the first one.
+
+        Another size is another mode, crop or camera: distances would be misread. The pictures of a folder may differ.
+        """
+        size = shot.image.shape
+        if self._size is None or not self._camera.live:
+            self._size = size
+        fits = size == self._size
+        if fits == self._misfit:
+            self._misfit = not fits
+            words = f"the camera's pictures are {_told(size)} now, and were {_told(self._size)}"
+            message = "the pictures have their size again" if fits else words
+            self._tell("camera_changed", message, "set the camera back, or start the agent again", active=not fits)
+        return fits
+
     def _lost(self, error: RetryableError) -> None:
         now_s = self._clock()
         if self._lost_since_s is None:
             self._lost_since_s = now_s
             _log.warning("camera_lost", source=self._camera.source, error=str(error))
-            self._tell(error.message, active=True)
+            self._tell("camera_lost", error.message, _CHECK, active=True)
         limit_s = self._how.retry_for_s
         if limit_s is not None and now_s - self._lost_since_s > limit_s:
             raise FatalError(f"the camera '{self._camera.source}' was lost and did not come back in {limit_s:g} s")
@@ -115,12 +138,16 @@ class Capture:
         if self._lost_since_s is not None:
             self._lost_since_s = None
             _log.info("camera_back", source=self._camera.source)
-            self._tell("the camera is back", active=False)
+            self._tell("camera_lost", "the camera is back", _CHECK, active=False)
 
-    def _tell(self, message: str, *, active: bool) -> None:
-        fault = Fault("camera_lost", message, "check the cable and the power", Severity.STOP, self._clock(), active)
+    def _tell(self, code: str, message: str, remedy: str, *, active: bool) -> None:
+        fault = Fault(code, message, remedy, Severity.STOP, self._clock(), active)
         self._tally.fault(fault)
         self._observers.publish(fault)
+
+
+def _told(size: tuple[int, ...]) -> str:
+    return f"{size[1]}x{size[0]}"
 
 
 def _scaled_truth(shot: Shot, how: Pace) -> tuple[Detection, ...] | None:

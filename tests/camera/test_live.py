@@ -128,6 +128,34 @@ async def test_frozen_picture_keeps_serial_and_age_and_is_counted() -> None:
         assert camera.repeats == 2
 
 
+async def test_old_buffers_handed_over_in_turn_are_no_new_pictures() -> None:
+    bench = Bench(capture := FakeCapture(*map(grey, range(32))))
+    async with running(bench) as camera:
+        while await serial(camera) < 32:
+            pass
+        bench.clock.now_s += 0.5
+        for _ in range(3):
+            for n in range(32):
+                capture.give(grey(n))
+        bench.be(SHORT)
+        while camera.repeats < 96:
+            shot = await camera.grab()
+        assert shot is not None
+        assert (shot.serial, shot.taken_s) == (32, 1000.0)
+
+
+async def test_driver_stamp_that_goes_back_is_an_old_buffer() -> None:
+    capture = FakeCapture()
+    capture.give(grey(1), stamp_ms=999_900.0)
+    async with running(Bench(capture, stamped=True)) as camera:
+        await camera.grab()
+        capture.give(grey(2), stamp_ms=999_800.0)
+        capture.give(grey(3), stamp_ms=999_950.0)
+        shot = await camera.grab()
+        assert shot is not None
+        assert shot.image.mean() == 3.0
+
+
 async def test_driver_stamp_tells_the_true_age_and_an_old_buffer() -> None:
     capture = FakeCapture()
     capture.give(grey(1), stamp_ms=999_900.0)

@@ -23,6 +23,8 @@ from edge_agent.sim.clock import run_virtual
 PACE = Pace(fps=10.0, width=60, height=40, retry_for_s=5.0)
 GREY = np.full((80, 120, 3), 128, np.uint8)
 DANGER = Detection("danger", 0.9, Box(10, 20, 30, 40))
+Sizes = dict[int, tuple[int, int]]
+"""Height and width of the pictures that are not like GREY, by serial number."""
 
 
 class Script:
@@ -30,9 +32,12 @@ class Script:
 
     source, live = "script", True
 
-    def __init__(self, *steps: int | Exception | None, truth: tuple[Detection, ...] | None = None) -> None:
+    def __init__(
+        self, *steps: int | Exception | None, truth: tuple[Detection, ...] | None = None, sizes: Sizes | None = None
+    ) -> None:
         self._steps: Iterator[int | Exception | None] = itertools.chain(steps, itertools.repeat(None))
         self._truth = truth
+        self._sizes = sizes or {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -46,7 +51,10 @@ class Script:
         step = next(self._steps)
         if isinstance(step, Exception):
             raise step
-        return None if step is None else Shot(GREY, asyncio.get_running_loop().time(), step, self._truth)
+        if step is None:
+            return None
+        image = np.full((*self._sizes[step], 3), 128, np.uint8) if step in self._sizes else GREY
+        return Shot(image, asyncio.get_running_loop().time(), step, self._truth)
 
 
 class Seeing:
@@ -106,11 +114,15 @@ def play(
     answer: Callable[[int], tuple[Detection, ...]] = lambda call: (DANGER,),
     modelled_s: float = 0.0,
     truth: tuple[Detection, ...] | None = None,
+    sizes: Sizes | None = None,
+    live: bool = True,
 ) -> Line:
     """Run a script to its end and ten seconds on, on a virtual clock."""
 
     async def main() -> Line:
-        line = Line(Script(*steps, truth=truth), Seeing(answer), modelled_s)
+        script = Script(*steps, truth=truth, sizes=sizes)
+        script.live = live
+        line = Line(script, Seeing(answer), modelled_s)
         await line.run()
         line.told = [await line.events.get() for _ in range(len(line.events))]
         return line
@@ -202,6 +214,18 @@ def test_prediction_tells_size_and_times() -> None:
 
 def test_detector_is_closed_at_the_end() -> None:
     assert play(0).detector.closed
+
+
+def test_live_picture_of_another_size_is_not_used_and_told_once() -> None:
+    line = play(*range(6), sizes={2: (60, 120), 3: (60, 120), 4: (60, 120)})
+    assert (line.tally.captured, line.tally.invalid, line.tally.processed) == (3, 3, 3)
+    assert faults(line) == [("camera_changed", True), ("camera_changed", False)]
+    assert "120x60 now, and were 120x80" in next(e.message for e in line.told if isinstance(e, Fault))
+
+
+def test_pictures_of_a_folder_may_differ_in_size() -> None:
+    line = play(*range(4), sizes={2: (60, 120)}, live=False)
+    assert (line.tally.captured, line.tally.invalid, faults(line)) == (4, 0, [])
 
 
 def test_paused_capture_takes_no_pictures() -> None:
