@@ -36,10 +36,11 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class MqttStats:
-    """What the mirror knows of itself; `lost` never reached its thread."""
+    """What the mirror knows of itself; events and images that are `lost` never reached its thread."""
 
     keeper: KeeperStats
     lost: int
+    lost_images: int
 
     @property
     def dropped(self) -> int:
@@ -48,8 +49,8 @@ class MqttStats:
 
     @property
     def images_dropped(self) -> int:
-        """Count the pictures that were replaced by newer ones before the broker got them."""
-        return sum(count for kind, count in self.keeper.dropped.items() if kind in _PICTURES)
+        """Count the pictures that newer ones replaced before the broker got them."""
+        return self.lost_images + sum(count for kind, count in self.keeper.dropped.items() if kind in _PICTURES)
 
 
 _PICTURES = frozenset({"image", "original"})
@@ -144,7 +145,7 @@ class MqttMirror:
 
     def stats(self) -> MqttStats:
         """Tell what the mirror knows of itself; from any thread, without waiting."""
-        return MqttStats(self._keeper.stats(), self._handover.lost)
+        return MqttStats(self._keeper.stats(), self._handover.lost, self._handover.lost_bulky)
 
     async def _end(self) -> None:
         self._thread.cancel()

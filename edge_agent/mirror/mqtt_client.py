@@ -22,7 +22,7 @@ from edge_agent.config import Mqtt, read_secret
 from edge_agent.errors import ConfigError
 from edge_agent.mirror.bounded import bounded
 from edge_agent.mirror.mqtt_messages import Outgoing
-from edge_agent.mirror.mqtt_problems import LinkError, link_error
+from edge_agent.mirror.mqtt_problems import HungUpError, LinkError, link_error
 
 MAX_INCOMING_BYTES = 65_536
 """With MQTT 5 a broker does not pass larger messages on to us; a command has a few hundred bytes."""
@@ -31,6 +31,8 @@ _FAILURE = 0x80
 """Reason codes from here on say that something was refused."""
 
 _CLOSE_S = 0.5
+_GRACE_S = 0.2
+"""A broker that refuses us hangs up too; its answer, which came first, may still be on its way to us."""
 _FAILURES = (MqttError, OSError, TimeoutError, ConfigError)
 
 
@@ -55,6 +57,7 @@ class Connection:
         self._client: Client | None = None
         self._given_up = False
         self._denied: list[ReasonCode] = []
+        self._hung_up = asyncio.Event()
         self._max_bytes: int | None = None
 
     async def open(self) -> None:
@@ -62,6 +65,9 @@ class Connection:
         try:
             client = self._client = self._make()
             await self._enter(client)
+        except asyncio.CancelledError:
+            self.abandon()
+            raise
         except _FAILURES as error:
             self.abandon()
             raise link_error(error, self._settings) from error
@@ -146,11 +152,16 @@ class Connection:
         """Hear from paho what aiomqtt does not pass on: why a publish was refused, how much the broker takes."""
         paho: Any = client._client
         paho.connect_timeout = self._settings.connect_timeout_s
-        connected, published, opened = paho.on_connect, paho.on_publish, paho.on_socket_open
+        connected, disconnected = paho.on_connect, paho.on_disconnect
+        published, opened = paho.on_publish, paho.on_socket_open
 
         def on_connect(inner: Any, data: Any, flags: Any, code: Any, properties: Properties | None = None) -> None:
             self._max_bytes = getattr(properties, "MaximumPacketSize", None)
             connected(inner, data, flags, code, properties)
+
+        def on_disconnect(inner: Any, data: Any, flags: Any, code: Any, properties: Any = None) -> None:
+            self._hung_up.set()  # aiomqtt would wait for an answer until its time is up
+            disconnected(inner, data, flags, code, properties)
 
         def on_publish(inner: Any, data: Any, number: int, code: ReasonCode, properties: Any) -> None:
             if code.is_failure:
@@ -163,21 +174,28 @@ class Connection:
                 raise ConnectionAbortedError
             opened(inner, data, sock)
 
-        paho.on_connect, paho.on_publish, paho.on_socket_open = on_connect, on_publish, on_socket_open
+        paho.on_connect, paho.on_disconnect = on_connect, on_disconnect
+        paho.on_publish, paho.on_socket_open = on_publish, on_socket_open
 
     async def _enter(self, client: Client) -> None:
         """Connect in time; what takes longer is left to end by itself, and its socket is closed then."""
         task = asyncio.ensure_future(client.__aenter__())
+        hung_up = asyncio.ensure_future(self._hung_up.wait())
         try:
-            done, _ = await asyncio.wait({task}, timeout=self._settings.connect_timeout_s)
-        except asyncio.CancelledError:
-            task.add_done_callback(lambda task: _forget(task, client))
-            self.abandon()
-            raise
-        if not done:
-            task.add_done_callback(lambda task: _forget(task, client))
-            raise TimeoutError
-        task.result()
+            limit_s = self._settings.connect_timeout_s
+            await asyncio.wait({task, hung_up}, timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
+            if hung_up.done():
+                await asyncio.wait({task}, timeout=_GRACE_S)
+            if task.done():
+                task.result()
+            elif hung_up.done():
+                raise HungUpError
+            else:
+                raise TimeoutError
+        finally:
+            hung_up.cancel()
+            if not task.done():
+                task.add_done_callback(lambda task: _forget(task, client))
 
     @staticmethod
     def _options(qos: int) -> SubscribeOptions:
@@ -218,6 +236,7 @@ def tls_context(settings: Mqtt) -> ssl.SSLContext | None:
         context = ssl.create_default_context(cafile=tls.ca_file)
     except OSError as error:
         raise _unusable("mqtt.tls.ca_file", tls.ca_file, error) from None
+    context.sslsocket_class = _ClosingSocket
     context.check_hostname = tls.check_hostname
     if tls.certificate_file is not None and tls.key_file is not None:
         try:
@@ -226,6 +245,18 @@ def tls_context(settings: Mqtt) -> ssl.SSLContext | None:
         except OSError as error:
             raise _unusable("mqtt.tls.certificate_file and key_file", tls.certificate_file, error) from None
     return context
+
+
+class _ClosingSocket(ssl.SSLSocket):
+    """Closes itself where the two sides do not agree on TLS; paho would leave that to the garbage collector."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        """Agree with the broker on TLS."""
+        try:
+            super().do_handshake(block)
+        except OSError:
+            self.close()
+            raise
 
 
 def _unusable(key: str, path: object, error: OSError) -> ConfigError:

@@ -28,6 +28,10 @@ class LinkError(RetryableError):
         self.notice = notice
 
 
+class HungUpError(OSError):
+    """The broker ended the connection before it said whether we may come in."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Words:
     code: str
@@ -67,6 +71,10 @@ _BY_CLASS: tuple[tuple[tuple[type[BaseException], ...], _Words], ...] = (
     (
         (socket.gaierror,),
         _Words(UNREACHABLE, "the name of {broker} is not known", "check mqtt.host and the name server"),
+    ),
+    (
+        (HungUpError,),
+        _Words(UNREACHABLE, "{broker} hangs up without an answer", "check mqtt.port, mqtt.tls and the broker's log"),
     ),
     ((TimeoutError,), _Words(UNREACHABLE, "{broker} does not answer", "check the network and the broker")),
     (

@@ -30,10 +30,11 @@ def _command(name: str) -> str:
 class Mosquitto:
     """A broker process; `kill`, `freeze` and `thaw` are what happens to brokers."""
 
-    def __init__(self, folder: Path, *lines: str, port: int | None = None) -> None:
+    def __init__(self, folder: Path, *lines: str, host: str = "127.0.0.1", port: int | None = None) -> None:
+        self.host = host
         self.port = port or free_port()
         self._config = folder / f"mosquitto-{self.port}.conf"
-        head = [f"listener {self.port} 127.0.0.1", "persistence false", "log_dest stderr", "log_type warning"]
+        head = [f"listener {self.port} {host}", "persistence false", "log_dest stderr", "log_type warning"]
         if os.geteuid() == 0:
             head.append("user root")  # it would give up its rights, and could not read the test's folder
         self._config.write_text("\n".join([*head, *(lines or ("allow_anonymous true",))]) + "\n")
@@ -74,7 +75,7 @@ class Mosquitto:
         self._process.send_signal(signal.SIGCONT)
 
     def _listens(self) -> bool:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+        with contextlib.suppress(OSError), socket.create_connection((self.host, self.port), 1):
             return True
         return False
 
