@@ -25,6 +25,7 @@ from edge_agent.report import Mission
 from edge_agent.sim.camera import SimCamera
 from edge_agent.sim.hub import SimHub
 from edge_agent.sim.invent import default_layout
+from edge_agent.sim.layout_file import load_layout
 from edge_agent.sim.world import World
 
 if TYPE_CHECKING:
@@ -77,7 +78,8 @@ def build_parts(settings: Settings, *, virtual: bool, hub_log: "ByteLog | None" 
 
 def _simulated(settings: Settings, hub_log: "ByteLog | None") -> Parts:
     sim = settings.sim
-    layout = replace(default_layout(sim.seed), time_limit_s=sim.time_limit_s)
+    layout = default_layout(sim.seed) if sim.layout is None else load_layout(sim.layout)
+    layout = replace(layout, time_limit_s=min(layout.time_limit_s, sim.time_limit_s))
     world = World(layout, sim.seed, sim.battery_percent)
 
     def mission() -> Mission:

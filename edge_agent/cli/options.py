@@ -21,6 +21,9 @@ SourceOption = Annotated[
     ),
 ]
 SeedOption = Annotated[int | None, typer.Option("--seed", help="The simulated world: track, textures, light, noise.")]
+LayoutOption = Annotated[
+    Path | None, typer.Option("--layout", metavar="FILE", help="A track with signs as YAML for the simulated world.")
+]
 ModelOption = Annotated[
     Path | None, typer.Option("--model", metavar="FILE", help="Another ONNX detector of the YOLO family.")
 ]

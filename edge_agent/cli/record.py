@@ -8,13 +8,22 @@ from typing import Annotated
 
 import typer
 
-from edge_agent.cli.options import ConfigOption, DurationOption, ProfileOption, RealtimeOption, SeedOption, SourceOption
+from edge_agent.cli.options import (
+    ConfigOption,
+    DurationOption,
+    LayoutOption,
+    ProfileOption,
+    RealtimeOption,
+    SeedOption,
+    SourceOption,
+)
 
 
 def record(
     out: Annotated[Path, typer.Argument(metavar="FILE.mp4", help="The video; FILE.jsonl is written beside it.")],
     source: SourceOption = None,
     seed: SeedOption = None,
+    layout: LayoutOption = None,
     realtime: RealtimeOption = None,
     duration: DurationOption = None,
     config: ConfigOption = None,
@@ -30,6 +39,7 @@ def record(
         "capture.realtime": realtime,
         "hub.kind": "mock",
         "sim.seed": seed,
+        "sim.layout": str(layout.absolute()) if layout else None,
     }
     settings = load(config, overrides, profile=profile).settings
     recorder = Recorder(out, settings.capture.fps)

@@ -15,6 +15,7 @@ import typer
 from edge_agent.cli.options import (
     ConfigOption,
     DurationOption,
+    LayoutOption,
     ModelOption,
     ProfileOption,
     RealtimeOption,
@@ -32,6 +33,7 @@ def run(
     source: SourceOption = None,
     hub: Annotated[str | None, typer.Option("--hub", metavar="KIND", help="mock or ble.")] = None,
     seed: SeedOption = None,
+    layout: LayoutOption = None,
     realtime: RealtimeOption = None,
     duration: DurationOption = None,
     report: Annotated[
@@ -57,6 +59,7 @@ def run(
         "capture.realtime": realtime,
         "hub.kind": hub or ("mock" if dry_run else None),
         "sim.seed": seed,
+        "sim.layout": str(layout.absolute()) if layout else None,
         "detector.model": str(model.absolute()) if model else None,
         "detector.threshold": threshold,
         "detector.backend": detector,

@@ -64,6 +64,7 @@ class Sim(Section):
     """The simulated world behind `capture.source: sim`."""
 
     seed: int = Field(1, ge=0, le=2**32 - 1, description="Chooses textures, background, light and noise.")
+    layout: Path | None = Field(None, description="A track with signs as YAML; null invents one from the seed.")
     battery_percent: PositivePercent = Field(90, description="Charge of the simulated battery at the start.")
     time_limit_s: float = Field(
         90.0, gt=0, le=86400, description="Ends the mission after this many seconds of the world's time."
