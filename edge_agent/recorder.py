@@ -7,6 +7,7 @@ frames are taken. `--source FILE.mp4` replays such a pair.
 import asyncio
 import json
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -43,14 +44,21 @@ class Recorder:
         self.frames = 0
 
     async def run(self, events: EventSource) -> None:
-        """Record until cancelled, then write what still waits and put both files in place."""
+        """Record until cancelled, then write what still waits and put both files in place.
+
+        Raises FatalError when the disk does not take it; nothing is left then.
+        """
+        loop = asyncio.get_running_loop()
         try:
             while True:
                 await self._write(await events.get())
-        finally:
+        except asyncio.CancelledError:
             for _ in range(len(events)):
                 await self._write(await events.get())
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
+            await loop.run_in_executor(self._thread, self._close)
+            raise
+        finally:
+            await loop.run_in_executor(self._thread, self._clear)
             self._thread.shutdown(wait=False)
 
     async def _write(self, event: Event) -> None:
@@ -77,8 +85,13 @@ class Recorder:
         self._write_line({"prediction_of": prediction.sequence, "predicted": predicted})
 
     def _write_line(self, line: dict[str, Any]) -> None:
-        if self._lines is not None:
+        if self._lines is None:
+            return
+        try:
             self._lines.write(json.dumps(line, separators=(",", ":")) + "\n")
+            self._lines.flush()
+        except OSError as error:
+            raise FatalError(f"cannot write '{self._path}': {error.strerror}", remedy="free some space") from error
 
     def _open(self, image: NDArray[np.uint8]) -> None:
         height, width = image.shape[:2]
@@ -97,6 +110,16 @@ class Recorder:
         self._lines.close()
         self._partial.replace(self._path)
         self._partial.with_suffix(".jsonl").replace(self._path.with_suffix(".jsonl"))
+
+    def _clear(self) -> None:
+        """Remove what a recording that failed has left."""
+        if self._writer is not None:
+            self._writer.release()
+        if self._lines is not None:
+            with suppress(OSError):  # what could not be written cannot be written now
+                self._lines.close()
+        for path in (self._partial, self._partial.with_suffix(".jsonl")):
+            path.unlink(missing_ok=True)
 
 
 def _plain(detection: Detection, *, score: bool) -> dict[str, Any]:

@@ -15,13 +15,14 @@ import uuid_utils
 
 from edge_agent.agent import build
 from edge_agent.agent.notify import Notifier, watch
+from edge_agent.agent.observers import fenced
 from edge_agent.agent.shutdown import Ending
 from edge_agent.agent.vitals import watch_loop, watch_memory
 from edge_agent.config import Rules as SignRules
 from edge_agent.config import Settings, check_labels
 from edge_agent.driver import Driver, Target
 from edge_agent.errors import EdgeAgentError, RetryableError, UsageError
-from edge_agent.events import Command, Event, Frame
+from edge_agent.events import Command, Event, Fault, Frame
 from edge_agent.flow import Fanout, Latest
 from edge_agent.lights import Lights
 from edge_agent.pipeline import Capture, Control, Inference, Worker
@@ -82,6 +83,11 @@ class _Crew:
     capture: Capture
     watchdog: Watchdog
     clock: Callable[[], float]
+
+    def tell(self, fault: Fault) -> None:
+        """Keep a fault for the report and tell the observers."""
+        self.tally.fault(fault)
+        self.observers.publish(fault)
 
     def stop(self, reason: str) -> None:
         """Aim at a brake for good: from here on nothing else aims."""
@@ -194,7 +200,7 @@ def _tasks(job: Job, crew: _Crew, ending: Ending) -> Iterator[tuple[str, Corouti
         yield "service-manager", watch(notifier, lambda: crew.control.permit)
     lights = Lights(crew.parts.hub, job.settings.hub.light_percent)
     for sink in (lights, *job.sinks):
-        yield sink.name, sink.run(crew.observers.subscribe(sink.name, QUEUE_SIZE))
+        yield sink.name, fenced(sink, crew.observers.subscribe(sink.name, QUEUE_SIZE), crew.tell)
     if job.duration_s is not None:
         yield "duration", _after(job.duration_s, ending)
     if job.watch is not None:

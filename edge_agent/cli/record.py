@@ -17,6 +17,7 @@ from edge_agent.cli.options import (
     SeedOption,
     SourceOption,
 )
+from edge_agent.errors import FatalError
 
 
 def record(
@@ -43,5 +44,8 @@ def record(
     }
     settings = load(config, overrides, profile=profile).settings
     recorder = Recorder(out, settings.capture.fps)
-    drive(overrides, config=config, profile=profile, duration_s=duration, quiet=False, sinks=(recorder,))
+    report = drive(overrides, config=config, profile=profile, duration_s=duration, quiet=False, sinks=(recorder,))
+    for fault in report["faults"]:
+        if fault["code"] == "recorder_failed":
+            raise FatalError(fault["message"], remedy=fault["remedy"])
     typer.echo(f"{recorder.frames} frames: {out}, {out.with_suffix('.jsonl')}")

@@ -165,16 +165,18 @@ def test_failure_of_ours_is_raised_as_itself(parts: Callable[..., MockHub]) -> N
         go()
 
 
-def test_observer_that_fails_ends_the_run_braked(parts: Callable[..., MockHub]) -> None:
+@pytest.mark.parametrize("failure", [FatalError("its disk is full"), RuntimeError("a bug")])
+def test_observer_that_fails_is_told_and_the_train_drives_on(parts: Callable[..., MockHub], failure: Exception) -> None:
     class Broken(Listener):
         async def run(self, events: EventSource) -> None:
             await events.get()
-            raise FatalError("observer broke")
+            raise failure
 
     hub = parts(Camera(100))
-    with pytest.raises(FatalError):
-        go(Job(Settings(), load_rules(), sinks=(Broken(),), virtual=True))
-    assert hub.log[-1].kind == "brake"
+    report = go(Job(Settings(), load_rules(), sinks=(Broken(),), virtual=True))
+    assert [fault["code"] for fault in report["faults"]] == ["listener_failed"]
+    assert report["ended_by"] == "the source has ended"
+    assert max(write.at_s for write in hub.log if write.kind == "drive") > 509.0
 
 
 def test_rule_for_a_sign_the_model_does_not_know_never_moves(parts: Callable[..., MockHub]) -> None:
