@@ -46,6 +46,11 @@ test: $(VENV)/.test ## run every test (ARGS="-k guard")
 seeds: $(VENV)/.test ## drive the default world over 50 seeds on a virtual clock (ARGS="--count 5")
 	$(BIN)/python -m tests.seeds $(ARGS)
 
+.PHONY: chaos
+chaos: $(VENV)/.test ## try each fault 20 times on the emulated hub and write docs/chaos.md (25 minutes)
+	@tests/system-packages
+	$(BIN)/python -m tests.chaos --runs 20 --output docs/chaos.md $(ARGS)
+
 .PHONY: lint
 lint: $(VENV)/.test ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check

@@ -1,0 +1,51 @@
+"""Tries every fault many times and writes the table: `make chaos`, or `python -m tests.chaos --runs 20`.
+
+Rows are tried in turn, so that a busy minute of the machine does not fall on one row alone. Exit 1 when a bound was
+not held.
+"""
+
+import argparse
+import gc
+import sys
+from pathlib import Path
+
+from .latency import stops
+from .table import STOP_BOUND_MS, TRIALS, Outcome, markdown, percentile
+
+
+def main() -> int:
+    """Parse, try, write."""
+    parser = argparse.ArgumentParser(description="Try every fault and write the table of bounds and figures.")
+    parser.add_argument("--runs", type=int, default=20, help="how often to try each fault")
+    parser.add_argument("--stops", type=int, default=1000, help="how many stops to time")
+    parser.add_argument("--only", default="", help="only the faults whose names contain this")
+    parser.add_argument("--output", type=Path, help="write the Markdown there, not to stdout")
+    asked = parser.parse_args()
+    outcomes = [Outcome(trial) for trial in TRIALS if asked.only in trial.fault]
+    for n in range(asked.runs):
+        for outcome in outcomes:
+            failed = len(outcome.failures)
+            outcome.try_once()
+            gc.collect()
+            _progress(n, outcome, outcome.failures[failed:])
+    stops_ms = stops(asked.stops) if asked.stops else []
+    text = markdown(outcomes, stops_ms)
+    if asked.output is None:
+        print(text, end="")
+    else:
+        partial = asked.output.with_name(f".{asked.output.name}.partial")
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(asked.output)
+    slow = bool(stops_ms) and percentile(stops_ms, 99) > STOP_BOUND_MS
+    return int(slow or any(outcome.failures for outcome in outcomes))
+
+
+def _progress(run: int, outcome: Outcome, failures: list[str]) -> None:
+    measured = f"{outcome.measured_ms[-1]:.0f} ms" if outcome.measured_ms else ""
+    print(
+        f"{run + 1:3d}  {outcome.trial.fault:45s} {failures[0] if failures else measured}", file=sys.stderr, flush=True
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

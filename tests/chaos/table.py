@@ -1,0 +1,103 @@
+"""All faults, and the table of what came of them. Knows Markdown; knows nothing of how a fault is made."""
+
+import os
+import platform
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from . import faults_hub, faults_loop, faults_process, faults_sight
+from .trial import Trial
+
+TRIALS: tuple[Trial, ...] = (
+    *faults_sight.TRIALS,
+    *faults_loop.TRIALS,
+    *faults_process.TRIALS,
+    *faults_hub.TRIALS,
+)
+
+STOP_BOUND_MS = 10.0
+"""p99 of a stop, from the decision to the brake's bytes at the hub."""
+
+
+INTRODUCTION = """# Faults, and what the train does
+
+Written by `make chaos`. A whole agent drives an emulated hub through bleak, D-Bus and LWP3 bytes, in real time; each
+fault is injected at a random moment while the train is at full power. Measured is the time from the fault to the
+brake's bytes at the hub; where the link itself breaks, to LINK_LOST, or to the halt of the motor when the link is
+dropped. In no run may anything drive after the stop. For signs it is the time from the picture that settled it, which
+is less than a frame. Faults that need a broker are tried elsewhere.
+"""
+
+
+@dataclass
+class Outcome:
+    """What came of one fault."""
+
+    trial: Trial
+    measured_ms: list[float] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    runs: int = 0
+
+    def try_once(self) -> None:
+        """Try it once more."""
+        self.runs += 1
+        try:
+            ms = self.trial.try_once(1.0)
+        except Exception as error:  # noqa: BLE001 - whatever went wrong is what is reported
+            self.failures.append(f"{type(error).__name__}: {error}")
+            return
+        if ms is None:
+            return
+        self.measured_ms.append(ms)
+        if self.trial.bound_ms is not None and ms > self.trial.bound_ms:
+            self.failures.append(f"{ms:.0f} ms, the bound is {self.trial.bound_ms:.0f} ms")
+
+    @property
+    def held(self) -> int:
+        """In how many runs the train did what it must, in time."""
+        return self.runs - len(self.failures)
+
+    def row(self) -> str:
+        """Tell it as a row of the table."""
+        bound = "" if self.trial.bound_ms is None else f"{self.trial.bound_ms:.0f}"
+        median = f"{statistics.median(self.measured_ms):.0f}" if self.measured_ms else ""
+        worst = f"{max(self.measured_ms):.0f}" if self.measured_ms else ""
+        cells = (self.trial.fault, self.trial.train, bound, median, worst, f"{self.held}/{self.runs}")
+        return f"| {' | '.join(cells)} |"
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """Return the value that so many percent of all do not exceed."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]
+
+
+def markdown(outcomes: Sequence[Outcome], stops_ms: Sequence[float]) -> str:
+    """Write the document."""
+    lines = [
+        *INTRODUCTION.splitlines(),
+        "",
+        "| fault | the train | bound ms | median ms | worst ms | held |",
+        "|---|---|---:|---:|---:|---:|",
+        *(outcome.row() for outcome in outcomes),
+        "",
+    ]
+    if stops_ms:
+        p50, p99 = (f"{percentile(stops_ms, percent):.1f}" for percent in (50, 99))
+        lines += [
+            "From the decision to stop to the brake's bytes at the hub, at random moments of a start: "
+            f"p50 {p50} ms, p99 {p99} ms (bound {STOP_BOUND_MS:.0f} ms), worst {max(stops_ms):.1f} ms, "
+            f"of {len(stops_ms)}.",
+            "",
+        ]
+    lines += [
+        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {os.cpu_count()} cores, {platform.system()} {platform.release()}, "
+        f"Python {platform.python_version()}; load average {os.getloadavg()[0]:.1f} at the end.",
+    ]
+    failed = [outcome for outcome in outcomes if outcome.failures]
+    if failed:
+        lines += ["", "Not held:", ""]
+        lines += [f"- {one.trial.fault}: {failure}" for one in failed for failure in one.failures]
+    return "\n".join(lines) + "\n"
