@@ -8,6 +8,7 @@ of a connect that was not answered, so that is done here. Knows nothing of what 
 
 import asyncio
 import contextlib
+import logging
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any, cast
@@ -23,6 +24,9 @@ from edge_agent.errors import ConfigError
 from edge_agent.mirror.bounded import bounded
 from edge_agent.mirror.mqtt_messages import Outgoing
 from edge_agent.mirror.mqtt_problems import HungUpError, LinkError, link_error
+
+_quiet = logging.getLogger(__name__)
+_quiet.addHandler(logging.NullHandler())  # what its failures mean is told by us
 
 MAX_INCOMING_BYTES = 65_536
 """With MQTT 5 a broker does not pass larger messages on to us; a command has a few hundred bytes."""
@@ -142,6 +146,7 @@ class Connection:
             timeout=settings.connect_timeout_s,
             keepalive=settings.keep_alive_s,
             properties=_connect_properties() if self._modern else None,
+            logger=_quiet,
             tls_context=tls_context(settings),
             tls_insecure=True if settings.tls.enabled and not settings.tls.check_hostname else None,
         )

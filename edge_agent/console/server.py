@@ -1,0 +1,67 @@
+"""Serves an ASGI application in the train's event loop, without taking anything from it.
+
+Knows uvicorn. Knows nothing of what is served. uvicorn would replace the process's signal handlers and end the process
+where it cannot listen; both are the agent's own business.
+"""
+
+import asyncio
+import contextlib
+import errno
+import logging
+import socket
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from edge_agent.config import Console
+from edge_agent.errors import ConfigError
+
+# What uvicorn has to say (scanners that speak no HTTP, mostly) is no concern of who runs a train.
+logging.getLogger("uvicorn").addHandler(logging.NullHandler())
+
+MAX_CONNECTIONS = 64
+"""More get a 503 at once: a stampede of browsers must not take the loop from the train."""
+
+_END_S = 1.0
+
+
+def listen(settings: Console) -> socket.socket:
+    """Open the port; raises ConfigError where that is not possible."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    where = f"{settings.host}:{settings.port}"
+    try:
+        return socket.create_server((settings.host, settings.port), family=family, backlog=MAX_CONNECTIONS)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            remedy = "end the program that listens there, or set console.port to another one"
+            raise ConfigError(f"another program listens at {where}", remedy=remedy) from None
+        if error.errno in (errno.EACCES, errno.EPERM):
+            raise ConfigError(f"may not listen at {where}", remedy="set console.port to 1024 or more") from None
+        raise ConfigError(f"cannot listen at {where}: {error.strerror}", remedy="set console.host to our own") from None
+
+
+async def serve(app: ASGIApp, door: socket.socket) -> None:
+    """Serve at an open port until cancelled; then end within a second, whoever is still connected."""
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        http="h11",
+        proxy_headers=False,
+        server_header=False,
+        limit_concurrency=MAX_CONNECTIONS,
+        timeout_graceful_shutdown=1,
+    )
+    server = uvicorn.Server(config)
+    keep_signals: Any = contextlib.nullcontext
+    server.capture_signals = keep_signals  # type: ignore[method-assign]  # there is no setting for it
+    task = asyncio.create_task(server.serve(sockets=[door]), name="http-server")
+    try:
+        await asyncio.shield(task)
+    finally:
+        server.should_exit = server.force_exit = True
+        await asyncio.wait({task}, timeout=_END_S)
+        task.cancel()
+        door.close()

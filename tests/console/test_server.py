@@ -1,0 +1,175 @@
+"""The HTTP server in the train's loop, over real sockets."""
+
+import asyncio
+import contextlib
+import json
+import signal
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import pytest
+from starlette.applications import Starlette
+
+from edge_agent.config import Console
+from edge_agent.console.health import Health
+from edge_agent.console.server import MAX_CONNECTIONS, listen, serve
+from edge_agent.console.status import status_routes
+from edge_agent.console.watch import Watch
+from edge_agent.errors import ConfigError
+from edge_agent.events import Event
+from edge_agent.flow import Fanout
+from edge_agent.metrics import Registry, TrainMetrics
+from tests.support import events as make
+from tests.support.mosquitto import until
+from tests.support.proxy import free_port
+
+
+@dataclass
+class Site:
+    """A server at work, and what feeds it."""
+
+    port: int
+    health: Health
+    fanout: Fanout[Event] = field(default_factory=Fanout)
+    now_s: float = 100.0
+
+    async def get(self, path: str, method: str = "GET", **headers: str) -> tuple[int, dict[str, str], bytes]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        lines = [f"{method} {path} HTTP/1.1", "Host: train", "Connection: close"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        writer.write("\r\n".join([*lines, "", ""]).encode())
+        raw = await reader.read()
+        writer.close()
+        head, _, body = raw.partition(b"\r\n\r\n")
+        status, *rest = head.decode().split("\r\n")
+        return int(status.split()[1]), dict(line.lower().split(": ", 1) for line in rest), body
+
+
+@contextlib.asynccontextmanager
+async def running() -> AsyncIterator[Site]:
+    """Serve for the length of the block."""
+    settings = Console(port=free_port())
+    site = Site(settings.port, Health(started_s=100.0))
+    metrics, registry = TrainMetrics({"version": "0.1.0"}), Registry()
+    registry.add(metrics.collect)
+    routes = status_routes(site.health, registry, lambda: site.now_s)
+    tasks = [
+        asyncio.create_task(serve(Starlette(routes=routes), listen(settings))),
+        asyncio.create_task(Watch(site.health, metrics).run(site.fanout.subscribe("metrics", 100))),
+    ]
+    await asyncio.sleep(0)
+    try:
+        yield site
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@pytest.fixture
+async def site() -> AsyncIterator[Site]:
+    async with running() as site:
+        yield site
+
+
+async def test_metrics_are_served_as_prometheus_asks_for_them(site: Site) -> None:
+    site.fanout.publish(make.frame(4))
+    await asyncio.sleep(0)
+    status, headers, body = await site.get("/metrics")
+    assert (status, headers["content-type"].split(";")[0]) == (200, "text/plain")
+    assert b"\nedge_agent_frames_captured_total 5.0\n" in body
+    _, headers, _ = await site.get("/metrics", Accept="application/openmetrics-text")
+    assert headers["content-type"].startswith("application/openmetrics-text")
+
+
+async def test_agent_that_starts_is_alive_and_not_ready(site: Site) -> None:
+    status, headers, body = await site.get("/healthz")
+    assert (status, json.loads(body)) == (200, {"ok": True, "troubles": []})
+    assert headers["cache-control"] == "no-store"
+    status, _, body = await site.get("/readyz")
+    assert status == 503
+    assert "there was no picture yet" in json.loads(body)["troubles"]
+
+
+async def test_train_that_drives_is_ready(site: Site) -> None:
+    frame = make.frame(at_s=100.0)
+    for event in (frame, make.prediction(frame), make.state(at_s=100.0)):
+        site.health.fold(event, 100.0)
+    assert (await site.get("/readyz"))[0] == 200
+
+
+async def test_silent_control_is_not_alive(site: Site) -> None:
+    site.now_s = 200.0
+    assert (await site.get("/healthz"))[0] == 503
+
+
+@pytest.mark.parametrize(("path", "method", "status"), [("/", "GET", 404), ("/metrics", "POST", 405)])
+async def test_other_requests_are_refused(site: Site, path: str, method: str, status: int) -> None:
+    assert (await site.get(path, method))[0] == status
+
+
+async def test_nonsense_is_answered_and_the_server_goes_on(site: Site) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    writer.write(b"\x16\x03\x01 this is no HTTP\r\n\r\n")
+    assert b"400" in await reader.read()
+    writer.close()
+    assert (await site.get("/healthz"))[0] == 200
+
+
+async def test_stampede_is_turned_away_and_those_inside_go_on(site: Site) -> None:
+    guests = [await asyncio.open_connection("127.0.0.1", site.port) for _ in range(MAX_CONNECTIONS + 5)]
+    for _, writer in guests:
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: train\r\n\r\n")
+    answers = [int((await reader.readline()).split()[1]) for reader, _ in guests]
+    for _, writer in guests:
+        writer.close()
+    assert 503 in answers
+    assert answers.count(200) <= MAX_CONNECTIONS
+
+
+async def test_signals_stay_the_agents_own() -> None:
+    loop = asyncio.get_running_loop()
+    heard = asyncio.Event()
+    loop.add_signal_handler(signal.SIGUSR1, heard.set)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        async with running() as site:
+            await site.get("/healthz")
+            assert {number: signal.getsignal(number) for number in before} == before
+        assert {number: signal.getsignal(number) for number in before} == before
+    finally:
+        loop.remove_signal_handler(signal.SIGUSR1)
+
+
+async def test_end_does_not_wait_for_a_guest_who_stays() -> None:
+    async with asyncio.timeout(20):
+        async with running() as site:
+            _, writer = await asyncio.open_connection("127.0.0.1", site.port)
+            writer.write(b"GET /metrics HTTP/1.1\r\nHost: train\r\nX-Slow: ")
+            await site.get("/healthz")
+    with pytest.raises(OSError, match="Connect call failed"):
+        await asyncio.open_connection("127.0.0.1", site.port)
+    writer.close()
+
+
+def test_port_that_is_taken_is_told_with_a_remedy() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigError) as caught:
+            listen(Console(port=port))
+    assert str(caught.value) == (
+        f"another program listens at 127.0.0.1:{port}; end the program that listens there, or set console.port to "
+        "another one"
+    )
+
+
+def test_address_of_another_machine_is_told_with_a_remedy() -> None:
+    with pytest.raises(ConfigError, match=r"cannot listen at 192\.0\.2\.1:8080: .*; set console\.host"):
+        listen(Console(host="192.0.2.1"))
+
+
+async def test_watch_feeds_health_and_figures(site: Site) -> None:
+    frame = make.frame(at_s=asyncio.get_running_loop().time())
+    site.fanout.publish(frame)
+    await until(lambda: "there was no picture yet" not in site.health.ready(frame.taken_s).troubles, "the frame")
