@@ -97,7 +97,7 @@ class Uplink:
         self._backoff = Backoff(settings.retry_max_s)
         self._rate = Rate(settings.outbox.drain_events_per_s, clock)
         self._cursor = 0
-        self._seen_seq: int | None = None
+        self._seen_seq = 0
         self._down_s: float | None = None
         self._told: Words | None = None
         self._until_empty = False
@@ -148,10 +148,11 @@ class Uplink:
         """Send rows as they come; True when asked to end and nothing waits. Raises LinkError."""
         self._note(connected=True)
         while True:
+            ending = self._until_empty  # before looking: what was committed before we were asked to end must be seen
             rows = await self._next_rows()
             if rows:
                 await self._send(producer, rows)
-            elif self._until_empty:
+            elif ending:
                 return True
 
     async def _next_rows(self) -> list[Row]:
@@ -177,9 +178,8 @@ class Uplink:
     def _appended(self) -> int:
         """Count the rows that came since the last call: the live ones, which no rate holds back."""
         last_seq = self._outbox.stats.last_seq
-        new = 0 if self._seen_seq is None else last_seq - self._seen_seq
-        self._seen_seq = last_seq
-        return max(0, min(new, _MAX_ROWS))
+        seen_seq, self._seen_seq = self._seen_seq, last_seq
+        return min(max(0, last_seq - seen_seq), _MAX_ROWS) if seen_seq else 0  # 0: the outbox was not open yet
 
     async def _send(self, producer: Producer, rows: list[Row]) -> None:
         begun_s = self._clock()

@@ -4,16 +4,20 @@ tests/support/kafka_brokers.py tells which broker proves what.
 """
 
 import asyncio
+import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from cloudevents.core.bindings import kafka as sdk_kafka
 
 from edge_agent.events import Event, Fault
+from edge_agent.mirror.kafka_client import LinkError
+from edge_agent.mirror.kafka_producer import Producer
 from edge_agent.mirror.outbox_store import Budget, Store
 from edge_agent.mirror.record import Kind
+from tests.mirror.records import record
 from tests.mirror.rig import Rig, rig, settings, until
 from tests.support import events as make
 from tests.support.kafka_brokers import Consumed, Tansu, mock_cluster, tansu_behind_proxy
@@ -216,19 +220,52 @@ async def test_message_over_the_limit_becomes_a_dead_letter_and_holds_nobody_up(
 
 
 async def test_backlog_is_drained_at_the_configured_rate(tmp_path: Path) -> None:
-    """2,000 events at 1,000 a second cannot have arrived at once, and live ones are counted on top."""
     config = settings("127.0.0.1:1", outbox={"drain_events_per_s": 1000})
     async with rig(config, tmp_path / "outbox.db") as at:
-        at.publish(*(numbered(number) for number in range(2000)))
-        await until(lambda: at.waiting == 2000, "the backlog is on disk")
+        at.publish(*(numbered(number) for number in range(1200)))
+        await until(lambda: at.waiting == 1200, "the backlog is on disk")
     with Tansu(tmp_path / "tansu.log") as broker, Consumed(broker.address, TOPIC) as consumed:
+        begun_s = asyncio.get_running_loop().time()
         async with rig(settings(broker.address, outbox={"drain_events_per_s": 1000}), tmp_path / "outbox.db") as at:
-            await until(lambda: at.mirror.stats().uplink.sent > 0, "the drain has begun")
-            batches = []
-            while at.mirror.stats().uplink.sent < 2000:
-                batches.append((asyncio.get_running_loop().time(), at.mirror.stats().uplink.sent))
-                await asyncio.sleep(0.01)
-            await until(lambda: len(consumed.messages) == 2000, "everything arrived")
-        elapsed_s = batches[-1][0] - batches[0][0]
-        assert batches[-1][1] - batches[0][1] <= 1000 * elapsed_s + 600
-        assert first_copies(consumed) == expected(2000)
+            await until(lambda: at.mirror.stats().uplink.sent == 1200, "everything is sent")
+            elapsed_s = asyncio.get_running_loop().time() - begun_s
+            await until(lambda: len(consumed.messages) == 1200, "everything arrived")
+        burst = 250
+        assert elapsed_s * 1000 >= 1200 - burst
+        assert first_copies(consumed) == expected(1200)
+
+
+async def test_reconnects_leave_no_socket_and_no_task_behind(
+    behind_proxy: tuple[Tansu, Proxy], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge_agent.mirror.kafka_producer._ABANDON_S", 0.1)
+    # As in the uplink's own loop: a future that aiokafka fails and forgets is nobody's news.
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+    _, proxy = behind_proxy
+    config = settings(f"127.0.0.1:{proxy.port}", send_timeout_s=0.2)
+
+    async def life(trouble: Callable[[], None]) -> None:
+        producer = Producer(config, "test")
+        with contextlib.suppress(LinkError):
+            await producer.open()
+            await producer.send([record(1)])
+            trouble()
+            await producer.send([record(2)])
+        await producer.abandon()
+        proxy.mend()
+
+    troubles = [proxy.cut, proxy.reset, proxy.refuse, proxy.black_hole]
+    await life(proxy.cut)
+    tasks, sockets = asyncio.all_tasks(), own_sockets(proxy)
+    for trouble in troubles * 3:
+        await life(trouble)
+    assert asyncio.all_tasks() == tasks
+    await until(lambda: own_sockets(proxy) <= sockets, "every socket is closed")
+
+
+def own_sockets(proxy: Proxy) -> int:
+    """Count connections to the proxy that this process holds open from the client's side."""
+    lines = Path("/proc/self/net/tcp").read_text().splitlines()[1:]
+    remote = f"0100007F:{proxy.port:04X}"
+    held = {str(path.readlink()) for path in Path("/proc/self/fd").iterdir() if path.is_symlink()}
+    return sum(line.split()[2] == remote and f"socket:[{line.split()[9]}]" in held for line in lines)
