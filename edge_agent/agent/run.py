@@ -14,8 +14,9 @@ import structlog
 import uuid_utils
 
 from edge_agent.agent import build
+from edge_agent.agent.helm import Helm
 from edge_agent.agent.notify import Notifier, watch
-from edge_agent.agent.observers import fenced
+from edge_agent.agent.observers import fenced, listeners, mirrors
 from edge_agent.agent.shutdown import Ending
 from edge_agent.agent.vitals import watch_loop, watch_memory
 from edge_agent.config import Rules as SignRules
@@ -199,8 +200,11 @@ def _tasks(job: Job, crew: _Crew, ending: Ending) -> Iterator[tuple[str, Corouti
     if notifier:
         yield "service-manager", watch(notifier, lambda: crew.control.permit)
     lights = Lights(crew.parts.hub, job.settings.hub.light_percent)
-    for sink in (lights, *job.sinks):
+    helm = Helm(crew.control, crew.capture)
+    outside = mirrors(job.settings, helm, crew.tell, crew.parts.speed_mm_s)
+    for sink in (lights, *outside, *job.sinks):
         yield sink.name, fenced(sink, crew.observers.subscribe(sink.name, QUEUE_SIZE), crew.tell)
+    yield from listeners(job.settings, helm)
     if job.duration_s is not None:
         yield "duration", _after(job.duration_s, ending)
     if job.watch is not None:

@@ -100,6 +100,10 @@ class Control:
         """What the train may do now."""
         return self._permit
 
+    def set_cruise_power(self, power_percent: int) -> None:
+        """Cruise at another power from now on, 1..100 percent."""
+        self.swap_rules(replace(self._rules.tuning, cruise_power_percent=power_percent))
+
     def swap_rules(self, tuning: policy.Tuning) -> None:
         """Work by other sign rules from now on, without a pause."""
         self._rules = replace(self._rules, tuning=tuning)
