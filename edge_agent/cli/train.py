@@ -35,6 +35,9 @@ FinetuneOption = Annotated[
 ThreadsOption = Annotated[int, typer.Option("--threads", min=0, help="CPU threads; 0 for as many as there are cores.")]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 SizeOption = Annotated[str, typer.Option("--size", metavar="WxH", help="The model's input; sides multiples of 32.")]
+MarginOption = Annotated[
+    float, typer.Option("--margin", min=0.0, help="Pixels by which the model's boxes grow on each side.")
+]
 MapOption = Annotated[
     str, typer.Option("--label-map", help="For other names in the data: danger=DangerAhead,... (ours first).")
 ]
@@ -53,7 +56,8 @@ def train(
     finetune: FinetuneOption = False,
     threads: ThreadsOption = 0,
     device: DeviceOption = "auto",
-    size: SizeOption = "640x480",
+    size: SizeOption = "768x576",
+    margin: MarginOption = 1.0,
     label_map: MapOption = "",
 ) -> None:
     """Train the detector on pictures with boxes, and export it as ONNX.
@@ -85,6 +89,7 @@ def train(
         device=device,
         threads=threads,
         size=_size(size),
+        margin_px=margin,
         label_map={name: label for label, name in parse_label_map(label_map).items()},
     )
     _run(job)

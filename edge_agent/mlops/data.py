@@ -156,6 +156,8 @@ def _picture(
     if not path.is_file():
         path = images / entry["file_name"]
     data = read_picture_bytes(path)
+    width, height = int(entry["width"]), int(entry["height"])
+    _check_size(data, width, height, path, file)
     boxes = np.zeros((len(rows), 4), dtype=np.float32)
     labels = np.zeros(len(rows), dtype=np.int64)
     for index, row in enumerate(rows):
@@ -164,7 +166,7 @@ def _picture(
             raise ConfigError(f"{file}: annotation {row['id']} has the unknown category {row['category_id']}")
         crowd = row.get("iscrowd") or row.get("ignore")
         labels[index] = IGNORE if crowd else CLASS_IDS[names[row["category_id"]]]
-    return Picture(path, int(entry["width"]), int(entry["height"]), boxes, labels, known, data)
+    return Picture(path, width, height, boxes, labels, known, data)
 
 
 def read_picture_bytes(path: Path) -> bytes:
@@ -179,6 +181,18 @@ def read_picture_bytes(path: Path) -> bytes:
     if not whole or not len(array) or cv2.imdecode(array, cv2.IMREAD_REDUCED_GRAYSCALE_8) is None:
         raise ConfigError(f"{path} is not a readable picture", remedy="remove it or save it again")
     return data
+
+
+def _check_size(data: bytes, width: int, height: int, path: Path, file: Path) -> None:
+    """Raise ConfigError where the file tells another size than the picture has (turned by its EXIF mark, say)."""
+    # An eighth of the size is an eighth of the time, and says enough.
+    small = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_REDUCED_GRAYSCALE_8)
+    rows, columns = (0, 0) if small is None else small.shape[:2]
+    if abs(columns * 8 - width) >= 16 or abs(rows * 8 - height) >= 16:
+        raise ConfigError(
+            f"{file} says that {path.name} is {width}x{height}, but it is about {columns * 8}x{rows * 8}",
+            remedy="correct the sizes and boxes, or turn the picture",
+        )
 
 
 def _box(row: dict[str, Any], entry: dict[str, Any], path: Path, file: Path) -> tuple[float, float, float, float]:

@@ -22,7 +22,7 @@ from edge_agent.signs import LABELS
 
 VIEW = (320, 256)
 """Width and height of a training view: what `dataset synth` draws."""
-SHIPPING = (640, 480)
+SHIPPING = (768, 576)
 """Width and height of the exported network's input."""
 MOST_JUDGED = 400
 """Validation pictures that rate the network while it trains: more would hold the training up."""

@@ -98,8 +98,8 @@ class Stage(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, inputs, H, W) -> (B, outputs, H, W)."""
-        forked = isinstance(self.enter, Fork)
-        parts = self.enter.split(x) if forked else list(self.enter(x).split(self.hidden, dim=1))
+        enter = self.enter
+        parts = enter.split(x) if isinstance(enter, Fork) else list(enter(x).split(self.hidden, dim=1))
         for block in self.blocks:
             parts.append(block(parts[-1]))
         mixed: Tensor = self.leave(torch.cat(parts, dim=1))

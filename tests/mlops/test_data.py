@@ -51,6 +51,10 @@ def _orphan(content: dict[str, Any]) -> None:
     content["annotations"][5]["image_id"] = 99
 
 
+def _other_size(content: dict[str, Any]) -> None:
+    content["images"][5]["width"] = 128
+
+
 def _no_list(content: dict[str, Any]) -> None:
     del content["annotations"]
 
@@ -66,6 +70,7 @@ def _no_list(content: dict[str, Any]) -> None:
         (_empty, "no pictures"),
         (_orphan, "image_id 99"),
         (_no_list, "`annotations`"),
+        (_other_size, "5.jpg is 128x64, but it is about 64x64"),
     ],
 )
 def test_read_split_bad_annotations_names_file_and_fault(
