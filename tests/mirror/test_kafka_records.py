@@ -7,7 +7,7 @@ from edge_agent.events import Event, Frame, GuardState
 from edge_agent.mirror.kafka_records import Encoder, Handed, dictionary
 from edge_agent.mirror.outbox_path import budget_of, outbox_path
 from edge_agent.mirror.outbox_store import Store
-from edge_agent.mirror.record import Kind
+from edge_agent.mirror.record import Kind, Record
 from edge_agent.wire import kafka
 from tests.support import events as make
 
@@ -74,7 +74,7 @@ def test_72_hours_of_events_fit_the_default_budget(tmp_path: Path) -> None:
     encoder = Encoder(settings, "train-1")
     seconds = 60
     for number in range(seconds):
-        records = []
+        records: list[Record] = []
         for event in second_of_driving(number):
             records += encoder(Handed(event, make.UNIX_S), store.next_seq + len(records))
         store.commit(records)

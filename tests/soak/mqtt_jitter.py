@@ -1,0 +1,143 @@
+"""What the mirror to MQTT costs the train: capture-to-command latency with the broker in trouble, and without a mirror.
+
+`python -m tests.soak.mqtt_jitter --seconds 600` spends so many seconds in each kind of trouble, in blocks of 10 s
+between which blocks without a mirror are measured, in one run. Pictures are published too. The train is the stand-in of
+tests/soak/jitter.py. `flood` is a healthy broker with a thousand
+commands a second to the train, and a stop among them each half second.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import logging
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import structlog
+
+from edge_agent.commands import Acknowledgement, Instruction, Verb
+from edge_agent.config import Mqtt
+from edge_agent.events import Event
+from edge_agent.flow import Fanout
+from edge_agent.mirror.mqtt import MqttMirror
+from tests.mirror.mqtt_rig import DEVICE, settings
+from tests.soak.jitter import BLOCK_S, drive
+from tests.support import events as make
+from tests.support.mosquitto import Mosquitto
+from tests.support.proxy import Proxy
+
+TROUBLES = ("healthy", "refused", "black-holed", "frozen", "flapping", "flood")
+
+
+class Timed(MqttMirror):
+    """A mirror that notes what each append takes of the loop's time, and how long each stop was on its way."""
+
+    def __init__(self, append_ms: list[float], stop_ms: list[float], config: Mqtt) -> None:
+        super().__init__(config, DEVICE, report=lambda _: None, command=self._note)
+        self._append_ms = append_ms
+        self._stop_ms = stop_ms
+
+    def _note(self, instruction: Instruction) -> Acknowledgement:
+        if instruction.verb is Verb.STOP:
+            self._stop_ms.append((time.time() - float(instruction.reason)) * 1000)
+        return Acknowledgement(accepted=True, state="running", reason="")
+
+    def append(self, event: Event) -> None:
+        begun_s = time.thread_time()
+        super().append(event)
+        self._append_ms.append((time.thread_time() - begun_s) * 1000)
+
+
+@contextlib.asynccontextmanager
+async def in_trouble(kind: str, broker: Mosquitto, proxy: Proxy) -> AsyncIterator[None]:
+    """Hold the link in one kind of trouble for the length of the block."""
+    stop = threading.Event()
+    helper = threading.Thread(target=_flap, args=(proxy, stop), daemon=True)
+    flooder: subprocess.Popen[bytes] | None = None
+    match kind:
+        case "flapping":
+            helper.start()
+        case "flood":
+            flooder = subprocess.Popen([sys.executable, "-m", "tests.soak.mqtt_flood", str(broker.port)])
+        case "refused":
+            await asyncio.to_thread(proxy.refuse)
+        case "black-holed":
+            await asyncio.to_thread(proxy.black_hole)
+        case "frozen":
+            broker.freeze()
+    try:
+        yield
+    finally:
+        stop.set()
+        broker.thaw()
+        if helper.ident is not None:
+            await asyncio.to_thread(helper.join)
+        if flooder is not None:
+            flooder.kill()
+            flooder.wait()
+        await asyncio.to_thread(proxy.mend)
+
+
+def _flap(proxy: Proxy, stop: threading.Event) -> None:
+    while not stop.wait(1.0):
+        proxy.refuse()
+        if stop.wait(1.0):
+            return
+        proxy.mend()
+
+
+async def trial(folder: Path, seconds_s: float) -> dict[str, Any]:
+    """Measure every kind of trouble for `seconds_s`, and as much without a mirror in between."""
+    latencies: dict[str, list[float]] = defaultdict(list)
+    append_ms: list[float] = []
+    stop_ms: list[float] = []
+    frames: list[Event] = [make.frame(number) for number in range(50)]
+    with Mosquitto(folder) as broker, Proxy(broker.port) as proxy:
+        for _ in range(max(1, round(seconds_s / BLOCK_S))):
+            for kind in TROUBLES:
+                await drive(Fanout(), frames, latencies["without"])
+                fanout: Fanout[Event] = Fanout()
+                mirror = Timed(append_ms, stop_ms, settings(proxy.port, images=True))
+                task = asyncio.create_task(mirror.run(fanout.subscribe("mqtt", 256)))
+                async with in_trouble(kind, broker, proxy):
+                    await drive(fanout, frames, latencies[kind])
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+    return _summary(latencies, append_ms) | {"stop_in_flood_ms": _percentiles(stop_ms) | {"max": max(stop_ms)}}
+
+
+def _summary(latencies: dict[str, list[float]], append_ms: list[float]) -> dict[str, Any]:
+    base = float(np.percentile(latencies["without"], 99))
+    per_frame = np.add.reduceat(append_ms, range(0, len(append_ms), 3))  # three events a frame
+    return {
+        "capture_to_command_ms": {kind: _percentiles(each) | {"n": len(each)} for kind, each in latencies.items()},
+        "p99_above_without_ms": {kind: round(float(np.percentile(latencies[kind], 99)) - base, 2) for kind in TROUBLES},
+        "loop_cpu_ms_per_frame": _percentiles(list(per_frame)),
+    }
+
+
+def _percentiles(values: list[float]) -> dict[str, float]:
+    return {f"p{rank}": round(float(np.percentile(values, rank)), 3) for rank in (50, 95, 99)}
+
+
+def main() -> None:
+    """Run a trial and print what it came to."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=600.0, help="in each kind of trouble")
+    options = parser.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    with tempfile.TemporaryDirectory() as folder:
+        print(json.dumps(asyncio.run(trial(Path(folder), options.seconds)), indent=2))
+
+
+if __name__ == "__main__":
+    main()
