@@ -25,6 +25,9 @@ def synth(
     height: Annotated[int, typer.Option(help="Height of the pictures in pixels.")] = 256,
     val_fraction: Annotated[float, typer.Option(help="Share set aside for validation.")] = 0.05,
     negatives: Annotated[float, typer.Option(help="Share of pictures without any sign.")] = 0.08,
+    clutter: Annotated[
+        float, typer.Option(help="Share of pictures crowded with things that only look like signs.")
+    ] = 0.15,
     jobs: Annotated[int, typer.Option(help="Processes; 0 for one on each core.")] = 0,
     artwork: Annotated[Path | None, typer.Option(help="Folder of PNG signs named LABEL__anything.png.")] = None,
     backgrounds: Annotated[Path | None, typer.Option(help="Folder of photographs without signs.")] = None,
@@ -44,7 +47,7 @@ def synth(
     from edge_agent.mlops.synth.build import synthesise
     from edge_agent.mlops.synth.options import SynthOptions
 
-    options = SynthOptions(count, seed, width, height, val_fraction, negatives, artwork, backgrounds)
+    options = SynthOptions(count, seed, width, height, val_fraction, negatives, artwork, backgrounds, clutter)
     console = Console(stderr=True)
     columns = (TextColumn("rendering"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("left"))
     with Progress(*columns, console=console, transient=True) as progress:

@@ -26,7 +26,7 @@ from edge_agent.mlops.synth.options import SynthOptions
 from edge_agent.mlops.synth.scene import Studio
 from edge_agent.mlops.synth.textures import Image
 
-GENERATOR = 1
+GENERATOR = 2
 """Changes whenever the same seed gives other pictures than before."""
 
 _CHUNK = 8
@@ -212,6 +212,7 @@ def _record(options: SynthOptions) -> dict[str, Any]:
         "height": options.height,
         "val_fraction": options.val_fraction,
         "negatives": options.negatives,
+        "clutter": options.clutter,
         "artwork_sha256": _digest(options.artwork_dir),
         "backgrounds_sha256": _digest(options.backgrounds_dir),
         "command": _command(options),
@@ -222,6 +223,7 @@ def _command(options: SynthOptions) -> str:
     words = ["edge-agent dataset synth", f"--count {options.count}", f"--seed {options.seed}"]
     words += [f"--width {options.width}", f"--height {options.height}"]
     words += [f"--val-fraction {options.val_fraction:g}", f"--negatives {options.negatives:g}"]
+    words.append(f"--clutter {options.clutter:g}")
     if options.artwork_dir:
         words.append("--artwork DIR")
     if options.backgrounds_dir:

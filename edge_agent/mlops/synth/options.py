@@ -29,6 +29,7 @@ class SynthOptions:
         negatives: share of pictures without any sign, 0 to 1.
         artwork_dir: PNG files named `<label>__anything.png` that replace the drawn signs of their labels.
         backgrounds_dir: photographs without signs, used in a third of the pictures.
+        clutter: share of pictures crowded with things that look like signs and are none, 0 to 1.
 
     Raises:
         UsageError: a parameter out of its range.
@@ -42,6 +43,7 @@ class SynthOptions:
     negatives: float = 0.08
     artwork_dir: Path | None = None
     backgrounds_dir: Path | None = None
+    clutter: float = 0.15
 
     def __post_init__(self) -> None:
         checks = (
@@ -51,6 +53,7 @@ class SynthOptions:
             (64 <= self.height <= 2048, "--height", self.height, "from 64 to 2048"),
             (0 <= self.val_fraction < 1, "--val-fraction", self.val_fraction, "from 0 to below 1"),
             (0 <= self.negatives <= 1, "--negatives", self.negatives, "from 0 to 1"),
+            (0 <= self.clutter <= 1, "--clutter", self.clutter, "from 0 to 1"),
         )
         for fine, name, value, wanted in checks:
             if not fine:

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from edge_agent.mlops.synth import photo, room, table
+from edge_agent.mlops.synth import crowd, photo, room, table
 from edge_agent.mlops.synth.billboard import Sign, paint
 from edge_agent.mlops.synth.faces import Faces
 from edge_agent.mlops.synth.labels import LabelledBox, Standing, boxes_of, mark
@@ -50,8 +50,11 @@ class Studio:
         rng = np.random.default_rng([options.seed, 3, index])
         stage = random_stage(rng, options.width, options.height)
         image = np.zeros((options.height, options.width, 3), dtype=np.uint8)
-        self._paint_surroundings(image, stage, rng)
+        likes = self._likes_rng(index)
+        self._paint_surroundings(image, stage, rng, likes)
         planned = plan_signs(stage, self._faces, rng, random_count(rng, options.negatives))
+        if likes:
+            crowd.paint_around(image, likes, self._textures, planned)
         seen_by = np.zeros(image.shape[:2], dtype=np.uint8)
         signs = self._paint_signs(image, seen_by, stage, rng, planned)
         if rng.random() < 0.1:
@@ -62,7 +65,12 @@ class Studio:
         final = photo.expose(image, exposure, self._textures, rng)
         return Scene(final, boxes_of(final, seen_by, signs, exposure.spread_px()), exposure.jpeg_quality)
 
-    def _paint_surroundings(self, image: Image, stage: Stage, rng: Generator) -> None:
+    def _likes_rng(self, index: int) -> Generator | None:
+        """Choose whether a scene is crowded with look-alikes; by chances of their own, so the rest stays as it is."""
+        rng = np.random.default_rng([self._options.seed, 11, index])
+        return rng if rng.random() < self._options.clutter else None
+
+    def _paint_surroundings(self, image: Image, stage: Stage, rng: Generator, likes: Generator | None) -> None:
         view, far_mm = stage.view, stage.far_mm
         far_px = view.horizon_px + view.camera_mm * view.focal_px / far_mm
         if self._backgrounds and rng.random() < 0.33:
@@ -71,12 +79,16 @@ class Studio:
                 return
         else:
             room.paint_room(image, rng, self._textures, float(np.clip(far_px, 0, view.height)))
+        if likes:
+            crowd.paint_far(image, likes, self._textures, float(np.clip(far_px, 0, view.height)))
         if rng.random() < 0.93:
             table.paint_table(image, view, rng, self._textures, far_mm)
             if rng.random() < 0.85:
                 table.paint_track(image, view, rng, far_mm)
         if rng.random() < 0.55:
             room.paint_near(image, rng, self._textures, 3)
+        if likes:
+            crowd.paint_near(image, likes, self._textures, far_px)
 
     def _paint_signs(
         self, image: Image, seen_by: Image, stage: Stage, rng: Generator, planned: list[Sign]
