@@ -79,7 +79,7 @@ def test_bad_file_is_told_with_line_and_column(folder: Path, text: str | bytes, 
 
 def test_unknown_key_without_a_likeness_tells_what_there_is(folder: Path) -> None:
     assert complaints("sim:\n  zzz: 1\n") == [
-        "agent.yaml:2:3: sim.zzz: unknown key; known here: seed, battery_percent, time_limit_s"
+        "agent.yaml:2:3: sim.zzz: unknown key; known here: seed, layout, battery_percent, time_limit_s"
     ]
 
 
