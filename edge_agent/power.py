@@ -27,6 +27,17 @@ def compensate(power_percent: int, voltage_mv: int | None, settings: Hub) -> int
     return int(math.copysign(min(wanted, settings.max_power_percent), power_percent))
 
 
+def weak_since(since_s: float | None, voltage_mv: int | None, limit_mv: int, now_s: float) -> float | None:
+    """Return since when the voltage has been below a limit, None while it is not or is not known.
+
+    `since_s` is what the last call returned. A motor that starts pulls the voltage down for a moment: whoever stops a
+    train for it waits for a while first.
+    """
+    if voltage_mv is None or voltage_mv >= limit_mv:
+        return None
+    return now_s if since_s is None else since_s
+
+
 def _scale(voltage_mv: int | None, settings: Hub) -> float:
     """How much more duty than at nominal voltage the same motor voltage takes."""
     if not settings.battery_compensation or voltage_mv is None or voltage_mv not in PLAUSIBLE_MV:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.config.control import Hub
-from edge_agent.power import compensate
+from edge_agent.power import compensate, weak_since
 
 SETTINGS = Hub(nominal_voltage_mv=8_000, min_power_percent=25, max_power_percent=90)
 powers = st.integers(-100, 100)
@@ -65,3 +65,12 @@ def test_more_voltage_never_needs_more_power(power_percent: int, voltage_mv: int
     assert abs(compensate(power_percent, voltage_mv + more_mv, SETTINGS)) <= abs(
         compensate(power_percent, voltage_mv, SETTINGS)
     )
+
+
+def test_weak_since_tells_when_it_began_and_forgets_a_recovery() -> None:
+    told = []
+    since_s = None
+    for now_s, voltage_mv in enumerate((6_000, 5_999, 5_500, None, 5_500, 6_000)):
+        since_s = weak_since(since_s, voltage_mv, 6_000, float(now_s))
+        told.append(since_s)
+    assert told == [None, 1.0, 1.0, None, 4.0, None]

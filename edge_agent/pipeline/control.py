@@ -14,16 +14,20 @@ import uuid_utils
 
 from edge_agent import guard, policy
 from edge_agent.driver import Driver, Target
-from edge_agent.events import Decision, Event, Fault, GuardState, Prediction, Severity, TrainState
+from edge_agent.events import Decision, Event, Fault, GuardState, HubStatus, Prediction, Severity, TrainState
 from edge_agent.flow import Fanout, pace
 from edge_agent.guard import Order, Permit, Priority
 from edge_agent.ports import Hub, HubEvent
+from edge_agent.power import weak_since
 from edge_agent.report import ActionTaken, Tally
 
 _log = structlog.get_logger(__name__)
 
 STATE_PERIOD_S = 1.0
 """The train's state is told to observers at each change and at least this often."""
+
+CRITICAL_S = 0.5
+"""A critical voltage stops the train when it has lasted for so long: a motor that starts pulls it down for a moment."""
 
 LOW_VOLTAGE_BAND_MV = 200
 """A low battery is told as over only this far above the limit: the voltage sags and recovers with the load."""
@@ -89,6 +93,7 @@ class Control:
         self._permit = Permit(GuardState.INIT, None, "starting")
         self._faults: dict[str, Fault] = {}
         self._stalls_seen = 0
+        self._critical_since_s: float | None = None
         self._auto_armed = not rules.auto_arm
         self._told_s = -STATE_PERIOD_S
         self._closed = False
@@ -169,13 +174,16 @@ class Control:
         return orders
 
     def _health(self) -> guard.Health:
-        status, stalls = self._hub.status(), self._stalls()
+        status, stalls, now_s = self._hub.status(), self._stalls(), self._clock()
+        limit_mv = self._rules.critical_voltage_mv
+        since_s = self._critical_since_s = weak_since(self._critical_since_s, status.voltage_mv, limit_mv, now_s)
+        critical = since_s is not None and now_s - since_s >= CRITICAL_S
         stalled, self._stalls_seen = stalls > self._stalls_seen, stalls
         return guard.Health(
             evidence_s=None if self._prediction is None else self._prediction.taken_s,
             link_trouble="" if status.connected else self._link_trouble,
             integrity=self._integrity(),
-            hub_trouble=_trouble(status.alerts, status.voltage_mv, self._rules.critical_voltage_mv),
+            hub_trouble=_trouble(status, limit_mv if critical else None),
             loop_stalled=stalled,
         )
 
@@ -262,10 +270,10 @@ class Control:
         )
 
 
-def _trouble(alerts: frozenset[str], voltage_mv: int | None, critical_mv: int) -> str:
-    """Name what the hub reports against driving; empty where nothing does."""
-    if alerts:
-        return f"the hub reports {', '.join(sorted(alerts)).replace('_', ' ')}"
-    if voltage_mv is not None and voltage_mv < critical_mv:
-        return f"the battery is at {voltage_mv / 1000:.2f} V, below the critical {critical_mv / 1000:.2f} V"
+def _trouble(status: HubStatus, critical_mv: int | None) -> str:
+    """Name what the hub reports against driving; empty where nothing does. `critical_mv` is the limit it is below."""
+    if status.alerts:
+        return f"the hub reports {', '.join(sorted(status.alerts)).replace('_', ' ')}"
+    if critical_mv is not None and status.voltage_mv is not None:
+        return f"the battery is at {status.voltage_mv / 1000:.2f} V, below the critical {critical_mv / 1000:.2f} V"
     return ""
