@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from edge_agent import __version__
-from edge_agent.cli import config, dataset, detect, doctor, hub, record, run
+from edge_agent.cli import config, dataset, detect, doctor, evaluate, hub, mirror, record, run, train
 from edge_agent.errors import EdgeAgentError
 
 app = typer.Typer(
@@ -41,9 +41,12 @@ app.command(epilog="Example: edge-agent run --dry-run --seed 7 --report run.json
 app.command(epilog="Example: edge-agent record run.mp4 --seed 7")(record.record)
 app.command(epilog="Example: edge-agent detect --json photo.jpg videos/")(detect.detect)
 app.command(epilog="Example: edge-agent doctor --source 0")(doctor.doctor)
+app.command(epilog="Example: edge-agent train --data data/synth --out runs/first")(train.train)
+app.command(epilog="Example: edge-agent evaluate --images photos --annotations coco.json")(evaluate.evaluate)
 app.add_typer(config.app, name="config")
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(hub.app, name="hub")
+app.add_typer(mirror.app, name="mirror")
 
 
 def main() -> None:
