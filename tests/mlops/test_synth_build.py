@@ -20,14 +20,17 @@ def _contents(folder: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("synth") / "set"
-    synthesise(SynthOptions(count=12, seed=4, val_fraction=0.2), out, jobs=1)
+    synthesise(SynthOptions(count=12, seed=4, val_fraction=0.2, clutter=0.5), out, jobs=1)
     return out
 
 
 def test_two_processes_write_the_same_bytes_as_one(made: Path, tmp_path: Path) -> None:
     ticks: list[None] = []
     summary = synthesise(
-        SynthOptions(count=12, seed=4, val_fraction=0.2), tmp_path / "set", jobs=2, tick=lambda: ticks.append(None)
+        SynthOptions(count=12, seed=4, val_fraction=0.2, clutter=0.5),
+        tmp_path / "set",
+        jobs=2,
+        tick=lambda: ticks.append(None),
     )
     assert _contents(tmp_path / "set") == _contents(made)
     assert len(ticks) == 12
@@ -40,6 +43,8 @@ def test_folder_holds_pictures_labels_and_what_made_them(made: Path) -> None:
     record = json.loads((made / "synth.json").read_text())
     assert (record["seed"], record["count"], record["version"]) == (4, 12, "0.1.0")
     assert "--seed 4" in record["command"]
+    assert (record["clutter"], record["generator"]) == (0.5, 2)
+    assert "--clutter 0.5" in record["command"]
     assert f"0: {LABELS[0]}" in (made / "data.yaml").read_text()
     preview = cv2.imread(str(made / "preview.png"))
     assert preview is not None
@@ -121,6 +126,8 @@ def test_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
         ({"height": 9000}, "--height"),
         ({"val_fraction": 1.0}, "--val-fraction"),
         ({"negatives": 1.5}, "--negatives"),
+        ({"clutter": -0.1}, "--clutter"),
+        ({"clutter": 1.1}, "--clutter"),
     ],
 )
 def test_option_out_of_range_is_named(change: dict[str, float], option: str) -> None:

@@ -98,6 +98,30 @@ def test_only_negatives_give_no_box() -> None:
     assert not any(studio.scene(index).boxes for index in range(12))
 
 
+def test_crowded_negatives_give_no_box_and_other_pictures() -> None:
+    plain, crowded = (Studio(SynthOptions(count=12, seed=1, negatives=1.0, clutter=share)) for share in (0.0, 1.0))
+    changed = 0
+    for index in range(12):
+        scene = crowded.scene(index)
+        assert not scene.boxes
+        changed += scene.image.tobytes() != plain.scene(index).image.tobytes()
+    assert changed >= 10  # a table that fills the picture may hold none
+
+
+def test_clutter_is_the_share_of_crowded_scenes_and_leaves_the_others_alone() -> None:
+    none, half = (Studio(SynthOptions(count=24, seed=2, width=96, height=96, clutter=share)) for share in (0.0, 0.5))
+    same = sum(none.scene(index).image.tobytes() == half.scene(index).image.tobytes() for index in range(24))
+    assert 7 <= same <= 17
+
+
+def test_look_alikes_hide_no_sign() -> None:
+    none, full = (Studio(SynthOptions(count=10, seed=9, negatives=0.0, clutter=share)) for share in (0.0, 1.0))
+    for index in range(10):
+        before, after = none.scene(index).boxes, full.scene(index).boxes
+        assert [item.label for item in after] == [item.label for item in before]
+        assert [item.box for item in after] == [item.box for item in before]
+
+
 def test_back_of_a_sign_shows_no_print(textures: Textures, magenta: Faces) -> None:
     rng = np.random.default_rng(1)
     pose = Pose(np.array([80.0, 150.0]), 40.0, 400.0, np.pi, 0.0, 0.0, 0.1, pole=1.2)
