@@ -1,6 +1,7 @@
 """Eyes that know the truth of a simulated world: for trying everything but the network, quickly and without chance."""
 
 import asyncio
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -47,16 +48,17 @@ class TruthCamera:
 
 
 class TruthDetector:
-    """Implements ports.Detector: sees what is there, in the pixels of the world's own camera."""
+    """Implements ports.Detector: sees what is there, in the pixels of the world's own camera, once there is a world."""
 
     info = DetectorInfo("truth", "", "", 600, 400, LABELS)
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Callable[[], World | None]) -> None:
         self._world = world
 
     def infer(self, image: NDArray[np.uint8]) -> tuple[Detection, ...]:
         del image
-        return self._world.truth()
+        world = self._world()
+        return () if world is None else world.truth()
 
     def close(self) -> None:
         pass

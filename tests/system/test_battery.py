@@ -26,7 +26,7 @@ def lap(
     world = World(default_layout(seed), seed, battery_percent)
     found = build.Parts(TruthCamera(world), hub(world), lambda: Mission(world.outcome.value), lambda: None)
     monkeypatch.setattr(build, "build_parts", lambda *_args, **_how: found)
-    monkeypatch.setattr(build, "open_detector", lambda _settings: TruthDetector(world))
+    monkeypatch.setattr(build, "open_detector", lambda _settings: TruthDetector(lambda: world))
     plain = Settings()
     settings = plain.model_copy(update={"hub": plain.hub.model_copy(update=how)})
     return world, run_virtual(run(Job(settings, load_rules(), virtual=True)))
