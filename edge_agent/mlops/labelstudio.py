@@ -128,7 +128,8 @@ def to_coco(
 
     `labelled` are the classes that the people who labelled looked for: of others nothing is learnt, not even their
     absence. Every `val_every`-th picture (by name) goes to the validation split. Raises ConfigError naming a picture
-    that is missing or broken or a label that is unknown, FatalError naming a file that cannot be written.
+    that is missing or broken, a label that is unknown or an `out` that exists, FatalError naming a file that cannot be
+    written; then nothing is left behind.
     """
     unknown = [label for label in labelled if label not in CLASS_IDS]
     if unknown:
@@ -140,9 +141,16 @@ def to_coco(
         "train": [entry for index, entry in enumerate(entries) if index % val_every],
         "val": [entry for index, entry in enumerate(entries) if not index % val_every],
     }
-    for split, chosen in splits.items():
-        content = _coco(chosen, pictures, out / "images" / split, labelled)
-        write_whole(out / "annotations" / f"{split}.json", (json.dumps(content) + "\n").encode())
+    if out.exists():
+        raise ConfigError(f"{out} exists already", remedy="choose another folder, or remove it")
+    partial = out.with_name(f".{out.name}.partial")
+    try:
+        for split, chosen in splits.items():
+            content = _coco(chosen, pictures, partial / "images" / split, labelled)
+            write_whole(partial / "annotations" / f"{split}.json", (json.dumps(content) + "\n").encode())
+        partial.replace(out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
     return {split: len(chosen) for split, chosen in splits.items()}
 
 

@@ -1,6 +1,9 @@
 """Own frames to Label Studio and back: names decide, never an order."""
 
+import errno
 import json
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_agent.errors import ConfigError
+from edge_agent.errors import ConfigError, FatalError
 from edge_agent.events import Box, Detection
 from edge_agent.mlops import labelstudio
 from edge_agent.mlops.data import read_split
@@ -96,3 +99,24 @@ def test_to_coco_missing_picture_names_it(pictures: Path, tmp_path: Path) -> Non
     (pictures / "3.jpg").unlink()
     with pytest.raises(ConfigError, match=r"3\.jpg"):
         labelstudio.to_coco(export, pictures, tmp_path / "own")
+    assert not [path for path in tmp_path.iterdir() if "own" in path.name]
+
+
+def test_to_coco_disk_full_names_the_file_and_leaves_nothing(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export = export_of(tasks_for(pictures), tmp_path / "export.json")
+
+    def full(source: object, target: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(shutil, "copyfile", full)
+    with pytest.raises(FatalError, match=r"\.jpg could not be written: No space left"):
+        labelstudio.to_coco(export, pictures, tmp_path / "own")
+    assert not [path for path in tmp_path.iterdir() if "own" in path.name]
+
+
+def test_to_coco_existing_folder_is_left_alone(pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    with pytest.raises(ConfigError, match="own exists already"):
+        labelstudio.to_coco(export_of(tasks_for(pictures), tmp_path / "export.json"), pictures, tmp_path / "own")

@@ -1,0 +1,92 @@
+"""The commands `train` and `evaluate`: options in, one line or a table out."""
+
+import json
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+pytest.importorskip("torch", reason="PyTorch is not installed")
+
+from edge_agent.cli.evaluate import evaluate
+from edge_agent.cli.train import train
+from edge_agent.errors import EdgeAgentError, UsageError
+from edge_agent.mlops import export, job
+from edge_agent.mlops.network import Architecture, SignNet
+from edge_agent.signs import LABELS
+
+TINY = Architecture(widths=(8, 8, 16, 16, 16), depths=(1, 1, 1, 1), neck=(16, 16), head=16, bins=8)
+
+app = typer.Typer(pretty_exceptions_enable=False)
+app.command()(train)
+app.command()(evaluate)
+
+
+def call(*words: str | Path) -> str:
+    """Run a command and return what it printed; its own errors are raised."""
+    result = CliRunner().invoke(app, [str(word) for word in words])
+    if isinstance(result.exception, EdgeAgentError):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "tiny.onnx"
+    export.save(path, export.export(SignNet(TINY), 64, 64, LABELS, score_shift=3.0))
+    return path
+
+
+def on_toy(toy: Path) -> list[str | Path]:
+    return ["evaluate", "--images", toy / "images" / "val", "--annotations", toy / "annotations" / "val.json"]
+
+
+def test_evaluate_json_is_json_without_nan(toy: Path, model: Path) -> None:
+    printed = call(*on_toy(toy), "--model", model, "--json")
+    report = json.loads(printed, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert (report["pictures"], report["signs"]) == (4, 4)
+    assert report["classes"]["traffic_light"]["ap50"] is None
+
+
+def test_evaluate_table_and_plots(toy: Path, model: Path, tmp_path: Path) -> None:
+    printed = call(*on_toy(toy), "--model", model, "--plots", tmp_path / "plots")
+    assert "4 pictures, 4 signs" in printed
+    assert {path.name for path in (tmp_path / "plots").iterdir()} == {"curves.png", "confusion.png", "worst.png"}
+
+
+def test_evaluate_compare_same_model_is_undecided(toy: Path, model: Path) -> None:
+    assert "too few pictures" in call(*on_toy(toy), "--compare", model, model)
+
+
+def test_evaluate_compare_with_model_is_refused(toy: Path, model: Path) -> None:
+    with pytest.raises(UsageError, match="--compare"):
+        call(*on_toy(toy), "--compare", model, model, "--model", model)
+
+
+def test_train_writes_a_model_and_tells_its_path(toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job, "VIEW", (64, 64))
+    words = ["--data", toy, "--out", tmp_path / "run", "--epochs", "1", "--threads", "1", "--size", "64x64"]
+    assert call("train", *words).strip().endswith("signs.onnx")
+    assert (tmp_path / "run" / "signs.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ([], "--samples or --epochs"),
+        (["--samples", "10", "--epochs", "1"], "--samples or --epochs"),
+        (["--samples", "0"], "no samples"),
+        (["--samples", "10", "--size", "640"], "--size"),
+        (["--samples", "10", "--size", "600x400"], "--size"),
+        (["--samples", "10", "--label-map", "halt"], "--label-map"),
+        (["--samples", "10", "--device", "tpu"], "--device"),
+    ],
+)
+def test_train_bad_option_is_told_before_anything_is_written(
+    toy: Path, tmp_path: Path, words: list[str], told: str
+) -> None:
+    with pytest.raises(UsageError, match=told):
+        call("train", "--data", toy, "--out", tmp_path / "run", *words)
+    assert not (tmp_path / "run").exists()
