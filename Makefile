@@ -51,6 +51,20 @@ chaos: $(VENV)/.test ## try each fault 20 times on the emulated hub and write do
 	@tests/system-packages
 	$(BIN)/python -m tests.chaos --runs 20 --output docs/chaos.md $(ARGS)
 
+FIXTURES := limit-and-stop danger nothing
+
+.PHONY: fixtures
+fixtures: setup ## record the videos in tests/fixtures anew
+	@for name in $(FIXTURES); do \
+		$(BIN)/edge-agent record tests/fixtures/$$name.mp4 --layout tests/fixtures/tracks/$$name.yaml --no-realtime || exit; \
+	done
+
+.PHONY: docs
+docs: setup ## write the generated parts of docs/ anew
+	$(BIN)/python -m edge_agent.config.document docs/configuration.md
+	$(BIN)/python -m edge_agent.wire.document docs
+	$(BIN)/python -m tests.view docs/images/train-view.jpg
+
 .PHONY: lint
 lint: $(VENV)/.test ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check
