@@ -42,6 +42,7 @@ class Chances:
     noise: float = 0.2
     blur: float = 0.2
     bars: float = 0.1
+    pile: float = 0.08
 
 
 def crop(source: View, width: int, height: int, chances: Chances, rng: np.random.Generator) -> View:

@@ -15,7 +15,9 @@ from torch import Tensor
 
 from edge_agent.mlops.augment import Chances, View, bars, crop, mosaic, relight
 from edge_agent.mlops.data import Picture
+from edge_agent.mlops.leaves import pile
 from edge_agent.mlops.loss import Targets
+from edge_agent.signs import LABELS
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,6 +42,8 @@ class Sampler:
     def view(self, index: int, *, calm: bool = False) -> tuple[View, NDArray[np.bool_]]:
         """Make sample `index` and the classes known in it; `calm` makes few mosaics: so end runs."""
         rng = np.random.default_rng((self.seed, index))
+        if rng.random() < self.chances.pile:
+            return self._pile(rng), np.ones(len(LABELS), dtype=np.bool_)
         group = self.sets[rng.choice(len(self.sets), p=self.shares)]
         tiled = rng.random() < (self.chances.mosaic / 4 if calm else self.chances.mosaic)
         picked = [group[i] for i in rng.integers(len(group), size=4 if tiled else 1)]
@@ -52,6 +56,11 @@ class Sampler:
         if rng.random() < self.chances.bars:
             made = bars(made, rng)
         return made, picked[0].known
+
+    def _pile(self, rng: np.random.Generator) -> View:
+        """Make a view that holds nothing."""
+        image = relight(pile(self.width, self.height, rng), self.chances, rng)
+        return View(image, np.zeros((0, 4), np.float32), np.zeros(0, np.int64))
 
     def batch(self, first: int, count: int, *, calm: bool = False) -> Batch:
         """Make samples `first` to `first + count - 1`."""

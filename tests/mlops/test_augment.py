@@ -6,6 +6,7 @@ import numpy as np
 
 from edge_agent.mlops.augment import Chances, View, bars, clip, crop
 from edge_agent.mlops.data import IGNORE, read_split
+from edge_agent.mlops.leaves import pile
 from edge_agent.mlops.sampler import Sampler, stream
 
 
@@ -64,3 +65,17 @@ def test_stream_reader_that_leaves_ends_the_thread(toy: Path) -> None:
 def test_stream_covers_the_run_and_ends(toy: Path) -> None:
     sampler = Sampler((read_split(toy, "train"),), (1.0,), 64, 64, 0)
     assert [len(batch.pixels) for batch in stream(sampler, 0, 20, 8, 20)] == [8, 8, 4]
+
+
+def test_sampler_piles_hold_no_sign_and_are_known_to_hold_none(toy: Path) -> None:
+    only = Chances(pile=1.0)
+    view, known = Sampler((read_split(toy, "train"),), (1.0,), 64, 64, 0, only).view(0)
+    assert view.image.shape == (64, 64, 3)
+    assert len(view.boxes) == 0
+    assert known.all()
+
+
+def test_pile_same_seed_gives_same_picture_that_is_not_plain() -> None:
+    first, second = (pile(80, 60, np.random.default_rng(4)) for _ in range(2))
+    assert np.array_equal(first, second)
+    assert first.std() > 5

@@ -1,0 +1,111 @@
+"""Pictures full of things that mean nothing: overlapping round and square patches, shaded, ringed and striped.
+
+Natural pictures have the statistics of fallen leaves (Lee et al. 2001, "Occlusion models for natural images"): a network
+that has seen many such piles is not surprised by coins, wheels, fabric or stars. Knows nothing of signs, and draws nothing
+that could be read as one: no triangles, no light face in a red ring, no single bar on red.
+"""
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]
+Colour = tuple[int, int, int]
+
+_RED_SHARE = 0.3
+"""Red things are what false STOP signs are made of: show many."""
+
+
+def pile(width: int, height: int, rng: np.random.Generator) -> Image:
+    """Draw a pile, (height, width, 3) uint8 BGR: many small patches or few large ones, in one light."""
+    image = np.empty((height, width, 3), np.uint8)
+    image[:] = _colour(rng)
+    largest = float(rng.uniform(20, 110))
+    for _ in range(int(rng.integers(15, 120))):
+        size = float(np.exp(rng.uniform(np.log(4), np.log(largest))))
+        centre = (int(rng.integers(0, width)), int(rng.integers(0, height)))
+        _DRAWERS[int(rng.integers(len(_DRAWERS)))](image, centre, size, rng)
+    return np.asarray(cv2.GaussianBlur(_shade(image, rng), (0, 0), rng.uniform(0.4, 2.0)), np.uint8)
+
+
+def _colour(rng: np.random.Generator) -> Colour:
+    """Choose a colour, often a red one."""
+    red = rng.random() < _RED_SHARE
+    hue = int(rng.integers(-9, 10)) % 180 if red else int(rng.integers(180))
+    saturation = int(rng.integers(120, 256)) if red else int(rng.integers(256))
+    pixel = np.array([[[hue, saturation, int(rng.integers(15, 256))]]], np.uint8)
+    blue, green, red_part = cv2.cvtColor(pixel, cv2.COLOR_HSV2BGR)[0, 0]
+    return int(blue), int(green), int(red_part)
+
+
+def _is_red(colour: Colour) -> bool:
+    """Tell whether a colour could be a sign's rim or face."""
+    blue, green, red = colour
+    return red > 1.4 * max(blue, green, 1)
+
+
+def _round(image: Image, centre: tuple[int, int], size: float, rng: np.random.Generator) -> None:
+    """Draw an ellipse."""
+    axes = (max(2, int(size / 2)), max(2, int(size / 2 * rng.uniform(0.4, 1))))
+    cv2.ellipse(image, centre, axes, float(rng.uniform(0, 180)), 0, 360, _colour(rng), -1, cv2.LINE_AA)
+
+
+def _square(image: Image, centre: tuple[int, int], size: float, rng: np.random.Generator) -> None:
+    """Draw a rectangle that lies at any angle."""
+    rectangle: Any = (centre, (size, size * float(rng.uniform(0.15, 1))), float(rng.uniform(0, 180)))
+    cv2.fillConvexPoly(image, cv2.boxPoints(rectangle).astype(np.int32), _colour(rng), cv2.LINE_AA)
+
+
+def _ball(image: Image, centre: tuple[int, int], size: float, rng: np.random.Generator) -> None:
+    """Draw a ball: a disc with its light to one side."""
+    colour, radius = np.array(_colour(rng), float), max(2, int(size / 2))
+    towards = rng.normal(0, 0.15, 2)
+    for step in range(6):
+        share = 1 - step / 6
+        lit = colour + (255 - colour) * (step / 6) * 0.6
+        at = (int(centre[0] + towards[0] * radius * step), int(centre[1] + towards[1] * radius * step))
+        cv2.circle(image, at, max(1, int(radius * share)), tuple(int(v) for v in lit), -1, cv2.LINE_AA)
+
+
+def _rings(image: Image, centre: tuple[int, int], size: float, rng: np.random.Generator) -> None:
+    """Draw rings in each other: wheels, cups, eyes; inside red only what is dark or red."""
+    outer = _colour(rng)
+    inner = _colour(rng)
+    if _is_red(outer) and sum(inner) > 240 and not _is_red(inner):
+        inner = (20, 20, 25)
+    for index, share in enumerate(sorted(rng.uniform(0.15, 1, int(rng.integers(2, 5))), reverse=True)):
+        cv2.circle(image, centre, max(1, int(size / 2 * share)), inner if index % 2 else outer, -1, cv2.LINE_AA)
+
+
+def _stripes(image: Image, centre: tuple[int, int], size: float, rng: np.random.Generator) -> None:
+    """Draw a block of three or more stripes: guitar heads, books, radiators, sleepers."""
+    one, two, count = _colour(rng), _colour(rng), int(rng.integers(3, 9))
+    angle, breadth = float(rng.uniform(-25, 25)) + 90 * float(rng.integers(2)), size * float(rng.uniform(0.2, 0.8))
+    turn = np.deg2rad(angle)
+    for index in range(count):
+        along = (index / count - 0.5) * size
+        at = (centre[0] + along * float(np.cos(turn)), centre[1] + along * float(np.sin(turn)))
+        box: Any = (at, (size / count + 1, breadth), angle)
+        cv2.fillConvexPoly(image, cv2.boxPoints(box).astype(np.int32), one if index % 2 else two, cv2.LINE_AA)
+
+
+def _dots(image: Image, centre: tuple[int, int], size: float, rng: np.random.Generator) -> None:
+    """Draw a heap of dots of one colour: prints on fabric, stars."""
+    colour = _colour(rng)
+    for x, y in rng.normal(0, size, (int(rng.integers(4, 14)), 2)):
+        radius = int(rng.integers(1, max(2, int(size / 6)) + 1))
+        cv2.circle(image, (int(centre[0] + x), int(centre[1] + y)), radius, colour, -1, cv2.LINE_AA)
+
+
+_DRAWERS = (_round, _square, _ball, _rings, _stripes, _dots)
+
+
+def _shade(image: Image, rng: np.random.Generator) -> Image:
+    """Let light fall in from one side, with clouds of it."""
+    rows, columns = image.shape[:2]
+    clouds = cv2.resize(
+        rng.uniform(0.6, 1.2, (4, 5)).astype(np.float32), (columns, rows), interpolation=cv2.INTER_CUBIC
+    )
+    return np.asarray((image * clouds[..., None]).clip(0, 255), np.uint8)
