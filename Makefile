@@ -46,6 +46,13 @@ test: $(VENV)/.test ## run every test (ARGS="-k guard")
 seeds: $(VENV)/.test ## drive the default world over 50 seeds on a virtual clock (ARGS="--count 5")
 	$(BIN)/python -m tests.seeds $(ARGS)
 
+.PHONY: coverage
+COVERED := edge_agent/guard.py,edge_agent/power.py,edge_agent/policy/*,edge_agent/lwp3/*
+coverage: $(VENV)/.test ## fail unless guard, policy, lwp3 and power are tested in every branch
+	$(BIN)/python -m coverage run --branch --include='$(COVERED)' -m pytest -q \
+		tests/test_guard.py tests/test_power.py tests/policy tests/lwp3
+	$(BIN)/python -m coverage report --include='$(COVERED)' --show-missing --skip-covered --fail-under=100
+
 .PHONY: chaos
 chaos: $(VENV)/.test ## try each fault 20 times on the emulated hub and write docs/chaos.md (25 minutes)
 	@tests/system-packages

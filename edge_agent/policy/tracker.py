@@ -24,11 +24,6 @@ class Track:
     last_seen_s: float
     acted: bool = False
 
-    @property
-    def seen_now(self) -> bool:
-        """Whether the newest frame showed it."""
-        return bool(self.votes) and self.votes[-1] is not None
-
 
 @dataclass(frozen=True, slots=True)
 class Tracking:
