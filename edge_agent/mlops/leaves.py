@@ -1,8 +1,8 @@
 """Pictures full of things that mean nothing: overlapping round and square patches, shaded, ringed and striped.
 
-Natural pictures have the statistics of fallen leaves (Lee et al. 2001, "Occlusion models for natural images"): a network
-that has seen many such piles is not surprised by coins, wheels, fabric or stars. Knows nothing of signs, and draws nothing
-that could be read as one: no triangles, no light face in a red ring, no single bar on red.
+Natural pictures have the statistics of fallen leaves (Lee et al. 2001, "Occlusion models for natural images"): a
+network that has seen many such piles is not surprised by coins, wheels, fabric or stars. Knows nothing of signs, and
+draws nothing that could be read as one: no triangles, no light face in a red ring, no single bar on red.
 """
 
 from typing import Any
