@@ -35,7 +35,7 @@ class Chances:
     """How often each change happens, and how strong it is."""
 
     mosaic: float = 0.6
-    scale: tuple[float, float] = (0.55, 1.6)
+    scale: tuple[float, float] = (0.55, 2.2)
     stretch: float = 0.12
     colour: float = 0.5
     grey: float = 0.1

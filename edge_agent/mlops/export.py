@@ -6,7 +6,7 @@ Knows ONNX, its metadata and how to check a file against PyTorch. Knows nothing 
 import io
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,32 +28,43 @@ TOLERANCE = 1e-3
 """Largest difference from PyTorch that export accepts, relative to the largest output (1 for scores)."""
 ARCHITECTURE_KEY = "edge_agent_architecture"
 TWINS_KEY = "edge_agent_twins"
+_NO_SHIFTS: Mapping[str, float] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class Exported:
     """What came of an export: the bytes, and the largest difference from PyTorch in boxes (px) and scores.
 
-    `score_shift` and `margin_px` are what was added on the way, see `Decoded`.
+    `shifts` and `margin_px` are what was added on the way, see `Decoded`.
     """
 
     data: bytes
-    score_shift: float
+    shifts: dict[str, float]
     margin_px: float
     box_difference_px: float
     score_difference: float
 
 
 def export(
-    net: SignNet, width: int, height: int, labels: Sequence[str], *, score_shift: float = 0.0, margin_px: float = 0.0
+    net: SignNet,
+    width: int,
+    height: int,
+    labels: Sequence[str],
+    *,
+    shifts: Mapping[str, float] = _NO_SHIFTS,
+    margin_px: float = 0.0,
 ) -> Exported:
-    """Make a static, self-contained ONNX file; see `Decoded` for `score_shift` and `margin_px`.
+    """Make a static, self-contained ONNX file; see `Decoded` for `shifts` and `margin_px`.
 
     Input `images` [1, 3, height, width] RGB 0..1; output `output0` [1, N, 4 + classes]: centre x, centre y, width,
     height in input pixels, then scores. Raises FatalError when ONNX Runtime and PyTorch disagree.
     """
     net = net.cpu()
-    module = Decoded(net.forked(), height, width, score_shift, margin_px).eval().cpu()
+    module = (
+        Decoded(net.forked(), height, width, shifts=[shifts.get(label, 0.0) for label in labels], margin_px=margin_px)
+        .eval()
+        .cpu()
+    )
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         # The exporter by tracing is the one that leaves norms apart from convolutions: weights can be read back.
@@ -72,7 +83,7 @@ def export(
     _describe(model, net, labels, width, height)
     onnx.checker.check_model(model, full_check=True)
     data = model.SerializeToString()
-    return Exported(data, score_shift, margin_px, *verify(data, module, width, height))
+    return Exported(data, dict(shifts), margin_px, *verify(data, module, width, height))
 
 
 def _describe(model: Any, net: SignNet, labels: Sequence[str], width: int, height: int) -> None:

@@ -24,6 +24,8 @@ VIEW = (320, 256)
 """Width and height of a training view: what `dataset synth` draws."""
 SHIPPING = (768, 576)
 """Width and height of the exported network's input."""
+PRIORS = {"speed_limit_other": -1.0}
+"""Shifts of score logits at export: the generator draws other limits as often as 30 and 50, toy sets have these two."""
 MOST_JUDGED = 400
 """Validation pictures that rate the network while it trains: more would hold the training up."""
 
@@ -127,7 +129,7 @@ def run(job: Job, hooks: Hooks = Hooks()) -> Path:
 
 def finish(job: Job, net: SignNet, trainer: Trainer, sets: Sequence[Sequence[Picture]]) -> Path:
     """Export the average and write its manifest into the run's folder."""
-    exported = export.export(net, *job.size, LABELS, margin_px=job.margin_px)
+    exported = export.export(net, *job.size, LABELS, shifts=PRIORS, margin_px=job.margin_px)
     rated = [line for line in trainer.lines if line.ap50 is not None]
     metrics: dict[str, Any] = {}
     if rated:

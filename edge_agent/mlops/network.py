@@ -4,6 +4,7 @@ Knows layers, shapes and how raw outputs become boxes. Knows nothing of data, lo
 """
 
 import copy
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -217,20 +218,25 @@ def decode_boxes(box_logits: Tensor, centres: Tensor, strides: Tensor, bins: int
 class Decoded(nn.Module):
     """The network as it ships: pixels in, centre-size boxes and scores out; static shape, no suppression.
 
-    `score_shift` is added to every score's logit; `margin_px` widens boxes by so many input pixels on each side:
-    annotators draw around a sign, synthetic truth ends at its edge.
+    `shifts` (one a class) are added to the scores' logits, for labels that are rarer outside than in training;
+    `margin_px` widens boxes by so many input pixels on each side: annotators draw around a sign, synthetic truth ends
+    at its edge.
     """
 
     centres: Tensor
     sizes: Tensor
+    shifts: Tensor
 
-    def __init__(self, net: SignNet, height: int, width: int, score_shift: float = 0.0, margin_px: float = 0.0) -> None:
+    def __init__(
+        self, net: SignNet, height: int, width: int, *, shifts: Sequence[float] = (), margin_px: float = 0.0
+    ) -> None:
         super().__init__()
         self.net = net
-        self.score_shift, self.margin_px = score_shift, margin_px
+        self.margin_px = margin_px
         centres, sizes = grid(height, width, net.arch.strides)
         self.register_buffer("centres", centres)
         self.register_buffer("sizes", sizes)
+        self.register_buffer("shifts", torch.tensor(list(shifts) or [0.0] * net.arch.classes))
 
     def forward(self, x: Tensor) -> Tensor:
         """(1, 3, H, W) -> (1, N, 4 + classes): centre x, centre y, width, height in pixels, then scores 0..1."""
@@ -242,4 +248,4 @@ class Decoded(nn.Module):
         left_top, right_bottom = corners[:, :2], corners[:, 2:]
         size = (right_bottom - left_top) + 2 * self.margin_px
         boxes = torch.cat(((left_top + right_bottom) * 0.5, size), dim=-1)
-        return torch.cat((boxes.unsqueeze(0), (score_logits + self.score_shift).sigmoid()), dim=-1)
+        return torch.cat((boxes.unsqueeze(0), (score_logits + self.shifts).sigmoid()), dim=-1)

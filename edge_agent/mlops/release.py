@@ -51,7 +51,7 @@ def manifest(
         "licence": LICENCE,
         "architecture": arch.to_json(),
         "export": {
-            "score_shift": exported.score_shift,
+            "score_logit_shifts": exported.shifts,
             "margin_px": exported.margin_px,
             "largest_difference_from_torch": {
                 "box_px": exported.box_difference_px,

@@ -35,7 +35,7 @@ def call(*words: str | Path) -> str:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("model") / "tiny.onnx"
-    export.save(path, export.export(SignNet(TINY), 64, 64, LABELS, score_shift=3.0))
+    export.save(path, export.export(SignNet(TINY), 64, 64, LABELS, shifts=dict.fromkeys(LABELS, 3.0)))
     return path
 
 

@@ -65,7 +65,7 @@ def test_export_opens_in_the_agent(net: SignNet, tmp_path: Path) -> None:
 def test_export_margin_widens_boxes_and_shift_lifts_scores(net: SignNet) -> None:
     pixels = np.random.default_rng(5).random((1, 3, 64, 96), dtype=np.float32)
     plain = run(export.export(net, 96, 64, LABELS).data, pixels)
-    changed = run(export.export(net, 96, 64, LABELS, score_shift=2.0, margin_px=1.5).data, pixels)
+    changed = run(export.export(net, 96, 64, LABELS, shifts=dict.fromkeys(LABELS, 2.0), margin_px=1.5).data, pixels)
     assert np.allclose(changed[..., 2:4], plain[..., 2:4] + 3.0, atol=1e-3)
     assert np.allclose(changed[..., :2], plain[..., :2], atol=1e-3)
     assert (changed[..., 4:] > plain[..., 4:]).all()
