@@ -18,6 +18,7 @@ from edge_agent.camera.images import SUFFIXES, list_images, read_image
 from edge_agent.camera.video import VideoReader
 from edge_agent.errors import ConfigError, FatalError, UsageError
 from edge_agent.events import Detection
+from edge_agent.files import whole
 from edge_agent.ports import Detector
 from edge_agent.vision.draw import draw
 
@@ -147,7 +148,7 @@ class Album:
         good, content = cv2.imencode(target.suffix, draw(finding.image, finding.detections))
         if not good:
             raise FatalError(f"{target}: the picture cannot be encoded")
-        with _whole(target) as partial:
+        with whole(target) as partial:
             partial.write_bytes(content.tobytes())
 
     def video(self, path: Path) -> AbstractContextManager["VideoCopy"]:
@@ -180,25 +181,12 @@ class VideoCopy:
 
 @contextmanager
 def _video_copy(target: Path) -> Iterator[VideoCopy]:
-    with _whole(target) as partial:
+    with whole(target) as partial:
         copy = VideoCopy(partial)
         try:
             yield copy
         finally:
             copy.close()
-
-
-@contextmanager
-def _whole(target: Path) -> Iterator[Path]:
-    """Give a name to write to; the file gets its own name when all went well, and is removed when not."""
-    partial = target.with_name(f".{target.stem}.partial{target.suffix}")
-    try:
-        yield partial
-        partial.replace(target)
-    except OSError as error:
-        raise FatalError(f"{target}: cannot be written ({error.strerror})", remedy="name another --save-dir") from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _unique_names(sources: list[Path]) -> dict[Path, str]:

@@ -24,6 +24,7 @@ from edge_agent.cli.options import (
     ThresholdOption,
     check_writable,
 )
+from edge_agent.files import write_whole
 
 
 def run(
@@ -125,6 +126,4 @@ def _run_to_end(job: Any, watched: bool) -> dict[str, Any]:
 
 
 def _write(path: Path, report: dict[str, Any]) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    partial.replace(path)
+    write_whole(path, (json.dumps(report, indent=2) + "\n").encode())

@@ -17,6 +17,7 @@ from edge_agent.config.environment import variable
 from edge_agent.config.fields import leaves, section_of
 from edge_agent.config.rules import Confirm, RulesFile, SignRule
 from edge_agent.config.settings import Settings
+from edge_agent.files import write_whole
 
 _HEAD = """\
 # Configuration
@@ -80,9 +81,7 @@ def markdown() -> str:
 
 def write(path: Path) -> None:
     """Write the page to `path`, whole or not at all."""
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(markdown(), encoding="utf-8")
-    temporary.replace(path)
+    write_whole(path, markdown().encode())
 
 
 def _table(rows: list[tuple[str, str, str, str]]) -> str:

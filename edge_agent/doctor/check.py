@@ -4,7 +4,6 @@ Knows nothing of what is checked.
 """
 
 import asyncio
-import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ from enum import StrEnum
 from typing import TypeVar
 
 from edge_agent.errors import EdgeAgentError
+from edge_agent.threads import in_daemon_thread
 
 T = TypeVar("T")
 
@@ -68,34 +68,8 @@ async def run_checks(checks: Sequence[Check]) -> tuple[CheckResult, ...]:
 
 
 async def in_thread(work: Callable[[], T]) -> T:
-    """Run blocking `work` in a thread that nobody waits for: one that hangs must not keep the command from ending.
-
-    (`asyncio.to_thread` would: the loop joins its threads when it closes.)
-    """
-    loop = asyncio.get_running_loop()
-    answer: asyncio.Future[T] = loop.create_future()
-
-    def settle(result: T | None, error: BaseException | None) -> None:
-        if answer.done():
-            return
-        if error is not None:
-            answer.set_exception(error)
-        else:
-            answer.set_result(result)  # type: ignore[arg-type]  # one of the two is given
-
-    def body() -> None:
-        result, caught = None, None
-        try:
-            result = work()
-        except Exception as error:  # noqa: BLE001 - carried to the waiting task and raised there
-            caught = error
-        try:
-            loop.call_soon_threadsafe(settle, result, caught)
-        except RuntimeError:  # the loop is closed: the check ran past its time and nobody listens
-            return
-
-    threading.Thread(target=body, name="doctor", daemon=True).start()
-    return await answer
+    """Run blocking `work` in a thread that nobody waits for: one that hangs must not keep the command from ending."""
+    return await in_daemon_thread(work, "doctor")
 
 
 async def _run(check: Check) -> CheckResult:

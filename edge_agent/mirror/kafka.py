@@ -6,7 +6,6 @@ encoding, the disk and the network live in two threads.
 
 import asyncio
 import contextlib
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from edge_agent.mirror.outbox_path import budget_of
 from edge_agent.mirror.outbox_report import OutboxStats
 from edge_agent.mirror.outbox_requests import OutboxAwayError
 from edge_agent.ports import EventSource
+from edge_agent.threads import in_daemon_thread
 
 DRAIN_S = 1.5
 """At shutdown, what waits may still be sent for this long; the rest stays in the outbox for the next start."""
@@ -115,7 +115,7 @@ class KafkaMirror:
 
     async def _end(self) -> None:
         """Shut down within DRAIN_S and a little more, whatever the disk and the network do."""
-        await _in_thread(self._close)
+        await in_daemon_thread(self._close, "mirror-close")
         self._loop = None
 
     def _close(self) -> None:
@@ -146,17 +146,3 @@ class KafkaMirror:
         self._publish(
             Notice("outbox_lost", message, "check the disk that holds the outbox", severity=Severity.DEGRADED)
         )
-
-
-async def _in_thread(work: Callable[[], None]) -> None:
-    """Do blocking work in a thread that the process does not wait for at its end, as it does for `to_thread`'s."""
-    loop = asyncio.get_running_loop()
-    done = asyncio.Event()
-
-    def target() -> None:
-        work()
-        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
-            loop.call_soon_threadsafe(done.set)
-
-    threading.Thread(target=target, name="mirror-close", daemon=True).start()
-    await done.wait()

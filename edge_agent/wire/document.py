@@ -4,12 +4,12 @@ Knows how to read the schemas. Knows no event. `python -m edge_agent.wire.docume
 schemas/*.json there; a test says when what is in docs/ is not current.
 """
 
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from edge_agent.files import write_whole
 from edge_agent.wire import names
 from edge_agent.wire.schemas import schema_text, schemas
 
@@ -70,9 +70,9 @@ def events_page() -> str:
 def write(folder: Path) -> None:
     """Write events.md and schemas/*.json into `folder`, each file whole or not at all."""
     (folder / "schemas").mkdir(parents=True, exist_ok=True)
-    _replace(folder / "events.md", events_page())
+    write_whole(folder / "events.md", events_page().encode())
     for kind, schema in schemas().items():
-        _replace(folder / "schemas" / f"{kind}.json", schema_text(schema))
+        write_whole(folder / "schemas" / f"{kind}.json", schema_text(schema).encode())
 
 
 def _kind(kind: str, schema: dict[str, Any]) -> Iterator[str]:
@@ -124,12 +124,6 @@ def _may_be(value: dict[str, Any], definitions: dict[str, Any]) -> str:
 def _resolve(value: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
     reference = value.get("$ref")
     return definitions[reference.rsplit("/", 1)[1]] if reference else value
-
-
-def _replace(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.new")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)  # noqa: PTH105 - the one call that replaces a file as a whole
 
 
 if __name__ == "__main__":
