@@ -6,7 +6,7 @@ does with a command it has accepted.
 
 from edge_agent.commands.gate import Gate
 from edge_agent.commands.judge import Past, Rules, judge
-from edge_agent.commands.reader import NAMES, read
+from edge_agent.commands.reader import NAMES, SWITCHES, read
 from edge_agent.commands.values import (
     STOPPING,
     Accepted,
@@ -21,6 +21,7 @@ from edge_agent.commands.values import (
 __all__ = [
     "NAMES",
     "STOPPING",
+    "SWITCHES",
     "Accepted",
     "Acknowledgement",
     "Code",

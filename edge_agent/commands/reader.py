@@ -32,6 +32,9 @@ _SWITCHES: dict[str, dict[str, Verb]] = {
     },
 }
 
+SWITCHES = frozenset(_SWITCHES)
+"""Names by which a command can both stop and not stop."""
+
 NAMES: tuple[str, ...] = (
     Verb.STOP,
     Verb.EMERGENCY_STOP,

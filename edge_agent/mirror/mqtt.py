@@ -16,6 +16,7 @@ from edge_agent.commands import Acknowledgement, Gate, Instruction, Rules
 from edge_agent.config import Mqtt, read_secret
 from edge_agent.errors import EdgeAgentError
 from edge_agent.events import Event, Fault, Frame, TrainState
+from edge_agent.metrics import MirrorFigures
 from edge_agent.mirror.handover import Handover
 from edge_agent.mirror.home_assistant import Device
 from edge_agent.mirror.loop_thread import LoopThread
@@ -90,8 +91,9 @@ class MqttMirror:
         self._images, self._compat = settings.images, compat
         self._pictures_until_s = -float("inf")
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._ending = False
         self._ended = asyncio.Event()
-        self._handover: Handover[Handed] = Handover(self._wake, max_items=settings.queue_size, max_bulky=_MAX_PICTURES)
+        self._handover: Handover[Handed] = Handover(self._wake, max_bulky=_MAX_PICTURES)
         lanes = Lanes(settings.queue_size)
         first_sequence = round(wall() * 1_000_000)  # so that the numbers grow across restarts
         messages = Messages(settings, device.train_id)
@@ -147,7 +149,26 @@ class MqttMirror:
         """Tell what the mirror knows of itself; from any thread, without waiting."""
         return MqttStats(self._keeper.stats(), self._handover.lost, self._handover.lost_bulky)
 
+    def figures(self) -> MirrorFigures:
+        """Tell the same in the form of all mirrors."""
+        stats = self.stats()
+        keeper = stats.keeper
+        return MirrorFigures(
+            connected=keeper.connected,
+            attempts=keeper.attempts,
+            failures=keeper.failures,
+            published=keeper.published,
+            denied=keeper.denied + keeper.too_large,
+            dropped=stats.dropped,
+            images_dropped=stats.images_dropped,
+            waiting=keeper.waiting,
+            commands_accepted=keeper.accepted,
+            commands_refused=keeper.refused,
+            commands_discarded=keeper.discarded,
+        )
+
     async def _end(self) -> None:
+        self._ending = True
         self._thread.cancel()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(END_S):
@@ -157,7 +178,8 @@ class MqttMirror:
     async def _keep(self) -> None:
         """Do the thread's work and tell the loop when it has ended."""
         try:
-            await self._keeper.run()
+            if not self._ending:  # the end may come before the thread has begun, and find nothing to cancel
+                await self._keeper.run()
         finally:
             self._in_loop(self._ended.set)
 

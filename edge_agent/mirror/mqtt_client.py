@@ -9,9 +9,8 @@ of a connect that was not answered, so that is done here. Knows nothing of what 
 import asyncio
 import contextlib
 import logging
-import ssl
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from typing import Any, cast
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
+from typing import Any, TypeVar, cast
 
 from aiomqtt import Client, Message, MqttError, ProtocolVersion, Will
 from paho.mqtt.packettypes import PacketTypes
@@ -24,6 +23,9 @@ from edge_agent.errors import ConfigError
 from edge_agent.mirror.bounded import bounded
 from edge_agent.mirror.mqtt_messages import Outgoing
 from edge_agent.mirror.mqtt_problems import HungUpError, LinkError, link_error
+from edge_agent.mirror.mqtt_tls import tls_context
+
+T = TypeVar("T")
 
 _quiet = logging.getLogger(__name__)
 _quiet.addHandler(logging.NullHandler())  # what its failures mean is told by us
@@ -82,9 +84,14 @@ class Connection:
             return ()
         wishes: Any = [(topic, self._options(qos) if self._modern else qos) for topic, qos in topics.items()]
         with self._failures():
-            codes = await self._opened().subscribe(wishes)
+            codes = await self._in_time(self._opened().subscribe(wishes))
         values = [code.value if isinstance(code, ReasonCode) else code for code in codes]
         return tuple(topic for topic, value in zip(topics, values, strict=True) if value >= _FAILURE)
+
+    async def unsubscribe(self, topics: Iterable[str]) -> None:
+        """Hear nothing more of these topics. Raises LinkError."""
+        with self._failures():
+            await self._in_time(self._opened().unsubscribe(list(topics)))
 
     async def messages(self) -> AsyncIterator[Message]:
         """Yield what arrives; raises LinkError when the connection ends."""
@@ -106,13 +113,10 @@ class Connection:
         if message.qos:
             self._denied.clear()
         with self._failures():
-            await self._opened().publish(
-                message.topic,
-                message.payload,
-                message.qos,
-                message.retain,
-                properties=self._properties(message),
-                timeout=self._settings.connect_timeout_s,
+            await self._in_time(
+                self._opened().publish(
+                    message.topic, message.payload, message.qos, message.retain, self._properties(message)
+                )
             )
         return not (message.qos and self._denied)
 
@@ -207,6 +211,13 @@ class Connection:
         """Ask for the retain flag as it was sent: without that, only what was retained before we came carries it."""
         return SubscribeOptions(qos, retainAsPublished=True)
 
+    async def _in_time(self, call: Coroutine[Any, Any, T]) -> T:
+        """Do a call of aiomqtt's within the time limit.
+
+        aiomqtt waits by asyncio.wait_for, which in Python 3.11 swallows a cancellation that comes with the answer.
+        """
+        return await bounded(call, self._settings.connect_timeout_s)
+
     def _opened(self) -> Client:
         assert self._client is not None  # noqa: S101 - for the type checker: open comes first
         return self._client
@@ -230,43 +241,6 @@ class Connection:
         if message.correlation_data is not None:
             properties.CorrelationData = message.correlation_data
         return properties
-
-
-def tls_context(settings: Mqtt) -> ssl.SSLContext | None:
-    """Return what TLS needs, None where it is off; raises ConfigError for a file that cannot be used."""
-    tls = settings.tls
-    if not tls.enabled:
-        return None
-    try:
-        context = ssl.create_default_context(cafile=tls.ca_file)
-    except OSError as error:
-        raise _unusable("mqtt.tls.ca_file", tls.ca_file, error) from None
-    context.sslsocket_class = _ClosingSocket
-    context.check_hostname = tls.check_hostname
-    if tls.certificate_file is not None and tls.key_file is not None:
-        try:
-            # Without a function OpenSSL would ask for a passphrase on the terminal, and wait for ever.
-            context.load_cert_chain(tls.certificate_file, tls.key_file, password=lambda: "")
-        except OSError as error:
-            raise _unusable("mqtt.tls.certificate_file and key_file", tls.certificate_file, error) from None
-    return context
-
-
-class _ClosingSocket(ssl.SSLSocket):
-    """Closes itself where the two sides do not agree on TLS; paho would leave that to the garbage collector."""
-
-    def do_handshake(self, block: bool = False) -> None:
-        """Agree with the broker on TLS."""
-        try:
-            super().do_handshake(block)
-        except OSError:
-            self.close()
-            raise
-
-
-def _unusable(key: str, path: object, error: OSError) -> ConfigError:
-    why = "not usable as PEM" if isinstance(error, ssl.SSLError) else error.strerror
-    return ConfigError(f"{key}: {path}: {why}", remedy="name readable PEM files; the key without a passphrase")
 
 
 def _connect_properties() -> Properties:

@@ -14,6 +14,7 @@ from aiomqtt import Message
 from edge_agent.commands import (
     NAMES,
     STOPPING,
+    SWITCHES,
     Accepted,
     Acknowledgement,
     Code,
@@ -91,6 +92,11 @@ class Desk:
         that queue, throws away what comes next, which may be the stop.
         """
         return {f"{self._root}/{name}{_SET}": 1 if name in _STOPPING_NAMES else 0 for name in NAMES}
+
+    def may_shed(self) -> Mapping[str, int]:
+        """Return those of the topics by which no stop can come."""
+        spared = {f"{self._root}/{name}{_SET}" for name in (*_STOPPING_NAMES, *SWITCHES)}
+        return {topic: qos for topic, qos in self.topics().items() if topic not in spared}
 
     def kind(self, message: Message) -> Kind:
         """Tell what a message is."""

@@ -17,7 +17,10 @@ MAX_PER_S = 20
 """More commands than this in a second are a flood."""
 
 CALM_S = 2.0
-"""A flood is over when its pace was kept below MAX_PER_S for this long."""
+"""A flood is over when commands have come more slowly than MAX_PER_S for this long."""
+
+RECENT_S = 10.0
+"""A flood that ended with a connection may go on with the next one for this long."""
 
 
 class Kind(Enum):
@@ -38,6 +41,7 @@ class Inbox(asyncio.Queue[Message]):
     Args:
         kind: tells what a message is.
         discarded: is told how many messages nobody will look at.
+        flooded: is called when a flood begins.
         clock: monotonic seconds.
     """
 
@@ -45,15 +49,18 @@ class Inbox(asyncio.Queue[Message]):
         self,
         kind: Callable[[Message], Kind],
         discarded: Callable[[int], None],
+        flooded: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._kind = kind
         self._discarded = discarded
+        self._flooded = flooded
         self._clock = clock
         self._stops: deque[Message] = deque()
         self._others: deque[tuple[Kind, Message]] = deque()
         self._arrivals: deque[float] = deque(maxlen=MAX_PER_S)
         self._flood_until_s = -float("inf")
+        self._told = False
         super().__init__()
 
     def qsize(self) -> int:
@@ -63,6 +70,17 @@ class Inbox(asyncio.Queue[Message]):
     def empty(self) -> bool:
         """Tell whether nothing waits."""
         return not self._stops and not self._others
+
+    def reconnected(self) -> None:
+        """Forget the commands of the last connection, but not a flood that it ended."""
+        self._forget_commands()
+        if self._clock() - self._flood_until_s < RECENT_S:
+            self.distrust()
+
+    def distrust(self) -> None:
+        """Take no command until it has been calm for a while: nobody has listened, and the flood may go on."""
+        self._flood_until_s = self._clock() + CALM_S
+        self._told = False
 
     def _init(self, maxsize: int) -> None:
         """Do nothing: the lanes are there."""
@@ -94,7 +112,12 @@ class Inbox(asyncio.Queue[Message]):
     def _floods(self) -> bool:
         """Note that a command has arrived, and tell whether it belongs to a flood."""
         now_s = self._clock()
-        if len(self._arrivals) == MAX_PER_S and now_s - self._arrivals[0] < 1.0:
-            self._flood_until_s = now_s + CALM_S
+        was = now_s < self._flood_until_s
+        fast = len(self._arrivals) == MAX_PER_S and now_s - self._arrivals[0] < 1.0
         self._arrivals.append(now_s)
-        return now_s < self._flood_until_s
+        if fast:
+            self._flood_until_s = now_s + CALM_S
+        if fast and not (was and self._told):
+            self._told = True
+            self._flooded()
+        return was or fast

@@ -6,6 +6,8 @@ Knows which events are news. Knows nothing of brokers. Belongs to the mirror's t
 import itertools
 from dataclasses import dataclass, replace
 
+import structlog
+
 from edge_agent.events import Event, Frame, Prediction, TrainState
 from edge_agent.mirror.compat import Pairs
 from edge_agent.mirror.handover import Handover
@@ -13,6 +15,8 @@ from edge_agent.mirror.mqtt_lanes import Lanes, Pair, Parcel, Picture
 from edge_agent.mirror.mqtt_messages import ROUTES, Messages, Outgoing
 from edge_agent.mirror.mqtt_payloads import Meter, TelemetryData
 from edge_agent.wire import Stamp
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,11 @@ class Intake:
         """Take in what was handed over."""
         self._handover.look()
         while (handed := self._handover.take()) is not None:
-            self._take_in(handed)
+            try:
+                self._take_in(handed)
+            except Exception:  # noqa: BLE001 - an event that cannot be written must not take the others with it
+                self._lanes.dropped[type(handed.event).__name__.lower()] += 1
+                _log.exception("event_not_written")
 
     def telemetry(self, period_s: float) -> TelemetryData:
         """Return the figures of the last `period_s` and start the next."""

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+import structlog
 from aiomqtt import Message
 
 from edge_agent.commands import Gate, Rules
@@ -29,6 +30,8 @@ from edge_agent.mirror.mqtt_payloads import ReplyData
 from edge_agent.mirror.mqtt_problems import LinkError
 from edge_agent.mirror.mqtt_session import Counts, Session
 from edge_agent.mirror.notice import Notice
+
+_log = structlog.get_logger(__name__)
 
 TELEMETRY_S = 1.0
 """So often telemetry is published; as it goes out at QoS 1, it also finds out that a broker is frozen."""
@@ -92,6 +95,7 @@ class Keeper:
         self._messages = messages
         self._notices = Notices(tell)
         self._counts = Counts()
+        self._inbox = Inbox(self._kind, self._discard, self._flooded)
         self._session: Session | None = None
         self._connected = False
         self._attempts = self._failures = 0
@@ -130,21 +134,23 @@ class Keeper:
     async def _live(self, backoff: Backoff) -> None:
         """Connect once and work until the link breaks; say goodbye when cancelled."""
         self._attempts += 1
-        inbox = Inbox(self._kind, self._discard)
+        self._inbox.reconnected()
         farewell = self._messages.availability(online=False)
         client_id = self._settings.client_id or f"edge-agent-{self._device.train_id}"
-        connection = Connection(self._settings, client_id, farewell, lambda: inbox)
+        connection = Connection(self._settings, client_id, farewell, lambda: self._inbox)
         session = self._session = self._make_session(connection, backoff)
         try:
             await connection.open()
             await session.run()
         except LinkError as error:
-            self._failures += 1
-            self._notices.down(error.notice)
+            self._fail(error.notice)
         except asyncio.CancelledError:
             if self._connected:
                 await self._say_goodbye(connection, session, farewell)
             raise
+        except Exception:  # noqa: BLE001 - a defect must not end the mirror for the rest of the run
+            _log.exception("mqtt_link_failed")
+            self._fail(Notice("mqtt_failed", "the mirror to MQTT fails; it tries again", "report this, with the log"))
         finally:
             self._connected = False
             connection.abandon()
@@ -157,6 +163,10 @@ class Keeper:
         except (LinkError, TimeoutError):
             return
         await connection.close(farewell)
+
+    def _fail(self, notice: Notice) -> None:
+        self._failures += 1
+        self._notices.down(notice)
 
     def _make_session(self, connection: Connection, backoff: Backoff) -> Session:
         def up() -> None:
@@ -173,6 +183,8 @@ class Keeper:
             self._messages,
             topics=topics,
             greeting=self._greeting,
+            shed=self._desk.may_shed() if self._desk else {},
+            listening=self._inbox.distrust,
             receive=self._receive,
             up=up,
             deny=self._notices.denied,
@@ -208,6 +220,10 @@ class Keeper:
 
     def _kind(self, message: Message) -> Kind:
         return Kind.OTHER if self._desk is None else self._desk.kind(message)
+
+    def _flooded(self) -> None:
+        if self._session is not None:
+            self._session.flooded()
 
     def _discard(self, count: int) -> None:
         self._counts.discarded += count

@@ -1,10 +1,12 @@
 """What only MQTT carries beside the events: the figures of each second, and the replies to commands.
 
-Knows names, units and ranges; the JSON Schemas in docs/schemas/mqtt are made of these classes. Knows nothing of
-connections.
+Knows names, units and ranges; the JSON Schemas in docs/schemas/mqtt are made of these classes by
+`python -m edge_agent.mirror.mqtt_payloads docs/schemas/mqtt`. Knows nothing of connections.
 """
 
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
@@ -12,6 +14,7 @@ from pydantic import Field, TypeAdapter
 from edge_agent.commands import Code
 from edge_agent.events import GuardState, HubStatus, Prediction, TrainState
 from edge_agent.wire.payloads import Milliseconds, Moment, Percent
+from edge_agent.wire.schemas import schema_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,13 @@ def schemas() -> dict[str, dict[str, Any]]:
     }
 
 
+def write(folder: Path) -> None:
+    """Write the schemas into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for kind, schema in schemas().items():
+        (folder / f"{kind}.json").write_text(schema_text(schema), encoding="utf-8")
+
+
 class Meter:
     """Adds up what one second of telemetry tells."""
 
@@ -113,3 +123,7 @@ class Meter:
 
 def _mean(values: list[float]) -> float | None:
     return round(sum(values) / len(values), 2) if values else None
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]))

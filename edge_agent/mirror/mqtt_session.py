@@ -11,13 +11,18 @@ import structlog
 from aiomqtt import Message
 
 from edge_agent.errors import EdgeAgentError
+from edge_agent.mirror.bounded import leave_all
 from edge_agent.mirror.mqtt_client import Connection
 from edge_agent.mirror.mqtt_lanes import Lanes, Pair, Parcel, Picture
 from edge_agent.mirror.mqtt_messages import STATE, Messages, Outgoing
-from edge_agent.mirror.mqtt_problems import LinkError
 from edge_agent.wire import compat
 
 _log = structlog.get_logger(__name__)
+
+SHED_S = 5.0
+"""In a flood of commands the train does not listen to them for this long; the broker throws them away."""
+
+_END_S = 0.2
 
 COMMANDS_PER_S = 50
 """So many commands are looked at in a second: even a flood of stops must not take the processor from the train."""
@@ -41,6 +46,8 @@ class Session:
         lanes: what waits.
         messages: writes events.
         topics: what to subscribe to, with the QoS.
+        shed: those of them that are left while a flood comes by them.
+        listening: called before they are subscribed to again.
         greeting: makes the messages that come first, after each connect and whenever `greet_again` is called.
         receive: takes a message that has arrived; true where it was a command.
         up: called once the greeting has arrived.
@@ -54,6 +61,8 @@ class Session:
         messages: Messages,
         *,
         topics: Mapping[str, int],
+        shed: Mapping[str, int],
+        listening: Callable[[], None],
         greeting: Callable[[], list[Outgoing]],
         receive: Callable[[Message], bool],
         up: Callable[[], None],
@@ -64,6 +73,9 @@ class Session:
         self._lanes = lanes
         self._messages = messages
         self._topics = topics
+        self._shed = shed
+        self._listening = listening
+        self._flood = asyncio.Event()
         self._greeting = greeting
         self._receive = receive
         self._up = up
@@ -76,19 +88,25 @@ class Session:
         self._greet_due = True
         self._lanes.assured_news.set()
 
+    def flooded(self) -> None:
+        """Stop listening to commands for a while."""
+        self._flood.set()
+
     async def run(self) -> None:
         """Work until the link breaks; raises LinkError."""
         for topic in await self._connection.subscribe(self._topics):
             self._deny(topic, "read")
         await self._greet()
         self._up()
+        work = (self._read(), self._publish_assured(), self._publish_stream(), self._weather_floods())
+        tasks = [asyncio.create_task(part) for part in work]
         try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._read())
-                group.create_task(self._publish_assured())
-                group.create_task(self._publish_stream())
-        except* LinkError as errors:
-            raise _first(errors) from None
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            # No TaskGroup: before Python 3.13 it forgets that it was cancelled when a task of it fails just then.
+            await leave_all(tasks, _END_S)
+        for task in done:
+            task.result()
 
     async def drain(self) -> None:
         """Publish what must arrive and waits now; raises LinkError."""
@@ -106,6 +124,17 @@ class Session:
         async for message in self._connection.messages():
             if self._receive(message):
                 await asyncio.sleep(1 / COMMANDS_PER_S)
+
+    async def _weather_floods(self) -> None:
+        """Leave it to the broker to throw a flood away: even that would take the processor from the train."""
+        while True:
+            await self._flood.wait()
+            _log.warning("command_flood", shed_s=SHED_S)
+            await self._connection.unsubscribe(self._shed)
+            await asyncio.sleep(SHED_S)
+            self._flood.clear()
+            self._listening()
+            await self._connection.subscribe(self._shed)
 
     async def _publish_assured(self) -> None:
         while True:
@@ -170,9 +199,3 @@ class Session:
         else:
             self._counts.denied += 1
             self._deny(message.topic, "write")
-
-
-def _first(errors: BaseExceptionGroup[LinkError]) -> LinkError:
-    """Return the failure that tells most: a refusal rather than a silence that followed from it."""
-    error = errors.exceptions[0]
-    return _first(error) if isinstance(error, BaseExceptionGroup) else error

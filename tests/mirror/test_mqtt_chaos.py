@@ -289,3 +289,11 @@ async def test_event_costs_the_trains_loop_less_than_a_tenth_of_a_millisecond_of
             train.mirror.append(event)
         spent_ms = (time.thread_time() - begun_s) * 1000
     assert spent_ms / len(events) < 0.1
+
+
+async def test_run_that_ends_at_once_leaves_no_thread_behind() -> None:
+    """The end may come before the thread has begun its work."""
+    for _ in range(20):
+        async with rig(settings(free_port())):
+            pass
+    await until(lambda: not [thread for thread in threading.enumerate() if thread.name == "mqtt"], "all have ended")

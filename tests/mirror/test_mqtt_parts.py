@@ -1,7 +1,10 @@
 """The mirror's parts without a broker: what waits, what goes first, what is said about trouble, what is documented."""
 
+import asyncio
 import json
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
+from typing import cast
 
 import pytest
 from aiomqtt import Message, MqttError
@@ -13,15 +16,16 @@ from paho.mqtt.reasoncodes import ReasonCode
 from edge_agent.commands import Code
 from edge_agent.config import Mqtt
 from edge_agent.errors import ConfigError
+from edge_agent.mirror.mqtt_client import Connection
 from edge_agent.mirror.mqtt_inbox import CALM_S, MAX_PER_S, MAX_WAITING, Inbox, Kind
 from edge_agent.mirror.mqtt_lanes import Lanes, Parcel, Picture
 from edge_agent.mirror.mqtt_messages import Messages, Outgoing
 from edge_agent.mirror.mqtt_notices import PATIENCE_S, Notices
-from edge_agent.mirror.mqtt_payloads import Meter, ReplyData, dump, schemas
-from edge_agent.mirror.mqtt_problems import link_error
+from edge_agent.mirror.mqtt_payloads import Meter, ReplyData, dump, schemas, write
+from edge_agent.mirror.mqtt_problems import LinkError, link_error
+from edge_agent.mirror.mqtt_session import Counts, Session
 from edge_agent.mirror.notice import Notice
 from edge_agent.wire import Stamp
-from edge_agent.wire.schemas import schema_text
 from tests.support import events as make
 
 SCHEMAS = Path(__file__).parents[2] / "docs" / "schemas" / "mqtt"
@@ -41,11 +45,17 @@ class Box:
     def __init__(self) -> None:
         self.clock = Clock()
         self.discarded = 0
+        self.floods = 0
         kinds = {"stop": Kind.STOP, "drive": Kind.COMMAND, "hello": Kind.OTHER}
-        self.inbox = Inbox(lambda message: kinds[message.topic.value.split("/")[0]], self._count, self.clock)
+        self.inbox = Inbox(
+            lambda message: kinds[message.topic.value.split("/")[0]], self._count, self._flood, self.clock
+        )
 
     def _count(self, count: int) -> None:
         self.discarded += count
+
+    def _flood(self) -> None:
+        self.floods += 1
 
     def put(self, topic: str) -> None:
         self.inbox.put_nowait(Message(topic, b"", 0, False, 0, None))
@@ -68,6 +78,7 @@ async def test_flood_of_commands_is_left_out_until_it_has_been_calm_for_a_while(
         box.clock.now_s += 0.001
         box.put(f"drive/{number}")
     assert len(box.take_all()) == MAX_PER_S
+    assert box.floods == 1, "told once"
     box.clock.now_s += CALM_S - 0.1
     box.put("drive/still")
     assert box.take_all() == []
@@ -75,6 +86,39 @@ async def test_flood_of_commands_is_left_out_until_it_has_been_calm_for_a_while(
     box.put("drive/again")
     assert box.take_all() == ["drive/again"]
     assert box.discarded == 500 - MAX_PER_S + 1
+
+
+async def test_flood_that_goes_on_while_nobody_listens_is_told_again_and_none_of_it_taken() -> None:
+    box = Box()
+    for number in range(100):
+        box.put(f"drive/a{number}")
+    box.take_all()
+    box.clock.now_s += 60
+    box.inbox.distrust()
+    for number in range(100):
+        box.put(f"drive/b{number}")
+    assert box.take_all() == []
+    assert box.floods == 2
+
+
+@pytest.mark.parametrize(("away_s", "taken"), [(1.0, []), (60.0, ["drive/new"])])
+async def test_flood_is_remembered_over_a_short_break_of_the_link(away_s: float, taken: list[str]) -> None:
+    box = Box()
+    for number in range(100):
+        box.put(f"drive/{number}")
+    box.clock.now_s += away_s
+    box.inbox.reconnected()
+    box.put("drive/new")
+    assert box.take_all() == taken
+
+
+async def test_commands_of_the_last_connection_are_forgotten() -> None:
+    box = Box()
+    for topic in ("drive/1", "stop/1"):
+        box.put(topic)
+    box.put("drive/2")
+    box.inbox.reconnected()
+    assert box.take_all() == ["stop/1"]
 
 
 async def test_commands_at_an_ordinary_pace_are_no_flood() -> None:
@@ -239,9 +283,10 @@ def test_payload_is_as_its_schema_says(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", list(schemas()))
-def test_committed_schema_is_that_of_the_code(kind: str) -> None:
-    """`make schemas` writes them."""
-    assert (SCHEMAS / f"{kind}.json").read_text() == schema_text(schemas()[kind])
+def test_committed_schema_is_that_of_the_code(tmp_path: Path, kind: str) -> None:
+    """`python -m edge_agent.mirror.mqtt_payloads docs/schemas/mqtt` writes them."""
+    write(tmp_path)
+    assert (SCHEMAS / f"{kind}.json").read_text() == (tmp_path / f"{kind}.json").read_text()
 
 
 def test_telemetry_before_anything_happened_tells_nothing_wrong() -> None:
@@ -252,3 +297,62 @@ def test_telemetry_before_anything_happened_tells_nothing_wrong() -> None:
 def test_topics_begin_with_the_prefix_and_the_train() -> None:
     messages = Messages(Mqtt(topic_prefix="booth/hall-7"), "train-9")
     assert messages.topic("state") == "booth/hall-7/train-9/state"
+
+
+class Breaking:
+    """A connection that breaks when told to."""
+
+    def __init__(self) -> None:
+        self.broken = asyncio.Event()
+
+    async def subscribe(self, topics: Mapping[str, int]) -> tuple[str, ...]:
+        return ()
+
+    async def publish(self, message: Outgoing) -> bool:
+        return True
+
+    def fits(self, message: Outgoing) -> bool:
+        return True
+
+    async def messages(self) -> AsyncIterator[Message]:
+        await self.broken.wait()
+        raise LinkError(Notice("mqtt_unreachable", "gone"))
+        yield  # a generator
+
+
+async def begin(connection: Breaking) -> "asyncio.Task[None]":
+    up = asyncio.Event()
+    session = Session(
+        cast("Connection", connection),
+        Lanes(10),
+        Messages(Mqtt(), "train-1"),
+        topics={},
+        shed={},
+        listening=lambda: None,
+        greeting=list,
+        receive=lambda message: False,
+        up=up.set,
+        deny=lambda topic, what: None,
+        counts=Counts(),
+    )
+    task = asyncio.create_task(session.run())
+    await up.wait()
+    await asyncio.sleep(0)
+    return task
+
+
+async def test_session_ends_with_its_link() -> None:
+    connection = Breaking()
+    task = await begin(connection)
+    connection.broken.set()
+    with pytest.raises(LinkError):
+        await task
+
+
+async def test_end_that_is_asked_for_just_when_the_link_breaks_is_not_forgotten() -> None:
+    connection = Breaking()
+    task = await begin(connection)
+    connection.broken.set()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task

@@ -14,6 +14,7 @@ import pytest
 from aiomqtt import Message
 
 from edge_agent.events import Event, Fault, Frame, GuardState, TrainState
+from edge_agent.mirror.mqtt_session import Session
 from edge_agent.wire import Envelope, Picture, PredictionData, mqtt, unseal
 from tests.mirror.mqtt_rig import ROOT, rig, settings
 from tests.support import events as make
@@ -250,3 +251,43 @@ async def test_prediction_survives_the_way_unchanged(broker: Mosquitto) -> None:
 def test_rig_events_are_of_the_kinds_that_are_routed() -> None:
     kinds = {type(event) for event in make.one_of_each()}
     assert {Fault, TrainState, Frame} <= kinds
+
+
+async def test_event_that_cannot_be_written_takes_no_other_with_it(broker: Mosquitto) -> None:
+    unwritable = replace(make.fault("broken"), at_s=float("nan"))
+    async with listening(broker.port) as listener, rig(settings(broker.port)) as train:
+        await train.comes_up()
+        train.publish(make.fault("before"), unwritable, make.fault("after"))
+        await listener.hears(f"{ROOT}/fault", 2)
+        assert dict(train.mirror.stats().keeper.dropped) == {"fault": 1}
+    assert [fault["code"] for fault in told(listener, "fault")] == ["before", "after"]
+
+
+async def test_defect_of_the_mirror_is_told_and_it_tries_again(
+    broker: Mosquitto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, defects = Session.run, [LookupError("a defect")]
+
+    async def sometimes(session: Session) -> None:
+        if defects:
+            raise defects.pop()
+        await run(session)
+
+    monkeypatch.setattr(Session, "run", sometimes)
+    async with rig(settings(broker.port)) as train:
+        await train.comes_up()
+        await until(lambda: train.codes(active=False) == ["mqtt_failed"], "told that it is over")
+    assert train.codes() == ["mqtt_failed"]
+
+
+async def test_figures_are_those_of_all_mirrors(broker: Mosquitto) -> None:
+    async with listening(broker.port) as listener, rig(settings(broker.port)) as train:
+        await train.comes_up()
+        train.publish(*make.one_of_each())
+        await listener.client.publish(f"{ROOT}/stop/set", b"", qos=1)
+        await listener.hears(f"{ROOT}/stop/reply")
+        await listener.hears(f"{ROOT}/state")
+        figures = train.mirror.figures()
+    assert (figures.connected, figures.attempts, figures.failures) == (True, 1, 0)
+    assert figures.published >= 6
+    assert (figures.commands_accepted, figures.dropped, figures.denied) == (1, 0, 0)

@@ -13,8 +13,8 @@ from pydantic import SecretStr
 
 from edge_agent.config import Mqtt
 from edge_agent.mirror import mqtt_notices
-from edge_agent.mirror.mqtt_client import tls_context
-from tests.mirror.mqtt_rig import ROOT, Rig, rig, settings
+from edge_agent.mirror.mqtt_tls import tls_context
+from tests.mirror.mqtt_rig import ROOT, Rig, body, rig, settings
 from tests.support import events as make
 from tests.support.certificates import Authority
 from tests.support.mosquitto import Mosquitto, listening, password_file, until
@@ -211,3 +211,28 @@ async def test_stranger_cannot_command_through_the_access_rules(fortress: Fortre
         await person.client.publish(f"{ROOT}/stop/set", b"from somebody", qos=1)
         await person.hears(f"{ROOT}/stop/reply")
         assert len(train.obeyed) == 1
+
+
+async def test_access_rules_of_the_documentation_give_each_what_it_needs(tmp_path: Path) -> None:
+    documented = (Path(__file__).parents[2] / "docs" / "mqtt.md").read_text()
+    block = documented.split("# acl_file of Mosquitto\n")[1].split("```")[0]
+    rules = tmp_path / "rules"
+    rules.write_text(block)
+    rules.chmod(0o600)
+    passwords = password_file(tmp_path, {"train-1": "t", "operator": "o"})
+    lines = ("allow_anonymous false", f"password_file {passwords}", f"acl_file {rules}")
+    with Mosquitto(tmp_path, *lines) as broker:
+        config = settings(
+            broker.port, username="train-1", password=SecretStr("t"), images=True, home_assistant={"enabled": True}
+        )
+        operator = listening(broker.port, username="operator", password="o")  # noqa: S106
+        async with operator as person, rig(config) as train:
+            await train.comes_up()
+            train.publish(*make.one_of_each())
+            for name in ("state", "decision", "fault", "prediction", "command", "image", "telemetry"):
+                await person.hears(f"{ROOT}/{name}")
+            await person.client.publish(f"{ROOT}/drive/set", body(), qos=1)
+            await person.hears(f"{ROOT}/drive/reply")
+            assert len(train.obeyed) == 1
+            assert train.codes() == []
+        assert not person.on(f"{ROOT}/drive/set"), "nobody but the train reads a token"

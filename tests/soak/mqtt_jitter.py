@@ -11,13 +11,12 @@ import asyncio
 import contextlib
 import json
 import logging
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,12 +61,13 @@ async def in_trouble(kind: str, broker: Mosquitto, proxy: Proxy) -> AsyncIterato
     """Hold the link in one kind of trouble for the length of the block."""
     stop = threading.Event()
     helper = threading.Thread(target=_flap, args=(proxy, stop), daemon=True)
-    flooder: subprocess.Popen[bytes] | None = None
+    flooder: asyncio.subprocess.Process | None = None
     match kind:
         case "flapping":
             helper.start()
         case "flood":
-            flooder = subprocess.Popen([sys.executable, "-m", "tests.soak.mqtt_flood", str(broker.port)])
+            program = ("-m", "tests.soak.mqtt_flood", str(broker.port))
+            flooder = await asyncio.create_subprocess_exec(sys.executable, *program)
         case "refused":
             await asyncio.to_thread(proxy.refuse)
         case "black-holed":
@@ -83,7 +83,7 @@ async def in_trouble(kind: str, broker: Mosquitto, proxy: Proxy) -> AsyncIterato
             await asyncio.to_thread(helper.join)
         if flooder is not None:
             flooder.kill()
-            flooder.wait()
+            await flooder.wait()
         await asyncio.to_thread(proxy.mend)
 
 
@@ -95,7 +95,7 @@ def _flap(proxy: Proxy, stop: threading.Event) -> None:
         proxy.mend()
 
 
-async def trial(folder: Path, seconds_s: float) -> dict[str, Any]:
+async def trial(folder: Path, seconds_s: float, troubles: Sequence[str]) -> dict[str, Any]:
     """Measure every kind of trouble for `seconds_s`, and as much without a mirror in between."""
     latencies: dict[str, list[float]] = defaultdict(list)
     append_ms: list[float] = []
@@ -103,24 +103,27 @@ async def trial(folder: Path, seconds_s: float) -> dict[str, Any]:
     frames: list[Event] = [make.frame(number) for number in range(50)]
     with Mosquitto(folder) as broker, Proxy(broker.port) as proxy:
         for _ in range(max(1, round(seconds_s / BLOCK_S))):
-            for kind in TROUBLES:
+            for kind in troubles:
                 await drive(Fanout(), frames, latencies["without"])
                 fanout: Fanout[Event] = Fanout()
-                mirror = Timed(append_ms, stop_ms, settings(proxy.port, images=True))
+                mirror = Timed(
+                    append_ms, stop_ms, settings(broker.port if kind == "flood" else proxy.port, images=True)
+                )
                 task = asyncio.create_task(mirror.run(fanout.subscribe("mqtt", 256)))
                 async with in_trouble(kind, broker, proxy):
                     await drive(fanout, frames, latencies[kind])
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
-    return _summary(latencies, append_ms) | {"stop_in_flood_ms": _percentiles(stop_ms) | {"max": max(stop_ms)}}
+    stops = _percentiles(stop_ms) | {"max": round(max(stop_ms), 3), "n": len(stop_ms)} if stop_ms else None
+    return _summary(latencies, append_ms) | {"stop_in_flood_ms": stops}
 
 
 def _summary(latencies: dict[str, list[float]], append_ms: list[float]) -> dict[str, Any]:
-    base = float(np.percentile(latencies["without"], 99))
+    p99 = {kind: float(np.percentile(each, 99)) for kind, each in latencies.items()}
     per_frame = np.add.reduceat(append_ms, range(0, len(append_ms), 3))  # three events a frame
     return {
         "capture_to_command_ms": {kind: _percentiles(each) | {"n": len(each)} for kind, each in latencies.items()},
-        "p99_above_without_ms": {kind: round(float(np.percentile(latencies[kind], 99)) - base, 2) for kind in TROUBLES},
+        "p99_above_without_ms": {kind: round(value - p99["without"], 2) for kind, value in p99.items()},
         "loop_cpu_ms_per_frame": _percentiles(list(per_frame)),
     }
 
@@ -133,10 +136,11 @@ def main() -> None:
     """Run a trial and print what it came to."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=600.0, help="in each kind of trouble")
+    parser.add_argument("--only", nargs="*", choices=TROUBLES, default=TROUBLES)
     options = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     with tempfile.TemporaryDirectory() as folder:
-        print(json.dumps(asyncio.run(trial(Path(folder), options.seconds)), indent=2))
+        print(json.dumps(asyncio.run(trial(Path(folder), options.seconds, options.only)), indent=2))
 
 
 if __name__ == "__main__":
