@@ -13,6 +13,7 @@ from pydantic import Field, TypeAdapter
 
 from edge_agent.commands import Code
 from edge_agent.events import GuardState, HubStatus, Prediction, TrainState
+from edge_agent.files import write_whole
 from edge_agent.wire.payloads import Milliseconds, Moment, Percent
 from edge_agent.wire.schemas import schema_text
 
@@ -74,9 +75,8 @@ def schemas() -> dict[str, dict[str, Any]]:
 
 def write(folder: Path) -> None:
     """Write the schemas into a folder."""
-    folder.mkdir(parents=True, exist_ok=True)
     for kind, schema in schemas().items():
-        (folder / f"{kind}.json").write_text(schema_text(schema), encoding="utf-8")
+        write_whole(folder / f"{kind}.json", schema_text(schema).encode())
 
 
 class Meter:
