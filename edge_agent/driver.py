@@ -146,6 +146,7 @@ class Driver:
     async def _write(self, call: Coroutine[Any, Any, None], *, interruptible: bool) -> bool:
         """Carry out one write; return whether it was taken. An interruptible one is given up for a brake."""
         write = asyncio.ensure_future(call)
+        write.add_done_callback(_look_away)  # its failure is nobody's where this task is cancelled at the same moment
         waits: set[asyncio.Future[Any]] = {write}
         if interruptible:
             waits.add(brake := asyncio.ensure_future(self._brake_wanted.wait()))
@@ -168,9 +169,12 @@ class Driver:
         return True
 
     def _failed(self, error: RetryableError) -> None:
-        """Count a failure, and log the first of an outage: a brake is tried again ten times a second."""
+        """Count a failure, and log the first of an outage: a brake is tried again ten times a second.
+
+        That there is no link is told by whoever watches the hub.
+        """
         self.failed_writes += 1
-        if not self._failing:
+        if not self._failing and self._hub.status().connected:
             self._failing = True
             _log.warning("hub_write_failed", error=str(error))
 
@@ -195,3 +199,8 @@ class Driver:
                 taken_s=target.taken_s,
             )
         )
+
+
+def _look_away(write: asyncio.Future[Any]) -> None:
+    if not write.cancelled():
+        write.exception()

@@ -1,6 +1,7 @@
 """The one owner of the motor: ramps, and a brake that overtakes everything."""
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -172,16 +173,48 @@ def test_lost_link_ends_the_repetition_of_the_brake() -> None:
 
 def test_outage_is_logged_once_and_the_next_one_again() -> None:
     async def go(driver: Driver, hub: MockHub) -> None:
-        for _ in range(2):
-            hub.drop_link()
-            driver.aim(Target(None, "link lost", taken_s=asyncio.get_running_loop().time()))
+        for n in range(2):
+            hub.fail_next(50)
+            driver.aim(Target(None, "stop", taken_s=float(n)))
             await asyncio.sleep(10.0)
-            await hub.reconnect()
-            await asyncio.sleep(1.0)
 
     with capture_logs() as logs:
         drive(go)
     assert [line["event"] for line in logs] == ["hub_write_failed"] * 2
+
+
+def test_lost_link_is_not_logged_at_each_write() -> None:
+    async def go(driver: Driver, hub: MockHub) -> None:
+        hub.drop_link()
+        driver.aim(Target(None, "link lost", taken_s=1.0))
+        await asyncio.sleep(10.0)
+        assert driver.failed_writes > 0
+
+    with capture_logs() as logs:
+        drive(go)
+    assert logs == []
+
+
+def test_driver_cancelled_while_a_write_fails_leaves_no_exception_behind() -> None:
+    class Failing(MockHub):
+        async def brake(self) -> None:
+            running[0].cancel()
+            raise RetryableError("no link")
+
+    running: list[asyncio.Task[None]] = []
+    complaints: list[object] = []
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _loop, context: complaints.append(context))
+        driver = Driver(Failing(), ramp=RAMP, adapt=lambda p: p, publish=lambda c: None, clock=loop.time)
+        running.append(loop.create_task(driver.run()))
+        await asyncio.gather(*running, return_exceptions=True)
+        running.clear()  # its traceback holds the write
+        gc.collect()
+
+    run_virtual(main())
+    assert complaints == []
 
 
 def test_power_is_adapted_before_it_is_written_and_told() -> None:

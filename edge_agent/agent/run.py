@@ -177,14 +177,14 @@ async def _drive(job: Job, crew: _Crew, ending: Ending) -> None:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(task, name=name) for name, task in _tasks(job, crew, ending)]
                 await ending.wait()
-                await _brake(crew.driver, ending.reason)
+                await _brake(crew, ending.reason)
                 Notifier().tell(STOPPING="1")
                 for task in tasks:
                     task.cancel()
     except BaseExceptionGroup as errors:
         reason = str(errors.exceptions[0])
         ending.want(reason)
-        await _brake(crew.driver, reason)
+        await _brake(crew, reason)
         raise _first_of_ours(errors) from errors
 
 
@@ -223,13 +223,15 @@ async def _after(duration_s: float, ending: Ending) -> None:
     ending.want(f"{duration_s:g} s have passed")
 
 
-async def _brake(driver: Driver, reason: str) -> None:
+async def _brake(crew: _Crew, reason: str) -> None:
     """Write the last brake; a hub that does not take it in time is told of in the log."""
+    linked = crew.parts.hub.status().connected
     try:
         async with asyncio.timeout(BRAKE_PATIENCE_S):
-            await driver.brake_now(reason)
+            await crew.driver.brake_now(reason)
     except (RetryableError, TimeoutError) as error:
-        _log.error("last_brake_failed", error=str(error) or "no answer in time")
+        if linked:  # that there was no link has been told
+            _log.error("last_brake_failed", error=str(error) or "no answer in time")
 
 
 def _first_of_ours(errors: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -114,8 +114,10 @@ class BleHub:
         return self._last if self._session is None else self._session.status()
 
     def subscribe(self, callback: Callable[[HubEvent], None]) -> None:
-        """Have `callback` called in the loop for each HubEvent."""
+        """Have `callback` called in the loop for each HubEvent; what is in the way already is told soon."""
         self._callbacks.append(callback)
+        if self.problem is not None and self._loop is not None:
+            self._loop.call_soon(callback, HubEvent("disconnected", str(self.problem)))
 
     async def drive(self, power_percent: int) -> None:
         """Set the motor's power, -100..100; 0 coasts. Raises RetryableError when it was not taken or was overtaken."""
@@ -124,7 +126,7 @@ class BleHub:
     async def brake(self) -> None:
         """Brake the motor now, also on a link that is not ready yet. Raises RetryableError when it was not taken."""
         if self._session is None:
-            raise problem(LINK)
+            raise self._why_not()
         await self._session.motion.brake()
 
     async def light(self, brightness_percent: int) -> None:
@@ -164,8 +166,12 @@ class BleHub:
 
     def _ready(self) -> Session:
         if self._session is None or not self._session.ready:
-            raise problem(LINK)
+            raise self._why_not()
         return self._session
+
+    def _why_not(self) -> RetryableError:
+        """Return why there is no link. Without the traceback of the last time, which would grow with each."""
+        return (self.problem or problem(LINK)).with_traceback(None)
 
     async def _connect_bluez(self) -> Connection:
         return await connect(self._settings, self._watch, SEARCH_S)
