@@ -127,7 +127,7 @@ def build_tuning(settings: Settings, rules: SignRules) -> policy.Tuning:
     """Choose how the policy works."""
     how = settings.policy
     tracking = policy.Tracking(min_iou=how.track_iou, forget_s=how.track_lost_ms / 1000)
-    return policy.Tuning(how.cruise_power_percent, rules.signs, tracking)
+    return policy.Tuning(how.cruise_power_percent, rules.signs, tracking, how.ignore_above_percent / 100)
 
 
 def build_rules(settings: Settings, rules: SignRules, *, emulated: bool = False) -> Rules:

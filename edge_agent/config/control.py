@@ -99,6 +99,13 @@ class Policy(Section):
     track_iou: float = Field(
         0.2, ge=0, lt=1, description="Boxes of one label that overlap at least this much in two frames are one sign."
     )
+    ignore_above_percent: float = Field(
+        20.0,
+        ge=0,
+        le=90,
+        description="Boxes whose middle lies in this upper part of the frame, in percent of its height, are no signs: "
+        "the camera rides above the signs' heads, so only what stands in the room is up there.",
+    )
     track_lost_ms: int = Field(
         500, ge=50, le=10000, description="A sign that was not seen for this long, in ms, has left the view."
     )

@@ -57,6 +57,9 @@ class SignRule(Section):
         description="After `hold_s`: `cruise` at the policy's power, or `resume` what was before; `stay` has no end.",
     )
     confirm: Confirm = Field(default_factory=Confirm, description="How many of the last frames must agree.")
+    min_score: float = Field(
+        0.6, ge=0, le=1, description="A frame shows the sign when its detection has at least this score."
+    )
     near_height_px: float = Field(
         24.0, ge=0, le=4096, description="The sign is near when its box is at least this high, in pixels of the frame."
     )

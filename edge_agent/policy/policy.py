@@ -8,22 +8,27 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from edge_agent.config.rules import SignRule, Then
-from edge_agent.events import Action, Prediction
+from edge_agent.events import Action, Detection, Prediction
 from edge_agent.policy.tracker import Track, Tracking, follow
 
 REFERENCE_HEIGHT_PX = 400
 """Height of the frame in which a rule's `near_height_px` is meant; other frames are measured in proportion."""
 
+_EDGE_PX = 1.0  # a box that comes this close to the frame's edge is cut by it
 _SAME_SIGN_HEIGHT = 0.7  # a sign seen again is at least this tall against its last sight: the train only comes nearer
 
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """What the policy works by: the power where no sign asks for anything, rules by label, and box association."""
+    """What the policy works by: the power where no sign asks for anything, rules by label, and box association.
+
+    Boxes whose middle lies in the upper `ignore_above` of the frame (a fraction of its height) are no signs.
+    """
 
     cruise_power_percent: int
     rules: Mapping[str, SignRule]
     tracking: Tracking = field(default_factory=Tracking)
+    ignore_above: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +108,7 @@ def _settle(memory: Memory, now_s: float, tuning: Tuning) -> Memory:
 
 def _follow(memory: Memory, prediction: Prediction, now_s: float, tuning: Tuning) -> Memory:
     """Track the frame's boxes; a sign that left the view and is seen again does not act a second time."""
-    known = [d for d in prediction.detections if d.label in tuning.rules]
+    known = [d for d in prediction.detections if d.label in tuning.rules and _counts(d, prediction, tuning)]
     unknown = dict(memory.unknown)
     for detection in prediction.detections:
         if detection.label not in tuning.rules:
@@ -113,6 +118,22 @@ def _follow(memory: Memory, prediction: Prediction, now_s: float, tuning: Tuning
     ghosts = tuple(g for g in (*memory.ghosts, *gone) if g.acted and now_s - g.last_seen_s <= _cooldown_s(g, tuning))
     living = tuple(t if t.number in before else _recognise(t, ghosts) for t in living)
     return replace(memory, tracks=living, ghosts=ghosts, unknown=unknown)
+
+
+def _counts(detection: Detection, prediction: Prediction, tuning: Tuning) -> bool:
+    """Tell whether a detection is a vote: sure enough, whole, and where a sign can be.
+
+    A sign that the frame's edge cuts was seen whole before, unless it is none.
+    """
+    box = detection.box
+    whole = (
+        box.x1 >= _EDGE_PX
+        and box.y1 >= _EDGE_PX
+        and box.x2 <= prediction.width - _EDGE_PX
+        and box.y2 <= prediction.height - _EDGE_PX
+    )
+    low_enough = (box.y1 + box.y2) / 2 >= tuning.ignore_above * prediction.height
+    return whole and low_enough and detection.score >= tuning.rules[detection.label].min_score
 
 
 def _recognise(track: Track, ghosts: tuple[Track, ...]) -> Track:

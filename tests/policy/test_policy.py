@@ -85,7 +85,7 @@ def test_single_false_boxes_never_act() -> None:
 
 def test_boxes_at_different_places_do_not_confirm_each_other() -> None:
     eyes = Eyes()
-    for x in (0.0, 150.0, 300.0, 450.0):
+    for x in (20.0, 150.0, 300.0, 450.0):
         assert eyes.see(sign("danger", x=x)) == ()
 
 
@@ -183,7 +183,7 @@ def test_second_sign_seen_small_after_the_first_left_is_a_new_one() -> None:
 @pytest.mark.parametrize("order", [("danger", "stop"), ("stop", "danger"), ("speed_limit_30", "danger")])
 def test_signs_in_conflict_the_most_restrictive_wins(order: tuple[str, str]) -> None:
     eyes = Eyes()
-    eyes.see(sign(order[0], x=0), sign(order[1], x=300), frames=3)
+    eyes.see(sign(order[0], x=20), sign(order[1], x=300), frames=3)
     assert eyes.wish.sign == "danger"
     eyes.see(frames=100)
     assert eyes.wish.sign == "danger"
@@ -191,7 +191,7 @@ def test_signs_in_conflict_the_most_restrictive_wins(order: tuple[str, str]) -> 
 
 def test_two_limits_in_one_frame_the_slower_lasts() -> None:
     eyes = Eyes()
-    eyes.see(sign("speed_limit_30", x=0), sign("speed_limit_50", x=300), frames=3)
+    eyes.see(sign("speed_limit_30", x=20), sign("speed_limit_50", x=300), frames=3)
     assert eyes.wish.power_percent == 40
 
 
@@ -234,6 +234,37 @@ def test_label_without_a_rule_does_nothing_and_is_counted() -> None:
     assert eyes.see(sign("giraffe"), frames=7) == ()
     assert eyes.memory.unknown == {"giraffe": 7}
     assert eyes.memory.tracks == ()
+
+
+@pytest.mark.parametrize(
+    ("box", "acts"),
+    [
+        (Box(100, 100, 140, 140), True),
+        (Box(0, 100, 40, 140), False),
+        (Box(560, 100, 600, 140), False),
+        (Box(100, 0, 140, 40), False),
+        (Box(100, 360, 140, 400), False),
+    ],
+    ids=["whole", "cut left", "cut right", "cut above", "cut below"],
+)
+def test_box_cut_by_the_frames_edge_is_no_vote(box: Box, acts: bool) -> None:
+    assert bool(Eyes().see(Detection("danger", 0.9, box), frames=5)) == acts
+
+
+@pytest.mark.parametrize(("score", "acts"), [(0.6, True), (0.59, False)])
+def test_detection_below_its_rules_score_is_no_vote(score: float, acts: bool) -> None:
+    assert bool(Eyes().see(sign("danger", score=score), frames=5)) == acts
+
+
+@pytest.mark.parametrize(("top", "acts"), [(60.0, True), (59.0, False)])
+def test_box_in_the_upper_part_of_the_frame_is_no_sign(top: float, acts: bool) -> None:
+    tuning = Tuning(75, RULES, ignore_above=0.2)
+    memory, acted = Memory(), ()
+    for n in range(3):
+        lamp = Detection("danger", 0.9, Box(100, top, 140, top + 40))
+        prediction = Prediction(f"f{n}", n, n / 10, 0.0, 600, 400, (lamp,), 1.0, n / 10)
+        memory, acted = observe(memory, prediction, n / 10, tuning)
+    assert bool(acted) == acts
 
 
 def test_confirm_one_of_one_acts_at_once() -> None:
