@@ -18,7 +18,6 @@ from edge_agent.cli.options import ConfigOption, ProfileOption, SourceOption
 if TYPE_CHECKING:
     from edge_agent.doctor import CheckResult
 
-EPILOG = "Example: edge-agent doctor --source /dev/video0"
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
 

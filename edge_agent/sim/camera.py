@@ -48,7 +48,7 @@ class SimCamera:
         self._thread.shutdown(wait=False)
 
     async def grab(self) -> Shot | None:
-        """Take a picture now; None once the mission is over."""
+        """Take a picture now; None once the mission is over. Raises RuntimeError where the camera was not entered."""
         loop = asyncio.get_running_loop()
         now_s = loop.time()
         self.world.advance(now_s)

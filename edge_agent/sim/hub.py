@@ -94,7 +94,7 @@ class SimHub:
         self._callbacks.append(callback)
 
     async def drive(self, power_percent: int) -> None:
-        """Set the motor's power."""
+        """Set the motor's power, in percent; raises RetryableError while the hub is away or braked from outside."""
         if self._revoked:
             raise RetryableError("the train was braked from outside the loop", remedy="brake before driving on")
         self._braked = False
@@ -134,11 +134,6 @@ class SimHub:
         self._tell("disconnected")
         if self._reconnect_s is not None:
             self._return = asyncio.get_running_loop().call_later(self._reconnect_s, self._connect)
-
-    def sim_reconnect(self) -> None:
-        """Bring the link back; the first write on it is a brake."""
-        if not self._connected:
-            self._connect()
 
     def sim_press_button(self) -> None:
         """Press and let go the green button."""

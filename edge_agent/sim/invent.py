@@ -30,7 +30,10 @@ _DISTRACTORS = tuple(name for name in artwork.names() if artwork.sign_of(name) i
 
 
 def default_layout(seed: int) -> Layout:
-    """Invent a layout; the same seed gives the same one. About 12 m of track, 30 to 60 s for a train that obeys."""
+    """Invent a layout; the same seed gives the same one. About 12 m of track, 30 to 60 s for a train that obeys.
+
+    Raises FatalError for a seed to which no layout is found.
+    """
     rng = np.random.default_rng([seed, 1])
     tracks = _tracks(rng)
     look = _look(seed, rng)

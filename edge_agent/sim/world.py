@@ -61,7 +61,7 @@ class World:
     # --- commands -----------------------------------------------------------------------------------------------
 
     def set_power(self, percent: float) -> None:
-        """Drive the motor with -100..100 percent of the battery's voltage; 0 coasts."""
+        """Drive the motor with -100..100 percent of the battery's voltage; 0 coasts. Raises ValueError beyond that."""
         if not -100 <= percent <= 100:
             raise ValueError(f"power must be -100..100 percent, not {percent}")
         motor = Motor.DRIVE if percent else Motor.COAST
