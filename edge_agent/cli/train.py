@@ -35,6 +35,9 @@ FinetuneOption = Annotated[
 ThreadsOption = Annotated[int, typer.Option("--threads", min=0, help="CPU threads; 0 for as many as there are cores.")]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 SizeOption = Annotated[str, typer.Option("--size", metavar="WxH", help="The model's input; sides multiples of 32.")]
+SharesOption = Annotated[
+    str, typer.Option("--shares", help="How often each --data is drawn, like 0.7,0.3; by its size if not given.")
+]
 MarginOption = Annotated[
     float, typer.Option("--margin", min=0.0, help="Pixels by which the model's boxes grow on each side.")
 ]
@@ -57,7 +60,8 @@ def train(
     threads: ThreadsOption = 0,
     device: DeviceOption = "auto",
     size: SizeOption = "768x576",
-    margin: MarginOption = 1.0,
+    margin: MarginOption = 1.2,
+    shares: SharesOption = "",
     label_map: MapOption = "",
 ) -> None:
     """Train the detector on pictures with boxes, and export it as ONNX.
@@ -90,6 +94,7 @@ def train(
         threads=threads,
         size=_size(size),
         margin_px=margin,
+        shares=_shares(shares, len(data)),
         label_map={name: label for label, name in parse_label_map(label_map).items()},
     )
     _run(job)
@@ -105,6 +110,17 @@ def _total(samples: int | None, epochs: float | None, data: list[Path]) -> int:
     if total <= 0:
         raise UsageError("the run would have no samples", remedy="give a positive --samples or --epochs")
     return total
+
+
+def _shares(text: str, sets: int) -> tuple[float, ...] | None:
+    """Read shares and bring their sum to 1."""
+    if not text:
+        return None
+    parts = text.split(",")
+    numbers = [float(part) for part in parts if part.strip().replace(".", "", 1).isdecimal()]
+    if len(numbers) != len(parts) or len(numbers) != sets or not sum(numbers) > 0:
+        raise UsageError(f"--shares is {text!r}", remedy="give one number for each --data, like 0.7,0.3")
+    return tuple(number / sum(numbers) for number in numbers)
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -46,7 +46,8 @@ class Job:
     size: tuple[int, int] = SHIPPING
     arch: Architecture = field(default_factory=Architecture)
     label_map: dict[str, str] | None = None
-    margin_px: float = 1.0
+    margin_px: float = 1.2
+    shares: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,7 @@ def run(job: Job, hooks: Hooks = Hooks()) -> Path:
         raise UsageError(f"{job.out} holds a run already", remedy="add --resume, or choose another --out")
     sets, judged = read_sets(job, hooks.reading)
     chances = Chances(mosaic=0.25, scale=(0.5, 1.3)) if job.finetune else Chances()
-    shares = shares_of(sets, finetune=job.finetune)
+    shares = job.shares or shares_of(sets, finetune=job.finetune)
     sampler = Sampler(sets, shares, *VIEW, job.settings.seed, chances)
     trainer = Trainer(initial(job), sampler, job.settings, job.out, device)
     if job.resume:

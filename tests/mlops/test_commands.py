@@ -67,7 +67,20 @@ def test_evaluate_compare_with_model_is_refused(toy: Path, model: Path) -> None:
 
 def test_train_writes_a_model_and_tells_its_path(toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job, "VIEW", (64, 64))
-    words = ["--data", toy, "--out", tmp_path / "run", "--epochs", "1", "--threads", "1", "--size", "64x64"]
+    words = [
+        "--data",
+        toy,
+        "--out",
+        tmp_path / "run",
+        "--epochs",
+        "1",
+        "--threads",
+        "1",
+        "--size",
+        "64x64",
+        "--shares",
+        "2",
+    ]
     assert call("train", *words).strip().endswith("signs.onnx")
     assert (tmp_path / "run" / "signs.json").is_file()
 
@@ -82,6 +95,8 @@ def test_train_writes_a_model_and_tells_its_path(toy: Path, tmp_path: Path, monk
         (["--samples", "10", "--size", "600x400"], "--size"),
         (["--samples", "10", "--label-map", "halt"], "--label-map"),
         (["--samples", "10", "--device", "tpu"], "--device"),
+        (["--samples", "10", "--shares", "1,1"], "--shares"),
+        (["--samples", "10", "--shares", "x"], "--shares"),
     ],
 )
 def test_train_bad_option_is_told_before_anything_is_written(
