@@ -1,8 +1,8 @@
 """Pictures of the simulator's rooms with no sign in them: what must not be taken for one there.
 
 `python -m edge_agent.mlops.rooms --count 600 --seed 5000 --out data/rooms` writes a data set of training pictures
-without boxes. Only what is *not* a sign comes from the simulator: signs are learnt elsewhere, so that finding them in the
-simulator stays a test. Knows the simulator and COCO. Knows nothing of training.
+without boxes. Only what is *not* a sign comes from the simulator: signs are learnt elsewhere, so that finding them in
+the simulator stays a test. Knows the simulator and COCO. Knows nothing of training.
 """
 
 import argparse
