@@ -72,6 +72,13 @@ docs: setup ## write the generated parts of docs/ anew
 	$(BIN)/python -m edge_agent.wire.document docs
 	$(BIN)/python -m tests.view docs/images/train-view.jpg
 
+.PHONY: soak
+soak: $(VENV)/.test ## 1,000 reconnects; 30 minutes of random faults in virtual time, then in real time
+	@tests/system-packages
+	EDGE_AGENT_SOAK_RECONNECTS=1000 $(BIN)/python -m pytest -q --timeout 3600 tests/hub/test_ble_bluez.py -k leak
+	$(BIN)/python -m tests.soak.virtual --minutes 30
+	$(BIN)/python -m tests.soak.real --minutes 30 $(ARGS)
+
 .PHONY: lint
 lint: $(VENV)/.test ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check

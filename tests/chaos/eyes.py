@@ -43,6 +43,12 @@ class Eyes:
         self.script: list[tuple[Detection, ...]] = [()]
         self.released = threading.Event()
 
+    def mend(self) -> None:
+        """Work again; what hangs goes on."""
+        self.mode = Mode.FINE
+        released, self.released = self.released, threading.Event()
+        released.set()
+
     def infer(self, image: NDArray[np.uint8]) -> tuple[Detection, ...]:
         match self.mode:
             case Mode.HANGING:

@@ -37,6 +37,12 @@ class Film:
         self._ring: list[NDArray[np.uint8]] = []
         self._noise = np.random.default_rng(7)
 
+    def mend(self) -> None:
+        """Work again; a read that blocks fails."""
+        self.mode = Mode.FINE
+        released, self.released = self.released, threading.Event()
+        released.set()
+
     def open(self) -> "Reel":
         """Open the device, as cv2.VideoCapture does."""
         return Reel(self)

@@ -180,8 +180,8 @@ def perform(story: Story, slack: float = 1.0, *, dies_of: type[Exception] | None
         bluez = stack.enter_context(EmulatorThread())
         stack.enter_context(mock.patch.dict(os.environ, DBUS_SYSTEM_BUS_ADDRESS=bluez.bus_address))
         eyes = Eyes(Path(stack.enter_context(tempfile.TemporaryDirectory())))
-        stack.callback(eyes.released.set)
-        stack.callback(film.released.set)
+        stack.callback(eyes.mend)
+        stack.callback(film.mend)
         try:
             asyncio.run(_perform(story, slack, bluez, film, eyes, scenes))
         except Exception as error:
