@@ -12,6 +12,8 @@ def main() -> None:
         sys.exit(emergency.main(sys.argv[3:]))
     # Read once a process, by whichever of FFmpeg's users comes first: its complaints are told as ours, in one line.
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    # ONNX Runtime would leave a device's identity in the home folder and report its use to its makers.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     from edge_agent.cli.app import main as run_app
 
     run_app()
