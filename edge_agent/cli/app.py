@@ -3,6 +3,7 @@
 Knows which commands there are. Each command's file imports what it runs inside the command, so that `--help` is quick.
 """
 
+import errno
 import sys
 from typing import Annotated
 
@@ -61,4 +62,9 @@ def main() -> None:
         sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()  # whoever read our output has gone; there is nobody to tell
+        sys.exit(1)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        sys.stderr.write("edge-agent: the output could not be written, the disk is full; free some space\n")
         sys.exit(1)

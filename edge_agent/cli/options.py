@@ -28,7 +28,9 @@ ModelOption = Annotated[
     Path | None, typer.Option("--model", metavar="FILE", help="Another ONNX detector of the YOLO family.")
 ]
 ThresholdOption = Annotated[float | None, typer.Option("--threshold", help="Least score of a detection, 0..1.")]
-DurationOption = Annotated[float | None, typer.Option("--duration", metavar="S", help="End after so many seconds.")]
+DurationOption = Annotated[
+    float | None, typer.Option("--duration", min=0.1, metavar="S", help="End after so many seconds.")
+]
 RealtimeOption = Annotated[
     bool | None,
     typer.Option(
