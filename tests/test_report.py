@@ -2,6 +2,7 @@
 
 import json
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -75,3 +76,11 @@ def test_memory_growth_is_counted_from_minute_two() -> None:
     for at_s, mib in ((0, 100.0), (60, 150.0), (120, 160.0), (300, 165.0), (310, 161.0)):
         tally.memory(mib, at_s)
     assert tally.rss_mib == {"first": 100.0, "last": 161.0, "max": 165.0, "minute_2": 160.0}
+
+
+@pytest.mark.parametrize(("clock", "counted"), [("real", 1), ("virtual", 0)])
+def test_time_over_inference_is_told_on_a_real_clock_only(clock: str, counted: int) -> None:
+    tally = Tally(started_s=0.0)
+    tally.overhead.add(3.0)
+    report = as_json(replace(RUN, clock=clock), tally, Mission(), 1.0, "the source has ended")
+    assert report["latency_ms"]["over_inference"]["n"] == counted
