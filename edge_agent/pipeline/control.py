@@ -206,7 +206,8 @@ class Control:
     def _on_hub(self, event: HubEvent) -> None:
         if event.kind == "disconnected" and event.detail:
             self._link_trouble = event.detail
-            _log.warning("no_hub", reason=event.detail)
+            if not self._closed:
+                _log.warning("no_hub", reason=event.detail)
         elif event.kind == "connected":
             _log.info("hub_connected", name=event.detail)
         if event.kind == "button_pressed":
