@@ -19,11 +19,12 @@ from edge_agent.agent.notify import Notifier, watch
 from edge_agent.agent.observers import fenced, listeners, mirrors
 from edge_agent.agent.shutdown import Ending
 from edge_agent.agent.vitals import watch_loop, watch_memory
+from edge_agent.camera import RecordedCamera
 from edge_agent.config import Rules as SignRules
 from edge_agent.config import Settings, check_labels
 from edge_agent.driver import Driver, Target
 from edge_agent.errors import EdgeAgentError, RetryableError, UsageError
-from edge_agent.events import Command, Event, Fault, Frame
+from edge_agent.events import Command, Event, Fault, Frame, Severity
 from edge_agent.flow import Fanout, Latest
 from edge_agent.lights import Lights
 from edge_agent.pipeline import Capture, Control, Inference, Worker
@@ -193,7 +194,7 @@ def _tasks(job: Job, crew: _Crew, ending: Ending) -> Iterator[tuple[str, Corouti
     yield "driver", crew.driver.run()
     yield "control", crew.control.run()
     yield "inference", crew.inference.run()
-    yield "capture", _until_source_ends(crew.capture, ending)
+    yield "capture", _until_source_ends(crew, ending)
     yield "loop-lag", watch_loop(crew.tally, crew.watchdog.beat, crew.clock)
     yield "memory", watch_memory(crew.tally, crew.clock)
     notifier = Notifier()
@@ -213,8 +214,13 @@ def _tasks(job: Job, crew: _Crew, ending: Ending) -> Iterator[tuple[str, Corouti
         yield "watch", job.watch(vista)
 
 
-async def _until_source_ends(capture: Capture, ending: Ending) -> None:
-    await capture.run()
+async def _until_source_ends(crew: _Crew, ending: Ending) -> None:
+    await crew.capture.run()
+    camera = crew.parts.camera
+    if isinstance(camera, RecordedCamera):
+        code, remedy = ("source_damaged", "copy or record it again") if camera.damaged else ("source_noted", "")
+        for note in camera.notes:
+            crew.tell(Fault(code, note, remedy, Severity.INFO, crew.clock()))
     ending.want("the source has ended")
 
 

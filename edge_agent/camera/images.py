@@ -48,6 +48,11 @@ class ImagesReader:
             told.append(f"{self.path}: {self.flattened} pictures with see-through parts were laid over black")
         return told
 
+    @property
+    def damaged(self) -> bool:
+        """Whether a picture could not be read."""
+        return self.skipped > 0
+
     def open(self) -> None:
         """List the folder and read the first picture; raises ConfigError when there is none."""
         self._files = list_images(self.path)

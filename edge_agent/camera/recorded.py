@@ -34,6 +34,10 @@ class PictureReader(Protocol):
     def notes(self) -> list[str]:
         """What was wrong with the source but did not end it, a line each; complete after `read` has returned None."""
 
+    @property
+    def damaged(self) -> bool:
+        """Whether pictures are missing that should have been there; known like `notes`."""
+
     def open(self) -> None:
         """Open the source; raises ConfigError with a remedy when it holds no pictures."""
 
@@ -65,6 +69,11 @@ class RecordedCamera:
     def notes(self) -> tuple[str, ...]:
         """What was wrong with the source but did not end it, a line each."""
         return tuple(self._reader.notes)
+
+    @property
+    def damaged(self) -> bool:
+        """Whether pictures are missing that should have been there."""
+        return self._reader.damaged
 
     async def __aenter__(self) -> Self:
         """Open the source and read its first picture; raises ConfigError when there is none."""

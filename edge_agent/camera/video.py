@@ -43,6 +43,11 @@ class VideoReader:
         self._truth: dict[int, tuple[Detection, ...]] = {}
         self._last: Picture | None = None
 
+    @property
+    def damaged(self) -> bool:
+        """Whether the video ended before it should."""
+        return bool(self.notes)
+
     def open(self) -> None:
         """Open the file and read its first picture; raises ConfigError when that is not possible."""
         self._truth = read_truth(self.path.with_suffix(".jsonl"))

@@ -17,7 +17,6 @@ from edge_agent.cli.options import (
     SeedOption,
     SourceOption,
 )
-from edge_agent.errors import FatalError
 
 
 def record(
@@ -31,7 +30,7 @@ def record(
     profile: ProfileOption = None,
 ) -> None:
     """Record a dry run; replay it with `edge-agent run --dry-run --source FILE.mp4`."""
-    from edge_agent.cli.run import drive
+    from edge_agent.cli.run import drive, fail_on_fault
     from edge_agent.config import load
     from edge_agent.recorder import Recorder
 
@@ -45,7 +44,5 @@ def record(
     settings = load(config, overrides, profile=profile).settings
     recorder = Recorder(out, settings.capture.fps)
     report = drive(overrides, config=config, profile=profile, duration_s=duration, quiet=False, sinks=(recorder,))
-    for fault in report["faults"]:
-        if fault["code"] == "recorder_failed":
-            raise FatalError(fault["message"], remedy=fault["remedy"])
+    fail_on_fault(report, "recorder_failed")
     typer.echo(f"{recorder.frames} frames: {out}, {out.with_suffix('.jsonl')}")

@@ -24,6 +24,7 @@ from edge_agent.cli.options import (
     ThresholdOption,
     check_writable,
 )
+from edge_agent.errors import FatalError
 from edge_agent.files import write_whole
 
 
@@ -72,8 +73,16 @@ def run(
         _write(report, result)
     if as_json:
         typer.echo(json.dumps(result))
+    fail_on_fault(result, "source_damaged")
     if result["mission"]["outcome"] == "derailed":
         raise typer.Exit(1)
+
+
+def fail_on_fault(report: dict[str, Any], code: str) -> None:
+    """Raise FatalError with the words of the first such fault in a report, if there is one."""
+    for fault in report["faults"]:
+        if fault["code"] == code:
+            raise FatalError(fault["message"], remedy=fault["remedy"])
 
 
 def drive(

@@ -1,6 +1,8 @@
 """`edge-agent run` and `record` as a user calls them: reports, exit codes, and one line for each bad input."""
 
+import errno
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from tests.camera.pictures import grey, write_video
 from tests.detector.models import outputs_for, save
 
 LABELS = "['speed_limit_30', 'speed_limit_50', 'stop', 'no_entry', 'danger', 'pedestrian_crossing']"
-DANGER = (50.0, 20.0, 110.0, 80.0, 0.9, 4)
+DANGER = (20.0, 20.0, 70.0, 60.0, 0.9, 4)
 
 
 class Shell:
@@ -160,6 +162,42 @@ def test_network_that_answers_nan_never_moves_the_train(shell: Shell, photos: Pa
         assert "NaN" in shell.complaint or "not a number" in shell.complaint
 
 
+def test_video_that_is_cut_short_is_one_line_and_exit_1_with_its_report(
+    shell: Shell, model: Path, tmp_path: Path
+) -> None:
+    video, path = write_video(tmp_path / "v.avi", 40, kind="MJPG"), tmp_path / "run.json"
+    video.write_bytes(video.read_bytes()[: video.stat().st_size // 2])
+    assert shell("run", "--dry-run", "--no-realtime", "--source", video, "--model", model, "--report", path) == 1
+    assert "of 40 pictures could be read; copy or record it again" in shell.complaint
+    assert [fault["code"] for fault in json.loads(path.read_text())["faults"]] == ["source_damaged"]
+
+
+def test_folder_with_a_broken_picture_is_one_line_and_exit_1(shell: Shell, model: Path, photos: Path) -> None:
+    (photos / "3.png").write_bytes(b"no picture")
+    assert shell("run", "--dry-run", "--no-realtime", "--source", photos, "--model", model, "--json") == 1
+    assert "1 of 8 pictures could not be read" in shell.complaint
+    assert json.loads(shell.out)["frames"]["processed"] == 7
+
+
+def test_see_through_pictures_are_told_of_and_no_failure(shell: Shell, model: Path, photos: Path) -> None:
+    cv2.imwrite(str(photos / "3.png"), np.full((33, 77, 4), 128, np.uint8))
+    assert shell("run", "--dry-run", "--no-realtime", "--source", photos, "--model", model, "--json") == 0
+    assert [fault["code"] for fault in json.loads(shell.out)["faults"]] == ["source_noted"]
+
+
+@pytest.mark.parametrize("duration", ["-1", "0", "nan"])
+def test_duration_that_is_no_time_is_a_wrong_call(shell: Shell, model: Path, photos: Path, duration: str) -> None:
+    assert shell("run", "--dry-run", "--source", photos, "--model", model, "--duration", duration) == 2
+
+
+def test_run_that_ends_well_warns_of_nothing(
+    shell: Shell, model: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGE_AGENT_LOG__LEVEL", "warning")
+    assert shell("run", "--dry-run", "--no-realtime", "--source", photos, "--model", model) == 0
+    assert shell.err == ""
+
+
 @pytest.mark.parametrize("report", ["no-such-folder/run.json", "."])
 def test_report_that_cannot_be_written_is_told_before_anything_starts(
     shell: Shell, model: Path, tmp_path: Path, report: str
@@ -204,3 +242,18 @@ def test_record_writes_a_video_with_its_truth_and_nothing_else(shell: Shell, tmp
 def test_record_to_another_kind_of_file_is_refused(shell: Shell, tmp_path: Path) -> None:
     assert shell("record", tmp_path / "run.avi") == 78
     assert ".mp4" in shell.complaint
+
+
+def test_program_tells_nobody_about_its_use(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ORT_DISABLE_TELEMETRY", raising=False)
+    shell("--version")
+    assert os.environ["ORT_DISABLE_TELEMETRY"] == "1"
+
+
+def test_output_to_a_full_disk_is_one_line_and_exit_1(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("typer.echo", full)
+    assert shell("config", "schema") == 1
+    assert "disk is full" in shell.complaint
