@@ -39,6 +39,9 @@ from .judge import Record, Span
 INFERENCE_S = 0.03
 GRACE_S = 0.02
 """A simulated write takes 15 ms."""
+LONGEST_S = 4.0
+RECONNECT_S = 5.0
+"""A lost link comes back when its fault has ended."""
 SIGNS = (*LABELS, "giraffe")
 ALERTS = ("low_voltage", "high_current", "low_signal", "over_power")
 
@@ -122,7 +125,7 @@ class Trouble:
         """Make one fault that lasts for a while."""
         sight = ("unplugged", "frozen", "blocked", "wrong size", "NaN")
         name = self.chance.choice((*sight, "slow detector", "disconnect", "hang", "alert", "button", "battery"))
-        began_s, lasts_s = asyncio.get_running_loop().time(), self.chance.uniform(0.05, 4.0)
+        began_s, lasts_s = asyncio.get_running_loop().time(), self.chance.uniform(0.05, LONGEST_S)
         bound_s = await self._happen(name, name in sight, lasts_s)
         ended_s = asyncio.get_running_loop().time()
         self.made[name] = self.made.get(name, 0) + 1
@@ -159,7 +162,6 @@ class Trouble:
         self.hub.sim_hang(False)
         self.hub.sim_clear_alerts()
         self.hub.world.set_battery(95.0)
-        self.hub.sim_reconnect()
 
 
 def soak(minutes: float, seed: int) -> tuple[Record, dict[str, int]]:
@@ -167,7 +169,7 @@ def soak(minutes: float, seed: int) -> tuple[Record, dict[str, int]]:
     chance = random.Random(seed)  # noqa: S311 - no secret
     endless = Layout(Track((straight(100_000),)), (), Look(seed=1), time_limit_s=1e9)
     record, eyes, world = Record(GRACE_S), Eyes(chance), World(endless, 0, 95.0)
-    hub, worker = SimHub(world), Worker(lambda: eyes, modelled_s=INFERENCE_S)
+    hub, worker = SimHub(world, reconnect_s=RECONNECT_S), Worker(lambda: eyes, modelled_s=INFERENCE_S)
     _watch_motor(world, record)
     trouble = Trouble(eyes, hub, worker, record, chance)
 
