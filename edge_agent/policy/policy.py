@@ -15,6 +15,7 @@ REFERENCE_HEIGHT_PX = 400
 """Height of the frame in which a rule's `near_height_px` is meant; other frames are measured in proportion."""
 
 _EDGE_PX = 1.0  # a box that comes this close to the frame's edge is cut by it
+_NARROWEST = 0.55  # width to height: a sign's face is about as wide as high, and turned away by 57 degrees at most
 _SAME_SIGN_HEIGHT = 0.7  # a sign seen again is at least this tall against its last sight: the train only comes nearer
 
 
@@ -121,7 +122,7 @@ def _follow(memory: Memory, prediction: Prediction, now_s: float, tuning: Tuning
 
 
 def _counts(detection: Detection, prediction: Prediction, tuning: Tuning) -> bool:
-    """Tell whether a detection is a vote: sure enough, whole, and where a sign can be.
+    """Tell whether a detection is a vote: sure enough, whole, turned to us, and where a sign can be.
 
     A sign that the frame's edge cuts was seen whole before, unless it is none.
     """
@@ -132,8 +133,9 @@ def _counts(detection: Detection, prediction: Prediction, tuning: Tuning) -> boo
         and box.x2 <= prediction.width - _EDGE_PX
         and box.y2 <= prediction.height - _EDGE_PX
     )
+    turned_to_us = box.width >= _NARROWEST * box.height
     low_enough = (box.y1 + box.y2) / 2 >= tuning.ignore_above * prediction.height
-    return whole and low_enough and detection.score >= tuning.rules[detection.label].min_score
+    return whole and turned_to_us and low_enough and detection.score >= tuning.rules[detection.label].min_score
 
 
 def _recognise(track: Track, ghosts: tuple[Track, ...]) -> Track:

@@ -13,6 +13,7 @@ RULES = {
     "speed_limit_50": SignRule(action=Action.CRUISE, power_percent=55, near_height_px=26),
     "stop": SignRule(action=Action.STOP, hold_s=3.0, then=Then.RESUME, near_height_px=32),
     "danger": SignRule(action=Action.STOP, then=Then.STAY, near_height_px=20),
+    "no_entry": SignRule(action=Action.STOP, then=Then.STAY, near_height_px=24),
     "pedestrian_crossing": SignRule(
         action=Action.SLOW, power_percent=45, hold_s=4.0, then=Then.RESUME, near_height_px=28
     ),
@@ -254,6 +255,11 @@ def test_box_cut_by_the_frames_edge_is_no_vote(box: Box, acts: bool) -> None:
 @pytest.mark.parametrize(("score", "acts"), [(0.6, True), (0.59, False)])
 def test_detection_below_its_rules_score_is_no_vote(score: float, acts: bool) -> None:
     assert bool(Eyes().see(sign("danger", score=score), frames=5)) == acts
+
+
+@pytest.mark.parametrize(("width", "acts"), [(22.0, True), (21.9, False), (60.0, True)])
+def test_box_much_higher_than_wide_is_no_vote(width: float, acts: bool) -> None:
+    assert bool(Eyes().see(Detection("no_entry", 0.9, Box(100, 100, 100 + width, 140)), frames=5)) == acts
 
 
 @pytest.mark.parametrize(("top", "acts"), [(60.0, True), (59.0, False)])
