@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && { echo $$p; break; }; done)
 TORCH := torch==2.13.0
+COSMIC_RAY := cosmic-ray==8.7.0
 ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -50,8 +51,16 @@ seeds: $(VENV)/.test ## drive the default world over 50 seeds on a virtual clock
 COVERED := edge_agent/guard.py,edge_agent/power.py,edge_agent/policy/*,edge_agent/lwp3/*
 coverage: $(VENV)/.test ## fail unless guard, policy, lwp3 and power are tested in every branch
 	$(BIN)/python -m coverage run --branch --include='$(COVERED)' -m pytest -q \
-		tests/test_guard.py tests/test_power.py tests/policy tests/lwp3
+		tests/test_guard.py tests/test_guard_edges.py tests/test_power.py tests/policy tests/lwp3
 	$(BIN)/python -m coverage report --include='$(COVERED)' --show-missing --skip-covered --fail-under=100
+
+$(VENV)/mutation/bin/cosmic-ray:
+	$(BIN)/python -m venv $(VENV)/mutation
+	$(VENV)/mutation/bin/python -m pip install --quiet --disable-pip-version-check $(COSMIC_RAY)
+
+.PHONY: mutation
+mutation: $(VENV)/.test $(VENV)/mutation/bin/cosmic-ray ## change guard.py in each small way; its tests must notice (10 minutes)
+	$(BIN)/python -m tests.mutation --cosmic-ray $(VENV)/mutation/bin
 
 .PHONY: chaos
 chaos: $(VENV)/.test ## try each fault 20 times on the emulated hub and write docs/chaos.md (25 minutes)

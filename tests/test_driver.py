@@ -101,6 +101,19 @@ def test_brake_in_the_middle_of_a_ramp_is_the_next_write() -> None:
     assert (commands[-1].reason, commands[-1].frame_id, commands[-1].taken_s) == ("stop sign", "f1", 1.0)
 
 
+def test_brake_in_the_middle_of_slowing_down_is_the_next_write() -> None:
+    async def go(driver: Driver, hub: MockHub) -> None:
+        driver.aim(CRUISE)
+        await asyncio.sleep(1.0)
+        driver.aim(Target(30, "speed_limit_30 sign"))
+        await asyncio.sleep(0.07)
+        driver.aim(STOP)
+        await asyncio.sleep(1.0)
+
+    log, _ = drive(go)
+    assert log[-3:] == [("drive", 60), ("drive", 50), ("brake", 0)]
+
+
 def test_brake_interrupts_a_write_that_hangs() -> None:
     class Hanging(MockHub):
         async def drive(self, power_percent: int) -> None:

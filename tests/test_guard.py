@@ -1,66 +1,14 @@
 """The guard over every state, every fault and every pair of faults: the most restrictive always wins."""
 
 import itertools
-from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.events import GuardState
-from edge_agent.guard import Ask, Health, Inputs, Limits, Memory, Order, Permit, Priority, step
-
-LIMITS = Limits(lease_s=0.3, latch_s=2.0, stop_time_s=0.7)
-CRUISE = Ask(60, "cruise")
-SIGN_STOP = Ask(None, "stop sign")
-
-
-@dataclass
-class Train:
-    """Steps a guard through time; what it is told stays until changed, and all is well by default."""
-
-    memory: Memory = field(default_factory=Memory)
-    now_s: float = 100.0
-    ask: Ask = CRUISE
-    link_trouble: str = ""
-    integrity: str = ""
-    hub_trouble: str = ""
-    loop_stalled: bool = False
-    evidence_age_s: float | None = 0.0
-
-    def step(self, *orders: Order, after_s: float = 0.05) -> Permit:
-        self.now_s += after_s
-        evidence_s = None if self.evidence_age_s is None else self.now_s - self.evidence_age_s
-        health = Health(evidence_s, self.link_trouble, self.integrity, self.hub_trouble, self.loop_stalled)
-        self.memory, permit = step(self.memory, Inputs(self.now_s, self.ask, health, orders), LIMITS)
-        return permit
-
-
-def train_in(state: GuardState) -> Train:
-    """Bring a train into `state` along the ordinary course."""
-    train = Train()
-    if state is GuardState.INIT:
-        return train
-    train.step()
-    if state is GuardState.DISARMED:
-        return train
-    if state is GuardState.LINK_LOST:
-        train.link_trouble = "out of range"
-        train.step()
-        return train
-    train.ask = SIGN_STOP
-    train.step(Order.ARM, Order.DRIVE)
-    if state is GuardState.ARMED_STOPPED:
-        return train
-    train.ask = CRUISE
-    train.step()
-    if state is GuardState.STOPPING:
-        train.ask = SIGN_STOP
-        train.step()
-    if state is GuardState.FAULT_LATCHED:
-        train.step(Order.EMERGENCY_STOP)
-    return train
-
+from edge_agent.guard import Ask, Order, Permit, Priority
+from tests.support.guarded import CRUISE, SIGN_STOP, Train, train_in
 
 FAULTS = {
     Priority.EMERGENCY_STOP: lambda train: None,  # an order, given with the step
@@ -123,7 +71,7 @@ def test_start_without_health_never_leaves_init_even_when_ordered(missing: str) 
         link_trouble="no hub" if missing == "hub" else "",
     )
     for _ in range(100):
-        permit = train.step(Order.ARM, Order.DRIVE)
+        permit = train.step(Order.ARM, Order.DRIVE, Order.REARM)
         assert permit.power_percent is None
         assert permit.state in (GuardState.INIT, GuardState.FAULT_LATCHED)
 

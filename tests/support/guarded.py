@@ -1,0 +1,57 @@
+"""A train under guard, for the guard's tests: steps it through time, brings it into each state."""
+
+from dataclasses import dataclass, field
+
+from edge_agent.events import GuardState
+from edge_agent.guard import Ask, Health, Inputs, Limits, Memory, Order, Permit, step
+
+LIMITS = Limits(lease_s=0.3, latch_s=2.0, stop_time_s=0.7)
+CRUISE = Ask(60, "cruise")
+SIGN_STOP = Ask(None, "stop sign")
+
+
+@dataclass
+class Train:
+    """Steps a guard through time; what it is told stays until changed, and all is well by default."""
+
+    memory: Memory = field(default_factory=Memory)
+    now_s: float = 100.0
+    ask: Ask = CRUISE
+    link_trouble: str = ""
+    integrity: str = ""
+    hub_trouble: str = ""
+    loop_stalled: bool = False
+    evidence_age_s: float | None = 0.0
+
+    def step(self, *orders: Order, after_s: float = 0.05) -> Permit:
+        self.now_s += after_s
+        evidence_s = None if self.evidence_age_s is None else self.now_s - self.evidence_age_s
+        health = Health(evidence_s, self.link_trouble, self.integrity, self.hub_trouble, self.loop_stalled)
+        self.memory, permit = step(self.memory, Inputs(self.now_s, self.ask, health, orders), LIMITS)
+        return permit
+
+
+def train_in(state: GuardState) -> Train:
+    """Bring a train into `state` along the ordinary course."""
+    train = Train()
+    if state is GuardState.INIT:
+        return train
+    train.step()
+    if state is GuardState.DISARMED:
+        return train
+    if state is GuardState.LINK_LOST:
+        train.link_trouble = "out of range"
+        train.step()
+        return train
+    train.ask = SIGN_STOP
+    train.step(Order.ARM, Order.DRIVE)
+    if state is GuardState.ARMED_STOPPED:
+        return train
+    train.ask = CRUISE
+    train.step()
+    if state is GuardState.STOPPING:
+        train.ask = SIGN_STOP
+        train.step()
+    if state is GuardState.FAULT_LATCHED:
+        train.step(Order.EMERGENCY_STOP)
+    return train
