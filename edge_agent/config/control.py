@@ -124,7 +124,7 @@ class Guard(Section):
     tick_ms: int = Field(50, ge=5, le=200, description="The guard looks at everything this often, in ms.")
     arm: Literal["auto", "always", "never"] = Field(
         "auto",
-        description="Arm at the start: `auto` only with the mocked hub, `never` waits for the operator's re-arm.",
+        description="Arm at the start: `auto` only with a mocked or emulated hub, `never` waits for the operator.",
     )
     start_timeout_s: float = Field(
         30.0, gt=0, le=600, description="Camera, detector and hub must be healthy within this time, in seconds."
