@@ -31,6 +31,12 @@ ThresholdOption = Annotated[float | None, typer.Option("--threshold", help="Leas
 DurationOption = Annotated[
     float | None, typer.Option("--duration", min=0.1, metavar="S", help="End after so many seconds.")
 ]
+CollectOption = Annotated[
+    Path | None, typer.Option("--collect", metavar="DIR", help="Keep the frames that the detector found hard.")
+]
+CollectMbOption = Annotated[
+    int, typer.Option("--collect-mb", min=1, metavar="N", help="The most megabytes that DIR may hold.")
+]
 RealtimeOption = Annotated[
     bool | None,
     typer.Option(

@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 
 from edge_agent.cli.options import (
+    CollectMbOption,
+    CollectOption,
     ConfigOption,
     DurationOption,
     LayoutOption,
@@ -26,10 +28,13 @@ def record(
     layout: LayoutOption = None,
     realtime: RealtimeOption = None,
     duration: DurationOption = None,
+    collect: CollectOption = None,
+    collect_mb: CollectMbOption = 200,
     config: ConfigOption = None,
     profile: ProfileOption = None,
 ) -> None:
     """Record a dry run; replay it with `edge-agent run --dry-run --source FILE.mp4`."""
+    from edge_agent.cli.collect import Keeping
     from edge_agent.cli.run import drive, fail_on_fault
     from edge_agent.config import load
     from edge_agent.recorder import Recorder
@@ -43,6 +48,14 @@ def record(
     }
     settings = load(config, overrides, profile=profile).settings
     recorder = Recorder(out, settings.capture.fps)
-    report = drive(overrides, config=config, profile=profile, duration_s=duration, quiet=False, sinks=(recorder,))
+    report = drive(
+        overrides,
+        config=config,
+        profile=profile,
+        duration_s=duration,
+        quiet=False,
+        sinks=(recorder,),
+        keeping=Keeping(collect, collect_mb) if collect else None,
+    )
     fail_on_fault(report, "recorder_failed")
     typer.echo(f"{recorder.frames} frames: {out}, {out.with_suffix('.jsonl')}")

@@ -12,7 +12,10 @@ from typing import Annotated, Any
 
 import typer
 
+from edge_agent.cli.collect import Keeping, open_collector
 from edge_agent.cli.options import (
+    CollectMbOption,
+    CollectOption,
     ConfigOption,
     DurationOption,
     LayoutOption,
@@ -27,31 +30,39 @@ from edge_agent.cli.options import (
 from edge_agent.errors import FatalError
 from edge_agent.files import write_whole
 
+HubOption = Annotated[str | None, typer.Option("--hub", metavar="KIND", help="mock or ble.")]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Drive a mocked hub; with the source sim, a simulated train.")
+]
+ReportOption = Annotated[Path | None, typer.Option("--report", metavar="FILE", help="Write the run report as JSON.")]
+DetectorOption = Annotated[
+    str | None, typer.Option("--detector", metavar="BACKEND", help="auto, onnxruntime, tensorrt or none.")
+]
+HubLogOption = Annotated[
+    Path | None,
+    typer.Option("--hub-log", metavar="FILE", help="Record the bytes to and from the hub, for `hub replay`."),
+]
+TrainIdOption = Annotated[str | None, typer.Option("--train-id", metavar="ID", help="Names the train.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the run report as JSON on stdout.")]
+
 
 def run(
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Drive a mocked hub; with the source sim, a simulated train.")
-    ] = False,
+    dry_run: DryRunOption = False,
     source: SourceOption = None,
-    hub: Annotated[str | None, typer.Option("--hub", metavar="KIND", help="mock or ble.")] = None,
+    hub: HubOption = None,
     seed: SeedOption = None,
     layout: LayoutOption = None,
     realtime: RealtimeOption = None,
     duration: DurationOption = None,
-    report: Annotated[
-        Path | None, typer.Option("--report", metavar="FILE", help="Write the run report as JSON.")
-    ] = None,
+    report: ReportOption = None,
     model: ModelOption = None,
     threshold: ThresholdOption = None,
-    detector: Annotated[
-        str | None, typer.Option("--detector", metavar="BACKEND", help="auto, onnxruntime, tensorrt or none.")
-    ] = None,
-    hub_log: Annotated[
-        Path | None,
-        typer.Option("--hub-log", metavar="FILE", help="Record the bytes to and from the hub, for `hub replay`."),
-    ] = None,
-    train_id: Annotated[str | None, typer.Option("--train-id", metavar="ID", help="Names the train.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the run report as JSON on stdout.")] = False,
+    detector: DetectorOption = None,
+    hub_log: HubLogOption = None,
+    train_id: TrainIdOption = None,
+    collect: CollectOption = None,
+    collect_mb: CollectMbOption = 200,
+    as_json: JsonOption = False,
     config: ConfigOption = None,
     profile: ProfileOption = None,
 ) -> None:
@@ -68,7 +79,16 @@ def run(
         "train.id": train_id,
     }
     check_writable(report, "report")
-    result = drive(overrides, config=config, profile=profile, duration_s=duration, quiet=as_json, hub_log=hub_log)
+    keeping = Keeping(collect, collect_mb) if collect else None
+    result = drive(
+        overrides,
+        config=config,
+        profile=profile,
+        duration_s=duration,
+        quiet=as_json,
+        hub_log=hub_log,
+        keeping=keeping,
+    )
     if report is not None:
         _write(report, result)
     if as_json:
@@ -94,6 +114,7 @@ def drive(
     quiet: bool,
     sinks: Any = (),
     hub_log: Path | None = None,
+    keeping: Keeping | None = None,
 ) -> dict[str, Any]:
     """Run one train by the settings and return its report; shown in the terminal unless `quiet`."""
     from rich.console import Console
@@ -108,10 +129,14 @@ def drive(
     watched = sys.stderr.isatty() and not quiet
     log.configure("error" if watched else settings.log.level, settings.log.format)
     virtual = not settings.capture.realtime
-    job = Job(settings, rules, sinks=tuple(sinks), virtual=virtual, duration_s=duration_s, hub_log=hub_log)
+    collector = open_collector(keeping, settings) if keeping else None
+    sinks = (*sinks, collector) if collector else tuple(sinks)
+    job = Job(settings, rules, sinks=sinks, virtual=virtual, duration_s=duration_s, hub_log=hub_log)
     result = _run_to_end(job, watched)
     if not quiet:
         print_report(result, Console())
+        if keeping and collector:
+            typer.echo(f"{collector.kept} hard frames: {keeping.folder}")
     return result
 
 
