@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from edge_agent import __version__
-from edge_agent.cli import config, dataset, detect, doctor, evaluate, hub, mirror, record, run, train
+from edge_agent.cli import config, dataset, detect, doctor, engine, evaluate, hub, mirror, record, run, train
 from edge_agent.errors import EdgeAgentError
 
 app = typer.Typer(
@@ -46,6 +46,7 @@ app.command(epilog="Example: edge-agent train --data data/synth --out runs/first
 app.command(epilog="Example: edge-agent evaluate --images photos --annotations coco.json")(evaluate.evaluate)
 app.add_typer(config.app, name="config")
 app.add_typer(dataset.app, name="dataset")
+app.add_typer(engine.app, name="engine")
 app.add_typer(hub.app, name="hub")
 app.add_typer(mirror.app, name="mirror")
 

@@ -3,10 +3,17 @@
 Knows words on the command line and how to show progress. Knows nothing of pictures.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from edge_agent.cli.options import ConfigOption, ModelOption, ProfileOption, ThresholdOption
+from edge_agent.errors import ConfigError, EdgeAgentError, UsageError
+
+if TYPE_CHECKING:
+    from edge_agent.ports import Detector
 
 app = typer.Typer(no_args_is_help=True, help="Make and convert data sets of sign pictures.")
 
@@ -56,3 +63,74 @@ def synth(
     pictures = ", ".join(f"{number} {split}" for split, number in summary.pictures.items())
     text = f"{summary.folder}: pictures {pictures}; boxes {summary.boxes}, and {summary.ignored} to ignore"
     console.print(text, highlight=False, soft_wrap=True)
+
+
+@app.command(epilog="Example: edge-agent dataset tasks frames --out labelling --prefix frames/")
+def tasks(
+    pictures: Annotated[Path, typer.Argument(metavar="DIR", help="A folder of pictures.")],
+    out: Annotated[Path, typer.Option(help="Folder for tasks.json and labelling.xml.")],
+    model: ModelOption = None,
+    prefix: Annotated[
+        str, typer.Option(help="The pictures' folder as Label Studio's local storage names it, ending in /.")
+    ] = "",
+    threshold: ThresholdOption = None,
+    config: ConfigOption = None,
+    profile: ProfileOption = None,
+) -> None:
+    """Write Label Studio tasks for a folder of pictures, with what the detector sees already drawn in."""
+    from edge_agent.camera.images import list_images
+    from edge_agent.config import load
+    from edge_agent.detector import open_detector
+    from edge_agent.mlops.labelstudio import write_tasks
+
+    files = list_images(pictures) if pictures.is_dir() else []
+    if not files:
+        raise UsageError(f"{pictures}: holds no pictures", remedy="name a folder with .jpg or .png files")
+    overrides: dict[str, object] = {"detector.model": str(model) if model else None, "detector.threshold": threshold}
+    detector = open_detector(load(config, overrides, profile=profile).settings.detector)
+    try:
+        made = list(_made(files, detector, prefix))
+    finally:
+        detector.close()
+    if made:
+        write_tasks(out, made)
+        typer.echo(f"{len(made)} tasks: {out / 'tasks.json'}, labels: {out / 'labelling.xml'}")
+    if len(made) < len(files):
+        raise typer.Exit(1)
+
+
+def _made(files: list[Path], detector: "Detector", prefix: str) -> Iterator[dict[str, Any]]:
+    """Yield a task a picture; one that cannot be read is told and left out."""
+    from edge_agent.batch import detect_in
+    from edge_agent.mlops.labelstudio import task
+
+    seen_by = f"{detector.info.model} {detector.info.sha256[:8]}"
+    for file in files:
+        try:
+            for found in detect_in(detector, file):
+                height, width = found.image.shape[:2]
+                yield task(file, width, height, found.detections, model=seen_by, prefix=prefix)
+        except EdgeAgentError as error:
+            typer.echo(f"edge-agent: {error}", err=True)
+
+
+@app.command(name="import", epilog="Example: edge-agent dataset import export.json --images frames --out data/own")
+def import_export(
+    export: Annotated[Path, typer.Argument(metavar="EXPORT.json", help="Label Studio's export, as JSON.")],
+    images: Annotated[Path, typer.Option(metavar="DIR", help="The pictures that were labelled.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to make, for `edge-agent train --data`.")],
+    labelled: Annotated[
+        str, typer.Option(help="The labels that were looked for, like stop,danger; all if not given.")
+    ] = "",
+    val_every: Annotated[int, typer.Option(min=2, metavar="N", help="Every N-th picture is for validation.")] = 5,
+) -> None:
+    """Turn what was labelled in Label Studio into a data set; a label nobody looked for is not taken for absent."""
+    from edge_agent.mlops.labelstudio import to_coco
+    from edge_agent.signs import LABELS
+
+    if not images.is_dir():
+        raise ConfigError(f"{images}: no such folder", remedy="name the folder of the pictures")
+    wanted = [label.strip() for label in labelled.split(",")] if labelled else LABELS
+    made = to_coco(export, images, out, labelled=wanted, val_every=val_every)
+    pictures = ", ".join(f"{number} {split}" for split, number in made.items())
+    typer.echo(f"{out}: pictures {pictures}")

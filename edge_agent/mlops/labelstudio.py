@@ -6,6 +6,7 @@ The format is the one documented at https://labelstud.io/guide/tasks and /guide/
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import cv2
 
 from edge_agent.errors import ConfigError, FatalError
 from edge_agent.events import Box, Detection
+from edge_agent.mlops.data import read_picture_bytes
 from edge_agent.mlops.files import write_whole
 from edge_agent.signs import CLASS_IDS, LABELS
 
@@ -81,19 +83,23 @@ def read_export(file: Path) -> list[tuple[str, list[Detection]]]:
     """Read Label Studio's JSON export: each finished task's file name and its boxes in fractions of the picture.
 
     Tasks without an annotation, or with a skipped one, are left out: nobody said that they are empty. Raises
-    ConfigError naming the file for broken JSON, another export format and unknown labels.
+    ConfigError naming the file for broken JSON, another export format, unknown labels and boxes outside their picture.
     """
     try:
         raw = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ConfigError(f"{file} cannot be read as JSON: {error}") from error
-    if not isinstance(raw, list) or any("data" not in one or "annotations" not in one for one in raw):
-        raise ConfigError(f"{file} is no Label Studio export", remedy="export as JSON, not JSON-MIN or COCO")
-    return [
-        (_file_name(one), [box for part in _last(one)["result"] for box in _boxes(part, file)])
-        for one in raw
-        if _last(one) is not None
-    ]
+    remedy = "export as JSON, not JSON-MIN or COCO"
+    if not isinstance(raw, list):
+        raise ConfigError(f"{file} is no Label Studio export", remedy=remedy)
+    try:
+        return [
+            (_file_name(one), [box for part in _last(one)["result"] for box in _boxes(part, file)])
+            for one in raw
+            if _last(one) is not None
+        ]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(f"{file} is no Label Studio export", remedy=remedy) from error
 
 
 def _last(one: dict[str, Any]) -> Any:
@@ -105,7 +111,7 @@ def _last(one: dict[str, Any]) -> Any:
 def _file_name(one: dict[str, Any]) -> str:
     """Return the name that `task` wrote, or the last part of the address."""
     data = one["data"]
-    return str(data.get("file") or str(data["image"]).replace("\\", "/").rsplit("/", 1)[-1])
+    return str(data.get("file") or data["image"]).replace("\\", "/").rsplit("/", 1)[-1]
 
 
 def _boxes(part: dict[str, Any], file: Path) -> list[Detection]:
@@ -118,6 +124,8 @@ def _boxes(part: dict[str, Any], file: Path) -> list[Detection]:
         raise ConfigError(f"{file} has the unknown label {label!r}", remedy=f"known labels: {', '.join(LABELS)}")
     x, y = max(0.0, value["x"] / 100), max(0.0, value["y"] / 100)
     right, bottom = min(1.0, (value["x"] + value["width"]) / 100), min(1.0, (value["y"] + value["height"]) / 100)
+    if not (right > x and bottom > y):
+        raise ConfigError(f"{file} has a box of {label} outside its picture", remedy="correct it and export again")
     return [Detection(label, 1.0, Box(x, y, right, bottom))]
 
 
@@ -134,9 +142,12 @@ def to_coco(
     unknown = [label for label in labelled if label not in CLASS_IDS]
     if unknown:
         raise ConfigError(f"{unknown[0]!r} is no label", remedy=f"known labels: {', '.join(LABELS)}")
-    entries = sorted(read_export(export))
-    if not entries:
-        raise ConfigError(f"{export} holds no finished task", remedy="label some pictures and export again")
+    entries = sorted(read_export(export), key=lambda entry: entry[0])
+    if len(entries) < 2:
+        raise ConfigError(
+            f"{export} holds {len(entries)} finished tasks, and two are the least", remedy="label more and export again"
+        )
+    _check_pictures([name for name, _ in entries], pictures, export)
     splits = {
         "train": [entry for index, entry in enumerate(entries) if index % val_every],
         "val": [entry for index, entry in enumerate(entries) if not index % val_every],
@@ -152,6 +163,18 @@ def to_coco(
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return {split: len(chosen) for split, chosen in splits.items()}
+
+
+def _check_pictures(names: Sequence[str], pictures: Path, export: Path) -> None:
+    """Read every picture; raises ConfigError with a line for each that is missing, broken or named twice."""
+    bad = [f"{export} has two finished tasks for {name}" for name, count in Counter(names).items() if count > 1]
+    for name in dict.fromkeys(names):
+        try:
+            read_picture_bytes(pictures / name)
+        except ConfigError as error:
+            bad.append(str(error))
+    if bad:
+        raise ConfigError("\n".join(bad))
 
 
 def _coco(

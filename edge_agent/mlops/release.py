@@ -9,13 +9,15 @@ import shutil
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edge_agent.errors import ConfigError, FatalError
-from edge_agent.mlops.export import Exported
 from edge_agent.mlops.files import write_whole
-from edge_agent.mlops.network import Architecture
 from edge_agent.signs import LABELS
+
+if TYPE_CHECKING:  # they need PyTorch, which promoting a model does without
+    from edge_agent.mlops.export import Exported
+    from edge_agent.mlops.network import Architecture
 
 SCHEMA = 1
 LICENCE = "Apache-2.0"
@@ -35,7 +37,7 @@ class Origin:
 
 
 def manifest(
-    name: str, exported: Exported, arch: Architecture, *, size: tuple[int, int], threshold: float, origin: Origin
+    name: str, exported: "Exported", arch: "Architecture", *, size: tuple[int, int], threshold: float, origin: Origin
 ) -> dict[str, Any]:
     """Describe a model; the agent refuses a file whose sha256 differs from the one here. `size` is width, height."""
     return {
@@ -69,7 +71,7 @@ def manifest(
     }
 
 
-def write(folder: Path, exported: Exported, described: dict[str, Any]) -> Path:
+def write(folder: Path, exported: "Exported", described: dict[str, Any]) -> Path:
     """Write model and manifest into a folder and return the model's path.
 
     The manifest comes last: between the two writes the agent sees a model that nobody vouches for, and refuses it.

@@ -120,3 +120,32 @@ def test_to_coco_existing_folder_is_left_alone(pictures: Path, tmp_path: Path) -
     (tmp_path / "own").mkdir()
     with pytest.raises(ConfigError, match="own exists already"):
         labelstudio.to_coco(export_of(tasks_for(pictures), tmp_path / "export.json"), pictures, tmp_path / "own")
+
+
+@pytest.mark.parametrize("value", [{"rectanglelabels": ["stop"]}, {"rectanglelabels": ["stop"], "x": "left"}])
+def test_read_export_box_without_its_numbers_names_file(pictures: Path, tmp_path: Path, value: dict[str, Any]) -> None:
+    tasks = tasks_for(pictures)
+    tasks[0]["predictions"][0]["result"][0]["value"] = value
+    with pytest.raises(ConfigError, match=r"export\.json is no Label Studio export"):
+        labelstudio.read_export(export_of(tasks, tmp_path / "export.json"))
+
+
+def test_read_export_box_outside_its_picture_names_file(pictures: Path, tmp_path: Path) -> None:
+    tasks = tasks_for(pictures)
+    tasks[0]["predictions"][0]["result"][0]["value"]["x"] = 120
+    with pytest.raises(ConfigError, match=r"export\.json has a box of stop outside"):
+        labelstudio.read_export(export_of(tasks, tmp_path / "export.json"))
+
+
+def test_to_coco_file_name_never_leaves_the_folder(pictures: Path, tmp_path: Path) -> None:
+    tasks = tasks_for(pictures)
+    for one in tasks:
+        one["data"]["file"] = "../../" + one["data"]["file"]
+    labelstudio.to_coco(export_of(tasks, tmp_path / "export.json"), pictures, tmp_path / "own")
+    assert len(list((tmp_path / "own" / "images").rglob("*.jpg"))) == 6
+
+
+def test_to_coco_two_tasks_for_a_picture_are_refused(pictures: Path, tmp_path: Path) -> None:
+    tasks = tasks_for(pictures)
+    with pytest.raises(ConfigError, match=r"two finished tasks for 0\.jpg"):
+        labelstudio.to_coco(export_of([*tasks, tasks[0]], tmp_path / "export.json"), pictures, tmp_path / "own")
