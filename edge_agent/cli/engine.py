@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from edge_agent.cli.columns import show
+from edge_agent.errors import UsageError
 
 app = typer.Typer(no_args_is_help=True, help="The detectors in engines/: list them, promote a new one.")
 
@@ -30,10 +31,13 @@ def promote(
     engines: EnginesOption = None,
 ) -> None:
     """Put a model in the place of engines/signs.onnx; the old one is kept beside it under its hash."""
+    from edge_agent import resources
     from edge_agent.detector import OnnxDetector
     from edge_agent.mlops import release
 
-    folder = _folder(engines)
+    folder = engines or resources.engines_dir()
+    if not model.is_file():
+        raise UsageError(f"{model}: no such model", remedy="name the .onnx of a training run")
     OnnxDetector(model, needs_manifest=True).close()  # what the agent cannot run is refused
     kept = release.promote(model, folder)
     typer.echo(f"{folder / f'{release.SHIPPED}.onnx'} is now {model}")
@@ -46,16 +50,15 @@ def list_engines(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the detectors with sha256, size and what their manifests tell of their quality."""
-    models = [_facts(path) for path in sorted(_folder(engines).glob("*.onnx"))]
+    from edge_agent import resources
+
+    folder = engines or resources.engines_dir()
+    models = [_facts(path) for path in sorted(folder.glob("*.onnx"))]
+    if not models:
+        raise UsageError(f"{folder}: holds no models", remedy="name a folder with .onnx files")
     rows: list[tuple[Any, ...]] = [("model", "sha256", "MB", "quality")]
     rows += [(m["model"], m["sha256"][:12], f"{m['bytes'] / 1e6:.1f}", _quality(m["metrics"])) for m in models]
     show({"models": models}, as_json, rows)
-
-
-def _folder(engines: Path | None) -> Path:
-    from edge_agent import resources
-
-    return engines or resources.engines_dir()
 
 
 def _facts(path: Path) -> dict[str, Any]:

@@ -146,3 +146,11 @@ def test_promote_what_the_agent_cannot_run_is_refused_and_changes_nothing(model:
     assert isinstance(result.exception, ConfigError)
     assert (tmp_path / "engines" / "signs.onnx").read_bytes() == before
     assert len(list((tmp_path / "engines").iterdir())) == 2
+
+
+@pytest.mark.parametrize("words", [("promote", "missing.onnx"), ("list", "--engines", ".")])
+def test_engine_without_a_model_is_a_wrong_call(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert isinstance(call("engine", *words).exception, UsageError)
