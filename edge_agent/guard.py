@@ -61,7 +61,7 @@ class Health:
     `evidence_s` is when the newest picture that the detector understood was taken (None: none yet). `link_trouble`
     tells why the hub is not connected, `integrity` what is wrong with model or configuration, `hub_trouble` what the
     hub reports against driving (critical voltage, an alert); empty means well. `loop_stalled` is whether the watchdog
-    tripped since the last step.
+    tripped since the last step. `arm_trouble` is no reason to brake, but to arm nothing anew: a full disk, say.
     """
 
     evidence_s: float | None
@@ -69,6 +69,7 @@ class Health:
     integrity: str = ""
     hub_trouble: str = ""
     loop_stalled: bool = False
+    arm_trouble: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,7 @@ def step(memory: Memory, inputs: Inputs, limits: Limits) -> tuple[Memory, Permit
     memory = _obey(memory, inputs, limits)
     objections = sorted(_objections(memory, inputs, limits))
     memory = _transition(memory, objections, inputs, limits)
-    permit = _permit(memory, inputs.ask, objections)
+    permit = _permit(memory, inputs, objections)
     return _note_braking(memory, permit, inputs.now_s), permit
 
 
@@ -138,7 +139,7 @@ def _obey(memory: Memory, inputs: Inputs, limits: Limits) -> Memory:
                 memory = replace(memory, operator_stop=False)
             case Order.DISARM if memory.state in _ARMED:
                 memory = _enter(memory, GuardState.DISARMED, now_s)
-            case Order.ARM if memory.state is GuardState.DISARMED:
+            case Order.ARM if memory.state is GuardState.DISARMED and not inputs.health.arm_trouble:
                 memory = _enter(memory, GuardState.ARMED_STOPPED, now_s)
             case Order.REARM if memory.state is GuardState.FAULT_LATCHED and _standing(memory, now_s, limits):
                 memory = _enter(replace(memory, latched="", latched_by=None), GuardState.DISARMED, now_s)
@@ -207,14 +208,17 @@ def _blind_too_long(memory: Memory, inputs: Inputs, limits: Limits) -> bool:
     return not starting and evidence_s is not None and inputs.now_s - evidence_s > limits.latch_s
 
 
-def _permit(memory: Memory, ask: Ask, objections: list[tuple[Priority, str]]) -> Permit:
+def _permit(memory: Memory, inputs: Inputs, objections: list[tuple[Priority, str]]) -> Permit:
     if memory.state is GuardState.RUNNING:
-        return Permit(memory.state, ask.power_percent, ask.reason)
+        return Permit(memory.state, inputs.ask.power_percent, inputs.ask.reason)
     if memory.state is GuardState.FAULT_LATCHED:
         return Permit(memory.state, None, memory.latched, memory.latched_by)
     if objections and (objections[0][0] < Priority.SIGN or memory.state in _ARMED):
         return Permit(memory.state, None, objections[0][1], objections[0][0])
-    return Permit(memory.state, None, "waits to be armed" if memory.state is GuardState.DISARMED else "starting")
+    if memory.state is not GuardState.DISARMED:
+        return Permit(memory.state, None, "starting")
+    trouble = inputs.health.arm_trouble
+    return Permit(memory.state, None, f"cannot be armed: {trouble}" if trouble else "waits to be armed")
 
 
 def _note_braking(memory: Memory, permit: Permit, now_s: float) -> Memory:

@@ -78,11 +78,28 @@ def test_values_start_safe_and_cannot_be_changed() -> None:
     assert (memory.latched, memory.latched_by, memory.brake_since_s) == ("", None, None)
     health = Health(None)
     assert (health.link_trouble, health.integrity, health.hub_trouble, health.loop_stalled) == ("", "", "", False)
+    assert health.arm_trouble == ""
     limits = Limits()
     assert (limits.lease_s, limits.latch_s, limits.stop_time_s) == (0.3, 2.0, 0.7)
     for value in (memory, health, limits, CRUISE, Inputs(0.0, CRUISE, health), Permit(GuardState.INIT, None, "")):
         with pytest.raises(FrozenInstanceError):
             setattr(value, fields(value)[0].name, None)
+
+
+def test_full_disk_forbids_arming_anew_and_says_so() -> None:
+    train = train_in(GuardState.DISARMED)
+    train.arm_trouble = "3 MB are free"
+    permit = train.step(Order.ARM)
+    assert (permit.state, permit.reason, permit.by) == (GuardState.DISARMED, "cannot be armed: 3 MB are free", None)
+    train.arm_trouble = ""
+    assert train.step(Order.ARM).state is GuardState.ARMED_STOPPED
+
+
+@pytest.mark.parametrize("state", [GuardState.ARMED_STOPPED, GuardState.RUNNING, GuardState.STOPPING])
+def test_full_disk_lets_an_armed_train_drive_on(state: GuardState) -> None:
+    train = train_in(state)
+    train.arm_trouble, train.ask = "3 MB are free", CRUISE
+    assert train.step().power_percent == 60
 
 
 def test_priorities_are_told_as_numbers_from_nought() -> None:

@@ -4,6 +4,7 @@ Knows every room below and what each setting means to them. Opens nothing and st
 """
 
 import functools
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -11,17 +12,20 @@ from typing import TYPE_CHECKING
 import structlog
 
 from edge_agent import guard, policy
+from edge_agent.agent.storage import Storage, free_mb
 from edge_agent.camera import Patience, open_camera
 from edge_agent.config import Rules as SignRules
 from edge_agent.config import Settings
 from edge_agent.detector import open_detector
 from edge_agent.driver import Ramp
 from edge_agent.errors import UsageError
+from edge_agent.events import Fault
 from edge_agent.hub.mock import MockHub
 from edge_agent.pipeline import Pace, Rules, Worker
 from edge_agent.ports import Camera, Hub
 from edge_agent.power import compensate
 from edge_agent.report import Mission
+from edge_agent.resources import state_dir
 from edge_agent.sim.camera import SimCamera
 from edge_agent.sim.hub import SimHub
 from edge_agent.sim.invent import default_layout
@@ -144,6 +148,14 @@ def build_rules(settings: Settings, rules: SignRules, *, emulated: bool = False)
         start_timeout_s=how.start_timeout_s,
         auto_arm=how.arm == "always" or (how.arm == "auto" and harmless),
     )
+
+
+def build_storage(settings: Settings, *, tell: Callable[[Fault], None], clock: Callable[[], float]) -> Storage:
+    """Choose where room is needed; looked at once, so that nothing is armed before that."""
+    folder = settings.state.directory or state_dir(os.environ)
+    storage = Storage(folder, settings.guard.min_free_disk_mb, tell=tell, clock=clock)
+    storage.look(free_mb(folder.absolute()))
+    return storage
 
 
 def build_pace(settings: Settings) -> Pace:

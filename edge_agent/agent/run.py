@@ -18,6 +18,7 @@ from edge_agent.agent.helm import Helm
 from edge_agent.agent.notify import Notifier, watch
 from edge_agent.agent.observers import fenced, listeners, mirrors
 from edge_agent.agent.shutdown import Ending
+from edge_agent.agent.storage import Storage
 from edge_agent.agent.vitals import watch_loop, watch_memory
 from edge_agent.camera import RecordedCamera
 from edge_agent.config import Rules as SignRules
@@ -84,10 +85,12 @@ class _Crew:
     inference: Inference
     capture: Capture
     watchdog: Watchdog
+    storage: Storage
     clock: Callable[[], float]
 
     def tell(self, fault: Fault) -> None:
         """Keep a fault for the report and tell the observers."""
+        self.storage.hear(fault)
         self.tally.fault(fault)
         self.observers.publish(fault)
 
@@ -146,6 +149,11 @@ def _assemble(job: Job, parts: build.Parts, worker: Worker, watchdog: Watchdog, 
         tally.command(command)
         observers.publish(command)
 
+    def degraded(fault: Fault) -> None:
+        tally.fault(fault)
+        observers.publish(fault)
+
+    storage = build.build_storage(settings, tell=degraded, clock=clock)
     adapt, ramp = build.build_adapt(settings, hub), build.build_ramp(settings)
     driver = Driver(hub, ramp=ramp, adapt=adapt, publish=written, clock=clock)
     control = Control(
@@ -153,6 +161,7 @@ def _assemble(job: Job, parts: build.Parts, worker: Worker, watchdog: Watchdog, 
         driver,
         build.build_rules(settings, job.rules, emulated=parts.emulated),
         integrity=lambda: inference.trouble,
+        storage=lambda: storage.trouble,
         stalls=lambda: watchdog.trips,
         observers=observers,
         tally=tally,
@@ -168,7 +177,7 @@ def _assemble(job: Job, parts: build.Parts, worker: Worker, watchdog: Watchdog, 
         clock=clock,
     )
     capture = Capture(parts.camera, frames, build.build_pace(settings), observers=observers, tally=tally, clock=clock)
-    return _Crew(parts, worker, observers, tally, driver, control, inference, capture, watchdog, clock)
+    return _Crew(parts, worker, observers, tally, driver, control, inference, capture, watchdog, storage, clock)
 
 
 async def _drive(job: Job, crew: _Crew, ending: Ending) -> None:
@@ -197,6 +206,7 @@ def _tasks(job: Job, crew: _Crew, ending: Ending) -> Iterator[tuple[str, Corouti
     yield "capture", _until_source_ends(crew, ending)
     yield "loop-lag", watch_loop(crew.tally, crew.watchdog.beat, crew.clock)
     yield "memory", watch_memory(crew.tally, crew.clock)
+    yield "storage", crew.storage.watch()
     notifier = Notifier()
     if notifier:
         yield "service-manager", watch(notifier, lambda: crew.control.permit)

@@ -65,6 +65,7 @@ class Control:
 
     Args:
         integrity: tells what is wrong with detector or configuration; empty while all is well.
+        storage: tells why nothing may be armed anew; empty while all is well.
         stalls: counts how often the watchdog had to brake.
         clock: the event loop's clock.
     """
@@ -76,13 +77,14 @@ class Control:
         rules: Rules,
         *,
         integrity: Callable[[], str],
+        storage: Callable[[], str],
         stalls: Callable[[], int],
         observers: Fanout[Event],
         tally: Tally,
         clock: Callable[[], float],
     ) -> None:
         self._hub, self._driver, self._rules = hub, driver, rules
-        self._integrity, self._stalls = integrity, stalls
+        self._integrity, self._storage, self._stalls = integrity, storage, stalls
         self._observers, self._tally, self._clock = observers, tally, clock
         self._signs = policy.Memory()
         self._guard = guard.Memory()
@@ -166,7 +168,7 @@ class Control:
             _log.info("guard", state=self._permit.state.value, reason=self._permit.reason)
 
     def _take_orders(self) -> tuple[Order, ...]:
-        if not self._auto_armed and self._guard.state is GuardState.DISARMED:
+        if not self._auto_armed and self._guard.state is GuardState.DISARMED and not self._storage():
             self._auto_armed = True
             self._orders.extend((Order.ARM, Order.DRIVE))
         orders = tuple(self._orders)
@@ -185,6 +187,7 @@ class Control:
             integrity=self._integrity(),
             hub_trouble=_trouble(status, limit_mv if critical else None),
             loop_stalled=stalled,
+            arm_trouble=self._storage(),
         )
 
     def _aim(self) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge_agent.agent import Job, build, run
+from edge_agent.agent import Job, build, run, storage
 from edge_agent.config import Rules, Settings, load_rules
 from edge_agent.errors import ConfigError, FatalError
 from edge_agent.events import Box, Command, Decision, Detection, Event, Frame, Prediction, TrainState
@@ -193,6 +193,30 @@ def test_train_that_is_not_armed_stays(parts: Callable[..., MockHub]) -> None:
     never = Settings().guard.model_copy(update={"arm": "never"})
     go(Job(settings(guard=never), load_rules(), virtual=True))
     assert drives(hub) == []
+
+
+def test_full_disk_keeps_the_train_from_being_armed_until_there_is_room(
+    parts: Callable[..., MockHub], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rooms = iter([1, 1, 1])
+    for module in (build, storage):
+        monkeypatch.setattr(module, "free_mb", lambda _folder: next(rooms, 10_000))
+    hub = parts(Camera(200))
+    report = go()
+    assert [(fault["code"], fault["severity"]) for fault in report["faults"]] == [("disk_full", "degraded")]
+    first_s = next(write.at_s for write in hub.log if write.kind == "drive")
+    assert first_s - 500.0 > storage.PERIOD_S
+
+
+def test_disk_that_becomes_full_does_not_stop_a_train(
+    parts: Callable[..., MockHub], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rooms = iter([10_000])
+    monkeypatch.setattr(storage, "free_mb", lambda _folder: next(rooms, 1))
+    hub = parts(Camera(200))
+    report = go()
+    assert [fault["code"] for fault in report["faults"]] == ["disk_full"]
+    assert max(write.at_s for write in hub.log if write.kind == "drive") - 500.0 > 19.0
 
 
 def test_duration_ends_the_run(parts: Callable[..., MockHub]) -> None:

@@ -22,11 +22,13 @@ class Train:
     hub_trouble: str = ""
     loop_stalled: bool = False
     evidence_age_s: float | None = 0.0
+    arm_trouble: str = ""
 
     def step(self, *orders: Order, after_s: float = 0.05) -> Permit:
         self.now_s += after_s
         evidence_s = None if self.evidence_age_s is None else self.now_s - self.evidence_age_s
-        health = Health(evidence_s, self.link_trouble, self.integrity, self.hub_trouble, self.loop_stalled)
+        troubles = (self.link_trouble, self.integrity, self.hub_trouble, self.loop_stalled, self.arm_trouble)
+        health = Health(evidence_s, *troubles)
         self.memory, permit = step(self.memory, Inputs(self.now_s, self.ask, health, orders), LIMITS)
         return permit
 
