@@ -34,6 +34,7 @@ class Eyes:
     """Implements ports.Detector. `script` is what is seen: one entry a picture, the last one for good."""
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         model = save_fragile(
             folder / "eyes.onnx", outputs_for(Layout.CHANNELS_LAST, [], len(LABELS)), names=str(list(LABELS))
         )

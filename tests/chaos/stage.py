@@ -19,7 +19,7 @@ from structlog.testing import capture_logs
 from edge_agent.agent import Job, Vista, build, run
 from edge_agent.camera.live import LiveCamera, Patience
 from edge_agent.config import Settings, load_rules
-from edge_agent.events import CommandKind, Decision, Event, GuardState, TrainState
+from edge_agent.events import CommandKind, Decision, Event, Fault, GuardState, TrainState
 from edge_agent.hub.ble import BleHub
 from edge_agent.hub.emulator import BluezEmulator, EmulatorThread, MotorSetting
 from edge_agent.ports import EventSource, Shot
@@ -55,11 +55,12 @@ def settings(slack: float) -> Settings:
 
 
 class Listener:
-    """An observer that keeps the train's states and decisions."""
+    """An observer that keeps the train's states and decisions, and the faults."""
 
     name = "listener"
 
     def __init__(self) -> None:
+        self.faults: list[Fault] = []
         self.states: list[TrainState] = []
         self.decisions: list[Decision] = []
 
@@ -70,6 +71,8 @@ class Listener:
                 self.states.append(event)
             elif isinstance(event, Decision):
                 self.decisions.append(event)
+            elif isinstance(event, Fault):
+                self.faults.append(event)
 
 
 class Camera:
@@ -95,7 +98,10 @@ class Camera:
 
 @dataclass
 class Scene:
-    """A train at full speed, all that can be broken around it, and what was seen. `slack` stretches its limits."""
+    """A train at full speed, all that can be broken around it, and what was seen.
+
+    `slack` stretches its limits of time; `undo` keeps what is to be undone when the story ends, or before.
+    """
 
     bluez: EmulatorThread
     film: Film
@@ -103,7 +109,9 @@ class Scene:
     hub: BleHub
     vista: Vista
     listener: Listener
+    folder: Path
     slack: float = 1.0
+    undo: ExitStack = field(default_factory=ExitStack)
     motor: list[tuple[float, MotorSetting]] = field(default_factory=list)
     fault_s: float = 0.0
 
@@ -167,23 +175,33 @@ class Scene:
 
 
 Story = Callable[[Scene], Awaitable[None]]
+Adjust = Callable[[Settings, Path], Settings]
 
 
-def perform(story: Story, slack: float = 1.0, *, dies_of: type[Exception] | None = None) -> Scene:
+def as_they_are(how: Settings, _folder: Path) -> Settings:
+    """Adjust nothing."""
+    return how
+
+
+def perform(
+    story: Story, slack: float = 1.0, *, dies_of: type[Exception] | None = None, adjust: Adjust = as_they_are
+) -> Scene:
     """Bring a train to full speed, tell the story, end the run; return what was seen.
 
-    `dies_of` is what the run must end on, where the story kills it.
+    `dies_of` is what the run must end on, where the story kills it. `adjust` makes the settings the story's; it is
+    given a folder that is gone afterwards.
     """
     film = Film()
     scenes: list[Scene] = []
     with ExitStack() as stack, capture_logs():
         bluez = stack.enter_context(EmulatorThread())
         stack.enter_context(mock.patch.dict(os.environ, DBUS_SYSTEM_BUS_ADDRESS=bluez.bus_address))
-        eyes = Eyes(Path(stack.enter_context(tempfile.TemporaryDirectory())))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        eyes, how = Eyes(folder), adjust(settings(slack), folder)
         stack.callback(eyes.mend)
         stack.callback(film.mend)
         try:
-            asyncio.run(_perform(story, slack, bluez, film, eyes, scenes))
+            asyncio.run(_perform(story, slack, how, bluez, film, eyes, scenes))
         except Exception as error:
             if dies_of is None or not isinstance(error, dies_of):
                 raise
@@ -193,19 +211,20 @@ def perform(story: Story, slack: float = 1.0, *, dies_of: type[Exception] | None
 
 
 async def _perform(
-    story: Story, slack: float, bluez: EmulatorThread, film: Film, eyes: Eyes, scenes: list[Scene]
+    story: Story, slack: float, how: Settings, bluez: EmulatorThread, film: Film, eyes: Eyes, scenes: list[Scene]
 ) -> None:
-    how, listener = settings(slack), Listener()
+    listener = Listener()
     camera = Camera(film, how.capture.fps)
     hub = BleHub(how.hub)
     parts = build.Parts(camera, hub, Mission, lambda: None)
 
     async def watch(vista: Vista) -> None:
-        scene = Scene(bluez, film, eyes, hub, vista, listener, slack)
+        scene = Scene(bluez, film, eyes, hub, vista, listener, eyes.folder, slack)
         bluez.call(lambda emulator: emulator.hub.watch(lambda to, at_s: scene.motor.append((at_s, to))))
         scenes.append(scene)
         await scene.cruising()
-        await story(scene)
+        with scene.undo:
+            await story(scene)
         camera.ended = True
 
     with _instead(build, "build_parts", parts), _instead(build, "open_detector", eyes):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from . import faults_hub, faults_loop, faults_process, faults_sight
+from . import faults_hub, faults_loop, faults_process, faults_sight, faults_storage
 from .trial import Trial
 
 TRIALS: tuple[Trial, ...] = (
@@ -15,6 +15,7 @@ TRIALS: tuple[Trial, ...] = (
     *faults_loop.TRIALS,
     *faults_process.TRIALS,
     *faults_hub.TRIALS,
+    *faults_storage.TRIALS,
 )
 
 STOP_BOUND_MS = 10.0

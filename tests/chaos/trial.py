@@ -5,7 +5,7 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from .stage import AFTERMATH_S, Scene, perform
+from .stage import AFTERMATH_S, Adjust, Scene, as_they_are, perform
 
 Inject = Callable[[Scene], Awaitable[None]]
 Moment = Callable[[Scene], float | None]
@@ -68,14 +68,17 @@ def staged(
     return Trial(fault, train, bound_ms, try_once)
 
 
-def undisturbed(fault: str, train: str, inject: Inject) -> Trial:
-    """Make a row that must change nothing: the train is driving before, all the while and after."""
+def undisturbed(
+    fault: str, train: str, inject: Inject, *, then: Inject = no_more, adjust: Adjust = as_they_are
+) -> Trial:
+    """Make a row that must not stop the train: it is driving before and all the while. `then` is what follows."""
 
     async def story(scene: Scene) -> None:
         await inject(scene)
         assert scene.stopped_s() is None, f"stopped: {scene.reasons()}"
+        await then(scene)
 
     def try_once(slack: float) -> None:
-        perform(story, slack)
+        perform(story, slack, adjust=adjust)
 
     return Trial(fault, train, None, try_once)
