@@ -24,8 +24,9 @@ VIEW = (320, 256)
 """Width and height of a training view: what `dataset synth` draws."""
 SHIPPING = (768, 576)
 """Width and height of the exported network's input."""
-PRIORS = {"speed_limit_other": -1.0}
-"""Shifts of score logits at export: the generator draws other limits as often as 30 and 50, toy sets have these two."""
+PRIORS = {"speed_limit_other": -1.0, "stop": -0.6}
+"""Shifts of score logits at export. The generator draws other limits as often as 30 and 50, toy sets have these two;
+and a false STOP costs more than one that is seen a frame later (real ones score above 0.8 all the same)."""
 MOST_JUDGED = 400
 """Validation pictures that rate the network while it trains: more would hold the training up."""
 
