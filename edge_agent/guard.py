@@ -137,15 +137,15 @@ def _obey(memory: Memory, inputs: Inputs, limits: Limits) -> Memory:
         match order:
             case Order.DRIVE if memory.state is not GuardState.STOPPING:  # a stop is carried out before a new start
                 memory = replace(memory, operator_stop=False)
-            case Order.DISARM if memory.state in _ARMED:
-                memory = _enter(memory, GuardState.DISARMED, now_s)
             case Order.ARM if memory.state is GuardState.DISARMED and not inputs.health.arm_trouble:
                 memory = _enter(memory, GuardState.ARMED_STOPPED, now_s)
             case Order.REARM if memory.state is GuardState.FAULT_LATCHED and _standing(memory, now_s, limits):
                 memory = _enter(replace(memory, latched="", latched_by=None), GuardState.DISARMED, now_s)
             case _:
-                pass  # an order that does not fit the state changes nothing
-    # Whatever came with it, in whatever order: a stop wins.
+                pass  # an order that does not fit the state changes nothing; the others follow
+    # Whatever came with them, in whatever order: disarming and a stop win.
+    if Order.DISARM in inputs.orders and memory.state in _ARMED:
+        memory = _enter(memory, GuardState.DISARMED, now_s)
     return replace(memory, operator_stop=True) if Order.STOP in inputs.orders else memory
 
 

@@ -2,7 +2,8 @@
 
 cosmic-ray works on a copy in a temporary folder, so nobody who edits the tree meets a mutant. A mutant that survives
 must stand in EXPLAINED, with the reason why it is no change at all; exit 1 where one does not, or where an explanation
-explains nothing any more.
+explains nothing any more. The test of random histories is left out: what one mutant taught it, it would hold against
+the next.
 """
 
 import argparse
@@ -24,7 +25,7 @@ CONFIG = """
 module-path = "{target}"
 timeout = 120.0
 excluded-modules = []
-test-command = "{python} -m pytest -q -x -p no:cacheprovider -p no:xdist {tests}"
+test-command = "{python} -m pytest -q -x -p no:cacheprovider -p no:xdist -k 'not any_history' {tests}"
 
 [cosmic-ray.distributor]
 name = "local"
@@ -38,8 +39,8 @@ EXCLUDED = ("core/ReplaceComparisonOperator_Is_Eq", "core/ReplaceComparisonOpera
 
 EXPLAINED: dict[tuple[str, str], str] = {
     (
-        "case Order.ARM if memory.state is GuardState.DISARMED:",
-        "case Order.ARM if memory.state <= GuardState.DISARMED:",
+        "case Order.ARM if memory.state is GuardState.DISARMED and not inputs.health.arm_trouble:",
+        "case Order.ARM if memory.state <= GuardState.DISARMED and not inputs.health.arm_trouble:",
     ): "only `armed_stopped` comes before `disarmed` as text, and to enter the state one is in does nothing",
     (
         "latches = by in _LATCHING or (by is Priority.FRESHNESS and _blind_too_long(memory, inputs, limits))",

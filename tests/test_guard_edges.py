@@ -1,5 +1,6 @@
 """The guard at its edges: limits to the instant, orders that do not fit, reasons that stay, frozen values."""
 
+import itertools
 from dataclasses import FrozenInstanceError, fields
 
 import pytest
@@ -45,6 +46,16 @@ def test_train_that_stood_for_a_sign_drives_on_by_itself() -> None:
     assert train.step(after_s=1.0).state is GuardState.ARMED_STOPPED
     train.ask = CRUISE
     assert train.step().power_percent == 60
+
+
+@pytest.mark.parametrize("state", [GuardState.DISARMED, GuardState.ARMED_STOPPED, GuardState.RUNNING])
+@pytest.mark.parametrize("orders", list(itertools.permutations((Order.DISARM, Order.ARM, Order.DRIVE))))
+def test_disarming_wins_over_orders_around_it(state: GuardState, orders: tuple[Order, ...]) -> None:
+    train = train_in(state)
+    train.ask = CRUISE
+    permit = train.step(*orders)
+    assert (permit.state, permit.power_percent) == (GuardState.DISARMED, None)
+    assert train.step(Order.ARM).power_percent is None, "the wish to drive is gone with it"
 
 
 @pytest.mark.parametrize("state", [s for s in GuardState if s is not GuardState.FAULT_LATCHED])
