@@ -146,7 +146,8 @@ def _obey(memory: Memory, inputs: Inputs, limits: Limits) -> Memory:
     # Whatever came with them, in whatever order: disarming and a stop win.
     if Order.DISARM in inputs.orders and memory.state in _ARMED:
         memory = _enter(memory, GuardState.DISARMED, now_s)
-    return replace(memory, operator_stop=True) if Order.STOP in inputs.orders else memory
+    stops = Order.STOP in inputs.orders or Order.DISARM in inputs.orders
+    return replace(memory, operator_stop=True) if stops else memory
 
 
 def _objections(memory: Memory, inputs: Inputs, limits: Limits) -> Iterator[tuple[Priority, str]]:
