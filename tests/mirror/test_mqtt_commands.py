@@ -313,8 +313,8 @@ async def test_home_assistant_that_starts_gets_the_device_again_and_then_availab
     topic = "homeassistant/device/edge_agent_train_1/config"
     async with rig(config, before=[make.state()]) as train, listening(broker.port) as person:
         await train.comes_up()
-        await person.hears(topic)
-        await asyncio.sleep(0)
+        for said in (topic, f"{ROOT}/availability", f"{ROOT}/state"):
+            await person.hears(said)
         person.forget()
         await person.client.publish("homeassistant/status", home_assistant.BIRTH)
         await person.hears(f"{ROOT}/state")
