@@ -79,7 +79,7 @@ def train(
     total = _total(samples, epochs, data)
     settings = Settings(samples=total, batch=batch, seed=seed)
     if finetune:
-        settings = Settings(samples=total, batch=batch, seed=seed, rate=5e-4, warm_up=400, hold=0.3, calm=0.5)
+        settings = Settings(samples=total, batch=batch, seed=seed, rate=1.5e-4, warm_up=400, hold=0.3, calm=0.5)
     if rate is not None:
         settings = replace(settings, rate=rate)
     job = Job(
