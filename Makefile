@@ -88,6 +88,23 @@ soak: $(VENV)/.test ## 1,000 reconnects; 30 minutes of random faults in virtual 
 	$(BIN)/python -m tests.soak.virtual --minutes 30
 	$(BIN)/python -m tests.soak.real --minutes 30 $(ARGS)
 
+# --- train -------------------------------------------------------------------------------------------------------
+
+SYNTH = $(BIN)/edge-agent dataset synth
+SETS := rooms synth-a synth-b synth-c synth-d
+
+.PHONY: train
+train: $(VENV)/.test ## draw the pictures and train the detector into runs/signs (about 2.5 hours on two cores)
+	test -d data/synth-a || $(SYNTH) --count 4000 --seed 1 --out data/synth-a
+	test -d data/synth-b || $(SYNTH) --count 30000 --seed 2 --out data/synth-b
+	test -d data/synth-c || $(SYNTH) --count 20000 --seed 3 --out data/synth-c
+	test -d data/synth-d || $(SYNTH) --count 6000 --seed 4 --negatives 0.55 --clutter 0.9 --out data/synth-d
+	test -d data/rooms || $(BIN)/python -m edge_agent.mlops.rooms --count 600 --seed 5000 --out data/rooms
+	$(BIN)/edge-agent train $(foreach set,$(SETS),--data data/$(set)) --shares 0.08,0.03,0.33,0.34,0.22 \
+		--out runs/signs --samples 264000 $(ARGS)
+
+# --- check -------------------------------------------------------------------------------------------------------
+
 .PHONY: lint
 lint: $(VENV)/.test ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check
