@@ -7,6 +7,7 @@ BlueZ's objects and one LWP3 message. Knows nothing of bleak, asyncio or who els
 """
 
 import threading
+import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -19,6 +20,9 @@ from edge_agent.errors import RetryableError
 
 BUS_LIMIT_S = 0.3
 """Time limit of one call. Brake on two ports, then a disconnect: under a second even when each takes that long."""
+
+PATIENCE_S = 3.0
+PAUSE_S = 0.05
 
 PORTS = (0, 1)
 """Where a City Hub can have its motor. What is attached is told only by notifications, which a dead process took with
@@ -164,7 +168,26 @@ def brake_or_drop(bluez: Bluez, target: Target, ports: Iterable[int] = PORTS) ->
 
 
 def brake_all(address: str | None = None) -> tuple[Outcome, ...]:
-    """Brake (or else drop) every connected hub, or the one with `address`. Raises RetryableError without a bus."""
+    """Brake (or else drop) every connected hub, or the one with `address`.
+
+    Tries again for PATIENCE_S while BlueZ does not answer, as on a machine that has just run out of memory. Raises
+    RetryableError when it never did, and at once when there is nobody to ask.
+    """
+    give_up_s = time.monotonic() + PATIENCE_S
+    while True:
+        late = time.monotonic() >= give_up_s
+        try:
+            outcomes = _brake_once(address)
+        except RetryableError as error:
+            if late or "code" in error.data:  # nobody to ask, or no right to
+                raise
+        else:
+            if late or all(outcome.result != "failed" for outcome in outcomes):
+                return outcomes
+        time.sleep(PAUSE_S)
+
+
+def _brake_once(address: str | None) -> tuple[Outcome, ...]:
     bluez = Bluez()
     try:
         return tuple(brake_or_drop(bluez, target) for target in bluez.connected(address))

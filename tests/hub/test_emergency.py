@@ -66,12 +66,40 @@ def test_brake_that_is_not_taken_drops_the_link(
 
 
 def test_neither_brake_nor_drop_working_fails_and_says_so(
-    abandoned: EmulatorThread, capsys: pytest.CaptureFixture[str]
+    abandoned: EmulatorThread, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(emergency, "PATIENCE_S", 0.2)
     for method in ("WriteValue", "Disconnect"):
         abandoned.call(partial(BluezEmulator.fail, method=method))
     assert main([]) == 1
     assert "failed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("method", ["GetManagedObjects", "WriteValue"])
+def test_stack_that_answers_late_is_asked_again(
+    abandoned: EmulatorThread, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    for hanging in (method, "Disconnect"):
+        abandoned.call(partial(BluezEmulator.hang, method=hanging))
+    asked = [0]
+
+    def pause(_seconds: float) -> None:
+        asked[0] += 1
+        abandoned.call(BluezEmulator.behave)
+
+    monkeypatch.setattr(emergency.time, "sleep", pause)
+    assert main([]) == 0
+    assert asked == [1]
+    assert abandoned.call(BluezEmulator.status)["motor"] == "brake"
+
+
+def test_stack_that_never_answers_is_given_up(
+    abandoned: EmulatorThread, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(emergency, "PATIENCE_S", 0.2)
+    abandoned.call(partial(BluezEmulator.hang, method="GetManagedObjects"))
+    assert main([]) == 1
+    assert "did not answer" in capsys.readouterr().err
 
 
 def test_other_address_leaves_the_hub_alone(abandoned: EmulatorThread, capsys: pytest.CaptureFixture[str]) -> None:
