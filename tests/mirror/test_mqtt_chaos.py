@@ -17,7 +17,7 @@ import pytest
 from edge_agent.mirror.mqtt_client import Connection
 from edge_agent.mirror.mqtt_messages import Outgoing
 from edge_agent.mirror.mqtt_problems import LinkError
-from tests.mirror.mqtt_rig import ROOT, Rig, rig, settings
+from tests.mirror.mqtt_rig import ROOT, Rig, quick, rig
 from tests.support import events as make
 from tests.support.mosquitto import Listener, Mosquitto, listening, until
 from tests.support.proxy import Proxy, free_port
@@ -54,7 +54,7 @@ def publish(train: Rig, *names: str) -> None:
 
 async def test_broker_that_comes_late_gets_what_happened_before(tmp_path: Path) -> None:
     port = free_port()
-    async with rig(settings(port), before=[make.fault(name) for name in numbered(0, 50)]) as train:
+    async with rig(quick(port), before=[make.fault(name) for name in numbered(0, 50)]) as train:
         await until(lambda: train.mirror.stats().keeper.failures > 1, "tries again")
         broker = Mosquitto(tmp_path, port=port)
         with broker:
@@ -64,7 +64,7 @@ async def test_broker_that_comes_late_gets_what_happened_before(tmp_path: Path) 
 
 
 async def test_outage_longer_than_the_queue_drops_the_oldest_and_counts_them() -> None:
-    async with rig(settings(free_port(), queue_size=10)) as train:
+    async with rig(quick(free_port(), queue_size=10)) as train:
         publish(train, *numbered(0, 25))
         train.publish(*(make.prediction(make.frame(number)) for number in range(12)))
         await until(lambda: train.mirror.stats().dropped == 17, f"{train.mirror.stats()}")
@@ -74,7 +74,7 @@ async def test_outage_longer_than_the_queue_drops_the_oldest_and_counts_them() -
 
 async def test_outage_does_not_fill_the_memory_with_pictures() -> None:
     frames = [make.frame(number) for number in range(30)]
-    async with rig(settings(free_port(), images=True)) as train:
+    async with rig(quick(free_port(), images=True)) as train:
         for frame in frames:
             train.publish(frame)
             await asyncio.sleep(0)
@@ -83,7 +83,7 @@ async def test_outage_does_not_fill_the_memory_with_pictures() -> None:
 
 @pytest.mark.parametrize("trouble", ["cut", "reset", "refuse", "black_hole"])
 async def test_nothing_that_matters_is_lost_when_the_link_breaks(broker: Mosquitto, proxy: Proxy, trouble: str) -> None:
-    async with listening(broker.port) as listener, rig(settings(proxy.port)) as train:
+    async with listening(broker.port) as listener, rig(quick(proxy.port)) as train:
         await train.comes_up()
         publish(train, *numbered(0, 20))
         await listener.hears(f"{ROOT}/fault", 10)
@@ -102,7 +102,7 @@ async def test_nothing_that_matters_is_lost_when_the_link_breaks(broker: Mosquit
 
 async def test_frozen_broker_is_noticed_though_nothing_fails_at_qos_0(broker: Mosquitto) -> None:
     """Telemetry goes out at QoS 1 each second, so the silence is noticed long before the keep-alive ends."""
-    config = settings(broker.port, keep_alive_s=3600)
+    config = quick(broker.port, keep_alive_s=3600)
     async with rig(config) as train:
         await train.comes_up()
         broker.freeze()
@@ -117,7 +117,7 @@ async def test_frozen_broker_is_noticed_though_nothing_fails_at_qos_0(broker: Mo
 
 
 async def test_flapping_broker_gets_everything_in_order(broker: Mosquitto, proxy: Proxy) -> None:
-    async with listening(broker.port) as listener, rig(settings(proxy.port)) as train:
+    async with listening(broker.port) as listener, rig(quick(proxy.port)) as train:
         for round_ in range(5):
             await train.comes_up()
             publish(train, *numbered(round_ * 20, 10))
@@ -131,7 +131,7 @@ async def test_flapping_broker_gets_everything_in_order(broker: Mosquitto, proxy
 
 
 async def test_vanished_train_is_offline_by_its_last_will(broker: Mosquitto, proxy: Proxy) -> None:
-    async with listening(broker.port) as listener, rig(settings(proxy.port)) as train:
+    async with listening(broker.port) as listener, rig(quick(proxy.port)) as train:
         await train.comes_up()
         proxy.refuse()
         await listener.until(lambda it: b"offline" in it.payloads(f"{ROOT}/availability"), "the last will")
@@ -142,7 +142,7 @@ async def test_vanished_train_is_offline_by_its_last_will(broker: Mosquitto, pro
 async def test_outage_is_told_when_it_lasts_and_when_it_is_over(
     broker: Mosquitto, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with rig(settings(proxy.port)) as train:
+    async with rig(quick(proxy.port)) as train:
         await train.comes_up()
         proxy.refuse()
         await until(lambda: train.mirror.stats().keeper.failures >= 2, "tries")
@@ -168,14 +168,14 @@ def swallowing() -> Iterator[tuple[int, socket.socket]]:
 
 async def test_connect_that_hangs_is_given_up_in_time() -> None:
     with swallowing() as (port, _):
-        async with rig(settings(port, connect_timeout_s=0.2)) as train:
+        async with rig(quick(port, connect_timeout_s=0.2)) as train:
             await until(lambda: train.mirror.stats().keeper.failures >= 3, "tries again")
             assert not train.connected
 
 
 def connection(port: int, **changes: object) -> Connection:
     will = Outgoing("gone", b"", qos=1)
-    return Connection(settings(port, **changes), "somebody", will, asyncio.Queue)
+    return Connection(quick(port, **changes), "somebody", will, asyncio.Queue)
 
 
 def first_words(door: socket.socket) -> bytes:
@@ -222,7 +222,7 @@ async def test_attempts_that_fail_leave_no_sockets_behind(broker: Mosquitto) -> 
 
 async def test_end_of_the_run_does_not_wait_for_a_broker_that_swallows(broker: Mosquitto, proxy: Proxy) -> None:
     async with asyncio.timeout(20):
-        async with rig(settings(proxy.port, connect_timeout_s=60.0)) as train:
+        async with rig(quick(proxy.port, connect_timeout_s=60.0)) as train:
             await train.comes_up()
             proxy.black_hole()
             publish(train, *numbered(0, 10))
@@ -270,7 +270,7 @@ async def lag_s(rounds: int) -> float:
 async def test_loop_is_as_quick_beside_a_mirror_in_trouble_as_without_one(broker: Mosquitto, proxy: Proxy) -> None:
     """Each attempt to connect takes a second: a loop that waited for one would be late by that much."""
     alone_s = await lag_s(50)
-    async with rig(settings(proxy.port, images=True)) as train:
+    async with rig(quick(proxy.port, images=True)) as train:
         await train.comes_up()
         for trouble in (proxy.black_hole, proxy.refuse):
             trouble()
@@ -282,7 +282,7 @@ async def test_loop_is_as_quick_beside_a_mirror_in_trouble_as_without_one(broker
 async def test_event_costs_the_trains_loop_less_than_a_tenth_of_a_millisecond_of_its_time(broker: Mosquitto) -> None:
     """Measured as processor time of the loop's own thread, which no other load changes."""
     events = [event for _ in range(50) for event in make.one_of_each()]
-    async with rig(settings(broker.port, images=True)) as train:
+    async with rig(quick(broker.port, images=True)) as train:
         await train.comes_up()
         begun_s = time.thread_time()
         for event in events:
@@ -294,6 +294,6 @@ async def test_event_costs_the_trains_loop_less_than_a_tenth_of_a_millisecond_of
 async def test_run_that_ends_at_once_leaves_no_thread_behind() -> None:
     """The end may come before the thread has begun its work."""
     for _ in range(20):
-        async with rig(settings(free_port())):
+        async with rig(quick(free_port())):
             pass
     await until(lambda: not [thread for thread in threading.enumerate() if thread.name == "mqtt"], "all have ended")

@@ -28,7 +28,7 @@ from edge_agent.config import Mqtt
 from edge_agent.events import Event
 from edge_agent.flow import Fanout
 from edge_agent.mirror.mqtt import MqttMirror
-from tests.mirror.mqtt_rig import DEVICE, settings
+from tests.mirror.mqtt_rig import DEVICE, quick
 from tests.soak.jitter import BLOCK_S, drive
 from tests.support import events as make
 from tests.support.mosquitto import Mosquitto
@@ -106,9 +106,7 @@ async def trial(folder: Path, seconds_s: float, troubles: Sequence[str]) -> dict
             for kind in troubles:
                 await drive(Fanout(), frames, latencies["without"])
                 fanout: Fanout[Event] = Fanout()
-                mirror = Timed(
-                    append_ms, stop_ms, settings(broker.port if kind == "flood" else proxy.port, images=True)
-                )
+                mirror = Timed(append_ms, stop_ms, quick(broker.port if kind == "flood" else proxy.port, images=True))
                 task = asyncio.create_task(mirror.run(fanout.subscribe("mqtt", 256)))
                 async with in_trouble(kind, broker, proxy):
                     await drive(fanout, frames, latencies[kind])
