@@ -82,8 +82,10 @@ def build_parts(settings: Settings, *, virtual: bool, hub_log: "ByteLog | None" 
 
 def _simulated(settings: Settings, hub_log: "ByteLog | None") -> Parts:
     sim = settings.sim
-    layout = default_layout(sim.seed) if sim.layout is None else load_layout(sim.layout)
-    layout = replace(layout, time_limit_s=min(layout.time_limit_s, sim.time_limit_s))
+    if sim.layout is None:
+        layout = replace(default_layout(sim.seed), time_limit_s=sim.time_limit_s)
+    else:
+        layout = load_layout(sim.layout)
     world = World(layout, sim.seed, sim.battery_percent)
 
     def mission() -> Mission:

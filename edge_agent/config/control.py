@@ -67,7 +67,7 @@ class Sim(Section):
     layout: Path | None = Field(None, description="A track with signs as YAML; null invents one from the seed.")
     battery_percent: PositivePercent = Field(90, description="Charge of the simulated battery at the start.")
     time_limit_s: float = Field(
-        90.0, gt=0, le=86400, description="Ends the mission after this many seconds of the world's time."
+        90.0, gt=0, le=86400, description="Ends the mission on an invented track after so many seconds."
     )
 
 
