@@ -76,10 +76,9 @@ def train(
     from edge_agent.mlops.job import Job
     from edge_agent.mlops.train import Settings
 
-    total = _total(samples, epochs, data)
-    settings = Settings(samples=total, batch=batch, seed=seed)
+    settings = Settings(samples=_total(samples, epochs, data), batch=batch, seed=seed)
     if finetune:
-        settings = Settings(samples=total, batch=batch, seed=seed, rate=1.5e-4, warm_up=400, hold=0.3, calm=0.5)
+        settings = replace(settings, rate=1.5e-4, warm_up=400, hold=0.3, calm=0.5)
     if rate is not None:
         settings = replace(settings, rate=rate)
     job = Job(

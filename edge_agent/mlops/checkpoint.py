@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from edge_agent.errors import ConfigError
-from edge_agent.mlops.files import write_whole
+from edge_agent.files import write_whole
 from edge_agent.mlops.network import Architecture
 
 SCHEMA = 1

@@ -19,7 +19,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
 from edge_agent.errors import ConfigError, FatalError
-from edge_agent.mlops.files import write_whole
+from edge_agent.files import write_whole
 from edge_agent.mlops.network import Architecture, Decoded, SignNet
 
 OPSET = 17

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import cv2
 
-from edge_agent.mlops.files import write_whole
+from edge_agent.files import write_whole
 from edge_agent.signs import LABELS
 from edge_agent.sim.invent import default_layout
 from edge_agent.sim.render import Renderer

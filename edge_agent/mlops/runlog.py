@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from edge_agent.errors import ConfigError
-from edge_agent.mlops.files import write_whole
+from edge_agent.files import write_whole
 
 
 @dataclass(frozen=True, slots=True)
