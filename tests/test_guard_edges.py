@@ -41,6 +41,11 @@ def test_reason_names_the_lease_as_it_is_set() -> None:
     assert permit.reason == "no fresh picture was understood for 2000 ms"
 
 
+def test_stop_sign_in_view_at_the_start_does_not_keep_it_from_being_ready() -> None:
+    _, permit = step(Memory(), Inputs(64.0, SIGN_STOP, Health(64.0)), Limits())
+    assert permit.state is GuardState.DISARMED
+
+
 def test_wish_to_drive_given_before_arming_is_kept() -> None:
     train = train_in(GuardState.DISARMED)
     train.step(Order.DRIVE)
