@@ -87,6 +87,10 @@ class Fanout(Generic[T]):
         """Tell how many values each observer has lost, by its name."""
         return {subscription.name: subscription.dropped for subscription in self._subscriptions}
 
+    def waiting(self) -> dict[str, int]:
+        """Tell how many values wait for each observer, by its name."""
+        return {subscription.name: len(subscription) for subscription in self._subscriptions}
+
 
 @dataclass(frozen=True, slots=True)
 class Tick:

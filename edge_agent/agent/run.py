@@ -14,26 +14,26 @@ import structlog
 import uuid_utils
 
 from edge_agent.agent import build
+from edge_agent.agent.crew import Crew, assemble
 from edge_agent.agent.helm import Helm
 from edge_agent.agent.notify import Notifier, watch
-from edge_agent.agent.observers import fenced, listeners, mirrors
+from edge_agent.agent.observers import Mirrors, fenced, listeners, mirrors
 from edge_agent.agent.shutdown import Ending
-from edge_agent.agent.storage import Storage
 from edge_agent.agent.vitals import watch_loop, watch_memory
 from edge_agent.camera import RecordedCamera
 from edge_agent.config import Rules as SignRules
 from edge_agent.config import Settings, check_labels
-from edge_agent.driver import Driver, Target
+from edge_agent.driver import Driver
 from edge_agent.errors import EdgeAgentError, RetryableError, UsageError
-from edge_agent.events import Command, Event, Fault, Frame, Severity
-from edge_agent.flow import Fanout, Latest
+from edge_agent.events import Fault, Severity
 from edge_agent.lights import Lights
-from edge_agent.pipeline import Capture, Control, Inference, Worker
+from edge_agent.pipeline import Control
 from edge_agent.ports import DetectorInfo, Sink
 from edge_agent.report import Mission, Run, Tally, as_json
 from edge_agent.watchdog import Watchdog
 
 if TYPE_CHECKING:
+    from edge_agent.agent.web import Door, Web
     from edge_agent.hub.hub_log import ByteLog
 
 _log = structlog.get_logger(__name__)
@@ -48,7 +48,8 @@ class Job:
 
     `sinks` are observers beside those that the settings ask for, `watch` is a task that shows the run to a person. With
     `virtual` the loop's clock is the simulated one. `duration_s` ends the run after that time. `hub_log` is where the
-    bytes to and from a hub over Bluetooth are recorded.
+    bytes to and from a hub over Bluetooth are recorded. `port_asked` tells that somebody named the console's port: the
+    run does not start where it is taken.
     """
 
     settings: Settings
@@ -58,6 +59,7 @@ class Job:
     virtual: bool = False
     duration_s: float | None = None
     hub_log: Path | None = None
+    port_asked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,34 +74,6 @@ class Vista:
     clock: Callable[[], float]
 
 
-@dataclass(frozen=True, slots=True)
-class _Crew:
-    """Everything that one run needs, opened and wired."""
-
-    parts: build.Parts
-    worker: Worker
-    observers: Fanout[Event]
-    tally: Tally
-    driver: Driver
-    control: Control
-    inference: Inference
-    capture: Capture
-    watchdog: Watchdog
-    storage: Storage
-    clock: Callable[[], float]
-
-    def tell(self, fault: Fault) -> None:
-        """Keep a fault for the report and tell the observers."""
-        self.storage.hear(fault)
-        self.tally.fault(fault)
-        self.observers.publish(fault)
-
-    def stop(self, reason: str) -> None:
-        """Aim at a brake for good: from here on nothing else aims."""
-        self.control.close()
-        self.driver.aim(Target(None, reason))
-
-
 async def run(job: Job) -> dict[str, Any]:
     """Run one train to its end and return the report as JSON values.
 
@@ -108,6 +82,7 @@ async def run(job: Job) -> dict[str, Any]:
     """
     settings, clock = job.settings, asyncio.get_running_loop().time
     async with AsyncExitStack() as stack:
+        door = _open_door(job, stack)
         worker = await stack.enter_async_context(build.build_worker(settings, virtual=job.virtual))
         check_labels(job.rules, worker.info.labels)
         await worker.warm_up(settings.capture.width, settings.capture.height)
@@ -117,15 +92,31 @@ async def run(job: Job) -> dict[str, Any]:
         watchdog = Watchdog(settings.guard.loop_stall_ms / 1000, brake=parts.hub.emergency_brake)
         if not job.virtual:  # a virtual clock may stand still for as long as it likes
             stack.enter_context(watchdog)
-        crew = _assemble(job, parts, worker, watchdog, clock)
+        crew = assemble(settings, job.rules, parts, worker, watchdog=watchdog, clock=clock)
         ending = Ending(crew.stop, settings.guard.exit_timeout_s)
         stack.callback(ending.reached)
-        await _drive(job, crew, ending)
+        await _drive(job, crew, ending, door)
         crew.tally.observers_dropped = crew.observers.dropped()
         crew.tally.failed_writes = crew.driver.failed_writes
         ended_s = clock()
     what = _what_ran(job, worker.info, parts.camera.source)
     return as_json(what, crew.tally, parts.mission(), ended_s, ending.reason)
+
+
+def _open_door(job: Job, stack: AsyncExitStack) -> "Door | None":
+    """Open the port of the page and the metrics, where one is asked for; the first thing that can be wrong."""
+    console = job.settings.console
+    if job.virtual or not (console.enabled or console.metrics):
+        return None
+    from edge_agent.agent.web import Door  # noqa: PLC0415 - a web server; only those who serve load it
+
+    return stack.enter_context(closing(Door(console, asked=job.port_asked)))
+
+
+def _build_web(job: Job, crew: Crew, outside: Mirrors) -> "Web":
+    from edge_agent.agent.web import Scene, Web  # noqa: PLC0415 - as above
+
+    return Web(Scene(job.settings, crew, outside))
 
 
 def _open_hub_log(job: Job, stack: AsyncExitStack) -> "ByteLog | None":
@@ -138,54 +129,12 @@ def _open_hub_log(job: Job, stack: AsyncExitStack) -> "ByteLog | None":
     return stack.enter_context(closing(ByteLog(job.hub_log)))
 
 
-def _assemble(job: Job, parts: build.Parts, worker: Worker, watchdog: Watchdog, clock: Callable[[], float]) -> _Crew:
-    """Wire the tasks of the control path to each other."""
-    settings, hub = job.settings, parts.hub
-    observers: Fanout[Event] = Fanout()
-    frames: Latest[Frame] = Latest()
-    tally = Tally(started_s=clock())
-
-    def written(command: Command) -> None:
-        tally.command(command)
-        observers.publish(command)
-
-    def degraded(fault: Fault) -> None:
-        tally.fault(fault)
-        observers.publish(fault)
-
-    storage = build.build_storage(settings, tell=degraded, clock=clock)
-    adapt, ramp = build.build_adapt(settings, hub), build.build_ramp(settings)
-    driver = Driver(hub, ramp=ramp, adapt=adapt, publish=written, clock=clock)
-    control = Control(
-        hub,
-        driver,
-        build.build_rules(settings, job.rules, emulated=parts.emulated),
-        integrity=lambda: inference.trouble,
-        storage=lambda: storage.trouble,
-        stalls=lambda: watchdog.trips,
-        observers=observers,
-        tally=tally,
-        clock=clock,
-    )
-    inference = Inference(
-        frames,
-        worker,
-        max_age_s=settings.capture.max_age_ms / 1000,
-        deliver=control.on_prediction,
-        observers=observers,
-        tally=tally,
-        clock=clock,
-    )
-    capture = Capture(parts.camera, frames, build.build_pace(settings), observers=observers, tally=tally, clock=clock)
-    return _Crew(parts, worker, observers, tally, driver, control, inference, capture, watchdog, storage, clock)
-
-
-async def _drive(job: Job, crew: _Crew, ending: Ending) -> None:
+async def _drive(job: Job, crew: Crew, ending: Ending, door: "Door | None") -> None:
     """Run the tasks until somebody wants to end; brake first, then wind down."""
     try:
         with ending.on_signals():
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(task, name=name) for name, task in _tasks(job, crew, ending)]
+                tasks = [group.create_task(task, name=name) for name, task in _tasks(job, crew, ending, door)]
                 await ending.wait()
                 await _brake(crew, ending.reason)
                 Notifier().tell(STOPPING="1")
@@ -198,24 +147,20 @@ async def _drive(job: Job, crew: _Crew, ending: Ending) -> None:
         raise _first_of_ours(errors) from errors
 
 
-def _tasks(job: Job, crew: _Crew, ending: Ending) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
+def _tasks(
+    job: Job, crew: Crew, ending: Ending, door: "Door | None"
+) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
     """Name every task of a run."""
     yield "driver", crew.driver.run()
     yield "control", crew.control.run()
     yield "inference", crew.inference.run()
     yield "capture", _until_source_ends(crew, ending)
-    yield "loop-lag", watch_loop(crew.tally, crew.watchdog.beat, crew.clock)
     yield "memory", watch_memory(crew.tally, crew.clock)
     yield "storage", crew.storage.watch()
     notifier = Notifier()
     if notifier:
         yield "service-manager", watch(notifier, lambda: crew.control.permit)
-    lights = Lights(crew.parts.hub, job.settings.hub.light_percent)
-    helm = Helm(crew.control, crew.capture)
-    outside = mirrors(job.settings, helm, crew.tell, crew.parts.speed_mm_s)
-    for sink in (lights, *outside, *job.sinks):
-        yield sink.name, fenced(sink, crew.observers.subscribe(sink.name, QUEUE_SIZE), crew.tell)
-    yield from listeners(job.settings, helm)
+    yield from _observers(job, crew, door)
     if job.duration_s is not None:
         yield "duration", _after(job.duration_s, ending)
     if job.watch is not None:
@@ -224,7 +169,27 @@ def _tasks(job: Job, crew: _Crew, ending: Ending) -> Iterator[tuple[str, Corouti
         yield "watch", job.watch(vista)
 
 
-async def _until_source_ends(crew: _Crew, ending: Ending) -> None:
+def _observers(job: Job, crew: Crew, door: "Door | None") -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
+    """Name the tasks that the train can do without."""
+    lights = Lights(crew.parts.hub, job.settings.hub.light_percent)
+    helm = Helm(crew.control, crew.capture)
+    outside = mirrors(job.settings, helm, crew.tell, crew.parts.speed_mm_s)
+    web = _build_web(job, crew, outside) if door is not None else None
+    fed = web.sinks if web is not None else ()
+    for sink in (lights, *outside.sinks, *fed, *job.sinks):
+        events = crew.observers.subscribe(sink.name, QUEUE_SIZE)
+        yield sink.name, fenced(sink.name, sink.run(events), crew.tell)
+    for name, work in listeners(job.settings, helm):
+        yield name, fenced(name, work, crew.tell)
+    if web is not None and door is not None and door.socket is not None:
+        yield "console", fenced("console", web.serve(door.socket), crew.tell)
+    if door is not None and (fault := door.fault(crew.clock())) is not None:
+        crew.tell(fault)
+    measures = [lambda lag_s: crew.tally.loop_lag.add(lag_s * 1000), *([web.lag.add] if web else [])]
+    yield "loop-lag", watch_loop(measures, crew.watchdog.beat, crew.clock)
+
+
+async def _until_source_ends(crew: Crew, ending: Ending) -> None:
     await crew.capture.run()
     camera = crew.parts.camera
     if isinstance(camera, RecordedCamera):
@@ -239,7 +204,7 @@ async def _after(duration_s: float, ending: Ending) -> None:
     ending.want(f"{duration_s:g} s have passed")
 
 
-async def _brake(crew: _Crew, reason: str) -> None:
+async def _brake(crew: Crew, reason: str) -> None:
     """Write the last brake; a hub that does not take it in time is told of in the log."""
     linked = crew.parts.hub.status().connected
     try:

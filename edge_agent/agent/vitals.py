@@ -5,7 +5,7 @@ Knows Linux's /proc. Knows nothing of trains.
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from edge_agent.flow import pace
@@ -15,12 +15,16 @@ LAG_PERIOD_S = 0.02
 MEMORY_PERIOD_S = 10.0
 
 
-async def watch_loop(tally: Tally, beat: Callable[[], None], clock: Callable[[], float]) -> None:
-    """Measure how late a sleeping task wakes, and beat for the watchdog, until cancelled."""
+async def watch_loop(
+    measures: Sequence[Callable[[float], None]], beat: Callable[[], None], clock: Callable[[], float]
+) -> None:
+    """Tell all `measures` how late a sleeping task wakes, in seconds, and beat for the watchdog, until cancelled."""
     while True:
         due_s = clock() + LAG_PERIOD_S
         await asyncio.sleep(LAG_PERIOD_S)
-        tally.loop_lag.add(max(0.0, clock() - due_s) * 1000)
+        lag_s = max(0.0, clock() - due_s)
+        for measure in measures:
+            measure(lag_s)
         beat()
 
 

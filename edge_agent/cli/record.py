@@ -45,6 +45,8 @@ def record(
         "hub.kind": "mock",
         "sim.seed": seed,
         "sim.layout": str(layout.absolute()) if layout else None,
+        "console.enabled": False,
+        "console.metrics": False,
     }
     settings = load(config, overrides, profile=profile).settings
     recorder = Recorder(out, settings.capture.fps)

@@ -27,7 +27,7 @@ from edge_agent.cli.options import (
     ThresholdOption,
     check_writable,
 )
-from edge_agent.errors import FatalError
+from edge_agent.errors import FatalError, UsageError
 from edge_agent.files import write_whole
 
 HubOption = Annotated[str | None, typer.Option("--hub", metavar="KIND", help="mock or ble.")]
@@ -43,6 +43,10 @@ HubLogOption = Annotated[
     typer.Option("--hub-log", metavar="FILE", help="Record the bytes to and from the hub, for `hub replay`."),
 ]
 TrainIdOption = Annotated[str | None, typer.Option("--train-id", metavar="ID", help="Names the train.")]
+ConsoleOption = Annotated[
+    str | None, typer.Option("--console", metavar="HOST:PORT", help="Serve the web page and the metrics there.")
+]
+NoConsoleOption = Annotated[bool, typer.Option("--no-console", help="Serve neither page nor metrics.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the run report as JSON on stdout.")]
 
 
@@ -62,6 +66,8 @@ def run(
     train_id: TrainIdOption = None,
     collect: CollectOption = None,
     collect_mb: CollectMbOption = 200,
+    console: ConsoleOption = None,
+    no_console: NoConsoleOption = False,
     as_json: JsonOption = False,
     config: ConfigOption = None,
     profile: ProfileOption = None,
@@ -77,6 +83,7 @@ def run(
         "detector.threshold": threshold,
         "detector.backend": detector,
         "train.id": train_id,
+        **console_overrides(console, off=no_console),
     }
     check_writable(report, "report")
     keeping = Keeping(collect, collect_mb) if collect else None
@@ -96,6 +103,29 @@ def run(
     fail_on_fault(result, "source_damaged")
     if result["mission"]["outcome"] == "derailed":
         raise typer.Exit(1)
+
+
+def console_overrides(where: str | None, *, off: bool) -> dict[str, object]:
+    """Return the settings that `--console HOST:PORT` and `--no-console` stand for; raises UsageError."""
+    if off and where is not None:
+        raise UsageError("--console and --no-console contradict each other", remedy="keep one")
+    if off:
+        return {"console.enabled": False, "console.metrics": False}
+    if where is None:
+        return {}
+    host, colon, port = where.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not (colon and host and port.isascii() and port.isdigit()):
+        raise UsageError(f"'{where}' is no HOST:PORT", remedy="write --console 127.0.0.1:8080, or [::1]:8080")
+    return {"console.enabled": True, "console.host": host, "console.port": int(port)}
+
+
+def _asked(loaded: Any) -> bool:
+    """Tell whether somebody named the console's port; a file that repeats the default was only copied."""
+    console, default = loaded.settings.console, type(loaded.settings.console)()
+    named = [loaded.provenance[key] for key in ("console.host", "console.port")]
+    on_purpose = any(place != "default" and ":" not in place for place in named)  # `:` is a line of a file
+    return on_purpose or (console.host, console.port) != (default.host, default.port)
 
 
 def fail_on_fault(report: dict[str, Any], code: str) -> None:
@@ -124,14 +154,17 @@ def drive(
     from edge_agent.cli.terminal import print_report
     from edge_agent.config import load, load_rules
 
-    settings = load(config, overrides, profile=profile).settings
+    loaded = load(config, overrides, profile=profile)
+    settings = loaded.settings
     rules = load_rules(settings.policy.rules)
     watched = sys.stderr.isatty() and not quiet
     log.configure("error" if watched else settings.log.level, settings.log.format)
     virtual = not settings.capture.realtime
     collector = open_collector(keeping, settings) if keeping else None
     sinks = (*sinks, collector) if collector else tuple(sinks)
-    job = Job(settings, rules, sinks=sinks, virtual=virtual, duration_s=duration_s, hub_log=hub_log)
+    job = Job(
+        settings, rules, sinks, virtual=virtual, duration_s=duration_s, hub_log=hub_log, port_asked=_asked(loaded)
+    )
     result = _run_to_end(job, watched)
     if not quiet:
         print_report(result, Console())

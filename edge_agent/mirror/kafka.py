@@ -13,6 +13,7 @@ from pathlib import Path
 
 from edge_agent.config import Kafka
 from edge_agent.events import Event, Fault, Frame, Severity
+from edge_agent.metrics import MirrorFigures, OutboxFigures
 from edge_agent.mirror.kafka_records import Encoder, Handed, dictionary
 from edge_agent.mirror.kafka_uplink import Uplink, UplinkStats
 from edge_agent.mirror.notice import Notice
@@ -20,6 +21,7 @@ from edge_agent.mirror.outbox import Outbox
 from edge_agent.mirror.outbox_path import budget_of
 from edge_agent.mirror.outbox_report import OutboxStats
 from edge_agent.mirror.outbox_requests import OutboxAwayError
+from edge_agent.mirror.record import Kind
 from edge_agent.ports import EventSource
 from edge_agent.threads import in_daemon_thread
 
@@ -105,6 +107,38 @@ class KafkaMirror:
         """Tell what the mirror knows of itself; from any thread, without waiting."""
         lost_events, lost_images = self._outbox.lost
         return MirrorStats(self._outbox.stats, self._uplink.stats, lost_events, lost_images, self._outbox.waiting)
+
+    def figures(self) -> MirrorFigures:
+        """Tell the same in the form of all mirrors."""
+        now = self.stats()
+        waiting = sum(tally.rows for kind, tally in now.outbox.tallies.items() if kind is not Kind.IMAGE)
+        evicted = {kind: tally.evicted for kind, tally in now.outbox.tallies.items()}
+        evicted_images = evicted.pop(Kind.IMAGE, 0)
+        return MirrorFigures(
+            connected=now.uplink.connected,
+            attempts=now.uplink.attempts,
+            failures=now.uplink.failures,
+            published=now.uplink.sent,
+            denied=now.uplink.dead,
+            dropped=now.lost_events + now.outbox.failed + sum(evicted.values()),
+            images_dropped=now.lost_images + evicted_images,
+            waiting=waiting + now.waiting,
+        )
+
+    def outbox_figures(self) -> OutboxFigures:
+        """Tell what the outbox holds and has let go of."""
+        outbox = self._outbox.stats
+        tallies = {kind.value: tally for kind, tally in outbox.tallies.items()}
+        return OutboxFigures(
+            rows={kind: tally.rows for kind, tally in tallies.items()},
+            stored_bytes={kind: tally.bytes for kind, tally in tallies.items()},
+            evicted={kind: tally.evicted for kind, tally in tallies.items()},
+            dead_letters=sum(tally.dead for tally in tallies.values()),
+            oldest_age_s=None if outbox.oldest_ms is None else max(0.0, self._wall() - outbox.oldest_ms / 1000),
+            durable=outbox.durable,
+            stuck=bool(outbox.stuck_by),
+            commit_s=outbox.commit_ms / 1000,
+        )
 
     async def _take_rest(self, events: EventSource) -> None:
         """Take what is still in the queue: the last brake belongs into the log too."""

@@ -1,0 +1,135 @@
+"""The agent's web server: what it serves, what feeds it, and what happens where its port is taken.
+
+Knows which figures of a run are told, and which settings ask for what. Knows nothing of the control path, which never
+waits for it. Imported only where there is something to serve.
+"""
+
+import socket
+from dataclasses import dataclass
+
+import structlog
+from starlette.applications import Starlette
+from starlette.routing import BaseRoute
+
+from edge_agent import __version__
+from edge_agent.agent.crew import Crew
+from edge_agent.agent.observers import Mirrors
+from edge_agent.config import Console, Settings
+from edge_agent.console.health import Health
+from edge_agent.console.server import listen, serve
+from edge_agent.console.status import status_routes
+from edge_agent.console.watch import Watch
+from edge_agent.errors import ConfigError
+from edge_agent.events import Fault, Severity
+from edge_agent.metrics import (
+    LAG_BOUNDS_S,
+    Dropped,
+    Histogram,
+    Registry,
+    TrainMetrics,
+    mirror_metrics,
+    observer_metrics,
+    outbox_metrics,
+    run_metrics,
+)
+from edge_agent.ports import Sink
+
+TAKEN = "console_port_taken"
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What of a run the server may show."""
+
+    settings: Settings
+    crew: Crew
+    mirrors: Mirrors
+
+    def dropped(self) -> Dropped:
+        """Count what was taken but not understood, and what the hub did not take; from any thread."""
+        tally = self.crew.tally
+        return Dropped(tally.dropped, tally.invalid, tally.repeated, self.crew.driver.failed_writes)
+
+
+class Door:
+    """The server's port, open or not.
+
+    Args:
+        settings: `host` and `port` say where.
+        asked: somebody named this port: where it cannot be had, that is a ConfigError. Otherwise it is `trouble`, and
+            the train runs without the server.
+    """
+
+    def __init__(self, settings: Console, *, asked: bool) -> None:
+        self.socket: socket.socket | None = None
+        self.trouble: ConfigError | None = None
+        try:
+            self.socket = listen(settings)
+        except ConfigError as error:
+            if asked:
+                raise
+            self.trouble = error
+            _log.warning("no_console", reason=error.message, remedy=error.remedy)
+
+    def fault(self, now_s: float) -> Fault | None:
+        """Return what to tell where the port is not ours."""
+        if self.trouble is None:
+            return None
+        message = f"{self.trouble.message}: no page, metrics or health checks"
+        return Fault(TAKEN, message, self.trouble.remedy, Severity.INFO, now_s)
+
+    def close(self) -> None:
+        """Close the port."""
+        if self.socket is not None:
+            self.socket.close()
+
+
+class Web:
+    """Everything that is served, and the sinks that feed it.
+
+    `sinks` have to run for it to know anything; `lag` takes how late the event loop is, in seconds.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        self._routes: list[BaseRoute] = []
+        self.sinks: list[Sink] = []
+        self.lag = Histogram(LAG_BOUNDS_S)
+        console = scene.settings.console
+        if console.metrics:
+            self._add_status(scene)
+        if console.enabled:
+            self._add_page(scene)
+
+    async def serve(self, door: socket.socket) -> None:
+        """Serve until cancelled."""
+        await serve(Starlette(routes=self._routes), door)
+
+    def _add_page(self, scene: Scene) -> None:
+        """Add the console's routes and sinks: the one place where the page comes in."""
+
+    def _add_status(self, scene: Scene) -> None:
+        """Add `/metrics`, `/healthz` and `/readyz`."""
+        health, figures, registry = Health(scene.crew.clock()), TrainMetrics(_facts(scene)), Registry()
+        observers, mirrors = scene.crew.observers, scene.mirrors
+        registry.add(figures.collect)
+        registry.add(lambda: run_metrics(scene.dropped, self.lag))
+        registry.add(lambda: observer_metrics(observers.dropped, observers.waiting))
+        registry.add(lambda: mirror_metrics(mirrors.figures))
+        outbox = mirrors.outbox
+        if outbox is not None:
+            registry.add(lambda: outbox_metrics(outbox))
+        self._routes += status_routes(health, registry)
+        self.sinks.append(Watch(health, figures))
+
+
+def _facts(scene: Scene) -> dict[str, str]:
+    info = scene.crew.worker.info
+    return {
+        "version": __version__,
+        "train": scene.settings.train.id,
+        "backend": info.backend,
+        "model": info.model,
+        "model_sha256": info.sha256[:12],
+    }

@@ -1,0 +1,194 @@
+"""The agent's web server beside a running train: figures, health checks, and a port that is taken."""
+
+import asyncio
+import json
+import shutil
+import socket
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from edge_agent.agent import Job, build, run
+from edge_agent.cli.run import console_overrides
+from edge_agent.config import Settings, load_rules
+from edge_agent.errors import ConfigError, UsageError
+from edge_agent.hub.mock import MockHub
+from edge_agent.ports import DetectorInfo, Shot
+from edge_agent.report import Mission
+from edge_agent.signs import LABELS
+from tests.support.proxy import free_port
+
+
+class Camera:
+    """Gives grey pictures until told to end, or until `last`."""
+
+    source, live = "test", False
+
+    def __init__(self, last: int = 10**9) -> None:
+        self.over = False
+        self._last, self._taken = last, 0
+
+    async def __aenter__(self) -> "Camera":
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        pass
+
+    async def grab(self) -> Shot | None:
+        if self.over or self._taken == self._last:
+            return None
+        self._taken += 1
+        return Shot(np.full((400, 600, 3), 128, np.uint8), asyncio.get_running_loop().time(), self._taken)
+
+
+@pytest.fixture
+def put(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[Camera], None]:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    detector = SimpleNamespace(
+        info=DetectorInfo("fake", "fake.onnx", "0" * 64, 600, 400, LABELS), infer=lambda image: (), close=lambda: None
+    )
+
+    def put(camera: Camera) -> None:
+        monkeypatch.setattr(
+            build, "build_parts", lambda *_, **__: build.Parts(camera, MockHub(), Mission, lambda: None)
+        )
+        monkeypatch.setattr(build, "open_detector", lambda settings: detector)
+
+    return put
+
+
+def settings(port: int, **console: object) -> Settings:
+    return Settings.model_validate({"console": {"port": port, **console}})
+
+
+async def get(port: int, path: str) -> tuple[int, str]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: train\r\nConnection: close\r\n\r\n".encode())
+    head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    writer.close()
+    return int(head.split()[1]), body.decode()
+
+
+async def ready(port: int) -> None:
+    while True:
+        try:
+            if (await get(port, "/readyz"))[0] == 200:
+                return
+        except OSError:
+            pass
+        await asyncio.sleep(0.02)
+
+
+async def test_running_agent_tells_its_figures_and_that_it_is_ready(put: Callable[[Camera], None]) -> None:
+    camera, port = Camera(), free_port()
+    put(camera)
+    train = asyncio.create_task(run(Job(settings(port), load_rules())))
+    await asyncio.wait({train, reads := asyncio.create_task(ready(port))}, return_when=asyncio.FIRST_COMPLETED)
+    assert reads.done(), "the run has ended before it was ready"
+    assert await get(port, "/healthz") == (200, json.dumps({"ok": True, "troubles": []}, separators=(",", ":")))
+    status, text = await get(port, "/metrics")
+    camera.over = True
+    report = await train
+    assert status == 200
+    found: dict[str, Any] = {}
+    for family in text_string_to_metric_families(text):
+        found |= {sample.name: sample.value for sample in family.samples}
+    assert found["edge_agent_frames_processed_total"] > 0
+    assert found["edge_agent_event_loop_lag_seconds_count"] > 0
+    assert found["edge_agent_observer_dropped_total"] == 0
+    assert found["edge_agent_info"] == 1
+    assert report["faults"] == []
+    check_with_promtool(text)
+
+
+def check_with_promtool(text: str) -> None:
+    """Prometheus's own linter (Debian: package prometheus), where it is."""
+    promtool = shutil.which("promtool")
+    if promtool is not None:
+        verdict = subprocess.run(
+            [promtool, "check", "metrics"], input=text, capture_output=True, text=True, check=False
+        )
+        assert verdict.returncode == 0, verdict.stdout + verdict.stderr
+
+
+async def test_port_that_is_taken_is_told_and_the_train_drives_on(put: Callable[[Camera], None]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        put(Camera(last=5))
+        report = await run(Job(settings(taken.getsockname()[1]), load_rules()))
+    assert [(fault["code"], fault["severity"]) for fault in report["faults"]] == [("console_port_taken", "info")]
+    assert report["frames"]["captured"] == 5
+
+
+async def test_port_that_was_asked_for_and_is_taken_ends_the_run_before_it_begins(
+    put: Callable[[Camera], None],
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        put(Camera(last=5))
+        with pytest.raises(ConfigError, match="another program listens"):
+            await run(Job(settings(taken.getsockname()[1]), load_rules(), port_asked=True))
+
+
+@pytest.mark.parametrize(
+    ("console", "paths"),
+    [
+        ({"metrics": False}, {"/metrics": 404, "/healthz": 404}),
+        ({"enabled": False}, {"/metrics": 200, "/": 404}),
+    ],
+)
+async def test_settings_say_what_is_served(
+    put: Callable[[Camera], None], console: dict[str, object], paths: dict[str, int]
+) -> None:
+    camera, port = Camera(), free_port()
+    put(camera)
+    train = asyncio.create_task(run(Job(settings(port, **console), load_rules())))
+    answers = {}
+    for path in paths:
+        answers[path] = await until_answered(port, path)
+    camera.over = True
+    await train
+    assert answers == paths
+
+
+async def until_answered(port: int, path: str) -> int:
+    while True:
+        try:
+            return (await get(port, path))[0]
+        except OSError:
+            await asyncio.sleep(0.02)
+
+
+async def test_nothing_is_served_where_nothing_is_wanted(put: Callable[[Camera], None]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        put(Camera(last=3))
+        nothing = settings(taken.getsockname()[1], enabled=False, metrics=False)
+        assert (await run(Job(nothing, load_rules(), port_asked=True)))["faults"] == []
+
+
+@pytest.mark.parametrize(
+    ("where", "off", "settings"),
+    [
+        (None, False, {}),
+        ("[::1]:80", False, {"console.enabled": True, "console.host": "::1", "console.port": 80}),
+        ("0.0.0.0:9000", False, {"console.enabled": True, "console.host": "0.0.0.0", "console.port": 9000}),  # noqa: S104
+        (None, True, {"console.enabled": False, "console.metrics": False}),
+    ],
+)
+def test_console_option_becomes_settings(where: str | None, off: bool, settings: dict[str, object]) -> None:
+    assert console_overrides(where, off=off) == settings
+
+
+@pytest.mark.parametrize("where", ["", "8080", ":8080", "host:", "host:http", "host:-1", "host:٣"])
+def test_console_option_without_host_and_port_is_refused(where: str) -> None:
+    with pytest.raises(UsageError, match=r"no HOST:PORT; write --console 127\.0\.0\.1:8080"):
+        console_overrides(where, off=False)
+
+
+def test_console_options_that_contradict_each_other_are_refused() -> None:
+    with pytest.raises(UsageError, match="contradict"):
+        console_overrides("localhost:80", off=True)
