@@ -38,7 +38,7 @@ def _threshold(how: "DetectorSettings") -> float:
     from edge_agent import resources
     from edge_agent.detector import SHIPPED_MODEL
     from edge_agent.detector.manifest import read_manifest
-    from edge_agent.detector.onnx import DEFAULT_THRESHOLD
+    from edge_agent.detector.head import DEFAULT_THRESHOLD
 
     if how.threshold is not None:
         return how.threshold

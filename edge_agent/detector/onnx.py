@@ -13,16 +13,14 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_state
 
+from edge_agent.detector.head import DEFAULT_THRESHOLD, LEAST_SIDE, Form, Head, learn, parse_size, read_model
 from edge_agent.detector.manifest import Manifest, manifest_path, parse_names, read_manifest
 from edge_agent.errors import ConfigError, FatalError
 from edge_agent.events import Detection
 from edge_agent.ports import DetectorInfo
-from edge_agent.vision import DENSE, Layout, Letterbox, OutputSpec, decode, recognise, suppress, to_detections
+from edge_agent.vision import Letterbox, OutputSpec
 from edge_agent.vision.letterbox import PAD_GREY
 
-DEFAULT_THRESHOLD = 0.5
-_DEFAULT_SIDE = 640
-_LEAST_SIDE = 32
 _DTYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
 
 # ONNX Runtime's exceptions share no base of their own, only Exception.
@@ -58,7 +56,7 @@ class OnnxDetector:
         max_detections: int = 100,
         needs_manifest: bool = False,
     ) -> None:
-        content = _read(model)
+        content = read_model(model)
         digest = hashlib.sha256(content).hexdigest()
         manifest = read_manifest(model, digest)
         if needs_manifest and manifest is None:
@@ -72,12 +70,10 @@ class OnnxDetector:
         width, height = _input_size(source.shape, self._session, manifest)
         self._input_name = source.name
         self._letterbox = Letterbox(width, height, _DTYPES[source.type])
-        self._iou = iou
-        self._most = max_detections
         own = manifest.threshold if manifest else None
         self.threshold = next(value for value in (threshold, own, DEFAULT_THRESHOLD) if value is not None)
         self.info = DetectorInfo("onnxruntime", model.name, digest, width, height, labels)
-        self._spec = self._try_out(model, manifest)
+        self.head = Head(self._try_out(model, manifest), labels, self.threshold, iou, max_detections)
 
     def infer(self, image: NDArray[np.uint8]) -> tuple[Detection, ...]:
         """Find signs in a (height, width, 3) uint8 BGR picture; boxes in its pixels, best score first.
@@ -85,9 +81,7 @@ class OnnxDetector:
         Raises FatalError when the network fails, or answers with NaN or infinity.
         """
         blob, placement = self._letterbox.fill(image)
-        found = decode(self._run(blob), self._spec, self.threshold)
-        kept = suppress(found, self._iou, self._most)
-        return to_detections(kept, placement, image.shape[1], image.shape[0], self.info.labels)
+        return self.head.read(self._run(blob), placement, image)
 
     def close(self) -> None:
         """Release the session; the detector is of no use afterwards."""
@@ -106,55 +100,9 @@ class OnnxDetector:
         """Run once on a grey picture: learns the outputs' real shapes and values, and warms the session up."""
         grey = np.full((self.info.input_height, self.info.input_width, 3), PAD_GREY, np.uint8)
         outputs = self._run(self._letterbox.fill(grey)[0])
-        shapes = [tuple(np.shape(output)) if _is_numbers(output) else () for output in outputs]
-        wanted = manifest.layout if manifest else None
-        spec = recognise(shapes, len(self.info.labels), self.info.input_width, self.info.input_height, wanted)
-        if spec is None:
-            told = ", ".join(str(list(shape)) for shape in shapes)
-            raise ConfigError(
-                f"{model}: output {told} is no known form for {len(self.info.labels)} class names",
-                remedy="export a detection model of the YOLO family, with its names in class order",
-            )
-        decode(outputs, spec, self.threshold)
-        if spec.layout in DENSE:
-            _check_units(outputs[spec.indices[0]], spec, model)
-        return spec
-
-
-def _is_numbers(output: object) -> bool:
-    """Tell tensors of numbers from the text, lists and mappings that an ONNX model may also answer with."""
-    return isinstance(output, np.ndarray) and output.dtype.kind in "fiu"
-
-
-def _check_units(output: NDArray[Any], spec: OutputSpec, model: Path) -> None:
-    """Refuse a dense head that has the right shape but other numbers: boxes not in pixels, scores not from 0 to 1.
-
-    So does YOLOX as it is exported by default (raw grid offsets), and any model without its last sigmoid.
-    """
-    channels_first = spec.layout in {Layout.CHANNELS_FIRST, Layout.OBJECTNESS_FIRST}
-    channels = output[0] if channels_first else output[0].T
-    boxes, scores = channels[:4], channels[4:]
-    if 0 < boxes.max() <= 2:
-        fault = "its boxes are not in pixels of the input (a raw grid, or fractions)"
-    elif scores.min() < -0.01 or scores.max() > 1.01:
-        fault = "its scores are not from 0 to 1 (the last sigmoid is missing)"
-    else:
-        return
-    raise ConfigError(f"{model}: {fault}", remedy="export the model with its outputs decoded")
-
-
-def _read(model: Path) -> bytes:
-    """Read the whole file: what is hashed is then exactly what is loaded."""
-    try:
-        content = model.read_bytes()
-    except OSError as error:
-        raise ConfigError(
-            f"{model}: the model cannot be read ({error.strerror})",
-            remedy="set detector.model to an ONNX file, or leave it out for the detector that ships",
-        ) from error
-    if not content:
-        raise ConfigError(f"{model}: the model is an empty file", remedy="copy or export it again")
-    return content
+        layout = manifest.layout if manifest else None
+        form = Form(str(model), self.info.labels, self.info.input_width, self.info.input_height, layout)
+        return learn(outputs, form, self.threshold)
 
 
 def _open_session(model: Path, content: bytes, threads: int) -> Any:
@@ -201,7 +149,7 @@ def _takes_one_picture(shape: list[Any]) -> bool:
     if len(shape) != 4:
         return False
     batch, channels, *sides = (side if isinstance(side, int) else None for side in shape)
-    return batch in {None, 1} and channels in {None, 3} and all(side is None or side >= _LEAST_SIDE for side in sides)
+    return batch in {None, 1} and channels in {None, 3} and all(side is None or side >= LEAST_SIDE for side in sides)
 
 
 def _input_size(shape: list[Any], session: Any, manifest: Manifest | None) -> tuple[int, int]:
@@ -210,15 +158,6 @@ def _input_size(shape: list[Any], session: Any, manifest: Manifest | None) -> tu
     height = shape[2] if isinstance(shape[2], int) else (manifest and manifest.input_height) or size[0]
     width = shape[3] if isinstance(shape[3], int) else (manifest and manifest.input_width) or size[1]
     return width, height
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """Read `imgsz`, "[height, width]" as some exporters store it; 640 x 640 where it is absent or makes no sense."""
-    parts = [part.strip() for part in text.strip("[]() ").split(",")]
-    sides = tuple(int(part) for part in parts if part.isdecimal() and len(part) <= 4)
-    if len(parts) == len(sides) == 2 and min(sides) >= _LEAST_SIDE:
-        return sides[0], sides[1]
-    return _DEFAULT_SIDE, _DEFAULT_SIDE
 
 
 def _first_line(error: Exception) -> str:
