@@ -9,7 +9,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 import numpy as np
+import uuid_utils
 from numpy.typing import NDArray
+
+
+def new_id() -> str:
+    """Return an id for an event: a UUIDv7, which sorts by time."""
+    return str(uuid_utils.uuid7())
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +147,11 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something went wrong (or, with `active` false, is over). `code` is stable and documented in docs/operate.md."""
+    """Something went wrong (or, with `active` false, is over). `code` is stable and documented in docs/operate.md.
+
+    `event_id` is the event's own: every copy of it that leaves the train carries the same. `dataclasses.replace` makes
+    another event with another id.
+    """
 
     code: str
     message: str
@@ -149,6 +159,7 @@ class Fault:
     severity: Severity
     at_s: float
     active: bool = True
+    event_id: str = field(default_factory=new_id, init=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +183,10 @@ class HubStatus:
 
 @dataclass(frozen=True, slots=True)
 class TrainState:
-    """A snapshot for observers: the guard's state and its reason in words, power written, the hub's health."""
+    """A snapshot for observers: the guard's state and its reason in words, power written, the hub's health.
+
+    `event_id` is as a Fault's.
+    """
 
     train_id: str
     guard: GuardState
@@ -181,7 +195,29 @@ class TrainState:
     hub: HubStatus
     at_s: float
     at_unix_s: float
+    event_id: str = field(default_factory=new_id, init=False, compare=False)
 
 
-Event = Frame | Prediction | Decision | Command | Fault | TrainState
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of a command from outside, for observers: each one is told, obeyed or refused.
+
+    `channel` is the way it came in by (`mqtt`, `kafka`, `console`, ...) and `who` the sender, where it is known.
+    `command_id` is the id that the sender gave it, `verb` what was commanded, as far as it could be read. `code` says
+    why it was refused (None where it was accepted), `state` is the guard's after an accepted one, `reason` is in words.
+    """
+
+    channel: str
+    who: str | None
+    command_id: str | None
+    verb: str
+    accepted: bool
+    code: str | None
+    state: str | None
+    reason: str
+    at_s: float
+    event_id: str = field(default_factory=new_id, init=False, compare=False)
+
+
+Event = Frame | Prediction | Decision | Command | Fault | TrainState | Answer
 """Everything that goes through the Fanout."""

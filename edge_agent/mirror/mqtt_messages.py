@@ -2,9 +2,9 @@
 
 Knows the names of topics and the CloudEvents forms of wire/. Knows nothing of connections.
 
-QoS 1, and so noticed when the broker does not take it: availability, state, decision, fault, telemetry, reply. QoS 0,
-since the next one is better than a late one: prediction, command, image. Retained, so that a newcomer knows at once:
-availability, state and decision.
+QoS 1, and so noticed when the broker does not take it: availability, state, decision, fault, answer, telemetry and
+reply. QoS 0, since the next one is better than a late one: prediction, command, image. Retained, so that a newcomer
+knows at once: availability, state and decision.
 """
 
 import json
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import uuid_utils
 
 from edge_agent.config import Mqtt
-from edge_agent.events import Command, Decision, Event, Fault, Frame, Prediction, TrainState
+from edge_agent.events import Answer, Command, Decision, Event, Fault, Frame, Prediction, TrainState
 from edge_agent.mirror.mqtt_payloads import ReplyData, TelemetryData, dump
 from edge_agent.wire import Envelope, MqttMessage, Picture, Stamp, names, seal
 from edge_agent.wire import mqtt as binding
@@ -51,6 +51,7 @@ ROUTES: dict[type[Event], Route] = {
     TrainState: Route(STATE, 1, retain=True),
     Decision: Route("decision", 1, retain=True),
     Fault: Route("fault", 1),
+    Answer: Route("answer", 1),
     Prediction: Route("prediction", 0),
     Command: Route("command", 0),
 }

@@ -9,6 +9,7 @@ from edge_agent.wire.errors import MalformedMessageError
 from edge_agent.wire.kafka import KafkaMessage
 from edge_agent.wire.mqtt import MqttMessage
 from edge_agent.wire.payloads import (
+    AnswerData,
     CommandData,
     DecisionData,
     FaultData,
@@ -18,6 +19,7 @@ from edge_agent.wire.payloads import (
 )
 
 __all__ = [
+    "AnswerData",
     "CommandData",
     "DecisionData",
     "Envelope",

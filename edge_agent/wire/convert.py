@@ -5,8 +5,9 @@ Knows both sides. Knows nothing of envelopes or transports.
 
 from datetime import UTC, datetime
 
-from edge_agent.events import Command, Decision, Detection, Fault, HubStatus, Prediction, TrainState
+from edge_agent.events import Answer, Command, Decision, Detection, Fault, HubStatus, Prediction, TrainState
 from edge_agent.wire.payloads import (
+    AnswerData,
     BoxData,
     CommandData,
     DecisionData,
@@ -29,7 +30,7 @@ def unix_ms(text: str) -> int:
     return round(datetime.fromisoformat(text).timestamp() * 1000)
 
 
-def payload_of(event: Prediction | Decision | Command | Fault | TrainState) -> Payload:
+def payload_of(event: Prediction | Decision | Command | Fault | TrainState | Answer) -> Payload:
     """Return what `event` says to other machines."""
     match event:
         case Prediction():
@@ -42,6 +43,8 @@ def payload_of(event: Prediction | Decision | Command | Fault | TrainState) -> P
             return FaultData(event.code, event.message, event.remedy, event.severity, event.active)
         case TrainState():
             return StateData(event.train_id, event.guard, event.reason, event.power_percent, _hub(event.hub))
+        case Answer():
+            return _answer(event)
 
 
 def _ms_between(start_s: float | None, end_s: float) -> float | None:
@@ -88,6 +91,19 @@ def _command(event: Command) -> CommandData:
         decision_id=event.decision_id,
         frame_id=event.frame_id,
         latency_ms=_ms_between(event.taken_s, event.written_s),
+    )
+
+
+def _answer(event: Answer) -> AnswerData:
+    return AnswerData(
+        channel=event.channel,
+        who=event.who,
+        command_id=event.command_id,
+        verb=event.verb,
+        accepted=event.accepted,
+        code=event.code,
+        state=event.state,
+        reason=event.reason,
     )
 
 

@@ -20,7 +20,8 @@ This page and the schemas are made from the code by `python -m edge_agent.wire.d
 descriptions there.
 
 Everything that happens on the train leaves it as a [CloudEvent 1.0](https://cloudevents.io): what the camera took,
-what the detector saw, what the signs ask for, what was written to the hub, what went wrong, and how the train is.
+what the detector saw, what the signs ask for, what was written to the hub, what went wrong, how the train is, and what
+became of each command from outside.
 
 The types begin with `{names.TYPE_PREFIX}`, a name chosen for this project in the reverse-DNS form that the
 specification recommends; no such domain has to exist. The version at the end (`{names.TYPE_VERSION}`) grows when
@@ -33,7 +34,7 @@ a reader would misunderstand a value. New keys are no such change: ignore what y
 | `id` | the event's own id, a UUIDv7 where it has one; a message that comes twice has the same: drop it |
 | `source` | `/trains/<train id>` |
 | `type` | `{names.TYPE_PREFIX}.<kind>.{names.TYPE_VERSION}` |
-| `subject` | which part of the train it is about: `camera`, `detector`, `policy`, `hub`, `guard`, or a fault's code |
+| `subject` | which part of the train it is about: `camera`, `detector`, `policy`, `hub`, `guard`, `commands`, or a fault's code |
 | `time` | when it happened, by the train's wall clock, in UTC |
 | `sequence` | 20 digits that sort as text; grows from event to event of one source, also over restarts |
 | `partitionkey` | the train's id |

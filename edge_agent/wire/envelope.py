@@ -3,15 +3,15 @@
 Knows how an event gets its id, time and cause. Knows nothing of Kafka, MQTT or JSON's structured form.
 
 The chain from sign to motion can be followed by `causationid`, which is always the `id` of another event: a
-prediction's is its frame, a decision's is the prediction it rests on, a command's is its decision.
+prediction's is its frame, a decision's is the prediction it rests on, a command's is its decision. An answer's is the
+id of the command from outside, which is an event's where it came as one.
 """
 
 from dataclasses import dataclass, field
 
-import uuid_utils
 from pydantic import TypeAdapter, ValidationError
 
-from edge_agent.events import Command, Decision, Event, Fault, Frame, Prediction, TrainState
+from edge_agent.events import Answer, Command, Decision, Event, Fault, Frame, Prediction, TrainState
 from edge_agent.wire import names
 from edge_agent.wire.convert import moment, payload_of
 from edge_agent.wire.errors import MalformedMessageError
@@ -143,6 +143,8 @@ def _identity(event: Event, offset_s: float) -> tuple[Kind, str, str, float, str
         case Command():
             return "command", event.command_id, "hub", event.written_s + offset_s, event.decision_id
         case Fault():
-            return "fault", str(uuid_utils.uuid7()), event.code, event.at_s + offset_s, None
+            return "fault", event.event_id, event.code, event.at_s + offset_s, None
         case TrainState():
-            return "state", str(uuid_utils.uuid7()), "guard", event.at_unix_s, None
+            return "state", event.event_id, "guard", event.at_unix_s, None
+        case Answer():
+            return "answer", event.event_id, "commands", event.at_s + offset_s, event.command_id

@@ -120,10 +120,24 @@ class StateData:
     hub: Annotated[HubData, Field(description="What the hub last told; null where it has not told yet.")]
 
 
-Payload = PredictionData | DecisionData | CommandData | FaultData | StateData
+@dataclass(frozen=True, slots=True)
+class AnswerData:
+    """What became of a command from outside."""
+
+    channel: Annotated[str, Field(description="The way it came in by: mqtt, kafka, console, crazy-train.")]
+    who: Annotated[str | None, Field(description="Who sent it, where that is known.")]
+    command_id: Annotated[str | None, Field(description="The id that the sender gave it.")]
+    verb: Annotated[str, Field(description="What was commanded.")]
+    accepted: Annotated[bool, Field(description="The train obeys.")]
+    code: Annotated[str | None, Field(description="Why it was refused; null where it was accepted.")]
+    state: Annotated[str | None, Field(description="The guard's state after an accepted command.")]
+    reason: Annotated[str, Field(description="In words: why it was refused, or what the guard says now.")]
+
+
+Payload = PredictionData | DecisionData | CommandData | FaultData | StateData | AnswerData
 """The value of any event but a frame; a frame's value is the picture itself."""
 
-Kind = Literal["frame", "prediction", "decision", "command", "fault", "state"]
+Kind = Literal["frame", "prediction", "decision", "command", "fault", "state", "answer"]
 """Kinds of events, as they stand in the CloudEvents type."""
 
 PAYLOADS: dict[Kind, type[Payload]] = {
@@ -132,5 +146,6 @@ PAYLOADS: dict[Kind, type[Payload]] = {
     "command": CommandData,
     "fault": FaultData,
     "state": StateData,
+    "answer": AnswerData,
 }
 """The class of each kind's value."""

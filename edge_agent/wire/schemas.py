@@ -20,6 +20,7 @@ _TITLES: dict[Kind, str] = {
     "command": "One command as it was written to the hub",
     "fault": "Something went wrong, or is over",
     "state": "A snapshot of the train",
+    "answer": "What became of a command from outside",
 }
 
 

@@ -5,6 +5,7 @@ import uuid_utils
 
 from edge_agent.events import (
     Action,
+    Answer,
     Box,
     Command,
     CommandKind,
@@ -78,8 +79,12 @@ def state(guard: GuardState = GuardState.RUNNING, *, at_s: float = 0.25) -> Trai
     return TrainState("train-1", guard, "clear track", 75, hub, at_s, UNIX_S - 0.25 + at_s)
 
 
+def answer(command_id: str | None = "c-1", *, at_s: float = 0.25) -> Answer:
+    return Answer("kafka", "ada", command_id, "drive", True, None, "running", "clear track", at_s)
+
+
 def one_of_each() -> list[Event]:
-    """Return a frame, its prediction, the decision on it, the command that follows, a fault and a state."""
+    """Return a frame, its prediction, the decision on it, the command that follows, a fault, a state and an answer."""
     seen = frame()
     decided = decision(seen)
-    return [seen, prediction(seen, sighting()), decided, command(decided), fault(), state()]
+    return [seen, prediction(seen, sighting()), decided, command(decided), fault(), state(), answer()]

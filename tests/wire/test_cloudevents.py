@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,24 @@ def test_causation_leads_from_command_back_to_the_picture() -> None:
         seen.append(at.kind)
         at = chain.get(at.causationid or "")
     assert seen == ["command", "decision", "prediction", "frame"]
+
+
+@pytest.mark.parametrize("event", make.one_of_each(), ids=lambda event: type(event).__name__)
+def test_copies_of_an_event_have_one_id(event: Event) -> None:
+    other = Stamp("train-1", 43, make.UNIX_S)
+    picture = encode_jpeg(event.image) if isinstance(event, Frame) else None
+    assert sealed(event).id == seal(event, other, picture).id
+
+
+def test_fault_that_is_over_is_another_event_than_the_one_that_told_of_it() -> None:
+    fault = make.fault()
+    over = replace(fault, active=False)
+    assert sealed(over).id != sealed(fault).id
+
+
+def test_answer_leads_back_to_the_command_that_it_answers() -> None:
+    assert sealed(make.answer("c-9")).causationid == "c-9"
+    assert sealed(make.answer(None)).causationid is None
 
 
 def test_payload_tells_latencies_instead_of_monotonic_times() -> None:
