@@ -18,7 +18,7 @@ from edge_agent.hub.connection import Connection, connect
 from edge_agent.hub.emergency import PORTS, ThreadBrake
 from edge_agent.hub.hub_log import ByteLog
 from edge_agent.hub.link import keep_linked
-from edge_agent.hub.problems import LINK, problem
+from edge_agent.hub.problems import LINK, NO_HUB, no_motor, problem
 from edge_agent.hub.session import Session
 from edge_agent.hub.watch import BusWatch
 from edge_agent.lwp3 import Colour
@@ -95,14 +95,18 @@ class BleHub:
         self._thread_brake.close()
 
     async def wait_connected(self, limit_s: float) -> None:
-        """Wait for the link; raises what is in the way (see `problem`) when it does not come up in time."""
+        """Wait for the link; raises what is in the way (see `problem`) when it does not come up in time.
+
+        A hub that is linked and has announced a part of its ports, but no motor, lacks that: however short the wait.
+        """
         try:
             async with asyncio.timeout(limit_s):
                 while not self.status().connected:
                     self._up.clear()
                     await self._up.wait()
         except TimeoutError:
-            raise self.problem or problem("no_hub") from None
+            waits_for_motor = self._session is not None and self._session.model.ports
+            raise self.problem or (no_motor() if waits_for_motor else problem(NO_HUB)) from None
 
     @property
     def session(self) -> Session | None:

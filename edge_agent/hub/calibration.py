@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import IO
 
 from edge_agent.config.control import Hub as Settings
-from edge_agent.errors import RetryableError, UsageError
+from edge_agent.errors import RetryableError
+from edge_agent.files import write_whole
 from edge_agent.ports import Hub, HubEvent
 
 FIRST_PERCENT = 6
@@ -111,7 +112,7 @@ async def enter_key(stream: IO[str], moved: asyncio.Event) -> AsyncIterator[None
 
 
 def write_profile(path: Path, rounds: Sequence[Round], settings: Settings) -> int:
-    """Write the dead band as a configuration profile, whole or not at all; return it. Raises UsageError."""
+    """Write the dead band as a configuration profile, whole or not at all; return it. Raises FatalError."""
     percent = dead_band(rounds, settings)
     powers = ", ".join(f"{one.power_percent} % at {one.voltage_mv or '?'} mV" for one in rounds)
     text = (
@@ -119,13 +120,5 @@ def write_profile(path: Path, rounds: Sequence[Round], settings: Settings) -> in
         f"# min_power_percent is the worst of them at {settings.nominal_voltage_mv} mV.\n"
         f"hub:\n  min_power_percent: {percent}\n  nominal_voltage_mv: {settings.nominal_voltage_mv}\n"
     )
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise UsageError(
-            f"Cannot write {path}: {error.strerror}", remedy="name a file in a folder you may write to"
-        ) from None
+    write_whole(path, text.encode())
     return percent

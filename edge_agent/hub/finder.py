@@ -27,6 +27,9 @@ PYBRICKS_UUID = "c5f50001-8280-46da-89f4-6d8051e4aeef"
 SCAN_CALL_LIMIT_S = 5.0
 """Time limit of starting or stopping discovery, which touches the radio."""
 
+_USES = ("Notifying", "NotifyAcquired", "WriteAcquired")
+"""BlueZ's properties of a characteristic that some program is using."""
+
 _KINDS: Mapping[int, str] = {
     SystemType.CITY: "City Hub",
     SystemType.DUPLO_TRAIN: "Duplo train",
@@ -39,7 +42,7 @@ _KINDS: Mapping[int, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A hub that can be seen: advertising, or connected to this machine. `held`: another program listens to it."""
+    """A hub that can be seen: advertising, or connected to this machine. `held`: another program uses it."""
 
     address: str
     name: str
@@ -83,7 +86,7 @@ def check_adapters(objects: Objects) -> None:
 def connected_hubs(objects: Objects) -> list[Sighting]:
     """List the hubs that BlueZ holds a link to."""
     return [
-        _from_properties(path, interfaces[DEVICE], held=_is_listened_to(objects, path))
+        _from_properties(path, interfaces[DEVICE], held=_is_used(objects, path))
         for path, interfaces in objects.items()
         if interfaces.get(DEVICE, {}).get("Connected") and SERVICE_UUID in interfaces[DEVICE].get("UUIDs", ())
     ]
@@ -143,11 +146,12 @@ async def find(objects: Objects, settings: Hub, limit_s: float) -> Sighting:
     return choose([*found, *linked], settings)
 
 
-def _is_listened_to(objects: Objects, device: str) -> bool:
+def _is_used(objects: Objects, device: str) -> bool:
+    """Tell whether a program listens to the hub, or has taken its reading or writing for itself."""
     characteristics = (
         interfaces.get(CHARACTERISTIC, {}) for path, interfaces in objects.items() if path.startswith(device + "/")
     )
-    return any(one.get("UUID") == CHARACTERISTIC_UUID and one.get("Notifying", False) for one in characteristics)
+    return any(one.get("UUID") == CHARACTERISTIC_UUID and any(map(one.get, _USES)) for one in characteristics)
 
 
 def _from_properties(path: str, properties: Mapping[str, Any], *, held: bool) -> Sighting:

@@ -11,7 +11,7 @@ from edge_agent.hub.bounded import TimeLimitError, bounded
 from edge_agent.hub.problems import LINK, LINK_ERRORS, explain, is_gone, problem
 
 ATTEMPTS = 3
-"""A write is sent, and sent again twice; then the link is dropped: with 150 ms each, after 450 ms."""
+"""A write is sent, and sent again twice; then the link is dropped: with 120 ms each, after 360 ms."""
 
 PAUSE_S = 0.02
 """Between an attempt that was refused (rather than timed out) and the next."""

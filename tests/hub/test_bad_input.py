@@ -48,7 +48,7 @@ CASES = (
         "held by another program",
         "Another program holds the hub",
         lambda emulator: emulator.hold("here"),
-        scan_says="Train hub",
+        scan_says="held by another program",
     ),
     Case("another kind of hub", "which is a Technic Hub", emulator=_technic, scan_says="Technic Hub"),
     Case("no motor", "plug the train motor into port A", BluezEmulator.unplug, scan_says="Train hub"),
@@ -121,6 +121,22 @@ def test_hub_command_ends_with_one_line_and_nothing_moves(
     assert case.says in line
     assert "; " in line, "what is wrong; what to do"
     assert powers(bluez) == []
+
+
+def test_hub_that_another_program_holds_is_left_to_it(shell: Shell, emulated: EmulatorThread) -> None:
+    emulated.call(lambda emulator: emulator.hold("here"))
+    before = emulated.call(BluezEmulator.status)
+    assert (before["connected"], before["links"]) == (True, 1)
+    assert shell("hub drive 40 --timeout 1") == 1
+    assert emulated.call(BluezEmulator.status) == before, "its link has not been pulled from under it"
+    assert emulated.emulator.writes == []
+
+
+def test_brake_takes_a_hub_from_whoever_holds_it(shell: Shell, emulated: EmulatorThread) -> None:
+    emulated.call(lambda emulator: emulator.hold("here"))
+    assert shell("hub brake") == 0
+    assert shell.out.strip().endswith("disconnected")
+    assert not emulated.call(BluezEmulator.status)["connected"]
 
 
 def test_scan_ends_with_one_line_or_lists_the_hub(shell: Shell, bluez: EmulatorThread, case: Case) -> None:

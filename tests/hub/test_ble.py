@@ -126,6 +126,14 @@ def test_hub_without_motor_stays_disconnected_and_says_why() -> None:
     with_hub(Air(FakeConnection({1: DeviceType.LIGHT})), story)
 
 
+def test_hub_whose_motor_is_not_announced_in_time_is_not_called_out_of_range() -> None:
+    async def story(hub: BleHub, _events: list[HubEvent]) -> None:
+        with pytest.raises(RetryableError, match="no motor"):
+            await hub.wait_connected(1)  # less than what a session gives the hub before it says so
+
+    with_hub(Air(FakeConnection({1: DeviceType.LIGHT})), story)
+
+
 def test_write_that_hangs_drops_the_link_within_500_ms_and_a_new_one_is_made() -> None:
     air = Air()
 

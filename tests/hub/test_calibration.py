@@ -3,13 +3,14 @@
 import asyncio
 import os
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.config.control import Hub
-from edge_agent.errors import RetryableError, UsageError
+from edge_agent.errors import FatalError, RetryableError
 from edge_agent.hub.calibration import (
     FIRST_PERCENT,
     LAST_PERCENT,
@@ -95,10 +96,16 @@ def test_green_button_counts_and_an_old_press_does_not() -> None:
 
 
 def test_profile_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
-    path = tmp_path / "none" / "mine.yaml"
-    with pytest.raises(UsageError, match="Cannot write"):
-        write_profile(path, [Round(20, 8000)], SETTINGS)
-    assert list(tmp_path.iterdir()) == []
+    path = tmp_path / "mine.yaml"
+    assert write_profile(path, [Round(20, 8000)], SETTINGS) > 0
+    before = path.read_bytes()
+    with (
+        mock.patch("pathlib.Path.replace", side_effect=OSError(28, "No space left on device")),
+        pytest.raises(FatalError, match=r"mine\.yaml could not be written: No space left"),
+    ):
+        write_profile(path, [Round(30, 8000)], SETTINGS)
+    assert [path] == list(tmp_path.iterdir())
+    assert path.read_bytes() == before
 
 
 async def test_line_from_a_pipe_counts_as_enter() -> None:

@@ -129,6 +129,8 @@ async def test_hub_held_by_another_program_here_refuses_writes_and_notifications
     async with bus_client(bluez.bus_address) as call:
         for method, arguments in (("WriteValue", ("aya{sv}", encode(brake(0)), {})), ("StartNotify", ())):
             assert (await call(path, CHARACTERISTIC, method, *arguments)).error_name == NOT_PERMITTED
+        told = (await call(path, "org.freedesktop.DBus.Properties", "GetAll", "s", CHARACTERISTIC)).body[0]
+    assert all(told[name].value for name in ("Notifying", "NotifyAcquired", "WriteAcquired")), "as BlueZ tells it"
     assert bluez.emulator.writes == []
 
 

@@ -89,7 +89,7 @@ def test_one_adapter_of_two_on_is_enough() -> None:
     check_adapters({"/hci0": {ADAPTER: {"Powered": False}}, "/hci1": {ADAPTER: {"Powered": True}}})
 
 
-def bluez(*, connected: bool = True, notifying: bool = False, uuid: str = SERVICE_UUID) -> dict[str, dict[str, Any]]:
+def bluez(*, connected: bool = True, uuid: str = SERVICE_UUID, **used: bool) -> dict[str, dict[str, Any]]:
     return {
         PATH: {
             DEVICE: {
@@ -100,7 +100,7 @@ def bluez(*, connected: bool = True, notifying: bool = False, uuid: str = SERVIC
                 "ManufacturerData": {COMPANY_ID: Advertisement(False, SystemType.CITY).encode()},
             }
         },
-        f"{PATH}/service000c/char000d": {CHARACTERISTIC: {"UUID": CHARACTERISTIC_UUID, "Notifying": notifying}},
+        f"{PATH}/service000c/char000d": {CHARACTERISTIC: {"UUID": CHARACTERISTIC_UUID, **used}},
     }
 
 
@@ -111,9 +111,12 @@ def test_link_left_by_a_dead_process_is_seen_with_its_kind() -> None:
     assert hub.device.details["path"] == PATH
 
 
-def test_link_that_somebody_listens_to_is_held() -> None:
-    [hub] = connected_hubs(bluez(notifying=True))
+@pytest.mark.parametrize("used", ["Notifying", "NotifyAcquired", "WriteAcquired"])
+def test_link_that_another_program_uses_is_held(used: str) -> None:
+    [hub] = connected_hubs(bluez(**{used: True}))
     assert hub.held
+    [hub] = connected_hubs(bluez(**{used: False}))
+    assert not hub.held
 
 
 @pytest.mark.parametrize("objects", [bluez(connected=False), bluez(uuid="0000180f-0000-1000-8000-00805f9b34fb"), {}])

@@ -88,11 +88,7 @@ class BluezEmulator:
         """Have another machine (`elsewhere`), another program of this one (`here`) or `nobody` hold the hub."""
         if holder not in tuple(Holder):
             raise UsageError(f"nobody called {holder!r} holds hubs", remedy=f"choose one of {', '.join(Holder)}")
-        self.stack.holder = Holder.NOBODY
-        self.stack.drop_link()
-        if holder == Holder.HERE:
-            self.stack.connect()
-        self.stack.holder = Holder(holder)
+        self.stack.hold(Holder(holder))
 
     def remove_adapter(self) -> None:
         """Pull the Bluetooth adapter out; BlueZ does not tell that anything is disconnected."""

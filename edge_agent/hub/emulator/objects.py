@@ -15,7 +15,6 @@ DEVICE = "org.bluez.Device1"
 SERVICE = "org.bluez.GattService1"
 CHARACTERISTIC = "org.bluez.GattCharacteristic1"
 
-ROOT_PATH = "/org/bluez"
 ADAPTER_PATH = "/org/bluez/hci0"
 
 _ADAPTER_ADDRESS = "00:1A:7D:DA:71:13"
@@ -107,6 +106,8 @@ def characteristic(hub: EmulatedHub) -> Interfaces:
             "Service": Variant("o", service_path(hub.profile.address)),
             "Value": Variant("ay", b""),
             "Notifying": Variant("b", False),
+            "NotifyAcquired": Variant("b", False),
+            "WriteAcquired": Variant("b", False),
             "Flags": Variant("as", ["write-without-response", "write", "notify"]),
             "MTU": Variant("q", _DEFAULT_MTU),
         }

@@ -161,11 +161,20 @@ class BluezStack:
         self.tree.add(self.characteristic_path, objects.characteristic(self.hub))
         self.tree.change(self.device_path, DEVICE, {"ServicesResolved": Variant("b", True)})
 
+    def hold(self, holder: Holder) -> None:
+        """Let somebody else have the hub, or nobody; a program on this machine gets a link, and all that can be had."""
+        self.holder = Holder.NOBODY
+        self.drop_link()
+        if holder is Holder.HERE:
+            self.connect()
+        self.holder = holder
+        self._tell_use()
+
     def drop_link(self) -> None:
         """Lose the hub, and tell so."""
         if self.connected:
             self._lose_link()
-            self._tell_notifying()
+            self._tell_use()
             self.tree.change(self.device_path, DEVICE, {"ServicesResolved": Variant("b", False)})
             self.tree.change(self.device_path, DEVICE, {"Connected": Variant("b", False)})
 
@@ -175,14 +184,14 @@ class BluezStack:
         first = not self._listeners
         self._listeners.add(client)
         if first:
-            self._tell_notifying()
+            self._tell_use()
             self.notify(self.hub.subscribed())
 
     def unlisten(self, client: str) -> None:
         """End a client's subscription."""
         self._listeners.discard(client)
         if not self._listeners:
-            self._tell_notifying()
+            self._tell_use()
 
     def deliver(self, raw: bytes) -> None:
         """Carry a write to the hub and its answers back."""
@@ -229,6 +238,9 @@ class BluezStack:
     def _tell_discovering(self) -> None:
         self.tree.change(ADAPTER_PATH, ADAPTER, {"Discovering": Variant("b", bool(self._scanners))})
 
-    def _tell_notifying(self) -> None:
-        notifying = {"Notifying": Variant("b", bool(self._listeners))}
-        self.tree.change(self.characteristic_path, CHARACTERISTIC, notifying)
+    def _tell_use(self) -> None:
+        """Tell whether anybody listens, and whether a program has reading and writing for itself."""
+        acquired = self.connected and self.holder is Holder.HERE
+        use = {"Notifying": bool(self._listeners) or acquired, "NotifyAcquired": acquired, "WriteAcquired": acquired}
+        told = {name: Variant("b", value) for name, value in use.items()}
+        self.tree.change(self.characteristic_path, CHARACTERISTIC, told)
