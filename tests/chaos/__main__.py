@@ -9,6 +9,8 @@ import gc
 import sys
 from pathlib import Path
 
+from edge_agent.files import write_whole
+
 from .latency import stops
 from .table import STOP_BOUND_MS, TRIALS, Outcome, markdown, percentile
 
@@ -33,9 +35,7 @@ def main() -> int:
     if asked.output is None:
         print(text, end="")
     else:
-        partial = asked.output.with_name(f".{asked.output.name}.partial")
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(asked.output)
+        write_whole(asked.output, text.encode())
     slow = bool(stops_ms) and percentile(stops_ms, 99) > STOP_BOUND_MS
     return int(slow or any(outcome.failures for outcome in outcomes))
 
