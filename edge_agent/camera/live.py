@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+from edge_agent.backoff import Backoff
 from edge_agent.camera.opencv import Capture
 from edge_agent.camera.reader import Reader
 from edge_agent.errors import FatalError, RetryableError
@@ -80,7 +81,8 @@ class LiveCamera:
         self._news = asyncio.Event()
         self._reason = ""
         self._lost = False
-        self._pause_s = patience.retry_initial_s
+        # Not spread: nobody else waits for this camera.
+        self._backoff = Backoff(patience.retry_max_s, patience.retry_initial_s, spread=lambda: 1.0)
         self._retry_at_s = 0.0
 
     @property
@@ -131,7 +133,7 @@ class LiveCamera:
             raise self._trouble()
         self.reopened += self._lost
         self._lost = False
-        self._pause_s = self._patience.retry_initial_s
+        self._backoff.reset()
         self._served = picture.serial
         return Shot(picture.image, taken_s=picture.taken_s, serial=picture.serial)
 
@@ -175,8 +177,7 @@ class LiveCamera:
             self._reader = None
         self._reason = reason
         self._lost = True
-        self._retry_at_s = self._clock() + self._pause_s
-        self._pause_s = min(2 * self._pause_s, self._patience.retry_max_s)
+        self._retry_at_s = self._clock() + self._backoff.next_s()
 
     def _trouble(self) -> RetryableError:
         return RetryableError(f"camera {self.source}: {self._reason}", remedy=self._remedy(), source=self.source)

@@ -1,25 +1,14 @@
 """Connects, and connects again for ever: pauses that grow to a limit and are spread by chance.
 
-Knows when to try. Knows nothing of how a link is made or what it carries.
+Knows when to try again. Knows nothing of how a link is made or what it carries.
 """
 
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
 
+from edge_agent.backoff import Backoff
 from edge_agent.errors import RetryableError
-
-
-def pause_s(failures: int, initial_s: float, longest_s: float, chance: float) -> float:
-    """Return how long to wait before the next attempt, after so many failures in a row, in seconds; 0 after none.
-
-    Doubles from `initial_s` up to `longest_s`, and is spread over its upper half by `chance` (0..1), so that several
-    agents that lost the same thing do not all come back at once.
-    """
-    if failures == 0:
-        return 0.0
-    whole_s = min(longest_s, initial_s * 2.0 ** min(failures - 1, 30))
-    return whole_s * (0.5 + 0.5 * chance)
 
 
 async def keep_linked(
@@ -36,14 +25,14 @@ async def keep_linked(
     less than `initial_s`. It raises RetryableError when none came up: `failed` is told. Then a pause follows.
     """
     loop = asyncio.get_running_loop()
-    failures = 0
+    backoff = Backoff(longest_s, initial_s, chance)
     while True:
-        began_s = loop.time()
+        began_s, lived = loop.time(), False
         try:
             await attempt()
             lived = loop.time() - began_s >= initial_s
-            failures = 0 if lived else failures + 1
         except RetryableError as error:
-            failures += 1
             failed(error)
-        await asyncio.sleep(pause_s(failures, initial_s, longest_s, chance()))
+        if lived:
+            backoff.reset()
+        await asyncio.sleep(0.0 if lived else backoff.next_s())

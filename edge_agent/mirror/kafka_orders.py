@@ -12,8 +12,8 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer
 
+from edge_agent.backoff import Backoff
 from edge_agent.config import Kafka
-from edge_agent.mirror.backoff import Backoff
 from edge_agent.mirror.bounded import bounded, let_go
 from edge_agent.mirror.kafka_client import client_arguments
 from edge_agent.mirror.loop_thread import LoopThread

@@ -12,8 +12,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from edge_agent.backoff import Backoff
 from edge_agent.config import Kafka
-from edge_agent.mirror.backoff import Backoff
 from edge_agent.mirror.kafka_client import LinkError, Words
 from edge_agent.mirror.kafka_producer import Producer, TooLargeError
 from edge_agent.mirror.loop_thread import LoopThread

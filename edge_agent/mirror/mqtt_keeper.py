@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 import structlog
 from aiomqtt import Message
 
+from edge_agent.backoff import Backoff
 from edge_agent.commands import Gate, Rules
 from edge_agent.config import Mqtt
 from edge_agent.mirror import home_assistant
-from edge_agent.mirror.backoff import Backoff
 from edge_agent.mirror.bounded import leave_all
 from edge_agent.mirror.mqtt_client import Connection
 from edge_agent.mirror.mqtt_desk import Desk, Execute, ReplyTo

@@ -3,21 +3,10 @@
 import asyncio
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from edge_agent.errors import RetryableError
-from edge_agent.hub.link import keep_linked, pause_s
+from edge_agent.hub.link import keep_linked
 from edge_agent.sim.clock import run_virtual
-
-
-@given(st.integers(1, 10_000), st.floats(0, 1))
-def test_pause_is_never_above_the_cap_nor_below_half_the_first(failures: int, chance: float) -> None:
-    assert 0.25 <= pause_s(failures, 0.5, 10.0, chance) <= 10.0
-
-
-def test_pauses_double_up_to_the_cap() -> None:
-    assert [pause_s(failures, 0.5, 4.0, 1.0) for failures in range(6)] == [0.0, 0.5, 1.0, 2.0, 4.0, 4.0]
 
 
 def run_attempts(lives: list[float | None], limit_s: float) -> tuple[list[float], list[RetryableError]]:

@@ -1,30 +1,11 @@
-"""Waits, rates and bounds: numbers that decide how a link comes back."""
+"""Rates and bounds: numbers that decide how a link comes back."""
 
 import asyncio
 
 import pytest
 
-from edge_agent.mirror.backoff import Backoff
 from edge_agent.mirror.bounded import bounded, leave_all
 from edge_agent.mirror.rate import Rate
-
-
-def test_waits_double_up_to_the_longest_and_start_anew_after_success() -> None:
-    backoff = Backoff(8.0, spread=lambda: 1.0)
-    assert [backoff.next_s() for _ in range(7)] == [0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0]
-    backoff.reset()
-    assert backoff.next_s() == 0.5
-
-
-def test_wait_is_spread_between_half_and_whole() -> None:
-    assert Backoff(8.0, spread=lambda: 0.0).next_s() == 0.25
-    waits = {Backoff(8.0).next_s() for _ in range(20)}
-    assert len(waits) > 1
-    assert all(0.25 <= wait <= 0.5 for wait in waits)
-
-
-def test_longest_wait_holds_for_the_first_too() -> None:
-    assert Backoff(0.1, spread=lambda: 1.0).next_s() == 0.1
 
 
 class Clock:

@@ -8,7 +8,10 @@ from collections.abc import Callable
 
 
 class Backoff:
-    """Waits between attempts: half to whole of a limit that doubles up to `longest_s`."""
+    """Waits between attempts: half to whole of a limit that doubles from `first_s` up to `longest_s`.
+
+    `spread` gives a number of 0 to 1 for each wait, so that many who lost the same thing do not all come back at once.
+    """
 
     def __init__(self, longest_s: float, first_s: float = 0.5, spread: Callable[[], float] = random.random) -> None:
         self._first_s = min(first_s, longest_s)
