@@ -8,7 +8,8 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
 
 from edge_agent.events import GuardState
 from edge_agent.guard import Permit
@@ -16,18 +17,26 @@ from edge_agent.guard import Permit
 PERIOD_S = 0.5
 """How often the state is looked at where no watchdog asks for more."""
 
+GRACE_S = 10.0
+"""While the agent starts no watchdog looks at it: the time for starting is extended by this, again and again."""
+
+_UNWELL = frozenset({GuardState.INIT, GuardState.LINK_LOST, GuardState.FAULT_LATCHED})
+_EXTEND_PERIOD_S = 2.0
 _SIGNS_OF_LIFE_PER_LIMIT = 4
+_LONGEST_STATUS = 800
+"""Characters: what does not fit a line of `systemctl status` helps nobody."""
 
 
 class Notifier:
     """Speaks to the service manager that `environment` names, if any.
 
-    `period_s` is how often to send a sign of life; None where nobody waits for one.
+    `period_s` is how often to send a sign of life; None where nobody waits for one. `ready` tells that READY was sent.
     """
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
         self._address = environment.get("NOTIFY_SOCKET", "")
         self.period_s = _period_s(environment) if self._address else None
+        self.ready = False
 
     def __bool__(self) -> bool:
         """Tell whether there is somebody to tell."""
@@ -43,6 +52,40 @@ class Notifier:
             sender.setblocking(False)
             sender.sendto(words.encode(), address)
 
+    def status(self, words: str) -> None:
+        """Send one line for people."""
+        self.tell(STATUS=one_line(words))
+
+    def extend(self, seconds: float = GRACE_S) -> None:
+        """Ask for so many seconds more to start, or to stop, counted from now."""
+        self.tell(EXTEND_TIMEOUT_USEC=str(round(seconds * 1e6)))
+
+    @contextlib.asynccontextmanager
+    async def starting(self, what: str) -> AsyncIterator[None]:
+        """Tell what takes so long, such as building an engine, and extend the time for it while the loop lives."""
+        self.status(f"starting: {what}")
+        task = asyncio.create_task(self._extend_on(), name="extend-start") if self else None
+        try:
+            yield
+        finally:
+            if task is not None:
+                task.cancel()
+
+    async def _extend_on(self) -> None:
+        while True:
+            self.extend()
+            await asyncio.sleep(_EXTEND_PERIOD_S)
+
+    def reloading(self) -> None:
+        """Tell that settings are being read anew; `tell(READY="1")` ends it."""
+        self.tell(RELOADING="1", MONOTONIC_USEC=str(time.monotonic_ns() // 1000))
+
+
+def one_line(words: str) -> str:
+    """Make one line of a text, not too long."""
+    line = " ".join(words.split())
+    return line if len(line) <= _LONGEST_STATUS else f"{line[: _LONGEST_STATUS - 3]}..."
+
 
 def _period_s(environment: Mapping[str, str]) -> float | None:
     """Read how often a sign of life is due; None where the watchdog is off or is another process's."""
@@ -52,15 +95,22 @@ def _period_s(environment: Mapping[str, str]) -> float | None:
     return int(limit_us) / 1e6 / _SIGNS_OF_LIFE_PER_LIMIT
 
 
-async def watch(notifier: Notifier, permit: Callable[[], Permit]) -> None:
-    """Tell the manager that we live, once that camera, detector and hub are well, and what holds the train back."""
-    ready, told = False, ""
+async def watch(notifier: Notifier, permit: Callable[[], Permit], notes: Callable[[], str] = str) -> None:
+    """Tell the manager that we live, once that camera, detector and hub are well, and what holds the train back.
+
+    `notes` is what else a person should know, such as faults and their remedies; empty where there is nothing.
+    """
+    told, next_extension_s = "", 0.0
+    clock = asyncio.get_running_loop().time
     while True:
         now = permit()
         fields: dict[str, str] = {}
-        if not ready and now.state is not GuardState.INIT:
-            ready, fields["READY"] = True, "1"
-        status = f"{now.state.value}: {now.reason}"
+        if not notifier.ready and now.state not in _UNWELL:
+            notifier.ready, fields["READY"] = True, "1"
+        if not notifier.ready and clock() >= next_extension_s:
+            next_extension_s = clock() + _EXTEND_PERIOD_S
+            fields["EXTEND_TIMEOUT_USEC"] = str(round(GRACE_S * 1e6))
+        status = one_line("; ".join(filter(None, (f"{now.state.value}: {now.reason}", notes()))))
         if status != told:
             told, fields["STATUS"] = status, status
         if notifier.period_s is not None:

@@ -4,9 +4,10 @@ Knows the life cycle. Which parts there are stands in build.py, what the tasks d
 """
 
 import asyncio
+import os
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,10 @@ import uuid_utils
 from edge_agent.agent import build
 from edge_agent.agent.crew import Crew, assemble
 from edge_agent.agent.helm import Helm
-from edge_agent.agent.notify import Notifier, watch
+from edge_agent.agent.lifeline import Lifeline
+from edge_agent.agent.notify import Notifier
 from edge_agent.agent.observers import Mirrors, fenced, listeners, mirrors
+from edge_agent.agent.service import service_tasks
 from edge_agent.agent.shutdown import Ending
 from edge_agent.agent.vitals import watch_loop, watch_memory
 from edge_agent.camera import RecordedCamera
@@ -80,22 +83,34 @@ async def run(job: Job) -> dict[str, Any]:
     Raises EdgeAgentError when it cannot start, or when something that nothing can mend happened on the way; the train
     has been braked by then.
     """
+    with Lifeline(os.environ) as lifeline:
+        if lifeline.broken:
+            _log.warning("the process before died: arm the train when you have seen why", code="after_crash")
+        report = await _run(replace(job, settings=lifeline.cautious(job.settings)), Notifier())
+        if report["mission"]["outcome"] != "derailed":
+            lifeline.ended_well()
+        return report
+
+
+async def _run(job: Job, notifier: Notifier) -> dict[str, Any]:
     settings, clock = job.settings, asyncio.get_running_loop().time
     async with AsyncExitStack() as stack:
         door = _open_door(job, stack)
-        worker = await stack.enter_async_context(build.build_worker(settings, virtual=job.virtual))
-        check_labels(job.rules, worker.info.labels)
-        await worker.warm_up(settings.capture.width, settings.capture.height)
+        async with notifier.starting("loads the detector"):
+            worker = await stack.enter_async_context(build.build_worker(settings, virtual=job.virtual))
+            check_labels(job.rules, worker.info.labels)
+            await worker.warm_up(settings.capture.width, settings.capture.height)
         parts = build.build_parts(settings, virtual=job.virtual, hub_log=_open_hub_log(job, stack))
-        await stack.enter_async_context(parts.hub)
-        await stack.enter_async_context(parts.camera)
+        async with notifier.starting("opens hub and camera"):
+            await stack.enter_async_context(parts.hub)
+            await stack.enter_async_context(parts.camera)
         watchdog = Watchdog(settings.guard.loop_stall_ms / 1000, brake=parts.hub.emergency_brake)
         if not job.virtual:  # a virtual clock may stand still for as long as it likes
             stack.enter_context(watchdog)
         crew = assemble(settings, job.rules, parts, worker, watchdog=watchdog, clock=clock)
         ending = Ending(crew.stop, settings.guard.exit_timeout_s)
         stack.callback(ending.reached)
-        await _drive(job, crew, ending, door)
+        await _drive(job, crew, ending, door, notifier)
         crew.tally.observers_dropped = crew.observers.dropped()
         crew.tally.failed_writes = crew.driver.failed_writes
         ended_s = clock()
@@ -129,15 +144,18 @@ def _open_hub_log(job: Job, stack: AsyncExitStack) -> "ByteLog | None":
     return stack.enter_context(closing(ByteLog(job.hub_log)))
 
 
-async def _drive(job: Job, crew: Crew, ending: Ending, door: "Door | None") -> None:
+async def _drive(job: Job, crew: Crew, ending: Ending, door: "Door | None", notifier: Notifier) -> None:
     """Run the tasks until somebody wants to end; brake first, then wind down."""
     try:
-        with ending.on_signals():
+        with ending.on_signals(hangup=not notifier):
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(task, name=name) for name, task in _tasks(job, crew, ending, door)]
+                tasks += [
+                    group.create_task(task, name=name) for name, task in service_tasks(job.settings, crew, notifier)
+                ]
                 await ending.wait()
                 await _brake(crew, ending.reason)
-                Notifier().tell(STOPPING="1")
+                notifier.tell(STOPPING="1", STATUS=f"stopping: {ending.reason}")
                 for task in tasks:
                     task.cancel()
     except BaseExceptionGroup as errors:
@@ -157,9 +175,6 @@ def _tasks(
     yield "capture", _until_source_ends(crew, ending)
     yield "memory", watch_memory(crew.tally, crew.clock)
     yield "storage", crew.storage.watch()
-    notifier = Notifier()
-    if notifier:
-        yield "service-manager", watch(notifier, lambda: crew.control.permit)
     yield from _observers(job, crew, door)
     if job.duration_s is not None:
         yield "duration", _after(job.duration_s, ending)

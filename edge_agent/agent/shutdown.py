@@ -48,15 +48,18 @@ class Ending:
             self._deadline.cancel()
 
     @contextmanager
-    def on_signals(self) -> Iterator[None]:
-        """Have SIGINT and SIGTERM end the run."""
+    def on_signals(self, *, hangup: bool) -> Iterator[None]:
+        """Have SIGINT and SIGTERM end the run, and with `hangup` SIGHUP too: a terminal that is closed sends it."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        if hangup and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup has it ignored
+            numbers.append(signal.SIGHUP)
+        for number in numbers:
             loop.add_signal_handler(number, self.want, signal.Signals(number).name)
         try:
             yield
         finally:
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in numbers:
                 loop.remove_signal_handler(number)
 
 

@@ -4,12 +4,13 @@ Knows which commands there are. Each command's file imports what it runs inside 
 """
 
 import errno
+import os
 import sys
 from typing import Annotated
 
 import typer
 
-from edge_agent import __version__
+from edge_agent import __version__, log
 from edge_agent.cli import config, dataset, detect, doctor, engine, evaluate, hub, mirror, record, run, train
 from edge_agent.errors import EdgeAgentError
 
@@ -56,8 +57,7 @@ def main() -> None:
     try:
         app()
     except EdgeAgentError as error:
-        for line in str(error).splitlines():
-            sys.stderr.write(f"edge-agent: {line}\n")
+        _fail(str(error))
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -67,5 +67,15 @@ def main() -> None:
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        sys.stderr.write("edge-agent: the output could not be written, the disk is full; free some space\n")
+        _fail("the output could not be written, the disk is full; free some space")
         sys.exit(1)
+
+
+def _fail(lines: str) -> None:
+    """Tell on stderr (as errors in the journal where that is it), and the service manager where there is one."""
+    for line in lines.splitlines():
+        log.failure(line)
+    if os.environ.get("NOTIFY_SOCKET"):
+        from edge_agent.agent.notify import Notifier
+
+        Notifier().status(" | ".join(lines.splitlines()))

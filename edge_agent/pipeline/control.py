@@ -6,13 +6,14 @@ and how both are told to observers. The rules themselves are pure functions in p
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import structlog
 import uuid_utils
 
 from edge_agent import guard, policy
+from edge_agent.config import SignRule
 from edge_agent.driver import Driver, Target
 from edge_agent.events import Decision, Event, Fault, GuardState, HubStatus, Prediction, Severity, TrainState
 from edge_agent.flow import Fanout, pace
@@ -110,6 +111,10 @@ class Control:
     def set_cruise_power(self, power_percent: int) -> None:
         """Cruise at another power from now on, 1..100 percent."""
         self.swap_rules(replace(self._rules.tuning, cruise_power_percent=power_percent))
+
+    def set_signs(self, signs: Mapping[str, SignRule]) -> None:
+        """Go by other sign rules from now on, by label."""
+        self.swap_rules(replace(self._rules.tuning, rules=signs))
 
     def swap_rules(self, tuning: policy.Tuning) -> None:
         """Work by other sign rules from now on, without a pause."""

@@ -65,11 +65,48 @@ def watched(environment: dict[str, str], permits: list[Permit], seconds_each: fl
 
 
 def test_ready_is_told_once_when_the_guard_leaves_its_first_state(manager: Manager) -> None:
-    watched(manager.environment(), [INIT, RUNNING], 2.2)
+    watched(manager.environment(), [INIT, RUNNING], 1.8)
     told = manager.heard()
     assert [fields.get("READY") for fields in told] == [None, "1"]
     assert told[0]["STATUS"] == "init: no picture has been understood yet"
     assert told[1]["STATUS"] == "running: no sign asks for anything else"
+
+
+def test_train_that_is_not_well_when_it_starts_is_not_ready(manager: Manager) -> None:
+    latched = Permit(GuardState.FAULT_LATCHED, None, "the battery is at 5.90 V")
+    watched(manager.environment(), [INIT, latched, RUNNING], 1.5)
+    told = manager.heard()
+    assert [fields["STATUS"].partition(":")[0] for fields in told if "READY" in fields] == ["running"]
+    assert "fault_latched: the battery is at 5.90 V" in [fields.get("STATUS") for fields in told]
+
+
+def test_time_to_start_is_extended_by_the_loop_until_ready(manager: Manager) -> None:
+    watched(manager.environment(), [INIT, RUNNING], 5.0)
+    extended = [fields["EXTEND_TIMEOUT_USEC"] for fields in manager.heard() if "EXTEND_TIMEOUT_USEC" in fields]
+    assert extended == ["10000000"] * 3
+
+
+def test_step_that_takes_long_is_named_and_extends_the_time_for_it(manager: Manager) -> None:
+    async def main() -> None:
+        async with Notifier(manager.environment()).starting("builds the engine"):
+            await asyncio.sleep(3.0)
+        await asyncio.sleep(5.0)
+
+    run_virtual(main())
+    assert manager.heard() == [{"STATUS": "starting: builds the engine"}, *[{"EXTEND_TIMEOUT_USEC": "10000000"}] * 2]
+
+
+def test_status_names_what_else_is_wrong_in_one_line(manager: Manager) -> None:
+    async def main() -> None:
+        task = asyncio.create_task(watch(Notifier(manager.environment()), lambda: RUNNING, lambda: "disk\nfull" * 300))
+        await asyncio.sleep(0.1)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    run_virtual(main())
+    (told,) = manager.heard()
+    assert told["STATUS"].startswith("running: no sign asks for anything else; disk full")
+    assert len(told["STATUS"]) == 800
 
 
 def test_sign_of_life_comes_four_times_within_the_watchdogs_limit(manager: Manager) -> None:

@@ -1,0 +1,58 @@
+"""Every fault as one line in the log, and what is wrong now as words for the service manager's status line.
+
+An observer like others: it knows events, and nothing of what caused them.
+"""
+
+from collections.abc import Iterable
+
+import structlog
+
+from edge_agent.events import Event, Fault, Severity
+from edge_agent.ports import EventSource
+
+_log = structlog.get_logger(__name__)
+
+_MOST = 3
+"""So many faults stand in the status line; the log has all."""
+
+
+class Notices:
+    """Implements `ports.Sink`.
+
+    Args:
+        before: faults that appeared before anybody could observe them.
+    """
+
+    name = "notices"
+
+    def __init__(self, before: Iterable[Fault] = ()) -> None:
+        self._active: dict[str, Fault] = {}
+        for fault in before:
+            self._take(fault)
+
+    async def run(self, events: EventSource) -> None:
+        """Take note of faults until cancelled."""
+        while True:
+            event: Event = await events.get()
+            if isinstance(event, Fault):
+                self._take(event)
+
+    def words(self) -> str:
+        """Say what is wrong and what to do, the worst first, leaving out what the guard says by itself."""
+        worst_first = sorted(self._active.values(), key=lambda fault: fault.severity is not Severity.STOP)
+        return "; ".join(_said(fault) for fault in worst_first[:_MOST])
+
+    def _take(self, fault: Fault) -> None:
+        known = self._active.pop(fault.code, None)
+        if not fault.active:
+            _log.info("fault_over", code=fault.code)
+            return
+        if fault.severity is not Severity.INFO:
+            self._active[fault.code] = fault
+        if known is None or known.message != fault.message:
+            tell = _log.info if fault.severity is Severity.INFO else _log.warning
+            tell(_said(fault), code=fault.code, severity=fault.severity.value)
+
+
+def _said(fault: Fault) -> str:
+    return f"{fault.message}; {fault.remedy}" if fault.remedy else fault.message
