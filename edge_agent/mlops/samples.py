@@ -1,0 +1,55 @@
+"""Draws the pictures on which a new engine must agree with ONNX Runtime before it may drive: engines/samples.
+
+`python -m edge_agent.mlops.samples engines/samples` draws them anew, the same each time. Knows the synthetic scenes.
+Knows nothing of engines.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import cv2
+
+from edge_agent.errors import EdgeAgentError
+from edge_agent.files import write_whole
+from edge_agent.mlops.synth.options import SynthOptions
+from edge_agent.mlops.synth.scene import Studio
+
+PICTURES = 8
+_SEED = 9100
+_WIDTH_PX, _HEIGHT_PX = 640, 480
+_JPEG_QUALITY = 85
+
+
+def write(folder: Path, count: int = PICTURES) -> list[Path]:
+    """Draw `count` scenes that hold signs and write them as JPEG; raises FatalError when the folder refuses."""
+    studio = Studio(SynthOptions(10 * count, seed=_SEED, width=_WIDTH_PX, height=_HEIGHT_PX))
+    written: list[Path] = []
+    for index in range(10 * count):
+        scene = studio.scene(index)
+        if len(scene.boxes) < 3:
+            continue
+        _, jpeg = cv2.imencode(".jpg", scene.image, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+        path = folder / f"{len(written) + 1}.jpg"
+        write_whole(path, jpeg.tobytes())
+        written.append(path)
+        if len(written) == count:
+            break
+    return written
+
+
+def main() -> int:
+    """Run as a command."""
+    parser = argparse.ArgumentParser(description="Draw the sample pictures for engines.")
+    parser.add_argument("folder", type=Path)
+    try:
+        for path in write(parser.parse_args().folder):
+            print(path)  # noqa: T201
+    except EdgeAgentError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
