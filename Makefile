@@ -103,6 +103,10 @@ train: $(VENV)/.test ## draw the pictures and train the detector into runs/signs
 	$(BIN)/edge-agent train $(foreach set,$(SETS),--data data/$(set)) --shares 0.08,0.03,0.33,0.34,0.22 \
 		--out runs/signs --samples 264000 $(ARGS)
 
+.PHONY: quantise
+quantise: $(VENV)/.test ## write fp16, int8 and uint8 beside the detector that ships (a minute; ARGS="--out DIR")
+	$(BIN)/python -m edge_agent.mlops.quantise engines/signs.onnx $(ARGS)
+
 # --- check -------------------------------------------------------------------------------------------------------
 
 .PHONY: lint
