@@ -8,13 +8,14 @@ import socket
 from dataclasses import dataclass
 
 import structlog
-from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
 from edge_agent import __version__
 from edge_agent.agent.crew import Crew
 from edge_agent.agent.observers import Mirrors
+from edge_agent.agent.page import build_page
 from edge_agent.config import Console, Settings
+from edge_agent.console.answers import application
 from edge_agent.console.health import Health
 from edge_agent.console.server import listen, serve
 from edge_agent.console.status import status_routes
@@ -104,10 +105,13 @@ class Web:
 
     async def serve(self, door: socket.socket) -> None:
         """Serve until cancelled."""
-        await serve(Starlette(routes=self._routes), door)
+        await serve(application(self._routes), door)
 
     def _add_page(self, scene: Scene) -> None:
         """Add the console's routes and sinks: the one place where the page comes in."""
+        routes, feed = build_page(scene.settings, scene.crew, scene.mirrors)
+        self._routes += routes
+        self.sinks.append(feed)
 
     def _add_status(self, scene: Scene) -> None:
         """Add `/metrics`, `/healthz` and `/readyz`."""

@@ -15,6 +15,13 @@ Topic = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9
 Server = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.\-]+:[0-9]{1,5}$|^\[[0-9A-Fa-f:]+\]:[0-9]{1,5}$")]
 
 
+def _keep_one(section: Section, *secrets: str) -> None:
+    """Raise ValueError where a secret is given both itself and by a file."""
+    for name in secrets:
+        if getattr(section, name) is not None and getattr(section, f"{name}_file") is not None:
+            raise ValueError(f"{name} and {name}_file are both set: keep one")
+
+
 class Tls(Section):
     """Encryption of a connection."""
 
@@ -57,6 +64,7 @@ class Mqtt(Section):
     )
     home_assistant: HomeAssistant = Field(default_factory=HomeAssistant, description="Home Assistant.")
     images: bool = Field(False, description="Publish frames as JPEG too.")
+    jpeg_quality: int = Field(80, ge=10, le=100, description="Quality of the frames.")
     commands: bool = Field(True, description="Take commands; those that move the train need the command token.")
     command_token: SecretStr | None = Field(None, description="Token of commands; environment only.")
     command_token_file: Path | None = Field(None, description="File that holds the token of commands.")
@@ -66,12 +74,22 @@ class Mqtt(Section):
     queue_size: int = Field(1000, ge=10, le=100000, description="Events that may wait for the broker; oldest drop out.")
 
     @model_validator(mode="after")
-    def _one_password(self) -> Self:
-        if self.password is not None and self.password_file is not None:
-            raise ValueError("password and password_file are both set: keep one")
-        if self.command_token is not None and self.command_token_file is not None:
-            raise ValueError("command_token and command_token_file are both set: keep one")
+    def _one_of_each(self) -> Self:
+        _keep_one(self, "password", "command_token")
         return self
+
+
+class Commands(Section):
+    """What a command from outside has to fulfil, whatever channel it comes by; a stop is obeyed in any case."""
+
+    max_age_s: float = Field(10.0, gt=0, le=300, description="An older command is refused, in seconds.")
+    max_ahead_s: float = Field(
+        5.0, ge=0, le=300, description="One from further in the future is refused, in seconds: clocks differ."
+    )
+    hold_s: float = Field(
+        1.0, ge=0, le=60, description="For so long after a stop, in seconds, nothing that moves the train is obeyed."
+    )
+    max_per_s: int = Field(20, ge=1, le=50, description="More commands in a second are a flood, and refused.")
 
 
 class Outbox(Section):
@@ -85,6 +103,12 @@ class Outbox(Section):
     max_images_mb: int = Field(512, ge=0, le=1000000, description="Budget of frames, in MB; the oldest go first.")
     drain_events_per_s: int = Field(
         1000, ge=10, le=100000, description="At most this many waiting events a second are sent beside the live ones."
+    )
+    drain_mb_per_s: float = Field(
+        10.0, gt=0, le=1000, description="At most so many MB of them a second: pictures are large."
+    )
+    drain_at_end_s: float = Field(
+        1.5, ge=0, le=60, description="At the end of a run, what waits may still be sent for so long, in seconds."
     )
 
 
@@ -110,14 +134,19 @@ class Kafka(Section):
     ca_file: Path | None = Field(None, description="Authorities to trust (PEM); null takes the system's.")
     certificate_file: Path | None = Field(None, description="The client's certificate (PEM), for mutual TLS.")
     key_file: Path | None = Field(None, description="The key of the client's certificate (PEM).")
+    check_hostname: bool = Field(True, description="A broker's certificate must name its host.")
     topic: Annotated[str, Field(pattern=r"^[A-Za-z0-9._\-]{1,249}$")] = Field(
         "edge-agent-events", examples=["edge-agent-events"], description="Topic of the events."
     )
     command_topic: Annotated[str, Field(pattern=r"^[A-Za-z0-9._\-]{1,249}$")] = Field(
         "edge-agent-commands", examples=["edge-agent-commands"], description="Topic of remote commands."
     )
+    commands: bool = Field(True, description="Take commands; those that move the train need the command token.")
+    command_token: SecretStr | None = Field(None, description="Token of commands; environment only.")
+    command_token_file: Path | None = Field(None, description="File that holds the token of commands.")
     mode: Literal["binary", "structured"] = Field("binary", description="CloudEvents content mode.")
     images: bool = Field(True, description="Send frames too.")
+    jpeg_quality: int = Field(80, ge=10, le=100, description="Quality of the frames.")
     max_message_bytes: int = Field(
         1_000_000, ge=1000, le=100_000_000, description="Larger messages, in bytes, are set aside (dead-lettered)."
     )
@@ -129,8 +158,7 @@ class Kafka(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.password is not None and self.password_file is not None:
-            raise ValueError("password and password_file are both set: keep one")
+        _keep_one(self, "password", "command_token")
         if (self.certificate_file is None) != (self.key_file is None):
             raise ValueError("certificate_file and key_file go together: give both or none")
         if self.enabled and self.security_protocol.startswith("SASL") and self.username is None:
@@ -156,12 +184,20 @@ class Console(Section):
         None, description="Header in which a proxy that logs people in names them; null trusts none."
     )
     jpeg_quality: int = Field(80, ge=10, le=100, description="Quality of the frames that the page gets.")
-    history_s: int = Field(300, ge=10, le=3600, description="How far back the timeline goes, in seconds.")
+    history_s: int = Field(300, ge=10, le=3600, description="How long pictures are kept, in seconds.")
+    history_mb: int | None = Field(
+        None, ge=1, le=16384, description="Budget of kept pictures, in MB; null: 64 on a train, 512 for a fleet."
+    )
+    max_viewers: int = Field(60, ge=1, le=500, description="More pages than this are turned away.")
+    trusted_proxies: tuple[str, ...] = Field(
+        (),
+        examples=["10.0.0.7"],
+        description="Addresses beside the loopback from which user_header is believed.",
+    )
 
     @model_validator(mode="after")
     def _one_token(self) -> Self:
-        if self.token is not None and self.token_file is not None:
-            raise ValueError("token and token_file are both set: keep one")
+        _keep_one(self, "token")
         return self
 
 

@@ -20,7 +20,10 @@ from edge_agent.errors import ConfigError
 # What uvicorn has to say (scanners that speak no HTTP, mostly) is no concern of who runs a train.
 logging.getLogger("uvicorn").addHandler(logging.NullHandler())
 
-MAX_CONNECTIONS = 64
+MAX_WORD_BYTES = 4096
+"""What a page has to say is short."""
+
+MAX_CONNECTIONS = 160
 """More get a 503 at once: a stampede of browsers must not take the loop from the train."""
 
 _END_S = 1.0
@@ -49,6 +52,9 @@ async def serve(app: ASGIApp, door: socket.socket) -> None:
         access_log=False,
         lifespan="off",
         http="h11",
+        ws="websockets-sansio",
+        ws_max_size=MAX_WORD_BYTES,
+        ws_per_message_deflate=False,  # pictures do not get smaller, and 50 viewers would each cost a compressor
         proxy_headers=False,
         server_header=False,
         limit_concurrency=MAX_CONNECTIONS,
