@@ -1,0 +1,147 @@
+// The buttons: what they send, and what they show of the answer. Emergency stop works always and asks nothing.
+
+import { find, mark, say } from "./dom.js";
+import { figure, t } from "./i18n.js";
+import { send } from "./commands.js";
+
+const ARMED = ["armed_stopped", "running", "stopping"];
+
+/** When an order makes sense; those left out here always do. */
+const SENSE = {
+  drive: (guard) => ARMED.includes(guard),
+  arm: (guard) => guard === "disarmed",
+  disarm: (guard) => ARMED.includes(guard),
+  rearm: (guard) => guard === "fault_latched",
+};
+
+/**
+ * Sends orders to trains. `world` tells what is on the page: `targets()` the trains that an emergency stop is for,
+ * `nowMs()` the server's clock, `api()`; `announcer` speaks.
+ */
+export class Controls {
+  #world;
+  #token;
+  #announcer;
+  #dialog = find(".rearm-dialog");
+  #reason = find("#rearm-reason");
+  #power = find("#power");
+  #turn = 0;
+  #touched = false;
+
+  constructor({ world, token, announcer }) {
+    this.#world = world;
+    this.#token = token;
+    this.#announcer = announcer;
+    for (const button of document.querySelectorAll("[data-verb]")) {
+      button.addEventListener("click", () => this.#pressed(button.dataset.verb));
+    }
+    for (const button of document.querySelectorAll(".estop")) button.addEventListener("click", () => this.emergency());
+    addEventListener("keydown", (event) => this.#key(event), { capture: true });
+    find("form", this.#dialog).addEventListener("submit", () => this.order("rearm", { reason: this.#reason.value.trim() }));
+    find(".cancel", this.#dialog).addEventListener("click", () => this.#dialog.close());
+    this.#power.addEventListener("input", () => this.#sliding());
+    this.#power.addEventListener("change", () => this.order("power", { power_percent: Number(this.#power.value) }));
+  }
+
+  /** Stop every train that this view is about, now. */
+  emergency(targets = this.#world.targets()) {
+    for (const train of targets) this.order("emergency_stop", {}, train);
+  }
+
+  /** Send one order to one train and show what becomes of it. */
+  async order(verb, extra = {}, train = this.#world.targets()[0]) {
+    if (train === undefined) return;
+    this.#turn += 1;
+    const turn = this.#turn;
+    const what = t(`verb.${verb}`);
+    const tell = (status, text) => turn === this.#turn && this.#say(verb, status, text);
+    if (this.#locked()) {
+      tell("locked", t("said.locked", { what }));
+      this.#announcer.urgent(t("said.locked", { what }));
+      this.#token.ask();
+      return;
+    }
+    tell("sent", t("said.sent", { what }));
+    const late = () => {
+      tell("late", t("said.late", { what }));
+      this.#announcer.urgent(t("said.late", { what }));
+    };
+    const outcome = await send(train, { verb, ...extra }, { token: this.#token.value, nowMs: this.#world.nowMs(), onLate: late });
+    this.#finish(verb, what, outcome, tell);
+  }
+
+  #finish(verb, what, outcome, tell) {
+    const { status, reason = "", remedy = "", ms } = outcome;
+    const time = figure(ms, "ms");
+    const text = t(`said.${status}`, { what, reason: reason || "–", remedy, ms: time });
+    tell(status, text);
+    if (status === "accepted") this.#announcer.calm(text);
+    else this.#announcer.urgent(text);
+    if (status === "locked" && this.#world.api()?.commands === "token") this.#token.ask();
+  }
+
+  /** Show which orders make sense for a train now, and who may give them. */
+  show(train) {
+    const api = this.#world.api();
+    const guard = train?.state?.guard;
+    const none = api?.commands === "none";
+    mark(document.body, "data-commands", none ? "none" : this.#locked() ? "locked" : "open");
+    for (const button of document.querySelectorAll("[data-verb]")) {
+      const sense = SENSE[button.dataset.verb];
+      button.disabled = none || (sense !== undefined && guard !== undefined && !sense(guard));
+    }
+    this.#power.disabled = none;
+    if (!this.#touched && train?.state) this.#power.value = Math.abs(train.state.power_percent);
+    say(find("output[for=power]"), this.#touched ? figure(Number(this.#power.value), "%") : "");
+    say(find(".read-only"), this.#access(api));
+  }
+
+  /** Forget what was said about another train. */
+  clear() {
+    this.#turn += 1;
+    this.#touched = false;
+    this.#say("", "", "");
+  }
+
+  #access(api) {
+    if (api?.commands === "none") return t("access.none");
+    if (api?.commands === "user") return api.user ? t("access.user", { user: api.user }) : t("access.nobody");
+    return this.#token.value ? t("access.token") : t("access.locked");
+  }
+
+  #locked() {
+    return this.#world.api()?.commands === "token" && !this.#token.value;
+  }
+
+  #pressed(verb) {
+    if (verb !== "rearm") this.order(verb);
+    else if (this.#locked()) this.order(verb); // says that a token is needed
+    else {
+      this.#dialog.show();
+      this.#reason.focus();
+    }
+  }
+
+  #key(event) {
+    if (event.key !== "Escape" || event.repeat || event.isComposing) return;
+    event.preventDefault();
+    if (this.#dialog.open) this.#dialog.close();
+    if (this.#token.open) this.#token.close();
+    this.emergency();
+  }
+
+  #sliding() {
+    this.#touched = true;
+    const text = figure(Number(this.#power.value), "%");
+    say(find("output[for=power]"), text);
+    mark(this.#power, "aria-valuetext", text);
+  }
+
+  #say(verb, status, text) {
+    for (const box of document.querySelectorAll(".said")) {
+      mark(box, "data-status", status || null);
+      mark(box, "data-emergency", verb === "emergency_stop" ? "true" : null);
+      say(find(".said-text", box), text);
+    }
+  }
+}

@@ -1,0 +1,48 @@
+// Items of the timeline in words. Knows what each kind carries; nothing of where it is shown.
+
+import { signName } from "./boxes.js";
+import { figure, known, t } from "./i18n.js";
+
+/** The kinds of items, in the order in which one causes the next. */
+export const KINDS = ["sign", "decision", "command", "fault", "answer"];
+
+/** What one item says: `{icon, tone, title, detail}`; `detail` is the train's own English. */
+export function wordsOf(item) {
+  return WORDS[item.kind]?.(item) ?? { icon: "dots", tone: "answer", title: item.kind, detail: "" };
+}
+
+const WORDS = { sign, decision, command, fault, answer };
+
+function sign({ data }) {
+  return { icon: "sign", tone: "sign", title: signName(data.label ?? ""), detail: figure(data.score * 100, "%") };
+}
+
+function decision({ data }) {
+  const driving = data.action === "slow" || data.action === "cruise";
+  const action = known(`action.${data.action}`, data.action);
+  const title = driving ? t("item.at", { what: action, power: figure(data.power_percent, "%") }) : action;
+  return { icon: "decision", tone: "decision", title, detail: data.reason ?? "" };
+}
+
+function command({ data, from_percent: from }) {
+  const what = known(`command.${data.kind}`, data.kind);
+  const power = figure(data.power_percent, "%");
+  const detail = data.reason ?? "";
+  if (data.kind === "brake") return { icon: "square", tone: "brake", title: what, detail };
+  const title = from === undefined ? t("item.at", { what, power }) : t("item.ramp", { what, from: figure(from), power });
+  return { icon: "command", tone: "command", title, detail };
+}
+
+function fault({ data }) {
+  const over = data.active === false;
+  const title = over ? t("item.over", { what: data.code }) : data.code;
+  const tone = over ? "answer" : data.severity === "stop" ? "brake" : "fault";
+  return { icon: over ? "answer" : "warning", tone, title, detail: data.message ?? "" };
+}
+
+function answer({ data }) {
+  const verb = data.verb ? known(`verb.${data.verb}`, data.verb) : t("item.answer");
+  const said = data.accepted === false ? t("item.refused", { what: verb }) : t("item.accepted", { what: verb });
+  const who = data.who ? ` · ${data.who}` : "";
+  return { icon: "answer", tone: data.accepted === false ? "fault" : "answer", title: said, detail: (data.reason ?? "") + who };
+}
