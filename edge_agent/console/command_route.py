@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from edge_agent.commands import STOPPING, Refused, Verb, read
+from edge_agent.commands import STOPPING, Verb, read
 from edge_agent.commands import Request as CommandRequest
 from edge_agent.console.access import Caller
 from edge_agent.console.answers import Refusal, view
@@ -155,8 +155,3 @@ def _answer(reply: Reply | None, ms: float) -> Response:
         why = f"not acknowledged within {PATIENCE_S:g} s: the train may be out of reach; it may still obey"
         return view(CommandAnswer(False, None, None, why, ms), 504)
     return view(CommandAnswer(True, reply.accepted, reply.state, reply.reason, ms))
-
-
-def refused_reply(refused: Refused) -> Reply:
-    """Return the train's refusal as a reply."""
-    return Reply(False, None, refused.reason)

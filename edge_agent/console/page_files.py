@@ -4,6 +4,7 @@ Knows which kinds of files a page is made of. Knows nothing of what they say.
 """
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib import resources
 
@@ -35,7 +36,7 @@ class _File:
 
 def page_routes() -> list[BaseRoute]:
     """Return `/` and `/page/<file>`; a browser asks each time whether a file is still the same."""
-    files = {path.name: found for path in _folder().iterdir() if (found := _read(path.name)) is not None}
+    files = {path.name: found for path in _paths() if (found := _read(path.name)) is not None}
 
     async def index(request: Request) -> Response:
         return _answer(request, files, _INDEX)
@@ -48,6 +49,11 @@ def page_routes() -> list[BaseRoute]:
 
 def _folder() -> resources.abc.Traversable:
     return resources.files("edge_agent.console") / "page"
+
+
+def _paths() -> Iterator[resources.abc.Traversable]:
+    folder = _folder()
+    return folder.iterdir() if folder.is_dir() else iter(())
 
 
 def _read(name: str) -> _File | None:
