@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import json
 import os
 import shutil
@@ -129,6 +130,25 @@ async def test_watcher_that_does_not_read_loses_the_oldest_and_holds_nobody_up(
     async with asyncio.timeout(LIMIT_S):
         while emulator.hub.watchers > 1:  # noqa: ASYNC110 - the socket tells nobody that it is not watched any more
             await asyncio.sleep(0.005)
+
+
+async def test_watcher_that_dies_with_words_unread_is_let_go_in_silence(served: tuple[BluezEmulator, Path]) -> None:
+    emulator, control = served
+    unheard: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unheard.append(context))
+    watcher = socket.socket(socket.AF_UNIX)
+    watcher.connect(str(control))
+    watcher.sendall(b'{"order": "watch"}\n')
+    async with asyncio.timeout(LIMIT_S):
+        while emulator.hub.watchers < 2:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.005)
+        watcher.close()  # what it was sent and has not read makes this a reset
+        while emulator.hub.watchers > 1:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.005)
+        while any(task.get_name() == "hub-emulator-control" for task in asyncio.all_tasks()):  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.005)
+    gc.collect()  # an error that nobody took is told when its task goes
+    assert not unheard
 
 
 async def test_serving_ends_without_a_trace_when_cancelled(tmp_path: Path) -> None:

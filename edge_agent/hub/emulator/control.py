@@ -139,11 +139,16 @@ async def _stream(emulator: BluezEmulator, reader: asyncio.StreamReader, writer:
     try:
         async with asyncio.TaskGroup() as tasks:
             pump = tasks.create_task(_pump(queue, writer))
-            while await reader.read(1024):
-                pass  # a watcher has nothing more to say
+            await _until_gone(reader)
             pump.cancel()
     finally:
         leave_off()
+
+
+async def _until_gone(reader: asyncio.StreamReader) -> None:
+    with contextlib.suppress(ConnectionError):  # killed with words unread, it resets the connection
+        while await reader.read(1024):
+            pass  # a watcher has nothing more to say
 
 
 async def _pump(queue: asyncio.Queue[bytes], writer: asyncio.StreamWriter) -> None:
