@@ -138,6 +138,8 @@ class Trouble:
     async def _happen(self, name: str, sight: bool, lasts_s: float) -> float | None:
         """Let it happen for so long; return within which time the train must be braked, None where it need not."""
         hub = self.hub
+        if name in ("hang", "disconnect") and not hub.status().connected:
+            return None  # a link that is away cannot be lost; it comes back when the fault before has ended
         if sight or name == "slow detector":
             self.eyes.fault = name if sight else ""
             self.worker._modelled_s = INFERENCE_S if sight else 2.0
