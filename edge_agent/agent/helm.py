@@ -1,11 +1,19 @@
-"""Where accepted commands from the outside become orders to the train; whatever channel brought them.
+"""Where accepted commands from the outside become orders to the train, whatever channel brought them, and are told.
 
-Knows control and capture. Knows nothing of tokens, freshness or channels: whoever calls has judged the command.
+Knows control and capture. Knows nothing of tokens or freshness: whoever calls has judged the command.
 """
 
-from edge_agent.commands import Acknowledgement, Instruction, Verb
+from collections import deque
+from collections.abc import Callable
+from typing import Literal
+
+from edge_agent.commands import Acknowledgement, Instruction, Refused, Verb
+from edge_agent.events import Answer
 from edge_agent.guard import Order
 from edge_agent.pipeline import Capture, Control
+
+REFUSALS_PER_S = 20
+"""So many refusals are told in a second: whoever floods the train with commands must not fill the observers' disks."""
 
 _ORDERS = {
     Verb.DRIVE: Order.DRIVE,
@@ -18,16 +26,29 @@ _ORDERS = {
 
 
 class Helm:
-    """Carries out instructions in the event loop and says what came of them."""
+    """Carries out instructions in the event loop, says what came of them, and tells the observers.
 
-    def __init__(self, control: Control, capture: Capture) -> None:
+    Args:
+        publish: is given an Answer for each instruction, and for each refusal up to REFUSALS_PER_S.
+        clock: the event loop's clock.
+    """
+
+    def __init__(
+        self, control: Control, capture: Capture, *, publish: Callable[[Answer], None], clock: Callable[[], float]
+    ) -> None:
+        self.untold = 0
         self._control, self._capture = control, capture
+        self._publish = publish
+        self._clock = clock
+        self._told_s: deque[float] = deque(maxlen=REFUSALS_PER_S)
 
-    def carry_out(self, instruction: Instruction) -> Acknowledgement:
+    def carry_out(self, channel: str, instruction: Instruction, who: str | None = None) -> Acknowledgement:
         """Do what was commanded; the answer tells the guard's state after it."""
-        match instruction.verb:
+        verb = instruction.verb
+        match verb:
             case Verb.CAPTURE_START | Verb.CAPTURE_STOP:
-                self.capture(instruction.verb is Verb.CAPTURE_START)
+                # Without fresh frames the guard brakes.
+                self._capture.pause(verb is Verb.CAPTURE_STOP)
             case Verb.POWER if instruction.power_percent is not None:
                 self._control.set_cruise_power(instruction.power_percent)
             case verb if verb in _ORDERS:
@@ -35,8 +56,21 @@ class Helm:
             case _:
                 pass  # a picture on request is the channel's own affair
         permit = self._control.permit
-        return Acknowledgement(True, permit.state.value, permit.reason)
+        state, reason, now_s = permit.state.value, permit.reason, self._clock()
+        self._publish(Answer(channel, who, instruction.command_id, verb.value, True, None, state, reason, now_s))
+        return Acknowledgement(True, state, reason)
 
-    def capture(self, running: bool) -> None:
-        """Take frames, or stop taking them; without fresh frames the guard brakes."""
-        self._capture.pause(not running)
+    def obey_original(self, command: Literal["start", "stop"]) -> None:
+        """Do what the original demo's console asks of the camera; it knows neither tokens nor ids."""
+        verb = Verb.CAPTURE_START if command == "start" else Verb.CAPTURE_STOP
+        self.carry_out("crazy-train", Instruction(verb))
+
+    def refuse(self, channel: str, name: str, command_id: str | None, refused: Refused, who: str | None = None) -> None:
+        """Tell that a command was refused; of a flood of them, only the beginning of each second."""
+        now_s = self._clock()
+        if len(self._told_s) == REFUSALS_PER_S and now_s - self._told_s[0] < 1.0:
+            self.untold += 1
+            return
+        self._told_s.append(now_s)
+        code, reason = refused.code.value, refused.reason
+        self._publish(Answer(channel, who, command_id, name, False, code, None, reason, now_s))

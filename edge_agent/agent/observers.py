@@ -5,15 +5,17 @@ for any of them. A mirror's libraries are imported only where it is asked for.
 """
 
 import asyncio
+import functools
 import os
-from collections.abc import Callable, Coroutine, Iterator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import structlog
 
 from edge_agent import __version__
 from edge_agent.agent.helm import Helm
+from edge_agent.commands import Desk, Gate, Rules, read_rules
 from edge_agent.config import Settings
 from edge_agent.errors import EdgeAgentError
 from edge_agent.events import Fault, Severity
@@ -21,6 +23,8 @@ from edge_agent.ports import Sink
 
 if TYPE_CHECKING:
     from edge_agent.metrics import MirrorFigures, OutboxFigures
+    from edge_agent.mirror.kafka_desk import KafkaDesk
+    from edge_agent.mirror.kafka_orders import KafkaOrders
 
 _log = structlog.get_logger(__name__)
 
@@ -35,18 +39,41 @@ class Mirror(Sink, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Mirrors:
-    """The mirrors of a run; `outbox` tells of the outbox where there is one."""
+    """The mirrors of a run; `outbox` tells of the outbox where there is one, `listener` hears orders through Kafka."""
 
     sinks: tuple[Mirror, ...] = ()
     outbox: "Callable[[], OutboxFigures] | None" = None
+    listener: "Listener | None" = None
 
     def figures(self) -> "Mapping[str, MirrorFigures]":
         """Tell what each has done, by its name; from any thread."""
-        return {mirror.name: mirror.figures() for mirror in self.sinks}
+        found = {mirror.name: mirror.figures() for mirror in self.sinks}
+        if self.listener is not None and "kafka" in found:
+            found["kafka"] = self.listener.added_to(found["kafka"])
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """What hears orders through Kafka; `desk` takes the train's own ones."""
+
+    orders: "KafkaOrders"
+    desk: "KafkaDesk | None"
+
+    def added_to(self, figures: "MirrorFigures") -> "MirrorFigures":
+        """Add what came in to the figures of the mirror to Kafka."""
+        accepted, refused = (self.desk.accepted, self.desk.refused) if self.desk else (0, 0)
+        discarded = self.orders.discarded
+        return replace(figures, commands_accepted=accepted, commands_refused=refused, commands_discarded=discarded)
 
 
 def mirrors(
-    settings: Settings, helm: Helm, tell: Callable[[Fault], None], speed_mm_s: Callable[[], float | None]
+    settings: Settings,
+    helm: Helm,
+    gate: Gate,
+    *,
+    tell: Callable[[Fault], None],
+    speed_mm_s: Callable[[], float | None],
 ) -> Mirrors:
     """Return the mirrors that the settings ask for; raises ConfigError where they cannot be set up."""
     compat = settings.compat == "crazy-train"
@@ -58,7 +85,17 @@ def mirrors(
 
         device = Device(settings.train.id, settings.train.name, __version__, speed=settings.capture.source == "sim")
         found.append(
-            MqttMirror(settings.mqtt, device, report=tell, command=helm.carry_out, compat=compat, speed_mm_s=speed_mm_s)
+            MqttMirror(
+                settings.mqtt,
+                device,
+                report=tell,
+                command=functools.partial(helm.carry_out, "mqtt"),
+                refused=functools.partial(helm.refuse, "mqtt"),
+                gate=gate,
+                limits=settings.commands,
+                compat=compat,
+                speed_mm_s=speed_mm_s,
+            )
         )
     if settings.kafka.enabled:
         from edge_agent.mirror.kafka import KafkaMirror  # noqa: PLC0415
@@ -68,18 +105,41 @@ def mirrors(
         kafka = KafkaMirror(settings.kafka, train_id=settings.train.id, path=path, report=tell, compat=compat)
         found.append(kafka)
         outbox = kafka.outbox_figures
-    return Mirrors(tuple(found), outbox)
+    return Mirrors(tuple(found), outbox, listener(settings, helm, gate, tell))
 
 
-def listeners(settings: Settings, helm: Helm) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
-    """Yield, by name, what listens for orders outside the mirrors: the original demo's console, over Kafka."""
-    if settings.kafka.enabled and settings.compat == "crazy-train":
-        from edge_agent.mirror.kafka_orders import KafkaOrders, capture_handler  # noqa: PLC0415
-        from edge_agent.wire import compat  # noqa: PLC0415
+def listener(settings: Settings, helm: Helm, gate: Gate, tell: Callable[[Fault], None]) -> "Listener | None":
+    """Return what listens for orders through Kafka: the train's own, and those of the original demo's console."""
+    kafka = settings.kafka
+    compat = settings.compat == "crazy-train"
+    if not kafka.enabled or not (kafka.commands or compat):
+        return None
+    from edge_agent.mirror.kafka_desk import KafkaDesk  # noqa: PLC0415
+    from edge_agent.mirror.kafka_orders import CaptureHandler, Handler, KafkaOrders  # noqa: PLC0415
+    from edge_agent.wire.compat import CAPTURE_TOPIC  # noqa: PLC0415
 
-        handler = capture_handler(lambda wish: helm.capture(wish.command == "start"))
-        topics = {compat.CAPTURE_TOPIC: handler}
-        yield "kafka-orders", KafkaOrders(settings.kafka, train_id=settings.train.id, handlers=topics).run()
+    handlers: dict[str, Handler] = {}
+    desk = None
+    if kafka.commands:
+        own = make_desk("kafka", settings, helm, gate)
+        desk = handlers[kafka.command_topic] = KafkaDesk(settings.train.id, own)
+    if compat:
+        handlers[CAPTURE_TOPIC] = CaptureHandler(lambda wish: helm.obey_original(wish.command))
+    return Listener(KafkaOrders(kafka, train_id=settings.train.id, handlers=handlers, report=tell), desk)
+
+
+def make_desk(channel: Literal["kafka", "console"], settings: Settings, helm: Helm, gate: Gate) -> Desk:
+    """Return where the commands of a channel come in; its token is in the channel's own settings."""
+
+    def rules() -> Rules:
+        limits, kafka, console = settings.commands, settings.kafka, settings.console
+        if channel == "kafka":
+            return read_rules(limits, kafka.command_token, kafka.command_token_file, "kafka.command_token_file")
+        return read_rules(limits, console.token, console.token_file, "console.token_file")
+
+    return Desk(
+        gate, rules, obey=functools.partial(helm.carry_out, channel), refuse=functools.partial(helm.refuse, channel)
+    )
 
 
 async def fenced(name: str, work: Coroutine[Any, Any, None], tell: Callable[[Fault], None]) -> None:

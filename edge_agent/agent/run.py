@@ -19,11 +19,12 @@ from edge_agent.agent.crew import Crew, assemble
 from edge_agent.agent.helm import Helm
 from edge_agent.agent.lifeline import Lifeline
 from edge_agent.agent.notify import Notifier
-from edge_agent.agent.observers import Mirrors, fenced, listeners, mirrors
+from edge_agent.agent.observers import Mirrors, fenced, make_desk, mirrors
 from edge_agent.agent.service import service_tasks
 from edge_agent.agent.shutdown import Ending
 from edge_agent.agent.vitals import watch_loop, watch_memory
 from edge_agent.camera import RecordedCamera
+from edge_agent.commands import Desk, Gate
 from edge_agent.config import Rules as SignRules
 from edge_agent.config import Settings, check_labels
 from edge_agent.driver import Driver
@@ -128,10 +129,10 @@ def _open_door(job: Job, stack: AsyncExitStack) -> "Door | None":
     return stack.enter_context(closing(Door(console, asked=job.port_asked)))
 
 
-def _build_web(job: Job, crew: Crew, outside: Mirrors) -> "Web":
+def _build_web(job: Job, crew: Crew, outside: Mirrors, desk: Desk) -> "Web":
     from edge_agent.agent.web import Scene, Web  # noqa: PLC0415 - as above
 
-    return Web(Scene(job.settings, crew, outside))
+    return Web(Scene(job.settings, crew, outside, desk))
 
 
 def _open_hub_log(job: Job, stack: AsyncExitStack) -> "ByteLog | None":
@@ -187,15 +188,17 @@ def _tasks(
 def _observers(job: Job, crew: Crew, door: "Door | None") -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
     """Name the tasks that the train can do without."""
     lights = Lights(crew.parts.hub, job.settings.hub.light_percent)
-    helm = Helm(crew.control, crew.capture)
-    outside = mirrors(job.settings, helm, crew.tell, crew.parts.speed_mm_s)
-    web = _build_web(job, crew, outside) if door is not None else None
+    helm = Helm(crew.control, crew.capture, publish=crew.observers.publish, clock=crew.clock)
+    gate = Gate()
+    outside = mirrors(job.settings, helm, gate, tell=crew.tell, speed_mm_s=crew.parts.speed_mm_s)
+    desk = make_desk("console", job.settings, helm, gate)
+    web = _build_web(job, crew, outside, desk) if door is not None else None
     fed = web.sinks if web is not None else ()
     for sink in (lights, *outside.sinks, *fed, *job.sinks):
         events = crew.observers.subscribe(sink.name, QUEUE_SIZE)
         yield sink.name, fenced(sink.name, sink.run(events), crew.tell)
-    for name, work in listeners(job.settings, helm):
-        yield name, fenced(name, work, crew.tell)
+    if outside.listener is not None:
+        yield "kafka-orders", fenced("kafka-orders", outside.listener.orders.run(), crew.tell)
     if web is not None and door is not None and door.socket is not None:
         yield "console", fenced("console", web.serve(door.socket), crew.tell)
     if door is not None and (fault := door.fault(crew.clock())) is not None:

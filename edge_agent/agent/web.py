@@ -4,16 +4,21 @@ Knows which figures of a run are told, and which settings ask for what. Knows no
 waits for it. Imported only where there is something to serve.
 """
 
+import asyncio
 import socket
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 from starlette.routing import BaseRoute
 
 from edge_agent import __version__
+from edge_agent.agent.apart import run_apart
 from edge_agent.agent.crew import Crew
 from edge_agent.agent.observers import Mirrors
-from edge_agent.agent.page import build_page
+from edge_agent.agent.page import Page
+from edge_agent.commands import Desk
 from edge_agent.config import Console, Settings
 from edge_agent.console.answers import application
 from edge_agent.console.health import Health
@@ -42,11 +47,12 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What of a run the server may show."""
+    """What of a run the server may show; `desk` takes the commands that come by it."""
 
     settings: Settings
     crew: Crew
     mirrors: Mirrors
+    desk: Desk
 
     def dropped(self) -> Dropped:
         """Count what was taken but not understood, and what the hub did not take; from any thread."""
@@ -95,6 +101,7 @@ class Web:
 
     def __init__(self, scene: Scene) -> None:
         self._routes: list[BaseRoute] = []
+        self._feeds: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self.sinks: list[Sink] = []
         self.lag = Histogram(LAG_BOUNDS_S)
         console = scene.settings.console
@@ -104,14 +111,22 @@ class Web:
             self._add_page(scene)
 
     async def serve(self, door: socket.socket) -> None:
-        """Serve until cancelled."""
-        await serve(application(self._routes), door)
+        """Serve until cancelled, in a thread of its own: the train's loop is the train's."""
+
+        async def work() -> None:
+            async with asyncio.TaskGroup() as group:
+                for feed in self._feeds:
+                    group.create_task(feed())
+                group.create_task(serve(application(self._routes), door))
+
+        await run_apart("console", work)
 
     def _add_page(self, scene: Scene) -> None:
         """Add the console's routes and sinks: the one place where the page comes in."""
-        routes, feed = build_page(scene.settings, scene.crew, scene.mirrors)
-        self._routes += routes
-        self.sinks.append(feed)
+        page = Page(scene.settings, scene.crew, scene.mirrors, scene.desk)
+        self._routes += page.routes
+        self._feeds.append(page.feed)
+        self.sinks.append(page.sink)
 
     def _add_status(self, scene: Scene) -> None:
         """Add `/metrics`, `/healthz` and `/readyz`."""

@@ -4,9 +4,11 @@ Shared by every channel that they come in by. Knows nothing of topics, HTTP or b
 does with a command it has accepted.
 """
 
+from edge_agent.commands.desk import Desk
 from edge_agent.commands.gate import Gate
 from edge_agent.commands.judge import Past, Rules, judge
-from edge_agent.commands.reader import NAMES, SWITCHES, read
+from edge_agent.commands.limits import read_rules
+from edge_agent.commands.reader import NAMES, SWITCHES, read, read_moment
 from edge_agent.commands.values import (
     STOPPING,
     Accepted,
@@ -25,6 +27,7 @@ __all__ = [
     "Accepted",
     "Acknowledgement",
     "Code",
+    "Desk",
     "Gate",
     "Instruction",
     "Past",
@@ -34,4 +37,6 @@ __all__ = [
     "Verb",
     "judge",
     "read",
+    "read_moment",
+    "read_rules",
 ]

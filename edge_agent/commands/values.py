@@ -47,7 +47,11 @@ class Code(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A command as it came in, before anybody has judged it. `issued_unix_s` is by the sender's clock."""
+    """A command as it came in, before anybody has judged it. `issued_unix_s` is by the sender's clock.
+
+    `by` is who gave it, as the sender says. `vouched` is set by a channel that knows the sender for one who may command
+    (logged in at a proxy that the settings trust): no token is asked for then.
+    """
 
     verb: Verb
     retained: bool = False
@@ -57,6 +61,8 @@ class Request:
     power_percent: int | None = None
     duration_s: float | None = None
     reason: str = ""
+    by: str | None = None
+    vouched: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,13 @@ Knows how they are written, found and checked. Knows nothing of the rooms that r
 from edge_agent.config.base import read_secret
 from edge_agent.config.control import Capture, Detector, Guard, Hub, Policy, Sim, Train
 from edge_agent.config.load import Loaded, load
-from edge_agent.config.observers import Console, HomeAssistant, Kafka, Log, Mqtt, Outbox, State, Tls
+from edge_agent.config.observers import Commands, Console, HomeAssistant, Kafka, Log, Mqtt, Outbox, State, Tls
 from edge_agent.config.rules import Confirm, Rules, SignRule, Then, check_labels, load_rules
 from edge_agent.config.settings import Settings
 
 __all__ = [
     "Capture",
+    "Commands",
     "Confirm",
     "Console",
     "Detector",

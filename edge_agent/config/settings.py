@@ -9,7 +9,7 @@ from pydantic import Field
 
 from edge_agent.config.base import Section
 from edge_agent.config.control import Capture, Detector, Guard, Hub, Policy, Sim, Train
-from edge_agent.config.observers import Console, Kafka, Log, Mqtt, State
+from edge_agent.config.observers import Commands, Console, Kafka, Log, Mqtt, State
 
 
 class Settings(Section):
@@ -27,6 +27,7 @@ class Settings(Section):
     compat: Literal["crazy-train"] | None = Field(
         None, description="`crazy-train` also speaks the original demo's topics and payloads; null does not."
     )
+    commands: Commands = Field(default_factory=Commands, description="What a command from outside has to fulfil.")
     console: Console = Field(default_factory=Console, description="The web page, metrics and health endpoints.")
     log: Log = Field(default_factory=Log, description="What the agent tells on stderr.")
     state: State = Field(default_factory=State, description="Where the agent keeps what must outlive the process.")

@@ -1,31 +1,43 @@
-"""Orders that come to the train through Kafka: brought from topics to callbacks in the event loop.
+"""Orders that come to the train through Kafka: brought from topics to what is done about them in the event loop.
 
-Knows how to go on listening. Knows nothing of what an order means, or whether it may be obeyed: each comes with its
-age, and who obeys decides. Only what is sent after the start is heard, so nothing old is replayed at a restart.
+Knows how to go on listening, that a stop overtakes what came with it, and that of a flood only a part is looked at.
+Knows nothing of what an order means, or whether it may be obeyed: handlers do. Only what is sent after the start is
+heard, so nothing old is replayed at a restart.
 """
 
 import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from aiokafka import AIOKafkaConsumer
+from aiokafka import errors as kafka_errors
 
 from edge_agent.backoff import Backoff
 from edge_agent.config import Kafka
+from edge_agent.events import Fault
 from edge_agent.mirror.bounded import bounded, let_go
 from edge_agent.mirror.kafka_client import client_arguments
 from edge_agent.mirror.loop_thread import LoopThread
+from edge_agent.mirror.notice import Notice
 from edge_agent.wire import compat
 
+PAUSE_S = 0.1
+"""So long the listener rests after it has heard something: even a flood must not take the processor from the train."""
+
+AT_ONCE = 5
+"""So many orders are looked at then, beside as many stops."""
+
+_POLL_MS = 1000
+_MAX_RECORDS = 500
 _ABANDON_S = 1.0
 _CLOSE_S = 3.0
 _FRESH_MS = 5000.0
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class Message:
     """A message of a topic of orders. `age_ms` is by the wall clocks of sender and train: compare it with care."""
 
     topic: str
@@ -35,13 +47,30 @@ class Order:
     age_ms: float
 
 
+class Handler(Protocol):
+    """What is done about the messages of one topic. Called in the listener's thread."""
+
+    def ours(self, message: Message) -> bool:
+        """Tell whether a message is for this train."""
+        ...
+
+    def stop(self, message: Message) -> str | None:
+        """Return what a message stops, None where it does not only stop."""
+        ...
+
+    def handle(self, message: Message) -> Callable[[], object] | None:
+        """Read a message; return what to do about it in the event loop."""
+        ...
+
+
 class KafkaOrders:
     """Listens to topics for as long as it runs, in a thread and a loop of its own.
 
     Args:
         settings: how to reach Kafka.
         train_id: names us in the brokers' logs.
-        handlers: what to call in the event loop with each order of a topic.
+        handlers: what is done about the messages of a topic.
+        report: is called in the event loop with what there is to tell.
         wall: the wall clock, in seconds since 1970.
     """
 
@@ -50,17 +79,21 @@ class KafkaOrders:
         settings: Kafka,
         *,
         train_id: str,
-        handlers: Mapping[str, Callable[[Order], None]],
+        handlers: Mapping[str, Handler],
+        report: Callable[[Fault], None] = lambda fault: None,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.listening = False
         self.heard = 0
+        self.discarded = 0
         self._settings = settings
         self._client_id = f"edge-agent-{train_id}-orders"
         self._handlers = dict(handlers)
+        self._report = report
         self._wall = wall
+        self._told: str | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread = LoopThread("kafka-orders", self._listen_for_ever, lambda: None)
+        self._thread = LoopThread("kafka-orders", self._listen_for_ever, self._failed)
 
     async def run(self) -> None:
         """Listen until cancelled."""
@@ -86,10 +119,9 @@ class KafkaOrders:
                 await bounded(consumer.start(), self._settings.send_timeout_s)
                 backoff.reset()
                 self.listening = True
-                while True:
-                    self._deliver(await consumer.getone())
-            except Exception:  # noqa: BLE001, S110 - whatever it is, the link does not work: the uplink tells which way
-                pass
+                await self._listen(consumer)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the link does not work
+                self._tell_why(error)
             finally:
                 self.listening = False
                 if consumer is not None:
@@ -101,23 +133,96 @@ class KafkaOrders:
         arguments = client_arguments(self._settings, self._client_id)
         return AIOKafkaConsumer(*self._handlers, **arguments, auto_offset_reset="latest", enable_auto_commit=False)
 
-    def _deliver(self, message: Any) -> None:
-        """Bring an order into the event loop."""
-        loop = self._loop
-        if loop is None or loop.is_closed():
+    async def _listen(self, consumer: Any) -> None:
+        while True:
+            parts = await consumer.getmany(timeout_ms=_POLL_MS, max_records=_MAX_RECORDS)
+            self._tell_over()
+            messages = [self._message(record) for records in parts.values() for record in records]
+            if messages:
+                self._take(messages)
+                await asyncio.sleep(PAUSE_S)
+
+    def _message(self, record: Any) -> Message:
+        age_ms = max(0.0, self._wall() * 1000 - record.timestamp)
+        return Message(record.topic, record.key, tuple(record.headers), record.value or b"", age_ms)
+
+    def _take(self, messages: list[Message]) -> None:
+        """Handle stops first, then the others, of both only so many; what is left out was never looked at."""
+        self.heard += len(messages)
+        firsts: dict[str, Message] = {}
+        more, others = [], []
+        for message in messages:
+            handler = self._handlers[message.topic]
+            if not handler.ours(message):
+                continue
+            stop = handler.stop(message)
+            if stop is None:
+                others.append(message)
+            elif firsts.setdefault(stop, message) is not message:
+                more.append(message)
+        stops = [*firsts.values(), *more]
+        for message in (*stops[:AT_ONCE], *others[:AT_ONCE]):
+            self._deliver(message)
+        self.discarded += len(stops[AT_ONCE:]) + len(others[AT_ONCE:])
+
+    def _deliver(self, message: Message) -> None:
+        work = self._handlers[message.topic].handle(message)
+        if work is not None:
+            self._in_loop(work)
+
+    def _tell_why(self, error: Exception) -> None:
+        """Tell once why nothing can be heard, unless the uplink has the same trouble and tells it."""
+        topics = ", ".join(self._handlers)
+        if isinstance(error, kafka_errors.TopicAuthorizationFailedError):
+            message, remedy = f"Kafka does not let us read {topics}", "grant the user READ and DESCRIBE on the topic"
+        elif isinstance(error, kafka_errors.UnknownTopicOrPartitionError):
+            message, remedy = f"Kafka has no topic {topics} and does not make one", "create the topic"
+        else:
             return
-        age_ms = max(0.0, self._wall() * 1000 - message.timestamp)
-        order = Order(message.topic, message.key, tuple(message.headers), message.value or b"", age_ms)
-        self.heard += 1
-        loop.call_soon_threadsafe(self._handlers[message.topic], order)
+        if self._told != message:
+            self._told = message
+            remedy = f"{remedy}, or set kafka.commands to false"
+            self._tell(Notice("kafka_commands_unheard", f"{message}: no commands come in by it", remedy))
+
+    def _tell_over(self) -> None:
+        if self._told is not None:
+            self._told = None
+            self._tell(Notice("kafka_commands_unheard", active=False))
+
+    def _failed(self) -> None:
+        self._tell(Notice("kafka_commands_failed", "the listener for commands has failed", "restart the agent"))
+
+    def _tell(self, notice: Notice) -> None:
+        self._in_loop(lambda: self._report(notice.fault(asyncio.get_running_loop().time())))
+
+    def _in_loop(self, work: Callable[[], object]) -> None:
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(work)
 
 
-def capture_handler(obey: Callable[[compat.CaptureOrder], None]) -> Callable[[Order], None]:
-    """Return the handler of the original's `train-command-capture`: a stop always, a start only while it is fresh."""
+class CaptureHandler:
+    """Takes the original's `train-command-capture`: a stop always, a start only while it is fresh.
 
-    def handle(order: Order) -> None:
-        wish = compat.read_capture_order(order.value)
-        if wish is not None and (wish.command == "stop" or order.age_ms <= _FRESH_MS):
-            obey(wish)
+    Args:
+        obey: carries the wish out, in the event loop.
+    """
 
-    return handle
+    def __init__(self, obey: Callable[[compat.CaptureOrder], None]) -> None:
+        self._obey = obey
+
+    def ours(self, message: Message) -> bool:
+        """Every message is: the original knows one train."""
+        return True
+
+    def stop(self, message: Message) -> str | None:
+        """Return `stop` for an order to stop."""
+        wish = compat.read_capture_order(message.value)
+        return "stop" if wish is not None and wish.command == "stop" else None
+
+    def handle(self, message: Message) -> Callable[[], object] | None:
+        """Return how to obey."""
+        wish = compat.read_capture_order(message.value)
+        if wish is None or (wish.command != "stop" and message.age_ms > _FRESH_MS):
+            return None
+        return lambda: self._obey(wish)

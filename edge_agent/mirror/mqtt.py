@@ -12,14 +12,15 @@ from dataclasses import dataclass
 
 import structlog
 
-from edge_agent.commands import Acknowledgement, Gate, Instruction, Rules
-from edge_agent.config import Mqtt, read_secret
+from edge_agent.commands import Acknowledgement, Gate, Instruction, Refused, read_rules
+from edge_agent.config import Commands, Mqtt
 from edge_agent.errors import EdgeAgentError
 from edge_agent.events import Event, Fault, Frame, TrainState
 from edge_agent.metrics import MirrorFigures
 from edge_agent.mirror.handover import Handover
 from edge_agent.mirror.home_assistant import Device
 from edge_agent.mirror.loop_thread import LoopThread
+from edge_agent.mirror.mqtt_desk import Office
 from edge_agent.mirror.mqtt_intake import Handed, Intake
 from edge_agent.mirror.mqtt_keeper import Keeper, KeeperStats
 from edge_agent.mirror.mqtt_lanes import Lanes
@@ -65,7 +66,9 @@ class MqttMirror:
         device: names the train.
         report: is called in the train's loop with what the mirror has to tell about itself.
         command: obeys an instruction, in the train's loop, and says what came of it; None takes no commands.
+        refused: is told of each command that is not obeyed, in the train's loop: its name, its id, and why.
         gate: remembers what was obeyed; the same for every channel.
+        limits: what commands have to fulfil beside the token.
         compat: also speak the original demo's topics.
         speed_mm_s: tells the train's speed where it is known.
     """
@@ -79,13 +82,16 @@ class MqttMirror:
         *,
         report: Callable[[Fault], None],
         command: Callable[[Instruction], Acknowledgement] | None = None,
+        refused: Callable[[str, str | None, Refused], None] = lambda name, command_id, why: None,
         gate: Gate | None = None,
+        limits: Commands | None = None,
         compat: bool = False,
         speed_mm_s: Callable[[], float | None] = lambda: None,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._report = report
         self._command = command if settings.commands else None
+        self._refused = refused
         self._speed_mm_s = speed_mm_s
         self._wall = wall
         self._images, self._compat = settings.images, compat
@@ -94,7 +100,7 @@ class MqttMirror:
         self._ending = False
         self._ended = asyncio.Event()
         self._handover: Handover[Handed] = Handover(self._wake, max_bulky=_MAX_PICTURES)
-        lanes = Lanes(settings.queue_size)
+        lanes, limits = Lanes(settings.queue_size), limits or Commands()
         first_sequence = round(wall() * 1_000_000)  # so that the numbers grow across restarts
         messages = Messages(settings, device.train_id)
         self._intake = Intake(
@@ -105,16 +111,23 @@ class MqttMirror:
             first_sequence=first_sequence,
             compat=compat,
         )
+        office = Office(
+            gate=gate or Gate(),
+            read_rules=lambda: read_rules(
+                limits, settings.command_token, settings.command_token_file, "mqtt.command_token_file"
+            ),
+            execute=self._execute,
+            show=self._show,
+            refused=self._refuse,
+            max_per_s=limits.max_per_s,
+        )
         self._keeper = Keeper(
             settings,
             device,
             self._intake,
             lanes,
             messages,
-            gate=gate or Gate(),
-            read_rules=lambda: read_rules(settings),
-            execute=self._execute if self._command is not None else None,
-            show=self._show,
+            office=office if self._command is not None else None,
             tell=self._tell,
             wall=wall,
         )
@@ -199,6 +212,10 @@ class MqttMirror:
         if not self._in_loop(obey):
             answered(Acknowledgement(accepted=False, state="", reason="the agent is shutting down"))
 
+    def _refuse(self, name: str, command_id: str | None, why: Refused) -> None:
+        """Bring a refusal into the train's loop. Called in the mirror's thread."""
+        self._in_loop(lambda: self._refused(name, command_id, why))
+
     def _obey(self, instruction: Instruction) -> Acknowledgement:
         if self._command is None:
             return Acknowledgement(accepted=False, state="", reason="the train takes no commands by MQTT")
@@ -212,8 +229,7 @@ class MqttMirror:
         self._in_loop(lambda: self._publish(notice))
 
     def _publish(self, notice: Notice) -> None:
-        at_s = asyncio.get_running_loop().time()
-        self._report(Fault(notice.code, notice.message, notice.remedy, notice.severity, at_s, notice.active))
+        self._report(notice.fault(asyncio.get_running_loop().time()))
 
     def _failed(self) -> None:
         self._tell(Notice("mqtt_failed", "the mirror to MQTT has failed; see the log", "restart the agent"))
@@ -227,9 +243,3 @@ class MqttMirror:
         except RuntimeError:  # closed meanwhile
             return False
         return True
-
-
-def read_rules(settings: Mqtt) -> Rules:
-    """Return what commands by MQTT have to fulfil; raises ConfigError when the token cannot be read."""
-    token = read_secret(settings.command_token, settings.command_token_file, "mqtt.command_token_file")
-    return Rules(token)

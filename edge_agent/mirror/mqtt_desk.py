@@ -48,6 +48,23 @@ class ReplyTo:
     correlation_data: bytes | None
 
 
+@dataclass(frozen=True, slots=True)
+class Office:
+    """What the desk works with, all of it used in the mirror's thread.
+
+    `gate` remembers what was obeyed, `read_rules` gives the rules of this channel, `execute` hands an instruction to
+    the train, `show` is told for how many seconds pictures are wanted, `refused` of each command that is not obeyed:
+    its name, its id and why. More than `max_per_s` commands in a second are a flood.
+    """
+
+    gate: Gate
+    read_rules: Callable[[], Rules]
+    execute: Execute
+    show: Callable[[float], None]
+    refused: Callable[[str, str | None, Refused], None]
+    max_per_s: int
+
+
 class Desk:
     """Takes the commands of one train.
 
@@ -55,22 +72,16 @@ class Desk:
         root: the train's topics begin with this.
         closed: no reply goes to topics that begin with one of these, nor to the train's own: whoever may command us
             must not write through us where the broker does not let them.
-        gate: remembers what was obeyed.
-        read_rules: gives the rules of this channel.
-        execute: hands an instruction to the train.
-        show: is told for how many seconds pictures are wanted.
+        office: what it works with.
         answer: publishes an answer.
     """
 
     def __init__(
         self,
         root: str,
-        gate: Gate,
-        read_rules: Callable[[], Rules],
+        office: Office,
         *,
         closed: tuple[str, ...] = (),
-        execute: Execute,
-        show: Callable[[float], None],
         answer: Callable[[ReplyTo, ReplyData], None],
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -78,10 +89,7 @@ class Desk:
         self.refused = 0
         self._root = root
         self._closed = ("$", f"{root}/", *closed)
-        self._gate = gate
-        self._read_rules = read_rules
-        self._execute = execute
-        self._show = show
+        self._office = office
         self._answer = answer
         self._wall = wall
 
@@ -114,8 +122,9 @@ class Desk:
         name = self._name(message)
         if name is None:
             return False
+        office = self._office
         request = read(name, _body(message), retained=bool(message.retain))
-        verdict = request if isinstance(request, Refused) else self._gate.admit(request, self._read_rules)
+        verdict = request if isinstance(request, Refused) else office.gate.admit(request, office.read_rules)
         command_id = request.command_id if isinstance(request, Request) else None
         back = self._reply_to(name, message)
         if isinstance(verdict, Accepted):
@@ -124,6 +133,7 @@ class Desk:
             self.refused += 1
             _log.warning("command_refused", channel="mqtt", name=name, code=verdict.code.value, reason=verdict.reason)
             self._answer(back, self._reply(name, command_id, verdict))
+            office.refused(name, command_id, verdict)
         return True
 
     def _obey(self, name: str, instruction: Instruction, back: ReplyTo) -> None:
@@ -134,11 +144,8 @@ class Desk:
             self._answer(back, self._reply(name, instruction.command_id, acknowledgement))
 
         if instruction.verb is Verb.IMAGE:
-            seconds = instruction.duration_s or 0.0
-            self._show(seconds)
-            answered(Acknowledgement(accepted=True, state="", reason=f"pictures follow for {seconds:g} s"))
-        else:
-            self._execute(instruction, answered)
+            self._office.show(instruction.duration_s or 0.0)
+        self._office.execute(instruction, answered)
 
     def _reply(self, name: str, command_id: str | None, verdict: Acknowledgement | Refused) -> ReplyData:
         train_time = moment(self._wall())

@@ -14,10 +14,10 @@ from aiomqtt import Message
 
 MAX_WAITING = 64
 MAX_PER_S = 20
-"""More commands than this in a second are a flood."""
+"""More commands than this in a second are a flood, unless told otherwise."""
 
 CALM_S = 2.0
-"""A flood is over when commands have come more slowly than MAX_PER_S for this long."""
+"""A flood is over when commands have come more slowly than that for this long."""
 
 RECENT_S = 10.0
 """A flood that ended with a connection may go on with the next one for this long."""
@@ -42,6 +42,7 @@ class Inbox(asyncio.Queue[Message]):
         kind: tells what a message is.
         discarded: is told how many messages nobody will look at.
         flooded: is called when a flood begins.
+        max_per_s: more commands than this in a second are a flood.
         clock: monotonic seconds.
     """
 
@@ -50,6 +51,8 @@ class Inbox(asyncio.Queue[Message]):
         kind: Callable[[Message], Kind],
         discarded: Callable[[int], None],
         flooded: Callable[[], None],
+        *,
+        max_per_s: int = MAX_PER_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._kind = kind
@@ -58,7 +61,7 @@ class Inbox(asyncio.Queue[Message]):
         self._clock = clock
         self._stops: deque[Message] = deque()
         self._others: deque[tuple[Kind, Message]] = deque()
-        self._arrivals: deque[float] = deque(maxlen=MAX_PER_S)
+        self._arrivals: deque[float] = deque(maxlen=max_per_s)
         self._flood_until_s = -float("inf")
         self._told = False
         super().__init__()
@@ -113,7 +116,7 @@ class Inbox(asyncio.Queue[Message]):
         """Note that a command has arrived, and tell whether it belongs to a flood."""
         now_s = self._clock()
         was = now_s < self._flood_until_s
-        fast = len(self._arrivals) == MAX_PER_S and now_s - self._arrivals[0] < 1.0
+        fast = len(self._arrivals) == self._arrivals.maxlen and now_s - self._arrivals[0] < 1.0
         self._arrivals.append(now_s)
         if fast:
             self._flood_until_s = now_s + CALM_S

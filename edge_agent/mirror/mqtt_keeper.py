@@ -14,14 +14,13 @@ import structlog
 from aiomqtt import Message
 
 from edge_agent.backoff import Backoff
-from edge_agent.commands import Gate, Rules
 from edge_agent.config import Mqtt
 from edge_agent.mirror import home_assistant
 from edge_agent.mirror.bounded import leave_all
 from edge_agent.mirror.mqtt_client import Connection
-from edge_agent.mirror.mqtt_desk import Desk, Execute, ReplyTo
+from edge_agent.mirror.mqtt_desk import Desk, Office, ReplyTo
 from edge_agent.mirror.mqtt_executor import DaemonExecutor
-from edge_agent.mirror.mqtt_inbox import Inbox, Kind
+from edge_agent.mirror.mqtt_inbox import MAX_PER_S, Inbox, Kind
 from edge_agent.mirror.mqtt_intake import Intake
 from edge_agent.mirror.mqtt_lanes import Lanes
 from edge_agent.mirror.mqtt_messages import Messages, Outgoing
@@ -66,8 +65,7 @@ class Keeper:
         intake: where events come in.
         lanes: where they wait.
         messages: writes them.
-        execute: hands an instruction to the train; None takes no commands.
-        show: is told for how many seconds pictures are wanted.
+        office: what commands need; None takes no commands.
         tell: is called with each notice.
         wall: the wall clock, in seconds since 1970.
     """
@@ -80,10 +78,7 @@ class Keeper:
         lanes: Lanes,
         messages: Messages,
         *,
-        gate: Gate,
-        read_rules: Callable[[], Rules],
-        execute: Execute | None,
-        show: Callable[[float], None],
+        office: Office | None,
         tell: Callable[[Notice], None],
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -95,11 +90,13 @@ class Keeper:
         self._messages = messages
         self._notices = Notices(tell)
         self._counts = Counts()
-        self._inbox = Inbox(self._kind, self._discard, self._flooded)
+        self._inbox = Inbox(
+            self._kind, self._discard, self._flooded, max_per_s=office.max_per_s if office else MAX_PER_S
+        )
         self._session: Session | None = None
         self._connected = False
         self._attempts = self._failures = 0
-        self._desk = None if execute is None else self._make_desk(gate, read_rules, execute, show)
+        self._desk = None if office is None else self._make_desk(office)
 
     def stats(self) -> KeeperStats:
         """Tell what the thread knows of itself. From any thread."""
@@ -191,21 +188,10 @@ class Keeper:
             counts=self._counts,
         )
 
-    def _make_desk(
-        self, gate: Gate, read_rules: Callable[[], Rules], execute: Execute, show: Callable[[float], None]
-    ) -> Desk:
+    def _make_desk(self, office: Office) -> Desk:
         closed = (f"{self._settings.home_assistant.discovery_prefix}/",)
         root = self._messages.topic("")[:-1]
-        return Desk(
-            root,
-            gate,
-            read_rules,
-            closed=closed,
-            execute=execute,
-            show=show,
-            answer=self._answer,
-            wall=self._wall,
-        )
+        return Desk(root, office, closed=closed, answer=self._answer, wall=self._wall)
 
     def _greeting(self) -> list[Outgoing]:
         """Return what is said first: who this is, that it is there, and how it is."""

@@ -5,7 +5,7 @@ Knows words and how bad it is. Knows nothing of threads or events beyond Fault's
 
 from dataclasses import dataclass
 
-from edge_agent.events import Severity
+from edge_agent.events import Fault, Severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,3 +17,7 @@ class Notice:
     remedy: str = ""
     severity: Severity = Severity.INFO
     active: bool = True
+
+    def fault(self, at_s: float) -> Fault:
+        """Return it with its time, by the event loop's clock."""
+        return Fault(self.code, self.message, self.remedy, self.severity, at_s, self.active)

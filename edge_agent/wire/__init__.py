@@ -8,6 +8,7 @@ from edge_agent.wire.envelope import Envelope, Picture, Stamp, prediction_id, se
 from edge_agent.wire.errors import MalformedMessageError
 from edge_agent.wire.kafka import KafkaMessage
 from edge_agent.wire.mqtt import MqttMessage
+from edge_agent.wire.order import Order, OrderData, read_order, write_order
 from edge_agent.wire.payloads import (
     AnswerData,
     CommandData,
@@ -27,12 +28,16 @@ __all__ = [
     "KafkaMessage",
     "MalformedMessageError",
     "MqttMessage",
+    "Order",
+    "OrderData",
     "Payload",
     "Picture",
     "PredictionData",
     "Stamp",
     "StateData",
     "prediction_id",
+    "read_order",
     "seal",
     "unseal",
+    "write_order",
 ]

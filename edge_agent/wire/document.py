@@ -11,6 +11,8 @@ from typing import Any
 
 from edge_agent.files import write_whole
 from edge_agent.wire import names
+from edge_agent.wire.order import KIND as ORDER
+from edge_agent.wire.order import order_schema
 from edge_agent.wire.schemas import schema_text, schemas
 
 _HEAD = f"""\
@@ -34,7 +36,7 @@ a reader would misunderstand a value. New keys are no such change: ignore what y
 | `id` | the event's own id, a UUIDv7 where it has one; a message that comes twice has the same: drop it |
 | `source` | `/trains/<train id>` |
 | `type` | `{names.TYPE_PREFIX}.<kind>.{names.TYPE_VERSION}` |
-| `subject` | which part of the train it is about: `camera`, `detector`, `policy`, `hub`, `guard`, `commands`, or a fault's code |
+| `subject` | what it is about: `camera`, `detector`, `policy`, `hub`, `guard`, `commands`, or a fault's code |
 | `time` | when it happened, by the train's wall clock, in UTC |
 | `sequence` | 20 digits that sort as text; grows from event to event of one source, also over restarts |
 | `partitionkey` | the train's id |
@@ -74,6 +76,8 @@ def write(folder: Path) -> None:
     write_whole(folder / "events.md", events_page().encode())
     for kind, schema in schemas().items():
         write_whole(folder / "schemas" / f"{kind}.json", schema_text(schema).encode())
+    (folder / "schemas" / "kafka").mkdir(exist_ok=True)
+    write_whole(folder / "schemas" / "kafka" / f"{ORDER}.json", schema_text(order_schema()).encode())
 
 
 def _kind(kind: str, schema: dict[str, Any]) -> Iterator[str]:

@@ -142,6 +142,12 @@ def _identity(event: Event, offset_s: float) -> tuple[Kind, str, str, float, str
             return "decision", event.decision_id, "policy", event.decided_s + offset_s, cause
         case Command():
             return "command", event.command_id, "hub", event.written_s + offset_s, event.decision_id
+        case _:
+            return _identity_of_news(event, offset_s)
+
+
+def _identity_of_news(event: Fault | TrainState | Answer, offset_s: float) -> tuple[Kind, str, str, float, str | None]:
+    match event:
         case Fault():
             return "fault", event.event_id, event.code, event.at_s + offset_s, None
         case TrainState():

@@ -1,11 +1,13 @@
 """Commands from the outside, carried out on a running agent: what each does to the train."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from edge_agent.agent.helm import Helm
-from edge_agent.commands import Instruction, Verb
+from edge_agent.agent.helm import REFUSALS_PER_S, Helm
+from edge_agent.commands import Code, Instruction, Refused, Verb
+from edge_agent.events import Answer
 from edge_agent.guard import Order
 
 
@@ -31,6 +33,11 @@ class Control:
         self.told.append("paused" if paused else "taking frames")
 
 
+def helm(control: Control, answers: list[Answer] | None = None, now_s: Callable[[], float] = lambda: 7.0) -> Helm:
+    publish = (answers if answers is not None else []).append
+    return Helm(control, control, publish=publish, clock=now_s)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("instruction", "told"),
     [
@@ -48,12 +55,54 @@ class Control:
 )
 def test_instruction_becomes_what_it_names_and_is_acknowledged(instruction: Instruction, told: object) -> None:
     control = Control()
-    answer = Helm(control, control).carry_out(instruction)  # type: ignore[arg-type]
+    answer = helm(control).carry_out("mqtt", instruction)
     assert control.told == [told]
     assert (answer.accepted, answer.state, answer.reason) == (True, "running", "cruise")
 
 
 def test_picture_on_request_is_nothing_to_the_train() -> None:
     control = Control()
-    assert Helm(control, control).carry_out(Instruction(Verb.IMAGE, duration_s=5.0)).accepted  # type: ignore[arg-type]
+    assert helm(control).carry_out("mqtt", Instruction(Verb.IMAGE, duration_s=5.0)).accepted
     assert control.told == []
+
+
+def test_observers_are_told_of_each_command_and_who_gave_it() -> None:
+    answers: list[Answer] = []
+    helm(Control(), answers).carry_out("console", Instruction(Verb.DRIVE, "c-1"), "ada")
+    assert answers == [Answer("console", "ada", "c-1", "drive", True, None, "running", "cruise", 7.0)]
+
+
+def test_observers_are_told_of_each_refusal_and_why() -> None:
+    answers: list[Answer] = []
+    helm(Control(), answers).refuse("kafka", "drive", "c-1", Refused(Code.STALE, "given 12 s ago"), None)
+    assert answers == [Answer("kafka", None, "c-1", "drive", False, "stale", None, "given 12 s ago", 7.0)]
+
+
+def test_flood_of_refusals_is_not_told_in_full_and_later_ones_are() -> None:
+    answers: list[Answer] = []
+    now_s = 7.0
+    wheel = helm(Control(), answers, lambda: now_s)
+    for number in range(1000):
+        wheel.refuse("mqtt", "drive", str(number), Refused(Code.NO_TOKEN, "no token"))
+    assert [answer.command_id for answer in answers] == [str(number) for number in range(REFUSALS_PER_S)]
+    assert wheel.untold == 1000 - REFUSALS_PER_S
+    now_s = 8.1
+    wheel.refuse("mqtt", "drive", "later", Refused(Code.NO_TOKEN, "no token"))
+    assert answers[-1].command_id == "later"
+
+
+def test_stop_among_a_flood_of_refusals_is_told() -> None:
+    answers: list[Answer] = []
+    wheel = helm(Control(), answers)
+    for _ in range(100):
+        wheel.refuse("mqtt", "drive", None, Refused(Code.NO_TOKEN, "no token"))
+    wheel.carry_out("mqtt", Instruction(Verb.STOP))
+    assert (answers[-1].verb, answers[-1].accepted) == ("stop", True)
+
+
+@pytest.mark.parametrize(("command", "told"), [("start", "taking frames"), ("stop", "paused")])
+def test_original_console_starts_and_stops_the_capture(command: Any, told: str) -> None:
+    control, answers = Control(), list[Answer]()
+    helm(control, answers).obey_original(command)
+    assert control.told == [told]
+    assert answers[0].channel == "crazy-train"

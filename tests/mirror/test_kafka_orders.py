@@ -8,7 +8,7 @@ from pathlib import Path
 import confluent_kafka
 import pytest
 
-from edge_agent.mirror.kafka_orders import KafkaOrders, Order, capture_handler
+from edge_agent.mirror.kafka_orders import AT_ONCE, CaptureHandler, Handler, KafkaOrders, Message
 from edge_agent.wire.compat import CAPTURE_TOPIC, CaptureOrder
 from tests.mirror.rig import settings, until
 from tests.support.kafka_brokers import Tansu, tansu_behind_proxy
@@ -21,8 +21,24 @@ def send(address: str, topic: str, *values: bytes) -> None:
     assert producer.flush(10) == 0
 
 
+class Keeper:
+    """Keeps what it is handed; what begins with `stop` is one."""
+
+    def __init__(self, seen: list[bytes]) -> None:
+        self._seen = seen
+
+    def ours(self, message: Message) -> bool:
+        return not message.value.startswith(b"other")
+
+    def stop(self, message: Message) -> str | None:
+        return message.value.split(b" ")[0].decode() if message.value.startswith(b"stop") else None
+
+    def handle(self, message: Message) -> Callable[[], object]:
+        return lambda: self._seen.append(message.value)
+
+
 @contextlib.asynccontextmanager
-async def listening(address: str, handlers: Mapping[str, Callable[[Order], None]]) -> AsyncIterator[KafkaOrders]:
+async def listening(address: str, handlers: Mapping[str, Handler]) -> AsyncIterator[KafkaOrders]:
     orders = KafkaOrders(settings(address), train_id="train-1", handlers=handlers)
     task = asyncio.create_task(orders.run())
     try:
@@ -39,18 +55,18 @@ async def test_originals_console_starts_and_stops_the_capture(tmp_path: Path) ->
     seen: list[CaptureOrder] = []
     with Tansu(tmp_path / "tansu.log") as broker:
         send(broker.address, CAPTURE_TOPIC, b'{"command":"start"}')  # sent before we listen: old
-        async with listening(broker.address, {CAPTURE_TOPIC: capture_handler(seen.append)}) as orders:
+        async with listening(broker.address, {CAPTURE_TOPIC: CaptureHandler(seen.append)}) as orders:
             send(broker.address, CAPTURE_TOPIC, b"rubbish", b'{"command":"stop"}', b'{"command":"start"}')
             await until(lambda: orders.heard == 3, "all came")
             await until(lambda: len(seen) == 2, "those that are orders were obeyed")
-    assert seen == [CaptureOrder("stop"), CaptureOrder("start")]
+    assert sorted(wish.command for wish in seen) == ["start", "stop"]
 
 
 async def test_orders_come_again_after_the_link_was_cut(tmp_path: Path) -> None:
     seen: list[bytes] = []
     with tansu_behind_proxy(tmp_path) as (_broker, proxy):
         send(f"127.0.0.1:{proxy.port}", "orders", b"first")
-        async with listening(f"127.0.0.1:{proxy.port}", {"orders": lambda order: seen.append(order.value)}) as orders:
+        async with listening(f"127.0.0.1:{proxy.port}", {"orders": Keeper(seen)}) as orders:
             send(f"127.0.0.1:{proxy.port}", "orders", b"one")
             await until(lambda: seen == [b"one"], "the first came")
             for trouble in (proxy.reset, proxy.refuse):
@@ -73,6 +89,31 @@ async def test_orders_come_again_after_the_link_was_cut(tmp_path: Path) -> None:
 )
 def test_stop_is_obeyed_at_any_age_and_start_only_while_fresh(command: str, age_ms: float, obeyed: bool) -> None:
     seen: list[CaptureOrder] = []
-    order = Order(CAPTURE_TOPIC, None, (), b'{"command":"%s"}' % command.encode(), age_ms)
-    capture_handler(seen.append)(order)
-    assert bool(seen) is obeyed
+    message = Message(CAPTURE_TOPIC, None, (), b'{"command":"%s"}' % command.encode(), age_ms)
+    work = CaptureHandler(seen.append).handle(message)
+    assert (work is not None) is obeyed
+
+
+def heard(*values: bytes) -> tuple[list[bytes], KafkaOrders]:
+    """Return what comes of messages that are heard at once, and who heard them."""
+    seen: list[bytes] = []
+    orders = KafkaOrders(settings("nowhere:1"), train_id="train-1", handlers={"orders": Keeper(seen)})
+    orders._in_loop = lambda work: work()  # type: ignore[method-assign]
+    orders._take([Message("orders", None, (), value, 0.0) for value in values])
+    return seen, orders
+
+
+def test_stop_overtakes_what_came_with_it() -> None:
+    assert heard(b"drive", b"power", b"stop")[0] == [b"stop", b"drive", b"power"]
+
+
+def test_of_a_flood_only_the_beginning_is_looked_at_and_every_kind_of_stop() -> None:
+    flood = [b"drive %d" % number for number in range(400)]
+    seen, orders = heard(*flood, *[b"stop-a"] * 50, b"stop-b", b"stop-c")
+    assert seen[:3] == [b"stop-a", b"stop-b", b"stop-c"]
+    assert seen[AT_ONCE:] == flood[:AT_ONCE]
+    assert orders.discarded == 400 + 52 - 2 * AT_ONCE
+
+
+def test_messages_for_other_trains_are_no_flood() -> None:
+    assert heard(*[b"other"] * 400, b"drive")[0] == [b"drive"]
