@@ -22,7 +22,7 @@ from edge_agent.errors import UsageError
 from edge_agent.events import Fault
 from edge_agent.hub.mock import MockHub
 from edge_agent.pipeline import Pace, Rules, Worker
-from edge_agent.ports import Camera, Hub
+from edge_agent.ports import Camera, Detector, Hub
 from edge_agent.power import compensate
 from edge_agent.report import Mission
 from edge_agent.resources import state_dir
@@ -56,14 +56,18 @@ class Parts:
     emulated: bool = False
 
 
-def build_parts(settings: Settings, *, virtual: bool, hub_log: "ByteLog | None" = None) -> Parts:
+def build_parts(
+    settings: Settings, *, virtual: bool, hub_log: "ByteLog | None" = None, camera: Camera | None = None
+) -> Parts:
     """Choose camera and hub; raises EdgeAgentError where they cannot be had.
 
-    A hub over Bluetooth records its bytes to `hub_log`.
+    A hub over Bluetooth records its bytes to `hub_log`. A `camera` takes the place of the one that the settings name.
     """
     capture = settings.capture
     if virtual and settings.hub.kind == "ble":
         raise UsageError("a hub over Bluetooth lives in real time", remedy="leave out --no-realtime")
+    if camera is not None:
+        return Parts(camera, _hub(settings, hub_log), Mission, lambda: None)
     if capture.source == "sim":
         return _simulated(settings, hub_log)
     source = open_camera(
@@ -123,9 +127,12 @@ def _hub(settings: Settings, hub_log: "ByteLog | None") -> Hub:
     return BleHub(settings.hub, log=hub_log)
 
 
-def build_worker(settings: Settings, *, virtual: bool) -> Worker:
-    """Choose the detector's thread; a virtual clock gets a modelled inference time."""
-    opener = functools.partial(open_detector, settings.detector)
+def build_worker(settings: Settings, *, virtual: bool, opener: Callable[[], Detector] | None = None) -> Worker:
+    """Choose the detector's thread; a virtual clock gets a modelled inference time.
+
+    An `opener` takes the place of the one for the detector that the settings name.
+    """
+    opener = opener or functools.partial(open_detector, settings.detector)
     return Worker(opener, modelled_s=MODELLED_INFERENCE_S if virtual else 0.0)
 
 

@@ -32,7 +32,7 @@ from edge_agent.errors import EdgeAgentError, RetryableError, UsageError
 from edge_agent.events import Fault, Severity
 from edge_agent.lights import Lights
 from edge_agent.pipeline import Control
-from edge_agent.ports import DetectorInfo, Sink
+from edge_agent.ports import Camera, Detector, DetectorInfo, Sink
 from edge_agent.report import Mission, Run, Tally, as_json
 from edge_agent.watchdog import Watchdog
 
@@ -53,7 +53,8 @@ class Job:
     `sinks` are observers beside those that the settings ask for, `watch` is a task that shows the run to a person. With
     `virtual` the loop's clock is the simulated one. `duration_s` ends the run after that time. `hub_log` is where the
     bytes to and from a hub over Bluetooth are recorded. `port_asked` tells that somebody named the console's port: the
-    run does not start where it is taken.
+    run does not start where it is taken. `camera` and `detector` take the place of what the settings name: pictures from
+    memory, or a detector that answers at once, where something else is measured.
     """
 
     settings: Settings
@@ -64,6 +65,8 @@ class Job:
     duration_s: float | None = None
     hub_log: Path | None = None
     port_asked: bool = False
+    camera: Camera | None = None
+    detector: Callable[[], Detector] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +101,12 @@ async def _run(job: Job, notifier: Notifier) -> dict[str, Any]:
     async with AsyncExitStack() as stack:
         door = _open_door(job, stack)
         async with notifier.starting("loads the detector"):
-            worker = await stack.enter_async_context(build.build_worker(settings, virtual=job.virtual))
+            worker = build.build_worker(settings, virtual=job.virtual, opener=job.detector)
+            await stack.enter_async_context(worker)
             check_labels(job.rules, worker.info.labels)
             await worker.warm_up(settings.capture.width, settings.capture.height)
-        parts = build.build_parts(settings, virtual=job.virtual, hub_log=_open_hub_log(job, stack))
+        log = _open_hub_log(job, stack)
+        parts = build.build_parts(settings, virtual=job.virtual, hub_log=log, camera=job.camera)
         async with notifier.starting("opens hub and camera"):
             await stack.enter_async_context(parts.hub)
             await stack.enter_async_context(parts.camera)
