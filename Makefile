@@ -81,6 +81,10 @@ docs: setup ## write the generated parts of docs/ anew
 	$(BIN)/python -m edge_agent.wire.document docs
 	$(BIN)/python -m tests.view docs/images/train-view.jpg
 
+.PHONY: rules
+rules: $(VENV)/.test ## write the alerts for the Prometheus operator anew, from config/prometheus
+	$(BIN)/python -m tests.deploy.prometheusrule
+
 .PHONY: soak
 soak: $(VENV)/.test ## 1,000 reconnects; 30 minutes of random faults in virtual time, then in real time
 	@tests/system-packages

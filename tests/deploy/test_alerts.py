@@ -1,4 +1,4 @@
-"""Each alert beside an ill train and a well one, at the moment before it must fire and at the one after, by promtool."""
+"""Each alert on an ill train and beside a well one: just before it must fire, and just after; by promtool."""
 
 from dataclasses import dataclass
 from pathlib import Path
