@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from edge_agent import __version__, log
-from edge_agent.cli import config, dataset, detect, doctor, engine, evaluate, hub, mirror, record, run, train
+from edge_agent.cli import config, console, dataset, detect, doctor, engine, evaluate, hub, mirror, record, run, train
 from edge_agent.errors import EdgeAgentError
 
 app = typer.Typer(
@@ -40,6 +40,7 @@ def _program(
 
 
 app.command(epilog="Example: edge-agent run --dry-run --seed 7 --report run.json")(run.run)
+app.command(epilog="Example: edge-agent console --bootstrap-servers broker:9092")(console.console)
 app.command(epilog="Example: edge-agent record run.mp4 --seed 7")(record.record)
 app.command(epilog="Example: edge-agent detect --json photo.jpg videos/")(detect.detect)
 app.command(epilog="Example: edge-agent doctor --source 0")(doctor.doctor)

@@ -46,6 +46,15 @@ RealtimeOption = Annotated[
 ]
 
 
+def host_and_port(text: str, option: str) -> tuple[str, int]:
+    """Return the host and the port of `HOST:PORT`; raises UsageError."""
+    host, colon, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not (colon and host and port.isascii() and port.isdigit()):
+        raise UsageError(f"'{text}' is no HOST:PORT", remedy=f"write {option} 127.0.0.1:8080, or [::1]:8080")
+    return host, int(port)
+
+
 def check_writable(path: Path | None, what: str) -> None:
     """Raise UsageError now where `path` could not be written later."""
     if path is None:

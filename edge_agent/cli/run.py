@@ -26,6 +26,7 @@ from edge_agent.cli.options import (
     SourceOption,
     ThresholdOption,
     check_writable,
+    host_and_port,
 )
 from edge_agent.errors import FatalError, UsageError
 from edge_agent.files import write_whole
@@ -113,11 +114,8 @@ def console_overrides(where: str | None, *, off: bool) -> dict[str, object]:
         return {"console.enabled": False, "console.metrics": False}
     if where is None:
         return {}
-    host, colon, port = where.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    if not (colon and host and port.isascii() and port.isdigit()):
-        raise UsageError(f"'{where}' is no HOST:PORT", remedy="write --console 127.0.0.1:8080, or [::1]:8080")
-    return {"console.enabled": True, "console.host": host, "console.port": int(port)}
+    host, port = host_and_port(where, "--console")
+    return {"console.enabled": True, "console.host": host, "console.port": port}
 
 
 def _asked(loaded: Any) -> bool:
@@ -151,11 +149,12 @@ def drive(
 
     from edge_agent import log
     from edge_agent.agent import Job
+    from edge_agent.cli.link import with_link
     from edge_agent.cli.terminal import print_report
     from edge_agent.config import load, load_rules
 
     loaded = load(config, overrides, profile=profile)
-    settings = loaded.settings
+    settings = with_link(loaded.settings) if loaded.settings.capture.realtime and not quiet else loaded.settings
     rules = load_rules(settings.policy.rules)
     watched = sys.stderr.isatty() and not quiet
     log.configure("error" if watched else settings.log.level, settings.log.format)

@@ -94,6 +94,10 @@ class Live:
                 guest.queue.show(messages.picture(kept, book.ahead.to_ours(kept.at_ms)))
         guest.wake.set()
 
+    def tell_all(self, text: str) -> None:
+        """Tell every viewer."""
+        self._tell(list(self.guests), text)
+
     def publish(self, changes: Iterable[Change]) -> None:
         """Hand changes to those who watch."""
         for change in changes:

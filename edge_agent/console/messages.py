@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from edge_agent.console.pictures import Kept
 from edge_agent.console.store import BoxesSeen, Gone, ItemAdded
 from edge_agent.console.viewer import Picture
-from edge_agent.console.views import Train
+from edge_agent.console.views import Train, Trouble
 
 
 def to_json(value: Any) -> bytes:
@@ -46,6 +46,11 @@ def boxes(change: BoxesSeen) -> str:
 def gone(change: Gone) -> str:
     """Return the message that a train was taken off the list."""
     return json.dumps({"t": "gone", "id": change.train_id})
+
+
+def trouble(found: Trouble | None) -> str:
+    """Return the message why nothing is heard of any train, or that it is over."""
+    return f'{{"t":"trouble","trouble":{to_json(found).decode() if found else "null"}}}'
 
 
 def hello(now_ms: int, trains: list[Train], api: dict[str, Any]) -> str:

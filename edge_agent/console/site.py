@@ -13,12 +13,14 @@ from starlette.requests import HTTPConnection
 
 from edge_agent import __version__
 from edge_agent.config import Console
+from edge_agent.console import messages
 from edge_agent.console.access import Access
 from edge_agent.console.answers import Refusal
 from edge_agent.console.live import Live
 from edge_agent.console.origin import origins
 from edge_agent.console.pictures import Kept
 from edge_agent.console.store import Change, Store
+from edge_agent.console.views import Trouble
 from edge_agent.wire import Envelope
 
 Role = Literal["train", "fleet"]
@@ -37,6 +39,7 @@ class Facts:
     ]
     user: Annotated[str | None, Field(description="Whom the proxy has logged in.")]
     history_s: Annotated[int, Field(description="How long pictures are kept where there is room.")]
+    trouble: Annotated[Trouble | None, Field(description="Why nothing is heard of any train; null where all is well.")]
 
 
 class Site:
@@ -67,6 +70,7 @@ class Site:
         self.origins = origins(settings.allowed_origins, host=settings.host)
         self.access = Access(settings, self.origins, time.monotonic)
         self.commanded = False
+        self.trouble: Trouble | None = None
 
     def hear(self, envelope: Envelope) -> None:
         """Take in an envelope and tell those who watch."""
@@ -75,6 +79,11 @@ class Site:
     def publish(self, changes: list[Change]) -> None:
         """Tell changes to those who watch."""
         self.live.publish(changes)
+
+    def tell_trouble(self, trouble: Trouble | None) -> None:
+        """Tell why nothing is heard, or that it is over."""
+        self.trouble = trouble
+        self.live.tell_all(messages.trouble(trouble))
 
     async def run(self) -> None:
         """Let time pass, until cancelled."""
@@ -98,7 +107,9 @@ class Site:
         """Say what this server is to who asks."""
         user = self.access.user(request)
         how: Way = "user" if user else "token" if self.access.takes_token else "none"
-        return Facts(__version__, self.role, how if self.commanded else "none", user, self.settings.history_s)
+        return Facts(
+            __version__, self.role, how if self.commanded else "none", user, self.settings.history_s, self.trouble
+        )
 
 
 def wall_ms() -> int:

@@ -95,6 +95,14 @@ class Train:
 
 
 @dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why the server hears nothing of its trains."""
+
+    error: Annotated[str, Field(description="What is wrong.")]
+    remedy: Annotated[str, Field(description="What to do.")]
+
+
+@dataclass(frozen=True, slots=True)
 class FrameRef:
     """A picture that is kept."""
 

@@ -40,9 +40,10 @@ export class Past {
     return { detail, bitmap: blob ? await createImageBitmap(blob).catch(() => null) : null };
   }
 
-  /** Where a kept picture's pixels are. */
-  pictureUrl(frameId) {
-    return `${this.#path}/frames/${encodeURIComponent(frameId)}.jpg`;
+  /** Where the pixels of an item's picture are, or of the one nearest to it in time; null where none is kept. */
+  async pictureUrl(item) {
+    const frameId = item.frame_id ?? (await this.near(item.at_ms))?.frame_id;
+    return frameId ? `${this.#path}/frames/${encodeURIComponent(frameId)}.jpg` : null;
   }
 
   get #path() {

@@ -205,7 +205,7 @@ class Console {
     this.#stage.tell(known, now, this.#overtaken);
     this.#panel.show(known.train, language);
     this.#events.show(known.items, past?.frame_id ?? null, language);
-    const pictureUrl = (id) => this.#past.pictureUrl(id);
+    const pictureUrl = (item) => this.#past.pictureUrl(item);
     this.#strip.show(known.items, { nowMs: now.serverMs, windowMs: this.#windowMs, atMs: past?.at_ms ?? null, pictureUrl, language });
     this.#chain.show(past ? this.#chainItems : lastChain(known.items), past?.at_ms ?? null, { past: past !== null, language });
     this.#speak(known.train);

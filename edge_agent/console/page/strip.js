@@ -109,12 +109,10 @@ export class Strip {
     const time = clockTime(item.at_ms);
     const reason = item.data.reason ?? "";
     const button = make("button", { type: "button", class: "thumb", title: reason });
-    if (item.frame_id) {
-      const image = make("img", { src: pictureUrl(item.frame_id), alt: "", width: "96", height: "64" });
-      image.addEventListener("error", () => image.remove());
-      button.append(image);
-    }
-    button.append(make("span", { class: "thumb-why", lang: "en" }, reason), make("span", { class: "thumb-time" }, time));
+    const image = make("img", { alt: "", width: "96", height: "64" });
+    image.addEventListener("error", () => image.remove());
+    pictureUrl(item).then((url) => (url ? (image.src = url) : image.remove()));
+    button.append(image, make("span", { class: "thumb-why", lang: "en" }, reason), make("span", { class: "thumb-time" }, time));
     mark(button, "aria-label", t("strip.stop", { time, reason }));
     button.addEventListener("click", () => this.#on.pick(item));
     return make("li", {}, button);

@@ -11,12 +11,12 @@ export class Token {
   #value = kept("token", PLACE);
   #dialog = find(".token-dialog");
   #field = find("#token");
-  #onChange;
+  #onChange = () => {};
   #back = null;
 
   constructor(onChange) {
-    this.#onChange = onChange;
     this.#fromAddress();
+    this.#onChange = onChange;
     addEventListener("hashchange", () => this.#fromAddress());
     find("form", this.#dialog).addEventListener("submit", () => this.#set(this.#field.value.trim() || null));
     find(".forget", this.#dialog).addEventListener("click", () => this.#set(null));

@@ -1,0 +1,103 @@
+"""The console of a fleet from its settings to its end: listener, commander and web server in one loop.
+
+Knows how the parts fit together. Knows nothing of what they do inside.
+"""
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Sequence
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from edge_agent.config import Settings
+from edge_agent.console.answers import NOT_STORED, application
+from edge_agent.console.feed import small
+from edge_agent.console.routes import console_routes
+from edge_agent.console.server import serve
+from edge_agent.console.site import Site
+from edge_agent.console.views import Trouble
+from edge_agent.fleet.commander import FleetCommander
+from edge_agent.fleet.listener import Listener, Message
+from edge_agent.wire import MalformedMessageError, kafka
+
+_log = structlog.get_logger(__name__)
+
+HISTORY_MB = 512
+"""What pictures may take where the settings do not say."""
+
+STARTING = Trouble("Kafka is not reached yet", "wait some seconds")
+
+
+class Fleet:
+    """One console of many trains.
+
+    Args:
+        settings: `kafka` says where the trains' events are, `console` how they are shown.
+        history_s: begin so many seconds back.
+    """
+
+    def __init__(self, settings: Settings, *, history_s: float = 0.0) -> None:
+        console = settings.console
+        budget_bytes = (console.history_mb or HISTORY_MB) * 1_000_000
+        self.site = Site(console, "fleet", budget_bytes=budget_bytes, small=small)
+        self.site.trouble = STARTING
+        self.foreign = 0
+        self._commander = FleetCommander(settings.kafka)
+        self._listener = Listener(settings.kafka, history_s, self._hear, self._tell)
+
+    async def run(self, door: socket.socket) -> None:
+        """Serve until cancelled."""
+        routes = [*console_routes(self.site, self._commander), *self._health_routes()]
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._listener.run())
+            group.create_task(self._commander.run())
+            group.create_task(self.site.run())
+            group.create_task(serve(application(routes), door))
+
+    def _hear(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            try:
+                envelope = kafka.read(message.headers, message.value)
+            except MalformedMessageError:
+                self.foreign += 1
+                continue
+            changes = self.site.store.fold(envelope, self.site.now_ms())
+            self._commander.notice(changes)
+            self.site.publish(changes)
+
+    def _tell(self, trouble: Trouble | None) -> None:
+        self.site.tell_trouble(trouble)
+
+    def _health_routes(self) -> list[BaseRoute]:
+        async def healthz(request: Request) -> Response:
+            return JSONResponse({"ok": True, "troubles": []}, headers=NOT_STORED)
+
+        async def readyz(request: Request) -> Response:
+            trouble = self.site.trouble
+            body = {"ok": trouble is None, "troubles": [trouble.error] if trouble else []}
+            return JSONResponse(body, 503 if trouble else 200, headers=NOT_STORED)
+
+        return [Route("/healthz", healthz), Route("/readyz", readyz)]
+
+
+async def run(settings: Settings, door: socket.socket, *, history_s: float = 0.0) -> None:
+    """Serve the console of a fleet at an open port until SIGINT or SIGTERM."""
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, ended.set)
+    task = asyncio.create_task(Fleet(settings, history_s=history_s).run(door))
+    waiting = asyncio.create_task(ended.wait())
+    try:
+        await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            task.result()
+    finally:
+        waiting.cancel()
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
