@@ -210,14 +210,13 @@ def _blind_too_long(memory: Memory, inputs: Inputs, limits: Limits) -> bool:
 
 
 def _permit(memory: Memory, inputs: Inputs, objections: list[tuple[Priority, str]]) -> Permit:
+    """Put the state into words. Only DISARMED is left at the end: any other state has a power, a latch or an objection."""
     if memory.state is GuardState.RUNNING:
         return Permit(memory.state, inputs.ask.power_percent, inputs.ask.reason)
     if memory.state is GuardState.FAULT_LATCHED:
         return Permit(memory.state, None, memory.latched, memory.latched_by)
     if objections and (objections[0][0] < Priority.SIGN or memory.state in _ARMED):
         return Permit(memory.state, None, objections[0][1], objections[0][0])
-    if memory.state is not GuardState.DISARMED:
-        return Permit(memory.state, None, "starting")
     trouble = inputs.health.arm_trouble
     return Permit(memory.state, None, f"cannot be armed: {trouble}" if trouble else "waits to be armed")
 

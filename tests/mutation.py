@@ -58,10 +58,6 @@ EXPLAINED: dict[tuple[str, str], str] = {
         "if state is GuardState.STOPPING and _standing(memory, inputs.now_s, limits):",
         "if state >= GuardState.STOPPING and _standing(memory, inputs.now_s, limits):",
     ): "no state comes after `stopping` as text",
-    (
-        "if memory.state is not GuardState.DISARMED:",
-        "if memory.state > GuardState.DISARMED:",
-    ): "of those that come here only INIT is another state, and it comes after `disarmed` as text",
 }
 """Survivors that are no change: (line, mutated line) to the reason."""
 

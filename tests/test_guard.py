@@ -95,6 +95,7 @@ def test_two_faults_at_once_the_most_restrictive_wins(state: GuardState, pair: t
     train = train_in(state)
     permit = inject(train, pair)
     assert permit.power_percent is None
+    assert permit.state is GuardState.DISARMED or "armed" not in permit.reason
     latched = [fault for fault in pair if fault in LATCHING]
     assert (permit.state is GuardState.FAULT_LATCHED) == bool(latched)
     assert permit.by is (min(latched) if latched else _named(min(pair), state))

@@ -36,6 +36,12 @@ def test_stopping_time_counts_from_the_brake_on_a_clock_that_has_just_begun() ->
     assert memory.state is GuardState.ARMED_STOPPED
 
 
+def test_blind_train_latches_on_a_clock_that_has_just_begun() -> None:
+    running = Memory(GuardState.RUNNING, operator_stop=False)
+    memory, _ = step(running, Inputs(4.0, CRUISE, Health(1.0)), Limits(latch_s=2.0))
+    assert memory.state is GuardState.FAULT_LATCHED
+
+
 def test_reason_names_the_lease_as_it_is_set() -> None:
     _, permit = step(Memory(), Inputs(64.0, CRUISE, Health(1.0)), Limits(lease_s=2.0))
     assert permit.reason == "no fresh picture was understood for 2000 ms"
