@@ -3,9 +3,9 @@
 Knows which sections there are. Knows nothing of files, the environment or what reads a setting.
 """
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from edge_agent.config.base import Section
 from edge_agent.config.control import Capture, Detector, Guard, Hub, Policy, Sim, Train
@@ -31,3 +31,13 @@ class Settings(Section):
     console: Console = Field(default_factory=Console, description="The web page, metrics and health endpoints.")
     log: Log = Field(default_factory=Log, description="What the agent tells on stderr.")
     state: State = Field(default_factory=State, description="Where the agent keeps what must outlive the process.")
+
+    @model_validator(mode="after")
+    def _ends_in_time(self) -> Self:
+        drain_s, exit_s = self.kafka.outbox.drain_at_end_s, self.guard.exit_timeout_s
+        if self.kafka.enabled and drain_s >= exit_s:
+            raise ValueError(
+                f"kafka.outbox.drain_at_end_s ({drain_s:g}) must be less than guard.exit_timeout_s ({exit_s:g}): "
+                "the process is gone by then"
+            )
+        return self

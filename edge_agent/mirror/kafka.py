@@ -25,9 +25,6 @@ from edge_agent.mirror.record import Kind
 from edge_agent.ports import EventSource
 from edge_agent.threads import in_daemon_thread
 
-DRAIN_S = 1.5
-"""At shutdown, what waits may still be sent for this long; the rest stays in the outbox for the next start."""
-
 _CLOSE_S = 1.0
 _LOST_TOLD_EVERY_S = 10.0
 
@@ -80,6 +77,7 @@ class KafkaMirror:
             dictionary=dictionary(settings, train_id),
             tell=self._tell,
         )
+        self._drain_s = settings.outbox.drain_at_end_s
         self._uplink = Uplink(settings, self._outbox, f"edge-agent-{train_id}", tell=self._tell)
 
     async def run(self, events: EventSource) -> None:
@@ -148,7 +146,7 @@ class KafkaMirror:
                     self.append(await events.get())
 
     async def _end(self) -> None:
-        """Shut down within DRAIN_S and a little more, whatever the disk and the network do."""
+        """Shut down within outbox.drain_at_end_s and a little more, whatever the disk and the network do."""
         await in_daemon_thread(self._close, "mirror-close")
         self._loop = None
 
@@ -156,7 +154,7 @@ class KafkaMirror:
         with contextlib.suppress(OutboxAwayError, TimeoutError):
             self._outbox.flush().result(_CLOSE_S)
         self._uplink.finish()
-        if not self._uplink.join(DRAIN_S):
+        if not self._uplink.join(self._drain_s):
             self._uplink.stop(_CLOSE_S)
         self._outbox.close(_CLOSE_S)
 

@@ -149,6 +149,7 @@ def _tls(settings: Kafka) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=settings.ca_file)
     except (OSError, ssl.SSLError) as error:
         raise _unusable("kafka.ca_file", settings.ca_file, error) from None
+    context.check_hostname = settings.check_hostname
     if settings.certificate_file is not None and settings.key_file is not None:
         try:
             context.load_cert_chain(settings.certificate_file, settings.key_file, password=_no_passphrase)

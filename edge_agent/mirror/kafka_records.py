@@ -10,7 +10,7 @@ from edge_agent.config import Kafka
 from edge_agent.events import Command, CommandKind, Event, Frame, GuardState, HubStatus, Prediction, TrainState
 from edge_agent.mirror.compat import Monitoring
 from edge_agent.mirror.record import Kind, Record, plain
-from edge_agent.wire import Stamp, kafka, seal
+from edge_agent.wire import Picture, Stamp, kafka, seal
 from edge_agent.wire.convert import unix_ms
 from edge_agent.wire.images import encode_jpeg
 
@@ -45,10 +45,13 @@ class Encoder:
         return records
 
     def _record(self, event: Event, stamp: Stamp) -> Record:
-        envelope = seal(event, stamp, encode_jpeg(event.image) if isinstance(event, Frame) else None)
+        envelope = seal(event, stamp, self._picture(event) if isinstance(event, Frame) else None)
         message = self._form(envelope)
         at_ms = unix_ms(envelope.time or "")
         return Record(self._kind(event), self._settings.topic, message.key, message.headers, message.value, at_ms)
+
+    def _picture(self, frame: Frame) -> Picture:
+        return encode_jpeg(frame.image, self._settings.jpeg_quality)
 
     def _kind(self, event: Event) -> Kind:
         """Tell pictures, routine and news apart: a state or command that says nothing new is telemetry."""

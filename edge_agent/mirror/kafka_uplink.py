@@ -24,6 +24,7 @@ from edge_agent.mirror.outbox_store import Row
 from edge_agent.mirror.rate import Rate
 
 _MAX_ROWS = 500
+_LIVE_MS = 5000.0  # what is younger is live, and no rate holds it back
 _IDLE_S = 5.0
 _AWAY_S = 0.5
 _ENDING_S = 0.2
@@ -86,6 +87,7 @@ class Uplink:
         tell: Callable[[Notice], None],
         connect: Callable[[Kafka, str], Producer] = Producer,
         clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self.stats = UplinkStats()
         self._settings = settings
@@ -94,8 +96,10 @@ class Uplink:
         self._tell = tell
         self._connect = connect
         self._clock = clock
+        self._wall = wall
         self._backoff = Backoff(settings.retry_max_s)
         self._rate = Rate(settings.outbox.drain_events_per_s, clock)
+        self._bytes_rate = Rate(settings.outbox.drain_mb_per_s * 1e6, clock)
         self._cursor = 0
         self._seen_seq = 0
         self._down_s: float | None = None
@@ -158,6 +162,8 @@ class Uplink:
     async def _next_rows(self) -> list[Row]:
         """Return the rows to send now; waits where there are none, or where the rate asks for it."""
         self._news.clear()
+        if self._bytes_rate.allowed(0) < 0:  # the last batch took more than its time
+            await asyncio.sleep(self._bytes_rate.wait_s(0))
         allowed = self._rate.allowed(self._appended())
         smallest = min(_MAX_ROWS, max(1, self._settings.outbox.drain_events_per_s // 20))
         try:
@@ -189,12 +195,17 @@ class Uplink:
             await self._bury(rows[0], error)
             return
         self._rate.take(sent)
+        self._bytes_rate.take(sum(row.record.size for row in rows[:sent] if self._waited(row)))
         self._cursor = rows[sent - 1].seq
         self._outbox.acknowledge(self._cursor)
         self._backoff.reset()
         self._came_up()
         send_ms = round((self._clock() - begun_s) * 1000, 2)
         self._note(sent=self.stats.sent + sent, batches=self.stats.batches + 1, send_ms=send_ms)
+
+    def _waited(self, row: Row) -> bool:
+        """Tell a row of the backlog from a live one."""
+        return abs(self._wall() * 1000 - row.record.at_ms) > _LIVE_MS
 
     async def _bury(self, row: Row, error: TooLargeError) -> None:
         try:

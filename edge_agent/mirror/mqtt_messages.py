@@ -63,7 +63,7 @@ class Messages:
     """Writes the messages of one train.
 
     Args:
-        settings: the topics' prefix and the protocol's version.
+        settings: the topics' prefix, the protocol's version, the quality of pictures.
         train_id: the second part of each topic.
     """
 
@@ -71,6 +71,7 @@ class Messages:
         self._root = f"{settings.topic_prefix}/{train_id}"
         self._train_id = train_id
         self._modern = settings.version == "5"
+        self.quality_percent = settings.jpeg_quality
 
     def topic(self, name: str) -> str:
         """Return the topic `name` of this train."""

@@ -176,7 +176,9 @@ class Session:
         from edge_agent.wire.images import encode_jpeg  # noqa: PLC0415 - OpenCV takes long to load
 
         try:
-            picture = await asyncio.get_running_loop().run_in_executor(None, encode_jpeg, waiting.frame.image)
+            picture = await asyncio.get_running_loop().run_in_executor(
+                None, encode_jpeg, waiting.frame.image, self._messages.quality_percent
+            )
         except EdgeAgentError as error:
             _log.warning("picture_not_encoded", error=error.message)
             return
