@@ -3,13 +3,15 @@
 Knows HTTP. Knows nothing of trains.
 """
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any
 
+from pydantic import Field
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -46,6 +48,14 @@ _REMEDIES = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a request was not answered."""
+
+    error: Annotated[str, Field(description="What is wrong.")]
+    remedy: Annotated[str, Field(description="What to do.")]
+
+
 class Refusal(HTTPException):
     """A request that is not answered: an HTTP status, what is wrong and what to do."""
 
@@ -65,7 +75,9 @@ def refused(request: Request, error: Exception) -> Response:
     if isinstance(error, HTTPException):
         status, text, headers = error.status_code, error.detail, dict(error.headers or {})
     remedy = error.remedy if isinstance(error, Refusal) else _REMEDIES.get(status, "try again, and look into the log")
-    return JSONResponse({"error": text, "remedy": remedy}, status, {**NOT_STORED, **(headers or {})})
+    response = view(Problem(text, remedy), status)
+    response.headers.update(headers or {})
+    return response
 
 
 def application(routes: list[BaseRoute]) -> ASGIApp:

@@ -6,12 +6,11 @@ Knows ASGI's handshake. Knows nothing of what is sent afterwards.
 import dataclasses
 from typing import Any
 
-from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from edge_agent.console.answers import Refusal
+from edge_agent.console.answers import Problem, Refusal, view
 from edge_agent.console.conversation import Conversation
 from edge_agent.console.site import Site
 
@@ -46,5 +45,4 @@ class _Live:
 
 async def _refuse(socket: WebSocket, refusal: Refusal) -> None:
     """Answer the handshake with an HTTP error instead of an upgrade."""
-    body = {"error": refusal.detail, "remedy": refusal.remedy}
-    await socket.send_denial_response(JSONResponse(body, refusal.status_code))
+    await socket.send_denial_response(view(Problem(refusal.detail, refusal.remedy), refusal.status_code))

@@ -9,6 +9,7 @@ from edge_agent.console.api import read_routes
 from edge_agent.console.command_route import command_routes
 from edge_agent.console.commander import Commander
 from edge_agent.console.live_route import live_routes
+from edge_agent.console.openapi import openapi_routes
 from edge_agent.console.page_files import page_routes
 from edge_agent.console.site import Site
 from edge_agent.console.stream import stream_routes
@@ -18,4 +19,4 @@ def console_routes(site: Site, commander: Commander | None) -> list[BaseRoute]:
     """Return the page, the REST interface and the live connection of a console; without `commander` it only shows."""
     site.commanded = commander is not None
     commands = command_routes(site, commander) if commander is not None else []
-    return [*page_routes(), *read_routes(site), *stream_routes(site), *live_routes(site), *commands]
+    return [*page_routes(), *openapi_routes(), *read_routes(site), *stream_routes(site), *live_routes(site), *commands]

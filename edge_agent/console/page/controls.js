@@ -91,7 +91,7 @@ export class Controls {
       button.disabled = none || (sense !== undefined && guard !== undefined && !sense(guard));
     }
     this.#power.disabled = none;
-    if (!this.#touched && train?.state) this.#power.value = Math.abs(train.state.power_percent);
+    if (!this.#touched && train?.state?.power_percent > 0) this.#power.value = train.state.power_percent;
     say(find("output[for=power]"), this.#touched ? figure(Number(this.#power.value), "%") : "");
     say(find(".read-only"), this.#access(api));
   }

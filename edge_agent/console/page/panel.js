@@ -81,7 +81,7 @@ export class Panel {
     const { hub, mqtt, kafka, outbox } = train.links;
     const rows = [linkRow("hub", hub), linkRow("mqtt", mqtt), linkRow("kafka", kafka)];
     const rssi = train.state?.hub.rssi_dbm;
-    if (rows[0] && rssi !== null && rssi !== undefined) rows[0].append(make("span", { class: "link-more" }, figure(rssi, "dBm")));
+    if (rows[0] && rssi !== null && rssi !== undefined) find("b", rows[0]).after(make("span", { class: "link-more" }, figure(rssi, "dBm")));
     if (outbox) rows.push(outboxRow(outbox));
     find(".links", this.#root).replaceChildren(...rows.filter(Boolean));
   }

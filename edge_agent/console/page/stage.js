@@ -70,8 +70,8 @@ export class Stage {
     const fresh = freshness(known, now);
     const shown = known.shown !== undefined;
     const age = shownAge(known, now.nowMs);
-    const live = fresh.kind === "fresh";
-    say(find(".age", this.#root), shown ? span(age) : "–");
+    const live = fresh.kind === "fresh" && !this.#past;
+    say(find(".age", this.#root), shown && !this.#past ? span(age) : "–");
     say(find(".rate", this.#root), live ? figure(rate(known, now.nowMs), t("unit.fps"), 1) : "–");
     say(find(".skipped", this.#root), figure(known.skipped + overtaken));
     say(find(".dropped", this.#root), figure(known.train.dropped));

@@ -1,0 +1,154 @@
+"""The OpenAPI 3.1 document of the REST interface, made of the classes that are served.
+
+Knows the paths and what each may answer. Knows nothing of how they are answered; a test holds the two together.
+"""
+
+import json
+from typing import Any
+
+from pydantic import TypeAdapter
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from edge_agent import __version__
+from edge_agent.console.answers import Problem
+from edge_agent.console.api import Frames, Items, Trains
+from edge_agent.console.command_route import CommandAnswer, CommandBody
+from edge_agent.console.site import Facts
+from edge_agent.console.views import FrameView, Train
+
+PATH = "/api/openapi.json"
+
+_VIEWS: tuple[type[Any], ...] = (Facts, Trains, Train, Items, Frames, FrameView, CommandBody, CommandAnswer, Problem)
+_WORDS = {
+    400: "The request is malformed.",
+    401: "No token, or a wrong one.",
+    403: "Another web site asked, or nobody may command here.",
+    404: "There is no such thing (any more).",
+    408: "The body did not come.",
+    413: "The body is too large.",
+    415: "The body is no JSON.",
+    421: "The server does not answer to this name.",
+    429: "Too many; Retry-After tells how long to wait.",
+    503: "As many look as may, or Kafka cannot be reached.",
+}
+_READ = (403, 421)
+_SINCE = ("since_ms", "From this moment on, in ms since 1970, by the train's clock.")
+_BEFORE = ("before_ms", "Before this moment, in ms since 1970, by the train's clock.")
+
+
+def openapi_routes() -> list[BaseRoute]:
+    """Return `/api/openapi.json`."""
+    text = json.dumps(document(), separators=(",", ":"))
+
+    async def openapi(request: Request) -> Response:
+        return Response(text, headers={"Content-Type": "application/json", "Cache-Control": "no-cache"})
+
+    return [Route(PATH, openapi)]
+
+
+def document() -> dict[str, Any]:
+    """Return the document as JSON values."""
+    adapters = [(view.__name__, "serialization", TypeAdapter[Any](view)) for view in _VIEWS]
+    _, definitions = TypeAdapter.json_schemas(adapters, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "edge-agent console",
+            "version": __version__,
+            "description": "What trains see and do, and commands to them. The live stream is at /api/live (WebSocket).",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "paths": _paths(),
+        "components": {
+            "schemas": definitions["$defs"],
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer", "description": "The console's token."},
+            },
+        },
+    }
+
+
+def _paths() -> dict[str, Any]:
+    train = "/api/trains/{train_id}"
+    frame = f"{train}/frames/{{frame_id}}"
+    limit = ("limit", "At most so many, the newest.")
+    return {
+        "/api": _get("facts", "What this server is, and how one may command", _json("Facts"), _READ),
+        "/api/trains": _get("trains", "Every train that was heard of", _json("Trains"), _READ),
+        train: _get("train", "One train", _json("Train"), (*_READ, 404), "train_id"),
+        f"{train}/timeline": _get(
+            "timeline", "What happened", _json("Items"), (*_READ, 400, 404), "train_id", query=(_SINCE, _BEFORE, limit)
+        ),
+        f"{train}/frames": _get(
+            "frames", "Pictures that are kept", _json("Frames"), (*_READ, 400, 404), "train_id", query=(_SINCE, _BEFORE)
+        ),
+        frame: _get("frame", "One frame", _json("FrameView"), (*_READ, 404), "train_id", "frame_id"),
+        f"{frame}.jpg": _get("picture", "Its picture", _picture(), (*_READ, 404), "train_id", "frame_id"),
+        f"{train}/snapshot.jpg": _get("snapshot", "The newest picture", _picture(), (*_READ, 404), "train_id"),
+        f"{train}/stream.mjpeg": _get(
+            "stream",
+            "Every picture as it comes; who reads slowly gets fewer",
+            {"multipart/x-mixed-replace": {"schema": {"type": "string"}}},
+            (*_READ, 404, 503),
+            "train_id",
+        ),
+        f"{train}/commands": {"post": _command()},
+    }
+
+
+def _get(
+    name: str,
+    summary: str,
+    content: dict[str, Any],
+    errors: tuple[int, ...],
+    *path: str,
+    query: tuple[tuple[str, str], ...] = (),
+) -> dict[str, Any]:
+    return {
+        "get": {
+            "operationId": name,
+            "summary": summary,
+            "parameters": [*map(_in_path, path), *(_in_query(*pair) for pair in query)],
+            "responses": {"200": {"description": summary + ".", "content": content}, **_errors(errors)},
+        }
+    }
+
+
+def _command() -> dict[str, Any]:
+    answers = {
+        "200": {"description": "The train has answered.", "content": _json("CommandAnswer")},
+        "504": {"description": "The train did not answer in time.", "content": _json("CommandAnswer")},
+    }
+    return {
+        "operationId": "command",
+        "summary": "Command a train",
+        "description": "With the token, or through a proxy that logs people in, from the console's own page.",
+        "security": [{"token": []}],
+        "parameters": [_in_path("train_id")],
+        "requestBody": {"required": True, "content": _json("CommandBody")},
+        "responses": answers | _errors((400, 401, 403, 404, 408, 413, 415, 421, 429, 503)),
+    }
+
+
+def _errors(statuses: tuple[int, ...]) -> dict[str, Any]:
+    return {str(status): {"description": _WORDS[status], "content": _json("Problem")} for status in sorted(statuses)}
+
+
+def _json(view: str) -> dict[str, Any]:
+    return {"application/json": {"schema": {"$ref": f"#/components/schemas/{view}"}}}
+
+
+def _picture() -> dict[str, Any]:
+    return {"image/jpeg": {"schema": {"type": "string", "contentMediaType": "image/jpeg"}}}
+
+
+def _in_path(name: str) -> dict[str, Any]:
+    return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+
+
+def _in_query(name: str, description: str) -> dict[str, Any]:
+    schema = {"type": "integer", "minimum": 0}
+    return {"name": name, "in": "query", "description": description, "schema": schema}
