@@ -15,6 +15,7 @@ import structlog
 import uuid_utils
 
 from edge_agent.agent import build
+from edge_agent.agent.accelerate import acceleration
 from edge_agent.agent.crew import Crew, assemble
 from edge_agent.agent.helm import Helm
 from edge_agent.agent.lifeline import Lifeline
@@ -181,6 +182,9 @@ def _tasks(
     yield "capture", _until_source_ends(crew, ending)
     yield "memory", watch_memory(crew.tally, crew.clock)
     yield "storage", crew.storage.watch()
+    move = None if job.virtual else acceleration(job.settings, crew.worker, crew.tell, crew.clock)
+    if move is not None:
+        yield "move-to-gpu", move.run()
     yield from _observers(job, crew, door)
     if job.duration_s is not None:
         yield "duration", _after(job.duration_s, ending)

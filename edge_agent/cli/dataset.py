@@ -80,14 +80,14 @@ def tasks(
     """Write Label Studio tasks for a folder of pictures, with what the detector sees already drawn in."""
     from edge_agent.camera.images import list_images
     from edge_agent.config import load
-    from edge_agent.detector import open_detector
+    from edge_agent.detector import open_fastest
     from edge_agent.mlops.labelstudio import write_tasks
 
     files = list_images(pictures) if pictures.is_dir() else []
     if not files:
         raise UsageError(f"{pictures}: holds no pictures", remedy="name a folder with .jpg or .png files")
     overrides: dict[str, object] = {"detector.model": str(model) if model else None, "detector.threshold": threshold}
-    detector = open_detector(load(config, overrides, profile=profile).settings.detector)
+    detector = open_fastest(load(config, overrides, profile=profile).settings.detector)
     try:
         made = list(_made(files, detector, prefix))
     finally:

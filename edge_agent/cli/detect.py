@@ -37,14 +37,14 @@ def detect(
     """Find signs in pictures and videos; boxes are in pixels of the original picture."""
     from edge_agent.batch import Album
     from edge_agent.config import load
-    from edge_agent.detector import open_detector
+    from edge_agent.detector import open_fastest
 
     overrides: dict[str, object] = {"detector.model": str(model) if model else None, "detector.threshold": threshold}
     settings = load(config, overrides, profile=profile).settings
     files, bad = _find(paths)
     if files:
         album = Album(save_dir, files) if save_dir else None
-        detector = open_detector(settings.detector)
+        detector = open_fastest(settings.detector)
         try:
             bad += _go_through(files, detector, album, as_json=as_json)
         finally:

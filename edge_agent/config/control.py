@@ -76,10 +76,16 @@ class Detector(Section):
 
     backend: Literal["auto", "onnxruntime", "tensorrt", "none"] = Field(
         "auto",
-        description="`auto` takes the fastest that works here; `none` sees nothing and never brakes for a sign.",
+        description="`auto` starts on ONNX Runtime and moves to TensorRT where that works; `none` sees nothing and never "
+        "brakes for a sign.",
     )
     model: Path | None = Field(
-        None, description="An ONNX file of the YOLO family; null takes the detector that ships in engines/."
+        None,
+        description="An ONNX file of the YOLO family, or its TensorRT engine; null takes what ships in engines/.",
+    )
+    precision: Literal["auto", "fp16", "int8", "fp32"] = Field(
+        "auto",
+        description="The numbers of a TensorRT engine; `auto` takes fp16 where the model has such a file, else fp32.",
     )
     threshold: float | None = Field(
         None, gt=0, lt=1, description="Least score of a detection; null takes the one in the model's manifest."

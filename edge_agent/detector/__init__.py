@@ -10,11 +10,12 @@ from typing import Protocol
 from edge_agent import resources
 from edge_agent.detector.none import NoDetector
 from edge_agent.detector.onnx import OnnxDetector
-from edge_agent.errors import ConfigError
+from edge_agent.detector.shipped import CPU_PRECISION, SHIPPED_MODEL, shipped
+from edge_agent.detector.tensorrt.cache import cache_dir
+from edge_agent.detector.tensorrt.detector import Reading
+from edge_agent.detector.tensorrt.opening import ENGINE_SUFFIXES, Wanted, open_engine
+from edge_agent.errors import ConfigError, FatalError
 from edge_agent.ports import Detector
-
-SHIPPED_MODEL = "signs.onnx"
-"""The detector that travels with the agent, in engines/."""
 
 
 class DetectorSettings(Protocol):
@@ -26,7 +27,11 @@ class DetectorSettings(Protocol):
 
     @property
     def model(self) -> Path | None:
-        """The ONNX file; None for the detector that ships."""
+        """The ONNX file, or a TensorRT engine; None for the detector that ships."""
+
+    @property
+    def precision(self) -> str:
+        """The numbers of an engine: `auto`, `fp16`, `int8` or `fp32`."""
 
     @property
     def threshold(self) -> float | None:
@@ -45,26 +50,75 @@ class DetectorSettings(Protocol):
         """The most detections in one picture."""
 
 
-def open_detector(settings: DetectorSettings) -> Detector:
-    """Open the detector that `settings` name; call this, `infer` and `close` in the same thread.
+def open_fastest(settings: DetectorSettings, engines: Path | None = None) -> Detector:
+    """Open the fastest detector that is ready: a TensorRT engine that was built before, else ONNX Runtime.
 
-    Raises ConfigError when the model is missing, broken, changed or of an unknown form, or the backend is not there.
+    Call this, `infer` and `close` in the same thread. `engines` is where engines are kept. Raises ConfigError when the
+    model is missing, broken, changed or of an unknown form, FatalError where TensorRT is asked for and does not work.
     """
     if settings.backend == "none":
         return NoDetector()
-    if settings.backend not in {"auto", "onnxruntime"}:
-        raise ConfigError(
-            f"the detector backend '{settings.backend}' is not built in yet", remedy="set detector.backend to auto"
-        )
-    shipped = settings.model is None
+    if settings.backend == "onnxruntime":
+        return _on_cpu(settings)
+    try:
+        return open_engine(wanted_engine(settings, engines or cache_dir(os.environ)), reading(settings))
+    except FatalError:
+        if settings.backend == "tensorrt":
+            raise
+        return _on_cpu(settings)
+
+
+def open_detector(settings: DetectorSettings) -> Detector:
+    """Open what a train starts with: ONNX Runtime, unless the model is an engine without its ONNX file beside it.
+
+    Raises as `open_fastest` does.
+    """
+    if settings.backend == "none":
+        return NoDetector()
+    wanted = wanted_engine(settings, cache_dir(os.environ))
+    if wanted.onnx() is None and settings.backend != "onnxruntime":
+        try:
+            return open_engine(wanted, reading(settings))
+        except FatalError as error:
+            raise ConfigError(
+                error.message, remedy=f"put the ONNX file beside {wanted.model.name}, to drive on the CPU meanwhile"
+            ) from error
+    return _on_cpu(settings)
+
+
+def wanted_engine(settings: DetectorSettings, engines: Path) -> Wanted:
+    """Say which engine the settings mean; `engines` keeps those that we build."""
+    model = settings.model or resources.engines_dir() / SHIPPED_MODEL
+    return Wanted(model, settings.precision, engines, needs_manifest=settings.model is None)
+
+
+def reading(settings: DetectorSettings) -> Reading:
+    """Say how an engine's detections are to be taken."""
+    return Reading(settings.threshold, settings.iou, settings.max_detections)
+
+
+def _on_cpu(settings: DetectorSettings) -> OnnxDetector:
+    model = settings.model or shipped(resources.engines_dir(), CPU_PRECISION)
+    if model.suffix in ENGINE_SUFFIXES:
+        model = model.with_suffix(".onnx")
     return OnnxDetector(
-        settings.model or resources.engines_dir() / SHIPPED_MODEL,
+        model,
         threshold=settings.threshold,
         iou=settings.iou,
         threads=settings.threads or min(2, os.cpu_count() or 1),
         max_detections=settings.max_detections,
-        needs_manifest=shipped,
+        needs_manifest=settings.model is None,
     )
 
 
-__all__ = ["SHIPPED_MODEL", "DetectorSettings", "NoDetector", "OnnxDetector", "open_detector"]
+__all__ = [
+    "SHIPPED_MODEL",
+    "DetectorSettings",
+    "NoDetector",
+    "OnnxDetector",
+    "open_detector",
+    "open_fastest",
+    "reading",
+    "shipped",
+    "wanted_engine",
+]

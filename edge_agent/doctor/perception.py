@@ -4,6 +4,7 @@ Knows the ports' factories, which it imports only when asked: OpenCV and ONNX Ru
 devices or models.
 """
 
+import os
 import time
 
 import numpy as np
@@ -54,9 +55,10 @@ async def check_detector(settings: Settings) -> CheckResult:
 
 def _try_detector(settings: Settings) -> tuple[str, float, tuple[str, ...]]:
     """Return what runs, how long a picture takes in ms and the labels; all in one thread, as the port asks."""
-    from edge_agent.detector import open_detector  # noqa: PLC0415 - ONNX Runtime is slow to load
+    from edge_agent.detector import open_fastest  # noqa: PLC0415 - ONNX Runtime is slow to load
+    from edge_agent.detector.tensorrt.cache import cache_dir  # noqa: PLC0415 - as above
 
-    detector = open_detector(settings.detector)
+    detector = open_fastest(settings.detector, cache_dir(os.environ, settings.state.directory))
     try:
         grey = np.full((settings.capture.height, settings.capture.width, 3), 127, np.uint8)
         detector.infer(grey)  # the first run also allocates

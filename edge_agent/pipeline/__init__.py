@@ -6,6 +6,6 @@ prediction happens in the same step of the loop.
 
 from edge_agent.pipeline.capture import Capture, Pace
 from edge_agent.pipeline.control import Control, Rules
-from edge_agent.pipeline.inference import Inference, Worker
+from edge_agent.pipeline.inference import Inference, Post, Worker
 
-__all__ = ["Capture", "Control", "Inference", "Pace", "Rules", "Worker"]
+__all__ = ["Capture", "Control", "Inference", "Pace", "Post", "Rules", "Worker"]

@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -29,8 +30,16 @@ FAILURES_IN_A_ROW = 10
 CLOSE_PATIENCE_S = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class Post:
+    """A detector and the one thread in which it was opened, works and will be closed."""
+
+    detector: Detector
+    thread: ThreadPoolExecutor
+
+
 class Worker:
-    """One detector on one thread.
+    """One detector on one thread, which may be replaced by another between two frames.
 
     Args:
         opener: opens the detector; called in the thread.
@@ -41,46 +50,78 @@ class Worker:
         self._opener = opener
         self._modelled_s = modelled_s
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="inference")
-        self._detector: Detector | None = None
+        self._post: Post | None = None
+        self._spare: Post | None = None
+        self._gone: list[Post] = []
+        self._on_failure: Callable[[EdgeAgentError], None] = lambda error: None
 
     async def __aenter__(self) -> Self:
         """Open the detector; raises what the opener raises."""
-        self._detector = await asyncio.get_running_loop().run_in_executor(self._thread, self._opener)
+        detector = await asyncio.get_running_loop().run_in_executor(self._thread, self._opener)
+        self._post = Post(detector, self._thread)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the detector in its thread; one that hangs is left behind after a second."""
-        if self._detector is not None:
-            closing = asyncio.get_running_loop().run_in_executor(self._thread, self._detector.close)
-            await asyncio.wait({closing}, timeout=CLOSE_PATIENCE_S)
+        """Close each detector in its thread; one that hangs is left behind after a second."""
+        loop = asyncio.get_running_loop()
+        posts = [post for post in (self._post, self._spare, *self._gone) if post is not None]
+        if posts:
+            closing = {loop.run_in_executor(post.thread, post.detector.close) for post in posts}
+            await asyncio.wait(closing, timeout=CLOSE_PATIENCE_S)
+        for post in posts:
+            post.thread.shutdown(wait=False, cancel_futures=True)
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     @property
     def info(self) -> DetectorInfo:
         """What runs."""
-        assert self._detector is not None, "enter the worker first"  # noqa: S101 - a mistake of ours, not of the world
-        return self._detector.info
+        return self._at_work.detector.info
+
+    @property
+    def _at_work(self) -> Post:
+        assert self._post is not None, "enter the worker first"  # noqa: S101 - a mistake of ours, not of the world
+        return self._post
+
+    def replace(self, post: Post, on_failure: Callable[[EdgeAgentError], None]) -> None:
+        """Have `post` look at the next frame; the worker closes its detector in the end.
+
+        The detector before it is kept: it takes over for good, in the same frame, when the new one fails once, and
+        `on_failure` is told why.
+        """
+        self._spare, self._post, self._on_failure = self._at_work, post, on_failure
 
     async def warm_up(self, width: int, height: int) -> None:
         """Run the network on grey pictures, so that the first frame is as quick as the next."""
         grey = np.full((height, width, 3), 128, np.uint8)
         for _ in range(WARM_UPS):
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._infer, grey)
+            await self._run(self._at_work, grey)
 
     async def infer(self, image: NDArray[np.uint8]) -> tuple[tuple[Detection, ...], float]:
         """Find signs in a (height, width, 3) uint8 BGR picture; return them with the ms it took in the thread."""
-        found = await asyncio.get_running_loop().run_in_executor(self._thread, self._infer, image)
+        post = self._at_work
+        try:
+            found = await self._run(post, image)
+        except EdgeAgentError as error:
+            if self._spare is None:
+                raise
+            self._gone.append(post)
+            self._post, self._spare = self._spare, None
+            self._on_failure(error)
+            found = await self._run(self._post, image)
         if self._modelled_s:
             await asyncio.sleep(self._modelled_s)
         return found
 
-    def _infer(self, image: NDArray[np.uint8]) -> tuple[tuple[Detection, ...], float]:
-        assert self._detector is not None  # noqa: S101 - as above
-        began_s = time.perf_counter()
-        detections = self._detector.infer(image)
-        return detections, (time.perf_counter() - began_s) * 1000
+    async def _run(self, post: Post, image: NDArray[np.uint8]) -> tuple[tuple[Detection, ...], float]:
+        return await asyncio.get_running_loop().run_in_executor(post.thread, _timed, post.detector, image)
+
+
+def _timed(detector: Detector, image: NDArray[np.uint8]) -> tuple[tuple[Detection, ...], float]:
+    began_s = time.perf_counter()
+    detections = detector.infer(image)
+    return detections, (time.perf_counter() - began_s) * 1000
 
 
 class Inference:

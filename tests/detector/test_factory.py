@@ -8,10 +8,14 @@ import pytest
 
 from edge_agent import resources
 from edge_agent.config import Settings
-from edge_agent.detector import SHIPPED_MODEL, open_detector
+from edge_agent.detector import SHIPPED_MODEL, open_detector, open_fastest
+from edge_agent.detector.tensorrt.bindings import GpuUnavailableError
+from edge_agent.detector.tensorrt.opening import NoEngineError
 from edge_agent.errors import ConfigError
 from edge_agent.signs import LABELS
 from edge_agent.vision import Layout
+from tests.detector.conftest import Gpu
+from tests.detector.engines import made, tiny
 from tests.detector.models import outputs_for, save
 
 
@@ -19,6 +23,7 @@ from tests.detector.models import outputs_for, save
 class Wanted:
     backend: str = "auto"
     model: Path | None = None
+    precision: str = "auto"
     threshold: float | None = None
     iou: float = 0.5
     threads: int = 0
@@ -46,9 +51,43 @@ def test_open_detector_none_sees_nothing() -> None:
     detector.close()
 
 
-def test_open_detector_backend_that_is_not_there_is_refused() -> None:
-    with pytest.raises(ConfigError, match="tensorrt"):
-        open_detector(Wanted("tensorrt"))
+def test_open_detector_starts_on_onnx_runtime_where_tensorrt_is_asked_for(tmp_path: Path) -> None:
+    model = save(tmp_path / "m.onnx", outputs_for(Layout.END_TO_END, [], 2), names="['a', 'b']")
+    assert open_detector(Wanted("tensorrt", model)).info.backend == "onnxruntime"
+
+
+def test_open_fastest_takes_onnx_runtime_where_there_is_no_tensorrt(tmp_path: Path) -> None:
+    model = save(tmp_path / "m.onnx", outputs_for(Layout.END_TO_END, [], 2), names="['a', 'b']")
+    assert open_fastest(Wanted("auto", model), tmp_path).info.backend == "onnxruntime"
+    with pytest.raises(GpuUnavailableError):
+        open_fastest(Wanted("tensorrt", model), tmp_path)
+
+
+def test_open_fastest_takes_the_engine_that_was_built(tmp_path: Path, gpu: Gpu) -> None:
+    model = tiny(tmp_path)
+    assert open_fastest(Wanted("auto", model), tmp_path).info.backend == "onnxruntime"
+    with pytest.raises(NoEngineError, match="engine build"):
+        open_fastest(Wanted("tensorrt", model), tmp_path)
+    made(model, tmp_path)
+    detector = open_fastest(Wanted("auto", model), tmp_path)
+    assert detector.info.backend == "tensorrt"
+    detector.close()
+
+
+def test_model_that_is_an_engine_runs_without_its_onnx_file(tmp_path: Path, gpu: Gpu) -> None:
+    engine = made(tiny(tmp_path), tmp_path / "engines").rename(tmp_path / "own.engine")
+    detector = open_detector(Wanted("auto", engine))
+    assert detector.info.backend == "tensorrt"
+    detector.close()
+    gpu.version("10.13.0.35")
+    with pytest.raises(ConfigError, match="not compatible"):
+        open_detector(Wanted("auto", engine))
+
+
+def test_model_that_is_an_engine_starts_on_the_onnx_file_beside_it(tmp_path: Path, gpu: Gpu) -> None:
+    model = tiny(tmp_path)
+    engine = made(model, tmp_path / "engines").rename(tmp_path / "m.engine")
+    assert open_detector(Wanted("auto", engine)).info.backend == "onnxruntime"
 
 
 def test_open_detector_shipped_model_without_manifest_is_refused(

@@ -5,7 +5,7 @@ called in one and the same thread, which owns the device's primary context for a
 """
 
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,8 +91,9 @@ class Session:
         return [tensor.host for tensor in self._outputs]
 
     def close(self) -> None:
-        """Release everything in the reverse order of its making; a second call does nothing."""
-        self._held.close()
+        """Release everything in the reverse order of its making; a second call does nothing. Never raises."""
+        with suppress(self._bindings.driver.Error):  # a GPU that failed refuses its clean-up too
+            self._held.close()
 
     def _open(self, content: bytes, shape: tuple[int, int, int, int]) -> None:
         driver, trt = self._bindings.driver, self._bindings.trt

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from edge_agent.detector.head import read_model
 from edge_agent.detector.onnx import OnnxDetector
+from edge_agent.detector.shipped import SHIPPED_MODEL, shipped
 from edge_agent.detector.tensorrt.bindings import Machine
 from edge_agent.detector.tensorrt.engine_file import About, Key
 from edge_agent.errors import ConfigError
@@ -42,12 +43,16 @@ def precise(model: Path, precision: str) -> tuple[Path, str]:
     """Return the file of the float32 `model` in a precision, and which; raises ConfigError where there is none."""
     wanted = _AUTO if precision == "auto" else (precision,)
     for name in wanted:
-        path = model if name == "fp32" else model.with_name(f"{model.stem}-{name}.onnx")
-        if path.exists() or name == "fp32":
+        if name == "fp32":
+            return model, name
+        path = model.with_name(f"{model.stem}-{name}.onnx")
+        if model.name == SHIPPED_MODEL:
+            path = shipped(model.parent, name)  # one that was made from an older model does not count
+        if path != model and path.exists():
             return path, name
     raise ConfigError(
-        f"there is no {model.stem}-{precision}.onnx beside {model.name}",
-        remedy=f"make it with `python -m edge_agent.mlops.quantise` (docs/engines.md), or leave out --precision {precision}",
+        f"there is no {model.stem}-{precision}.onnx that was made from {model.name}",
+        remedy="make it with `python -m edge_agent.mlops.quantise`, or leave out --precision",
     )
 
 

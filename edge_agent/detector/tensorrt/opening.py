@@ -1,0 +1,70 @@
+"""Finds the engine that belongs to a model on this machine, and opens it.
+
+Knows engines of our own, which are kept under their key, and ready-made ones, which the settings name. Builds nothing.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_agent.detector.tensorrt.bindings import Bindings, identify, load_bindings
+from edge_agent.detector.tensorrt.cache import Cache
+from edge_agent.detector.tensorrt.detector import Reading, TensorRtDetector
+from edge_agent.detector.tensorrt.source import open_source
+from edge_agent.errors import ConfigError, FatalError
+
+ENGINE_SUFFIXES = (".engine", ".plan")
+
+
+class NoEngineError(FatalError):
+    """No engine was built yet for this model on this machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which engine: of `model`, the float32 ONNX or a ready-made engine, in a precision, kept in `folder`."""
+
+    model: Path
+    precision: str
+    folder: Path
+    needs_manifest: bool = False
+
+    @property
+    def ready_made(self) -> bool:
+        """Tell whether the model is an engine already."""
+        return self.model.suffix in ENGINE_SUFFIXES
+
+    def onnx(self) -> Path | None:
+        """Return the ONNX file that stands in for it on the CPU: the model, or what lies beside the engine."""
+        beside = self.model.with_suffix(".onnx") if self.ready_made else self.model
+        return beside if beside.is_file() or not self.ready_made else None
+
+
+def find_engine(wanted: Wanted, bindings: Bindings) -> tuple[Path | None, Path | None]:
+    """Return the engine's file (None where it is not built yet) and the ONNX file that it must agree with, if any.
+
+    Raises ConfigError when the model is none.
+    """
+    if wanted.ready_made:
+        if not wanted.model.is_file():
+            raise ConfigError(f"{wanted.model}: no such engine", remedy="correct detector.model")
+        return wanted.model, wanted.onnx()
+    source = open_source(wanted.model, wanted.precision, needs_manifest=wanted.needs_manifest)
+    key = source.key(identify(bindings))
+    return Cache(wanted.folder).find(key, source.about.model), source.path
+
+
+def open_engine(wanted: Wanted, reading: Reading, load: Callable[[], Bindings] = load_bindings) -> TensorRtDetector:
+    """Open the engine that is there already; in the thread that will run it.
+
+    Raises GpuUnavailableError without TensorRT, pycuda or GPU, NoEngineError where none was built, and what
+    TensorRtDetector raises.
+    """
+    bindings = load()
+    engine, _ = find_engine(wanted, bindings)
+    if engine is None:
+        raise NoEngineError(
+            f"no TensorRT engine of {wanted.model.name} was built on this machine",
+            remedy="run `edge-agent engine build`",
+        )
+    return TensorRtDetector(engine, bindings, reading)

@@ -1,0 +1,63 @@
+"""Opens an engine and has it prove itself: it must see what ONNX Runtime sees in the sample pictures.
+
+Knows both detectors and the condition. Knows nothing of cameras or of the train. Call everything in the one thread that
+will run the engine.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent.detector.onnx import OnnxDetector
+from edge_agent.detector.tensorrt.agreement import Agreement, compare
+from edge_agent.detector.tensorrt.bindings import Bindings
+from edge_agent.detector.tensorrt.detector import Reading, TensorRtDetector
+from edge_agent.errors import FatalError
+
+
+class DisagreementError(FatalError):
+    """The engine loads and runs, but does not see what ONNX Runtime sees."""
+
+
+def open_proven(
+    engine: Path,
+    model: Path,
+    bindings: Bindings,
+    reading: Reading,
+    pictures: Sequence[NDArray[np.uint8]],
+) -> tuple[TensorRtDetector, Agreement]:
+    """Open the engine and compare it with `model`, the float32 ONNX file, on ONNX Runtime.
+
+    Raises DisagreementError when they do not agree, and what TensorRtDetector raises.
+    """
+    detector = TensorRtDetector(engine, bindings, reading)
+    try:
+        agreement = prove(detector, model, pictures)
+    except BaseException:
+        detector.close()
+        raise
+    return detector, agreement
+
+
+def prove(detector: TensorRtDetector, model: Path, pictures: Sequence[NDArray[np.uint8]]) -> Agreement:
+    """Return how far the two agree; raises DisagreementError where they do not."""
+    head = detector.head
+    reference = OnnxDetector(
+        model, threshold=head.threshold, iou=head.iou, threads=1, max_detections=head.max_detections
+    )
+    try:
+        if reference.info.labels != detector.info.labels:
+            raise DisagreementError(
+                f"{detector.info.model} has other class names than {model.name}", remedy="build it from this model"
+            )
+        agreement = compare(reference.infer, detector.infer, pictures, head.threshold)
+    finally:
+        reference.close()
+    if agreement.trouble:
+        raise DisagreementError(
+            f"the engine of {detector.info.model} disagrees with ONNX Runtime: {agreement.trouble}",
+            remedy="build it anew, or choose another precision",
+        )
+    return agreement
