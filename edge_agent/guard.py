@@ -210,7 +210,7 @@ def _blind_too_long(memory: Memory, inputs: Inputs, limits: Limits) -> bool:
 
 
 def _permit(memory: Memory, inputs: Inputs, objections: list[tuple[Priority, str]]) -> Permit:
-    """Put the state into words. Only DISARMED is left at the end: any other state has a power, a latch or an objection."""
+    """Put the state into words. At the end only DISARMED is left: the others have a power, a latch or an objection."""
     if memory.state is GuardState.RUNNING:
         return Permit(memory.state, inputs.ask.power_percent, inputs.ask.reason)
     if memory.state is GuardState.FAULT_LATCHED:
