@@ -15,9 +15,9 @@ export class Past {
     this.#readMs = -Infinity;
   }
 
-  /** The items of the last minutes, oldest first; [] where the server cannot tell. */
-  async items(sinceMs) {
-    const body = await read(`${this.#path}/timeline?since_ms=${Math.floor(sinceMs)}&limit=1000`);
+  /** The items that are kept, oldest first; [] where the server cannot tell. */
+  async items() {
+    const body = await read(`${this.#path}/timeline?limit=1000`);
     return body?.items ?? [];
   }
 

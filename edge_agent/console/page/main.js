@@ -11,7 +11,7 @@ import { Header } from "./header.js";
 import { Past } from "./history.js";
 import { clockTime, onLanguage, spoken, t, translatePage } from "./i18n.js";
 import { Live } from "./live.js";
-import { lastChain, Model } from "./model.js";
+import { clockBehind, lastChain, Model } from "./model.js";
 import { Overview } from "./overview.js";
 import { guardWord, Panel } from "./panel.js";
 import { measureAge } from "./picture.js";
@@ -118,13 +118,16 @@ class Console {
 
   /** Ask for what happened before we looked. */
   async #recall(train) {
-    const items = await this.#past.items(this.#clock.now() - this.#windowMs);
+    const items = await this.#past.items();
     if (this.#model.addItems(train, items)) this.#tell();
   }
 
   #hear(message) {
     const changed = this.#model.fold(message);
-    if (changed === "all") {
+    if (changed === "items") {
+      const known = this.#model.trains.get(message.train);
+      known.behindMs = clockBehind(message.item, this.#clock.now(), known.behindMs);
+    } else if (changed === "all") {
       this.#choose();
       if (message.t === "hello" && this.#picked !== null) this.#recall(this.#picked); // what was missed meanwhile
       this.#tell();
@@ -193,9 +196,18 @@ class Console {
     const view = model.api === null ? "loading" : known ? "train" : model.trains.size ? "overview" : "empty";
     mark(document.body, "data-view", view);
     this.#controls.show(known?.train);
+    this.#tellTrouble(model.api?.trouble);
     if (view === "empty") showEmpty(model.api.role);
     if (view === "overview") this.#overview.show(model, now);
     if (known) this.#tellTrain(known, now);
+  }
+
+  /** Say what keeps the server from hearing its trains. */
+  #tellTrouble(trouble) {
+    const box = find(".trouble");
+    box.hidden = !trouble;
+    say(find(".trouble-error", box), trouble?.error ?? "");
+    say(find(".trouble-remedy", box), trouble?.remedy ?? "");
   }
 
   #tellTrain(known, now) {
@@ -206,7 +218,7 @@ class Console {
     this.#panel.show(known.train, language);
     this.#events.show(known.items, past?.frame_id ?? null, language);
     const pictureUrl = (item) => this.#past.pictureUrl(item);
-    this.#strip.show(known.items, { nowMs: now.serverMs, windowMs: this.#windowMs, atMs: past?.at_ms ?? null, pictureUrl, language });
+    this.#strip.show(known.items, { nowMs: now.serverMs - (known.behindMs ?? 0), windowMs: this.#windowMs, atMs: past?.at_ms ?? null, pictureUrl, language });
     this.#chain.show(past ? this.#chainItems : lastChain(known.items), past?.at_ms ?? null, { past: past !== null, language });
     this.#speak(known.train);
   }

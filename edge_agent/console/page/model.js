@@ -5,6 +5,7 @@ const BOXES_KEPT = 12;
 const FEW_MS = 350; // the boxes of a picture this much older still tell something about the one shown
 const SILENT_MS = 3000;
 const BLIND_MS = 1500;
+const CLOCKS_AGREE_MS = 3000;
 
 /** One train as the page knows it. */
 function newTrain(train) {
@@ -31,6 +32,9 @@ export class Model {
         return "all";
       case "item":
         return this.addItems(message.train, [message.item]) ? "items" : null;
+      case "trouble":
+        this.api.trouble = message.trouble;
+        return "train";
       case "boxes":
         return this.#addBoxes(message);
       default:
@@ -82,6 +86,16 @@ export class Model {
     have.ages = [...have.ages.slice(-9), ageMs];
     have.skipped += header.skipped ?? 0;
   }
+}
+
+/**
+ * How far a train's wall clock is behind the server's, in ms, told from an item that has just come; 0 where they agree
+ * within what the way here may take.
+ */
+export function clockBehind(item, serverMs, before) {
+  const behindMs = serverMs - item.at_ms;
+  const best = before === undefined || Math.abs(behindMs) < Math.abs(before) ? behindMs : before;
+  return Math.abs(best) < CLOCKS_AGREE_MS ? 0 : best;
 }
 
 /** The prediction to draw over a picture: its own, else the newest if it is hardly older. */
