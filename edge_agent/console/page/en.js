@@ -126,7 +126,6 @@ export default {
   "kind.fault": "Faults",
   "kind.answer": "Answers",
   "item.at": "{what} at {power}",
-  "item.ramp": "{what} from {from} to {power}",
   "item.over": "Over: {what}",
   "item.answer": "Command",
   "item.accepted": "{what}: accepted",

@@ -3,7 +3,6 @@
 import { find, icon, make, mark } from "./dom.js";
 import { clockTime, figure, t } from "./i18n.js";
 import { KINDS, wordsOf } from "./items.js";
-import { condensed } from "./model.js";
 
 const ROWS = 150;
 
@@ -24,19 +23,19 @@ export class EventList {
   /** Show the items of one train; `picked` is the id of the frame that the stage shows. */
   show(items, picked, language) {
     if (language !== this.#language) this.#restart(language);
-    const wanted = condensed(items).filter((item) => !this.#hidden.has(item.kind)).slice(-ROWS).reverse();
-    const keys = new Set(wanted.map(keyOf));
-    for (const [key, row] of this.#rows) {
-      if (keys.has(key)) continue;
-      row.element.remove();
-      this.#rows.delete(key);
+    const wanted = items.filter((item) => !this.#hidden.has(item.kind)).slice(-ROWS).reverse();
+    const ids = new Set(wanted.map((item) => item.id));
+    for (const [id, row] of this.#rows) {
+      if (ids.has(id)) continue;
+      row.remove();
+      this.#rows.delete(id);
     }
     let place = this.#list.firstElementChild;
     for (const item of wanted) {
       const row = this.#row(item);
-      if (row.element === place) place = place.nextElementSibling;
-      else this.#list.insertBefore(row.element, place);
-      mark(row.element, "data-picked", picked !== null && item.frame_id === picked ? "true" : null);
+      if (row === place) place = place.nextElementSibling;
+      else this.#list.insertBefore(row, place);
+      mark(row, "data-picked", picked !== null && item.frame_id === picked ? "true" : null);
     }
   }
 
@@ -63,11 +62,10 @@ export class EventList {
   }
 
   #row(item) {
-    const have = this.#rows.get(keyOf(item));
-    if (have?.id === item.id) return have;
-    const fresh = { id: item.id, element: have?.element ?? make("li", { class: "row" }) };
-    fresh.element.replaceChildren(this.#button(item));
-    this.#rows.set(keyOf(item), fresh);
+    const have = this.#rows.get(item.id);
+    if (have) return have;
+    const fresh = make("li", { class: "row" }, this.#button(item));
+    this.#rows.set(item.id, fresh);
     return fresh;
   }
 
@@ -92,8 +90,4 @@ export class EventList {
     next?.querySelector("button").focus();
     event.preventDefault();
   }
-}
-
-function keyOf(item) {
-  return item.key ?? item.id;
 }

@@ -126,7 +126,6 @@ export default {
   "kind.fault": "Défauts",
   "kind.answer": "Réponses",
   "item.at": "{what} à {power}",
-  "item.ramp": "{what} de {from} à {power}",
   "item.over": "Terminé : {what}",
   "item.answer": "Commande",
   "item.accepted": "{what} : accepté",

@@ -24,13 +24,11 @@ function decision({ data }) {
   return { icon: "decision", tone: "decision", title, detail: data.reason ?? "" };
 }
 
-function command({ data, from_percent: from }) {
-  const what = known(`command.${data.kind}`, data.kind);
-  const power = figure(data.power_percent, "%");
-  const detail = data.reason ?? "";
-  if (data.kind === "brake") return { icon: "square", tone: "brake", title: what, detail };
-  const title = from === undefined ? t("item.at", { what, power }) : t("item.ramp", { what, from: figure(from), power });
-  return { icon: "command", tone: "command", title, detail };
+/** The first write of a ramp stands for it: its power is not the one aimed at, which the decision tells. */
+function command({ data }) {
+  const title = known(`command.${data.kind}`, data.kind);
+  const brake = data.kind === "brake";
+  return { icon: brake ? "square" : "command", tone: brake ? "brake" : "command", title, detail: data.reason ?? "" };
 }
 
 function fault({ data }) {

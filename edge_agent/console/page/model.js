@@ -1,6 +1,6 @@
 // What is known of the trains, folded from the messages. Pure: no page, no network, no clock of its own.
 
-const ITEMS_KEPT = 3000;
+const ITEMS_KEPT = 1000;
 const BOXES_KEPT = 12;
 const FEW_MS = 350; // the boxes of a picture this much older still tell something about the one shown
 const SILENT_MS = 3000;
@@ -132,36 +132,9 @@ export function freshness(known, { nowMs, serverMs, serverSilentMs, slow = false
   return waitedMs > (slow ? 2 * BLIND_MS : BLIND_MS) ? { kind: "blind", ms: waitedMs } : { kind: "fresh", ms: waitedMs };
 }
 
-/**
- * Items as a person reads them: writes that repeat what the motor does already are left out, and the steps of a ramp
- * are one item. Oldest first; a ramp's item carries `from_percent`, and each write a `key` that a ramp keeps as it grows.
- */
-export function condensed(items) {
-  const out = [];
-  let last = null;
-  for (const item of items) {
-    if (item.kind !== "command" || item.data.kind === "light") {
-      out.push(item);
-      continue;
-    }
-    const { kind, power_percent: power, reason } = item.data;
-    const same = last && last.data.kind === kind && last.data.reason === reason;
-    if (same && last.data.power_percent === power) {
-      last.untilMs = item.at_ms;
-      continue;
-    }
-    const ramp = same && kind === "drive" && item.at_ms - last.untilMs < 500;
-    const from = ramp ? last.from_percent ?? last.data.power_percent : undefined;
-    if (ramp) out.splice(out.lastIndexOf(last), 1);
-    last = { ...item, key: ramp ? last.key : item.id, from_percent: from, untilMs: item.at_ms };
-    out.push(last);
-  }
-  return out;
-}
-
 /** The stops among items: each brake once, with the picture that led to it. */
 export function stops(items) {
-  return condensed(items).filter((item) => item.kind === "command" && item.data.kind === "brake");
+  return items.filter((item) => item.kind === "command" && item.data.kind === "brake");
 }
 
 /** The newest chain sign -> decision -> command among items, by the picture that they share; [] where there is none. */

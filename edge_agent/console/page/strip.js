@@ -3,7 +3,7 @@
 import { draw, find, make, mark, say } from "./dom.js";
 import { clockTime, span, t } from "./i18n.js";
 import { wordsOf } from "./items.js";
-import { condensed, stops } from "./model.js";
+import { stops } from "./model.js";
 
 const LANES = { sign: 0, decision: 1, command: 2, fault: 3, answer: 3 };
 const LANE_PX = 9;
@@ -44,7 +44,7 @@ export class Strip {
     this.#view = { nowMs, windowMs, atMs };
     const width = this.#scrub.clientWidth;
     if (width !== this.#width || !this.#baseMs) this.#measure(width, nowMs);
-    this.#place(condensed(items).filter((item) => item.at_ms > nowMs - windowMs));
+    this.#place(items.filter((item) => item.at_ms > nowMs - windowMs));
     this.#stopItems = stops(items).filter((item) => item.at_ms > nowMs - windowMs);
     this.#showStops(pictureUrl, language);
     this.#tell();
