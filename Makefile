@@ -134,6 +134,10 @@ lock-check: $(VENV)/.test ## fail if the lock files do not fit pyproject.toml
 		cmp -s $$f $$f.before || { echo "make: $$f is not current; run 'make lock'" >&2; status=1; }; mv $$f.before $$f; \
 	done; exit $$status
 
+# --- install -----------------------------------------------------------------------------------------------------
+
+include config/install.mk
+
 .PHONY: clean
 clean: ## remove what make made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache build dist

@@ -60,6 +60,11 @@ class Notifier:
         """Ask for so many seconds more to start, or to stop, counted from now."""
         self.tell(EXTEND_TIMEOUT_USEC=str(round(seconds * 1e6)))
 
+    def stopping(self, reason: str, within_s: float) -> None:
+        """Tell that the end has begun: nobody feeds the watchdog any more, the process has a limit of its own."""
+        limit_us = str(round((within_s + GRACE_S) * 1e6))
+        self.tell(STOPPING="1", STATUS=one_line(f"stopping: {reason}"), WATCHDOG_USEC=limit_us)
+
     @contextlib.asynccontextmanager
     async def starting(self, what: str) -> AsyncIterator[None]:
         """Tell what takes so long, such as building an engine, and extend the time for it while the loop lives."""

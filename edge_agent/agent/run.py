@@ -162,13 +162,14 @@ async def _drive(job: Job, crew: Crew, ending: Ending, door: "Door | None", noti
                 ]
                 await ending.wait()
                 await _brake(crew, ending.reason)
-                notifier.tell(STOPPING="1", STATUS=f"stopping: {ending.reason}")
+                notifier.stopping(ending.reason, job.settings.guard.exit_timeout_s)
                 for task in tasks:
                     task.cancel()
     except BaseExceptionGroup as errors:
         reason = str(errors.exceptions[0])
         ending.want(reason)
         await _brake(crew, reason)
+        notifier.stopping(reason, job.settings.guard.exit_timeout_s)
         raise _first_of_ours(errors) from errors
 
 
@@ -207,7 +208,7 @@ def _observers(job: Job, crew: Crew, door: "Door | None") -> Iterator[tuple[str,
         events = crew.observers.subscribe(sink.name, QUEUE_SIZE)
         yield sink.name, fenced(sink.name, sink.run(events), crew.tell)
     if outside.listener is not None:
-        yield "kafka-orders", fenced("kafka-orders", outside.listener.orders.run(), crew.tell)
+        yield "kafka-commands", fenced("kafka_commands", outside.listener.orders.run(), crew.tell)
     if web is not None and door is not None and door.socket is not None:
         yield "console", fenced("console", web.serve(door.socket), crew.tell)
     if door is not None and (fault := door.fault(crew.clock())) is not None:

@@ -96,6 +96,11 @@ def test_step_that_takes_long_is_named_and_extends_the_time_for_it(manager: Mana
     assert manager.heard() == [{"STATUS": "starting: builds the engine"}, *[{"EXTEND_TIMEOUT_USEC": "10000000"}] * 2]
 
 
+def test_end_lifts_the_watchdogs_limit_above_the_processes_own(manager: Manager) -> None:
+    Notifier(manager.environment()).stopping("SIGTERM", 5.0)
+    assert manager.heard() == [{"STOPPING": "1", "STATUS": "stopping: SIGTERM", "WATCHDOG_USEC": "15000000"}]
+
+
 def test_status_names_what_else_is_wrong_in_one_line(manager: Manager) -> None:
     async def main() -> None:
         task = asyncio.create_task(watch(Notifier(manager.environment()), lambda: RUNNING, lambda: "disk\nfull" * 300))

@@ -1,0 +1,138 @@
+"""The service under a systemd that really runs: ready, reloaded, killed, hung, misconfigured. The hub is emulated.
+
+The tests follow one train through its day, in this order: each begins where the one before has left it.
+"""
+
+import re
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.service.machine import UNIT, Machine, machine, why_not
+
+pytestmark = [pytest.mark.xdist_group("systemd"), pytest.mark.timeout(300)]
+
+RULES = "/etc/edge-agent/signs.yaml"
+GREENBOOT = ("sh", "/srv/checkout/config/greenboot/required.d/50_edge_agent.sh")
+LIMITS = {
+    "EDGE_AGENT_GUARD__LEASE_MS": "2000",
+    "EDGE_AGENT_GUARD__LATCH_MS": "20000",
+    "EDGE_AGENT_GUARD__LOOP_STALL_MS": "2000",
+    "EDGE_AGENT_CAPTURE__MAX_AGE_MS": "2000",
+    "EDGE_AGENT_HUB__WRITE_TIMEOUT_MS": "600",
+}
+"""The machine may be busy, and this is no test of pace."""
+
+TRAIN = {
+    **LIMITS,
+    "EDGE_AGENT_HUB__KIND": "ble",
+    "EDGE_AGENT_HUB__RETRY_MAX_S": "0.5",
+    "EDGE_AGENT_CAPTURE__SOURCE": "sim",
+    "EDGE_AGENT_DETECTOR__BACKEND": "none",
+    "EDGE_AGENT_SIM__TIME_LIMIT_S": "3600",
+    "EDGE_AGENT_GUARD__ARM": "always",
+    "EDGE_AGENT_POLICY__RULES": RULES,
+}
+
+
+@pytest.fixture(scope="module")
+def train() -> Iterator[Machine]:
+    """Boot a machine with the service installed, and a hub that is switched off."""
+    if reason := why_not():
+        pytest.skip(reason)
+    with machine() as there:
+        there.install()
+        there.write(f"/etc/systemd/system/{UNIT}.d/quick.conf", "[Service]\nRestartSec=100ms\nRestartSteps=0\n")
+        there.run("cp", "/srv/checkout/config/signs.yaml", RULES)
+        there.configure(**TRAIN)
+        there.systemctl("daemon-reload")
+        there.systemctl("enable", UNIT)
+        there.write("/etc/edge-agent/greenboot.conf", "NEED=ready\nWITHIN_S=1\n")
+        there.hub(lambda emulator: emulator.vanish())
+        yield there
+
+
+def active(there: Machine) -> bool:
+    return there.shows("ActiveState") == ["active"]
+
+
+def test_service_is_not_ready_before_the_hub_is_there_and_says_so(train: Machine) -> None:
+    train.systemctl("start", "--no-block", UNIT)
+    train.until(lambda: train.status_says("init: ", "hub"), "the status line names the hub")
+    assert train.shows("ActiveState", "SubState") == ["activating", "start"]
+    assert re.search(r"^edge-agent: not ready after 1 s: init: .*hub", train.run(*GREENBOOT, check=False))
+    train.hub(lambda emulator: emulator.appear())
+    train.until(lambda: active(train), "ready")
+    train.until(lambda: train.driven_after(0), "armed as the settings say, it drives")
+    train.until(lambda: train.run(*GREENBOOT, check=False).startswith("edge-agent: ready after"), "greenboot agrees")
+
+
+def test_log_lines_are_fields_of_the_journal(train: Machine) -> None:
+    told = [line for line in train.lines() if line.get("EDGE_AGENT_EVENT") == "guard"]
+    assert "running" in [line["EDGE_AGENT_STATE"] for line in told]
+    assert {line["PRIORITY"] for line in told} == {"6"}
+    assert told[0]["CODE_FUNC"] == "step"
+    assert told[0]["_SYSTEMD_UNIT"] == UNIT
+
+
+def test_reload_reads_the_sign_rules_while_the_train_drives_on(train: Machine) -> None:
+    before, since_s = train.shows("MainPID"), time.monotonic()
+    train.systemctl("reload", UNIT)
+    train.until(lambda: any(line.get("EDGE_AGENT_EVENT") == "sign_rules_read" for line in train.lines()), "read")
+
+    good = train.run("cat", RULES)
+    train.write(RULES, "signs: {stop: {action: fly}}\n")
+    train.systemctl("reload", UNIT)
+    train.until(lambda: train.status_says("running: ", "the old ones stay", "signs.yaml:1", "reload again"), "refused")
+    assert active(train)
+
+    train.write(RULES, good)
+    train.systemctl("reload", UNIT)
+    train.until(lambda: not train.status_says("the old ones stay"), "taken")
+    assert train.shows("MainPID") == before
+    assert train.braked_after(since_s) is None
+
+
+def test_killed_process_is_braked_by_the_service_and_comes_back_disarmed(train: Machine) -> None:
+    at_s = train.strike("KILL")
+    train.until(lambda: train.braked_after(at_s), "ExecStopPost brakes")
+    train.until(lambda: active(train), "it is back")
+    assert train.shows("NRestarts") == ["1"]
+    train.until(lambda: train.status_says("disarmed: waits to be armed"), "disarmed, though `arm: always`")
+    assert not train.driven_after(train.braked_after(at_s) or 0)
+
+
+def test_stalled_loop_is_killed_by_the_watchdog_though_threads_live(train: Machine) -> None:
+    watchdog_after(train, "USR1", "2")
+
+
+def test_stopped_process_is_killed_by_the_watchdog(train: Machine) -> None:
+    watchdog_after(train, "STOP", "3")
+
+
+def watchdog_after(train: Machine, number: str, restarts: str) -> None:
+    train.until(lambda: active(train), "it is up")
+    at_s = train.strike(number)
+    train.until(lambda: train.shows("NRestarts") == [restarts], "killed and started again")
+    assert "Watchdog timeout" in train.journal()
+    assert train.braked_after(at_s)
+
+
+def test_service_that_is_stopped_brakes_and_ends_in_order(train: Machine) -> None:
+    train.until(lambda: active(train), "it is up")
+    at_s = time.monotonic()
+    train.systemctl("stop", UNIT)
+    assert train.shows("Result", "ExecMainStatus", "ActiveState") == ["success", "0", "inactive"]
+    assert train.braked_after(at_s)
+
+
+def test_bad_configuration_ends_with_78_and_is_not_tried_again(train: Machine) -> None:
+    train.configure(EDGE_AGENT_CAPTURE__FPS="many")
+    train.systemctl("start", UNIT, check=False)
+    train.until(lambda: train.shows("ActiveState") == ["failed"], "failed")
+    assert train.shows("ExecMainStatus", "NRestarts") == ["78", "0"]
+    told = [line["MESSAGE"] for line in train.lines() if line["PRIORITY"] == "3" and "EDGE_AGENT_EVENT" in line]
+    assert "EDGE_AGENT_CAPTURE__FPS" in told[-1]
+    assert train.status_says(told[-1])
+    assert train.run(*GREENBOOT, check=False).startswith("edge-agent: the service has failed (exit-code, exit 78): ")
