@@ -79,6 +79,7 @@ fixtures: setup ## record the videos in tests/fixtures anew
 docs: setup ## write the generated parts of docs/ anew
 	$(BIN)/python -m edge_agent.config.document docs/configuration.md
 	$(BIN)/python -m edge_agent.wire.document docs
+	$(BIN)/python -m edge_agent.mirror.mqtt_payloads docs/schemas/mqtt
 	$(BIN)/python -m tests.view docs/images/train-view.jpg
 
 .PHONY: rules
