@@ -43,7 +43,8 @@ editors.
 - A key that does not exist, a value of the wrong type and a value out of range are errors, in the environment too.
 - A relative path in a file starts at that file's folder; elsewhere it starts at the working directory.
 - A secret (`password`, `token`, `command_token`) is taken from the environment only, or from the file that `..._file`
-  names. It is never shown.
+  names. It is never shown. Under systemd a credential that is named as the setting (`mqtt.password`) is such a file,
+  where nothing else is set.
 - YAML anchors, aliases and tags are not taken.
 """
 

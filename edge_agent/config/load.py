@@ -1,6 +1,6 @@
 """Finds the configuration file, lays the layers over each other and validates the result.
 
-Knows the order: defaults < file < profile < environment < command line. Knows nothing of what a setting means.
+Knows the order: defaults < credentials < file < profile < environment < command line. Knows no meaning of a setting.
 """
 
 import json
@@ -14,6 +14,7 @@ from types import MappingProxyType
 from pydantic import BaseModel, ValidationError
 
 from edge_agent import resources
+from edge_agent.config.credentials import add_credentials
 from edge_agent.config.environment import CONFIG_VARIABLE, PROFILE_VARIABLE, from_environment, from_overrides, variable
 from edge_agent.config.fields import leaves, model_at
 from edge_agent.config.problems import close_match, problems_of, raise_if_any
@@ -61,6 +62,7 @@ def load(
         tree.merge(_without_empty_sections(read_yaml(file)))
     tree.merge(_without_empty_sections(from_environment(environ, Settings)))
     tree.merge(from_overrides(overrides or {}, Settings))
+    add_credentials(tree, environ, Settings)
     _resolve_paths(tree)
     settings = _validate(tree)
     provenance = {leaf.key: str(tree.places.get(leaf.path, DEFAULT)) for leaf in leaves(Settings)}

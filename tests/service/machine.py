@@ -23,7 +23,7 @@ from edge_agent.hub.emulator import BluezEmulator, EmulatorThread, MotorSetting
 CHECKOUT = Path(__file__).resolve().parents[2]
 CONFIG = CHECKOUT / "config"
 UNIT = "edge-agent.service"
-PATIENCE_S = 40.0
+PATIENCE_S = 120.0
 """Nothing here waits for longer, however slow the machine is."""
 
 PYTHON = "/srv/venv/bin/python"

@@ -11,7 +11,7 @@ import pytest
 
 from tests.service.machine import UNIT, Machine, machine, why_not
 
-pytestmark = [pytest.mark.xdist_group("systemd"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.xdist_group("systemd"), pytest.mark.timeout(600)]
 
 RULES = "/etc/edge-agent/signs.yaml"
 GREENBOOT = ("sh", "/srv/checkout/config/greenboot/required.d/50_edge_agent.sh")
