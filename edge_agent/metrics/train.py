@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from prometheus_client.core import Metric
 
 from edge_agent.events import (
+    Answer,
     Command,
     Decision,
     Event,
@@ -42,6 +43,7 @@ class TrainMetrics:
         self._to_prediction = Histogram(_LATENCY_S)
         self._to_command = Histogram(_LATENCY_S)
         self._detections, self._decisions, self._commands, self._faults = Counter(), Counter(), Counter(), Counter()
+        self._answers = Counter()
         self._active: Values = {}
         self._state: TrainState | None = None
         self._frame_unix_s: float | None = None
@@ -67,6 +69,8 @@ class TrainMetrics:
                 self._active[(event.code,)] = float(event.active)
             case TrainState():
                 self._state = event
+            case Answer():
+                self._answers.add(event.channel, "accepted" if event.accepted else str(event.code))
 
     def _fold_prediction(self, event: Prediction) -> None:
         self._processed += 1
@@ -97,6 +101,8 @@ class TrainMetrics:
         yield counter("detections", "Signs found.", self._detections.read(), ["label"])
         yield counter("decisions", "Changes of what the signs ask for.", self._decisions.read(), ["action"])
         yield counter("hub_commands", "Commands written to the hub.", self._commands.read(), ["kind"])
+        answers = self._answers.read()
+        yield counter("answers", "Commands from outside, and what became of them.", answers, ["channel", "result"])
 
     def _health(self) -> Iterator[Metric]:
         yield single("last_frame_timestamp_seconds", "When the newest frame was taken.", self._frame_unix_s)

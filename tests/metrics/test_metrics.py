@@ -107,6 +107,7 @@ ONE_OF_EACH = make.one_of_each()
         ("edge_agent_mirror_dropped_total{mirror=mqtt}", 7),
         ("edge_agent_mirror_waiting{mirror=mqtt}", 4),
         ("edge_agent_remote_commands_total{mirror=mqtt,result=refused}", 6),
+        ("edge_agent_answers_total{channel=kafka,result=accepted}", 1),
         ("edge_agent_outbox_rows{kind=safety}", 3),
         ("edge_agent_outbox_evicted_total{kind=image}", 12),
         ("edge_agent_outbox_oldest_age_seconds", 61.5),
