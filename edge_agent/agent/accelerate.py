@@ -92,6 +92,10 @@ class Acceleration:
             if not self._handed_over:
                 self._leave()
 
+    def join(self) -> None:
+        """Wait until the thread has closed what it opened; for whoever must know. Blocks."""
+        self._thread.shutdown(wait=True)
+
     async def _open(self) -> Agreement:
         bindings = await self._in_thread(self._load)
         engine, reference = await self._in_thread(lambda: find_engine(self._wanted, bindings))

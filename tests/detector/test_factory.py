@@ -14,9 +14,9 @@ from edge_agent.detector.tensorrt.opening import NoEngineError
 from edge_agent.errors import ConfigError
 from edge_agent.signs import LABELS
 from edge_agent.vision import Layout
-from tests.detector.conftest import Gpu
 from tests.detector.engines import made, tiny
 from tests.detector.models import outputs_for, save
+from tests.support.gpu import Gpu
 
 
 @dataclass(frozen=True)

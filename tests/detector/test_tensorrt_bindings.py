@@ -7,7 +7,7 @@ import pytest
 
 from edge_agent.detector.tensorrt import bindings
 from edge_agent.detector.tensorrt.bindings import GpuUnavailableError, identify, load_bindings
-from tests.detector.conftest import Gpu
+from tests.support.gpu import Gpu
 
 
 @pytest.fixture

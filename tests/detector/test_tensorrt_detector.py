@@ -12,9 +12,9 @@ from edge_agent.detector.tensorrt.engine_file import DamagedEngineError
 from edge_agent.detector.tensorrt.session import EngineError, OutOfGpuMemoryError, Session
 from edge_agent.errors import FatalError
 from edge_agent.vision import Layout
-from tests.detector.conftest import Gpu
 from tests.detector.engines import PICTURE, made, opened, tiny
 from tests.detector.models import save_fragile, write_manifest
+from tests.support.gpu import Gpu
 
 LAYOUTS = [layout for layout in Layout if layout is not Layout.END_TO_END_BATCH]
 

@@ -49,6 +49,11 @@ class Cache:
             return None
         return path
 
+    def refused(self, key: Key, model: str) -> int:
+        """Count how often an engine of this key was set aside."""
+        path = self.path(key, model)
+        return sum(1 for _ in path.parent.glob(f"{path.name}{ASIDE}-*"))
+
     def store(self, engine: bytes, about: About) -> Path:
         """Write an engine whole or not at all; raises FatalError naming the file when the disk refuses."""
         if about.key is None:

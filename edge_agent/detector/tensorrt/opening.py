@@ -16,6 +16,10 @@ from edge_agent.errors import ConfigError, FatalError
 ENGINE_SUFFIXES = (".engine", ".plan")
 
 
+MOST_REFUSALS = 3
+"""An engine that was built so often and was no good each time is not built at every start for ever."""
+
+
 class NoEngineError(FatalError):
     """No engine was built yet for this model on this machine."""
 
@@ -43,15 +47,21 @@ class Wanted:
 def find_engine(wanted: Wanted, bindings: Bindings) -> tuple[Path | None, Path | None]:
     """Return the engine's file (None where it is not built yet) and the ONNX file that it must agree with, if any.
 
-    Raises ConfigError when the model is none.
+    Raises ConfigError when the model is none, FatalError when its engine was refused too often.
     """
     if wanted.ready_made:
         if not wanted.model.is_file():
             raise ConfigError(f"{wanted.model}: no such engine", remedy="correct detector.model")
         return wanted.model, wanted.onnx()
     source = open_source(wanted.model, wanted.precision, needs_manifest=wanted.needs_manifest)
-    key = source.key(identify(bindings))
-    return Cache(wanted.folder).find(key, source.about.model), source.path
+    key, cache = source.key(identify(bindings)), Cache(wanted.folder)
+    found, refused = cache.find(key, source.about.model), cache.refused(key, source.about.model)
+    if found is None and refused >= MOST_REFUSALS:
+        raise FatalError(
+            f"the engine of {source.about.model} was set aside {refused} times and is not built again",
+            remedy=f"choose another detector.precision, or clear {wanted.folder}",
+        )
+    return found, source.path
 
 
 def open_engine(wanted: Wanted, reading: Reading, load: Callable[[], Bindings] = load_bindings) -> TensorRtDetector:
