@@ -12,8 +12,8 @@ from edge_agent.events import Fault, Severity
 
 PERIOD_S = 5.0
 LOW = "disk_full"
-_STUCK = "outbox_stuck"
-"""What the mirror to Kafka tells while its outbox takes nothing."""
+_OUTBOX = {"outbox_stuck": "the outbox takes nothing", "outbox_slow": "the outbox is slow"}
+"""What the mirror to Kafka tells of its outbox that forbids arming."""
 _MB = 1_000_000
 
 
@@ -47,17 +47,19 @@ class Storage:
         self._tell = tell
         self._clock = clock
         self._full = ""
-        self._stuck = ""
+        self._outbox: dict[str, str] = {}
 
     @property
     def trouble(self) -> str:
         """Why the train must not be armed now."""
-        return self._full or self._stuck
+        return self._full or next(iter(self._outbox.values()), "")
 
     def hear(self, fault: Fault) -> None:
         """Take note of a fault that an observer told."""
-        if fault.code == _STUCK:
-            self._stuck = f"the outbox takes nothing: {fault.message}" if fault.active else ""
+        if fault.code in _OUTBOX and fault.active:
+            self._outbox[fault.code] = f"{_OUTBOX[fault.code]}: {fault.message}"
+        else:
+            self._outbox.pop(fault.code, None)
 
     def look(self, free: int | None) -> None:
         """Take note of the room on the disk."""

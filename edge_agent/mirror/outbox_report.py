@@ -15,6 +15,9 @@ from edge_agent.mirror.outbox_store import Tally
 from edge_agent.mirror.record import Kind
 
 _TELL_EVERY_S = 10.0
+_SLOW_MS = 400.0
+"""A commit that takes as long loses that much of the train's last moments with the power; a good card needs 5 to 50."""
+_IN_A_ROW = 2  # one slow commit is a card that tidies up
 
 _WORDS = {
     sqlite3.SQLITE_FULL: ("the disk is full", "free some space"),
@@ -53,6 +56,8 @@ class Reporter:
         self._clock = clock
         self._evicted = 0
         self._told_s = -_TELL_EVERY_S
+        self._slow = False
+        self._others = 0
 
     def stuck(self, error: Exception) -> None:
         """Say why nothing can be written now."""
@@ -67,6 +72,17 @@ class Reporter:
         if self.stuck_by:
             self.stuck_by = ""
             self._tell(Notice("outbox_stuck", active=False))
+
+    def timed(self, commit_ms: float) -> None:
+        """Say when the disk has become slow, and when it is quick again."""
+        self._others = self._others + 1 if (commit_ms >= _SLOW_MS) is not self._slow else 0
+        if self._others < _IN_A_ROW:
+            return
+        self._slow, self._others = not self._slow, 0
+        message = f"the disk is slow: {commit_ms:.0f} ms until it has written down what happened"
+        remedy = "end what else writes to it, or put kafka.outbox.path on a quicker disk"
+        slow = Notice("outbox_slow", message, remedy, Severity.DEGRADED)
+        self._tell(slow if self._slow else Notice("outbox_slow", active=False))
 
     def set_aside(self, where: Path) -> None:
         """Say where a damaged outbox went."""

@@ -210,7 +210,9 @@ class Writer(Generic[T]):
         self._commits += 1
         self._report.free()
         self._report.evicted(evicted)
-        self._note((self._clock() - begun_s) * 1000)
+        took_ms = (self._clock() - begun_s) * 1000
+        self._report.timed(took_ms)
+        self._note(took_ms)
         if grown:
             self._committed()
         if len(self._handover):

@@ -54,6 +54,17 @@ def test_outbox_that_is_stuck_forbids_arming_until_it_is_not() -> None:
     assert storage.trouble == ""
 
 
+def test_outbox_that_is_stuck_and_slow_forbids_arming_until_it_is_neither() -> None:
+    storage, _ = stored()
+    slow = Fault("outbox_slow", "500 ms", "", Severity.DEGRADED, 1.0)
+    storage.hear(STUCK)
+    storage.hear(slow)
+    storage.hear(Fault("outbox_stuck", "over", "", Severity.DEGRADED, 3.0, active=False))
+    assert storage.trouble == "the outbox is slow: 500 ms"
+    storage.hear(Fault("outbox_slow", "over", "", Severity.DEGRADED, 4.0, active=False))
+    assert storage.trouble == ""
+
+
 def test_room_is_told_also_for_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
     assert free_mb(tmp_path / "not" / "yet") == pytest.approx(free_mb(tmp_path), abs=100)
 

@@ -2,22 +2,26 @@
 
 import asyncio
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 from edge_agent.config import Settings
 from edge_agent.events import GuardState
 from edge_agent.guard import Order
+from edge_agent.mirror.outbox_store import Store
 
 from .stage import Scene
 from .trial import Inject, Trial, undisturbed
 
 GOES_ON_S = 0.5
 NOBODY = "127.0.0.1:9"
+FSYNC_S = 0.5
 
 
-def _with_outbox(how: Settings, folder: Path) -> Settings:
+def with_outbox(how: Settings, folder: Path) -> Settings:
     """Send to a cluster that refuses; what waits for it lies in `folder`."""
     outbox = how.kafka.outbox.model_copy(update={"path": folder / "outbox.db"})
     kafka = how.kafka.model_copy(update={"enabled": True, "bootstrap_servers": (NOBODY,), "outbox": outbox})
@@ -68,6 +72,19 @@ async def _fill(scene: Scene) -> None:
     await _held("disk_full")(scene)
 
 
+async def _slow_down(scene: Scene) -> None:
+    """Let each commit take as long as a card's fsync of half a second does, in the outbox's own thread."""
+    real = Store.commit
+
+    def slowly(store: Store, *arguments: Any) -> int:
+        time.sleep(FSYNC_S)
+        return real(store, *arguments)
+
+    scene.mark()
+    scene.undo.enter_context(mock.patch.object(Store, "commit", slowly))
+    await _held("outbox_slow")(scene)
+
+
 async def _over(scene: Scene) -> None:
     """Try to arm the train anew, then undo the fault and try again."""
     await _is_not_armed_anew(scene)
@@ -76,6 +93,7 @@ async def _over(scene: Scene) -> None:
 
 
 TRIALS: tuple[Trial, ...] = (
-    undisturbed("outbox locked", "drives on, is not armed anew", _lock, then=_over, adjust=_with_outbox),
+    undisturbed("outbox locked", "drives on, is not armed anew", _lock, then=_over, adjust=with_outbox),
+    undisturbed("fsync takes 500 ms", "drives on, is not armed anew", _slow_down, then=_over, adjust=with_outbox),
     undisturbed("disk full", "drives on, is not armed anew", _fill, then=_over),
 )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from . import faults_hub, faults_loop, faults_process, faults_sight, faults_storage
+from . import faults_brokers, faults_hub, faults_loop, faults_process, faults_sight, faults_storage
 from .trial import Trial
 
 TRIALS: tuple[Trial, ...] = (
@@ -16,6 +16,7 @@ TRIALS: tuple[Trial, ...] = (
     *faults_process.TRIALS,
     *faults_hub.TRIALS,
     *faults_storage.TRIALS,
+    *faults_brokers.TRIALS,
 )
 
 STOP_BOUND_MS = 10.0
@@ -28,7 +29,7 @@ Written by `make chaos`. A whole agent drives an emulated hub through bleak, D-B
 fault is injected at a random moment while the train is at full power. Measured is the time from the fault to the
 brake's bytes at the hub; where the link itself breaks, to LINK_LOST, or to the halt of the motor when the link is
 dropped. In no run may anything drive after the stop. For signs it is the time from the picture that settled it, which
-is less than a frame. Faults that need a broker are tried elsewhere.
+is less than a frame. Faults that need a broker are tried in tests/mirror, and what they cost in time by tests/soak.
 """
 
 

@@ -127,6 +127,31 @@ def test_full_disk_is_told_once_and_nothing_is_lost_when_it_ends(tmp_path: Path)
         assert desk.writer.stats.stuck_by == ""
 
 
+def test_disk_that_becomes_slow_is_told_once_and_so_is_its_end(tmp_path: Path) -> None:
+    takes_s = [0.1, 0.5, 0.1, 0.5, 0.5, 0.5, 0.1, 0.5, 0.1, 0.1, 0.1]
+    with desk_at(tmp_path / "outbox.db") as desk:
+        desk.work()
+        commit = desk.stores[0].commit
+
+        def slow(records: Sequence[Record], acknowledged_seq: int | None = None) -> int:
+            desk.now_s += takes_s.pop(0) if takes_s else 0.0
+            return commit(records, acknowledged_seq)
+
+        desk.stores[0].commit = slow  # type: ignore[method-assign]
+        told = []
+        for number in range(11):
+            desk.handover.offer(number)
+            desk.work()
+            desk.work()
+            told.append([(notice.code, notice.active) for notice in desk.notices])
+        once, twice = [("outbox_slow", True)], [("outbox_slow", True), ("outbox_slow", False)]
+        assert told == [[]] * 4 + [once] * 5 + [twice] * 2, (
+            "one slow commit is no slow disk, nor a quick one a quick one"
+        )
+        assert "500 ms" in desk.notices[0].message
+        assert desk.numbers() == list(range(11))
+
+
 def test_stuck_writer_leaves_the_rest_in_the_handover(tmp_path: Path) -> None:
     """What is held in memory stays bounded: by the handover, which refuses and counts."""
     with desk_at(tmp_path / "outbox.db") as desk:
