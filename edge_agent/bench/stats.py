@@ -83,8 +83,8 @@ def from_ticks(done_s: Mapping[int, float], first: int, last: int, start_s: floa
     """Return how long after each intended tick from `first` to `last` the answer to it, or to a later one, was there.
 
     `done_s` holds, by tick, when its picture was answered. A tick whose picture was skipped waits for the next answer:
-    leaving it out would hide the very pauses that are looked for (coordinated omission). Ticks after the last answer are
-    left out, since the end of a block cut them short.
+    leaving it out would hide the very pauses that are looked for (coordinated omission). Ticks after the last answer
+    are left out, since the end of a block cut them short.
     """
     late, answered_s = [], np.inf
     for tick in range(last, first - 1, -1):

@@ -11,7 +11,21 @@ from typing import Annotated
 import typer
 
 from edge_agent import __version__, log
-from edge_agent.cli import config, console, dataset, detect, doctor, engine, evaluate, hub, mirror, record, run, train
+from edge_agent.cli import (
+    bench,
+    config,
+    console,
+    dataset,
+    detect,
+    doctor,
+    engine,
+    evaluate,
+    hub,
+    mirror,
+    record,
+    run,
+    train,
+)
 from edge_agent.errors import EdgeAgentError
 
 app = typer.Typer(
@@ -46,6 +60,7 @@ app.command(epilog="Example: edge-agent detect --json photo.jpg videos/")(detect
 app.command(epilog="Example: edge-agent doctor --source 0")(doctor.doctor)
 app.command(epilog="Example: edge-agent train --data data/synth --out runs/first")(train.train)
 app.command(epilog="Example: edge-agent evaluate --images photos --annotations coco.json")(evaluate.evaluate)
+app.command(epilog="Example: edge-agent bench --quick --only 1,2")(bench.bench)
 app.add_typer(config.app, name="config")
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(engine.app, name="engine")

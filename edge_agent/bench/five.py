@@ -1,0 +1,102 @@
+"""Runs the five processes of `original.py` against a broker and reads off when each picture's command arrived.
+
+Knows subprocesses and their CPU time. Knows nothing of what they do.
+"""
+
+import contextlib
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from edge_agent.bench import stats
+from edge_agent.bench.blocks import Block
+from edge_agent.bench.original import ROLES
+from edge_agent.bench.scene import Pictures
+from edge_agent.errors import RetryableError
+
+_WARM_TICKS = 10
+_PATIENCE_S = 60.0
+_HEAD_START_S = 0.2
+
+
+def five_block(
+    folder: Path, port: int, pictures: Pictures, seconds: float, *, fps: float, model: Path | None = None
+) -> Block:
+    """Run the five for `seconds` at `fps`, with a stub detector or with `model`.
+
+    Raises RetryableError when one of them does not come up.
+    """
+    stored = folder / "pictures.npy"
+    if not stored.exists():
+        np.save(stored, np.stack(pictures))
+    words = ["--port", str(port), "--fps", str(fps), "--pictures", str(stored)]
+    if model is not None:
+        words += ["--model", str(model)]
+    with contextlib.ExitStack() as stack:
+        crew = {role: stack.enter_context(_started(role, words)) for role in ROLES}
+        for role, process in crew.items():
+            _await_ready(role, process)
+        done_s: dict[int, float] = {}
+        threading.Thread(target=_listen, args=(crew["controller"], done_s), daemon=True).start()
+        start_s = time.monotonic() + _HEAD_START_S
+        _tell(crew["capture"], start_s)
+        time.sleep(max(0.0, start_s + _WARM_TICKS / fps - time.monotonic()))
+        before_s = sum(_cpu_s(process) for process in crew.values())
+        time.sleep(max(0.0, start_s + seconds - time.monotonic()))
+        cpu_s = sum(_cpu_s(process) for process in crew.values()) - before_s
+        answered = dict(done_s)
+    last = max(answered, default=0)
+    latency = stats.from_ticks(answered, _WARM_TICKS, last, start_s, 1 / fps) * 1000
+    frames = sum(tick >= _WARM_TICKS for tick in answered)
+    cpu_ms = cpu_s * 1000 / frames if frames else float("nan")
+    return Block(latency, cpu_ms, frames / (seconds - _WARM_TICKS / fps), len(latency), 0.0)
+
+
+@contextlib.contextmanager
+def _started(role: str, words: list[str]) -> Iterator["subprocess.Popen[str]"]:
+    process = subprocess.Popen(  # noqa: S603 - fixed words
+        [sys.executable, "-m", "edge_agent.bench.original", role, *words],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def _await_ready(role: str, process: "subprocess.Popen[str]") -> None:
+    timer = threading.Timer(_PATIENCE_S, process.kill)
+    timer.start()
+    line = process.stdout.readline() if process.stdout is not None else ""
+    timer.cancel()
+    if line.strip() != "ready":
+        raise RetryableError(f"the process '{role}' does not come up", remedy="run it by hand and see what it says")
+
+
+def _tell(process: "subprocess.Popen[str]", start_s: float) -> None:
+    if process.stdin is not None:
+        process.stdin.write(f"{start_s!r}\n")
+        process.stdin.flush()
+
+
+def _listen(process: "subprocess.Popen[str]", done_s: dict[int, float]) -> None:
+    with contextlib.suppress(ValueError):  # closed at the end of the block
+        for line in process.stdout or ():
+            tick, at_s = line.split()
+            done_s.setdefault(int(tick), float(at_s))
+
+
+def _cpu_s(process: "subprocess.Popen[str]") -> float:
+    """Return the CPU seconds of a process, from /proc."""
+    fields = Path(f"/proc/{process.pid}/stat").read_text(encoding="ascii").rpartition(") ")[2].split()
+    ticks_a_second = 100  # what every Linux has for user space
+    return (int(fields[11]) + int(fields[12])) / ticks_a_second

@@ -1,0 +1,94 @@
+"""How long a fresh process takes to its first command: the agent, and bare imports with a session and one run.
+
+Knows processes and the line that the agent's log has when the train begins to drive. Knows nothing of ratios.
+"""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import cv2
+
+from edge_agent.bench.brokers import free_port
+from edge_agent.bench.scene import Pictures
+from edge_agent.errors import RetryableError
+
+_PATIENCE_S = 120.0
+_SOURCE_PICTURES = 600
+_DRIVES = "state=running"
+"""The guard's line in the log; the motor's first power is written in the same step of the loop."""
+
+_BARE = """
+import sys, cv2, numpy, onnxruntime
+options = onnxruntime.SessionOptions()
+options.intra_op_num_threads, options.inter_op_num_threads = int(sys.argv[3]), 1
+options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+session = onnxruntime.InferenceSession(open(sys.argv[1], "rb").read(), options, providers=["CPUExecutionProvider"])
+source = session.get_inputs()[0]
+image = cv2.resize(cv2.imread(sys.argv[2]), (source.shape[3], source.shape[2]))
+blob = numpy.ascontiguousarray(image[None, :, :, ::-1].transpose(0, 3, 1, 2), dtype=numpy.float32) / 255
+session.run(None, {source.name: blob})
+print("done", flush=True)
+"""
+"""What nobody can do without: the three libraries, the model, a picture, one run."""
+
+
+def picture_folder(folder: Path, pictures: Pictures) -> Path:
+    """Write pictures as a source of the agent's that lasts for a minute; returns the folder."""
+    source = folder / "pictures"
+    source.mkdir(exist_ok=True)
+    for index in range(_SOURCE_PICTURES):
+        path = source / f"{index:03d}.jpg"
+        if index < len(pictures):
+            cv2.imwrite(str(path), pictures[index])
+        elif not path.exists():
+            path.hardlink_to(source / f"{index % len(pictures):03d}.jpg")
+    return source
+
+
+def bare_start_s(model: Path, picture: Path, threads: int) -> float:
+    """Return the seconds from starting Python to the end of the first bare run."""
+    return _until("done", [sys.executable, "-c", _BARE, str(model), str(picture), str(threads)], dict(os.environ))
+
+
+def agent_start_s(source: Path, state: Path, more: Mapping[str, str]) -> float:
+    """Return the seconds from starting `edge-agent run` to the moment at which the train begins to drive.
+
+    `more` adds to its environment, such as settings.
+    """
+    settings = {
+        "EDGE_AGENT_CAPTURE__SOURCE": str(source),
+        "EDGE_AGENT_STATE__DIRECTORY": str(state),
+        "EDGE_AGENT_CONSOLE__PORT": str(free_port()),
+        "EDGE_AGENT_LOG__LEVEL": "info",
+        "EDGE_AGENT_GUARD__LATCH_MS": "60000",
+        "EDGE_AGENT_GUARD__LOOP_STALL_MS": "2000",
+        **more,
+    }
+    command = [sys.executable, "-m", "edge_agent", "run", "--dry-run", "--duration", "60"]
+    return _until(_DRIVES, command, {**os.environ, **settings})
+
+
+def _until(words: str, command: list[str], environment: Mapping[str, str]) -> float:
+    """Return the seconds until a line with `words` comes; raises RetryableError with the last line where none does."""
+    began_s = time.monotonic()
+    process = subprocess.Popen(  # noqa: S603 - fixed words
+        command, env=dict(environment), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    timer = threading.Timer(_PATIENCE_S, process.kill)
+    timer.start()
+    last = "nothing"
+    try:
+        for line in process.stdout or ():
+            if words in line:
+                return time.monotonic() - began_s
+            last = line.strip() or last
+    finally:
+        timer.cancel()
+        process.kill()
+        process.communicate()
+    raise RetryableError(f"the process never came to '{words}'; it said: {last[:200]}", remedy="start it by hand")

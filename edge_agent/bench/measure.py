@@ -1,0 +1,205 @@
+"""Runs the blocks that goals need, each once, interleaved, and keeps what they gave.
+
+Knows which arms there are and which settings each has. Knows nothing of ratios.
+"""
+
+import asyncio
+import contextlib
+import math
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from edge_agent.bench import brokers, scene, stats
+from edge_agent.bench.blocks import LAG_PERIOD_S, Block, agent_block, bare_block, flat_out, watch_lag
+from edge_agent.bench.five import five_block
+from edge_agent.bench.plan import Plan, bench_settings
+from edge_agent.config import Settings, load_rules
+from edge_agent.detector import open_detector, shipped
+from edge_agent.detector.shipped import CPU_PRECISION
+from edge_agent.flow import pace
+from edge_agent.resources import engines_dir
+
+PICTURES = 24
+PACED_FPS = 10.0
+SLOW_FPS = 30.0
+SLOW_TIMES = 3.07
+"""A little off a whole number, so that the slow detector meets the camera in every phase."""
+_FASTER_CAMERA = 1.25
+
+Blocks = dict[str, list[Block]]
+
+
+@dataclass
+class Bench:
+    """One run of the benchmark. `tell` hears, in words, what is being done."""
+
+    plan: Plan
+    tell: Callable[[str], None]
+    pictures: scene.Pictures = field(default_factory=list)
+    stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    folder: Path = Path()
+    mirrors: dict[str, dict[str, object]] = field(default_factory=dict)
+    without: str = ""
+    """What a mirrored arm had to do without, in words."""
+
+    def __enter__(self) -> "Bench":
+        """Render the pictures and make a folder for everything that is written."""
+        self.tell("renders pictures")
+        self.folder = Path(self.stack.enter_context(tempfile.TemporaryDirectory(prefix="edge-agent-bench-")))
+        self.pictures = self.pictures or scene.render(PICTURES)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the brokers and remove the folder."""
+        self.stack.close()
+
+    @property
+    def model(self) -> Path:
+        """The model that runs on a CPU."""
+        return shipped(engines_dir(), CPU_PRECISION)
+
+    def start_brokers(self) -> None:
+        """Start what can be had of Mosquitto and Kafka, and the holes; says in `without` what cannot."""
+        if self.mirrors:
+            return
+        missing = []
+        healthy: dict[str, object] = {}
+        holed: dict[str, object] = {}
+        if brokers.has_mosquitto():
+            healthy |= _mqtt(self.stack.enter_context(brokers.mosquitto(self.folder)))
+            holed |= _mqtt(self.stack.enter_context(brokers.hole()))
+        else:
+            missing.append("MQTT (mosquitto is not installed)")
+        if brokers.has_kafka():
+            healthy |= self._kafka(self.stack.enter_context(brokers.kafka()), "healthy")
+            holed |= self._kafka(self.stack.enter_context(brokers.hole()), "holed")
+        else:
+            missing.append("Kafka (no broker at hand)")
+        self.mirrors = {"mirrored": healthy, "holed": holed}
+        self.without = f"without {' and '.join(missing)}" if missing else ""
+
+    def _kafka(self, port: int, name: str) -> dict[str, object]:
+        return {
+            "kafka.enabled": True,
+            "kafka.bootstrap_servers": [f"127.0.0.1:{port}"],
+            "kafka.outbox.path": str(self.folder / f"outbox-{name}.db"),
+        }
+
+    def settings(self, arm: str, fps: float = PACED_FPS) -> Settings:
+        """Return an arm's settings."""
+        state = {"state.directory": str(self.folder), "capture.fps": fps}
+        return bench_settings({**state, **self.mirrors.get(arm, {})})
+
+    def paced(self, arms: Sequence[str]) -> Blocks:
+        """Run bare, plain, mirrored, holed and idle, as far as asked for, there and back."""
+        if {"mirrored", "holed"} & set(arms):
+            self.start_brokers()
+        settings = self.settings("plain")
+        size = settings.capture.width, settings.capture.height
+        rules = load_rules(settings.policy.rules)
+        detector = open_detector(settings.detector)
+        made: Blocks = {arm: [] for arm in arms}
+        try:
+            for number, arm in enumerate(stats.there_and_back(arms, self.plan.arm_rounds), 1):
+                self.tell(f"paced block {number} of {2 * len(arms) * self.plan.arm_rounds}: {arm}")
+                if arm == "bare":
+                    block = bare_block(detector, self.pictures, self.plan.arms_s, fps=PACED_FPS, size=size)
+                elif arm == "idle":
+                    block = idle_block(self.plan.idle_s)
+                else:
+                    block = agent_block(self.settings(arm), rules, self.pictures, self.plan.arms_s)
+                made[arm].append(block)
+        finally:
+            detector.close()
+        return made
+
+    def flat_out(self) -> tuple[list[float], list[float]]:
+        """Return frames a second of the agent, under a camera a quarter faster than the bare loop, and of that loop."""
+        settings = self.settings("plain")
+        size = settings.capture.width, settings.capture.height
+        rules = load_rules(settings.policy.rules)
+        detector = open_detector(settings.detector)
+        ours: list[float] = []
+        bare: list[float] = []
+        try:
+            for arm in stats.there_and_back(("bare", "agent"), 2):
+                self.tell(f"flat out: {arm}")
+                if arm == "bare":
+                    bare.append(flat_out(detector, self.pictures, self.plan.flat_s, size))
+                else:
+                    fps = _FASTER_CAMERA * max(bare)
+                    fast = settings.model_copy(update={"capture": settings.capture.model_copy(update={"fps": fps})})
+                    ours.append(agent_block(fast, rules, self.pictures, self.plan.flat_s).fps)
+        finally:
+            detector.close()
+        return ours, bare
+
+    def five(self, *, real: bool) -> Blocks:
+        """Run the five processes and the agent, with stub detectors or with the real one."""
+        settings = self.settings("plain")
+        rules, made = load_rules(settings.policy.rules), Blocks({"agent": [], "five": []})
+        port = self.stack.enter_context(brokers.mosquitto(self.folder))
+        for arm in stats.there_and_back(("agent", "five"), self.plan.five_rounds):
+            self.tell(f"{'real' if real else 'stub'} detector: {arm}")
+            if arm == "agent":
+                stub = None if real else scene.StubDetector
+                block = agent_block(settings, rules, self.pictures, self.plan.five_s, detector=stub)
+            else:
+                model = self.model if real else None
+                block = five_block(self.folder, port, self.pictures, self.plan.five_s, fps=PACED_FPS, model=model)
+            made[arm].append(block)
+        return made
+
+    def slow(self) -> Block:
+        """Run the agent at SLOW_FPS with a detector that takes SLOW_TIMES periods."""
+        self.tell("detector 3 times too slow")
+        settings = self.settings("plain", SLOW_FPS)
+        fitting = [picture[: settings.capture.height, : settings.capture.width] for picture in self.pictures]
+        return agent_block(
+            settings,
+            load_rules(settings.policy.rules),
+            [np.ascontiguousarray(picture) for picture in fitting],
+            self.plan.slow_s,
+            detector=lambda: scene.StubDetector(SLOW_TIMES / SLOW_FPS),
+        )
+
+    def drift(self) -> tuple[stats.Block, stats.Block]:
+        """Return, of a run of the pace, each tick's number and how many seconds after its ideal time it came."""
+        self.tell(f"{self.plan.ticks} ticks")
+        return asyncio.run(_drift(self.plan.ticks, self.plan.tick_s))
+
+
+async def _drift(ticks: int, period_s: float) -> tuple[stats.Block, stats.Block]:
+    numbers, late = [], []
+    start_s = math.nan
+    async for tick in pace(period_s, time.monotonic):
+        now_s = time.monotonic()
+        start_s = tick.due_s if math.isnan(start_s) else start_s
+        numbers.append(tick.index)
+        late.append(now_s - (start_s + tick.index * period_s))
+        if tick.index >= ticks:
+            break
+    return np.array(numbers, np.float64), np.array(late)
+
+
+def idle_block(seconds: float) -> Block:
+    """Watch the lag of a loop that has nothing to do."""
+
+    async def watch() -> list[float]:
+        lags: list[float] = []
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await watch_lag(lags)
+        return lags
+
+    lags = np.array(asyncio.run(watch())[round(0.5 / LAG_PERIOD_S) :])
+    return Block(np.array([]), math.nan, 0.0, len(lags), 0.0, lag_ms=lags)
+
+
+def _mqtt(port: int) -> dict[str, object]:
+    return {"mqtt.enabled": True, "mqtt.port": port}

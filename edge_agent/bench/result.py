@@ -1,0 +1,124 @@
+"""The twelve goals, what came out for each, and both as JSON and as a table.
+
+Knows names, targets and how figures are told. Knows nothing of measuring.
+"""
+
+import os
+import platform
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from edge_agent.bench.stats import Interval
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """One ratio to reach; `better` is `lower` or `higher`."""
+
+    name: str
+    target: float
+    better: str = "lower"
+
+
+GOALS: dict[int, Goal] = {
+    1: Goal("frame to command, p50: agent / paced bare loop", 1.03),
+    2: Goal("frame to command, p99: agent / paced bare loop", 1.10),
+    3: Goal("frame to command with a stub detector, p50: agent / five processes over MQTT", 0.10),
+    4: Goal("CPU seconds a frame: agent with mirrors / paced bare loop", 1.10),
+    5: Goal("frames a second flat out: agent / bare loop", 0.97, "higher"),
+    6: Goal("frame to command, p99: brokers black-holed / healthy", 1.02),
+    7: Goal("p99 of the frame's age at inference start, detector 3 times too slow / frame period", 1.05),
+    8: Goal("loop lag, p99: loaded / idle", 1.5),
+    9: Goal("memory: growth after warm-up / memory", 0.001),
+    10: Goal("process start to first command: agent / bare imports, session and first run", 1.15),
+    11: Goal("first command: with a corrupt engine / without", 1.10),
+    12: Goal("pacing drift / period", 0.01),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """What came out for one goal: None where it could not be measured, with the reason in `note`.
+
+    `n` says how many samples stand behind it.
+    """
+
+    goal: int
+    interval: Interval | None
+    n: str = ""
+    note: str = ""
+
+    @property
+    def met(self) -> bool | None:
+        """Tell whether the goal is reached by the value itself; None where there is none."""
+        if self.interval is None:
+            return None
+        goal = GOALS[self.goal]
+        return self.interval.value <= goal.target if goal.better == "lower" else self.interval.value >= goal.target
+
+    def words(self) -> str:
+        """Return what stands behind the value, in words."""
+        return "; ".join(part for part in (self.n and f"n {self.n}", self.note) if part)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the ratio as plain JSON values."""
+        goal, interval = GOALS[self.goal], self.interval
+        return {
+            "goal": self.goal,
+            "name": goal.name,
+            "ratio": None if interval is None else round(interval.value, 5),
+            "ci95": None if interval is None else [round(interval.low, 5), round(interval.high, 5)],
+            "target": goal.target,
+            "better": goal.better,
+            "n": self.n,
+            "note": self.note,
+        }
+
+
+def machine() -> dict[str, Any]:
+    """Describe the machine and what ran on it."""
+    return {
+        "cpu": _cpu(),
+        "cores": os.cpu_count(),
+        "memory_gib": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1),
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "python": platform.python_version(),
+        **{name: metadata.version(name) for name in ("onnxruntime", "numpy", "opencv-python-headless", "edge-agent")},
+        "load_before": round(os.getloadavg()[0], 1),
+    }
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.lower().startswith(("model name", "model\t"))]
+    return names[0] if names else platform.processor() or "unknown"
+
+
+def as_json(ratios: Sequence[Ratio], where: dict[str, Any]) -> dict[str, Any]:
+    """Return the whole result; its form is described in docs/benchmarks.md."""
+    return {"schema": SCHEMA, "machine": where, "ratios": [ratio.as_json() for ratio in ratios]}
+
+
+def rows(ratios: Iterable[Ratio]) -> list[tuple[str, ...]]:
+    """Return the table: number, name, value, interval, goal and verdict."""
+    made: list[tuple[str, ...]] = [("#", "ratio", "value", "95% interval", "goal", "")]
+    for ratio in ratios:
+        goal, interval = GOALS[ratio.goal], ratio.interval
+        sign = "<=" if goal.better == "lower" else ">="
+        verdict = {True: "met", False: "missed", None: "not measured"}[ratio.met]
+        value = "-" if interval is None else _told(interval.value)
+        span = "-" if interval is None else f"{_told(interval.low)} to {_told(interval.high)}"
+        made.append((str(ratio.goal), goal.name, value, span, f"{sign} {goal.target:g}", verdict))
+    return made
+
+
+def _told(value: float) -> str:
+    return f"{value:.4f}" if abs(value) < 0.1 else f"{value:.3f}"

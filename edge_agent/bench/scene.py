@@ -1,0 +1,127 @@
+"""Pictures and detectors for measuring: rendered beforehand, so that no camera's work counts as the agent's.
+
+Knows the simulator's pictures and the doors Camera and Detector. Knows nothing of what is measured with them.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent.detector import NoDetector
+from edge_agent.events import Box, Detection
+from edge_agent.ports import DetectorInfo, Shot
+from edge_agent.signs import Sign
+from edge_agent.sim.invent import default_layout
+from edge_agent.sim.render import Renderer
+from edge_agent.sim.view import Optics
+from edge_agent.sim.world import World
+
+Pictures = Sequence[NDArray[np.uint8]]
+WIDTH_PX, HEIGHT_PX = 640, 480
+"""What a webcam gives; the agent resizes it, and so do the baselines."""
+
+_STOPPING = frozenset((Sign.STOP.value, Sign.NO_ENTRY.value, Sign.DANGER.value))
+_WARM_TICKS = 10
+
+
+def render(count: int, seed: int = 7) -> Pictures:
+    """Render `count` pictures along a simulated track, (480, 640, 3) uint8 BGR, without signs that end the drive."""
+    layout = default_layout(seed)
+    layout = replace(layout, signs=tuple(sign for sign in layout.signs if sign.label not in _STOPPING))
+    optics = replace(Optics(), width=WIDTH_PX, height=HEIGHT_PX)
+    renderer, moment = Renderer(layout, optics), World(layout, seed).snapshot()
+    places = np.linspace(200, layout.cliff_mm - 300, count)
+    made = []
+    for index, s_mm in enumerate(places):
+        at = replace(moment, s_mm=float(s_mm), pose=layout.track.pose(float(s_mm)), speed_mm_s=200.0)
+        made.append(renderer.render(at, index)[0])
+    return made
+
+
+@dataclass(slots=True)
+class Grabs:
+    """What the camera's door saw: the process's CPU seconds by tick, the first tick's time, the period."""
+
+    start_s: float = 0.0
+    period_s: float = 0.1
+    cpu_s: dict[int, float] = field(default_factory=dict)
+
+    def tick(self, taken_s: float) -> int:
+        """Return the number of the tick at which a picture was taken."""
+        return round((taken_s - self.start_s) / self.period_s)
+
+    def cpu_seconds(self) -> float:
+        """Return the CPU seconds of all threads from the end of the warm-up to the last picture."""
+        ticks = [tick for tick in self.cpu_s if tick >= _WARM_TICKS]
+        return self.cpu_s[max(ticks)] - self.cpu_s[min(ticks)] if ticks else 0.0
+
+    @property
+    def first(self) -> int:
+        """The first tick that counts."""
+        return _WARM_TICKS
+
+    @property
+    def last(self) -> int:
+        """The last tick at which a picture was taken."""
+        return max(self.cpu_s, default=0)
+
+
+class MemoryCamera:
+    """Implements ports.Camera from memory: a sensor that exposes at each intended tick, whenever it is asked.
+
+    `taken_s` is therefore the tick, and what comes late is late by the whole of its lateness.
+
+    Args:
+        pictures: served in turn.
+        fps: pictures a second.
+    """
+
+    source = "memory"
+    live = True
+
+    def __init__(self, pictures: Pictures, fps: float) -> None:
+        self._pictures = pictures
+        self.grabs = Grabs(period_s=1 / fps)
+
+    async def __aenter__(self) -> Self:
+        """Open nothing."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close nothing."""
+
+    async def grab(self) -> Shot | None:
+        """Return the picture of the newest tick."""
+        now_s, grabs = asyncio.get_running_loop().time(), self.grabs
+        if not grabs.cpu_s:
+            grabs.start_s = now_s
+        tick = int((now_s - grabs.start_s) / grabs.period_s + 1e-3)
+        grabs.cpu_s[tick] = time.process_time()
+        return Shot(self._pictures[tick % len(self._pictures)], grabs.start_s + tick * grabs.period_s, tick)
+
+
+class StubDetector:
+    """Implements ports.Detector: answers one and the same sign, after `delay_s` without work."""
+
+    info: DetectorInfo
+
+    def __init__(self, delay_s: float = 0.0) -> None:
+        self.info = replace(NoDetector().info, backend="stub", model="stub")
+        self._delay_s = delay_s
+
+    def infer(self, image: NDArray[np.uint8]) -> tuple[Detection, ...]:
+        """Answer, for any (height, width, 3) uint8 BGR picture, a small sign that is too far away to act on."""
+        if self._delay_s:
+            time.sleep(self._delay_s)
+        return (Detection(Sign.SPEED_LIMIT_50.value, 0.9, Box(100.0, 100.0, 112.0, 112.0)),)
+
+    def close(self) -> None:
+        """Hold nothing."""

@@ -1,0 +1,60 @@
+"""`edge-agent bench`: tell how the agent's pace compares with bare loops, on this machine.
+
+Knows options and how to print. Knows nothing of measuring.
+"""
+
+import json
+import sys
+from typing import Annotated
+
+import typer
+
+from edge_agent.errors import UsageError
+
+QuickOption = Annotated[bool, typer.Option("--quick", help="Two minutes instead of an hour: fewer samples.")]
+OnlyOption = Annotated[str | None, typer.Option("--only", metavar="1,2", help="Only these of the twelve.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def bench(quick: QuickOption = False, only: OnlyOption = None, as_json: JsonOption = False) -> None:
+    """Measure the agent against bare baselines, in interleaved blocks, and print twelve ratios with 95% intervals.
+
+    Run it on a machine that does nothing else. Needs mosquitto for the comparison with five processes over MQTT.
+    """
+    wanted = _goals(only)
+    from edge_agent import log
+    from edge_agent.bench.goals import measure
+    from edge_agent.bench.measure import Bench
+    from edge_agent.bench.plan import FULL, QUICK
+    from edge_agent.bench.result import as_json as told
+    from edge_agent.bench.result import machine, rows
+    from edge_agent.cli.columns import show
+
+    log.configure("error", "console")
+    where = machine()
+    with Bench(QUICK if quick else FULL, _progress) as bench:
+        ratios = list(measure(bench, wanted))
+    if as_json:
+        typer.echo(json.dumps(told(ratios, where)))
+    else:
+        show({}, False, rows(ratios))
+        for ratio in ratios:
+            typer.echo(f"{ratio.goal}: {ratio.words()}")
+
+
+def _goals(only: str | None) -> list[int]:
+    """Read `--only`; raises UsageError for what is no goal."""
+    from edge_agent.bench.result import GOALS
+
+    if only is None:
+        return list(GOALS)
+    parts = [part.strip() for part in only.split(",")]
+    goals = [int(part) for part in parts if part.isdecimal() and int(part) in GOALS]
+    if len(goals) != len(parts):
+        raise UsageError(f"--only {only}: not a list of goals", remedy="give numbers from 1 to 12, as in 1,2")
+    return goals
+
+
+def _progress(words: str) -> None:
+    sys.stderr.write(f"edge-agent bench: {words}\n")
+    sys.stderr.flush()
