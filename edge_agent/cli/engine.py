@@ -1,28 +1,123 @@
-"""`edge-agent engine`: which detectors lie in engines/, and putting a new one in the place of the one that runs.
+"""`edge-agent engine`: the detectors in engines/, and the TensorRT engines that are built from them.
 
-Knows options and how to print. Knows nothing of how models replace each other.
+Knows options and how to print. Knows nothing of how models replace each other or how engines are built.
 """
 
+from __future__ import annotations
+
+import asyncio
 import hashlib
-import json
+import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from edge_agent.cli.columns import show
+from edge_agent.cli.engine_facts import agreed, agreement_words, built, engine_info, model_facts, onnx_info, quality
+from edge_agent.cli.options import ConfigOption, ProfileOption
 from edge_agent.errors import UsageError
 
-app = typer.Typer(no_args_is_help=True, help="The detectors in engines/: list them, promote a new one.")
+if TYPE_CHECKING:
+    from edge_agent.config import Settings
+    from edge_agent.detector.tensorrt.agreement import Agreement
+    from edge_agent.detector.tensorrt.opening import Wanted
+
+app = typer.Typer(no_args_is_help=True, help="The detectors in engines/, and TensorRT engines built from them.")
 
 EnginesOption = Annotated[
     Path | None, typer.Option("--engines", metavar="DIR", help="Where the agent's detectors are; its own if not given.")
 ]
+CacheOption = Annotated[
+    Path | None,
+    typer.Option("--cache", metavar="DIR", help="Where built engines are kept; the agent's state if not given."),
+]
+PrecisionOption = Annotated[
+    str | None, typer.Option("--precision", metavar="NAME", help="auto, fp16, int8 or fp32; auto takes fp16 if there.")
+]
+FramesOption = Annotated[
+    Path | None, typer.Option("--frames", metavar="DIR", help="Pictures to compare on; those that ship if not given.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.callback()
 def engine() -> None:
-    """List the detectors in engines/, or promote a new one."""
+    """List, build and check engines; promote a new detector."""
+
+
+@app.command(epilog="Example: edge-agent engine build --precision fp16")
+def build(
+    model: Annotated[
+        Path | None, typer.Argument(metavar="MODEL.onnx", help="The float32 model; the settings' if not given.")
+    ] = None,
+    precision: PrecisionOption = None,
+    cache: CacheOption = None,
+    frames: FramesOption = None,
+    anew: Annotated[bool, typer.Option("--anew", help="Build it even where it is there already.")] = False,
+    config: ConfigOption = None,
+    profile: ProfileOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Build the TensorRT engine for this machine and try it against ONNX Runtime. Takes minutes."""
+    from edge_agent.detector.tensorrt.cache import set_aside
+    from edge_agent.detector.tensorrt.maker import Order
+    from edge_agent.detector.tensorrt.proof import DisagreementError
+
+    settings, wanted = _wanted(model, precision, cache, config, profile)
+    if wanted.ready_made:
+        raise UsageError(f"{wanted.model} is an engine already", remedy="name the ONNX file")
+    order = Order(str(wanted.model), wanted.precision, str(wanted.folder), wanted.needs_manifest, anew)
+    path, fresh = asyncio.run(_have_made(order))
+    try:
+        agreement = _prove(path, wanted, settings, frames)
+    except DisagreementError:
+        set_aside(path)
+        raise
+    facts = {"engine": str(path), "built": fresh, **agreed(agreement)}
+    show(facts, as_json, [("built" if fresh else "was there", str(path)), ("agrees", agreement_words(agreement))])
+
+
+@app.command(epilog="Example: edge-agent engine info ~/.local/state/edge-agent/engines/signs-fp16.*.engine")
+def info(
+    path: Annotated[
+        Path, typer.Argument(metavar="FILE", help="An engine of ours or of Ultralytics, or an ONNX model.")
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Tell what a file says of itself: for what it was built, from what, and whether it is whole."""
+    facts = onnx_info(path) if path.suffix == ".onnx" else engine_info(path)
+    show(facts, as_json, list(facts.items()))
+
+
+@app.command(epilog="Example: edge-agent engine verify --frames photos")
+def verify(
+    path: Annotated[
+        Path | None, typer.Argument(metavar="ENGINE", help="The engine; the one built for the settings if not given.")
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option("--model", metavar="MODEL.onnx", help="What it is compared with.")
+    ] = None,
+    precision: PrecisionOption = None,
+    cache: CacheOption = None,
+    frames: FramesOption = None,
+    config: ConfigOption = None,
+    profile: ProfileOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Load an engine and compare what it sees with ONNX Runtime: IoU of at least 0.9, scores within 0.05."""
+    from edge_agent.detector.tensorrt.bindings import load_bindings
+    from edge_agent.detector.tensorrt.opening import NoEngineError, find_engine
+
+    settings, wanted = _wanted(model, precision, cache, config, profile)
+    if path is None:
+        path, _ = find_engine(wanted, load_bindings())
+        if path is None:
+            raise NoEngineError(
+                f"no engine of {wanted.model.name} was built on this machine", remedy="run `edge-agent engine build`"
+            )
+    agreement = _prove(path, wanted, settings, frames)
+    show({"engine": str(path), **agreed(agreement)}, as_json, [("agrees", agreement_words(agreement))])
 
 
 @app.command(epilog="Example: edge-agent engine promote runs/own/signs.onnx")
@@ -47,41 +142,75 @@ def promote(
 @app.command(name="list", epilog="Example: edge-agent engine list --json")
 def list_engines(
     engines: EnginesOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    cache: CacheOption = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """List the detectors with sha256, size and what their manifests tell of their quality."""
+    """List the detectors with sha256, size and quality, and the TensorRT engines that were built from them."""
     from edge_agent import resources
+    from edge_agent.detector.tensorrt.cache import Cache, cache_dir
 
     folder = engines or resources.engines_dir()
-    models = [_facts(path) for path in sorted(folder.glob("*.onnx"))]
+    models = [model_facts(path) for path in sorted(folder.glob("*.onnx"))]
     if not models:
         raise UsageError(f"{folder}: holds no models", remedy="name a folder with .onnx files")
+    made = [built(path, about) for path, about in Cache(cache or cache_dir(os.environ)).engines()]
     rows: list[tuple[Any, ...]] = [("model", "sha256", "MB", "quality")]
-    rows += [(m["model"], m["sha256"][:12], f"{m['bytes'] / 1e6:.1f}", _quality(m["metrics"])) for m in models]
-    show({"models": models}, as_json, rows)
+    rows += [(m["model"], m["sha256"][:12], f"{m['bytes'] / 1e6:.1f}", quality(m["metrics"])) for m in models]
+    if made:
+        rows += [("", "", "", ""), ("engine", "of", "MB", "for")]
+        rows += [(e["engine"], (e["of"] or "-")[:12], f"{e['bytes'] / 1e6:.1f}", e["for"]) for e in made]
+    show({"models": models, "engines": made}, as_json, rows)
 
 
-def _facts(path: Path) -> dict[str, Any]:
-    content = path.read_bytes()
-    try:
-        metrics = json.loads(path.with_suffix(".json").read_text(encoding="utf-8")).get("metrics")
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, AttributeError):
-        metrics = None  # the detector tells what is wrong with a manifest when it is asked to run the model
-    return {
-        "model": path.name,
-        "sha256": hashlib.sha256(content).hexdigest(),
-        "bytes": len(content),
-        "metrics": metrics if isinstance(metrics, dict) else None,
-    }
+def _wanted(
+    model: Path | None, precision: str | None, cache: Path | None, config: Path | None, profile: str | None
+) -> tuple[Settings, Wanted]:
+    """Say which engine is meant, by the settings and the command line."""
+    from edge_agent.config import load
+    from edge_agent.detector import wanted_engine
+    from edge_agent.detector.tensorrt.cache import cache_dir
+
+    overrides: dict[str, object] = {"detector.model": str(model.absolute()) if model else None}
+    overrides["detector.precision"] = precision
+    settings = load(config, overrides, profile=profile).settings
+    return settings, wanted_engine(settings.detector, cache or cache_dir(os.environ, settings.state.directory))
 
 
-def _quality(metrics: dict[str, Any] | None) -> str:
-    """Name the average precision on each data set that the manifest tells of."""
-    if metrics is None:
-        return "no manifest"
-    told = [
-        f"{name}: AP50 {figures['ap50']:.3f}"
-        for name, figures in metrics.items()
-        if isinstance(figures, dict) and isinstance(figures.get("ap50"), int | float)
-    ]
-    return ", ".join(told) or "-"
+async def _have_made(order: Any) -> tuple[Path, bool]:
+    """Have it built, show how far it is, and keep a service manager patient meanwhile."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from edge_agent.agent.notify import Notifier
+    from edge_agent.detector.tensorrt.forge import have_made
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("TensorRT", total=1.0)
+
+        def show_progress(share: float, phase: str) -> None:
+            bar.update(task, completed=share, description=phase[:40])
+
+        async with Notifier().starting("building a TensorRT engine"):
+            return await have_made(order, show_progress)
+
+
+def _prove(path: Path, wanted: Wanted, settings: Settings, frames: Path | None) -> Agreement:
+    """Compare an engine with the ONNX file that it was built from, or that lies beside it."""
+    from edge_agent.detector import reading
+    from edge_agent.detector.tensorrt.bindings import load_bindings
+    from edge_agent.detector.tensorrt.engine_file import read_about
+    from edge_agent.detector.tensorrt.proof import open_proven
+    from edge_agent.detector.tensorrt.samples import sample_pictures
+
+    key = read_about(path).key
+    beside = [wanted.onnx(), wanted.model.with_name(read_about(path).model), path.with_suffix(".onnx")]
+    files = [file for file in beside if file is not None and file.is_file()]
+    if key is not None:
+        files = [file for file in files if hashlib.sha256(file.read_bytes()).hexdigest() == key.onnx_sha256]
+    if not files:
+        raise UsageError(f"{path}: the ONNX file that it was built from is not there", remedy="name it with --model")
+    detector, agreement = open_proven(
+        path, files[0], load_bindings(), reading(settings.detector), sample_pictures(frames)
+    )
+    detector.close()
+    return agreement
