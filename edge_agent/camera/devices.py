@@ -3,10 +3,11 @@
 Knows /dev and /sys. Knows nothing of OpenCV or pictures.
 """
 
-import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
+
+from edge_agent.access import device_refusal
 
 _DEV = Path("/dev")
 _SYS = Path("/sys/class/video4linux")
@@ -34,8 +35,9 @@ def device_remedy(path: Path, dev: Path = _DEV, sys: Path = _SYS) -> str:
         return "no camera is connected to this machine: plug one in, or use --source sim"
     if not path.exists():
         return f"there is no {path}: use one of {listed}, or plug the camera in"
-    if not os.access(path, os.R_OK | os.W_OK):
-        return f"allow this user to use {path}: add it to the group video"
+    refused = device_refusal(path)
+    if refused is not None:
+        return str(refused)
     return f"close other programs that use it, or use another of {listed}"
 
 

@@ -8,6 +8,7 @@ import platform
 import shutil
 from pathlib import Path
 
+from edge_agent.access import folder_refusal
 from edge_agent.doctor.check import CheckResult, fail, in_thread, ok, warn
 
 _MB = 1_000_000
@@ -30,8 +31,11 @@ async def check_disk(state: Path, least_mb: int) -> CheckResult:
 def _look(state: Path, least_mb: int) -> CheckResult:
     # os.access, not exists(): a folder inside one that we may not enter counts as not there
     there = next(folder for folder in (state.absolute(), *state.absolute().parents) if os.access(folder, os.F_OK))
-    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        return fail(f"{state} cannot be written to", "allow the agent's user to, or set state.directory")
+    if not there.is_dir():
+        return fail(f"{state} cannot be written to: {there} is no folder", "set state.directory")
+    refused = folder_refusal(there)
+    if refused is not None:
+        return fail(f"{state} cannot be written to: {refused.message}", refused.remedy)
     free_mb = shutil.disk_usage(there).free // _MB
     message = f"{free_mb} MB free for {state}"
     if free_mb < least_mb:

@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 
 import structlog
 
+from edge_agent.access import folder_refusal
 from edge_agent.errors import ConfigError
 from edge_agent.events import Severity
 from edge_agent.mirror.handover import Handover
@@ -163,7 +164,8 @@ class Outbox(Generic[T]):
             self._lock.release()
             if isinstance(error, sqlite3.Error) and (getattr(error, "sqlite_errorcode", 0) & 0xFF) not in _OUT_OF_REACH:
                 raise
-            words, remedy = say(error)
+            refused = None if isinstance(error, ConfigError) else folder_refusal(self._path.parent)
+            words, remedy = (refused.message, refused.remedy) if refused else say(error)
             message = f"the outbox is kept in memory and will not outlive the agent: {words}"
             self._tell(Notice("outbox_not_durable", message, remedy, Severity.DEGRADED))
             return Store(MEMORY, _MEMORY_BUDGET, dictionary=self._dictionary)

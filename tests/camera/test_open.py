@@ -1,12 +1,21 @@
 """Which camera a source means, and what is said when there is none."""
 
-import os
 from pathlib import Path
 
 import cv2
 import pytest
 
-from edge_agent.camera import Device, LiveCamera, RecordedCamera, device_remedy, list_devices, open_camera, redact
+from edge_agent.access import Refusal
+from edge_agent.camera import (
+    Device,
+    LiveCamera,
+    RecordedCamera,
+    device_remedy,
+    devices,
+    list_devices,
+    open_camera,
+    redact,
+)
 from edge_agent.camera.opencv import as_bgr, open_device, open_file, open_stream
 from edge_agent.errors import ConfigError
 from tests.camera.pictures import grey, write_video
@@ -91,8 +100,11 @@ def test_remedy_for_a_device_without_rights_names_the_group(
     machine: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dev, sys = machine
-    monkeypatch.setattr(os, "access", lambda *_: False)  # the tests may run as root, who may read every device
-    assert "group video" in device_remedy(dev / "video0", dev, sys)
+    refused = Refusal(
+        "user is not in the group video", "join it"
+    )  # the tests may run as root, who may use every device
+    monkeypatch.setattr(devices, "device_refusal", lambda _: refused)
+    assert device_remedy(dev / "video0", dev, sys) == "user is not in the group video; join it"
 
 
 @pytest.mark.parametrize("image", [None, "text", grey(1).astype(float), grey(1)[..., :2], grey(1)[:0]])

@@ -88,6 +88,7 @@ getent group bluetooth >/dev/null || echo 'bluetooth:x:911:' >>etc/group # the b
 mkdir -p mnt/old
 pivot_root . mnt/old
 umount -l mnt/old
+mount --make-rshared / # as a machine's first process finds it: what is mounted for a service is seen outside of it
 export container=edge-agent-test
 unset NOTIFY_SOCKET WATCHDOG_USEC JOURNAL_STREAM
 exec /lib/systemd/systemd --system --unit=stage.target --show-status=no --log-target=journal
