@@ -1,0 +1,43 @@
+"""One Chromium and one dry run for all browser tests; each test opens pages of its own."""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, async_playwright
+
+from tests.browser.dry_run import TOKEN, DryRun
+from tests.browser.viewer import Viewer, launch
+
+Open = Callable[..., Coroutine[Any, Any, Viewer]]
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        program = await launch(playwright)
+        yield program
+        await program.close()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def run(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[DryRun]:
+    process = await DryRun.start(Path(tmp_path_factory.mktemp("dry-run")))
+    yield process
+    await process.end()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def show(browser: Browser) -> AsyncIterator[Open]:
+    """Return what opens a page at an address; at the end none may have told of an error."""
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def open_page(url: str, *, token: str | None = TOKEN, **options: Any) -> Viewer:
+            viewer = await Viewer.open(browser, f"{url}#token={token}" if token else url, **options)
+            stack.push_async_callback(viewer.close)
+            return viewer
+
+        yield open_page

@@ -1,0 +1,122 @@
+"""A dry run with its console on a free port, in a process of its own.
+
+The limits on time are wide: a browser that starts beside it takes all there is of a small machine for a while, and a
+train that brakes for that is right, but not what is looked at here.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+import uuid_utils
+
+from tests.support.http import call
+from tests.support.proxy import free_port
+
+TRACK = Path(__file__).parents[1] / "fixtures" / "tracks" / "console.yaml"
+TOKEN = "a token for the console"  # noqa: S105 - of a train that does not exist
+START_S = 150
+_PATIENT = {
+    "CAPTURE__MAX_AGE_MS": "5000",
+    "CAPTURE__STALL_TIMEOUT_MS": "60000",
+    "GUARD__START_TIMEOUT_S": "300",
+    "GUARD__LEASE_MS": "2000",
+    "GUARD__LATCH_MS": "60000",
+    "GUARD__LOOP_STALL_MS": "2000",
+    "DETECTOR__THREADS": "1",
+}
+
+
+@dataclass
+class DryRun:
+    """A running agent; `train` is its id."""
+
+    port: int
+    process: asyncio.subprocess.Process
+    train: str = "train-1"
+
+    @classmethod
+    async def start(cls, folder: Path, track: Path = TRACK, **settings: str) -> Self:
+        """Start one, and wait until it serves; `folder` keeps what it writes."""
+        port = free_port()
+        values = {**_PATIENT, "CONSOLE__TOKEN": TOKEN, "STATE_DIR": str(folder / "state"), **settings}
+        environment = {**os.environ, **{f"EDGE_AGENT_{key}": value for key, value in values.items()}}
+        words = ["run", "--dry-run", "--layout", str(track), "--console", f"127.0.0.1:{port}"]
+        with (folder / "agent.log").open("wb") as log:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "edge_agent", *words, cwd=folder, env=environment, stdout=log, stderr=log
+            )
+        run = cls(port, process)
+        try:
+            await run.until(lambda train: train["state"] is not None, START_S)
+        except TimeoutError:
+            await run.end()
+            raise AssertionError(f"the dry run does not serve: {(folder / 'agent.log').read_text()}") from None
+        return run
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/"
+
+    async def look(self) -> dict[str, Any] | None:
+        """Return the train as the console tells it, None where it does not answer."""
+        try:
+            answer = await call(self.port, f"/api/trains/{self.train}")
+        except OSError:
+            return None
+        return json.loads(answer.body) if answer.status == 200 else None
+
+    async def until(self, fits: Callable[[dict[str, Any]], bool], patience_s: float = 60) -> dict[str, Any]:
+        """Wait until the train is as wanted."""
+        async with asyncio.timeout(patience_s):
+            while True:
+                train = await self.look()
+                if train is not None and fits(train):
+                    return train
+                await asyncio.sleep(0.1)
+
+    async def until_guard(self, *states: str) -> dict[str, Any]:
+        return await self.until(lambda train: train["state"]["guard"] in states)
+
+    async def order(self, verb: str, **more: Any) -> Any:
+        """Give an order past the page."""
+        body = {"verb": verb, "id": str(uuid_utils.uuid7()), "issued_at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"}
+        headers = {"Content_Type": "application/json", "Authorization": f"Bearer {TOKEN}"}
+        path = f"/api/trains/{self.train}/commands"
+        return (await call(self.port, path, "POST", json.dumps(body | more).encode(), **headers)).json
+
+    async def drive(self) -> None:
+        """Have the train under way, whatever held it."""
+        train = await self.until_guard("disarmed", "armed_stopped", "running", "stopping", "fault_latched")
+        if train["state"]["guard"] == "fault_latched":
+            await self.order("rearm", reason="a test goes on")
+            await self.until_guard("disarmed")
+            await self.order("arm")
+        await self.order("drive")
+        await self.until_guard("running", "stopping")
+
+    def freeze(self) -> None:
+        """Have the process stand still, as on a machine that hangs."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self.process.send_signal(signal.SIGCONT)
+
+    async def end(self) -> None:
+        """End it, by force where it does not obey."""
+        self.thaw()
+        self.process.terminate()
+        try:
+            async with asyncio.timeout(10):
+                await self.process.wait()
+        except TimeoutError:
+            self.process.kill()
+            await self.process.wait()

@@ -1,0 +1,70 @@
+"""A console of many trains in this process, each of which tells what it is told to."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+
+from pydantic import SecretStr
+
+from edge_agent.config import Console
+from edge_agent.console.answers import application
+from edge_agent.console.routes import console_routes
+from edge_agent.console.server import listen, serve
+from edge_agent.console.site import Site
+from edge_agent.events import GuardState
+from tests.browser.dry_run import TOKEN
+from tests.console.rig import Train, envelope
+from tests.support import events as make
+from tests.support.proxy import free_port
+
+PERIOD_S = 0.2
+
+
+@dataclass
+class Fleet:
+    """A console and the trains behind it: those in `guards` speak all the time."""
+
+    site: Site
+    trains: Train = field(default_factory=Train)
+    guards: dict[str, GuardState] = field(default_factory=dict)
+    number: int = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.site.settings.port}/"
+
+    async def run(self) -> None:
+        while True:
+            self.number += 1
+            for place, train_id in enumerate(list(self.guards)):
+                self.tell(train_id, self.number * 10 + place)
+            await asyncio.sleep(PERIOD_S)
+
+    def tell(self, train_id: str, number: int) -> None:
+        """Have one train say all there is to say."""
+        at_s = 0.25 + self.number * PERIOD_S
+        frame = make.frame(number, at_s=at_s)
+        events = [frame, make.prediction(frame, make.sighting()), make.state(self.guards[train_id], at_s=at_s)]
+        if self.number % 10 == 1:
+            decision = make.decision(frame)
+            events += [decision, make.command(decision)]
+        if self.guards[train_id] is GuardState.FAULT_LATCHED and self.number == 1:
+            events.append(replace(make.fault(), remedy="<img src=x onerror=alert(1)> look at the cable"))
+        for event in events:
+            self.site.hear(envelope(event, train_id, number))
+
+
+@contextlib.asynccontextmanager
+async def fleet(**guards: GuardState) -> AsyncIterator[Fleet]:
+    """Serve a console for the length of the block; names of trains have no hyphens here."""
+    site = Site(Console(port=free_port(), token=SecretStr(TOKEN)), "fleet", budget_bytes=10_000_000)
+    made = Fleet(site, guards=dict(guards))
+    app = application(console_routes(site, made.trains))
+    tasks = [asyncio.create_task(work) for work in (serve(app, listen(site.settings)), site.run(), made.run())]
+    try:
+        yield made
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

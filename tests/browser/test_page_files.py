@@ -1,0 +1,93 @@
+"""The page's files as they are served: their weight, and their texts in two languages. Needs no browser."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from edge_agent.commands import Verb
+from edge_agent.events import Action, CommandKind, GuardState
+from edge_agent.signs import LABELS
+
+PAGE = Path(__file__).parents[2] / "edge_agent" / "console" / "page"
+FILES = sorted(PAGE.iterdir())
+MAX_BYTES = 150_000
+_ENTRY = re.compile(r'^  "([^"]+)": "((?:[^"\\]|\\.)+)",$', re.MULTILINE)
+
+CLOSED = {
+    "guard": tuple(GuardState),
+    "hint": tuple(GuardState),
+    "action": tuple(Action),
+    "command": tuple(CommandKind),
+    "sign": LABELS,
+    "verb": tuple(Verb),
+}
+"""Families of keys whose ends come from the train."""
+
+OPEN = {
+    "connection": ("connecting", "open", "waiting"),
+    "theme": ("auto", "light", "dark"),
+    "mode": ("live", "stale"),
+    "stale": ("offline", "silent", "blind", "never"),
+    "said": ("sent", "late", "accepted", "refused", "silent", "locked", "failed", "unreachable"),
+    "link": ("hub", "mqtt", "kafka"),
+    "kind": ("sign", "decision", "command", "fault", "answer"),
+    "empty": ("fleet", "train", "fleet.lead", "train.lead"),
+}
+"""Families of keys whose ends the page itself makes."""
+
+
+def texts(language: str) -> dict[str, str]:
+    found = _ENTRY.findall((PAGE / f"{language}.js").read_text(encoding="utf-8"))
+    assert len(found) == len(dict(found)), "a key stands twice"
+    return dict(found)
+
+
+def sources() -> str:
+    names = [path for path in FILES if path.suffix in (".js", ".html") and path.stem not in ("en", "fr")]
+    return "".join(path.read_text(encoding="utf-8") for path in names)
+
+
+def named_keys() -> set[str]:
+    """Return each key that the page names as a whole, or by its family and a known end."""
+    words = set(re.findall(r'"([a-z_0-9]+(?:\.[a-z_0-9]+)*)"', sources()))
+    families = {name: tuple(str(end) for end in ends) for name, ends in (CLOSED | OPEN).items()}
+    for family in families:
+        assert f"`{family}.${{" in sources(), f"nothing makes keys of the family {family}"
+    return words | {f"{family}.{end}" for family, ends in families.items() for end in ends}
+
+
+def test_languages_have_the_same_keys():
+    assert texts("en").keys() == texts("fr").keys()
+
+
+def test_texts_of_both_languages_take_the_same_values():
+    english, french = texts("en"), texts("fr")
+    for key, text in english.items():
+        assert set(re.findall(r"\{\w+\}", text)) == set(re.findall(r"\{\w+\}", french[key])), key
+
+
+def test_each_text_is_used():
+    assert texts("en").keys() - named_keys() == set()
+
+
+def test_each_text_that_is_asked_for_is_there():
+    asked = set(re.findall(r'\bt\("([^"]+)"', sources())) | set(
+        re.findall(r'data-i18n(?:-label)?="([^"]+)"', sources())
+    )
+    asked |= {f"{family}.{end}" for family, ends in (CLOSED | OPEN).items() for end in ends}
+    assert asked - texts("en").keys() == set()
+
+
+def test_page_weighs_less_than_150_kb():
+    assert sum(path.stat().st_size for path in FILES) < MAX_BYTES
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in FILES if path.suffix in (".html", ".js", ".css")], ids=lambda path: path.name
+)
+def test_file_asks_nothing_of_another_host_and_holds_no_inline_code(path: Path):
+    text = path.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")
+    assert not re.search(r"https?://|@import|url\(", text)
+    assert not re.search(r"\son\w+=|\sstyle=|<style|innerHTML|insertAdjacentHTML|document\.write|eval\(", text)
+    assert len(text.splitlines()) <= 300

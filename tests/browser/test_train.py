@@ -1,0 +1,160 @@
+"""The page of a real dry run in Chromium."""
+
+import pytest
+
+from tests.browser.conftest import Open
+from tests.browser.dry_run import DryRun
+from tests.support.proxy import Proxy
+
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.xdist_group("browser"),
+    pytest.mark.timeout(300),
+]
+
+LIVE = ".stage[data-mode=live]"
+
+
+async def test_page_of_a_dry_run_shows_moving_pictures_with_boxes(run: DryRun, show: Open):
+    await run.drive()
+    viewer = await show(run.url)
+    await viewer.has(LIVE)
+    await viewer.moves(".stage .frame")
+    await viewer.has(".boxes[data-count]:not([data-count='0'])")
+    painted = """(wanted) => {
+        const boxes = document.querySelector(".boxes");
+        const data = boxes.getContext("2d").getImageData(0, 0, boxes.width, boxes.height).data;
+        return Number(boxes.dataset.count) > 0 && data.some((value) => value > 0) === wanted;
+    }"""
+    await viewer.until(painted, True)
+    await viewer.page.click(".overlay")
+    await viewer.until(painted, False)
+    await viewer.until("() => /\\d/.test(document.querySelector('.age').textContent)")
+    await viewer.until("() => performance.getEntriesByName('frame-age').length > 2")
+
+
+async def test_timeline_fills_and_a_stop_opens_its_picture_and_chain(run: DryRun, show: Open):
+    await run.drive()
+    viewer = await show(run.url)
+    for tone in ("sign", "decision", "command", "brake"):
+        await viewer.has(f".list .event.tone-{tone}")
+    await viewer.until("() => [...document.querySelectorAll('.thumb img')].some((image) => image.naturalWidth > 0)")
+
+    await viewer.page.click(".list .event.tone-decision >> nth=-1")
+    await viewer.has(".stage[data-mode=past]")
+    await viewer.until("() => document.querySelectorAll('.chain-steps[data-past] .chain-step').length >= 3")
+    await viewer.sees(".chain-total", "ms")
+    await viewer.has(".row[data-picked]")
+
+    await viewer.page.focus(".scrub")
+    there = await viewer.page.get_attribute(".scrub", "aria-valuetext")
+    await viewer.page.keyboard.press("Home")
+    await viewer.until("(there) => document.querySelector('.scrub').ariaValueText !== there", there)
+    await viewer.page.keyboard.press("End")
+    await viewer.has(LIVE)
+
+
+async def test_emergency_stop_by_key_and_by_button_stops_the_train(run: DryRun, show: Open):
+    viewer = await show(run.url)
+    for press in (viewer.page.keyboard.press("Escape"), viewer.page.click(".estop-one")):
+        await run.drive()
+        await viewer.until("() => ['running', 'stopping'].includes(document.querySelector('.guard').dataset.state)")
+        await press
+        await viewer.has(".guard[data-state=fault_latched]")
+        await viewer.has(".said-one[data-status=accepted]")
+        train = await run.until(lambda train: train["speed_mm_s"] == 0)
+        assert train["state"]["guard"] == "fault_latched"
+        assert train["state"]["power_percent"] == 0
+
+
+async def test_stopped_train_is_rearmed_with_a_reason_and_driven_again(run: DryRun, show: Open):
+    await run.order("emergency_stop")
+    viewer = await show(run.url)
+    await viewer.has(".guard[data-state=fault_latched]")
+    await viewer.page.click("[data-verb=rearm]:enabled")
+    await viewer.page.fill("#rearm-reason", "the track is clear")
+    await viewer.page.keyboard.press("Enter")
+    await viewer.page.click("[data-verb=arm]:enabled")
+    await viewer.page.click("[data-verb=drive]:enabled")
+    await run.until_guard("running", "stopping")
+    await viewer.sees(".list", "the track is clear")
+
+
+async def test_page_without_a_token_looks_and_commands_nothing(run: DryRun, show: Open):
+    await run.drive()
+    viewer = await show(run.url, token=None, expected=("401",))
+    await viewer.moves(".stage .frame")
+    await viewer.page.keyboard.press("Escape")
+    await viewer.has(".token-dialog[open]")
+    await viewer.has(".said-one[data-status=locked]")
+
+    await viewer.page.fill("#token", "a wrong one")
+    await viewer.page.keyboard.press("Enter")
+    await viewer.page.click(".estop-one")
+    await viewer.has(".said-one[data-status=locked]")
+    train = await run.look()
+    assert train is not None
+    assert train["state"]["guard"] in ("running", "stopping")
+
+
+async def test_token_in_the_address_is_taken_out_of_it(run: DryRun, show: Open):
+    viewer = await show(run.url)
+    await viewer.has("body[data-commands=open]")
+    assert await viewer.page.evaluate("location.href") == run.url
+    assert await viewer.page.evaluate("history.length") <= 2
+    assert await viewer.page.evaluate("document.cookie + JSON.stringify(localStorage)") == "{}"
+
+
+async def test_stale_train_is_marked_and_is_fresh_again_when_it_comes_back(run: DryRun, show: Open):
+    viewer = await show(run.url)
+    await viewer.has(LIVE)
+    run.freeze()
+    try:
+        await viewer.has(".stage[data-mode=stale]")
+        await viewer.page.wait_for_selector(".veil", state="visible")
+    finally:
+        run.thaw()
+    await viewer.has(LIVE)
+
+
+async def test_dropped_connection_is_told_and_comes_back(run: DryRun, show: Open):
+    with Proxy(run.port) as proxy:
+        viewer = await show(f"http://127.0.0.1:{proxy.port}/", expected=("WebSocket", "ERR_CONNECTION"))
+        await viewer.has(LIVE)
+        proxy.refuse()
+        await viewer.has(".link[data-state=waiting]")
+        await viewer.has(".stage[data-mode=stale]")
+        proxy.mend()
+        await viewer.has(".link[data-state=open]")
+        await viewer.moves(".stage .frame")
+
+
+FROM_ELSEWHERE = """async (place) => {
+    const socket = new WebSocket(`ws://${place}/api/live`);
+    const opened = await new Promise((done) => {
+        socket.onopen = () => done(true);
+        socket.onerror = () => done(false);
+    });
+    const headers = { "Content-Type": "application/json" };
+    const call = { method: "POST", headers, body: JSON.stringify({ verb: "emergency_stop" }) };
+    const sent = await fetch(`http://${place}/api/trains/train-1/commands`, call).then(() => true, () => false);
+    return [opened, sent];
+}"""
+
+
+async def test_page_of_another_origin_sees_nothing_and_commands_nothing(run: DryRun, show: Open):
+    viewer = await show(run.url, expected=("WebSocket", "CORS", "ERR_FAILED", "403", "Cross-Origin"))
+    elsewhere = "http://elsewhere.example/"
+    await viewer.page.route(elsewhere, lambda route: route.fulfill(body="<p>", content_type="text/html"))
+    await viewer.page.goto(elsewhere)
+    assert await viewer.page.evaluate(FROM_ELSEWHERE, f"127.0.0.1:{run.port}") == [False, False]
+
+
+async def test_page_speaks_french_to_a_french_browser(run: DryRun, show: Open):
+    viewer = await show(run.url, locale="fr-FR")
+    await viewer.sees(".estop-one", "ARRÊT D\N{RIGHT SINGLE QUOTATION MARK}URGENCE")
+    await viewer.sees(".mode-text", "DIRECT")
+    assert await viewer.page.get_attribute("html", "lang") == "fr"
+    await viewer.page.select_option(".language", "en")
+    await viewer.sees(".estop-one", "EMERGENCY STOP")
+    await viewer.sees(".mode-text", "LIVE")
