@@ -26,6 +26,10 @@ MAX_WORD_BYTES = 4096
 MAX_CONNECTIONS = 160
 """More get a 503 at once: a stampede of browsers must not take the loop from the train."""
 
+SEND_BYTES = 128 * 1024
+"""What the kernel may hold for one connection (Linux doubles it): what waits there is old when it arrives. By itself
+the kernel would hold some MB, ten seconds of pictures."""
+
 _END_S = 1.0
 
 
@@ -34,7 +38,7 @@ def listen(settings: Console) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     where = f"{settings.host}:{settings.port}"
     try:
-        return socket.create_server((settings.host, settings.port), family=family, backlog=MAX_CONNECTIONS)
+        door = socket.create_server((settings.host, settings.port), family=family, backlog=MAX_CONNECTIONS)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             remedy = "end the program that listens there, or set console.port to another one"
@@ -42,6 +46,8 @@ def listen(settings: Console) -> socket.socket:
         if error.errno in (errno.EACCES, errno.EPERM):
             raise ConfigError(f"may not listen at {where}", remedy="set console.port to 1024 or more") from None
         raise ConfigError(f"cannot listen at {where}: {error.strerror}", remedy="set console.host to our own") from None
+    door.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
+    return door
 
 
 async def serve(app: ASGIApp, door: socket.socket) -> None:

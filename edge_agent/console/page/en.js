@@ -74,7 +74,7 @@ export default {
   "said.late": "{what}: NOT ACKNOWLEDGED within 2 s",
   "said.accepted": "{what}: accepted in {ms}",
   "said.refused": "{what}: refused: {reason}",
-  "said.silent": "{what}: NOT ACKNOWLEDGED within 2 s. {reason}",
+  "said.silent": "{what}: NOT ACKNOWLEDGED within 2 s, the train may be out of reach",
   "said.locked": "{what}: NOT SENT, a valid token is needed",
   "said.failed": "{what}: NOT SENT: {reason}. {remedy}",
   "said.unreachable": "{what}: NOT ACKNOWLEDGED, the console cannot be reached",

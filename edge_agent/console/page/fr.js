@@ -74,7 +74,7 @@ export default {
   "said.late": "{what} : NON CONFIRMÉ en 2 s",
   "said.accepted": "{what} : accepté en {ms}",
   "said.refused": "{what} : refusé : {reason}",
-  "said.silent": "{what} : NON CONFIRMÉ en 2 s. {reason}",
+  "said.silent": "{what} : NON CONFIRMÉ en 2 s, le train est peut-être hors de portée",
   "said.locked": "{what} : NON ENVOYÉ, il faut un jeton valable",
   "said.failed": "{what} : NON ENVOYÉ : {reason}. {remedy}",
   "said.unreachable": "{what} : NON CONFIRMÉ, la console est injoignable",

@@ -1,0 +1,143 @@
+"""A console at work on a free port, fed by hand."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import websockets
+from pydantic import SecretStr
+from websockets.asyncio.client import ClientConnection, connect
+
+from edge_agent.config import Console
+from edge_agent.console.answers import application
+from edge_agent.console.commander import Order, Reply
+from edge_agent.console.routes import console_routes
+from edge_agent.console.server import listen, serve
+from edge_agent.console.site import Site
+from edge_agent.errors import EdgeAgentError
+from edge_agent.events import Event, Frame
+from edge_agent.wire import Envelope, Stamp, seal
+from edge_agent.wire.images import encode_jpeg
+from tests.support import events as make
+from tests.support.http import Answer, call
+from tests.support.proxy import free_port
+
+TOKEN = "open sesame"  # noqa: S105 - for tests
+NOW_MS = round(make.UNIX_S * 1000)
+
+
+def envelope(event: Event, train_id: str = "train-1", sequence: int = 1) -> Envelope:
+    """Seal an event as the agent does."""
+    picture = encode_jpeg(event.image) if isinstance(event, Frame) else None
+    return seal(event, Stamp(train_id, sequence, make.UNIX_S - 0.25), picture)
+
+
+@dataclass
+class Train:
+    """A train that answers what it is told to."""
+
+    reply: Reply | None = field(default_factory=lambda: Reply(True, "running", "clear track"))
+    error: EdgeAgentError | None = None
+    orders: list[Order] = field(default_factory=list)
+
+    async def send(self, order: Order) -> Reply | None:
+        self.orders.append(order)
+        if self.error is not None:
+            raise self.error
+        return self.reply
+
+
+@dataclass
+class Rig:
+    """The console, its port, and the train behind it."""
+
+    port: int
+    site: Site
+    train: Train
+
+    def hear(self, *events: Event, train_id: str = "train-1") -> None:
+        for number, event in enumerate(events):
+            self.site.hear(envelope(event, train_id, number))
+
+    async def get(self, path: str, method: str = "GET", body: bytes = b"", **headers: str) -> Answer:
+        return await call(self.port, path, method, body, **headers)
+
+    async def command(self, train_id: str = "train-1", **changes: Any) -> Answer:
+        """Send a command; None leaves out a header or a part of the body."""
+        headers = {
+            "Content_Type": "application/json",
+            "Authorization": f"Bearer {TOKEN}",
+        } | changes.pop("headers", {})
+        body = {"verb": "stop", "id": "an-id", "issued_at": "2026-11-21T18:20:00Z", "reason": "try"} | changes
+        text = json.dumps({name: value for name, value in body.items() if value is not None})
+        kept = {name: value for name, value in headers.items() if value is not None}
+        return await self.get(f"/api/trains/{train_id}/commands", "POST", text.encode(), **kept)
+
+    def look(self, query: str = "train=train-1", **options: Any) -> connect:
+        return connect(f"ws://127.0.0.1:{self.port}/api/live?{query}", **options)
+
+
+@contextlib.asynccontextmanager
+async def console(**settings: Any) -> AsyncIterator[Rig]:
+    """Serve a console for the length of the block; it takes TOKEN unless told otherwise."""
+    values = {"port": free_port(), "token": SecretStr(TOKEN), **settings}
+    train = Train()
+    site = Site(Console(**values), "train", budget_bytes=10_000_000)
+    tasks = [
+        asyncio.create_task(serve(application(console_routes(site, train)), listen(site.settings))),
+        asyncio.create_task(site.run()),
+    ]
+    await asyncio.sleep(0)
+    try:
+        yield Rig(site.settings.port, site, train)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@dataclass
+class Picture:
+    """A frame as it came to a viewer."""
+
+    header: dict[str, Any]
+    data: bytes
+
+
+async def receive(socket: ClientConnection) -> dict[str, Any] | Picture:
+    """Return the next message, a frame taken apart."""
+    async with asyncio.timeout(20):
+        message = await socket.recv()
+    if isinstance(message, str):
+        word: dict[str, Any] = json.loads(message)
+        return word
+    end = 4 + int.from_bytes(message[:4], "big")
+    return Picture(json.loads(message[4:end]), message[end:])
+
+
+async def next_frame(socket: ClientConnection) -> Picture:
+    """Return the next frame; what else comes before it is passed over."""
+    while True:
+        message = await receive(socket)
+        if isinstance(message, Picture):
+            return message
+
+
+async def next_word(socket: ClientConnection, kind: str) -> dict[str, Any]:
+    """Return the next message of a kind; what else comes before it is passed over."""
+    while True:
+        message = await receive(socket)
+        if isinstance(message, dict) and message["t"] == kind:
+            return message
+
+
+async def refused_with(connecting: connect) -> int:
+    """Return the HTTP status that a handshake was refused with."""
+    try:
+        async with connecting:
+            return 101
+    except websockets.InvalidStatus as error:
+        return error.response.status_code
