@@ -86,6 +86,11 @@ docs: setup ## write the generated parts of docs/ anew
 rules: $(VENV)/.test ## write the alerts for the Prometheus operator anew, from config/prometheus
 	$(BIN)/python -m tests.deploy.prometheusrule
 
+.PHONY: screenshots
+screenshots: $(VENV)/.test ## write the pictures of the console in docs/images anew
+	@tests/system-packages
+	$(BIN)/python -m tests.browser.screenshots docs/images
+
 .PHONY: soak
 soak: $(VENV)/.test ## 1,000 reconnects; 30 minutes of random faults in virtual time, then in real time
 	@tests/system-packages

@@ -5,6 +5,8 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import SecretStr
 
 from edge_agent.config import Console
@@ -12,7 +14,7 @@ from edge_agent.console.answers import application
 from edge_agent.console.routes import console_routes
 from edge_agent.console.server import listen, serve
 from edge_agent.console.site import Site
-from edge_agent.events import GuardState
+from edge_agent.events import Detection, GuardState
 from tests.browser.dry_run import TOKEN
 from tests.console.rig import Train, envelope
 from tests.support import events as make
@@ -23,11 +25,12 @@ PERIOD_S = 0.2
 
 @dataclass
 class Fleet:
-    """A console and the trains behind it: those in `guards` speak all the time."""
+    """A console and the trains behind it: those in `guards` speak all the time; `views` is what some of them see."""
 
     site: Site
     trains: Train = field(default_factory=Train)
     guards: dict[str, GuardState] = field(default_factory=dict)
+    views: dict[str, tuple[NDArray[np.uint8], tuple[Detection, ...]]] = field(default_factory=dict)
     number: int = 0
 
     @property
@@ -44,8 +47,11 @@ class Fleet:
     def tell(self, train_id: str, number: int) -> None:
         """Have one train say all there is to say."""
         at_s = 0.25 + self.number * PERIOD_S
-        frame = make.frame(number, at_s=at_s)
-        events = [frame, make.prediction(frame, make.sighting()), make.state(self.guards[train_id], at_s=at_s)]
+        frame, found = make.frame(number, at_s=at_s), (make.sighting(),)
+        if train_id in self.views:
+            image, found = self.views[train_id]
+            frame = replace(frame, image=image)
+        events = [frame, make.prediction(frame, *found), make.state(self.guards[train_id], at_s=at_s)]
         if self.number % 10 == 1:
             decision = make.decision(frame)
             events += [decision, make.command(decision)]
