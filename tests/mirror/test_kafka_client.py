@@ -122,3 +122,11 @@ def test_answer_that_aiokafka_cannot_read_means_credentials_only_with_sasl() -> 
     sasl = Kafka(security_protocol="SASL_PLAINTEXT", username="train")
     assert link_error(KeyError("v"), sasl).words.code == "kafka_refused"
     assert link_error(KeyError("v"), Kafka()).words.code == "kafka_unreachable"
+
+
+@pytest.mark.parametrize("checked", [True, False])
+def test_names_may_go_unchecked_and_the_authority_may_not(tmp_path: Path, checked: bool) -> None:
+    authority = Authority(tmp_path)
+    settings = Kafka(security_protocol="SSL", ca_file=authority.file, check_hostname=checked)
+    context = client_arguments(settings, "c")["ssl_context"]
+    assert (context.check_hostname, context.verify_mode) == (checked, ssl.CERT_REQUIRED)

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -66,7 +67,7 @@ async def test_events_arrive_in_order_at_a_broker_without_idempotence(tmp_path: 
             assert at.mirror.stats().uplink.idempotent is False
             await until(lambda: at.waiting == 0, "acknowledged rows are pruned")
         kinds = [name.split(".")[2] for name in consumed.headers("ce_type")]
-        assert kinds == ["frame", "prediction", "decision", "command", "fault", "state"]
+        assert kinds == ["frame", "prediction", "decision", "command", "fault", "state", "answer"]
         assert consumed.headers("ce_sequence") == sorted(consumed.headers("ce_sequence"))
         assert {message.key() for message in consumed.messages} == {b"train-1"}
         picture = consumed.messages[0]
@@ -98,7 +99,7 @@ async def test_structured_mode_puts_the_whole_event_into_the_value(tmp_path: Pat
     with Tansu(tmp_path / "tansu.log") as broker, Consumed(broker.address, TOPIC) as consumed:
         async with rig(settings(broker.address, mode="structured", images=False), tmp_path / "outbox.db") as at:
             at.publish(*the_chain())
-            await until(lambda: len(consumed.messages) == 5, "everything but the frame arrived")
+            await until(lambda: len(consumed.messages) == 6, "everything but the frame arrived")
         assert set(consumed.headers("content-type")) == {"application/cloudevents+json"}
         document = json.loads(consumed.messages[2].value())
         assert (document["type"], document["data"]["kind"]) == ("dev.edge-agent.command.v1", "brake")
@@ -112,7 +113,7 @@ async def test_compat_speaks_the_originals_topic_too(tmp_path: Path) -> None:
     ):
         async with rig(settings(broker.address, images=False), tmp_path / "outbox.db", compat=True) as at:
             at.publish(*the_chain())
-            await until(lambda: len(theirs.messages) == 1 and len(ours.messages) == 5, "both topics have theirs")
+            await until(lambda: len(theirs.messages) == 1 and len(ours.messages) == 6, "both topics have theirs")
         document = json.loads(theirs.messages[0].value())
         assert (document["type"], document["subject"]) == ("result", "result-message")
         assert document["data"]["image"].startswith("data:image/webp;base64,UklGR")
@@ -233,6 +234,24 @@ async def test_backlog_is_drained_at_the_configured_rate(tmp_path: Path) -> None
         burst = 250
         assert elapsed_s * 1000 >= 1200 - burst
         assert first_copies(consumed) == expected(1200)
+
+
+async def test_large_backlog_is_drained_at_the_configured_megabytes(tmp_path: Path) -> None:
+    long_ago_s = asyncio.get_running_loop().time() - 100
+    large = [replace(numbered(number), message="x" * 10_000, at_s=long_ago_s) for number in range(60)]
+    async with rig(settings("127.0.0.1:1"), tmp_path / "outbox.db") as at:
+        at.publish(*large)
+        await until(lambda: at.waiting == 60, "the backlog is on disk")
+    with Tansu(tmp_path / "tansu.log") as broker, Consumed(broker.address, TOPIC) as consumed:
+        config = settings(broker.address, max_message_bytes=50_000, outbox={"drain_mb_per_s": 0.4})
+        begun_s = asyncio.get_running_loop().time()
+        async with rig(config, tmp_path / "outbox.db") as at:
+            await until(lambda: at.mirror.stats().uplink.sent == 60, "everything is sent")
+            elapsed_s = asyncio.get_running_loop().time() - begun_s
+        burst_mb, last_batch_mb = 0.1, 0.05
+        assert elapsed_s * 0.4 >= 0.6 - burst_mb - last_batch_mb
+        await until(lambda: len(first_copies(consumed)) == 60, "everything arrived")
+        assert first_copies(consumed) == expected(60)
 
 
 async def test_reconnects_leave_no_socket_and_no_task_behind(

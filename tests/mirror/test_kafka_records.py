@@ -91,3 +91,9 @@ def test_outbox_lies_where_the_settings_say_else_in_the_state_folder(tmp_path: P
     assert outbox_path(Settings(), environ) == Path("/var/lib/edge-agent/outbox.db")
     chosen = Settings.model_validate({"kafka": {"outbox": {"path": tmp_path / "my.db"}}})
     assert outbox_path(chosen, environ) == tmp_path / "my.db"
+
+
+def test_pictures_have_the_quality_that_the_settings_ask_for() -> None:
+    frame = make.frame()
+    sizes = [len(Encoder(Kafka(jpeg_quality=q), "train-1")(Handed(frame, 0.0), 1)[0].value) for q in (20, 90)]
+    assert sizes[0] < sizes[1] / 2

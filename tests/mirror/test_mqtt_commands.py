@@ -238,7 +238,7 @@ async def test_pictures_on_request_come_for_as_long_as_asked(stage: Stage) -> No
     stage.train.publish(make.frame(2), make.fault())
     await stage.person.hears(f"{ROOT}/fault")
     assert len(stage.person.on(f"{ROOT}/image")) == 1
-    assert stage.train.obeyed == [], "the train itself has nothing to do with it"
+    assert stage.train.verbs() == [Verb.IMAGE], "which the train is told, for its observers"
 
 
 async def test_pictures_are_not_shown_to_who_has_no_token(stage: Stage) -> None:

@@ -48,7 +48,7 @@ class Box:
         self.floods = 0
         kinds = {"stop": Kind.STOP, "drive": Kind.COMMAND, "hello": Kind.OTHER}
         self.inbox = Inbox(
-            lambda message: kinds[message.topic.value.split("/")[0]], self._count, self._flood, self.clock
+            lambda message: kinds[message.topic.value.split("/")[0]], self._count, self._flood, clock=self.clock
         )
 
     def _count(self, count: int) -> None:

@@ -20,7 +20,7 @@ from tests.mirror.mqtt_rig import ROOT, rig, settings
 from tests.support import events as make
 from tests.support.mosquitto import Mosquitto, listening, until
 
-EVENT_TOPICS = ["prediction", "decision", "command", "fault", "state"]
+EVENT_TOPICS = ["prediction", "decision", "command", "fault", "answer", "state"]
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ async def test_sequence_grows_by_one_an_event_and_across_restarts(broker: Mosqui
 
 
 async def test_qualities_of_service_are_as_documented(broker: Mosquitto) -> None:
-    qualities = {"state": 1, "decision": 1, "fault": 1, "telemetry": 1, "availability": 1}
+    qualities = {"state": 1, "decision": 1, "fault": 1, "telemetry": 1, "availability": 1, "answer": 1}
     qualities |= {"prediction": 0, "command": 0, "image": 0}
     async with listening(broker.port) as listener, rig(settings(broker.port, images=True)) as train:
         await train.comes_up()
