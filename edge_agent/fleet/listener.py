@@ -29,6 +29,9 @@ MAX_BEHIND = 5000
 SILENT_S = 20.0
 """Without an answer of the brokers for this long the link is made anew."""
 
+STARTING = Trouble("Kafka is not reached yet", "wait some seconds")
+"""What is to be told until `tell` is called for the first time."""
+
 _CLIENT = "edge-agent-console"
 _MAX_RECORDS = 500
 _POLL_MS = 1000
@@ -67,7 +70,7 @@ class Listener:
         self._hear = hear
         self._tell = tell
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._told: Trouble | None = None
+        self._told: Trouble | None = STARTING
         self._thread = LoopThread("fleet-listener", self._listen_for_ever, lambda: None)
 
     async def run(self) -> None:

@@ -22,15 +22,13 @@ from edge_agent.console.server import serve
 from edge_agent.console.site import Site
 from edge_agent.console.views import Trouble
 from edge_agent.fleet.commander import FleetCommander
-from edge_agent.fleet.listener import Listener, Message
+from edge_agent.fleet.listener import STARTING, Listener, Message
 from edge_agent.wire import MalformedMessageError, kafka
 
 _log = structlog.get_logger(__name__)
 
 HISTORY_MB = 512
 """What pictures may take where the settings do not say."""
-
-STARTING = Trouble("Kafka is not reached yet", "wait some seconds")
 
 
 class Fleet:
