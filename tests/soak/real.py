@@ -161,7 +161,8 @@ def main() -> int:
         "violations": violations[:20],
     }
     print(json.dumps(told, indent=2))
-    return int(bool(violations))
+    leaked = any(after[what] > before[what] for what in before)
+    return int(bool(violations) or leaked)
 
 
 if __name__ == "__main__":
