@@ -9,10 +9,13 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
 
+from edge_agent.events import GuardState
 from tests.browser.dry_run import TOKEN, DryRun
+from tests.browser.fleet import Fleet, fleet
 from tests.browser.viewer import Viewer, launch
 
 Open = Callable[..., Coroutine[Any, Any, Viewer]]
+Gather = Callable[..., Coroutine[Any, Any, Fleet]]
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -31,8 +34,19 @@ async def run(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[DryRun]
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def show(browser: Browser) -> AsyncIterator[Open]:
-    """Return what opens a page at an address; at the end none may have told of an error."""
+async def gather() -> AsyncIterator[Gather]:
+    """Return what makes a console with trains: names and their guards' states."""
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def serve(**guards: GuardState) -> Fleet:
+            return await stack.enter_async_context(fleet(**guards))
+
+        yield serve
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def show(browser: Browser, gather: Gather) -> AsyncIterator[Open]:
+    """Return what opens a page at an address; at the end, before a fleet goes, none may have told of an error."""
     async with contextlib.AsyncExitStack() as stack:
 
         async def open_page(url: str, *, token: str | None = TOKEN, **options: Any) -> Viewer:

@@ -31,6 +31,7 @@ class Fleet:
     trains: Train = field(default_factory=Train)
     guards: dict[str, GuardState] = field(default_factory=dict)
     views: dict[str, tuple[NDArray[np.uint8], tuple[Detection, ...]]] = field(default_factory=dict)
+    troubled: set[str] = field(default_factory=set)
     number: int = 0
 
     @property
@@ -55,7 +56,8 @@ class Fleet:
         if self.number % 10 == 1:
             decision = make.decision(frame)
             events += [decision, make.command(decision)]
-        if self.guards[train_id] is GuardState.FAULT_LATCHED and self.number == 1:
+        if self.guards[train_id] is GuardState.FAULT_LATCHED and train_id not in self.troubled:
+            self.troubled.add(train_id)
             events.append(replace(make.fault(), remedy="<img src=x onerror=alert(1)> look at the cable"))
         for event in events:
             self.site.hear(envelope(event, train_id, number))

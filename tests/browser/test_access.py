@@ -3,8 +3,7 @@
 import pytest
 
 from edge_agent.events import GuardState
-from tests.browser.conftest import Open
-from tests.browser.fleet import fleet
+from tests.browser.conftest import Gather, Open
 from tests.browser.viewer import Viewer
 
 pytestmark = [
@@ -47,50 +46,50 @@ async def token_dialog(viewer: Viewer) -> None:
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-async def test_page_keeps_nobody_out(show: Open, theme: str):
-    async with fleet() as trains:
-        viewer = await show(trains.url, color_scheme=theme, reduced_motion="reduce")
-        for view in (empty, overview, one_train, past, rearm_dialog, token_dialog):
-            if view is overview:
-                trains.guards |= {"anna": GuardState.RUNNING, "berta": GuardState.FAULT_LATCHED}
-            await view(viewer)
-            assert await viewer.barriers() == [], view.__name__
+async def test_page_keeps_nobody_out(gather: Gather, show: Open, theme: str):
+    trains = await gather()
+    viewer = await show(trains.url, color_scheme=theme, reduced_motion="reduce")
+    for view in (empty, overview, one_train, past, rearm_dialog, token_dialog):
+        if view is overview:
+            trains.guards |= {"anna": GuardState.RUNNING, "berta": GuardState.FAULT_LATCHED}
+        await view(viewer)
+        assert await viewer.barriers() == [], view.__name__
 
 
-async def test_phone_shows_everything_without_scrolling_sideways(show: Open):
-    async with fleet(anna=GuardState.RUNNING) as trains:
-        viewer = await show(trains.url, viewport={"width": 390, "height": 844}, has_touch=True)
-        await viewer.has(".stage[data-mode=live]")
-        assert await viewer.page.evaluate("document.documentElement.scrollWidth") <= 390
-        stop = await viewer.page.locator(".estop-one").bounding_box()
-        assert stop is not None
-        assert stop["y"] + stop["height"] <= 844
-        assert stop["height"] >= 64
+async def test_phone_shows_everything_without_scrolling_sideways(gather: Gather, show: Open):
+    trains = await gather(anna=GuardState.RUNNING)
+    viewer = await show(trains.url, viewport={"width": 390, "height": 844}, has_touch=True)
+    await viewer.has(".stage[data-mode=live]")
+    assert await viewer.page.evaluate("document.documentElement.scrollWidth") <= 390
+    stop = await viewer.page.locator(".estop-one").bounding_box()
+    assert stop is not None
+    assert stop["y"] + stop["height"] <= 844
+    assert stop["height"] >= 64
 
 
-async def test_page_can_be_used_by_keyboard_alone(show: Open):
-    async with fleet(anna=GuardState.FAULT_LATCHED) as trains:
-        viewer = await show(trains.url)
-        await viewer.has(".stage[data-mode=live]")
-        await viewer.has(".list .event")
-        reached = set()
-        for _ in range(30):
-            await viewer.page.keyboard.press("Tab")
-            reached.add(await viewer.page.evaluate("document.activeElement.classList[0] ?? document.activeElement.id"))
-        assert {
-            "skip",
-            "language",
-            "tool",
-            "switch",
-            "small",
-            "thumb",
-            "scrub",
-            "estop",
-            "order",
-            "power",
-            "list",
-        } <= reached
-        await viewer.page.focus(".list")
-        await viewer.page.keyboard.press("ArrowDown")
-        await viewer.page.keyboard.press("Enter")
-        await viewer.has(".stage[data-mode=past]")
+async def test_page_can_be_used_by_keyboard_alone(gather: Gather, show: Open):
+    trains = await gather(anna=GuardState.FAULT_LATCHED)
+    viewer = await show(trains.url)
+    await viewer.has(".stage[data-mode=live]")
+    await viewer.has(".list .event")
+    reached = set()
+    for _ in range(30):
+        await viewer.page.keyboard.press("Tab")
+        reached.add(await viewer.page.evaluate("document.activeElement.classList[0] ?? document.activeElement.id"))
+    assert {
+        "skip",
+        "language",
+        "tool",
+        "switch",
+        "small",
+        "thumb",
+        "scrub",
+        "estop",
+        "order",
+        "power",
+        "list",
+    } <= reached
+    await viewer.page.focus(".list")
+    await viewer.page.keyboard.press("ArrowDown")
+    await viewer.page.keyboard.press("Enter")
+    await viewer.has(".stage[data-mode=past]")

@@ -5,8 +5,7 @@ import pytest
 from edge_agent.console.commander import Reply
 from edge_agent.console.views import Trouble
 from edge_agent.events import GuardState
-from tests.browser.conftest import Open
-from tests.browser.fleet import fleet
+from tests.browser.conftest import Gather, Open
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
@@ -21,71 +20,71 @@ COMMANDS_SENT = """(wanted) => {
 }"""
 
 
-async def test_overview_shows_each_train_and_opens_one(show: Open):
-    async with fleet(anna=GuardState.RUNNING, berta=GuardState.FAULT_LATCHED) as trains:
-        viewer = await show(trains.url)
-        await viewer.sees(".tile:nth-child(1)", "anna")
-        await viewer.has(".tile:nth-child(1)[data-state=running][data-fresh=fresh]")
-        await viewer.has(".tile:nth-child(2)[data-state=fault_latched]")
-        await viewer.moves(".tile:nth-child(1) canvas")
-        await viewer.page.click(".tile:nth-child(2) .tile-open")
-        await viewer.has("body[data-view=train] .guard[data-state=fault_latched]")
-        await viewer.moves(".stage .frame")
-        await viewer.has(".tick")
-        await viewer.page.go_back()
-        await viewer.has("body[data-view=overview]")
+async def test_overview_shows_each_train_and_opens_one(gather: Gather, show: Open):
+    trains = await gather(anna=GuardState.RUNNING, berta=GuardState.FAULT_LATCHED)
+    viewer = await show(trains.url)
+    await viewer.sees(".tile:nth-child(1)", "anna")
+    await viewer.has(".tile:nth-child(1)[data-state=running][data-fresh=fresh]")
+    await viewer.has(".tile:nth-child(2)[data-state=fault_latched]")
+    await viewer.moves(".tile:nth-child(1) canvas")
+    await viewer.page.click(".tile:nth-child(2) .tile-open")
+    await viewer.has("body[data-view=train] .guard[data-state=fault_latched]")
+    await viewer.moves(".stage .frame")
+    await viewer.has(".tick")
+    await viewer.page.go_back()
+    await viewer.has("body[data-view=overview]")
 
 
-async def test_text_from_the_network_is_shown_as_text(show: Open):
-    async with fleet(anna=GuardState.FAULT_LATCHED) as trains:
-        viewer = await show(trains.url)
-        await viewer.sees(".fault-remedy", "<img src=x onerror=alert(1)> look at the cable")
-        assert await viewer.page.locator(".fault img").count() == 0
+async def test_text_from_the_network_is_shown_as_text(gather: Gather, show: Open):
+    trains = await gather(anna=GuardState.FAULT_LATCHED)
+    viewer = await show(trains.url)
+    await viewer.sees(".fault-remedy", "<img src=x onerror=alert(1)> look at the cable")
+    assert await viewer.page.locator(".fault img").count() == 0
 
 
-async def test_train_that_falls_silent_is_marked_stale_while_the_others_go_on(show: Open):
-    async with fleet(anna=GuardState.RUNNING, berta=GuardState.RUNNING) as trains:
-        viewer = await show(trains.url)
-        await viewer.has(".tile:nth-child(2)[data-fresh=fresh]")
-        kept = trains.guards.pop("berta")
-        await viewer.has(".tile:nth-child(2)[data-fresh=silent]")
-        await viewer.has(".tile:nth-child(1)[data-fresh=fresh]")
-        trains.guards["berta"] = kept
-        await viewer.has(".tile:nth-child(2)[data-fresh=fresh]")
+async def test_train_that_falls_silent_is_marked_stale_while_the_others_go_on(gather: Gather, show: Open):
+    trains = await gather(anna=GuardState.RUNNING, berta=GuardState.RUNNING)
+    viewer = await show(trains.url)
+    await viewer.has(".tile:nth-child(2)[data-fresh=fresh]")
+    kept = trains.guards.pop("berta")
+    await viewer.has(".tile:nth-child(2)[data-fresh=silent]")
+    await viewer.has(".tile:nth-child(1)[data-fresh=fresh]")
+    trains.guards["berta"] = kept
+    await viewer.has(".tile:nth-child(2)[data-fresh=fresh]")
 
 
-async def test_emergency_stop_in_the_overview_is_for_every_train(show: Open):
-    async with fleet(anna=GuardState.RUNNING, berta=GuardState.RUNNING) as trains:
-        viewer = await show(trains.url)
-        await viewer.has(".tile:nth-child(2)")
-        await viewer.page.keyboard.press("Escape")
-        await viewer.has(".said-all[data-status=accepted]")
-        await viewer.page.click(".tile:nth-child(1) .tile-stop")
-        await viewer.until(COMMANDS_SENT, 3)
-        assert sorted(order.train_id for order in trains.trains.orders) == ["anna", "anna", "berta"]
-        assert {order.verb for order in trains.trains.orders} == {"emergency_stop"}
+async def test_emergency_stop_in_the_overview_is_for_every_train(gather: Gather, show: Open):
+    trains = await gather(anna=GuardState.RUNNING, berta=GuardState.RUNNING)
+    viewer = await show(trains.url)
+    await viewer.has(".tile:nth-child(2)")
+    await viewer.page.keyboard.press("Escape")
+    await viewer.has(".said-all[data-status=accepted]")
+    await viewer.page.click(".tile:nth-child(1) .tile-stop")
+    await viewer.until(COMMANDS_SENT, 3)
+    assert sorted(order.train_id for order in trains.trains.orders) == ["anna", "anna", "berta"]
+    assert {order.verb for order in trains.trains.orders} == {"emergency_stop"}
 
 
 @pytest.mark.parametrize(
     ("reply", "status"), [(None, "silent"), (Reply(False, None, "the train is busy"), "refused")], ids=["silence", "no"]
 )
-async def test_command_without_a_yes_says_so(show: Open, reply: Reply | None, status: str):
-    async with fleet(anna=GuardState.RUNNING) as trains:
-        trains.trains.reply = reply
-        viewer = await show(trains.url, expected=("504",))
-        await viewer.page.click("[data-verb=stop]")
-        await viewer.has(f".said-one[data-status={status}]")
-        await viewer.sees(".said-one", "NOT ACKNOWLEDGED within 2 s" if reply is None else "refused: the train is busy")
+async def test_command_without_a_yes_says_so(gather: Gather, show: Open, reply: Reply | None, status: str):
+    trains = await gather(anna=GuardState.RUNNING)
+    trains.trains.reply = reply
+    viewer = await show(trains.url, expected=("504",))
+    await viewer.page.click("[data-verb=stop]")
+    await viewer.has(f".said-one[data-status={status}]")
+    await viewer.sees(".said-one", "NOT ACKNOWLEDGED within 2 s" if reply is None else "refused: the train is busy")
 
 
-async def test_console_that_hears_no_train_says_how_to_connect_one(show: Open):
-    async with fleet() as trains:
-        viewer = await show(trains.url)
-        await viewer.has("body[data-view=empty]")
-        await viewer.sees(".steps", "bootstrap_servers")
-        trains.site.tell_trouble(Trouble("Kafka does not answer", "check kafka.bootstrap_servers"))
-        await viewer.sees(".trouble", "Kafka does not answer")
-        trains.site.tell_trouble(None)
-        await viewer.page.wait_for_selector(".trouble", state="hidden")
-        trains.guards["anna"] = GuardState.RUNNING
-        await viewer.has("body[data-view=train]")
+async def test_console_that_hears_no_train_says_how_to_connect_one(gather: Gather, show: Open):
+    trains = await gather()
+    viewer = await show(trains.url)
+    await viewer.has("body[data-view=empty]")
+    await viewer.sees(".steps", "bootstrap_servers")
+    trains.site.tell_trouble(Trouble("Kafka does not answer", "check kafka.bootstrap_servers"))
+    await viewer.sees(".trouble", "Kafka does not answer")
+    trains.site.tell_trouble(None)
+    await viewer.page.wait_for_selector(".trouble", state="hidden")
+    trains.guards["anna"] = GuardState.RUNNING
+    await viewer.has("body[data-view=train]")

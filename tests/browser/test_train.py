@@ -56,15 +56,14 @@ async def test_timeline_fills_and_a_stop_opens_its_picture_and_chain(run: DryRun
 
 async def test_emergency_stop_by_key_and_by_button_stops_the_train(run: DryRun, show: Open):
     viewer = await show(run.url)
-    for press in (viewer.page.keyboard.press("Escape"), viewer.page.click(".estop-one")):
+    for press in (lambda: viewer.page.keyboard.press("Escape"), lambda: viewer.page.click(".estop-one")):
         await run.drive()
         await viewer.until("() => ['running', 'stopping'].includes(document.querySelector('.guard').dataset.state)")
-        await press
+        await press()
         await viewer.has(".guard[data-state=fault_latched]")
         await viewer.has(".said-one[data-status=accepted]")
-        train = await run.until(lambda train: train["speed_mm_s"] == 0)
+        train = await run.until(lambda train: train["speed_mm_s"] == 0 and train["state"]["power_percent"] == 0)
         assert train["state"]["guard"] == "fault_latched"
-        assert train["state"]["power_percent"] == 0
 
 
 async def test_stopped_train_is_rearmed_with_a_reason_and_driven_again(run: DryRun, show: Open):
@@ -77,7 +76,7 @@ async def test_stopped_train_is_rearmed_with_a_reason_and_driven_again(run: DryR
     await viewer.page.click("[data-verb=arm]:enabled")
     await viewer.page.click("[data-verb=drive]:enabled")
     await run.until_guard("running", "stopping")
-    await viewer.sees(".list", "the track is clear")
+    await viewer.sees(".list", "Re-arm: accepted")
 
 
 async def test_page_without_a_token_looks_and_commands_nothing(run: DryRun, show: Open):
@@ -119,7 +118,7 @@ async def test_stale_train_is_marked_and_is_fresh_again_when_it_comes_back(run: 
 
 async def test_dropped_connection_is_told_and_comes_back(run: DryRun, show: Open):
     with Proxy(run.port) as proxy:
-        viewer = await show(f"http://127.0.0.1:{proxy.port}/", expected=("WebSocket", "ERR_CONNECTION"))
+        viewer = await show(f"http://127.0.0.1:{proxy.port}/", expected=("WebSocket", "net::ERR_"))
         await viewer.has(LIVE)
         proxy.refuse()
         await viewer.has(".link[data-state=waiting]")
