@@ -74,9 +74,13 @@ def agent_block(
     seconds: float,
     *,
     detector: Callable[[], Detector] | None = None,
+    probe: bool = False,
     runner: Callable[[Coroutine[Any, Any, Any]], Any] = asyncio.run,
 ) -> Block:
-    """Run the whole agent on pictures from memory; `detector` takes the place of the settings' one."""
+    """Run the whole agent on pictures from memory; `detector` takes the place of the settings' one.
+
+    A `probe` watches the loop's lag, which costs CPU time of its own. The `runner` is `run_virtual` in tests.
+    """
     camera, watcher = MemoryCamera(pictures, settings.capture.fps), _Watcher()
     lags: list[float] = []
     rss: list[float] = []
@@ -84,7 +88,7 @@ def agent_block(
     async def watch(vista: Vista) -> None:
         del vista
         try:
-            await watch_lag(lags)
+            await (watch_lag(lags) if probe else asyncio.Event().wait())
         finally:
             rss.append(resident_mib())
 

@@ -17,8 +17,8 @@ from edge_agent.bench.stats import Interval
 from edge_agent.errors import EdgeAgentError
 
 _NEEDS = {1: ("bare", "plain"), 2: ("bare", "plain"), 4: ("bare", "mirrored"), 6: ("mirrored", "holed")}
-_NEEDS[8] = ("idle", "mirrored")
-_ORDER = ("idle", "bare", "plain", "mirrored", "holed")
+_NEEDS[8] = ("idle", "loaded")
+_ORDER = ("idle", "loaded", "bare", "plain", "mirrored", "holed")
 _NO_BROKER = "needs a broker: neither mosquitto nor a Kafka is at hand"
 
 
@@ -50,8 +50,6 @@ def _paced(bench: Bench, goals: set[int]) -> list[Ratio]:
     asked = {arm for goal in goals for arm in _NEEDS[goal]}
 
     def run() -> list[Ratio]:
-        if {"mirrored", "holed"} & asked:
-            bench.start_brokers()
         blocks = bench.paced([arm for arm in _ORDER if arm in asked])
         ratios = {1: _median, 2: _tail, 4: _cpu, 6: _holed, 8: _lag}
         return [
@@ -122,7 +120,7 @@ def _holed(bench: Bench, blocks: Blocks) -> Ratio:
 
 
 def _lag(bench: Bench, blocks: Blocks) -> Ratio:
-    loaded, idle = ([block.lag_ms for block in blocks[arm]] for arm in ("mirrored", "idle"))
+    loaded, idle = ([block.lag_ms for block in blocks[arm]] for arm in ("loaded", "idle"))
     note = _and(f"{_ms('loaded', loaded, 99)}, {_ms('idle', idle, 99)}", bench.without, _thin(loaded, idle))
     return Ratio(8, stats.ratio(loaded, idle, stats.percentile(99)), _count(loaded, idle), note)
 

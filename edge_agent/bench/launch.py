@@ -19,8 +19,8 @@ from edge_agent.errors import RetryableError
 
 _PATIENCE_S = 120.0
 _SOURCE_PICTURES = 600
-_DRIVES = "state=running"
-"""The guard's line in the log; the motor's first power is written in the same step of the loop."""
+_DRIVES = '"state": "running"'
+"""In the guard's line of the log; the motor's first power is written in the same step of the loop."""
 
 _BARE = """
 import sys, cv2, numpy, onnxruntime
@@ -65,6 +65,7 @@ def agent_start_s(source: Path, state: Path, more: Mapping[str, str]) -> float:
         "EDGE_AGENT_STATE__DIRECTORY": str(state),
         "EDGE_AGENT_CONSOLE__PORT": str(free_port()),
         "EDGE_AGENT_LOG__LEVEL": "info",
+        "EDGE_AGENT_LOG__FORMAT": "json",
         "EDGE_AGENT_GUARD__LATCH_MS": "60000",
         "EDGE_AGENT_GUARD__LOOP_STALL_MS": "2000",
         **more,

@@ -80,7 +80,7 @@ class Bench:
             holed |= self._kafka(self.stack.enter_context(brokers.hole()), "holed")
         else:
             missing.append("Kafka (no broker at hand)")
-        self.mirrors = {"mirrored": healthy, "holed": holed}
+        self.mirrors = {"mirrored": healthy, "loaded": healthy, "holed": holed}
         self.without = f"without {' and '.join(missing)}" if missing else ""
 
     def _kafka(self, port: int, name: str) -> dict[str, object]:
@@ -96,8 +96,8 @@ class Bench:
         return bench_settings({**state, **self.mirrors.get(arm, {})})
 
     def paced(self, arms: Sequence[str]) -> Blocks:
-        """Run bare, plain, mirrored, holed and idle, as far as asked for, there and back."""
-        if {"mirrored", "holed"} & set(arms):
+        """Run bare, plain, mirrored, holed, loaded and idle, as far as asked for, there and back."""
+        if set(arms) - {"bare", "plain", "idle"}:
             self.start_brokers()
         settings = self.settings("plain")
         size = settings.capture.width, settings.capture.height
@@ -111,6 +111,8 @@ class Bench:
                     block = bare_block(detector, self.pictures, self.plan.arms_s, fps=PACED_FPS, size=size)
                 elif arm == "idle":
                     block = idle_block(self.plan.idle_s)
+                elif arm == "loaded":
+                    block = agent_block(self.settings(arm), rules, self.pictures, self.plan.idle_s + 1, probe=True)
                 else:
                     block = agent_block(self.settings(arm), rules, self.pictures, self.plan.arms_s)
                 made[arm].append(block)
