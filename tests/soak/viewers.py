@@ -1,0 +1,233 @@
+"""What viewers cost a train, and how far behind the train they are.
+
+`python -m tests.soak.viewers --seconds 600` lets 50 viewers come and go in blocks of 10 s beside a stand-in of the
+pipeline's shape (a frame each 100 ms goes to a worker thread, a command follows), and measures capture-to-command
+with and without them in one run, A B B A; then 20 trains at 10 frames a second on one console. The viewers are a
+process of their own. `--how loop` serves them in the train's loop instead of a thread, `--switch-ms 5` with Python's
+own interval of switching threads: that is how docs/decisions/0016 was decided.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import dataclasses
+import json
+import sys
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from typing import Any
+
+import cv2
+import numpy as np
+import uuid_utils
+
+from edge_agent.agent import apart
+from edge_agent.agent.vitals import resident_mib
+from edge_agent.config import Console, Settings
+from edge_agent.console.answers import application
+from edge_agent.console.feed import Facts, Feed, small
+from edge_agent.console.routes import console_routes
+from edge_agent.console.server import listen, serve
+from edge_agent.console.site import Site
+from edge_agent.console.views import Links
+from edge_agent.events import Event, Frame
+from edge_agent.fleet import Fleet
+from edge_agent.fleet.listener import Message
+from edge_agent.flow import Fanout, pace
+from edge_agent.wire import Stamp, kafka, seal
+from edge_agent.wire.images import encode_jpeg
+from tests.support import events as make
+from tests.support.proxy import free_port
+
+BLOCK_S = 10.0
+SETTLE_S = 2.0
+INFERENCE_S = 0.014
+PERIOD_S = 0.1
+
+
+def pictures(count: int) -> list[Frame]:
+    """Return frames that become JPEGs of some 30 kB, as the camera's do."""
+    frames = []
+    for number in range(count):
+        rough = np.random.default_rng(number).integers(60, 200, (50, 75, 3), dtype=np.uint8)
+        image = cv2.resize(rough, (600, 400), interpolation=cv2.INTER_CUBIC)
+        frames.append(dataclasses.replace(make.frame(number), image=np.asarray(image, np.uint8)))
+    return frames
+
+
+def fresh(frame: Frame, number: int, clock_s: float) -> Frame:
+    return dataclasses.replace(
+        frame, frame_id=str(uuid_utils.uuid7()), sequence=number, taken_s=clock_s, taken_unix_s=time.time()
+    )
+
+
+class Audience:
+    """The viewers, in a process of their own."""
+
+    def __init__(self, port: int, queries: list[str]) -> None:
+        self._arguments = ("-m", "tests.soak.audience", str(port), *queries)
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def __aenter__(self) -> "Audience":
+        pipe = asyncio.subprocess.PIPE
+        self._process = await asyncio.create_subprocess_exec(sys.executable, *self._arguments, stdin=pipe, stdout=pipe)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+            await self._process.wait()
+
+    async def say(self, word: str) -> dict[str, Any]:
+        """Say `on`, `off` or `end` and return what is answered."""
+        process = self._process
+        assert process is not None
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(f"{word}\n".encode())
+        answer: dict[str, Any] = json.loads(await process.stdout.readline())
+        return answer
+
+
+async def drive(fanout: Fanout[Event], frames: list[Frame], seconds_s: float, latencies_ms: list[float]) -> None:
+    """Be the train; latencies count from the intended tick."""
+    loop = asyncio.get_running_loop()
+    until_s = loop.time() + seconds_s
+    async for tick in pace(PERIOD_S):
+        if tick.due_s >= until_s:
+            return
+        frame = fresh(frames[tick.index % len(frames)], tick.index, loop.time())
+        fanout.publish(frame)
+        await loop.run_in_executor(None, time.sleep, INFERENCE_S)
+        fanout.publish(dataclasses.replace(make.prediction(frame, make.sighting()), done_s=loop.time()))
+        fanout.publish(make.command(make.decision(frame)))
+        latencies_ms.append((loop.time() - tick.due_s) * 1000)
+
+
+@contextlib.asynccontextmanager
+async def console_of_train(how: str) -> AsyncIterator[tuple[int, Fanout[Event]]]:
+    """Serve one train's console, in a thread or in this loop."""
+    settings = Console(port=free_port())
+    site = Site(settings, "train", budget_bytes=64_000_000, small=small)
+    feed = Feed(site, "train-1", Facts("Train 1", Links, lambda: None), quality_percent=80)
+    fanout: Fanout[Event] = Fanout()
+    events, door = fanout.subscribe("console", 256), listen(settings)
+    app = application(console_routes(site, None))
+    if how == "loop":
+        tasks = [asyncio.create_task(feed.run(events)), asyncio.create_task(serve(app, door))]
+    else:
+        crossing = apart.Crossing()
+
+        async def work() -> None:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(feed.run(crossing))
+                group.create_task(serve(app, door))
+
+        tasks = [asyncio.create_task(crossing.run(events)), asyncio.create_task(apart.run_apart("console", work))]
+    try:
+        yield settings.port, fanout
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def one_train(seconds_s: float, viewers: int, how: str) -> dict[str, Any]:
+    """Measure a train with and without viewers, interleaved."""
+    frames = pictures(50)
+    latencies: dict[str, list[float]] = defaultdict(list)
+    async with console_of_train(how) as (port, fanout), Audience(port, ["train=train-1"] * viewers) as audience:
+        await drive(fanout, frames, SETTLE_S, [])
+        order = ("without", "with", "with", "without")
+        rounds = max(1, round(seconds_s / BLOCK_S / len(order)))
+        for kind in order * rounds:
+            said = asyncio.create_task(audience.say("on" if kind == "with" else "off"))
+            await drive(fanout, frames, SETTLE_S, [])
+            await said
+            await drive(fanout, frames, BLOCK_S, latencies[kind])
+        seen = await audience.say("end")
+    p99 = {kind: float(np.percentile(each, 99)) for kind, each in latencies.items()}
+    return {
+        "capture_to_command_ms": {kind: summary(each) for kind, each in latencies.items()},
+        "p99_with_viewers_above_without_ms": round(p99["with"] - p99["without"], 2),
+        "viewers": seen,
+        "jpeg_kb": round(len(encode_jpeg(frames[0].image).data) / 1000, 1),
+        "resident_mib": round(resident_mib(), 1),
+    }
+
+
+async def many_trains(seconds_s: float, trains: int, history_mb: int) -> dict[str, Any]:
+    """Measure one console of many trains; the messages are those that Kafka would bring."""
+    frames = pictures(50)
+    encoded = [encode_jpeg(frame.image) for frame in frames]
+    fleet = Fleet(Settings(console=Console(port=free_port(), history_mb=history_mb)))
+    settings = fleet.site.settings
+    door, memory = listen(settings), []
+    tasks = [
+        asyncio.create_task(fleet.site.run()),
+        asyncio.create_task(serve(application(console_routes(fleet.site, None)), door)),
+    ]
+    loop = asyncio.get_running_loop()
+
+    async def train(number: int) -> None:
+        name, clock = f"train-{number:02}", loop.time
+        await asyncio.sleep(number / trains * PERIOD_S)
+        async for tick in pace(PERIOD_S):
+            which = (tick.index + number) % len(frames)
+            frame = fresh(frames[which], tick.index, clock())
+            stamp = Stamp(name, tick.index, time.time() - clock())
+            events: list[Event] = [frame, make.prediction(frame)]
+            if tick.index % 10 == 0:
+                events.append(dataclasses.replace(make.state(at_s=clock()), train_id=name, at_unix_s=time.time()))
+            for event in events:
+                message = kafka.binary(seal(event, stamp, encoded[which]))
+                fleet._hear([Message(message.headers, message.value)])
+
+    tasks += [asyncio.create_task(train(number)) for number in range(trains)]
+    queries = ["overview=1", *(f"train=train-{number:02}" for number in range(trains))]
+    async with Audience(settings.port, queries) as audience:
+        await asyncio.sleep(SETTLE_S)
+        await audience.say("on")
+        until_s = loop.time() + seconds_s
+        while loop.time() < until_s:
+            await asyncio.sleep(min(5.0, seconds_s / 8))
+            memory.append(round(resident_mib(), 1))
+        seen = await audience.say("end")
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    return {
+        "viewers": seen,
+        "resident_mib": memory,
+        "pictures_mb": round(fleet.site.store.pictures.bytes / 1e6, 1),
+    }
+
+
+def summary(values: list[float]) -> dict[str, float]:
+    found = {f"p{rank}": round(float(np.percentile(values, rank)), 2) for rank in (50, 95, 99)}
+    return found | {"max": round(max(values), 2), "n": len(values)}
+
+
+def main() -> None:
+    """Run a trial and print what it came to."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=600.0, help="for each part")
+    parser.add_argument("--viewers", type=int, default=50)
+    parser.add_argument("--trains", type=int, default=20)
+    parser.add_argument("--history-mb", type=int, default=64, help="for many trains: small, so that it fills up")
+    parser.add_argument("--how", choices=("thread", "loop"), default="thread")
+    parser.add_argument("--switch-ms", type=float, default=apart.SWITCH_S * 1000)
+    parser.add_argument("--only", choices=("one", "many"))
+    options = parser.parse_args()
+    apart.SWITCH_S = options.switch_ms / 1000
+    result: dict[str, Any] = {"how": options.how, "switch_ms": options.switch_ms}
+    if options.only != "many":
+        result["one_train"] = asyncio.run(one_train(options.seconds, options.viewers, options.how))
+    if options.only != "one":
+        result["many_trains"] = asyncio.run(many_trains(options.seconds, options.trains, options.history_mb))
+    print(json.dumps(result, indent=2))
+
+
+if __name__ == "__main__":
+    main()
