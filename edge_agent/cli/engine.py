@@ -184,7 +184,8 @@ async def _have_made(order: Any) -> tuple[Path, bool]:
     from edge_agent.agent.notify import Notifier
     from edge_agent.detector.tensorrt.forge import have_made
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("TensorRT", total=1.0)
 
         def show_progress(share: float, phase: str) -> None:

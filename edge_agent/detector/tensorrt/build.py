@@ -56,10 +56,7 @@ def build(
     config = builder.create_builder_config()
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, WORKSPACE_BYTES)
     _set_profile(builder, config, network, profile)
-    cache = config.create_timing_cache(timings)
-    if not config.set_timing_cache(cache, False):  # that of another machine or version
-        cache = config.create_timing_cache(b"")
-        config.set_timing_cache(cache, False)
+    _set_timings(config, timings)
     monitor = _make_monitor(trt, progress)
     config.progress_monitor = monitor
     prepare(config)
@@ -69,7 +66,8 @@ def build(
         if monitor.stopped:
             raise BuildStoppedError("the build was stopped")
         raise BuildError(f"the engine cannot be built: {journal.reason()}", remedy="see docs/engines.md")
-    return Built(bytes(memoryview(engine)), bytes(memoryview(config.get_timing_cache().serialize())))
+    kept = config.get_timing_cache()
+    return Built(bytes(memoryview(engine)), bytes(memoryview(kept.serialize())) if kept is not None else b"")
 
 
 def _made(make: Callable[[], Any], journal: Journal, what: str) -> Any:
@@ -99,6 +97,14 @@ def _set_profile(builder: Any, config: Any, network: Any, shape: tuple[int, int,
     profile = builder.create_optimization_profile()
     profile.set_shape(source.name, shape, shape, shape)
     config.add_optimization_profile(profile)
+
+
+def _set_timings(config: Any, timings: bytes) -> None:
+    """Hand over what earlier builds measured, or an empty cache where that is another machine's or version's."""
+    for content in (timings, b""):
+        cache = config.create_timing_cache(content)
+        if cache is not None and config.set_timing_cache(cache, False):
+            return
 
 
 def _make_monitor(trt: Any, progress: Progress) -> Any:

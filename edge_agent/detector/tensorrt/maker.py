@@ -61,7 +61,8 @@ def make(order: Order, tell: Tell, bindings: Bindings) -> tuple[Path, bool]:
         )
         took_s = round(time.monotonic() - began_s, 1)
         path = cache.store(built.engine, replace(source.about, key=key, built_unix_s=time.time(), built_in_s=took_s))
-        cache.keep_timings(built.timings)
+        if built.timings:
+            cache.keep_timings(built.timings)
     return path, True
 
 
