@@ -71,7 +71,7 @@ async def test_page_can_be_used_by_keyboard_alone(gather: Gather, show: Open):
     trains = await gather(anna=GuardState.FAULT_LATCHED)
     viewer = await show(trains.url)
     await viewer.has(".stage[data-mode=live]")
-    await viewer.has(".list .event")
+    await viewer.has(".thumb")
     reached = set()
     for _ in range(30):
         await viewer.page.keyboard.press("Tab")

@@ -60,7 +60,7 @@ export class Panel {
 
   #meter(selector, text, value) {
     const box = find(selector, this.#root);
-    say(find("dd", box), text);
+    say(find("dd span", box), text);
     const meter = box.querySelector("meter");
     if (!meter) return;
     meter.hidden = value === null || value === undefined;
