@@ -57,13 +57,17 @@ class Mirrors:
 class Listener:
     """What hears orders through Kafka; `desk` takes the train's own ones."""
 
-    orders: "KafkaOrders"
+    orders: "tuple[KafkaOrders, ...]"
     desk: "KafkaDesk | None"
+
+    async def run(self) -> None:
+        """Listen until cancelled."""
+        await asyncio.gather(*(orders.run() for orders in self.orders))
 
     def added_to(self, figures: "MirrorFigures") -> "MirrorFigures":
         """Add what came in to the figures of the mirror to Kafka."""
         accepted, refused = (self.desk.accepted, self.desk.refused) if self.desk else (0, 0)
-        discarded = self.orders.discarded
+        discarded = sum(orders.discarded for orders in self.orders)
         return replace(figures, commands_accepted=accepted, commands_refused=refused, commands_discarded=discarded)
 
 
@@ -125,7 +129,12 @@ def listener(settings: Settings, helm: Helm, gate: Gate, tell: Callable[[Fault],
         desk = handlers[kafka.command_topic] = KafkaDesk(settings.train.id, own)
     if compat:
         handlers[CAPTURE_TOPIC] = CaptureHandler(lambda wish: helm.obey_original(wish.command))
-    return Listener(KafkaOrders(kafka, train_id=settings.train.id, handlers=handlers, report=tell), desk)
+    # One for each topic: of two in one, a topic that is missing would silence the other.
+    orders = (
+        KafkaOrders(kafka, train_id=settings.train.id, topic=topic, handler=handler, report=tell)
+        for topic, handler in handlers.items()
+    )
+    return Listener(tuple(orders), desk)
 
 
 def make_desk(channel: Literal["kafka", "console"], settings: Settings, helm: Helm, gate: Gate) -> Desk:

@@ -208,7 +208,7 @@ def _observers(job: Job, crew: Crew, door: "Door | None") -> Iterator[tuple[str,
         events = crew.observers.subscribe(sink.name, QUEUE_SIZE)
         yield sink.name, fenced(sink.name, sink.run(events), crew.tell)
     if outside.listener is not None:
-        yield "kafka-commands", fenced("kafka_commands", outside.listener.orders.run(), crew.tell)
+        yield "kafka-commands", fenced("kafka_commands", outside.listener.run(), crew.tell)
     if web is not None and door is not None and door.socket is not None:
         yield "console", fenced("console", web.serve(door.socket), crew.tell)
     if door is not None and (fault := door.fault(crew.clock())) is not None:

@@ -1,4 +1,4 @@
-"""Orders that come to the train through Kafka: brought from topics to what is done about them in the event loop.
+"""Orders that come to the train through Kafka: brought from a topic to what is done about them in the event loop.
 
 Knows how to go on listening, that a stop overtakes what came with it, and that of a flood only a part is looked at.
 Knows nothing of what an order means, or whether it may be obeyed: handlers do. Only what is sent after the start is
@@ -7,7 +7,7 @@ heard, so nothing old is replayed at a restart.
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -64,12 +64,13 @@ class Handler(Protocol):
 
 
 class KafkaOrders:
-    """Listens to topics for as long as it runs, in a thread and a loop of its own.
+    """Listens to a topic for as long as it runs, in a thread and a loop of its own.
 
     Args:
         settings: how to reach Kafka.
         train_id: names us in the brokers' logs.
-        handlers: what is done about the messages of a topic.
+        topic: what to listen to.
+        handler: what is done about its messages.
         report: is called in the event loop with what there is to tell.
         wall: the wall clock, in seconds since 1970.
     """
@@ -79,7 +80,8 @@ class KafkaOrders:
         settings: Kafka,
         *,
         train_id: str,
-        handlers: Mapping[str, Handler],
+        topic: str,
+        handler: Handler,
         report: Callable[[Fault], None] = lambda fault: None,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -87,8 +89,9 @@ class KafkaOrders:
         self.heard = 0
         self.discarded = 0
         self._settings = settings
-        self._client_id = f"edge-agent-{train_id}-orders"
-        self._handlers = dict(handlers)
+        self._client_id = f"edge-agent-{train_id}-{topic}"
+        self._topic = topic
+        self._handler = handler
         self._report = report
         self._wall = wall
         self._told: str | None = None
@@ -131,7 +134,7 @@ class KafkaOrders:
 
     def _make(self) -> Any:
         arguments = client_arguments(self._settings, self._client_id)
-        return AIOKafkaConsumer(*self._handlers, **arguments, auto_offset_reset="latest", enable_auto_commit=False)
+        return AIOKafkaConsumer(self._topic, **arguments, auto_offset_reset="latest", enable_auto_commit=False)
 
     async def _listen(self, consumer: Any) -> None:
         while True:
@@ -152,10 +155,9 @@ class KafkaOrders:
         firsts: dict[str, Message] = {}
         more, others = [], []
         for message in messages:
-            handler = self._handlers[message.topic]
-            if not handler.ours(message):
+            if not self._handler.ours(message):
                 continue
-            stop = handler.stop(message)
+            stop = self._handler.stop(message)
             if stop is None:
                 others.append(message)
             elif firsts.setdefault(stop, message) is not message:
@@ -166,22 +168,21 @@ class KafkaOrders:
         self.discarded += len(stops[AT_ONCE:]) + len(others[AT_ONCE:])
 
     def _deliver(self, message: Message) -> None:
-        work = self._handlers[message.topic].handle(message)
+        work = self._handler.handle(message)
         if work is not None:
             self._in_loop(work)
 
     def _tell_why(self, error: Exception) -> None:
         """Tell once why nothing can be heard, unless the uplink has the same trouble and tells it."""
-        topics = ", ".join(self._handlers)
+        topic = self._topic
         if isinstance(error, kafka_errors.TopicAuthorizationFailedError):
-            message, remedy = f"Kafka does not let us read {topics}", "grant the user READ and DESCRIBE on the topic"
+            message, remedy = f"Kafka does not let us read {topic}", "grant the user READ and DESCRIBE on the topic"
         elif isinstance(error, kafka_errors.UnknownTopicOrPartitionError):
-            message, remedy = f"Kafka has no topic {topics} and does not make one", "create the topic"
+            message, remedy = f"Kafka has no topic {topic} and does not make one", "create the topic"
         else:
             return
         if self._told != message:
             self._told = message
-            remedy = f"{remedy}, or set kafka.commands to false"
             self._tell(Notice("kafka_commands_unheard", f"{message}: no commands come in by it", remedy))
 
     def _tell_over(self) -> None:

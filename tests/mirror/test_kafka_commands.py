@@ -69,7 +69,7 @@ async def stage_at(config: Kafka) -> AsyncIterator[Stage]:
         refuse=functools.partial(helm.refuse, "kafka"),
     )
     desk = KafkaDesk("train-1", office)
-    orders = KafkaOrders(config, train_id="train-1", handlers={TOPIC: desk}, report=faults.append)
+    orders = KafkaOrders(config, train_id="train-1", topic=TOPIC, handler=desk, report=faults.append)
     task = asyncio.create_task(orders.run())
     producer = confluent_kafka.Producer({"bootstrap.servers": config.bootstrap_servers[0], "log_level": 0})
     try:

@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import confluent_kafka
 import pytest
+from aiokafka import errors
 
+from edge_agent.events import Fault
 from edge_agent.mirror.kafka_orders import AT_ONCE, CaptureHandler, Handler, KafkaOrders, Message
 from edge_agent.wire.compat import CAPTURE_TOPIC, CaptureOrder
 from tests.mirror.rig import settings, until
@@ -38,8 +40,8 @@ class Keeper:
 
 
 @contextlib.asynccontextmanager
-async def listening(address: str, handlers: Mapping[str, Handler]) -> AsyncIterator[KafkaOrders]:
-    orders = KafkaOrders(settings(address), train_id="train-1", handlers=handlers)
+async def listening(address: str, topic: str, handler: Handler) -> AsyncIterator[KafkaOrders]:
+    orders = KafkaOrders(settings(address), train_id="train-1", topic=topic, handler=handler)
     task = asyncio.create_task(orders.run())
     try:
         await until(lambda: orders.listening, "it listens")
@@ -55,7 +57,7 @@ async def test_originals_console_starts_and_stops_the_capture(tmp_path: Path) ->
     seen: list[CaptureOrder] = []
     with Tansu(tmp_path / "tansu.log") as broker:
         send(broker.address, CAPTURE_TOPIC, b'{"command":"start"}')  # sent before we listen: old
-        async with listening(broker.address, {CAPTURE_TOPIC: CaptureHandler(seen.append)}) as orders:
+        async with listening(broker.address, CAPTURE_TOPIC, CaptureHandler(seen.append)) as orders:
             send(broker.address, CAPTURE_TOPIC, b"rubbish", b'{"command":"stop"}', b'{"command":"start"}')
             await until(lambda: orders.heard == 3, "all came")
             await until(lambda: len(seen) == 2, "those that are orders were obeyed")
@@ -66,7 +68,7 @@ async def test_orders_come_again_after_the_link_was_cut(tmp_path: Path) -> None:
     seen: list[bytes] = []
     with tansu_behind_proxy(tmp_path) as (_broker, proxy):
         send(f"127.0.0.1:{proxy.port}", "orders", b"first")
-        async with listening(f"127.0.0.1:{proxy.port}", {"orders": Keeper(seen)}) as orders:
+        async with listening(f"127.0.0.1:{proxy.port}", "orders", Keeper(seen)) as orders:
             send(f"127.0.0.1:{proxy.port}", "orders", b"one")
             await until(lambda: seen == [b"one"], "the first came")
             for trouble in (proxy.reset, proxy.refuse):
@@ -97,7 +99,7 @@ def test_stop_is_obeyed_at_any_age_and_start_only_while_fresh(command: str, age_
 def heard(*values: bytes) -> tuple[list[bytes], KafkaOrders]:
     """Return what comes of messages that are heard at once, and who heard them."""
     seen: list[bytes] = []
-    orders = KafkaOrders(settings("nowhere:1"), train_id="train-1", handlers={"orders": Keeper(seen)})
+    orders = KafkaOrders(settings("nowhere:1"), train_id="train-1", topic="orders", handler=Keeper(seen))
     orders._in_loop = lambda work: work()  # type: ignore[method-assign]
     orders._take([Message("orders", None, (), value, 0.0) for value in values])
     return seen, orders
@@ -117,3 +119,50 @@ def test_of_a_flood_only_the_beginning_is_looked_at_and_every_kind_of_stop() -> 
 
 def test_messages_for_other_trains_are_no_flood() -> None:
     assert heard(*[b"other"] * 400, b"drive")[0] == [b"drive"]
+
+
+class Consumer:
+    """Stands in for aiokafka's: fails as it is told to, then hears nothing."""
+
+    def __init__(self, failures: list[Exception]) -> None:
+        self._failures = failures
+        self._client = self
+
+    async def start(self) -> None:
+        if self._failures:
+            raise self._failures.pop()
+
+    async def getmany(self, **_: int) -> dict[str, list[object]]:
+        await asyncio.sleep(0.01)
+        return {}
+
+    async def stop(self) -> None:
+        pass
+
+    close = stop
+
+
+@pytest.mark.parametrize(
+    ("failure", "word"),
+    [(errors.TopicAuthorizationFailedError, "does not let us read"), (errors.UnknownTopicOrPartitionError, "no topic")],
+)
+async def test_topic_that_cannot_be_read_is_told_once_and_when_it_is_over(
+    monkeypatch: pytest.MonkeyPatch, failure: type[Exception], word: str
+) -> None:
+    faults: list[Fault] = []
+    failures: list[Exception] = [failure(), errors.KafkaConnectionError(), failure()]
+    monkeypatch.setattr(KafkaOrders, "_make", lambda _: Consumer(failures))
+    orders = KafkaOrders(
+        settings("nowhere:1"), train_id="train-1", topic="orders", handler=Keeper([]), report=faults.append
+    )
+    task = asyncio.create_task(orders.run())
+    await until(lambda: len(faults) == 2, "told that it is over")
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert await asyncio.to_thread(orders.join)
+    assert [(fault.code, fault.active) for fault in faults] == [
+        ("kafka_commands_unheard", True),
+        ("kafka_commands_unheard", False),
+    ]
+    assert word in faults[0].message
+    assert faults[0].remedy
