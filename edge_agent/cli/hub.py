@@ -87,7 +87,7 @@ def info(
             "malformed_messages": malformed,
         }
 
-    facts = _with_hub(look, _settings(address, name, config, profile), hub_log)
+    facts = _with_hub(look, _settings(address, name, config, profile), hub_log, timeout)
     show(facts, as_json, [("what", "value"), *facts.items()])
 
 
@@ -120,7 +120,7 @@ def drive(
         confirmed = hub.status().brake_confirmed
         return {"power_percent": power, "ended_by": ended_by, "brake_confirmed": confirmed, "stalls": watchdog.trips}
 
-    told = _with_hub(go, _settings(address, name, config, profile), hub_log)
+    told = _with_hub(go, _settings(address, name, config, profile), hub_log, timeout)
     show(told, as_json, list(told.items()))
 
 
@@ -165,7 +165,7 @@ def calibrate(
         async with enter_key(sys.stdin, moved):
             return await measure(hub, rounds, moved, tell, step)
 
-    percent = write_profile(output, _with_hub(go, settings, hub_log), settings)
+    percent = write_profile(output, _with_hub(go, settings, hub_log, timeout), settings)
     told = {"min_power_percent": percent, "nominal_voltage_mv": settings.nominal_voltage_mv, "written": str(output)}
     show(told, as_json, list(told.items()))
 
@@ -241,9 +241,12 @@ def _settings(address: str | None, name: str | None, config: Path | None, profil
     return load(config, overrides, profile=profile).settings.hub
 
 
-def _with_hub(act: Callable[[BleHub], Awaitable[T]], settings: Settings, hub_log: Path | None) -> T:
-    """Run `await act(hub)` on a hub that is being connected; it is braked and let go whatever happens."""
-    from edge_agent.hub.ble import BleHub
+def _with_hub(act: Callable[[BleHub], Awaitable[T]], settings: Settings, hub_log: Path | None, timeout_s: float) -> T:
+    """Run `await act(hub)` on a hub that is being connected; it is braked and let go whatever happens.
+
+    `timeout_s` is how long `act` waits for the link: a search ends before that, so that its outcome is what is told.
+    """
+    from edge_agent.hub.ble import SEARCH_S, BleHub
     from edge_agent.hub.hub_log import ByteLog
 
     async def run() -> T:
@@ -252,7 +255,8 @@ def _with_hub(act: Callable[[BleHub], Awaitable[T]], settings: Settings, hub_log
             if hub_log is not None:
                 log = ByteLog(hub_log)
                 stack.callback(log.close)
-            return await act(await stack.enter_async_context(BleHub(settings, log=log)))
+            hub = BleHub(settings, log=log, search_s=min(SEARCH_S, timeout_s / 2))
+            return await act(await stack.enter_async_context(hub))
 
     return _until_signal(run())
 

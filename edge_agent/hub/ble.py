@@ -40,19 +40,28 @@ class BleHub:
         settings: which hub, and its time limits.
         log: records bytes both ways, where given; the caller closes it.
         connect: makes a link; None takes BlueZ's. For tests and recordings.
+        search_s: how long one search may last; SEARCH_S where it is not given.
 
     Emits, besides button presses and alerts, `connected` (detail: the hub's name) when it has braked, enabled its
     alerts and found the motor, and `disconnected` (detail: why, and what to do) when the link is lost and whenever the
     reason why there is none changes. `problem` keeps that reason until the next `connected`; `links` counts those.
     """
 
-    def __init__(self, settings: Settings, *, log: ByteLog | None = None, connect: Connect | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        log: ByteLog | None = None,
+        connect: Connect | None = None,
+        search_s: float | None = None,
+    ) -> None:
         self.name = settings.name or "LEGO hub"
         self.problem: RetryableError | None = None
         self.links = 0
         self._settings = settings
         self._log = log
         self._watch = BusWatch()
+        self._search_s = SEARCH_S if search_s is None else search_s
         self._connect = connect or self._connect_bluez
         self._session: Session | None = None
         self._last = HubStatus(connected=False)
@@ -178,7 +187,7 @@ class BleHub:
         return (self.problem or problem(LINK)).with_traceback(None)
 
     async def _connect_bluez(self) -> Connection:
-        return await connect(self._settings, self._watch, SEARCH_S)
+        return await connect(self._settings, self._watch, self._search_s)
 
     async def _attempt(self) -> None:
         """Make one link and stay with it until it is lost; raises RetryableError when it did not come up."""

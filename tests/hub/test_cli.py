@@ -13,7 +13,7 @@ from edge_agent.config import load
 from edge_agent.errors import EdgeAgentError, UsageError
 from edge_agent.hub.emulator import BluezEmulator, EmulatorThread, MotorSetting
 from edge_agent.hub.hub_log import Direction, read_log
-from edge_agent.hub.problems import NO_ADAPTER, NO_HUB, HubError
+from edge_agent.hub.problems import HELD, NO_ADAPTER, NO_HUB, HubError
 
 
 def call(*words: str) -> Result:
@@ -92,6 +92,16 @@ def test_info_for_people_has_a_line_for_each_fact(emulated: EmulatorThread) -> N
 def test_info_of_a_hub_with_another_name_gives_up_in_time(emulated: EmulatorThread) -> None:
     with pytest.raises(EdgeAgentError):
         call("info", "--name", "Elsewhere", "--timeout", "1")
+
+
+@pytest.mark.parametrize("words", [("info",), ("drive", "40"), ("calibrate",)])
+def test_hub_that_is_held_is_told_as_such_however_short_the_wait(
+    emulated: EmulatorThread, words: tuple[str, ...]
+) -> None:
+    emulated.call(lambda emulator: emulator.hold("here"))
+    with pytest.raises(HubError) as caught:
+        call(*words, "--timeout", "1")
+    assert caught.value.code == HELD
 
 
 def test_drive_drives_then_brakes_and_lets_go(emulated: EmulatorThread, driven: list[MotorSetting]) -> None:
