@@ -71,6 +71,16 @@ class Listener:
         return replace(figures, commands_accepted=accepted, commands_refused=refused, commands_discarded=discarded)
 
 
+def tracing(settings: Settings) -> tuple[Sink, ...]:
+    """Return what traces frames, where the settings ask for it; raises ConfigError where it cannot be set up."""
+    how = settings.tracing
+    if not how.enabled:
+        return ()
+    from edge_agent.tracing import open_tracer  # noqa: PLC0415 - an extra
+
+    return (open_tracer(settings.train.id, how.endpoint, how.share),)
+
+
 def mirrors(
     settings: Settings,
     helm: Helm,

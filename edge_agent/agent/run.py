@@ -20,7 +20,7 @@ from edge_agent.agent.crew import Crew, assemble
 from edge_agent.agent.helm import Helm
 from edge_agent.agent.lifeline import Lifeline
 from edge_agent.agent.notify import Notifier
-from edge_agent.agent.observers import Mirrors, fenced, make_desk, mirrors
+from edge_agent.agent.observers import Mirrors, fenced, make_desk, mirrors, tracing
 from edge_agent.agent.service import service_tasks
 from edge_agent.agent.shutdown import Ending
 from edge_agent.agent.vitals import watch_loop, watch_memory
@@ -54,8 +54,8 @@ class Job:
     `sinks` are observers beside those that the settings ask for, `watch` is a task that shows the run to a person. With
     `virtual` the loop's clock is the simulated one. `duration_s` ends the run after that time. `hub_log` is where the
     bytes to and from a hub over Bluetooth are recorded. `port_asked` tells that somebody named the console's port: the
-    run does not start where it is taken. `camera` and `detector` take the place of what the settings name: pictures from
-    memory, or a detector that answers at once, where something else is measured.
+    run does not start where it is taken. `camera` and `detector` take the place of what the settings name:
+    pictures from memory, or a detector that answers at once, where something else is measured.
     """
 
     settings: Settings
@@ -204,7 +204,7 @@ def _observers(job: Job, crew: Crew, door: "Door | None") -> Iterator[tuple[str,
     desk = make_desk("console", job.settings, helm, gate)
     web = _build_web(job, crew, outside, desk) if door is not None else None
     fed = web.sinks if web is not None else ()
-    for sink in (lights, *outside.sinks, *fed, *job.sinks):
+    for sink in (lights, *outside.sinks, *fed, *tracing(job.settings), *job.sinks):
         events = crew.observers.subscribe(sink.name, QUEUE_SIZE)
         yield sink.name, fenced(sink.name, sink.run(events), crew.tell)
     if outside.listener is not None:

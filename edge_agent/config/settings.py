@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from edge_agent.config.base import Section
 from edge_agent.config.control import Capture, Detector, Guard, Hub, Policy, Sim, Train
 from edge_agent.config.observers import Commands, Console, Kafka, Log, Mqtt, State
+from edge_agent.config.tracing import Tracing
 
 
 class Settings(Section):
@@ -29,6 +30,7 @@ class Settings(Section):
     )
     commands: Commands = Field(default_factory=Commands, description="What a command from outside has to fulfil.")
     console: Console = Field(default_factory=Console, description="The web page, metrics and health endpoints.")
+    tracing: Tracing = Field(default_factory=Tracing, description="Traces for OpenTelemetry.")
     log: Log = Field(default_factory=Log, description="What the agent tells on stderr.")
     state: State = Field(default_factory=State, description="Where the agent keeps what must outlive the process.")
 
