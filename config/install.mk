@@ -30,7 +30,7 @@ install-program:
 		$(if $(WHEELS),--no-index --find-links "$(WHEELS)") --constraint requirements.lock .
 	# The scripts name the staging folder, and the one that we call does without them.
 	find "$(DESTDIR)$(HOME_OF_PROGRAM)/bin" -type f ! -name 'python*' -delete
-	sed -i 's|$(DESTDIR)||g' "$(DESTDIR)$(HOME_OF_PROGRAM)/pyvenv.cfg"
+	$(if $(DESTDIR),sed -i 's|$(DESTDIR)||g' "$(DESTDIR)$(HOME_OF_PROGRAM)/pyvenv.cfg")
 	"$(INSTALLED_PYTHON)" -m compileall -q --invalidation-mode unchecked-hash -s "$(DESTDIR)" "$(DESTDIR)$(HOME_OF_PROGRAM)/lib"
 	printf '#!/bin/sh\nexec %s -I -m edge_agent "$$@"\n' '$(HOME_OF_PROGRAM)/bin/python' >"$(DESTDIR)$(PREFIX)/bin/edge-agent"
 	chmod 755 "$(DESTDIR)$(PREFIX)/bin/edge-agent"
