@@ -13,7 +13,7 @@ RULES = [ROOT / "config/prometheus/recording.yaml", ROOT / "config/prometheus/al
 
 _METRIC = re.compile(r"(?<![\w:])((?:edge_agent|process)_[a-z0-9_]+|up)(?![\w:]|\s*\()")
 _RECORDED = re.compile(r"\b(?:train|fleet):[a-z0-9_:]+")
-_MATCHER = re.compile(r'(\w+)\s*(?:=|!=)\s*"([^"]*)"')
+_MATCHER = re.compile(r'(\w+)\s*(?:=~?|!=)\s*"([^"]*)"')
 
 
 def load(path: Path) -> Any:
@@ -63,4 +63,5 @@ def recorded_in(expression: str) -> set[str]:
 
 def matchers_in(expression: str) -> set[tuple[str, str]]:
     """Return the labels that a query asks for, with their values."""
-    return {(label, value) for label, value in _MATCHER.findall(expression) if "$" not in value}
+    found = _MATCHER.findall(expression)
+    return {(label, value) for label, values in found for value in values.split("|") if "$" not in value}

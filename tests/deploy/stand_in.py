@@ -17,7 +17,14 @@ TOOLS = """
     sort test touch tr uname
 """
 NOTHING = ("microdnf", "dnf", "systemctl", "bootc")
-ALONG = ("/etc/ssl/certs", "/etc/nsswitch.conf", "/etc/resolv.conf", "/etc/hosts", "/usr/share/python-wheels")
+ALONG = (
+    "/etc/ssl/certs",
+    "/etc/nsswitch.conf",
+    "/etc/resolv.conf",
+    "/etc/hosts",
+    "/etc/pip.conf",
+    "/usr/share/python-wheels",
+)
 PYTHON = f"python3.{sys.version_info.minor}"
 
 

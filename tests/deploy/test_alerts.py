@@ -110,7 +110,7 @@ CASES = [
         "4m",
         "10m",
     ),
-    fault("detector_fallback", "EdgeAgentDetectorFellBack", quiet="1m", fires="1m15s"),
+    fault("engine_refused", "EdgeAgentDetectorFellBack", quiet="1m", fires="1m15s"),
     gauge(
         "process_resident_memory_bytes",
         "3e8x4 9e8x60",

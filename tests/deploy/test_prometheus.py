@@ -1,6 +1,7 @@
 """The rules by Prometheus's own words, by the agent's real metrics, and by the operator's handbook."""
 
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,12 @@ SOURCE = "\n".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "
 RULE_IDS = [rule.get("alert") or rule["record"] for rule in rules()]
 
 
-def rendered() -> set[str]:
-    """Return the names of all samples that the agent renders."""
-    return {name.split("{")[0] for name in samples(everything(*ONE_OF_EACH))} | {"up"}
+@cache
+def rendered() -> frozenset[str]:
+    """Return the names of all samples that the agent renders, and of the gauges that have none just now."""
+    registry = everything(*ONE_OF_EACH)
+    gauges = re.findall(r"^# TYPE (\w+) gauge$", registry.render()[0].decode(), re.MULTILINE)
+    return frozenset({name.split("{")[0] for name in samples(registry)} | {"up", *gauges})
 
 
 def test_settings_and_rules_are_accepted_by_prometheus() -> None:
