@@ -46,8 +46,8 @@ def listen(settings: Console) -> socket.socket:
             raise ConfigError(f"another program listens at {where}", remedy=remedy) from None
         if error.errno in (errno.EACCES, errno.EPERM):
             raise ConfigError(f"may not listen at {where}", remedy="set console.port to 1024 or more") from None
-        # Python adds the address to the words of the system. A number below zero is a name server's, and not known there.
-        words = os.strerror(error.errno) if (error.errno or 0) > 0 else "the name is not known"
+        # Python adds the address to the words of the system; a number below zero is a name server's.
+        words = os.strerror(error.errno) if error.errno and error.errno > 0 else "the name is not known"
         raise ConfigError(f"cannot listen at {where}: {words}", remedy="set console.host to our own") from None
     door.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
     return door

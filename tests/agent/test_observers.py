@@ -1,0 +1,100 @@
+"""A whole agent beside a real Mosquitto and a real Kafka broker: two channels, one gate, and answers for everybody."""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import confluent_kafka
+from pydantic import SecretStr
+
+from edge_agent.agent import Job, run
+from edge_agent.config import Settings, load_rules
+from edge_agent.wire import KafkaMessage, OrderData, write_order
+from edge_agent.wire.convert import moment
+from tests.agent.test_web import Camera, answered, put
+from tests.support.kafka_brokers import Consumed, Tansu
+from tests.support.mosquitto import Mosquitto, listening, until
+from tests.support.proxy import free_port
+
+__all__ = ["put"]
+
+ROOT = "edge-agent/train-1"
+COMMANDS = "edge-agent-commands"
+
+
+def settings(mosquitto: Mosquitto, tansu: Tansu, port: int, state: Path) -> Settings:
+    """Return settings that are patient with a busy machine."""
+    token = SecretStr("open sesame")
+    return Settings.model_validate(
+        {
+            "console": {"port": port, "enabled": False},
+            "guard": {"loop_stall_ms": 2000, "lease_ms": 2000, "latch_ms": 60_000},
+            "commands": {"max_age_s": 300.0, "hold_s": 0.0},
+            "mqtt": {"enabled": True, "port": mosquitto.port, "command_token": token, "connect_timeout_s": 15.0},
+            "kafka": {"enabled": True, "bootstrap_servers": (tansu.address,), "command_token": token},
+            "state": {"directory": state},
+        }
+    )
+
+
+def order(verb: str, command_id: str, **more: Any) -> KafkaMessage:
+    data = OrderData(command_id, moment(time.time()), by="ada", **more)
+    return write_order("train-1", verb, data, source="/consoles/fleet")
+
+
+def answers(consumed: Consumed) -> dict[str, dict[str, Any]]:
+    """Return the answers that Kafka has, by the id of the event."""
+    found = {}
+    for message in consumed.messages:
+        headers = dict(message.headers() or ())
+        if headers.get("ce_type") == b"dev.edge-agent.answer.v1":
+            found[headers["ce_id"].decode()] = json.loads(message.value())
+    return found
+
+
+async def test_commands_of_both_channels_pass_one_gate_and_every_observer_hears_each_answer(
+    put: Callable[[Camera], None],
+    tmp_path: Path,
+) -> None:
+    camera, port = Camera(), free_port()
+    put(camera)
+    with Mosquitto(tmp_path) as mosquitto, Tansu(tmp_path / "tansu.log") as tansu:
+        producer = confluent_kafka.Producer({"bootstrap.servers": tansu.address, "log_level": 0})
+
+        def send(message: KafkaMessage) -> None:
+            producer.produce(COMMANDS, message.value, message.key, headers=list(message.headers))
+            assert producer.flush(10) == 0
+
+        with Consumed(tansu.address, "edge-agent-events") as consumed:
+            async with listening(mosquitto.port) as person:
+                train = asyncio.create_task(run(Job(settings(mosquitto, tansu, port, tmp_path), load_rules())))
+                try:
+                    await person.hears(f"{ROOT}/state")
+                    while "kafka" not in {answer["channel"] for answer in answers(consumed).values()}:
+                        send(order("stop", "s"))  # until the train listens
+                        await asyncio.sleep(0.2)
+                    send(order("power", "c-1", token="open sesame", power_percent=40))  # noqa: S106
+                    await until(lambda: told(consumed, "c-1") == [True], "obeyed by Kafka")
+                    again = {"token": "open sesame", "id": "c-1", "issued_at": time.time(), "power_percent": 40}
+                    await person.client.publish(f"{ROOT}/power/set", json.dumps(again).encode(), 1)
+                    await until(lambda: told(consumed, "c-1") == [True, False], "refused by MQTT: it was obeyed before")
+                    await until(lambda: len(person.on(f"{ROOT}/answer")) == len(answers(consumed)), "MQTT has all too")
+                    figures = await answered(port, "/metrics")
+                finally:
+                    camera.over = True
+                    await train
+    assert {id_of(message) for message in person.on(f"{ROOT}/answer")} == set(answers(consumed))
+    assert 'edge_agent_answers_total{channel="mqtt",result="replayed"} 1.0' in figures
+    assert 'edge_agent_mirror_connected{mirror="kafka"} 1.0' in figures
+    assert "edge_agent_outbox_durable 1.0" in figures
+
+
+def told(consumed: Consumed, command_id: str) -> list[bool]:
+    return [answer["accepted"] for answer in answers(consumed).values() if answer["command_id"] == command_id]
+
+
+def id_of(message: Any) -> str:
+    return str(dict(message.properties.UserProperty)["id"])
