@@ -7,6 +7,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && { echo $$p; break; }; done)
 TORCH := torch==2.13.0
 COSMIC_RAY := cosmic-ray==8.7.0
+CYCLONEDX := cyclonedx-bom==7.5.0
 ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -91,12 +92,29 @@ screenshots: $(VENV)/.test ## write the pictures of the console in docs/images a
 	@tests/system-packages
 	$(BIN)/python -m tests.browser.screenshots docs/images
 
+.PHONY: tensorrt-api
+tensorrt-api: $(VENV)/.test ## compare what we call of TensorRT and pycuda with the published bindings (needs cc, network)
+	$(BIN)/python -m tests.tensorrt_api
+
+.PHONY: gpu
+gpu: $(VENV)/.test ## try context, stream, memory, threads and 10,000 inferences on a real GPU, if there is one
+	$(BIN)/python -m tests.gpu $(ARGS)
+
+.PHONY: samples
+samples: $(VENV)/.test ## draw the pictures on which engines are compared with ONNX Runtime anew
+	$(BIN)/python -m edge_agent.mlops.samples engines/samples
+
 .PHONY: soak
 soak: $(VENV)/.test ## 1,000 reconnects; 30 minutes of random faults in virtual time, then in real time
 	@tests/system-packages
 	EDGE_AGENT_SOAK_RECONNECTS=1000 $(BIN)/python -m pytest -q --timeout 3600 tests/hub/test_ble_bluez.py -k leak
 	$(BIN)/python -m tests.soak.virtual --minutes 30
 	$(BIN)/python -m tests.soak.real --minutes 30 $(ARGS)
+
+.PHONY: bench
+bench: $(VENV)/.test ## measure the twelve ratios and write docs/benchmarks.md (70 minutes; ARGS=--quick: 4)
+	@tests/system-packages
+	$(BIN)/python -m edge_agent.bench.document $(ARGS)
 
 # --- train -------------------------------------------------------------------------------------------------------
 
@@ -125,6 +143,21 @@ lint: $(VENV)/.test ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+.PHONY: images
+images: $(VENV)/.test ## build the container images on a stand-in for their base images, and run the agent in them (buildah or root)
+	$(BIN)/python -m tests.deploy.images
+
+$(VENV)/sbom/bin/cyclonedx-py:
+	$(PYTHON) -m venv $(VENV)/sbom
+	$(VENV)/sbom/bin/python -m pip install --quiet --disable-pip-version-check $(CYCLONEDX)
+
+.PHONY: sbom
+SBOM ?= dist/edge-agent.cdx.json
+sbom: $(VENV)/sbom/bin/cyclonedx-py ## write the bill of materials (CycloneDX) of what requirements.lock installs, checked against its schema
+	@mkdir -p $(dir $(SBOM))
+	$(VENV)/sbom/bin/cyclonedx-py requirements --pyproject pyproject.toml --mc-type application --output-reproducible \
+		--spec-version 1.6 --output-format JSON --validate --output-file $(SBOM) requirements.lock
 
 .PHONY: lock
 lock: ## write the lock files anew, from pyproject.toml

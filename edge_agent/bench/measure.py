@@ -18,6 +18,7 @@ from edge_agent.bench import brokers, scene, stats
 from edge_agent.bench.blocks import LAG_PERIOD_S, Block, agent_block, bare_block, flat_out, watch_lag
 from edge_agent.bench.five import five_block
 from edge_agent.bench.plan import Plan, bench_settings
+from edge_agent.bench.told import Told
 from edge_agent.config import Settings, load_rules
 from edge_agent.detector import open_detector, shipped
 from edge_agent.detector.shipped import CPU_PRECISION
@@ -44,6 +45,8 @@ class Bench:
     stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     folder: Path = Path()
     mirrors: dict[str, dict[str, object]] = field(default_factory=dict)
+    paced_blocks: Blocks = field(default_factory=dict)
+    memory_told: Told | None = None
     without: str = ""
     """What a mirrored arm had to do without, in words."""
 
@@ -103,7 +106,7 @@ class Bench:
         size = settings.capture.width, settings.capture.height
         rules = load_rules(settings.policy.rules)
         detector = open_detector(settings.detector)
-        made: Blocks = {arm: [] for arm in arms}
+        made = self.paced_blocks = {arm: [] for arm in arms}
         try:
             for number, arm in enumerate(stats.there_and_back(arms, self.plan.arm_rounds), 1):
                 self.tell(f"paced block {number} of {2 * len(arms) * self.plan.arm_rounds}: {arm}")

@@ -98,7 +98,7 @@ def _cpu() -> str:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.lower().startswith(("model name", "model\t"))]
+    names = [line.partition(":")[2].strip() for line in lines if line.lower().startswith("model name")]
     return names[0] if names else platform.processor() or "unknown"
 
 

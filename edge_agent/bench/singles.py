@@ -7,10 +7,8 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -19,23 +17,12 @@ from edge_agent.bench.launch import agent_start_s, bare_start_s, picture_folder
 from edge_agent.bench.measure import Bench
 from edge_agent.bench.result import Ratio
 from edge_agent.bench.stats import Interval
+from edge_agent.bench.told import Told
 from edge_agent.errors import RetryableError
 
 MEMORY_FPS = 60.0
 FRAMES_AN_HOUR = 36_000
 _WARM_SHARE = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What an agent in a process of its own told: a line a second, and its report of latencies."""
-
-    lines: tuple[dict[str, Any], ...]
-    latency_ms: Mapping[str, float | None]
-
-    def column(self, key: str) -> stats.Block:
-        """Return one figure of all lines."""
-        return np.array([line[key] for line in self.lines], np.float64)
 
 
 def child(bench: Bench, name: str, seconds: float, fps: float, *, real: bool = False) -> "subprocess.Popen[str]":
@@ -76,7 +63,7 @@ def memory(bench: Bench) -> Ratio:
     bench.start_brokers()
     seconds = bench.plan.memory_s
     bench.tell(f"memory: {seconds:g} s at {MEMORY_FPS:g} frames a second")
-    made = told(child(bench, "memory", seconds, MEMORY_FPS), seconds + 120)
+    made = bench.memory_told = told(child(bench, "memory", seconds, MEMORY_FPS), seconds + 120)
     rss, frames = made.column("rss_mib"), made.column("frames")
     warm = max(1, round(len(rss) * _WARM_SHARE))
     window = max(1, (len(rss) - warm) // 10)

@@ -1,0 +1,43 @@
+"""How many agents one machine carries: 1 to 16 processes, each with the detector that ships.
+
+Knows how to start them and what they tell. Knows nothing of plots.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from edge_agent.bench.measure import PACED_FPS, Bench
+from edge_agent.bench.singles import child, told
+
+COUNTS = (1, 2, 4, 8, 16)
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """What so many agents managed: frames a second each, ms to the command, CPU ms a frame, MiB each (medians)."""
+
+    count: int
+    fps: float
+    p50_ms: float
+    p99_ms: float
+    cpu_ms: float
+    rss_mib: float
+
+
+def crowd(bench: Bench, count: int) -> Crowd:
+    """Run `count` agents beside each other; raises RetryableError where one fails."""
+    seconds = bench.plan.scale_s
+    bench.tell(f"{count} agents for {seconds:g} s")
+    running = [child(bench, f"train-{index}", seconds, PACED_FPS, real=True) for index in range(count)]
+    all_told = [told(process, seconds + 60 + 10 * count) for process in running]
+    seen = [(one.column("t_s"), one.column("frames"), one.column("cpu_s")) for one in all_told]
+    frames = [counted[-1] - counted[1] for _, counted, _ in seen]
+    return Crowd(
+        count,
+        float(np.median([done / (at[-1] - at[1]) for done, (at, _, _) in zip(frames, seen, strict=True)])),
+        float(np.median([one.latency_ms["p50"] or np.nan for one in all_told])),
+        float(np.median([one.latency_ms["p99"] or np.nan for one in all_told])),
+        float(np.median([(cpu[-1] - cpu[1]) * 1000 / max(d, 1) for d, (_, _, cpu) in zip(frames, seen, strict=True)])),
+        float(np.median([one.column("rss_mib")[-1] for one in all_told])),
+    )
