@@ -11,8 +11,10 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-OVERHEAD_BYTES = 600
-"""What a kept picture costs beside its bytes: ids, this object, its places in the queues."""
+from edge_agent.console.views import Boxes
+
+OVERHEAD_BYTES = 1500
+"""What a kept picture costs beside its bytes: ids, this object, its places in the queues, what was found in it."""
 
 SPARSE_MS = 1000
 """Of pictures that are thinned out one stays in this time."""
@@ -30,6 +32,7 @@ class Kept:
     width: int
     height: int
     data: bytes = field(repr=False)
+    boxes: Boxes | None = None
     marked: bool = False
     here: bool = True
 

@@ -150,7 +150,8 @@ class Store:
         book = self.book(train_id)
         if book is None:
             return None
-        kept, boxes = self.picture(train_id, frame_id), book.boxes(frame_id)
+        kept = self.picture(train_id, frame_id)
+        boxes = kept.boxes if kept is not None and kept.boxes is not None else book.boxes(frame_id)
         chain = book.timeline.chain(frame_id)
         if kept is None and boxes is None and not chain:
             return None
@@ -209,6 +210,8 @@ class Store:
             case PredictionData():
                 boxes, signs = book.on_prediction(value, stamp)
                 items += signs
+                if (kept := self.picture(book.train_id, boxes.frame_id)) is not None:
+                    kept.boxes = boxes
                 yield BoxesSeen(book.train_id, boxes, book.ahead.to_ours(boxes.at_ms))
             case DecisionData():
                 items.append(book.on_decision(value, stamp))

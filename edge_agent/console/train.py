@@ -22,7 +22,9 @@ SIGN_GAP_MS = 1000
 
 _RATE_MS = 5000
 _MAX_FAULTS = 100
-_MAX_BOXES = 4000
+_MAX_BOXES = 200
+"""What was found in older frames is known as long as their pictures are kept."""
+
 _CLOCK_MS = 60_000
 
 

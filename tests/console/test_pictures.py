@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from edge_agent.console.pictures import OVERHEAD_BYTES, Kept, Pictures
 
-KB = 1000
+KB = 2000
 
 
 def picture(number: int, *, train: str = "a", size: int = KB, at_ms: int | None = None) -> Kept:
@@ -21,7 +21,8 @@ def ids(pictures: Pictures, train: str = "a") -> list[str]:
 
 @given(
     st.lists(
-        st.tuples(st.sampled_from("abc"), st.integers(600, 5 * KB), st.integers(0, 3000), st.booleans()), max_size=200
+        st.tuples(st.sampled_from("abc"), st.integers(OVERHEAD_BYTES, 5 * KB), st.integers(0, 3000), st.booleans()),
+        max_size=200,
     ),
     st.integers(1, 40),
 )

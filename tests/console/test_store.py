@@ -62,6 +62,16 @@ def test_frame_tells_what_was_in_it_and_what_came_of_it() -> None:
     assert known.frame("another", frame_id) is None
 
 
+def test_what_was_found_is_known_as_long_as_the_picture_is_kept() -> None:
+    known, first = store(), make.frame(0, at_s=0.0)
+    fold(known, first, make.prediction(first, make.sighting()))
+    for number in range(1, 400):
+        fold(known, make.prediction(make.frame(number, width=64, height=64, at_s=number / 10)))
+    frame = known.frame("train-1", first.frame_id)
+    assert frame is not None
+    assert [found.label for found in frame.detections] == ["stop"]
+
+
 def test_message_that_comes_twice_counts_once() -> None:
     known, events = store(), make.one_of_each()
     sealed = [envelope(event) for event in events]

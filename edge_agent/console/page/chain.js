@@ -22,19 +22,14 @@ export class Chain {
 
   #rows(steps, takenMs) {
     if (!steps.length) return [make("li", { class: "chain-none" }, t("chain.none"))];
-    let before = takenMs ?? startOf(steps[0]);
-    const rows = [make("li", { class: "chain-step tone-answer" }, icon("camera"), make("b", {}, t("chain.taken")))];
-    for (const step of steps) {
-      const words = wordsOf(step);
-      const row = make("li", { class: `chain-step tone-${words.tone}` }, icon(words.icon), make("b", {}, words.title));
-      const gap = step.at_ms - before;
-      row.prepend(make("span", { class: "chain-gap" }, gap >= 0 ? t("chain.gap", { ms: figure(gap, "ms") }) : ""));
-      before = step.at_ms;
-      rows.push(row);
-    }
-    const total = steps.at(-1).at_ms - (takenMs ?? startOf(steps[0]));
-    rows.push(make("li", { class: "chain-total" }, t("chain.total", { ms: figure(total, "ms") })));
-    return rows;
+    const exposedMs = takenMs ?? startOf(steps.at(-1));
+    const picture = { atMs: exposedMs, words: { icon: "camera", tone: "answer", title: t("chain.taken") } };
+    const all = [picture, ...steps.map((step) => ({ atMs: step.at_ms, words: wordsOf(step) }))];
+    all.sort((one, other) => one.atMs - other.atMs); // a sign may have been seen in pictures before the one that counts
+    const rows = all.map((one, place) => row(one, place ? one.atMs - all[place - 1].atMs : null));
+    const last = steps.at(-1);
+    if (last.kind !== "command") return rows;
+    return [...rows, make("li", { class: "chain-total" }, t("chain.total", { ms: figure(last.at_ms - exposedMs, "ms") }))];
   }
 
   /** Say that nothing is shown yet. */
@@ -42,6 +37,13 @@ export class Chain {
     this.#shown = "";
     say(this.#list, "");
   }
+}
+
+function row({ words }, gapMs) {
+  const element = make("li", { class: `chain-step tone-${words.tone}` });
+  if (gapMs !== null) element.append(make("span", { class: "chain-gap" }, t("chain.gap", { ms: figure(gapMs, "ms") })));
+  element.append(icon(words.icon), make("b", {}, words.title));
+  return element;
 }
 
 /** When the picture behind an item was taken: its own moment less the time since the exposure. */

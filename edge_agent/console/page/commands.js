@@ -27,6 +27,7 @@ export async function send(train, order, { token, nowMs, onLate }) {
       signal: AbortSignal.timeout(GIVE_UP_MS),
       credentials: "same-origin",
       cache: "no-store",
+      priority: "high",
     });
     return outcome(response.status, await response.json().catch(() => ({})));
   } catch {

@@ -14,9 +14,12 @@ const SENSE = {
   rearm: (guard) => guard === "fault_latched",
 };
 
+/** What can become of an order, the worst first. */
+const BADNESS = ["unreachable", "silent", "failed", "locked", "refused", "accepted"];
+
 /**
  * Sends orders to trains. `world` tells what is on the page: `targets()` the trains that an emergency stop is for,
- * `nowMs()` the server's clock, `api()`; `announcer` speaks.
+ * `name(id)`, `nowMs()` the server's clock, `api()`; `announcer` speaks.
  */
 export class Controls {
   #world;
@@ -45,16 +48,21 @@ export class Controls {
 
   /** Stop every train that this view is about, now. */
   emergency(targets = this.#world.targets()) {
-    for (const train of targets) this.order("emergency_stop", {}, train);
+    this.#give("emergency_stop", {}, targets);
   }
 
-  /** Send one order to one train and show what becomes of it. */
-  async order(verb, extra = {}, train = this.#world.targets()[0]) {
-    if (train === undefined) return;
+  /** Send one order to the train that is shown. */
+  order(verb, extra = {}) {
+    this.#give(verb, extra, this.#world.targets().slice(0, 1));
+  }
+
+  /** Send one order to some trains, and show what becomes of it: of several answers the worst. */
+  async #give(verb, extra, targets) {
+    if (!targets.length) return;
     this.#turn += 1;
     const turn = this.#turn;
-    const what = t(`verb.${verb}`);
     const tell = (status, text) => turn === this.#turn && this.#say(verb, status, text);
+    const what = t(`verb.${verb}`);
     if (this.#locked()) {
       tell("locked", t("said.locked", { what }));
       this.#announcer.urgent(t("said.locked", { what }));
@@ -62,22 +70,34 @@ export class Controls {
       return;
     }
     tell("sent", t("said.sent", { what }));
-    const late = () => {
-      tell("late", t("said.late", { what }));
-      this.#announcer.urgent(t("said.late", { what }));
+    const late = (train) => {
+      const text = t("said.late", { what: what + this.#names([train]) });
+      tell("late", text);
+      this.#announcer.urgent(text);
     };
-    const outcome = await send(train, { verb, ...extra }, { token: this.#token.value, nowMs: this.#world.nowMs(), onLate: late });
-    this.#finish(verb, what, outcome, tell);
+    const deliver = async (train) => ({ train, ...(await this.#deliver(train, { verb, ...extra }, () => late(train))) });
+    this.#finish(what, await Promise.all(targets.map(deliver)), tell);
   }
 
-  #finish(verb, what, outcome, tell) {
-    const { status, reason = "", remedy = "", ms } = outcome;
-    const time = figure(ms, "ms");
-    const text = t(`said.${status}`, { what, reason: reason || "–", remedy, ms: time });
-    tell(status, text);
-    if (status === "accepted") this.#announcer.calm(text);
+  #deliver(train, order, onLate) {
+    return send(train, order, { token: this.#token.value, nowMs: this.#world.nowMs(), onLate });
+  }
+
+  #finish(what, outcomes, tell) {
+    const worst = BADNESS.find((status) => outcomes.some((one) => one.status === status));
+    const such = outcomes.filter((one) => one.status === worst);
+    const { reason = "", remedy = "" } = such[0];
+    const ms = figure(Math.max(...such.map((one) => one.ms ?? NaN)), "ms");
+    const text = t(`said.${worst}`, { what: what + this.#names(such.map((one) => one.train)), reason: reason || "–", remedy, ms });
+    tell(worst, text);
+    if (worst === "accepted") this.#announcer.calm(text);
     else this.#announcer.urgent(text);
-    if (status === "locked" && this.#world.api()?.commands === "token") this.#token.ask();
+    if (worst === "locked" && this.#world.api()?.commands === "token") this.#token.ask();
+  }
+
+  /** The trains that something is about, where that is not all that this view is about. */
+  #names(trains) {
+    return trains.length < this.#world.targets().length ? ` (${trains.map((id) => this.#world.name(id)).join(", ")})` : "";
   }
 
   /** Show which orders make sense for a train now, and who may give them. */

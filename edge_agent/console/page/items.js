@@ -14,7 +14,7 @@ export function wordsOf(item) {
 const WORDS = { sign, decision, command, fault, answer };
 
 function sign({ data }) {
-  return { icon: "sign", tone: "sign", title: signName(data.label ?? ""), detail: figure(data.score * 100, "%") };
+  return { icon: "sign", tone: "sign", title: t("item.sign", { sign: signName(data.label ?? "") }), detail: figure(data.score * 100, "%") };
 }
 
 function decision({ data }) {

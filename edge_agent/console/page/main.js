@@ -11,7 +11,7 @@ import { Header } from "./header.js";
 import { Past } from "./history.js";
 import { clockTime, onLanguage, spoken, t, translatePage } from "./i18n.js";
 import { Live } from "./live.js";
-import { clockBehind, lastChain, Model } from "./model.js";
+import { clockBehind, freshness, lastChain, Model } from "./model.js";
 import { Overview } from "./overview.js";
 import { guardWord, Panel } from "./panel.js";
 import { measureAge } from "./picture.js";
@@ -48,7 +48,12 @@ class Console {
   constructor() {
     this.#token = new Token(() => this.#tell());
     this.#header = new Header({ key: () => this.#token.ask() });
-    const world = { targets: () => this.#targets(), nowMs: () => this.#clock.now(), api: () => this.#model.api };
+    const world = {
+      targets: () => this.#targets(),
+      name: (id) => this.#model.trains.get(id)?.train.name ?? id,
+      nowMs: () => this.#clock.now(),
+      api: () => this.#model.api,
+    };
     this.#controls = new Controls({ world, token: this.#token, announcer: this.#announcer });
     this.#stage = new Stage({ onShown: (header) => this.#shown(header), onOvertaken: () => (this.#overtaken += 1) });
     this.#events = new EventList((item) => this.#pick(item));
@@ -215,7 +220,7 @@ class Console {
     const language = spoken();
     say(find(".train-title"), known.train.name);
     this.#stage.tell(known, now, this.#overtaken);
-    this.#panel.show(known.train, language);
+    this.#panel.show(known.train, language, ["offline", "silent"].includes(freshness(known, now).kind));
     this.#events.show(known.items, past?.frame_id ?? null, language);
     const pictureUrl = (item) => this.#past.pictureUrl(item);
     this.#strip.show(known.items, { nowMs: now.serverMs - (known.behindMs ?? 0), windowMs: this.#windowMs, atMs: past?.at_ms ?? null, pictureUrl, language });

@@ -132,16 +132,20 @@ export function freshness(known, { nowMs, serverMs, serverSilentMs, slow = false
   return waitedMs > (slow ? 2 * BLIND_MS : BLIND_MS) ? { kind: "blind", ms: waitedMs } : { kind: "fresh", ms: waitedMs };
 }
 
-/** The stops among items: each brake once, with the picture that led to it. */
+/** The stops among items: each brake of a train that drove before. */
 export function stops(items) {
-  return items.filter((item) => item.kind === "command" && item.data.kind === "brake");
+  const motor = items.filter((item) => item.kind === "command" && item.data.kind !== "light");
+  return motor.filter((item, place) => item.data.kind === "brake" && motor[place - 1]?.data.kind === "drive");
 }
 
-/** The newest chain sign -> decision -> command among items, by the picture that they share; [] where there is none. */
+/** The newest chain sign -> decision -> command among items; [] where no picture has led to a decision yet. */
 export function lastChain(items) {
-  const newest = items.findLast((item) => item.kind === "decision" && item.frame_id);
-  if (!newest) return [];
-  return chainOf(items.filter((item) => item.frame_id === newest.frame_id));
+  const place = items.findLastIndex((item) => item.kind === "decision" && item.frame_id && item.data.sign);
+  if (place < 0) return [];
+  const decision = items[place];
+  const sign = items.slice(0, place).findLast((item) => item.kind === "sign" && item.data.label === decision.data.sign);
+  const command = items.slice(place).find((item) => item.kind === "command" && item.data.decision_id === decision.id);
+  return [sign, decision, command].filter(Boolean);
 }
 
 /** One of each kind, in the order in which one causes the next. */

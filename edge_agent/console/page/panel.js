@@ -25,22 +25,24 @@ export class Panel {
   #faults = "";
   #links = "";
 
-  /** Show what the server says of a train. */
-  show(train, language) {
-    this.#guard(train);
+  /** Show what the server says of a train; `old`: that was a while ago. */
+  show(train, language, old) {
+    mark(this.#root, "data-old", old ? "true" : null);
+    this.#guard(train, old);
     this.#meters(train);
     this.#showFaults(train, language);
     this.#showLinks(train, language);
   }
 
-  #guard(train) {
+  #guard(train, old) {
     const state = train.state;
     const guard = state?.guard ?? "";
     const box = find(".guard", this.#root);
     mark(box, "data-state", guard || "init");
     mark(find("use", box), "href", `#i-${guardIcon(guard)}`);
     say(find(".guard-word", box), guardWord(guard));
-    say(find(".guard-hint", box), guard ? known(`hint.${guard}`, "") : t("hint.unknown"));
+    const hint = guard ? known(`hint.${guard}`, "") : t("hint.unknown");
+    say(find(".guard-hint", box), old ? t("hint.old") : hint);
     const reason = find(".guard-reason", box);
     mark(reason, "lang", "en");
     say(reason, state?.reason ?? "");
