@@ -14,7 +14,7 @@ from edge_agent.console.answers import application
 from edge_agent.console.routes import console_routes
 from edge_agent.console.server import listen, serve
 from edge_agent.console.site import Site
-from edge_agent.events import Detection, GuardState
+from edge_agent.events import CommandKind, Detection, GuardState
 from tests.browser.dry_run import TOKEN
 from tests.console.rig import Train, envelope
 from tests.support import events as make
@@ -52,10 +52,14 @@ class Fleet:
         if train_id in self.views:
             image, found = self.views[train_id]
             frame = replace(frame, image=image)
-        events = [frame, make.prediction(frame, *found), make.state(self.guards[train_id], at_s=at_s)]
+        state = make.state(self.guards[train_id], at_s=at_s)
+        power_percent = 60 if state.guard is GuardState.RUNNING else 0
+        events = [frame, make.prediction(frame, *found), replace(state, power_percent=power_percent)]
         if self.number % 10 == 1:
             decision = make.decision(frame)
             events += [decision, make.command(decision)]
+        elif self.number % 10 == 6:
+            events.append(replace(make.command(make.decision(frame)), kind=CommandKind.DRIVE, power_percent=60))
         if self.guards[train_id] is GuardState.FAULT_LATCHED and train_id not in self.troubled:
             self.troubled.add(train_id)
             events.append(replace(make.fault(), remedy="<img src=x onerror=alert(1)> look at the cable"))

@@ -1,6 +1,6 @@
 """Makes the pictures of the console in docs/images: `python -m tests.browser.screenshots [FOLDER]`.
 
-A dry run, seen in light, dark, on a phone and back at a stop, and a fleet. Nicer with a font that screens like:
+A dry run live, back at a stop and on a phone, and a fleet. Nicer with a font that is made for screens:
 `apt-get install fonts-inter`.
 """
 
@@ -48,8 +48,13 @@ async def shoot(browser: Browser, url: str, path: Path, act: Act, **options: Any
 
 async def sees_a_sign(viewer: Viewer) -> None:
     await viewer.has(".stage[data-mode=live]")
-    await viewer.has(".list .event.tone-brake")
+    await viewer.until("() => document.querySelectorAll('.thumb').length > 0")
     await viewer.has(".boxes[data-count]:not([data-count='0'])")
+
+
+async def held(viewer: Viewer) -> None:
+    await viewer.has(".stage[data-mode=live]")
+    await viewer.has(".fault")
 
 
 async def back_at_a_stop(viewer: Viewer) -> None:
@@ -71,14 +76,21 @@ async def shoot_train(browser: Browser, folder: Path) -> None:
             await shoot(browser, run.url, folder / "console-dark.jpg", sees_a_sign, color_scheme="dark", **WIDE)
             await shoot(browser, run.url, folder / "console-light.jpg", back_at_a_stop, color_scheme="light", **WIDE)
             await run.order("emergency_stop")
-            await shoot(browser, run.url, folder / "console-phone.jpg", sees_a_sign, color_scheme="light", **PHONE)
+            await shoot(browser, run.url, folder / "console-phone.jpg", held, color_scheme="light", **PHONE)
         finally:
             await run.end()
 
 
 async def shoot_fleet(browser: Browser, folder: Path) -> None:
     """Write the picture of a fleet."""
-    guards = dict(zip(("Anna", "Berta", "Clara", "Dora", "Emma", "Frida"), GuardState, strict=False))
+    guards = {
+        "Anna": GuardState.RUNNING,
+        "Berta": GuardState.ARMED_STOPPED,
+        "Clara": GuardState.FAULT_LATCHED,
+        "Dora": GuardState.RUNNING,
+        "Emma": GuardState.STOPPING,
+        "Frida": GuardState.DISARMED,
+    }
     async with fleet(**guards) as trains:
         trains.views = dict(zip((*guards, "Gerda"), render(7), strict=True))
         quiet(trains)
