@@ -24,7 +24,7 @@ def all_checks(settings: Settings, environ: Mapping[str, str]) -> tuple[Check, .
         Check("hub", 5, lambda: hub.check_hub(settings.hub)),
         Check("mqtt", 10, lambda: brokers.check_mqtt(settings.mqtt)),
         Check("kafka", 10, lambda: brokers.check_kafka(settings.kafka)),
-        Check("gpu", 5, lambda: gpu.check_gpu(settings.detector.backend)),
+        Check("gpu", 30, lambda: gpu.check_gpu(settings)),
         Check("disk", 5, lambda: system.check_disk(state, settings.guard.min_free_disk_mb)),
         Check("clock", 5, clock.check_clock),
     )

@@ -1,6 +1,8 @@
 """An engine behind the Detector port: the same answers as ONNX Runtime's, and nothing left on the GPU afterwards."""
 
+import dataclasses
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 
 from edge_agent.detector import OnnxDetector
 from edge_agent.detector.tensorrt.bindings import load_bindings
+from edge_agent.detector.tensorrt.detector import Reading, TensorRtDetector
 from edge_agent.detector.tensorrt.engine_file import DamagedEngineError
 from edge_agent.detector.tensorrt.session import EngineError, OutOfGpuMemoryError, Session
 from edge_agent.errors import FatalError
@@ -125,4 +128,55 @@ def test_session_of_another_shape_is_refused_and_keeps_nothing(tmp_path: Path, g
     plan = b'FAKEPLAN{"version": "10.3.0.26", "sm": [8, 7]}\n' + onnx
     with pytest.raises(EngineError, match="does not take"):
         Session(load_bindings(), plan, (1, 3, 32, 32))
+    assert gpu.left() == {}
+
+
+def test_frames_are_launches_of_a_graph_where_the_driver_records_one(
+    tmp_path: Path, gpu: Gpu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fake's graph calls the work again, as the real one does on the GPU."""
+    launched = []
+
+    class Replayed:
+        def __init__(self, library: object, stream: int) -> None:
+            launched.append("made")
+
+        def record(self, work: Callable[[], None]) -> bool:
+            self._work = work
+            work()
+            return True
+
+        def launch(self) -> bool:
+            launched.append("launch")
+            self._work()
+            return True
+
+        def close(self) -> None:
+            launched.append("closed")
+
+    model = tiny(tmp_path)
+    engine, bindings = made(model, tmp_path), dataclasses.replace(load_bindings(), libcuda=_Refusing())
+    monkeypatch.setattr("edge_agent.detector.tensorrt.session.Graph", Replayed)
+    detector = TensorRtDetector(engine, bindings, Reading())
+    assert detector.graphed
+    assert detector.infer(PICTURE) == OnnxDetector(model).infer(PICTURE)
+    detector.close()
+    assert launched == ["made", "launch", "launch", "closed"]
+    assert gpu.left() == {}
+
+
+class _Refusing:
+    """A libcuda that refuses everything."""
+
+    def __getattr__(self, name: str) -> Callable[..., int]:
+        return lambda *arguments: 1
+
+
+def test_engine_whose_graph_is_refused_runs_plainly(tmp_path: Path, gpu: Gpu) -> None:
+    model = tiny(tmp_path)
+    engine, bindings = made(model, tmp_path), dataclasses.replace(load_bindings(), libcuda=_Refusing())
+    detector = TensorRtDetector(engine, bindings, Reading())
+    assert not detector.graphed
+    assert len(detector.infer(PICTURE)) == 2
+    detector.close()
     assert gpu.left() == {}

@@ -10,7 +10,6 @@ import pytest
 from edge_agent.config import Hub
 from edge_agent.doctor.check import Status
 from edge_agent.doctor.clock import check_clock, kernel_clock_state
-from edge_agent.doctor.gpu import check_gpu
 from edge_agent.doctor.hub import check_hub
 from edge_agent.doctor.system import check_disk, check_python
 
@@ -56,33 +55,6 @@ async def test_hub_with_adapter_and_bus_is_well(tmp_path: Path) -> None:
         bus.listen()
         result = await check_hub(BLE, tmp_path, tmp_path / "bus")
     assert (result.status, result.message) == (Status.OK, "adapter hci1")
-
-
-async def test_no_gpu_is_well_and_is_told(tmp_path: Path) -> None:
-    result = await check_gpu("auto", tmp_path)
-    assert result.status is Status.OK
-    assert "CPU" in result.message
-
-
-async def test_no_gpu_where_tensorrt_is_asked_for_warns(tmp_path: Path) -> None:
-    assert (await check_gpu("tensorrt", tmp_path)).status is Status.WARN
-
-
-@pytest.mark.parametrize("trace", ["dev/nvidia0", "etc/nv_tegra_release"])
-async def test_gpu_without_its_libraries_warns(tmp_path: Path, trace: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / trace).parent.mkdir()
-    (tmp_path / trace).touch()
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    result = await check_gpu("auto", tmp_path)
-    assert result.status is Status.WARN
-    assert "no tensorrt and no pycuda" in result.message
-
-
-async def test_gpu_with_its_libraries_is_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "dev").mkdir()
-    (tmp_path / "dev" / "nvidia0").touch()
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
-    assert (await check_gpu("auto", tmp_path)).status is Status.OK
 
 
 @pytest.mark.parametrize(

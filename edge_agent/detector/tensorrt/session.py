@@ -4,6 +4,8 @@ Knows CUDA's order of things. Knows nothing of pictures or detections. Everythin
 called in one and the same thread, which owns the device's primary context for as long as the session lives.
 """
 
+import atexit
+import threading
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -64,6 +66,9 @@ class Session:
         self._outputs: list[_Tensor] = []
         self._graph: Graph | None = None
         self._held = ExitStack()
+        self._thread = threading.get_ident()
+        atexit.register(self._at_exit)
+        self._held.callback(atexit.unregister, self._at_exit)
         try:
             self._open(engine, shape)
         except bindings.driver.Error as error:
@@ -94,6 +99,11 @@ class Session:
         """Release everything in the reverse order of its making; a second call does nothing. Never raises."""
         with suppress(self._bindings.driver.Error):  # a GPU that failed refuses its clean-up too
             self._held.close()
+
+    def _at_exit(self) -> None:
+        """Close what nobody closed: a context left behind aborts the process. Works in the thread that opened it."""
+        if threading.get_ident() == self._thread:
+            self.close()
 
     def _open(self, content: bytes, shape: tuple[int, int, int, int]) -> None:
         driver, trt = self._bindings.driver, self._bindings.trt

@@ -1,0 +1,5 @@
+"""Fixtures of the tests of the doctor."""
+
+from tests.support.gpu import gpu
+
+__all__ = ["gpu"]
