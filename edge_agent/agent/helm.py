@@ -5,7 +5,6 @@ Knows control and capture. Knows nothing of tokens or freshness: whoever calls h
 
 from collections import deque
 from collections.abc import Callable
-from typing import Literal
 
 from edge_agent.commands import Acknowledgement, Instruction, Refused, Verb
 from edge_agent.events import Answer
@@ -59,11 +58,6 @@ class Helm:
         state, reason, now_s = permit.state.value, permit.reason, self._clock()
         self._publish(Answer(channel, who, instruction.command_id, verb.value, True, None, state, reason, now_s))
         return Acknowledgement(True, state, reason)
-
-    def obey_original(self, command: Literal["start", "stop"]) -> None:
-        """Do what the original demo's console asks of the camera; it knows neither tokens nor ids."""
-        verb = Verb.CAPTURE_START if command == "start" else Verb.CAPTURE_STOP
-        self.carry_out("crazy-train", Instruction(verb))
 
     def refuse(self, channel: str, name: str, command_id: str | None, refused: Refused, who: str | None = None) -> None:
         """Tell that a command was refused; of a flood of them, only the beginning of each second."""

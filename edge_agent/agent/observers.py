@@ -7,6 +7,7 @@ for any of them. A mirror's libraries are imported only where it is asked for.
 import asyncio
 import functools
 import os
+import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -15,16 +16,17 @@ import structlog
 
 from edge_agent import __version__
 from edge_agent.agent.helm import Helm
-from edge_agent.commands import Desk, Gate, Rules, read_rules
+from edge_agent.commands import Desk, Gate, Request, Rules, Verb, read_rules
 from edge_agent.config import Settings
 from edge_agent.errors import EdgeAgentError
-from edge_agent.events import Fault, Severity
+from edge_agent.events import Fault, Severity, new_id
 from edge_agent.ports import Sink
 
 if TYPE_CHECKING:
     from edge_agent.metrics import MirrorFigures, OutboxFigures
     from edge_agent.mirror.kafka_desk import KafkaDesk
     from edge_agent.mirror.kafka_orders import KafkaOrders
+    from edge_agent.wire.compat import CaptureOrder
 
 _log = structlog.get_logger(__name__)
 
@@ -138,7 +140,8 @@ def listener(settings: Settings, helm: Helm, gate: Gate, tell: Callable[[Fault],
         own = make_desk("kafka", settings, helm, gate)
         desk = handlers[kafka.command_topic] = KafkaDesk(settings.train.id, own)
     if compat:
-        handlers[CAPTURE_TOPIC] = CaptureHandler(lambda wish: helm.obey_original(wish.command))
+        originals = make_desk("crazy-train", settings, helm, gate)
+        handlers[CAPTURE_TOPIC] = CaptureHandler(lambda wish: _obey_original(wish, originals))
     # One for each topic: of two in one, a topic that is missing would silence the other.
     orders = (
         KafkaOrders(kafka, train_id=settings.train.id, topic=topic, handler=handler, report=tell)
@@ -147,18 +150,27 @@ def listener(settings: Settings, helm: Helm, gate: Gate, tell: Callable[[Fault],
     return Listener(tuple(orders), desk)
 
 
-def make_desk(channel: Literal["kafka", "console"], settings: Settings, helm: Helm, gate: Gate) -> Desk:
+def make_desk(channel: Literal["kafka", "console", "crazy-train"], settings: Settings, helm: Helm, gate: Gate) -> Desk:
     """Return where the commands of a channel come in; its token is in the channel's own settings."""
 
     def rules() -> Rules:
         limits, kafka, console = settings.commands, settings.kafka, settings.console
         if channel == "kafka":
             return read_rules(limits, kafka.command_token, kafka.command_token_file, "kafka.command_token_file")
+        if channel == "crazy-train":
+            return read_rules(limits, None, None, "")
         return read_rules(limits, console.token, console.token_file, "console.token_file")
 
     return Desk(
         gate, rules, obey=functools.partial(helm.carry_out, channel), refuse=functools.partial(helm.refuse, channel)
     )
+
+
+def _obey_original(wish: "CaptureOrder", desk: Desk) -> None:
+    """Do what the original demo's console asks of the camera; it knows no token, and `compat` vouches for it."""
+    verb = Verb.CAPTURE_START if wish.command == "start" else Verb.CAPTURE_STOP
+    request = Request(verb, command_id=new_id(), issued_unix_s=time.time(), vouched=True)
+    desk.settle(verb.value, None, desk.judge(request))
 
 
 async def fenced(name: str, work: Coroutine[Any, Any, None], tell: Callable[[Fault], None]) -> None:

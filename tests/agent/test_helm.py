@@ -98,11 +98,3 @@ def test_stop_among_a_flood_of_refusals_is_told() -> None:
         wheel.refuse("mqtt", "drive", None, Refused(Code.NO_TOKEN, "no token"))
     wheel.carry_out("mqtt", Instruction(Verb.STOP))
     assert (answers[-1].verb, answers[-1].accepted) == ("stop", True)
-
-
-@pytest.mark.parametrize(("command", "told"), [("start", "taking frames"), ("stop", "paused")])
-def test_original_console_starts_and_stops_the_capture(command: Any, told: str) -> None:
-    control, answers = Control(), list[Answer]()
-    helm(control, answers).obey_original(command)
-    assert control.told == [told]
-    assert answers[0].channel == "crazy-train"

@@ -8,12 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import confluent_kafka
+import pytest
 from pydantic import SecretStr
 
 from edge_agent.agent import Job, run
+from edge_agent.agent.helm import Helm
+from edge_agent.agent.observers import _obey_original, make_desk
+from edge_agent.commands import Gate, Request, Rules, Verb
 from edge_agent.config import Settings, load_rules
+from edge_agent.events import Answer
 from edge_agent.wire import KafkaMessage, OrderData, write_order
+from edge_agent.wire.compat import CaptureOrder
 from edge_agent.wire.convert import moment
+from tests.agent.test_helm import Control
 from tests.agent.test_web import Camera, answered, put
 from tests.support.kafka_brokers import Consumed, Tansu
 from tests.support.mosquitto import Mosquitto, listening, until
@@ -98,3 +105,19 @@ def told(consumed: Consumed, command_id: str) -> list[bool]:
 
 def id_of(message: Any) -> str:
     return str(dict(message.properties.UserProperty)["id"])
+
+
+@pytest.mark.parametrize("first", ["stop by another channel", "nothing"])
+def test_original_console_is_obeyed_by_the_rules_of_all_channels(first: str) -> None:
+    control, told, gate = Control(), list[Answer](), Gate()
+    helm = Helm(control, control, publish=told.append, clock=lambda: 7.0)  # type: ignore[arg-type]
+    desk = make_desk("crazy-train", Settings(), helm, gate)
+    if first != "nothing":
+        gate.admit(Request(Verb.STOP), lambda: Rules(None))
+    _obey_original(CaptureOrder("start"), desk)
+    _obey_original(CaptureOrder("stop"), desk)
+    assert control.told == (["paused"] if first != "nothing" else ["taking frames", "paused"])
+    assert [(answer.channel, answer.accepted) for answer in told] == [
+        ("crazy-train", first == "nothing"),
+        ("crazy-train", True),
+    ]
