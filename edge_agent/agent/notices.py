@@ -12,6 +12,7 @@ from edge_agent.ports import EventSource
 
 _log = structlog.get_logger(__name__)
 
+_WORST_FIRST = (Severity.STOP, Severity.DEGRADED, Severity.INFO)
 _MOST = 3
 """So many faults stand in the status line; the log has all."""
 
@@ -38,8 +39,8 @@ class Notices:
                 self._take(event)
 
     def words(self) -> str:
-        """Say what is wrong and what to do, the worst first, leaving out what the guard says by itself."""
-        worst_first = sorted(self._active.values(), key=lambda fault: fault.severity is not Severity.STOP)
+        """Say what is wrong and what to do, the worst first; a mere note, with nothing to do, is left out."""
+        worst_first = sorted(self._active.values(), key=lambda fault: _WORST_FIRST.index(fault.severity))
         return "; ".join(_said(fault) for fault in worst_first[:_MOST])
 
     def _take(self, fault: Fault) -> None:
@@ -47,10 +48,11 @@ class Notices:
         if not fault.active:
             _log.info("fault_over", code=fault.code)
             return
-        if fault.severity is not Severity.INFO:
+        for_somebody = bool(fault.remedy) or fault.severity is not Severity.INFO
+        if for_somebody:
             self._active[fault.code] = fault
         if known is None or known.message != fault.message:
-            tell = _log.info if fault.severity is Severity.INFO else _log.warning
+            tell = _log.warning if for_somebody else _log.info
             tell(_said(fault), code=fault.code, severity=fault.severity.value)
 
 

@@ -6,6 +6,7 @@ Knows options, the report file and the exit code. Knows nothing of how a train i
 import asyncio
 import dataclasses
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -145,6 +146,7 @@ def drive(
     keeping: Keeping | None = None,
 ) -> dict[str, Any]:
     """Run one train by the settings and return its report; shown in the terminal unless `quiet`."""
+    import structlog
     from rich.console import Console
 
     from edge_agent import log
@@ -165,7 +167,9 @@ def drive(
         settings, rules, sinks, virtual=virtual, duration_s=duration_s, hub_log=hub_log, port_asked=_asked(loaded)
     )
     result = _run_to_end(job, watched)
-    if not quiet:
+    if log.goes_to_journal(os.environ):  # which takes lines, not tables
+        structlog.get_logger().info("run_ended", reason=result["ended_by"], outcome=result["mission"]["outcome"])
+    elif not quiet:
         print_report(result, Console())
         if keeping and collector:
             typer.echo(f"{collector.kept} hard frames: {keeping.folder}")

@@ -63,3 +63,6 @@ def failure(line: str) -> None:
     if goes_to_journal(os.environ) and Journal().send({"event": line, "level": "error"}):
         return
     sys.stderr.write(f"edge-agent: {line}\n")
+
+
+__all__ = ["configure", "failure", "goes_to_journal"]

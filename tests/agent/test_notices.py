@@ -47,6 +47,13 @@ def test_worst_fault_comes_first_and_what_is_over_goes() -> None:
     assert lines[-1] == "info: fault_over"
 
 
+def test_observers_fault_with_a_remedy_is_for_somebody_too() -> None:
+    settings = Fault("mqtt_settings", "cannot read the password", "create the file", Severity.INFO, 1.0)
+    words, lines = told(settings, FULL)
+    assert words == "12 MB are free in /var/lib; free at least 50 MB; cannot read the password; create the file"
+    assert lines[0] == "warning: cannot read the password; create the file"
+
+
 def test_note_is_logged_and_does_not_stand_in_the_status() -> None:
     assert told(NOTED) == ("", ["info: a picture was odd"])
 

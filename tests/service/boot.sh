@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs as the first process of new mount, PID, IPC, UTS and cgroup namespaces: makes a machine of its own out of this one's
+# Runs as the first process of new mount, PID, IPC, UTS, network and cgroup namespaces: makes a machine of its own out of this one's
 # files, in which nothing that is written gets out, and becomes its systemd.
 #
 # boot.sh STAGE CHECKOUT BUS PYTHON: an empty folder for the machine; the checkout, seen as /srv/checkout in it; the folder that
@@ -13,8 +13,15 @@ mkdir "$stage/upper" "$stage/work" "$stage/root"
 mount -t overlay overlay -o "lowerdir=/,upperdir=$stage/upper,workdir=$stage/work" "$stage/root"
 cd "$stage/root"
 
+# Nothing of the outer machine can be written from here on: its files are below the overlay or bound read-only, /tmp, /run, /dev
+# and /var are this machine's own, and so are its processes, its network and its cgroups.
+read_only() {
+    mount --bind "$1" "$2"
+    mount -o remount,bind,ro "$2"
+}
 ip link set lo up
 mount -t proc proc proc
+read_only proc/sys proc/sys
 mount -t sysfs -o ro sysfs sys
 mount -t cgroup2 cgroup2 sys/fs/cgroup
 mount -t tmpfs -o mode=755 tmpfs dev
@@ -28,9 +35,9 @@ mount -t tmpfs -o mode=1777 tmpfs dev/shm
 mount -t tmpfs -o mode=755 tmpfs run
 mount -t tmpfs -o mode=1777 tmpfs tmp
 mkdir -p srv/checkout srv/python run/dbus run/lock run/systemd/system mnt
-mount --bind "$checkout" srv/checkout
-mount --bind "$python" srv/python
-mount --bind "$bus" run/dbus
+read_only "$checkout" srv/checkout
+read_only "$python" srv/python
+mount --bind "$bus" run/dbus # an empty folder of the test's: the emulated hub is served on the bus in it
 
 # A machine on which nothing is installed yet, and that leaves the kernel alone: whatever starts is named here.
 rm -rf etc/systemd/system etc/fstab etc/edge-agent var/lib/edge-agent var/cache/edge-agent var/log/journal \
@@ -89,6 +96,15 @@ mkdir -p mnt/old
 pivot_root . mnt/old
 umount -l mnt/old
 mount --make-rshared / # as a machine's first process finds it: what is mounted for a service is seen outside of it
+# systemd empties /tmp and more at its start: not one step further where these are not our own.
+for own in / /etc /var /usr /root; do
+    [ "$(stat -f -c %T "$own")" = overlayfs ] || { echo "$own is not this machine's own" && exit 1; }
+done
+for own in /tmp /run /dev; do
+    [ "$(stat -f -c %T "$own")" = tmpfs ] || { echo "$own is not this machine's own" && exit 1; }
+done
 export container=edge-agent-test
 unset NOTIFY_SOCKET WATCHDOG_USEC JOURNAL_STREAM
-exec /lib/systemd/systemd --system --unit=stage.target --show-status=no --log-target=journal
+# What is not in a namespace it may not touch either: clock, modules, kernel log, audit, reboot, raw devices.
+exec setpriv --bounding-set=-sys_time,-sys_module,-sys_boot,-sys_rawio,-syslog,-audit_control,-audit_read,-mknod,-mac_admin \
+    /lib/systemd/systemd --system --unit=stage.target --show-status=no --log-target=journal

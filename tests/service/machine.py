@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,16 @@ PYTHON = "/srv/venv/bin/python"
 """The Python of this run, with its packages, as the machine sees it."""
 
 _NAMESPACES = ("--mount", "--pid", "--fork", "--cgroup", "--uts", "--ipc", "--net", "--kill-child")
+_OWN_CGROUP = """
+for top in /sys/fs/cgroup/unified /sys/fs/cgroup; do
+    [ -f $top/cgroup.procs ] || continue
+    own=$top/edge-agent-test-$$
+    mkdir $own && echo $$ >$own/cgroup.procs && break
+done
+exec unshare "$@"
+"""
+"""The machine's cgroups are below one of its own, not among those of the machine around it."""
+
 _INSTALL = """
 cp /srv/checkout/config/systemd/edge-agent.service /etc/systemd/system/
 systemd-sysusers /srv/checkout/config/sysusers.d/edge-agent.conf
@@ -173,7 +183,18 @@ def machine() -> Iterator[Machine]:
         (folder / "bus").mkdir()
         (folder / "bus").chmod(0o755)
         boot = subprocess.Popen(
-            ["unshare", *_NAMESPACES, _BOOT, folder / "stage", CHECKOUT, folder / "bus", sys.base_prefix],
+            [
+                "sh",
+                "-c",
+                _OWN_CGROUP,
+                "sh",
+                *_NAMESPACES,
+                _BOOT,
+                folder / "stage",
+                CHECKOUT,
+                folder / "bus",
+                sys.base_prefix,
+            ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -189,6 +210,18 @@ def machine() -> Iterator[Machine]:
         finally:
             boot.kill()
             boot.communicate(timeout=PATIENCE_S)
+            _remove_cgroups(boot.pid)
+
+
+def _remove_cgroups(pid: int) -> None:
+    """Remove what is left of the machine's cgroups, the innermost first."""
+    for top in Path("/sys/fs/cgroup").glob(f"**/edge-agent-test-{pid}"):
+        for folder in (*sorted((path for path in top.rglob("*") if path.is_dir()), reverse=True), top):
+            for _ in range(50):  # the last processes may still be on their way out
+                with suppress(OSError):
+                    folder.rmdir()
+                    break
+                time.sleep(0.1)
 
 
 def _booted(boot: "subprocess.Popen[str]") -> Machine:

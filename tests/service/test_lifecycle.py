@@ -6,12 +6,16 @@ The tests follow one train through its day, in this order: each begins where the
 import re
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.service.machine import UNIT, Machine, machine, why_not
 
 pytestmark = [pytest.mark.xdist_group("systemd"), pytest.mark.timeout(600)]
+
+CAP_SYS_MODULE, CAP_SYS_BOOT, CAP_SYS_TIME = 16, 22, 25
+"""Bits, as in linux/capability.h."""
 
 RULES = "/etc/edge-agent/signs.yaml"
 GREENBOOT = ("sh", "/srv/checkout/config/greenboot/required.d/50_edge_agent.sh")
@@ -55,6 +59,25 @@ def train() -> Iterator[Machine]:
 
 def active(there: Machine) -> bool:
     return there.shows("ActiveState") == ["active"]
+
+
+def test_machine_shares_no_folder_that_can_be_written_to(train: Machine, tmp_path: Path) -> None:
+    """What its systemd, or a program in it that means ill, may wipe is its own. Tried with nothing that does harm."""
+    (tmp_path / "mine").touch()
+    assert train.run("stat", "-f", "-c", "%T", "/", "/etc", "/var", "/root").split() == ["overlayfs"] * 4
+    own = "/tmp"  # noqa: S108 - the machine's
+    assert train.run("stat", "-f", "-c", "%T", own, "/run", "/dev").split() == ["tmpfs"] * 3
+    assert train.run("ls", own).split() == []
+    assert "No such file" in train.run("ls", str(tmp_path), check=False)
+    for folder in ("/srv/checkout", "/srv/python"):
+        assert "Read-only file system" in train.run("touch", f"{folder}/edge-agent-was-here", check=False)
+    for kernel in ("/proc/sys/kernel/printk", "/sys/kernel/mm/transparent_hugepage/enabled"):
+        assert not train.run("sh", "-c", f"test -w {kernel} && echo writable", check=False)
+    for folder in ("/", "/etc", "/var", "/usr", "/run"):
+        train.run("touch", f"{folder}/edge-agent-was-here")
+        assert not (Path(folder) / "edge-agent-was-here").exists()
+    rights = int(train.run("sed", "-n", "s/^CapBnd:\\t//p", "/proc/1/status"), 16)
+    assert not rights & (1 << CAP_SYS_TIME | 1 << CAP_SYS_MODULE | 1 << CAP_SYS_BOOT)
 
 
 def test_service_is_not_ready_before_the_hub_is_there_and_says_so(train: Machine) -> None:
@@ -136,3 +159,64 @@ def test_bad_configuration_ends_with_78_and_is_not_tried_again(train: Machine) -
     assert "EDGE_AGENT_CAPTURE__FPS" in told[-1]
     assert train.status_says(told[-1])
     assert train.run(*GREENBOOT, check=False).startswith("edge-agent: the service has failed (exit-code, exit 78): ")
+
+
+# --- what is wrong on the machine: one line in the journal, and the status line says the same -------------------------
+
+
+def errors(train: Machine) -> list[str]:
+    """Return what the agent itself told as errors or warnings."""
+    return [line["MESSAGE"] for line in train.lines() if line["PRIORITY"] in "34" and "EDGE_AGENT_EVENT" in line]
+
+
+def test_missing_camera_is_told_and_looked_for_again(train: Machine) -> None:
+    train.configure(**TRAIN | {"EDGE_AGENT_CAPTURE__SOURCE": "/dev/video7", "EDGE_AGENT_CAPTURE__OPEN_TIMEOUT_S": "2"})
+    train.systemctl("start", "--no-block", UNIT)
+    train.until(lambda: train.status_says("/dev/video7", "no camera is connected"), "the status line says it")
+    assert "camera /dev/video7" in errors(train)[-1]
+    train.until(lambda: train.shows("NRestarts") != ["0"], "tried again")
+    train.systemctl("stop", UNIT)
+
+
+def test_missing_credential_is_told_by_a_train_that_goes_on(train: Machine) -> None:
+    secret = f"/run/credentials/{UNIT}/edge-agent_mqtt.password"
+    train.systemctl("stop", UNIT)
+    train.configure(**TRAIN | {"EDGE_AGENT_MQTT__ENABLED": "true", "EDGE_AGENT_MQTT__PASSWORD_FILE": secret})
+    train.systemctl("start", UNIT)
+    train.until(lambda: train.status_says(f"mqtt.password_file: cannot read {secret}", "create it"), "it says so")
+    assert any(f"cannot read {secret}" in line for line in errors(train))
+
+
+def test_wrong_group_and_read_only_state_are_told_by_a_train_that_goes_on(train: Machine) -> None:
+    train.systemctl("stop", UNIT)
+    broken = "[Service]\nSupplementaryGroups=\nReadOnlyPaths=/var/lib/edge-agent\n"
+    train.write(f"/etc/systemd/system/{UNIT}.d/broken.conf", broken)
+    train.run("sed", "-i", "/^bluetooth:/s/edge-agent//", "/etc/group")
+    train.systemctl("daemon-reload")
+    train.configure(**TRAIN | {"EDGE_AGENT_KAFKA__ENABLED": "true"})
+    train.systemctl("start", "--no-block", UNIT)
+    train.until(lambda: train.status_says("in the group `bluetooth`"), "no right to use Bluetooth")
+    train.until(lambda: train.status_says("/var/lib/edge-agent is on a read-only file system"), "nowhere to write")
+    told = "\n".join(errors(train))
+    assert "in the group `bluetooth`" in told
+    assert "is on a read-only file system" in told
+    train.systemctl("stop", UNIT)
+    train.run("rm", f"/etc/systemd/system/{UNIT}.d/broken.conf")
+
+
+def test_sandbox_lets_the_detector_work_and_hands_secrets_over(train: Machine) -> None:
+    """The same unit around other commands: ONNX Runtime's memory and the CPU's features, and LoadCredential."""
+    train.write("/etc/edge-agent/credentials/mqtt.password", "secret")
+    unit = train.run("cat", f"/etc/systemd/system/{UNIT}").replace("Type=notify", "Type=oneshot")
+    kept = [line for line in unit.splitlines() if not line.startswith(("Exec", "Restart", "Watchdog", "RuntimeDir"))]
+    at = kept.index("[Service]") + 1
+    commands = ("config show", "detect --json /srv/checkout/docs/images/train-view.jpg")
+    kept[at:at] = [f"ExecStart=/usr/bin/edge-agent {command}" for command in commands]
+    train.write("/etc/systemd/system/sandbox.service", "\n".join(kept))
+    train.configure(EDGE_AGENT_DETECTOR__BACKEND="onnxruntime")
+    train.systemctl("daemon-reload")
+    train.systemctl("start", "sandbox.service")
+    told = train.run("journalctl", "-u", "sandbox.service", "-o", "cat", "--no-pager")
+    assert "credential edge-agent_mqtt.password" in told
+    assert '"detections"' in told
+    assert "cpuinfo" not in told
