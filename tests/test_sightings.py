@@ -51,6 +51,16 @@ def test_sign_that_the_edge_cuts_is_not_readable_yet() -> None:
     drive.picture(sign(30, x=-2))
     assert drive.judge.passages == []
     drive.picture(sign(30, x=0))
+    assert drive.judge.passages == []
+    drive.picture(sign(30, x=1))
+    assert len(drive.judge.passages) == 1
+
+
+def test_sign_that_leaves_over_the_edge_is_no_new_one() -> None:
+    drive = Drive()
+    drive.picture(sign(60))
+    for height in (50, 30, 20):
+        drive.picture(Detection("stop", 1.0, Box(600 - height, 100, 600, 100 + height)))
     assert len(drive.judge.passages) == 1
 
 
