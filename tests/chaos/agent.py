@@ -80,6 +80,7 @@ class Agent:
             "EDGE_AGENT_LOG__FORMAT": "json",
             "EDGE_AGENT_DETECTOR__BACKEND": "none",
             "EDGE_AGENT_CONSOLE__ENABLED": "false",
+            "EDGE_AGENT_CONSOLE__METRICS": "false",
             **environment,
         }
 

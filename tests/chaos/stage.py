@@ -46,7 +46,7 @@ def settings(slack: float) -> Settings:
     quick = {"kind": "ble", "retry_initial_s": 0.02, "retry_max_s": 0.1, "connect_timeout_s": 3.0}
     return plain.model_copy(
         update={
-            "console": plain.console.model_copy(update={"enabled": False}),
+            "console": plain.console.model_copy(update={"enabled": False, "metrics": False}),
             "guard": plain.guard.model_copy(update=guard),
             "hub": plain.hub.model_copy(update=hub | quick),
             "capture": plain.capture.model_copy(update={"max_age_ms": round(plain.capture.max_age_ms * slack)}),

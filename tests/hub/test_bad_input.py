@@ -77,7 +77,9 @@ class Shell:
 def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Shell]:
     monkeypatch.setattr("edge_agent.hub.ble.SEARCH_S", 0.2)
     monkeypatch.setattr("edge_agent.hub.session.MOTOR_LIMIT_S", 0.2)
-    for name, value in {"CONSOLE__ENABLED": "false", "LOG__FORMAT": "json", "GUARD__ARM": "always"}.items():
+    quiet = {"CONSOLE__ENABLED": "false", "CONSOLE__METRICS": "false", "LOG__FORMAT": "json"}
+    patient = {"GUARD__LOOP_STALL_MS": "2000", "GUARD__LEASE_MS": "2000", "GUARD__LATCH_MS": "20000"}
+    for name, value in {**quiet, **patient, "GUARD__ARM": "always"}.items():
         monkeypatch.setenv(f"EDGE_AGENT_{name}", value)
     yield Shell(monkeypatch, capsys)
     structlog.reset_defaults()

@@ -159,6 +159,7 @@ def test_two_commands_as_a_person_types_them_move_the_train(tmp_path: Path) -> N
             "DBUS_SYSTEM_BUS_ADDRESS": address,
             "XDG_STATE_HOME": str(tmp_path),
             "EDGE_AGENT_CONSOLE__ENABLED": "false",
+            "EDGE_AGENT_CONSOLE__METRICS": "false",
             "EDGE_AGENT_GUARD__LEASE_MS": "2000",
             "EDGE_AGENT_GUARD__LATCH_MS": "20000",
             "EDGE_AGENT_GUARD__LOOP_STALL_MS": "2000",
