@@ -6,6 +6,7 @@ Knows the text. Knows nothing of how steps are taken.
 import re
 import shlex
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 
 from dockerfile_parse import DockerfileParser
@@ -33,7 +34,7 @@ def filled(text: str, values: dict[str, str]) -> str:
 
 def instructions(path: Path) -> list[tuple[str, str]]:
     """Return every instruction with its value; continued lines are joined."""
-    parser = DockerfileParser(fileobj=path.open("rb"))
+    parser = DockerfileParser(fileobj=BytesIO(path.read_bytes()))
     return [(each["instruction"], each["value"]) for each in parser.structure if each["instruction"] != "COMMENT"]
 
 
