@@ -192,9 +192,10 @@ class Store:
         digits = envelope.sequence or ""
         sequence = int(digits) if digits.isascii() and digits.isdecimal() else 0
         picture = Kept(book.train_id, stamp.event_id, sequence, stamp.at_ms, now_ms, size[0], size[1], value.data)
-        book.on_frame(stamp.at_ms)
-        self._newest[book.train_id] = picture
         self.pictures.put(picture)
+        if not book.on_frame(stamp.at_ms):
+            return
+        self._newest[book.train_id] = picture
         yield FrameTaken(book.train_id, picture, book.ahead.to_ours(stamp.at_ms))
 
     def _event(
@@ -206,13 +207,14 @@ class Store:
         items: list[Item | None] = []
         match value:
             case StateData():
-                book.on_state(value)
+                book.on_state(value, stamp)
             case PredictionData():
-                boxes, signs = book.on_prediction(value, stamp)
+                boxes, fresh, signs = book.on_prediction(value, stamp)
                 items += signs
                 if (kept := self.picture(book.train_id, boxes.frame_id)) is not None:
                     kept.boxes = boxes
-                yield BoxesSeen(book.train_id, boxes, book.ahead.to_ours(boxes.at_ms))
+                if fresh:
+                    yield BoxesSeen(book.train_id, boxes, book.ahead.to_ours(boxes.at_ms))
             case DecisionData():
                 items.append(book.on_decision(value, stamp))
             case CommandData():

@@ -41,13 +41,12 @@ class Timeline:
 
     def between(self, since_ms: int | None, before_ms: int | None, limit: int) -> list[Item]:
         """Return at most `limit` items, the newest of those from `since_ms` on and before `before_ms`; oldest first."""
-        found: list[Item] = []
-        for item in reversed(self._items):
-            if len(found) == limit:
-                break
-            if (before_ms is None or item.at_ms < before_ms) and (since_ms is None or item.at_ms >= since_ms):
-                found.append(item)
-        return found[::-1]
+        found = (
+            item
+            for item in self._items
+            if (before_ms is None or item.at_ms < before_ms) and (since_ms is None or item.at_ms >= since_ms)
+        )
+        return sorted(found, key=lambda item: item.at_ms)[-limit:]  # some come late: an outbox was draining
 
     def chain(self, frame_id: str) -> tuple[Item, ...]:
         """Return what a frame led to, and what led to that: sign, decision, command; oldest first."""

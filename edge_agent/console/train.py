@@ -80,6 +80,23 @@ class Ahead:
         return at_ms - max(self._now_ms, self._before_ms)
 
 
+class Newest:
+    """Tells what is news from what comes late: an outbox that drains sends the past beside the present.
+
+    Where nothing newer was heard for STALE_MS, what comes counts as news whatever its time: clocks may be set back.
+    """
+
+    def __init__(self) -> None:
+        self._at_ms = self._seen_ms = 0
+
+    def take(self, at_ms: int, seen_ms: int) -> bool:
+        """Take note of something of `at_ms` by the train's clock; True where it is not older than what came before."""
+        if at_ms < self._at_ms and 0 <= seen_ms - self._seen_ms < STALE_MS:
+            return False
+        self._at_ms, self._seen_ms = at_ms, seen_ms
+        return True
+
+
 class TrainBook:
     """Folds what one train says; `timeline`, `view` and `boxes` tell what it came to."""
 
@@ -92,6 +109,7 @@ class TrainBook:
         self.links = Links()
         self.speed_mm_s: float | None = None
         self._state: StateData | None = None
+        self._news: dict[str, Newest] = {}
         self._faults: dict[str, FaultView] = {}
         self._frames, self._predictions = Rate(), Rate()
         self._last_sequence: int | None = None
@@ -123,19 +141,25 @@ class TrainBook:
         """Return what was found in a frame, None where that is not known (any more)."""
         return self._boxes.get(frame_id)
 
-    def on_frame(self, at_ms: int) -> None:
-        """Count a frame."""
-        self._frames.add(at_ms)
+    def on_frame(self, at_ms: int) -> bool:
+        """Count a frame; False where it comes late: it belongs into the history, it is not what the train sees."""
+        fresh = self._is_news("frame", at_ms)
+        if fresh:
+            self._frames.add(at_ms)
+        return fresh
 
-    def on_state(self, state: StateData) -> None:
+    def on_state(self, state: StateData, stamp: Stamp) -> None:
         """Take the train's word on itself."""
-        self._state = state
+        if self._is_news("state", stamp.at_ms):
+            self._state = state
 
-    def on_prediction(self, data: PredictionData, stamp: Stamp) -> tuple[Boxes, list[Item]]:
-        """Keep what was found; return it, with the signs that came into view."""
+    def on_prediction(self, data: PredictionData, stamp: Stamp) -> tuple[Boxes, bool, list[Item]]:
+        """Keep what was found; return it, whether it is news, and the signs that came into view."""
         taken_ms = unix_ms(data.taken_at)
-        self._predictions.add(taken_ms)
-        self._count_dropped(data.frame_sequence)
+        fresh = self._is_news("prediction", taken_ms)
+        if fresh:
+            self._predictions.add(taken_ms)
+            self._count_dropped(data.frame_sequence)
         boxes = Boxes(
             data.frame_id,
             taken_ms,
@@ -148,7 +172,7 @@ class TrainBook:
         self._boxes[data.frame_id] = boxes
         if len(self._boxes) > _MAX_BOXES:
             self._boxes.popitem(last=False)
-        return boxes, [item for item in self._signs(boxes, stamp) if self.timeline.add(item)]
+        return boxes, fresh, [item for item in self._signs(boxes, stamp) if self.timeline.add(item)]
 
     def on_decision(self, data: DecisionData, stamp: Stamp) -> Item | None:
         """Return the decision's item; its cause is the sight of its sign, where that is known."""
@@ -168,16 +192,22 @@ class TrainBook:
 
     def on_fault(self, data: FaultData, stamp: Stamp) -> Item | None:
         """Keep a fault until it is over, and return its item; `info` is only told, it is not a condition."""
+        item = Item(stamp.event_id, "fault", stamp.at_ms, None, stamp.cause, None, data)
+        if not self._is_news("fault", stamp.at_ms):
+            return self._add(item)
         if not data.active:
             self._faults.pop(data.code, None)
         elif data.severity is not Severity.INFO and (data.code in self._faults or len(self._faults) < _MAX_FAULTS):
             began_ms = self._faults[data.code].at_ms if data.code in self._faults else stamp.at_ms
             self._faults[data.code] = FaultView(data.code, data.message, data.remedy, data.severity, True, began_ms)
-        return self._add(Item(stamp.event_id, "fault", stamp.at_ms, None, stamp.cause, None, data))
+        return self._add(item)
 
     def on_answer(self, data: AnswerData, stamp: Stamp) -> Item | None:
         """Return the item of the train's answer to a command from outside."""
         return self._add(Item(stamp.event_id, "answer", stamp.at_ms, None, stamp.cause, None, data))
+
+    def _is_news(self, kind: str, at_ms: int) -> bool:
+        return self._news.setdefault(kind, Newest()).take(at_ms, self.seen_ms)
 
     def _signs(self, boxes: Boxes, stamp: Stamp) -> list[Item]:
         fresh: list[Item] = []

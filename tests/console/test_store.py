@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from edge_agent.console.store import MAX_TRAINS, BoxesSeen, FrameTaken, Gone, ItemAdded, Store
 from edge_agent.console.timeline import Timeline
 from edge_agent.console.views import Item, Links, SignData
-from edge_agent.events import Answer, CommandKind, Event, Fault, Severity
+from edge_agent.events import Answer, CommandKind, Event, Fault, GuardState, Severity
 from edge_agent.wire import Envelope
 from edge_agent.wire.payloads import BoxData
 from tests.console.rig import NOW_MS, envelope
@@ -35,8 +35,9 @@ def items(of: Store) -> list[Item]:
 def test_one_of_each_makes_a_train_with_a_chain_from_sign_to_command() -> None:
     known, events = store(), make.one_of_each()
     changes = fold(known, *events)
-    sign, decision, command, fault, *_ = items(known)
-    assert [item.kind for item in (sign, decision, command, fault)] == ["sign", "decision", "command", "fault"]
+    kinds = {item.kind: item for item in items(known)}
+    sign, decision, command = kinds["sign"], kinds["decision"], kinds["command"]
+    assert [item.kind for item in items(known)] == ["fault", "answer", "sign", "decision", "command"]
     assert (command.cause, decision.cause, sign.cause) == (decision.id, sign.id, sign.frame_id)
     assert (sign.latency_ms, decision.latency_ms, command.latency_ms) == (30.0, 31.0, 33.0)
     (train,) = known.trains(NOW_MS)
@@ -51,8 +52,7 @@ def test_one_of_each_makes_a_train_with_a_chain_from_sign_to_command() -> None:
 def test_frame_tells_what_was_in_it_and_what_came_of_it() -> None:
     known, events = store(), make.one_of_each()
     fold(known, *events)
-    frame_id = items(known)[0].frame_id
-    assert frame_id is not None
+    frame_id = events[0].frame_id  # type: ignore[union-attr]
     frame = known.frame("train-1", frame_id)
     assert frame is not None
     assert (frame.width, frame.height, frame.picture) == (600, 400, True)
@@ -113,6 +113,36 @@ def test_answer_is_an_item() -> None:
     fold(known, Answer("kafka", "Ada", "an-id", "stop", True, None, "running", "clear track", 0.3))
     (item,) = items(known)
     assert (item.kind, item.cause) == ("answer", "an-id")
+
+
+def test_past_that_an_outbox_sends_late_changes_the_history_and_not_the_present() -> None:
+    known = store()
+    now, past = make.frame(900, at_s=900.0), make.frame(10, at_s=10.0)
+    fold(known, now, make.prediction(now), make.state(GuardState.RUNNING, at_s=900.0))
+    changes = fold(
+        known,
+        past,
+        make.prediction(past, make.sighting()),
+        make.state(GuardState.LINK_LOST, at_s=10.0),
+        make.fault(at_s=900.0),
+        dataclasses.replace(make.fault(at_s=10.0), active=False),
+    )
+    (train,) = known.trains(NOW_MS)
+    assert train.state is not None
+    assert (train.state.guard, train.dropped, len(train.faults)) == ("running", 0, 1)
+    assert known.newest("train-1").frame_id == now.frame_id  # type: ignore[union-attr]
+    assert known.picture("train-1", past.frame_id) is not None
+    assert not any(isinstance(change, FrameTaken | BoxesSeen) for change in changes)
+    assert [item.at_ms for item in items(known)] == sorted(item.at_ms for item in items(known))
+
+
+def test_clock_that_was_set_back_does_not_silence_a_train() -> None:
+    known = store()
+    fold(known, make.state(GuardState.RUNNING, at_s=900.0))
+    fold(known, make.state(GuardState.LINK_LOST, at_s=10.0), now_ms=NOW_MS + 3000)
+    (train,) = known.trains(NOW_MS)
+    assert train.state is not None
+    assert train.state.guard == "link_lost"
 
 
 def test_silent_train_is_stale_and_gone_after_a_day() -> None:
