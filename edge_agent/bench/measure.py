@@ -182,7 +182,7 @@ class Bench:
 async def _drift(ticks: int, period_s: float) -> tuple[stats.Block, stats.Block]:
     numbers, late = [], []
     start_s = math.nan
-    async for tick in pace(period_s, time.monotonic):
+    async for tick in pace(period_s, time.monotonic, exact=True):
         now_s = time.monotonic()
         start_s = tick.due_s if math.isnan(start_s) else start_s
         numbers.append(tick.index)
