@@ -24,7 +24,7 @@ CONTROL_PATH = (
 )
 STAMPS = {"pipeline/capture.py", "pipeline/control.py"}
 """Where a wall time is written into an event, for people; `taken_unix_s` and `at_unix_s`."""
-NAMED = {"hub/calibration.py"}
+NAMED = {"detector/tensorrt/maker.py", "hub/calibration.py"}
 """Where a date is written into a file."""
 
 
