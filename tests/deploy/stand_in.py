@@ -16,6 +16,10 @@ TOOLS = """
     sh bash env cat chgrp chmod cmp cp find grep id install ln ls make mkdir mktemp mv printf pwd readlink rm rmdir sed
     sort test touch tr uname
 """
+RUNTIME = """
+    libnss_dns.so.2 libnss_files.so.2 libresolv.so.2 libm.so.6 librt.so.1 libdl.so.2 libpthread.so.0 libutil.so.1
+    libgcc_s.so.1 libstdc++.so.6
+"""
 NOTHING = ("microdnf", "dnf", "systemctl", "bootc")
 ALONG = (
     "/etc/ssl/certs",
@@ -34,7 +38,7 @@ def make(root: Path) -> None:
     python = Path(sys.base_prefix, "bin", PYTHON)
     programs = [Path(found) for name in TOOLS.split() if (found := shutil.which(name))]
     modules = [path for path in stdlib.rglob("*.so*") if "packages" not in path.parts[len(stdlib.parts)]]
-    for path in {*programs, *libraries([*programs, python, *modules]), *_name_service()}:
+    for path in {*programs, *libraries([*programs, python, *modules]), *_runtime()}:
         _copy(path, root)
     ignored = shutil.ignore_patterns("__pycache__", "site-packages", "dist-packages", "test", "idlelib", "tkinter")
     # Python finds its library beside itself, so it may stand elsewhere than here: nobody reads a person's folder.
@@ -73,10 +77,11 @@ def libraries(programs: list[Path]) -> set[Path]:
     return {Path(path) for path in re.findall(r"(?:=> |^\s*)(/\S+) \(0x", done.stdout, re.MULTILINE)}
 
 
-def _name_service() -> Iterator[Path]:
-    for pattern in ("lib*/libnss_dns*.so*", "lib*/libnss_files*.so*", "lib*/libgcc_s.so.1", "lib*/libstdc++.so.6"):
-        yield from Path("/usr").glob(pattern)
-        yield from Path("/usr").glob(pattern.replace("/", "/*/", 1))
+def _runtime() -> Iterator[Path]:
+    """Yield what every base image has of the C library and the compiler's, and wheels rely on."""
+    for name in RUNTIME.split():
+        for pattern in (f"lib*/{name}", f"lib*/*/{name}"):
+            yield from (path for path in Path("/usr").glob(pattern) if path.parent.name != "debug")
 
 
 def _inside(root: Path, path: Path) -> Path:
