@@ -20,13 +20,11 @@ from edge_agent.events import Answer
 from edge_agent.wire import KafkaMessage, OrderData, write_order
 from edge_agent.wire.compat import CaptureOrder
 from edge_agent.wire.convert import moment
+from tests.agent.served import Camera, answered
 from tests.agent.test_helm import Control
-from tests.agent.test_web import Camera, answered, put
 from tests.support.kafka_brokers import Consumed, Tansu
 from tests.support.mosquitto import Mosquitto, listening, until
 from tests.support.proxy import free_port
-
-__all__ = ["put"]
 
 ROOT = "edge-agent/train-1"
 COMMANDS = "edge-agent-commands"

@@ -5,88 +5,23 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Callable
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from edge_agent.agent import Job, build, run
+from edge_agent.agent import Job, run
 from edge_agent.cli.run import console_overrides
 from edge_agent.config import Settings, load_rules
 from edge_agent.errors import ConfigError, UsageError
-from edge_agent.hub.mock import MockHub
-from edge_agent.ports import DetectorInfo, Shot
-from edge_agent.report import Mission
-from edge_agent.signs import LABELS
+from tests.agent.served import Camera, answered
 from tests.support.proxy import free_port
-
-
-class Camera:
-    """Gives grey pictures until told to end, or until `last`."""
-
-    source, live = "test", False
-
-    def __init__(self, last: int = 10**9) -> None:
-        self.over = False
-        self._last, self._taken = last, 0
-
-    async def __aenter__(self) -> "Camera":
-        return self
-
-    async def __aexit__(self, *error: object) -> None:
-        pass
-
-    async def grab(self) -> Shot | None:
-        if self.over or self._taken == self._last:
-            return None
-        self._taken += 1
-        return Shot(np.full((400, 600, 3), 128, np.uint8), asyncio.get_running_loop().time(), self._taken)
-
-
-@pytest.fixture
-def put(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[Camera], None]:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    detector = SimpleNamespace(
-        info=DetectorInfo("fake", "fake.onnx", "0" * 64, 600, 400, LABELS), infer=lambda image: (), close=lambda: None
-    )
-
-    def put(camera: Camera) -> None:
-        monkeypatch.setattr(
-            build, "build_parts", lambda *_, **__: build.Parts(camera, MockHub(), Mission, lambda: None)
-        )
-        monkeypatch.setattr(build, "open_detector", lambda settings: detector)
-
-    return put
 
 
 def settings(port: int, **console: object) -> Settings:
     """Return settings that are patient with a busy machine."""
     guard = {"loop_stall_ms": 2000, "lease_ms": 2000, "latch_ms": 60_000}
     return Settings.model_validate({"console": {"port": port, **console}, "guard": guard})
-
-
-async def get(port: int, path: str) -> tuple[int, str]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(f"GET {path} HTTP/1.1\r\nHost: train\r\nConnection: close\r\n\r\n".encode())
-    head, _, body = (await reader.read()).partition(b"\r\n\r\n")
-    writer.close()
-    return int(head.split()[1]), body.decode()
-
-
-async def answered(port: int, path: str, *wanted: int) -> str:
-    """Ask until one of the `wanted` answers comes, any where none is named; return it with its body."""
-    async with asyncio.timeout(60):
-        while True:
-            try:
-                status, body = await get(port, path)
-            except (OSError, IndexError):  # not open yet
-                status, body = 0, ""
-            if status and (not wanted or status in wanted):
-                return f"{status} {body}"
-            await asyncio.sleep(0.05)
 
 
 async def test_running_agent_tells_its_figures_and_that_it_is_ready(put: Callable[[Camera], None]) -> None:
