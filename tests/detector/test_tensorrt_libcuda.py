@@ -8,6 +8,15 @@ import pytest
 from edge_agent.detector.tensorrt.libcuda import Graph, preload, primary_context
 
 
+_GIVES = {
+    "cuStreamEndCapture": 1,
+    "cuGraphInstantiateWithFlags": 0,
+    "cuDevicePrimaryCtxRetain": 0,
+    "cuCtxGetCurrent": 0,
+}
+"""Which argument of a function is where its answer goes."""
+
+
 class Libcuda:
     """Answers 0 to everything, except what is in `refuses`, and keeps the names of what was called."""
 
@@ -18,9 +27,8 @@ class Libcuda:
     def __getattr__(self, name: str) -> Any:
         def call(*arguments: Any) -> int:
             self.calls.append(name)
-            if name in {"cuStreamEndCapture", "cuGraphInstantiateWithFlags"}:
-                target = arguments[1] if name == "cuStreamEndCapture" else arguments[0]
-                ctypes.cast(target, ctypes.POINTER(ctypes.c_void_p))[0] = 77
+            if name in _GIVES:
+                ctypes.cast(arguments[_GIVES[name]], ctypes.POINTER(ctypes.c_void_p))[0] = 77
             return 1 if name in self._refuses else 0
 
         return call
@@ -69,7 +77,7 @@ def test_primary_context_is_held_once_and_released() -> None:
     library = Libcuda()
     with primary_context(library):
         assert library.calls == ["cuInit", "cuDeviceGet", "cuDevicePrimaryCtxRetain"]
-    assert library.calls[3:] == ["cuDevicePrimaryCtxRelease_v2"]
+    assert library.calls[3:] == ["cuCtxGetCurrent", "cuCtxPopCurrent_v2", "cuDevicePrimaryCtxRelease_v2"]
 
 
 @pytest.mark.parametrize("refused", ["cuInit", "cuDeviceGet", "cuDevicePrimaryCtxRetain"])

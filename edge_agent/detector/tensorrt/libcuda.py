@@ -60,7 +60,16 @@ def primary_context(library: Any | None, device: int = 0) -> Iterator[None]:
         yield
     finally:
         if held:
+            _leave(library, context)
             library.cuDevicePrimaryCtxRelease_v2(handle)
+
+
+def _leave(library: Any, context: ctypes.c_void_p) -> None:
+    """Take the context off this thread's stack where pycuda left it: its `detach` pushes a primary one once more."""
+    current = ctypes.c_void_p()
+    library.cuCtxGetCurrent(ctypes.byref(current))
+    if current.value is not None and current.value == context.value:
+        library.cuCtxPopCurrent_v2(ctypes.byref(current))
 
 
 class Graph:
