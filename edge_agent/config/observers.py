@@ -7,7 +7,7 @@ A secret's own key is taken from the environment only; `..._file` names a file t
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, IPvAnyAddress, SecretStr, model_validator
 
 from edge_agent.config.base import Host, Port, Section, Text
 
@@ -20,6 +20,10 @@ def _keep_one(section: Section, *secrets: str) -> None:
     for name in secrets:
         if getattr(section, name) is not None and getattr(section, f"{name}_file") is not None:
             raise ValueError(f"{name} and {name}_file are both set: keep one")
+
+
+Origin = Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9_.\-\[\]:]+$", max_length=300)]
+Header = Annotated[str, Field(pattern=r"^[A-Za-z0-9\-]{1,64}$")]
 
 
 class Tls(Section):
@@ -177,11 +181,15 @@ class Console(Section):
     metrics: bool = Field(True, description="Serve /metrics, /healthz and /readyz, also without the page.")
     token: SecretStr | None = Field(None, description="Token of commands; environment only.")
     token_file: Path | None = Field(None, description="File that holds the token; without a token the page only shows.")
-    allowed_origins: tuple[str, ...] = Field(
-        (), description="Origins beside its own that may open the page's WebSocket, as `https://host:port`."
+    allowed_origins: tuple[Origin, ...] = Field(
+        (),
+        examples=["https://trains.example.org"],
+        description="Origins beside its own that the page may be opened at, as `https://host:port`.",
     )
-    user_header: Text | None = Field(
-        None, description="Header in which a proxy that logs people in names them; null trusts none."
+    user_header: Header | None = Field(
+        None,
+        examples=["X-Forwarded-Email"],
+        description="Header in which a proxy that logs people in names them; null trusts none.",
     )
     jpeg_quality: int = Field(80, ge=10, le=100, description="Quality of the frames that the page gets.")
     history_s: int = Field(300, ge=10, le=3600, description="How long pictures are kept, in seconds.")
@@ -189,7 +197,7 @@ class Console(Section):
         None, ge=1, le=16384, description="Budget of kept pictures, in MB; null: 64 on a train, 512 for a fleet."
     )
     max_viewers: int = Field(60, ge=1, le=500, description="More pages than this are turned away.")
-    trusted_proxies: tuple[str, ...] = Field(
+    trusted_proxies: tuple[IPvAnyAddress, ...] = Field(
         (),
         examples=["10.0.0.7"],
         description="Addresses beside the loopback from which user_header is believed.",

@@ -78,6 +78,7 @@ class Access:
     def __init__(self, settings: Console, origins: Origins, clock: Callable[[], float]) -> None:
         self._settings = settings
         self._origins = origins
+        self._proxies = frozenset(map(str, settings.trusted_proxies))
         self._failures = Limiter(MAX_FAILURES, FAILURES_S, clock)
         self._commands = Limiter(MAX_COMMANDS_PER_S, 1.0, clock)
 
@@ -149,7 +150,7 @@ class Access:
 
     def _behind_proxy(self, request: HTTPConnection) -> bool:
         address = request.client.host if request.client else ""
-        return address in _LOOPBACK or address in self._settings.trusted_proxies
+        return address in _LOOPBACK or address in self._proxies
 
 
 def _too_many(what: str, wait_s: float) -> Refusal:

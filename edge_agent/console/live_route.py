@@ -6,6 +6,7 @@ Knows ASGI's handshake. Knows nothing of what is sent afterwards.
 import dataclasses
 from typing import Any
 
+import structlog
 from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
@@ -13,6 +14,8 @@ from starlette.websockets import WebSocket
 from edge_agent.console.answers import Problem, Refusal, view
 from edge_agent.console.conversation import Conversation
 from edge_agent.console.site import Site
+
+_log = structlog.get_logger(__name__)
 
 
 def live_routes(site: Site) -> list[BaseRoute]:
@@ -32,15 +35,20 @@ class _Live:
             site.admit(socket)
             site.room()
         except Refusal as refusal:
+            client = site.access.client(socket)
+            _log.warning("viewer_refused", client=client, status=refusal.status_code, why=refusal.detail)
             await _refuse(socket, refusal)
             return
         await socket.accept()
         api: dict[str, Any] = dataclasses.asdict(site.facts(socket))
         guest = site.live.enter(socket.query_params.get("train") or None, api)
+        who = {"client": site.access.client(socket), "user": api["user"]}
+        _log.info("viewer_came", **who, viewers=len(site.live.guests))
         try:
             await Conversation(site.live, guest, socket.receive, socket.send, site.now_ms).run()
         finally:
             site.live.leave(guest)
+            _log.info("viewer_left", **who, viewers=len(site.live.guests))
 
 
 async def _refuse(socket: WebSocket, refusal: Refusal) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
@@ -120,7 +121,7 @@ async def test_user_whom_a_proxy_has_logged_in_commands_from_the_own_page(own: d
 async def test_user_header_from_elsewhere_than_the_proxy_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edge_agent.console.access._LOOPBACK", frozenset())
     headers: dict[str, str | None] = {"Authorization": None, "X_Forwarded_User": "ada", "Sec_Fetch_Site": "same-origin"}
-    for trusted, status in (((), 401), (("127.0.0.1",), 200)):
+    for trusted, status in (((), 401), ((ip_address("127.0.0.1"),), 200)):
         async with console(trusted_proxies=trusted, **PROXY) as rig:
             rig.hear(make.state())
             assert (await rig.command(headers=headers)).status == status
