@@ -163,8 +163,16 @@ def test_config_map_secret_and_claim_that_is_named_is_there(overlay: str) -> Non
             if "secret" in volume:
                 assert volume["secret"]["secretName"] in MADE_BY_HAND | certificates
         for container in containers(workload):
-            for variable in container.get("env", []):
-                assert "valueFrom" not in variable or "configMapKeyRef" in variable["valueFrom"]
+            assert {each["configMapRef"]["name"] for each in container.get("envFrom", [])} <= there["ConfigMap"]
+            assert all("value" in variable for variable in container.get("env", []))
+
+
+def test_console_knows_what_its_arguments_ask_for() -> None:
+    (console,) = of_kind("central", "Deployment")
+    container = containers(console)[0]
+    (given,) = [each for each in of_kind("central", "ConfigMap") if each["metadata"]["name"].endswith("-settings")]
+    asked = {name for word in container["args"] for name in re.findall(r"\$\((\w+)\)", word)}
+    assert asked == given["data"].keys()
 
 
 def test_secret_made_by_hand_is_told_in_the_readme() -> None:
