@@ -58,7 +58,7 @@ async def held(viewer: Viewer) -> None:
 
 
 async def back_at_a_stop(viewer: Viewer) -> None:
-    await viewer.page.click(".list .event.tone-decision >> nth=-1")
+    await viewer.page.click(".thumb >> nth=-1")
     await viewer.until("() => document.querySelectorAll('.chain-steps[data-past] .chain-step').length >= 3")
 
 

@@ -93,3 +93,13 @@ async def test_page_can_be_used_by_keyboard_alone(gather: Gather, show: Open):
     await viewer.page.keyboard.press("ArrowDown")
     await viewer.page.keyboard.press("Enter")
     await viewer.has(".stage[data-mode=past]")
+
+
+@pytest.mark.parametrize(("width", "height"), [(1920, 1080), (1366, 768), (390, 844)])
+async def test_dialog_leaves_the_emergency_stop_free(gather: Gather, show: Open, width: int, height: int):
+    trains = await gather(anna=GuardState.FAULT_LATCHED)
+    viewer = await show(trains.url, viewport={"width": width, "height": height})
+    await viewer.page.click("[data-verb=rearm]:enabled")
+    await viewer.has(".rearm-dialog[open]")
+    await viewer.page.click(".estop-one")  # waits until nothing lies over it
+    await viewer.has(".said-one[data-emergency][data-status=accepted]")

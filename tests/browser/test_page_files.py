@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.commands import Verb
+from edge_agent.config import load
 from edge_agent.events import Action, CommandKind, GuardState
 from edge_agent.signs import LABELS
 
@@ -91,3 +92,13 @@ def test_file_asks_nothing_of_another_host_and_holds_no_inline_code(path: Path):
     assert not re.search(r"https?://|@import|url\(", text)
     assert not re.search(r"\son\w+=|\sstyle=|<style|innerHTML|insertAdjacentHTML|document\.write|eval\(", text)
     assert len(text.splitlines()) <= 300
+
+
+def test_settings_that_the_empty_page_advises_are_valid(tmp_path: Path):
+    found = re.search(r'"(kafka:.*?)"', (PAGE / "empty.js").read_text(encoding="utf-8"))
+    assert found
+    file = tmp_path / "agent.yaml"
+    file.write_text(found[1].replace("\\n", "\n"))
+    settings = load(file, environ={}).settings
+    assert settings.kafka.enabled
+    assert settings.kafka.bootstrap_servers == ("broker.example:9093",)

@@ -5,7 +5,7 @@ import { t } from "./i18n.js";
 
 const STEPS = {
   fleet: [
-    ["empty.fleet.1", "kafka:\n  enabled: true\n  bootstrap_servers: broker.example:9093"],
+    ["empty.fleet.1", "kafka:\n  enabled: true\n  bootstrap_servers: [broker.example:9093]"],
     ["empty.fleet.2", "edge-agent doctor"],
     ["empty.fleet.3", "edge-agent run"],
   ],

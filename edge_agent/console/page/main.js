@@ -19,6 +19,7 @@ import { Stage } from "./stage.js";
 import { Strip } from "./strip.js";
 import { Token } from "./token.js";
 
+const WINDOWS_MS = [60_000, 120_000, 300_000, 600_000, 1_200_000];
 const TELL_MS = 250; // figures change this often: faster cannot be read
 
 /** The console: one per page. */
@@ -91,8 +92,11 @@ class Console {
     return this.#picked === null ? undefined : this.#model.trains.get(this.#picked);
   }
 
-  get #windowMs() {
-    return this.#model.api.history_s * 1000;
+  /** How much of the past the strip shows: what there is, in steps, so that its scale seldom changes. */
+  #windowMs(items, nowMs) {
+    const most = this.#model.api.history_s * 1000;
+    const old = items.length ? nowMs - items[0].at_ms : 0;
+    return Math.min(most, WINDOWS_MS.find((one) => one >= old) ?? most);
   }
 
   #targets() {
@@ -223,7 +227,9 @@ class Console {
     this.#panel.show(known.train, language, ["offline", "silent"].includes(freshness(known, now).kind));
     this.#events.show(known.items, past?.frame_id ?? null, language);
     const pictureUrl = (item) => this.#past.pictureUrl(item);
-    this.#strip.show(known.items, { nowMs: now.serverMs - (known.behindMs ?? 0), windowMs: this.#windowMs, atMs: past?.at_ms ?? null, pictureUrl, language });
+    const trainMs = now.serverMs - (known.behindMs ?? 0);
+    const windowMs = this.#windowMs(known.items, trainMs);
+    this.#strip.show(known.items, { nowMs: trainMs, windowMs, atMs: past?.at_ms ?? null, pictureUrl, language });
     this.#chain.show(past ? this.#chainItems : lastChain(known.items), past?.at_ms ?? null, { past: past !== null, language });
     this.#speak(known.train);
   }

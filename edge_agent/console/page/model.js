@@ -109,7 +109,7 @@ export function boxesFor(known, header) {
 /** Pictures drawn per second over the last two seconds. */
 export function rate(known, nowMs) {
   const recent = known.drawnMs.filter((at) => nowMs - at < 2000);
-  return recent.length > 1 ? ((recent.length - 1) * 1000) / Math.max(1, recent.at(-1) - recent[0]) : 0;
+  return recent.length ? (recent.length * 1000) / Math.max(1000, nowMs - recent[0]) : 0;
 }
 
 /** How old what is shown is: the middle of the last few pictures, or the true age of one that stands still. */

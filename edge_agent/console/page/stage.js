@@ -87,7 +87,7 @@ export class Stage {
     mark(this.#root, "data-mode", state);
     const ago = past ? t("mode.past", { ago: span(now.serverMs - past.at_ms), time: clockTime(past.at_ms) }) : "";
     say(find(".mode-text", this.#root), past ? ago : t(`mode.${state}`));
-    const best = this.#overlay ? this.#drawn?.detections[0] : null;
+    const best = this.#overlay && state !== "stale" ? this.#drawn?.detections[0] : null;
     say(find(".sees", this.#root), best ? inWords(best) : "");
   }
 

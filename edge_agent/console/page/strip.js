@@ -41,9 +41,9 @@ export class Strip {
 
   /** Show the events up to `nowMs` (the train's clock); `atMs` is the moment of the kept picture shown, null is live. */
   show(items, { nowMs, windowMs, atMs, pictureUrl, language }) {
-    this.#view = { nowMs, windowMs, atMs };
     const width = this.#scrub.clientWidth;
-    if (width !== this.#width || !this.#baseMs) this.#measure(width, nowMs);
+    if (width !== this.#width || windowMs !== this.#view.windowMs || !this.#baseMs) this.#measure(width, nowMs);
+    this.#view = { nowMs, windowMs, atMs };
     this.#place(items.filter((item) => item.at_ms > nowMs - windowMs));
     this.#stopItems = stops(items).filter((item) => item.at_ms > nowMs - windowMs);
     this.#showStops(pictureUrl, language);
