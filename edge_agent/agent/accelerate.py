@@ -126,7 +126,7 @@ class Acceleration:
     async def _prove(self, engine: Path, reference: Path | None, bindings: Bindings) -> Agreement:
         def work() -> Agreement:
             onnx = reference or engine.with_suffix(".onnx")
-            self._opened, agreement = open_proven(engine, onnx, bindings, self._reading, sample_pictures())
+            self._opened, agreement = open_proven(engine, onnx, bindings, self._reading, sample_pictures(onnx))
             return agreement
 
         return await self._in_thread(work)

@@ -211,7 +211,7 @@ def _prove(path: Path, wanted: Wanted, settings: Settings, frames: Path | None) 
     if not files:
         raise UsageError(f"{path}: the ONNX file that it was built from is not there", remedy="name it with --model")
     detector, agreement = open_proven(
-        path, files[0], load_bindings(), reading(settings.detector), sample_pictures(frames)
+        path, files[0], load_bindings(), reading(settings.detector), sample_pictures(files[0], frames)
     )
     detector.close()
     return agreement

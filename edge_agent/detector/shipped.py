@@ -17,7 +17,7 @@ CPU_PRECISION = "uint8"
 def shipped(folder: Path, precision: str) -> Path:
     """Return the shipped model in `precision` (`fp16`, `int8` or `uint8`), or the float32 one where that is not there.
 
-    It counts as there when its manifest says that it was made from the float32 model of today: a model that was promoted
+    It counts as there when its manifest says that it was made from the float32 model of today: one that was promoted
     since leaves the others behind. That each file is the one its manifest describes is seen to by whoever opens it.
     """
     base = folder / SHIPPED_MODEL

@@ -21,7 +21,7 @@ from tests.support.gpu import Gpu
 
 @pytest.fixture(autouse=True)
 def one_picture(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edge_agent.agent.accelerate.sample_pictures", lambda: [PICTURE])
+    monkeypatch.setattr("edge_agent.agent.accelerate.sample_pictures", lambda model: [PICTURE])
 
 
 class Move:
@@ -152,7 +152,7 @@ async def test_cancelled_move_leaves_nothing_on_the_gpu(
     made(move.model, move.engines)
     looking, go_on = threading.Event(), threading.Event()
 
-    def pictures() -> list[object]:
+    def pictures(model: Path) -> list[object]:
         looking.set()
         go_on.wait(30)
         return [PICTURE]

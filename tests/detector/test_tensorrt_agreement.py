@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -100,4 +101,27 @@ def test_sample_pictures_ship_and_hold_signs() -> None:
 
 def test_folder_without_pictures_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="holds no pictures"):
-        sample_pictures(tmp_path)
+        sample_pictures(folder=tmp_path)
+
+
+def test_pictures_beside_a_model_are_its_samples(tmp_path: Path) -> None:
+    assert len(sample_pictures(tmp_path / "m.onnx")) == 8
+    (tmp_path / "samples").mkdir()
+    cv2.imwrite(str(tmp_path / "samples" / "own.png"), PICTURE)
+    assert len(sample_pictures(tmp_path / "m.onnx")) == 1
+
+
+def test_engine_is_compared_below_the_threshold_where_nothing_reaches_it(tmp_path: Path, gpu: Gpu) -> None:
+    model = tiny(tmp_path)
+    engine = made(model, tmp_path)
+    detector, agreement = open_proven(engine, model, load_bindings(), Reading(threshold=0.95), [PICTURE])
+    assert agreement.pairs == 2
+    assert detector.infer(PICTURE) == (), "the threshold is back where it was"
+    detector.close()
+
+
+def test_engine_that_is_as_silent_as_the_model_is_not_proven(tmp_path: Path, gpu: Gpu) -> None:
+    model = save(tmp_path / "m.onnx", outputs_for(Layout.CHANNELS_LAST, [], 2), names="['a', 'b']")
+    with pytest.raises(DisagreementError, match="neither sees anything"):
+        open_proven(made(model, tmp_path), model, load_bindings(), Reading(), [PICTURE])
+    assert gpu.left() == {}

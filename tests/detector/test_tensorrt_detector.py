@@ -1,6 +1,7 @@
 """An engine behind the Detector port: the same answers as ONNX Runtime's, and nothing left on the GPU afterwards."""
 
 import dataclasses
+import json
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -41,6 +42,17 @@ def test_engine_of_a_model_of_any_size_is_built_for_the_size_of_its_manifest(tmp
     assert (detector.info.input_width, detector.info.input_height) == (96, 64)
     assert len(detector.infer(PICTURE)) == 2
     detector.close()
+
+
+def test_engine_of_ultralytics_runs_as_it_is(tmp_path: Path, gpu: Gpu) -> None:
+    model = tiny(tmp_path, layout=Layout.CHANNELS_FIRST)
+    plan = b'FAKEPLAN{"version": "10.3.0.26", "sm": [8, 7]}\n' + model.read_bytes()
+    told = json.dumps({"task": "detect", "names": {"0": "a", "1": "b"}, "imgsz": [64, 96], "stride": 32}).encode()
+    (tmp_path / "yolo.engine").write_bytes(len(told).to_bytes(4, "little", signed=True) + told + plan)
+    detector = opened(tmp_path / "yolo.engine")
+    assert detector.infer(PICTURE) == OnnxDetector(model).infer(PICTURE) != ()
+    detector.close()
+    assert gpu.left() == {}
 
 
 def test_close_twice_is_once(tmp_path: Path, gpu: Gpu) -> None:

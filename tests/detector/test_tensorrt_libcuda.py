@@ -7,7 +7,6 @@ import pytest
 
 from edge_agent.detector.tensorrt.libcuda import Graph, preload, primary_context
 
-
 _GIVES = {
     "cuStreamEndCapture": 1,
     "cuGraphInstantiateWithFlags": 0,
