@@ -129,7 +129,7 @@ def brake(address: AddressOption = None, as_json: JsonOption = False) -> None:
     """Brake every hub that BlueZ holds a link to, or drop the link. Works beside, and after, whatever drove it."""
     from edge_agent.hub.emergency import brake_all, report
 
-    raise typer.Exit(report(brake_all(address), as_json=as_json))
+    raise typer.Exit(report(brake_all(address), as_json=as_json, address=address))
 
 
 @app.command(epilog="Example: edge-agent hub calibrate --output config/profiles/my-train.yaml")

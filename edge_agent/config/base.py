@@ -28,7 +28,7 @@ class Section(BaseModel):
 
 
 def _number_as_text(value: object) -> object:
-    """Turn a whole number into text: `source: 0` and `address: 12` need no quotes. true and 1.5 stay what they are."""
+    """Turn a whole number into text: `source: 0` and `name: 12` need no quotes. true and 1.5 stay what they are."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
@@ -37,6 +37,9 @@ Text = Annotated[str, BeforeValidator(_number_as_text, json_schema_input_type=st
 
 Host = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9_.:\-]+$")]
 """A host name or an address."""
+
+Address = Annotated[str, Field(pattern=r"^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$")]
+"""A Bluetooth address."""
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 """A TCP port."""

@@ -8,7 +8,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from edge_agent.config.base import Percent, PositivePercent, Section, Text
+from edge_agent.config.base import Address, Percent, PositivePercent, Section, Text
 
 
 class Train(Section):
@@ -166,7 +166,9 @@ class Hub(Section):
     """The actuator and how power becomes motion."""
 
     kind: Literal["mock", "ble"] = Field("mock", description="`mock` moves nothing real; `ble` is a LEGO hub.")
-    address: Text | None = Field(None, description="Only the hub with this Bluetooth address; null takes any.")
+    address: Address | None = Field(
+        None, examples=["90:84:2B:60:33:70"], description="Only the hub with this Bluetooth address; null takes any."
+    )
     name: Text | None = Field(None, max_length=14, description="Only the hub with this name; null takes any.")
     connect_timeout_s: float = Field(10.0, gt=0, le=60, description="Time limit of one attempt to connect, in seconds.")
     connect_attempts: int = Field(3, ge=1, le=20, description="Attempts in a row before a pause.")

@@ -253,20 +253,20 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print JSON")
     wanted = parser.parse_args(arguments)
     try:
-        return report(brake_all(wanted.address), as_json=wanted.json)
+        return report(brake_all(wanted.address), as_json=wanted.json, address=wanted.address)
     except RetryableError as error:
         sys.stderr.write(f"edge-agent: {error}\n")
         return error.exit_code
 
 
-def report(outcomes: tuple[Outcome, ...], *, as_json: bool) -> int:
-    """Print a line for each hub, or JSON; return the exit code."""
+def report(outcomes: tuple[Outcome, ...], *, as_json: bool, address: str | None = None) -> int:
+    """Print a line for each hub, or JSON; return the exit code. `address` is what was asked for."""
     if as_json:
         import json  # noqa: PLC0415 - as above
 
         print(json.dumps({"hubs": [asdict(outcome) for outcome in outcomes]}))
     elif not outcomes:
-        print("no hub is connected: nothing to brake")
+        print(f"no hub{f' with the address {address}' if address else ''} is connected: nothing to brake")
     else:
         for outcome in outcomes:
             print(f"{outcome.name} ({outcome.address}): {outcome.result}")

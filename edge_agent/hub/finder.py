@@ -17,7 +17,17 @@ from bleak.backends.scanner import AdvertisementData
 from edge_agent.config.control import Hub
 from edge_agent.errors import RetryableError
 from edge_agent.hub.bounded import bounded
-from edge_agent.hub.problems import ADAPTER_OFF, LINK_ERRORS, NO_ADAPTER, NO_HUB, explain, held, problem, wrong_hub
+from edge_agent.hub.problems import (
+    ADAPTER_OFF,
+    LINK_ERRORS,
+    NO_ADAPTER,
+    NO_HUB,
+    explain,
+    held,
+    not_the_one,
+    problem,
+    wrong_hub,
+)
 from edge_agent.hub.watch import ADAPTER, CHARACTERISTIC, DEVICE, Objects
 from edge_agent.lwp3 import CHARACTERISTIC_UUID, COMPANY_ID, SERVICE_UUID, Malformed, SystemType, decode_advertisement
 
@@ -94,7 +104,10 @@ def connected_hubs(objects: Objects) -> list[Sighting]:
 
 def choose(sightings: Iterable[Sighting], settings: Hub) -> Sighting:
     """Pick the hub to take: connected ones first, then the strongest. Raises HubError that names what is in the way."""
-    wanted = [sighting for sighting in sightings if sighting.wanted(settings)]
+    seen = list(sightings)
+    if not seen:
+        raise problem(NO_HUB)
+    wanted = [sighting for sighting in seen if sighting.wanted(settings)]
     fitting = [sighting for sighting in wanted if sighting.fits]
     free = [sighting for sighting in fitting if not sighting.held]
     if free:
@@ -103,7 +116,7 @@ def choose(sightings: Iterable[Sighting], settings: Hub) -> Sighting:
         raise held(fitting[0].name)
     if wanted:
         raise wrong_hub(f"Found {wanted[0].name} ({wanted[0].address}), which is a {wanted[0].kind}")
-    raise problem(NO_HUB)
+    raise not_the_one(" ".join(filter(None, (settings.name, settings.address))), seen[0].name, seen[0].address)
 
 
 async def look(limit_s: float, enough: Callable[[Sighting], bool] = lambda _sighting: False) -> list[Sighting]:

@@ -107,6 +107,15 @@ def wrong_hub(what: str) -> HubError:
     return HubError(what, remedy="switch on the train's City Hub (88009), with LEGO's own firmware", code=WRONG_HUB)
 
 
+def not_the_one(asked: str, name: str, address: str) -> HubError:
+    """Make the error of a hub that is in range where another one was asked for."""
+    return HubError(
+        f"The hub {asked} is not in range, only {name} ({address})",
+        remedy="press the green button of the one you want, or ask for the other by `hub.name` or `hub.address`",
+        code=NO_HUB,
+    )
+
+
 def no_motor() -> HubError:
     """Make the error of a hub that has announced what is plugged in, and no motor among it."""
     return HubError(

@@ -55,6 +55,10 @@ def complaints(text: str | bytes, **environ: str) -> list[str]:
         ),
         ("guard: {lease_ms: 100, tick_ms: 200}\n", "agent.yaml:1:8: guard: tick_ms must not be more than lease_ms"),
         ("hub: {name: {a: 1}}\n", "agent.yaml:1:13: hub.name: must be text (put it in quotes) (got a section)"),
+        (
+            "hub: {address: train}\n",
+            "agent.yaml:1:16: hub.address: is not of the right form, write it like '90:84:2B:60:33:70' (got 'train')",
+        ),
         ("- 1\n", "agent.yaml:1:1: must hold `key: value` lines"),
         ("just words\n", "agent.yaml:1:1: must hold `key: value` lines"),
         ("train: &x {id: a}\nhub: *x\n", "agent.yaml:2:1: hub: anchors and aliases are not taken here"),

@@ -105,7 +105,7 @@ def test_stack_that_never_answers_is_given_up(
 def test_other_address_leaves_the_hub_alone(abandoned: EmulatorThread, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--address", "00:00:00:00:00:01"]) == 0
     assert abandoned.call(BluezEmulator.status)["motor"] == "drive"
-    assert "nothing to brake" in capsys.readouterr().out
+    assert capsys.readouterr().out == "no hub with the address 00:00:00:00:00:01 is connected: nothing to brake\n"
 
 
 def test_own_address_in_small_letters_is_braked(abandoned: EmulatorThread) -> None:

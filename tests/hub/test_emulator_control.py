@@ -72,6 +72,7 @@ async def test_every_order_without_arguments_is_obeyed(served: tuple[BluezEmulat
         ("babble", {"raw": "xyz"}, "does not take"),
         ("raise-alert", {"alert": "hunger"}, "hubs have no alert 'hunger'; choose one of low_voltage"),
         ("hold", {"holder": "the cat"}, "choose one of nobody"),
+        ("hang", {"method": "Coffee"}, "BlueZ has no method 'Coffee'; choose one of Connect, Disconnect"),
     ],
 )
 async def test_order_that_does_not_fit_is_refused_in_one_line(

@@ -146,6 +146,14 @@ def test_battery_drains_with_time_until_the_hub_says_farewell() -> None:
     assert HubAction(Action.WILL_SWITCH_OFF) not in hub.advance(112.0)
 
 
+def test_battery_that_charges_is_full_in_the_end() -> None:
+    hub = EmulatedHub()
+    hub.drain_percent_per_s = -10.0
+    hub.advance(100.0)
+    hub.advance(150.0)
+    assert hub.battery.percent == 100.0
+
+
 def test_sensor_is_told_again_only_when_it_moved_by_its_delta() -> None:
     hub = EmulatedHub()
     told = say(hub, InputFormatSetup(VOLTAGE_PORT, 0, 20, notify=True))

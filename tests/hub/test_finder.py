@@ -47,8 +47,11 @@ def test_nothing_in_range_says_no_hub() -> None:
     assert code_of([]) == NO_HUB
 
 
-def test_pinned_hub_not_among_those_seen_says_no_hub() -> None:
-    assert code_of([CITY], Hub(name="Elsewhere")) == NO_HUB
+def test_pinned_hub_not_among_those_seen_names_it_and_one_that_is_there() -> None:
+    with pytest.raises(HubError, match=r"The hub Elsewhere is not in range, only Train \(AA:.*:01\)") as caught:
+        choose([CITY], Hub(name="Elsewhere"))
+    assert caught.value.code == NO_HUB
+    assert code_of([], Hub(name="Elsewhere")) == NO_HUB
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from edge_agent.errors import UsageError
 from edge_agent.hub.emulator.bus import PrivateBus
 from edge_agent.hub.emulator.device import EmulatedHub
 from edge_agent.hub.emulator.faults import FAILED, IN_PROGRESS, Faults, Holder
+from edge_agent.hub.emulator.methods import NAMES
 from edge_agent.hub.emulator.profile import MOTOR_PORT
 from edge_agent.hub.emulator.server import BluezServer
 from edge_agent.hub.emulator.stack import BluezStack, Write
@@ -201,4 +202,7 @@ class BluezEmulator:
         }
 
     def _faults(self, faults: Faults) -> None:
+        unknown = sorted(faults.methods - NAMES)
+        if unknown:
+            raise UsageError(f"BlueZ has no method {unknown[0]!r}", remedy=f"choose one of {', '.join(sorted(NAMES))}")
         self.server.methods.faults = faults

@@ -42,6 +42,11 @@ class Faults:
     errors: Mapping[str, tuple[str, str]] = field(default_factory=_no_errors)
     delays_s: Mapping[str, float] = field(default_factory=_nothing)
 
+    @property
+    def methods(self) -> frozenset[str]:
+        """Every method that misbehaves."""
+        return self.hung | self.mute | frozenset(self.errors) | frozenset(self.delays_s)
+
     def hanging(self, method: str) -> "Faults":
         """Have a method never return, and its work undone."""
         return replace(self, hung=self.hung | {method})

@@ -147,3 +147,6 @@ _METHODS: Mapping[tuple[str, str], _Method] = {
     (CHARACTERISTIC, "StartNotify"): _Method("", _do(lambda stack, call: stack.listen(_sender(call)))),
     (CHARACTERISTIC, "StopNotify"): _Method("", _do(lambda stack, call: stack.unlisten(_sender(call)))),
 }
+
+NAMES = frozenset(name for _interface, name in _METHODS)
+"""What the emulated BlueZ can be called for."""

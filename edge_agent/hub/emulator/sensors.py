@@ -56,8 +56,8 @@ class Battery:
         return round(profile.idle_ma + profile.motor_ma * self.load)
 
     def drained(self, percent: float) -> "Battery":
-        """Lose charge; never below zero."""
-        return replace(self, percent=max(0.0, self.percent - percent))
+        """Lose charge, or gain it where `percent` is negative; from empty to full."""
+        return replace(self, percent=min(100.0, max(0.0, self.percent - percent)))
 
 
 def raw_value(device_type: int, battery: Battery, profile: HubProfile) -> int:
