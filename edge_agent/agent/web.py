@@ -22,7 +22,7 @@ from edge_agent.commands import Desk
 from edge_agent.config import Console, Settings
 from edge_agent.console.answers import application
 from edge_agent.console.health import Health
-from edge_agent.console.server import listen, serve
+from edge_agent.console.server import connections_for, listen, serve
 from edge_agent.console.status import status_routes
 from edge_agent.console.watch import Watch
 from edge_agent.errors import ConfigError
@@ -105,6 +105,7 @@ class Web:
         self.sinks: list[Sink] = []
         self.lag = Histogram(LAG_BOUNDS_S)
         console = scene.settings.console
+        self._connections = connections_for(console.max_viewers)
         if console.metrics:
             self._add_status(scene)
         if console.enabled:
@@ -117,7 +118,7 @@ class Web:
             async with asyncio.TaskGroup() as group:
                 for feed in self._feeds:
                     group.create_task(feed())
-                group.create_task(serve(application(self._routes), door))
+                group.create_task(serve(application(self._routes), door, self._connections))
 
         await run_apart("console", work)
 
@@ -130,7 +131,7 @@ class Web:
 
     def _add_status(self, scene: Scene) -> None:
         """Add `/metrics`, `/healthz` and `/readyz`."""
-        health, figures, registry = Health(scene.crew.clock()), TrainMetrics(_facts(scene)), Registry()
+        health, figures, registry = Health(scene.crew.clock()), TrainMetrics(lambda: _facts(scene)), Registry()
         observers, mirrors = scene.crew.observers, scene.mirrors
         registry.add(figures.collect)
         registry.add(lambda: run_metrics(scene.dropped, self.lag))
@@ -144,11 +145,23 @@ class Web:
 
 
 def _facts(scene: Scene) -> dict[str, str]:
+    """Return what runs now: a detector may be swapped while the train drives."""
     info = scene.crew.worker.info
     return {
         "version": __version__,
         "train": scene.settings.train.id,
+        "name": scene.settings.train.name,
+        "source": _source(scene.settings.capture.source),
         "backend": info.backend,
         "model": info.model,
         "model_sha256": info.sha256[:12],
     }
+
+
+def _source(source: str) -> str:
+    """Return the kind of a source: an address may hold a password."""
+    if source == "sim":
+        return source
+    if "://" in source:
+        return "stream"
+    return "device" if source.isdigit() or source.startswith("/dev/") else "files"

@@ -4,7 +4,7 @@ Knows events. Knows nothing of how they come here; one that was dropped on the w
 are counted by their numbers.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client.core import Metric
 
@@ -32,10 +32,10 @@ class TrainMetrics:
     """Adds up the events of one train.
 
     Args:
-        facts: labels of `edge_agent_info`: the agent's version, the train, the detector.
+        facts: tells the labels of `edge_agent_info`: the agent's version, the train, the detector that runs now.
     """
 
-    def __init__(self, facts: dict[str, str]) -> None:
+    def __init__(self, facts: Callable[[], Mapping[str, str]]) -> None:
         self._facts = facts
         self._captured = 0
         self._processed = 0
@@ -82,7 +82,7 @@ class TrainMetrics:
 
     def collect(self) -> Iterator[Metric]:
         """Yield the figures; from any thread."""
-        yield info("What runs here.", self._facts)
+        yield info("What runs here.", self._facts())
         yield from self._flow()
         yield from self._health()
         if self._state is not None:

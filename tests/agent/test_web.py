@@ -11,6 +11,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from edge_agent.agent import Job, run
+from edge_agent.agent.web import _source
 from edge_agent.cli.run import console_overrides
 from edge_agent.config import Settings, load_rules
 from edge_agent.errors import ConfigError, UsageError
@@ -126,3 +127,17 @@ def test_console_option_without_host_and_port_is_refused(where: str) -> None:
 def test_console_options_that_contradict_each_other_are_refused() -> None:
     with pytest.raises(UsageError, match="contradict"):
         console_overrides("localhost:80", off=True)
+
+
+@pytest.mark.parametrize(
+    ("source", "kind"),
+    [
+        ("sim", "sim"),
+        ("0", "device"),
+        ("/dev/video0", "device"),
+        ("rtsp://me:secret@cam/1", "stream"),
+        ("a.mp4", "files"),
+    ],
+)
+def test_figures_tell_the_kind_of_the_source_and_never_its_address(source: str, kind: str) -> None:
+    assert _source(source) == kind

@@ -51,7 +51,7 @@ async def running() -> AsyncIterator[Site]:
     """Serve for the length of the block."""
     settings = Console(port=free_port())
     site = Site(settings.port, Health(started_s=100.0))
-    metrics, registry = TrainMetrics({"version": "0.1.0"}), Registry()
+    metrics, registry = TrainMetrics(lambda: {"version": "0.1.0"}), Registry()
     registry.add(metrics.collect)
     routes = status_routes(site.health, registry, lambda: site.now_s)
     tasks = [

@@ -44,7 +44,8 @@ OUTBOX = OutboxFigures({"safety": 3}, {"safety": 3000}, {"image": 12}, 1, oldest
 
 def everything(*events: Event) -> Registry:
     """Return a registry with every source that there is."""
-    train, lag, registry = TrainMetrics({"version": "0.1.0", "train": "train-1"}), Histogram(LAG_BOUNDS_S), Registry()
+    facts = {"version": "0.1.0", "train": "train-1"}
+    train, lag, registry = TrainMetrics(lambda: facts), Histogram(LAG_BOUNDS_S), Registry()
     for event in events:
         train.fold(event)
     lag.add(0.003)
