@@ -56,6 +56,12 @@ def test_sign_that_the_edge_cuts_is_not_readable_yet() -> None:
     assert len(drive.judge.passages) == 1
 
 
+def test_sign_without_a_rule_is_none_to_be_obeyed() -> None:
+    drive = Drive()
+    drive.picture(sign(30, "giraffe"))
+    assert drive.judge.passages == []
+
+
 def test_sign_that_leaves_over_the_edge_is_no_new_one() -> None:
     drive = Drive()
     drive.picture(sign(60))

@@ -90,7 +90,7 @@ class Judge:
         for label in [label for label in self._open if label not in nearest]:
             self._over.append(self._open.pop(label))
         for label, sign in nearest.items():
-            if _is_whole(sign, frame):  # one that leaves over the edge gets lower and is no new one
+            if label in self._rules and _is_whole(sign, frame):  # while it leaves it gets lower
                 self._come_nearer(label, sign, frame.taken_s)
 
     def _come_nearer(self, label: str, sign: Detection, taken_s: float) -> None:
