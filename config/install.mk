@@ -14,7 +14,7 @@ JETPACK ?= no
 
 LIBDIR := $(PREFIX)/lib
 HOME_OF_PROGRAM := $(LIBDIR)/edge-agent
-INSTALLED_PYTHON := $(DESTDIR)$(HOME_OF_PROGRAM)/bin/python
+FRESH := $(DESTDIR)$(HOME_OF_PROGRAM).new
 UNIT_DIR := $(LIBDIR)/systemd/system
 GREENBOOT := $(SYSCONFDIR)/greenboot/check/required.d/50_edge_agent.sh
 
@@ -24,14 +24,18 @@ install: install-program install-files ## install the program and the service (P
 .PHONY: install-program
 install-program:
 	@test -n "$(PYTHON)" || { echo "make: Python 3.11 or newer is needed (packages: python3 on Debian 12, python3.11 on RHEL 9)" >&2; exit 1; }
-	install -d "$(DESTDIR)$(HOME_OF_PROGRAM)" "$(DESTDIR)$(PREFIX)/bin"
-	$(PYTHON) -m venv $(if $(filter yes,$(JETPACK)),--system-site-packages) --clear "$(DESTDIR)$(HOME_OF_PROGRAM)"
-	"$(INSTALLED_PYTHON)" -m pip install --quiet --disable-pip-version-check --no-compile \
+	rm -rf "$(FRESH)" && install -d "$(DESTDIR)$(LIBDIR)" "$(DESTDIR)$(PREFIX)/bin"
+	$(PYTHON) -m venv $(if $(filter yes,$(JETPACK)),--system-site-packages) "$(FRESH)"
+	"$(FRESH)/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile \
 		$(if $(WHEELS),--no-index --find-links "$(WHEELS)") --constraint requirements.lock .
-	# The scripts name the staging folder, and the one that we call does without them.
-	find "$(DESTDIR)$(HOME_OF_PROGRAM)/bin" -type f ! -name 'python*' -delete
-	$(if $(DESTDIR),sed -i 's|$(DESTDIR)||g' "$(DESTDIR)$(HOME_OF_PROGRAM)/pyvenv.cfg")
-	"$(INSTALLED_PYTHON)" -m compileall -q --invalidation-mode unchecked-hash -s "$(DESTDIR)" "$(DESTDIR)$(HOME_OF_PROGRAM)/lib"
+	# The scripts name the folder that they were made in, and the one that we call does without them.
+	find "$(FRESH)/bin" -type f ! -name 'python*' -delete
+	sed -i '/^command = /d' "$(FRESH)/pyvenv.cfg"
+	"$(FRESH)/bin/python" -m compileall -q --invalidation-mode unchecked-hash -s "$(FRESH)" -p "$(HOME_OF_PROGRAM)" "$(FRESH)/lib"
+	# Whole or not at all: the service's brake must be there while this goes on.
+	rm -rf "$(FRESH).old"
+	test ! -e "$(DESTDIR)$(HOME_OF_PROGRAM)" || mv "$(DESTDIR)$(HOME_OF_PROGRAM)" "$(FRESH).old"
+	mv "$(FRESH)" "$(DESTDIR)$(HOME_OF_PROGRAM)" && rm -rf "$(FRESH).old"
 	printf '#!/bin/sh\nexec %s -I -m edge_agent "$$@"\n' '$(HOME_OF_PROGRAM)/bin/python' >"$(DESTDIR)$(PREFIX)/bin/edge-agent"
 	chmod 755 "$(DESTDIR)$(PREFIX)/bin/edge-agent"
 

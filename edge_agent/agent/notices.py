@@ -38,10 +38,14 @@ class Notices:
             if isinstance(event, Fault):
                 self._take(event)
 
-    def words(self) -> str:
-        """Say what is wrong and what to do, the worst first; a mere note, with nothing to do, is left out."""
+    def words(self, said: str = "") -> str:
+        """Say what is wrong and what to do, the worst first; a mere note, with nothing to do, is left out.
+
+        `said` is what the reader has been told already: of that fault only the remedy follows.
+        """
         worst_first = sorted(self._active.values(), key=lambda fault: _WORST_FIRST.index(fault.severity))
-        return "; ".join(_said(fault) for fault in worst_first[:_MOST])
+        parts = (fault.remedy if fault.message == said else _said(fault) for fault in worst_first[:_MOST])
+        return "; ".join(filter(None, parts))
 
     def _take(self, fault: Fault) -> None:
         known = self._active.pop(fault.code, None)

@@ -100,10 +100,10 @@ def _period_s(environment: Mapping[str, str]) -> float | None:
     return int(limit_us) / 1e6 / _SIGNS_OF_LIFE_PER_LIMIT
 
 
-async def watch(notifier: Notifier, permit: Callable[[], Permit], notes: Callable[[], str] = str) -> None:
+async def watch(notifier: Notifier, permit: Callable[[], Permit], notes: Callable[[str], str] = lambda _: "") -> None:
     """Tell the manager that we live, once that camera, detector and hub are well, and what holds the train back.
 
-    `notes` is what else a person should know, such as faults and their remedies; empty where there is nothing.
+    `notes` is what else a person should know who has read the guard's reason, such as faults and their remedies.
     """
     told, next_extension_s = "", 0.0
     clock = asyncio.get_running_loop().time
@@ -115,7 +115,7 @@ async def watch(notifier: Notifier, permit: Callable[[], Permit], notes: Callabl
         if not notifier.ready and clock() >= next_extension_s:
             next_extension_s = clock() + _EXTEND_PERIOD_S
             fields["EXTEND_TIMEOUT_USEC"] = str(round(GRACE_S * 1e6))
-        status = one_line("; ".join(filter(None, (f"{now.state.value}: {now.reason}", notes()))))
+        status = one_line("; ".join(filter(None, (f"{now.state.value}: {now.reason}", notes(now.reason)))))
         if status != told:
             told, fields["STATUS"] = status, status
         if notifier.period_s is not None:

@@ -54,6 +54,11 @@ def test_observers_fault_with_a_remedy_is_for_somebody_too() -> None:
     assert lines[0] == "warning: cannot read the password; create the file"
 
 
+def test_what_the_guard_says_already_is_not_said_twice() -> None:
+    notices = Notices((FULL, BLIND))
+    assert notices.words(BLIND.message).startswith("check the camera; 12 MB are free")
+
+
 def test_note_is_logged_and_does_not_stand_in_the_status() -> None:
     assert told(NOTED) == ("", ["info: a picture was odd"])
 

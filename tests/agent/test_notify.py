@@ -103,7 +103,9 @@ def test_end_lifts_the_watchdogs_limit_above_the_processes_own(manager: Manager)
 
 def test_status_names_what_else_is_wrong_in_one_line(manager: Manager) -> None:
     async def main() -> None:
-        task = asyncio.create_task(watch(Notifier(manager.environment()), lambda: RUNNING, lambda: "disk\nfull" * 300))
+        task = asyncio.create_task(
+            watch(Notifier(manager.environment()), lambda: RUNNING, lambda _: "disk\nfull" * 300)
+        )
         await asyncio.sleep(0.1)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

@@ -195,10 +195,10 @@ def test_wrong_group_and_read_only_state_are_told_by_a_train_that_goes_on(train:
     train.systemctl("daemon-reload")
     train.configure(**TRAIN | {"EDGE_AGENT_KAFKA__ENABLED": "true"})
     train.systemctl("start", "--no-block", UNIT)
-    train.until(lambda: train.status_says("in the group `bluetooth`"), "no right to use Bluetooth")
+    train.until(lambda: train.status_says("to the group `bluetooth`"), "no right to use Bluetooth")
     train.until(lambda: train.status_says("/var/lib/edge-agent is on a read-only file system"), "nowhere to write")
     told = "\n".join(errors(train))
-    assert "in the group `bluetooth`" in told
+    assert "to the group `bluetooth`" in told
     assert "is on a read-only file system" in told
     train.systemctl("stop", UNIT)
     train.run("rm", f"/etc/systemd/system/{UNIT}.d/broken.conf")
