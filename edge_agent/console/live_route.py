@@ -45,7 +45,7 @@ class _Live:
         who = {"client": site.access.client(socket), "user": api["user"]}
         _log.info("viewer_came", **who, viewers=len(site.live.guests))
         try:
-            await Conversation(site.live, guest, socket.receive, socket.send, site.now_ms).run()
+            await Conversation(site.live, guest, receive, send, site.now_ms).run()
         finally:
             site.live.leave(guest)
             _log.info("viewer_left", **who, viewers=len(site.live.guests))

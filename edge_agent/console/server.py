@@ -53,8 +53,16 @@ def listen(settings: Console) -> socket.socket:
     return door
 
 
-async def serve(app: ASGIApp, door: socket.socket) -> None:
-    """Serve at an open port until cancelled; then end within a second, whoever is still connected."""
+def connections_for(viewers: int) -> int:
+    """Return how many connections so many browsers may open: each a few at once when it loads the page."""
+    return max(MAX_CONNECTIONS, 4 * viewers + 100)
+
+
+async def serve(app: ASGIApp, door: socket.socket, connections: int = MAX_CONNECTIONS) -> None:
+    """Serve at an open port until cancelled; then end within a second, whoever is still connected.
+
+    More than `connections` at once are turned away with a 503.
+    """
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -66,7 +74,7 @@ async def serve(app: ASGIApp, door: socket.socket) -> None:
         ws_per_message_deflate=False,  # pictures do not get smaller, and 50 viewers would each cost a compressor
         proxy_headers=False,
         server_header=False,
-        limit_concurrency=MAX_CONNECTIONS,
+        limit_concurrency=connections,
         timeout_graceful_shutdown=1,
     )
     server = uvicorn.Server(config)

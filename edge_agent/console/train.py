@@ -106,11 +106,12 @@ class TrainBook:
         self.seen_ms = 0
         self.timeline = Timeline()
         self.ahead = Ahead()
-        self.links = Links()
+        self.links: Links | None = None
         self.speed_mm_s: float | None = None
         self._state: StateData | None = None
         self._news: dict[str, Newest] = {}
         self._faults: dict[str, FaultView] = {}
+        self._troubles: dict[str, str] = {}
         self._frames, self._predictions = Rate(), Rate()
         self._last_sequence: int | None = None
         self._dropped = 0
@@ -130,7 +131,7 @@ class TrainBook:
             stale=stale,
             state=self._state,
             faults=tuple(self._faults.values()),
-            links=replace(self.links, hub=_hub_link(self._state.hub)) if self._state else self.links,
+            links=self._links_now(stale=stale),
             fps=round(fps, 1),
             dropped=self._dropped,
             speed_mm_s=None if self.speed_mm_s is None else round(self.speed_mm_s, 1),
@@ -195,6 +196,8 @@ class TrainBook:
         item = Item(stamp.event_id, "fault", stamp.at_ms, None, stamp.cause, None, data)
         if not self._is_news("fault", stamp.at_ms):
             return self._add(item)
+        if data.code.startswith("mqtt"):
+            self._troubles["mqtt"] = data.message if data.active else ""
         if not data.active:
             self._faults.pop(data.code, None)
         elif data.severity is not Severity.INFO and (data.code in self._faults or len(self._faults) < _MAX_FAULTS):
@@ -205,6 +208,15 @@ class TrainBook:
     def on_answer(self, data: AnswerData, stamp: Stamp) -> Item | None:
         """Return the item of the train's answer to a command from outside."""
         return self._add(Item(stamp.event_id, "answer", stamp.at_ms, None, stamp.cause, None, data))
+
+    def _links_now(self, *, stale: bool) -> Links:
+        """Return how the connections are: as the train's own console knows them, else as far as its events tell."""
+        links = self.links
+        if links is None:
+            mqtt = self._troubles.get("mqtt")
+            words = "nothing is heard by it" if stale else "heard by it"
+            links = Links(mqtt=Link(False, mqtt) if mqtt else None, kafka=Link(not stale, words))
+        return replace(links, hub=_hub_link(self._state.hub)) if self._state else links
 
     def _is_news(self, kind: str, at_ms: int) -> bool:
         return self._news.setdefault(kind, Newest()).take(at_ms, self.seen_ms)

@@ -18,7 +18,7 @@ from edge_agent.config import Settings
 from edge_agent.console.answers import NOT_STORED, application
 from edge_agent.console.feed import small
 from edge_agent.console.routes import console_routes
-from edge_agent.console.server import serve
+from edge_agent.console.server import connections_for, serve
 from edge_agent.console.site import Site
 from edge_agent.console.views import Trouble
 from edge_agent.fleet.commander import FleetCommander
@@ -55,7 +55,8 @@ class Fleet:
             group.create_task(self._listener.run())
             group.create_task(self._commander.run())
             group.create_task(self.site.run())
-            group.create_task(serve(application(routes), door))
+            viewers = self.site.settings.max_viewers
+            group.create_task(serve(application(routes), door, connections_for(viewers)))
 
     def _hear(self, messages: Sequence[Message]) -> None:
         for message in messages:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from edge_agent.console.store import MAX_TRAINS, BoxesSeen, FrameTaken, Gone, ItemAdded, Store
 from edge_agent.console.timeline import Timeline
-from edge_agent.console.views import Item, Links, SignData
+from edge_agent.console.views import Item, Link, Links, SignData
 from edge_agent.events import Answer, CommandKind, Event, Fault, GuardState, Severity
 from edge_agent.wire import Envelope
 from edge_agent.wire.payloads import BoxData
@@ -230,6 +230,16 @@ def test_train_that_speaks_is_not_pushed_out_by_invented_ones() -> None:
     names = {train.id for train in known.trains(NOW_MS)}
     assert {"train-1", "one more"} <= names
     assert len(names) == MAX_TRAINS
+
+
+def test_links_are_told_as_far_as_events_tell_them() -> None:
+    known = store()
+    fold(known, make.state(), Fault("mqtt_unreachable", "no broker", "", Severity.INFO, 0.3))
+    links, later = known.trains(NOW_MS)[0].links, known.trains(NOW_MS + 10_000)[0].links
+    assert (links.mqtt, links.kafka) == (Link(False, "no broker"), Link(True, "heard by it"))
+    assert later.kafka == Link(False, "nothing is heard by it")
+    fold(known, Fault("mqtt_unreachable", "over", "", Severity.INFO, 0.4, active=False))
+    assert known.trains(NOW_MS)[0].links.mqtt is None
 
 
 def test_what_events_do_not_tell_is_noted() -> None:

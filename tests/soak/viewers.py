@@ -137,6 +137,7 @@ async def one_train(seconds_s: float, viewers: int, how: str) -> dict[str, Any]:
     """Measure a train with and without viewers, interleaved."""
     frames = pictures(50)
     latencies: dict[str, list[float]] = defaultdict(list)
+    cpu_s: dict[str, list[float]] = defaultdict(list)
     async with console_of_train(how) as (port, fanout), Audience(port, ["train=train-1"] * viewers) as audience:
         await drive(fanout, frames, SETTLE_S, [])
         order = ("without", "with", "with", "without")
@@ -145,12 +146,15 @@ async def one_train(seconds_s: float, viewers: int, how: str) -> dict[str, Any]:
             said = asyncio.create_task(audience.say("on" if kind == "with" else "off"))
             await drive(fanout, frames, SETTLE_S, [])
             await said
+            before_s = time.process_time()
             await drive(fanout, frames, BLOCK_S, latencies[kind])
+            cpu_s[kind].append((time.process_time() - before_s) / BLOCK_S)
         seen = await audience.say("end")
     p99 = {kind: float(np.percentile(each, 99)) for kind, each in latencies.items()}
     return {
         "capture_to_command_ms": {kind: summary(each) for kind, each in latencies.items()},
         "p99_with_viewers_above_without_ms": round(p99["with"] - p99["without"], 2),
+        "cores_used": {kind: round(float(np.mean(each)), 3) for kind, each in cpu_s.items()},
         "viewers": seen,
         "jpeg_kb": round(len(encode_jpeg(frames[0].image).data) / 1000, 1),
         "resident_mib": round(resident_mib(), 1),
