@@ -12,7 +12,7 @@ from edge_agent.bench.blocks import Block
 from edge_agent.bench.measure import PACED_FPS, SLOW_FPS, Bench, Blocks
 from edge_agent.bench.plan import LEAST_FOR_P99
 from edge_agent.bench.result import GOALS, Ratio
-from edge_agent.bench.singles import memory, starts
+from edge_agent.bench.singles import holed_memory, memory, starts
 from edge_agent.bench.stats import Interval
 from edge_agent.errors import EdgeAgentError
 
@@ -112,10 +112,7 @@ def _cpu(bench: Bench, blocks: Blocks) -> Ratio:
 
 def _holed(bench: Bench, blocks: Blocks) -> Ratio:
     holed, healthy = _latencies(blocks["holed"]), _latencies(blocks["mirrored"])
-    more_mib = float(
-        np.median([b.rss_mib for b in blocks["holed"]]) - np.median([b.rss_mib for b in blocks["mirrored"]])
-    )
-    note = _and(f"memory {more_mib:+.1f} MiB (goal +1 at most)", bench.without, _thin(holed, healthy))
+    note = _and(f"memory {holed_memory(bench):+.1f} MiB (goal +1 at most)", bench.without, _thin(holed, healthy))
     return Ratio(6, stats.ratio(holed, healthy, stats.percentile(99)), _count(holed, healthy), note)
 
 

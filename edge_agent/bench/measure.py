@@ -5,6 +5,7 @@ Knows which arms there are and which settings each has. Knows nothing of ratios.
 
 import asyncio
 import contextlib
+import gc
 import math
 import tempfile
 import time
@@ -55,6 +56,7 @@ class Bench:
         self.tell("renders pictures")
         self.folder = Path(self.stack.enter_context(tempfile.TemporaryDirectory(prefix="edge-agent-bench-")))
         self.pictures = self.pictures or scene.render(PICTURES)
+        gc.freeze()  # as `edge-agent run` does
         return self
 
     def __exit__(self, *_: object) -> None:

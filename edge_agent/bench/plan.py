@@ -18,7 +18,7 @@ class Plan:
 
     `arms` is the paced comparison (goals 1, 2, 4, 6), `flat` flat out, `five` the five processes, `slow` the detector
     that is too slow, `idle` the idle loop, `memory` the one long run, `starts` how many starts of each kind, `ticks`
-    and `tick_s` the pace, `scale_s` each crowd of agents.
+    and `tick_s` the pace, `scale_s` each crowd of agents, `holed_s` two agents whose memory is compared.
     """
 
     arms_s: float
@@ -33,11 +33,12 @@ class Plan:
     ticks: int
     tick_s: float
     scale_s: float
+    holed_s: float
 
 
-QUICK = Plan(5, 1, 2, 4, 1, 8, 3, 10, 1, 2_000, 0.002, 6)
+QUICK = Plan(5, 1, 2, 4, 1, 8, 3, 10, 1, 2_000, 0.002, 6, 6)
 """Two minutes: what can be seen at once."""
-FULL = Plan(78, 4, 15, 30, 3, 240, 30, 600, 12, 36_000, 0.003, 30)
+FULL = Plan(78, 4, 15, 30, 3, 240, 30, 600, 12, 36_000, 0.003, 30, 120)
 """An hour: 6,000 frames and more in each arm of the paced comparison, 36,000 frames for memory, 36,000 ticks."""
 
 _LENIENT: Mapping[str, object] = {

@@ -25,13 +25,15 @@ FRAMES_AN_HOUR = 36_000
 _WARM_SHARE = 0.2
 
 
-def child(bench: Bench, name: str, seconds: float, fps: float, *, real: bool = False) -> "subprocess.Popen[str]":
-    """Start an agent in a process of its own, with its own state folder."""
+def child(
+    bench: Bench, name: str, seconds: float, fps: float, *, real: bool = False, arm: str = "mirrored"
+) -> "subprocess.Popen[str]":
+    """Start an agent with an arm's settings in a process of its own, with its own state folder."""
     pictures, state = bench.folder / "child-pictures.npy", bench.folder / name
     if not pictures.exists():
         np.save(pictures, np.stack(bench.pictures))
     state.mkdir(exist_ok=True)
-    settings: dict[str, object] = {**bench.mirrors.get("mirrored", {}), "state.directory": str(state)}
+    settings: dict[str, object] = {**bench.mirrors.get(arm, {}), "state.directory": str(state)}
     settings |= {"train.id": name}
     if "kafka.outbox.path" in settings:
         settings["kafka.outbox.path"] = str(state / "outbox.db")
@@ -74,6 +76,19 @@ def memory(bench: Bench) -> Ratio:
     note = f"{np.median(first):.1f} to {np.median(last):.1f} MiB"
     notes = "; ".join(part for part in (note, short, bench.without) if part)
     return Ratio(9, Interval(growth.value - 1, growth.low - 1, growth.high - 1), f"{counted:,} frames", notes)
+
+
+def holed_memory(bench: Bench) -> float:
+    """Return by how many MiB an agent whose brokers are black-holed outgrows one whose brokers are well.
+
+    Both run beside each other, so that both have the same time and the same frames.
+    """
+    seconds = bench.plan.holed_s
+    bench.tell(f"memory with black-holed brokers: {seconds:g} s")
+    running = [child(bench, f"memory-{arm}", seconds, MEMORY_FPS, arm=arm) for arm in ("holed", "mirrored")]
+    holed, healthy = (told(process, seconds + 120).column("rss_mib") for process in running)
+    last = max(1, len(healthy) // 3)
+    return float(np.median(holed[-last:]) - np.median(healthy[-last:]))
 
 
 def starts(bench: Bench, goals: Iterable[int]) -> list[Ratio]:

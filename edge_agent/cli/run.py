@@ -5,6 +5,7 @@ Knows options, the report file and the exit code. Knows nothing of how a train i
 
 import asyncio
 import dataclasses
+import gc
 import json
 import os
 import sys
@@ -192,6 +193,8 @@ def _run_to_end(job: Any, watched: bool) -> dict[str, Any]:
             await show_status(vista, Console(stderr=True))
 
         job = dataclasses.replace(job, watch=watch)
+    # What was imported lives as long as the process: the collector need not look through it while the train drives.
+    gc.freeze()
     return asyncio.run(run(job))
 
 

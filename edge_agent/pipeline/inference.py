@@ -24,7 +24,7 @@ from edge_agent.report import Tally
 
 _log = structlog.get_logger(__name__)
 
-WARM_UPS = 2
+WARM_UPS = 1
 FAILURES_IN_A_ROW = 10
 """After so many frames that could not be understood the detector counts as broken."""
 CLOSE_PATIENCE_S = 1.0
