@@ -157,6 +157,9 @@ def main() -> int:
         stand_in.make(folder / "base" / "root")
         builder: Buildah | Chroot = (buildah := Buildah(folder))
         if "chroot" in sys.argv[1:] or not buildah.works(folder / "base" / "root"):
+            if os.geteuid() != 0:
+                print("images: buildah does not work here; install it, or run this as root", file=sys.stderr)
+                return 1
             print("images: without buildah; the same steps are taken in a clean folder", file=sys.stderr)
             builder = Chroot(folder, folder / "base" / "root")
         builder.build(ROOT / "config/containers/Containerfile", "agent", CPU)
