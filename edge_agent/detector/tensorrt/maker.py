@@ -5,6 +5,7 @@ nothing. Reads one JSON object on stdin, writes one a line on stdout: `progress`
 `error`. Knows how the steps follow each other. Knows nothing of who asked.
 """
 
+import ctypes
 import json
 import os
 import signal
@@ -22,6 +23,7 @@ from edge_agent.detector.tensorrt.source import open_source
 from edge_agent.errors import EdgeAgentError
 
 _NICENESS = 10
+_PR_SET_PDEATHSIG = 1  # prctl(2) of Linux
 _PROGRESS_EVERY_S = 0.2
 
 
@@ -69,6 +71,7 @@ def make(order: Order, tell: Tell, bindings: Bindings) -> tuple[Path, bool]:
 def main() -> int:
     """Carry out the order on stdin."""
     os.nice(_NICENESS)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)  # whoever wanted the engine may be killed
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the parent, which then ends us
     told_s = 0.0
 
