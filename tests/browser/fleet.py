@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 
@@ -25,13 +26,17 @@ PERIOD_S = 0.2
 
 @dataclass
 class Fleet:
-    """A console and the trains behind it: those in `guards` speak all the time; `views` is what some of them see."""
+    """A console and the trains behind it: those in `guards` speak all the time.
+
+    `views` is what some of them see instead of noise; `behind_s` is how far their clocks are behind.
+    """
 
     site: Site
     trains: Train = field(default_factory=Train)
     guards: dict[str, GuardState] = field(default_factory=dict)
     views: dict[str, tuple[NDArray[np.uint8], tuple[Detection, ...]]] = field(default_factory=dict)
     troubled: set[str] = field(default_factory=set)
+    behind_s: float = 0.0
     number: int = 0
 
     @property
@@ -47,7 +52,7 @@ class Fleet:
 
     def tell(self, train_id: str, number: int) -> None:
         """Have one train say all there is to say."""
-        at_s = 0.25 + self.number * PERIOD_S
+        at_s = time.time() - self.behind_s - (make.UNIX_S - 0.25)  # what the events' wall clock begins at
         frame, found = make.frame(number, at_s=at_s), (make.sighting(),)
         if train_id in self.views:
             image, found = self.views[train_id]

@@ -103,3 +103,26 @@ async def test_dialog_leaves_the_emergency_stop_free(gather: Gather, show: Open,
     await viewer.has(".rearm-dialog[open]")
     await viewer.page.click(".estop-one")  # waits until nothing lies over it
     await viewer.has(".said-one[data-emergency][data-status=accepted]")
+
+
+CHATTER = """() => {
+    window.spokenToTest = [];
+    const note = (list) => window.spokenToTest.push(...list.map((one) => one.target.textContent));
+    const what = { childList: true, characterData: true, subtree: true };
+    for (const region of document.querySelectorAll("[role=status], [role=alert], [aria-live]")) {
+        new MutationObserver(note).observe(region, what);
+    }
+    window.drawnBefore = performance.getEntriesByName("frame-age").length;
+}"""
+
+
+async def test_live_regions_are_silent_while_nothing_changes_but_the_picture(gather: Gather, show: Open):
+    trains = await gather(anna=GuardState.RUNNING)
+    viewer = await show(trains.url)
+    await viewer.has(".thumb")
+    await viewer.page.evaluate(CHATTER)
+    await viewer.until("() => performance.getEntriesByName('frame-age').length >= window.drawnBefore + 10")
+    assert await viewer.page.evaluate("window.spokenToTest") == []
+    trains.guards["anna"] = GuardState.FAULT_LATCHED
+    await viewer.until("() => window.spokenToTest.includes('the camera is gone')")
+    assert await viewer.page.evaluate("window.spokenToTest.length") <= 4

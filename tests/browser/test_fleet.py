@@ -35,6 +35,19 @@ async def test_overview_shows_each_train_and_opens_one(gather: Gather, show: Ope
     await viewer.has("body[data-view=overview]")
 
 
+async def test_train_whose_clock_is_behind_has_its_events_within_the_strip(gather: Gather, show: Open):
+    trains = await gather(anna=GuardState.RUNNING)
+    trains.behind_s = 3600
+    viewer = await show(trains.url)
+    await viewer.until(
+        """() => {
+            const strip = document.querySelector(".scrub").getBoundingClientRect();
+            const places = [...document.querySelectorAll(".tick")].map((tick) => tick.getBoundingClientRect().left);
+            return places.some((place) => place > strip.left && place < strip.right);
+        }"""
+    )
+
+
 async def test_text_from_the_network_is_shown_as_text(gather: Gather, show: Open):
     trains = await gather(anna=GuardState.FAULT_LATCHED)
     viewer = await show(trains.url)

@@ -10,7 +10,8 @@ export default {
 
   "connection.connecting": "Connecting",
   "connection.open": "Live",
-  "connection.waiting": "Connection lost, again in {span}",
+  "connection.waiting": "Connection lost",
+  "connection.again": "again in {span}",
   "theme.auto": "Theme: as the system",
   "theme.light": "Theme: light",
   "theme.dark": "Theme: dark",

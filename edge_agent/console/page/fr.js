@@ -10,7 +10,8 @@ export default {
 
   "connection.connecting": "Connexion",
   "connection.open": "En direct",
-  "connection.waiting": "Connexion perdue, nouvel essai dans {span}",
+  "connection.waiting": "Connexion perdue",
+  "connection.again": "nouvel essai dans {span}",
   "theme.auto": "Thème : comme le système",
   "theme.light": "Thème : clair",
   "theme.dark": "Thème : sombre",

@@ -31,7 +31,8 @@ export class Header {
     const { state, untilMs } = this.#link;
     const waitMs = Math.max(1000, Math.ceil((untilMs - performance.now()) / 1000) * 1000);
     mark(find(".link"), "data-state", state);
-    say(find(".link-text"), t(`connection.${state}`, { span: span(waitMs) }));
+    say(find(".link-text"), t(`connection.${state}`));
+    say(find(".link-again"), state === "waiting" ? t("connection.again", { span: span(waitMs) }) : "");
     tool(".theme", t(`theme.${this.#theme}`));
   }
 
