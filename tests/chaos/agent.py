@@ -128,7 +128,7 @@ def limits(slack: float) -> dict[str, str]:
 def hub_brake(house: Theatre) -> None:
     """Do what the service's ExecStopPost does."""
     subprocess.run(
-        [sys.executable, "-m", "edge_agent.hub.emergency"],
+        [sys.executable, "-m", "edge_agent", "hub", "brake"],
         env={**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": house.bluez.bus_address},
         cwd=ROOT,
         check=True,
