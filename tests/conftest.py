@@ -3,6 +3,7 @@
 A skip prints its reason (`-ra`). In CI a skip whose reason is not in `allowed-skips.txt` fails the run.
 """
 
+import importlib.util
 import os
 from pathlib import Path
 
@@ -17,6 +18,13 @@ _ALLOWED = [
     for line in (Path(__file__).parent / "allowed-skips.txt").read_text(encoding="utf-8").splitlines()
     if line and not line.startswith("#")
 ]
+
+
+def pytest_report_header() -> str:
+    """Say whether there is a GPU to try; `make gpu` does. The tests here run on a fake one."""
+    there = [name for name in ("tensorrt", "pycuda") if importlib.util.find_spec(name) is not None]
+    device = any(Path(trace).exists() for trace in ("/dev/nvidia0", "/dev/nvhost-gpu", "/dev/nvgpu"))
+    return f"gpu: {'a device' if device else 'no CUDA device'}, {' and '.join(there) or 'neither tensorrt nor pycuda'}"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
