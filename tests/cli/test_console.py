@@ -43,6 +43,14 @@ def test_server_that_is_none_is_told(tmp_path: Path) -> None:
     assert "kafka.bootstrap_servers" in done.stderr
 
 
+@pytest.mark.parametrize("option", ["--token-file", "--train-token-file"])
+def test_token_that_cannot_be_read_is_told_at_once(option: str, tmp_path: Path) -> None:
+    done = call("--listen", f"127.0.0.1:{free_port()}", option, str(tmp_path / "none"))
+    assert done.returncode == 78
+    assert done.stderr.count("\n") == 1
+    assert "No such file" in done.stderr
+
+
 def _empty(folder: Path) -> Path:
     file = folder / "agent.yaml"
     file.write_text("train:\n  id: red\n", encoding="utf-8")

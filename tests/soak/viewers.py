@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import dataclasses
 import json
+import logging
 import sys
 import time
 from collections import defaultdict
@@ -20,6 +21,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import structlog
 import uuid_utils
 
 from edge_agent.agent import apart
@@ -224,6 +226,7 @@ def main() -> None:
     parser.add_argument("--switch-ms", type=float, default=apart.SWITCH_S * 1000)
     parser.add_argument("--only", choices=("one", "many"))
     options = parser.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     apart.SWITCH_S = options.switch_ms / 1000
     result: dict[str, Any] = {"how": options.how, "switch_ms": options.switch_ms}
     if options.only != "many":
