@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.deploy.promtool import RULES, alerts, dump, promtool
 
 MINUTE = 4  # samples
@@ -233,6 +235,7 @@ def run(tests: list[dict[str, Any]], folder: Path) -> tuple[int, str]:
     )
 
 
+@pytest.mark.timeout(300)  # promtool makes a store for each alert, which is slow on a busy disk
 def test_every_alert_fires_for_the_ill_train_in_time_and_never_for_the_well_one(tmp_path: Path) -> None:
     code, said = run([*(as_test(case) for case in CASES), NO_TRAINS, WORDS], tmp_path)
     assert code == 0, said
