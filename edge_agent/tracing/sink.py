@@ -91,7 +91,7 @@ class Tracer:
         def ns(at_s: float) -> int:
             return round(at_s * 1e9) + offset_ns
 
-        attributes: "dict[str, AttributeValue]" = {
+        attributes: dict[str, AttributeValue] = {
             "frame.id": traced.frame_id,
             "frame.sequence": traced.sequence,
             "frame.outcome": traced.outcome,

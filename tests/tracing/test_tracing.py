@@ -3,6 +3,8 @@
 import asyncio
 import builtins
 import contextlib
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -107,3 +109,13 @@ def test_without_opentelemetry_it_says_what_to_install(monkeypatch: pytest.Monke
     monkeypatch.setattr(builtins, "__import__", missing)
     with pytest.raises(ConfigError, match=r"edge-agent\[tracing\]"):
         open_tracer("train-1", "http://127.0.0.1:4318/v1/traces", 1.0)
+
+
+def test_off_nothing_subscribes_and_opentelemetry_is_not_even_imported() -> None:
+    code = (
+        "import sys; from edge_agent.agent.observers import tracing; import edge_agent.agent; "
+        "from edge_agent.config import Settings; "
+        "print(tracing(Settings()), [name for name in sys.modules if name.startswith('opentelemetry')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "() []"
