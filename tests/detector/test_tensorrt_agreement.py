@@ -8,7 +8,7 @@ import pytest
 
 from edge_agent.config import Settings
 from edge_agent.detector import open_detector
-from edge_agent.detector.tensorrt.agreement import compare, overlap
+from edge_agent.detector.tensorrt.agreement import compare
 from edge_agent.detector.tensorrt.bindings import load_bindings
 from edge_agent.detector.tensorrt.detector import Reading
 from edge_agent.detector.tensorrt.proof import DisagreementError, open_proven
@@ -56,12 +56,6 @@ def test_differences_within_the_limits_agree() -> None:
 def test_detection_next_to_the_threshold_may_be_missing_on_either_side() -> None:
     assert agree((STOP, WEAK), (STOP,)) == ""
     assert agree((STOP,), (STOP, WEAK)) == ""
-
-
-def test_overlap_of_boxes() -> None:
-    assert overlap(STOP.box, STOP.box) == 1.0
-    assert overlap(STOP.box, Box(50, 0, 150, 100)) == pytest.approx(1 / 3)
-    assert overlap(STOP.box, Box(100, 0, 150, 100)) == 0.0
 
 
 def test_engine_that_sees_the_same_is_proven(tmp_path: Path, gpu: Gpu) -> None:

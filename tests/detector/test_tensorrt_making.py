@@ -50,7 +50,7 @@ async def test_two_agents_build_the_same_engine_once(tmp_path: Path, gpu: Gpu) -
     ("fault", "words"),
     [
         ("build-fails", r"cannot be built: Could not find any implementation for node \{ForeignNode"),
-        ("unsupported", r"cannot read the model: GridSample \(Plugin not found"),
+        ("unsupported", "cannot read the model at the operator GridSample: Plugin not found"),
         ("half-runtime", "builder does not start"),
     ],
 )

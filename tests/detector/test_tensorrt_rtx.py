@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from onnx import TensorProto, helper
 
 from edge_agent import resources
 from edge_agent.detector.tensorrt.build import BuildError, BuildStoppedError, Progress, build
@@ -50,6 +51,14 @@ def test_model_of_any_size_builds_for_one(tmp_path: Path) -> None:
 def test_file_that_is_no_model_is_refused_with_the_parsers_words() -> None:
     with pytest.raises(BuildError, match="cannot read the model"):
         ahead_of_time(b"nonsense", (1, 3, 64, 96))
+
+
+def test_operator_that_tensorrt_does_not_know_is_named() -> None:
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 3, 64, 96]) for name in ("images", "out")]
+    graph = helper.make_graph([helper.make_node("Bernoulli", ["images"], ["out"])], "odd", ends[:1], ends[1:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    with pytest.raises(BuildError, match="at the operator Bernoulli"):
+        ahead_of_time(model.SerializeToString(), (1, 3, 64, 96))
 
 
 def test_progress_is_heard_and_ends_the_build(tmp_path: Path) -> None:

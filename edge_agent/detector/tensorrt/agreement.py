@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.events import Box, Detection
+from edge_agent.events import Detection
+from edge_agent.policy.tracker import iou
 
 LEAST_IOU = 0.9
 MOST_SCORE = 0.05
@@ -51,10 +52,10 @@ def compare(reference: Look, candidate: Look, pictures: Sequence[Picture], thres
                 continue
             found.remove(partner)
             pairs += 1
-            iou, score = overlap(wanted.box, partner.box), abs(wanted.score - partner.score)
-            worst_iou, worst_score = min(worst_iou, iou), max(worst_score, score)
-            if iou < LEAST_IOU or score > MOST_SCORE:
-                trouble = f"picture {number}: the {_words(wanted)} is off by IoU {iou:.2f}, score {score:.2f}"
+            overlap, score = iou(wanted.box, partner.box), abs(wanted.score - partner.score)
+            worst_iou, worst_score = min(worst_iou, overlap), max(worst_score, score)
+            if overlap < LEAST_IOU or score > MOST_SCORE:
+                trouble = f"picture {number}: the {_words(wanted)} is off by IoU {overlap:.2f}, score {score:.2f}"
                 return Agreement(number + 1, pairs, worst_iou, worst_score, trouble)
         for extra in found:
             if extra.score >= threshold + MOST_SCORE:
@@ -63,18 +64,8 @@ def compare(reference: Look, candidate: Look, pictures: Sequence[Picture], thres
     return Agreement(len(pictures), pairs, worst_iou, worst_score)
 
 
-def overlap(one: Box, other: Box) -> float:
-    """Return the intersection over the union of two boxes, 0..1."""
-    width = min(one.x2, other.x2) - max(one.x1, other.x1)
-    height = min(one.y2, other.y2) - max(one.y1, other.y1)
-    if width <= 0 or height <= 0:
-        return 0.0
-    shared = width * height
-    return shared / (one.width * one.height + other.width * other.height - shared)
-
-
 def _likeness(one: Detection, other: Detection) -> float:
-    return overlap(one.box, other.box) if one.label == other.label else 0.0
+    return iou(one.box, other.box) if one.label == other.label else 0.0
 
 
 def _words(detection: Detection) -> str:

@@ -82,10 +82,11 @@ def _parse(trt: Any, network: Any, onnx: bytes, journal: Journal) -> None:
     if parser.parse(onnx):
         return
     errors = [parser.get_error(index) for index in range(parser.num_errors)]
-    told = [f"{error.node_operator()} ({error.desc()})" for error in errors[:1]]
-    reason = " ".join((told or [journal.reason()])[0].split())[:300]
+    at, reason = (errors[0].node_operator(), errors[0].desc()) if errors else ("", journal.reason())
+    where = f" at the operator {at}" if at else ""
     raise BuildError(
-        f"TensorRT cannot read the model: {reason}", remedy="export it with other operators, or stay on ONNX Runtime"
+        f"TensorRT cannot read the model{where}: {' '.join(reason.split())[:300]}",
+        remedy="export it with other operators, or stay on ONNX Runtime",
     )
 
 
