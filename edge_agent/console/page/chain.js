@@ -3,16 +3,14 @@
 import { find, icon, make, mark, say } from "./dom.js";
 import { figure, t } from "./i18n.js";
 import { wordsOf } from "./items.js";
-import { chainOf } from "./model.js";
 
 /** Shows one chain at a time. */
 export class Chain {
   #list = find(".chain-steps");
   #shown = "";
 
-  /** Show the items of one picture that was taken at `takenMs` (null: not known). */
-  show(items, takenMs, { past, language }) {
-    const steps = chainOf(items);
+  /** Show the steps of a chain, whose picture was taken at `takenMs` (null: not known). */
+  show(steps, takenMs, { past, language }) {
     const key = [language, past, takenMs, ...steps.map((step) => step.id)].join();
     if (key === this.#shown) return;
     this.#shown = key;
@@ -28,7 +26,7 @@ export class Chain {
     all.sort((one, other) => one.atMs - other.atMs); // a sign may have been seen in pictures before the one that counts
     const rows = all.map((one, place) => row(one, place ? one.atMs - all[place - 1].atMs : null));
     const last = steps.at(-1);
-    if (last.kind !== "command") return rows;
+    if (last.kind !== "command" || last.at_ms < exposedMs) return rows;
     return [...rows, make("li", { class: "chain-total" }, t("chain.total", { ms: figure(last.at_ms - exposedMs, "ms") }))];
   }
 

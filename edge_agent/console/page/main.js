@@ -11,7 +11,7 @@ import { Header } from "./header.js";
 import { Past } from "./history.js";
 import { clockTime, onLanguage, spoken, t, translatePage } from "./i18n.js";
 import { Live } from "./live.js";
-import { clockBehind, freshness, lastChain, Model } from "./model.js";
+import { chainOf, clockBehind, freshness, lastChain, Model } from "./model.js";
 import { Overview } from "./overview.js";
 import { guardWord, Panel } from "./panel.js";
 import { measureAge } from "./picture.js";
@@ -230,7 +230,7 @@ class Console {
     const trainMs = now.serverMs - (known.behindMs ?? 0);
     const windowMs = this.#windowMs(known.items, trainMs);
     this.#strip.show(known.items, { nowMs: trainMs, windowMs, atMs: past?.at_ms ?? null, pictureUrl, language });
-    this.#chain.show(past ? this.#chainItems : lastChain(known.items), past?.at_ms ?? null, { past: past !== null, language });
+    this.#chain.show(past ? chainOf(this.#chainItems) : lastChain(known.items), past?.at_ms ?? null, { past: past !== null, language });
     this.#speak(known.train);
   }
 

@@ -138,17 +138,25 @@ export function stops(items) {
   return motor.filter((item, place) => item.data.kind === "brake" && motor[place - 1]?.data.kind === "drive");
 }
 
-/** The newest chain sign -> decision -> command among items; [] where no picture has led to a decision yet. */
+/** The newest chain sign -> decision -> command among items; [] where no sign has led to a decision yet. */
 export function lastChain(items) {
   const place = items.findLastIndex((item) => item.kind === "decision" && item.frame_id && item.data.sign);
   if (place < 0) return [];
   const decision = items[place];
-  const sign = items.slice(0, place).findLast((item) => item.kind === "sign" && item.data.label === decision.data.sign);
   const command = items.slice(place).find((item) => item.kind === "command" && item.data.decision_id === decision.id);
-  return [sign, decision, command].filter(Boolean);
+  return [signBehind(decision, items), decision, command].filter(Boolean);
 }
 
-/** One of each kind, in the order in which one causes the next. */
+/** The chain of one picture among all that has to do with it: what was done last, and why. */
 export function chainOf(items) {
-  return ["sign", "decision", "command"].map((kind) => items.find((item) => item.kind === kind)).filter(Boolean);
+  const last = (kind) => items.findLast((item) => item.kind === kind);
+  const command = last("command");
+  const decision = items.find((item) => item.id === command?.data.decision_id) ?? last("decision");
+  return [decision ? signBehind(decision, items) : last("sign"), decision, command].filter(Boolean);
+}
+
+/** The sighting of the sign that a decision rests on. */
+function signBehind(decision, items) {
+  const fits = (item) => item.kind === "sign" && item.data.label === decision.data.sign && item.at_ms <= decision.at_ms;
+  return items.findLast(fits);
 }
