@@ -30,7 +30,7 @@ EnginesOption = Annotated[
 ]
 CacheOption = Annotated[
     Path | None,
-    typer.Option("--cache", metavar="DIR", help="Where built engines are kept; the agent's state if not given."),
+    typer.Option("--cache", metavar="DIR", help="Where built engines are kept; the agent's own cache if not given."),
 ]
 PrecisionOption = Annotated[
     str | None, typer.Option("--precision", metavar="NAME", help="auto, fp16, int8 or fp32; auto takes fp16 if there.")

@@ -152,9 +152,11 @@ def test_engines_are_listed_with_what_they_say(tmp_path: Path) -> None:
     assert list(cache.engines()) == [(tmp_path / "bad.engine", None), (path, ABOUT)]
 
 
-def test_cache_lies_below_the_agents_state(tmp_path: Path) -> None:
+def test_cache_lies_where_systemd_says_else_below_the_agents_state(tmp_path: Path) -> None:
     assert cache_dir({"STATE_DIRECTORY": "/var/lib/edge-agent"}) == Path("/var/lib/edge-agent/engines")
     assert cache_dir({}, tmp_path) == tmp_path / "engines"
+    systemd = {"STATE_DIRECTORY": "/var/lib/edge-agent", "CACHE_DIRECTORY": "/var/cache/edge-agent:/var/cache/more"}
+    assert cache_dir(systemd, tmp_path) == Path("/var/cache/edge-agent/engines")
 
 
 def test_names_of_engines_tell_the_model(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ async def test_build_that_crashes_is_told_and_leaves_no_engine(tmp_path: Path, g
 
 def test_folder_that_cannot_be_written_is_told_in_one_line(tmp_path: Path, gpu: Gpu) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(FatalError, match=r"Not a directory; set state\.directory"):
+    with pytest.raises(FatalError, match="Not a directory; set CACHE_DIRECTORY"):
         made(tiny(tmp_path), tmp_path / "file" / "engines")
 
 

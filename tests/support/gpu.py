@@ -51,6 +51,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gpu]:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(FAKES), str(root)]))
     monkeypatch.delenv("FAKE_GPU", raising=False)
     monkeypatch.delenv("FAKE_TRT_VERSION", raising=False)
+    monkeypatch.delenv("CACHE_DIRECTORY", raising=False)
     monkeypatch.setattr(bindings, "load_libcuda", lambda: None)
     yield Gpu(monkeypatch)
     _forget()

@@ -20,8 +20,14 @@ TIMINGS = "timings.cache"
 
 
 def cache_dir(environ: Mapping[str, str], state: Path | None = None) -> Path:
-    """Return where engines are kept: below the agent's state, which `state` or the environment names."""
-    return (state or resources.state_dir(environ)) / "engines"
+    """Return where engines are kept.
+
+    `CACHE_DIRECTORY` is what systemd sets for `CacheDirectory=` (several are joined by colons; the first is ours), and
+    our containers too; else below the agent's state, which `state` or the environment names.
+    """
+    systemd = environ.get("CACHE_DIRECTORY", "").split(":")[0]
+    folder = Path(systemd) if systemd else state or resources.state_dir(environ)
+    return folder / "engines"
 
 
 class Cache:
@@ -75,7 +81,7 @@ class Cache:
         except OSError as error:
             raise FatalError(
                 f"engines cannot be kept in {self.folder}: {error.strerror}",
-                remedy="set state.directory to a folder that the agent may write to",
+                remedy="set CACHE_DIRECTORY or state.directory to a folder that the agent may write to",
             ) from error
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
