@@ -36,6 +36,9 @@ _CLIENT = "edge-agent-console"
 _MAX_RECORDS = 500
 _POLL_MS = 1000
 _LOOK_S = 5.0
+_FETCH_MS = 50
+"""A broker answers a fetch when something is there, or after this time; some look no more often than that."""
+
 _ABANDON_S = 1.0
 
 
@@ -110,6 +113,7 @@ class Listener:
             **arguments,
             auto_offset_reset="latest",
             enable_auto_commit=False,
+            fetch_max_wait_ms=_FETCH_MS,
             max_partition_fetch_bytes=max(1_048_576, self._settings.max_message_bytes * 2),
         )
 

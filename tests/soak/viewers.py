@@ -14,11 +14,14 @@ import dataclasses
 import json
 import logging
 import sys
+import tempfile
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
+import confluent_kafka
 import cv2
 import numpy as np
 import structlog
@@ -26,7 +29,7 @@ import uuid_utils
 
 from edge_agent.agent import apart
 from edge_agent.agent.vitals import resident_mib
-from edge_agent.config import Console, Settings
+from edge_agent.config import Console, Kafka, Settings
 from edge_agent.console.answers import application
 from edge_agent.console.feed import Facts, Feed, small
 from edge_agent.console.routes import console_routes
@@ -37,10 +40,14 @@ from edge_agent.events import Event, Frame
 from edge_agent.fleet import Fleet
 from edge_agent.fleet.listener import Message
 from edge_agent.flow import Fanout, pace
-from edge_agent.wire import Stamp, kafka, seal
+from edge_agent.wire import KafkaMessage, Stamp, kafka, seal
 from edge_agent.wire.images import encode_jpeg
 from tests.support import events as make
+from tests.support.kafka_brokers import Tansu
+from tests.support.mosquitto import until
 from tests.support.proxy import free_port
+
+Send = Callable[[KafkaMessage], None]
 
 BLOCK_S = 10.0
 SETTLE_S = 2.0
@@ -163,20 +170,51 @@ async def one_train(seconds_s: float, viewers: int, how: str) -> dict[str, Any]:
     }
 
 
-async def many_trains(seconds_s: float, trains: int, history_mb: int) -> dict[str, Any]:
-    """Measure one console of many trains; the messages are those that Kafka would bring."""
+@contextlib.asynccontextmanager
+async def console_of_fleet(history_mb: int, via_kafka: bool) -> AsyncIterator[tuple[Fleet, Send]]:
+    """Serve many trains' console; yields what a train's message is sent with: by a real broker, or straight."""
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        address = stack.enter_context(Tansu(folder / "tansu.log")).address if via_kafka else "127.0.0.1:9"
+        settings = Settings(
+            console=Console(port=free_port(), history_mb=history_mb), kafka=Kafka(bootstrap_servers=(address,))
+        )
+        fleet, door = Fleet(settings), listen(settings.console)
+        if via_kafka:
+            producer = confluent_kafka.Producer({"bootstrap.servers": address, "linger.ms": 5, "log_level": 0})
+            topic = settings.kafka.topic
+
+            def send(message: KafkaMessage) -> None:
+                producer.produce(topic, message.value, message.key, headers=list(message.headers))
+                producer.poll(0)
+
+            send(kafka.binary(seal(make.state(), Stamp("train-00", 0, time.time() - 0.25))))
+            producer.flush(10)
+            tasks = [asyncio.create_task(fleet.run(door))]
+            await until(lambda: fleet.site.trouble is None, "it listens")
+        else:
+
+            def send(message: KafkaMessage) -> None:
+                fleet._hear([Message(message.headers, message.value)])
+
+            app = application(console_routes(fleet.site, None))
+            tasks = [asyncio.create_task(fleet.site.run()), asyncio.create_task(serve(app, door))]
+        try:
+            yield fleet, send
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def many_trains(seconds_s: float, trains: int, history_mb: int, *, via_kafka: bool) -> dict[str, Any]:
+    """Measure one console of many trains, with a viewer for each and one that looks at all."""
     frames = pictures(50)
     encoded = [encode_jpeg(frame.image) for frame in frames]
-    fleet = Fleet(Settings(console=Console(port=free_port(), history_mb=history_mb)))
-    settings = fleet.site.settings
-    door, memory = listen(settings), []
-    tasks = [
-        asyncio.create_task(fleet.site.run()),
-        asyncio.create_task(serve(application(console_routes(fleet.site, None)), door)),
-    ]
+    memory: list[float] = []
     loop = asyncio.get_running_loop()
 
-    async def train(number: int) -> None:
+    async def train(number: int, send: Send) -> None:
         name, clock = f"train-{number:02}", loop.time
         await asyncio.sleep(number / trains * PERIOD_S)
         async for tick in pace(PERIOD_S):
@@ -187,26 +225,30 @@ async def many_trains(seconds_s: float, trains: int, history_mb: int) -> dict[st
             if tick.index % 10 == 0:
                 events.append(dataclasses.replace(make.state(at_s=clock()), train_id=name, at_unix_s=time.time()))
             for event in events:
-                message = kafka.binary(seal(event, stamp, encoded[which]))
-                fleet._hear([Message(message.headers, message.value)])
+                send(kafka.binary(seal(event, stamp, encoded[which])))
 
-    tasks += [asyncio.create_task(train(number)) for number in range(trains)]
-    queries = ["overview=1", *(f"train=train-{number:02}" for number in range(trains))]
-    async with Audience(settings.port, queries) as audience:
-        await asyncio.sleep(SETTLE_S)
-        await audience.say("on")
-        until_s = loop.time() + seconds_s
-        while loop.time() < until_s:
-            await asyncio.sleep(min(5.0, seconds_s / 8))
-            memory.append(round(resident_mib(), 1))
-        seen = await audience.say("end")
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    async with console_of_fleet(history_mb, via_kafka) as (fleet, send):
+        tasks = [asyncio.create_task(train(number, send)) for number in range(trains)]
+        queries = ["overview=1", *(f"train=train-{number:02}" for number in range(trains))]
+        async with Audience(fleet.site.settings.port, queries) as audience:
+            await asyncio.sleep(SETTLE_S)
+            await audience.say("on")
+            begun_s, cpu_s = loop.time(), time.process_time()
+            while loop.time() < begun_s + seconds_s:
+                await asyncio.sleep(min(5.0, seconds_s / 8))
+                memory.append(round(resident_mib(), 1))
+            cores = (time.process_time() - cpu_s) / (loop.time() - begun_s)
+            seen = await audience.say("end")
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        kept_mb = round(fleet.site.store.pictures.bytes / 1e6, 1)
     return {
+        "via_kafka": via_kafka,
         "viewers": seen,
+        "cores_used": round(cores, 3),
         "resident_mib": memory,
-        "pictures_mb": round(fleet.site.store.pictures.bytes / 1e6, 1),
+        "pictures_mb": kept_mb,
     }
 
 
@@ -222,6 +264,7 @@ def main() -> None:
     parser.add_argument("--viewers", type=int, default=50)
     parser.add_argument("--trains", type=int, default=20)
     parser.add_argument("--history-mb", type=int, default=64, help="for many trains: small, so that it fills up")
+    parser.add_argument("--kafka", action="store_true", help="bring the trains' messages by a real broker, in memory")
     parser.add_argument("--how", choices=("thread", "loop"), default="thread")
     parser.add_argument("--switch-ms", type=float, default=apart.SWITCH_S * 1000)
     parser.add_argument("--only", choices=("one", "many"))
@@ -232,7 +275,9 @@ def main() -> None:
     if options.only != "many":
         result["one_train"] = asyncio.run(one_train(options.seconds, options.viewers, options.how))
     if options.only != "one":
-        result["many_trains"] = asyncio.run(many_trains(options.seconds, options.trains, options.history_mb))
+        result["many_trains"] = asyncio.run(
+            many_trains(options.seconds, options.trains, options.history_mb, via_kafka=options.kafka)
+        )
     print(json.dumps(result, indent=2))
 
 
