@@ -116,6 +116,10 @@ bench: $(VENV)/.test ## measure the twelve ratios and write docs/benchmarks.md (
 	@tests/system-packages
 	$(BIN)/python -m edge_agent.bench.document $(ARGS)
 
+.PHONY: viewers
+viewers: $(VENV)/.test ## what 50 viewers cost a train, and 20 trains on one console (ARGS="--seconds 60"; 20 minutes)
+	$(BIN)/python -m tests.soak.viewers --kafka $(ARGS)
+
 # --- train -------------------------------------------------------------------------------------------------------
 
 SYNTH = $(BIN)/edge-agent dataset synth
