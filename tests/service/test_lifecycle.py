@@ -88,6 +88,8 @@ def test_service_is_not_ready_before_the_hub_is_there_and_says_so(train: Machine
     train.systemctl("start", "--no-block", UNIT)
     train.until(lambda: train.status_says("init: ", "hub"), "the status line names the hub")
     assert train.shows("ActiveState", "SubState") == ["activating", "start"]
+    assert UNIT in train.systemctl("show", "--value", "-p", "Wants", "multi-user.target")
+    assert UNIT not in train.systemctl("show", "--value", "-p", "After", "multi-user.target"), "the start would wait"
     assert re.search(r"^edge-agent: not ready after 1 s: init: .*hub", train.run(*GREENBOOT, check=False))
     train.hub(lambda emulator: emulator.appear())
     train.until(lambda: active(train), "ready")
