@@ -28,6 +28,7 @@ from tests.browser.viewer import Viewer, launch
 
 Act = Callable[[Viewer], Awaitable[None]]
 WIDE = {"viewport": {"width": 1920, "height": 1080}}
+BRAKE = ".list .event.tone-brake:has-text('stop sign')"
 PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "has_touch": True}
 SHOWN_WIDE = 1440
 
@@ -48,7 +49,7 @@ async def shoot(browser: Browser, url: str, path: Path, act: Act, **options: Any
 
 async def sees_a_sign(viewer: Viewer) -> None:
     await viewer.has(".stage[data-mode=live]")
-    await viewer.until("() => document.querySelectorAll('.thumb').length > 0")
+    await viewer.has(BRAKE)
     await viewer.has(".boxes[data-count]:not([data-count='0'])")
 
 
@@ -58,7 +59,7 @@ async def held(viewer: Viewer) -> None:
 
 
 async def back_at_a_stop(viewer: Viewer) -> None:
-    await viewer.page.click(".thumb >> nth=-1")
+    await viewer.page.click(f"{BRAKE} >> nth=0")
     await viewer.until("() => document.querySelectorAll('.chain-steps[data-past] .chain-step').length >= 3")
 
 

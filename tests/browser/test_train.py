@@ -33,6 +33,28 @@ async def test_page_of_a_dry_run_shows_moving_pictures_with_boxes(run: DryRun, s
     await viewer.until("() => performance.getEntriesByName('frame-age').length > 2")
 
 
+CLOCKS = """async () => {
+    const { Clock } = await import("/page/clock.js");
+    const clock = new Clock();
+    const ahead = (ms) => Clock.own() + ms;
+    clock.hear(ahead(4900));
+    const first = clock.now() - Clock.own();
+    clock.learn(Clock.own() - 400, ahead(4900)); // a slow answer: between 4900 and 5300
+    clock.hear(ahead(5090));
+    const narrowed = clock.now() - Clock.own();
+    clock.hear(ahead(9000)); // the server's clock was set
+    return [first, narrowed, clock.now() - Clock.own()];
+}"""
+
+
+async def test_age_rests_on_the_servers_clock_within_what_its_words_allow(run: DryRun, show: Open):
+    viewer = await show(run.url)
+    first, narrowed, stepped = await viewer.page.evaluate(CLOCKS)
+    assert first == pytest.approx(4900, abs=50)
+    assert narrowed == pytest.approx((5090 + 5300) / 2, abs=50)
+    assert stepped == pytest.approx(9000, abs=50)
+
+
 async def test_timeline_fills_and_a_stop_opens_its_picture_and_chain(run: DryRun, show: Open):
     await run.drive()
     viewer = await show(run.url)

@@ -1,38 +1,52 @@
-// The server's clock, told from its answers. Knows nothing of sockets.
+// The server's clock, told from what it says. Knows nothing of sockets.
 
-const KEPT = 8;
+const BUCKET_MS = 30_000;
 
-/** Estimates the server's clock as the one answer of the last few that came back fastest says. */
+/**
+ * Keeps the offset between the server's clock and ours within bounds: a moment that the server tells was before we
+ * heard it, and its answer was given after we asked. The tightest bounds of the last half to whole minute count.
+ */
 export class Clock {
-  #samples = [];
+  #buckets = [];
 
   /** Our own clock in unix ms; unlike Date.now() it never jumps. */
   static own() {
     return performance.timeOrigin + performance.now();
   }
 
-  /** Take in an answer: when we asked and got it, by our own clock, and what the server's clock said in between. */
-  learn(askedMs, answeredMs, serverMs) {
-    this.#samples.push({ tripMs: answeredMs - askedMs, offsetMs: serverMs - (askedMs + answeredMs) / 2 });
-    if (this.#samples.length > KEPT) this.#samples.shift();
+  /** Take in a moment by the server's clock that has just come. */
+  hear(serverMs) {
+    this.#narrow(serverMs - Clock.own(), Infinity);
   }
 
-  /** A first guess from a message without a question. */
-  guess(serverMs) {
-    if (!this.#samples.length) this.#samples.push({ tripMs: Infinity, offsetMs: serverMs - Clock.own() });
+  /** Take in the answer to a question: when we asked, by our own clock, and what the server's clock said then. */
+  learn(askedMs, serverMs) {
+    this.#narrow(serverMs - Clock.own(), serverMs - askedMs);
   }
 
   /** Forget everything: another server may have another clock. */
   reset() {
-    this.#samples = [];
+    this.#buckets = [];
   }
 
   /** The server's clock now, in unix ms. */
   now() {
-    const best = this.#samples.reduce((one, other) => (other.tripMs < one.tripMs ? other : one), {
-      tripMs: Infinity,
-      offsetMs: this.#samples.at(-1)?.offsetMs ?? 0,
-    });
-    return Clock.own() + best.offsetMs;
+    const low = Math.max(...this.#buckets.map((one) => one.low));
+    const high = Math.min(...this.#buckets.map((one) => one.high));
+    if (!Number.isFinite(low)) return Clock.own();
+    return Clock.own() + (Number.isFinite(high) ? (low + high) / 2 : low);
+  }
+
+  #narrow(low, high) {
+    const now = performance.now();
+    const stepped = this.#buckets.some((one) => low > one.high || high < one.low);
+    if (stepped) this.reset(); // somebody has set a clock
+    if (!this.#buckets.length || now - this.#buckets[0].sinceMs > BUCKET_MS) {
+      this.#buckets = [{ low, high, sinceMs: now }, ...this.#buckets.slice(0, 1)];
+      return;
+    }
+    const newest = this.#buckets[0];
+    newest.low = Math.max(newest.low, low);
+    newest.high = Math.min(newest.high, high);
   }
 }

@@ -66,7 +66,9 @@ export class Live {
     this.#heardMs = performance.now();
     if (data instanceof ArrayBuffer) {
       const frame = readFrame(data);
-      if (frame) this.#on.frame(frame);
+      if (!frame) return;
+      this.#clock.hear(frame.header.sent_ms);
+      this.#on.frame(frame);
       return;
     }
     const message = JSON.parse(data);
@@ -79,7 +81,7 @@ export class Live {
   #opened(hello) {
     this.#failures = 0;
     this.#clock.reset();
-    this.#clock.guess(hello.now_ms);
+    this.#clock.hear(hello.now_ms);
     this.#asked.clear();
     this.#askClock();
     if (this.#opening !== this.#watching) this.watch(this.#watching); // changed its mind while the door opened
@@ -94,7 +96,7 @@ export class Live {
 
   #learn({ n, now_ms: serverMs }) {
     const askedMs = this.#asked.get(n);
-    if (askedMs !== undefined) this.#clock.learn(askedMs, Clock.own(), serverMs);
+    if (askedMs !== undefined) this.#clock.learn(askedMs, serverMs);
     this.#asked.delete(n);
   }
 
