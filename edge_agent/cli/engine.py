@@ -143,17 +143,21 @@ def promote(
 def list_engines(
     engines: EnginesOption = None,
     cache: CacheOption = None,
+    config: ConfigOption = None,
+    profile: ProfileOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List the detectors with sha256, size and quality, and the TensorRT engines that were built from them."""
     from edge_agent import resources
+    from edge_agent.config import load
     from edge_agent.detector.tensorrt.cache import Cache, cache_dir
 
+    state = load(config, {}, profile=profile).settings.state.directory
     folder = engines or resources.engines_dir()
     models = [model_facts(path) for path in sorted(folder.glob("*.onnx"))]
     if not models:
         raise UsageError(f"{folder}: holds no models", remedy="name a folder with .onnx files")
-    made = [built(path, about) for path, about in Cache(cache or cache_dir(os.environ)).engines()]
+    made = [built(path, about) for path, about in Cache(cache or cache_dir(os.environ, state)).engines()]
     rows: list[tuple[Any, ...]] = [("model", "sha256", "MB", "quality")]
     rows += [(m["model"], m["sha256"][:12], f"{m['bytes'] / 1e6:.1f}", quality(m["metrics"])) for m in models]
     if made:

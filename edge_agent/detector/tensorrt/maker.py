@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from edge_agent.detector.tensorrt.bindings import Bindings, identify, load_bindi
 from edge_agent.detector.tensorrt.build import build
 from edge_agent.detector.tensorrt.cache import Cache
 from edge_agent.detector.tensorrt.source import open_source
-from edge_agent.errors import EdgeAgentError
+from edge_agent.errors import EdgeAgentError, FatalError
 
 _NICENESS = 10
 _PR_SET_PDEATHSIG = 1  # prctl(2) of Linux
@@ -64,7 +65,8 @@ def make(order: Order, tell: Tell, bindings: Bindings) -> tuple[Path, bool]:
         took_s = round(time.monotonic() - began_s, 1)
         path = cache.store(built.engine, replace(source.about, key=key, built_unix_s=time.time(), built_in_s=took_s))
         if built.timings:
-            cache.keep_timings(built.timings)
+            with suppress(FatalError):  # the engine is there; only the next build takes longer
+                cache.keep_timings(built.timings)
     return path, True
 
 
