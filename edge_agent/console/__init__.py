@@ -1,4 +1,5 @@
-"""The agent's HTTP server in the train's event loop: figures and health now, the web page beside them later.
+"""The console: a page, a REST interface and a live connection that show trains and take commands to them.
 
-Knows HTTP. Knows nothing of how the train is controlled.
+The same on a train, fed with its own events, and for a fleet, fed from Kafka; beside it the health checks of a train.
+Knows HTTP and envelopes. Knows nothing of where envelopes come from, of threads, or of how a train is controlled.
 """
