@@ -19,7 +19,9 @@ mpl.rcParams["svg.hashsalt"] = "edge-agent"
 mpl.rcParams["svg.fonttype"] = "none"  # text as text: a third of the size
 
 from matplotlib import pyplot as plt  # noqa: E402 - after the backend was chosen
+from matplotlib.axis import Axis  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
+from matplotlib.ticker import LogLocator  # noqa: E402
 
 _NAMES = {
     "bare": "bare loop",
@@ -41,6 +43,7 @@ def latencies(path: Path, paced: Blocks) -> None:
             keep = np.unique(np.concatenate([keep, len(samples) - 1 - keep]))  # fine at both ends
             axes.step(samples[keep], 100 * share[keep], label=name)
     axes.set(xscale="log", yscale="log", xlabel="ms from the intended tick to the command", ylabel="% that took longer")
+    _plain_numbers(axes.xaxis, axes.yaxis)
     axes.grid(alpha=0.3, which="both")
     axes.legend()
     _save(figure, path)
@@ -64,7 +67,7 @@ def memory(path: Path, told: Told) -> None:
     figure, axes = plt.subplots(figsize=(7.0, 2.4), layout="constrained")
     axes.plot(told.column("frames"), told.column("rss_mib"))
     axes.set(xlabel="frames", ylabel="resident MiB")
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.2 * float(np.max(told.column("rss_mib"))))
     axes.grid(alpha=0.3)
     _save(figure, path)
 
@@ -79,12 +82,21 @@ def scale(path: Path, crowds: Sequence[Crowd]) -> None:
     right.plot(counts, [one.p50_ms for one in crowds], "o-", label="p50")
     right.plot(counts, [one.p99_ms for one in crowds], "o-", label="p99")
     right.set(xscale="log", yscale="log", xlabel="agents", ylabel="ms to the command")
+    _plain_numbers(right.yaxis)
     right.legend()
     for axes in (left, right):
         axes.set_xticks(counts, [str(count) for count in counts])
-        axes.minorticks_off()
+        axes.set_xticks([], minor=True)
         axes.grid(alpha=0.3)
     _save(figure, path)
+
+
+def _plain_numbers(*logarithmic: Axis) -> None:
+    """Write 20 and 50 where matplotlib would write powers of ten, or nothing."""
+    for axis in logarithmic:
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_locator(LogLocator(subs=(2, 5)))
+        axis.set_minor_formatter("{x:g}")
 
 
 def _save(figure: Figure, path: Path) -> None:
