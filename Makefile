@@ -112,7 +112,7 @@ soak: $(VENV)/.test ## 1,000 reconnects; 30 minutes of random faults in virtual 
 	$(BIN)/python -m tests.soak.real --minutes 30 $(ARGS)
 
 .PHONY: bench
-bench: $(VENV)/.test ## measure the twelve ratios and write docs/benchmarks.md (70 minutes; ARGS=--quick: 4)
+bench: $(VENV)/.test ## measure the twelve ratios and write docs/benchmarks.md (75 minutes; ARGS=--quick: 5)
 	@tests/system-packages
 	$(BIN)/python -m edge_agent.bench.document $(ARGS)
 

@@ -51,6 +51,9 @@ _HOW = """
 missing that the measurement needs; `note` says what.
 """
 
+BUSY_LOAD = 0.5
+"""With more waiting than this before it begins, a run measures the other work too."""
+
 WHY = {
     4: "The mirrors themselves: pictures as JPEG into the outbox (SQLite) and events to both brokers cost a few ms a "
     "frame in threads of their own, and the 8-bit detector made the yardstick a third smaller.",
@@ -63,6 +66,8 @@ WHY = {
 def page(ratios: Sequence[Ratio], where: dict[str, Any], crowds: Iterable[Crowd], *, quick: bool) -> str:
     """Return the page as Markdown."""
     kind = "a quick run of two minutes" if quick else "a full run"
+    if where.get("load_before", 0.0) > BUSY_LOAD:
+        kind += f", on a machine that had other work (a load of {where['load_before']}): it proves no pace"
     parts = [_HEAD, f"\n## The twelve ratios\nOf {datetime.now(UTC):%Y-%m-%d}, {kind}:\n\n", _table(rows(ratios))]
     parts.append("\n" + "\n".join(f"- **{ratio.goal}**: {ratio.words()}" for ratio in ratios) + "\n")
     missed = [ratio for ratio in ratios if ratio.met is False]
