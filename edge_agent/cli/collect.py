@@ -37,8 +37,8 @@ def _threshold(how: "DetectorSettings") -> float:
     """Return the least score of a detection: the settings', else the manifest's, else the default."""
     from edge_agent import resources
     from edge_agent.detector import SHIPPED_MODEL
-    from edge_agent.detector.manifest import read_manifest
     from edge_agent.detector.head import DEFAULT_THRESHOLD
+    from edge_agent.detector.manifest import read_manifest
 
     if how.threshold is not None:
         return how.threshold

@@ -76,8 +76,8 @@ class Detector(Section):
 
     backend: Literal["auto", "onnxruntime", "tensorrt", "none"] = Field(
         "auto",
-        description="`auto` starts on ONNX Runtime and moves to TensorRT where that works; `none` sees nothing and never "
-        "brakes for a sign.",
+        description="`auto` starts on ONNX Runtime and moves to TensorRT where that works; `none` sees nothing and "
+        "never brakes for a sign.",
     )
     model: Path | None = Field(
         None,
