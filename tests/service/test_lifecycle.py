@@ -186,13 +186,19 @@ def test_missing_camera_is_told_and_looked_for_again(train: Machine) -> None:
     train.systemctl("stop", UNIT)
 
 
-def test_missing_credential_is_told_by_a_train_that_goes_on(train: Machine) -> None:
+def test_missing_credential_and_full_disk_are_told_by_a_train_that_goes_on(train: Machine) -> None:
     secret = f"/run/credentials/{UNIT}/edge-agent_mqtt.password"
     train.systemctl("stop", UNIT)
+    train.run("mount", "-t", "tmpfs", "-o", "size=10m", "tmpfs", "/var/lib/edge-agent")
     train.configure(**TRAIN | {"EDGE_AGENT_MQTT__ENABLED": "true", "EDGE_AGENT_MQTT__PASSWORD_FILE": secret})
     train.systemctl("start", UNIT)
     train.until(lambda: train.status_says(f"mqtt.password_file: cannot read {secret}", "create it"), "it says so")
-    assert any(f"cannot read {secret}" in line for line in errors(train))
+    assert train.status_says("disarmed: cannot be armed: ", "MB are free in /var/lib/edge-agent", "free at least 50 MB")
+    told = "\n".join(errors(train))
+    assert f"cannot read {secret}" in told
+    assert "MB are free in /var/lib/edge-agent; free at least 50 MB" in told
+    train.systemctl("stop", UNIT)
+    train.run("umount", "/var/lib/edge-agent")
 
 
 def test_wrong_group_and_read_only_state_are_told_by_a_train_that_goes_on(train: Machine) -> None:
