@@ -12,7 +12,10 @@ from edge_agent.config import Settings
 from edge_agent.detector import OnnxDetector
 from edge_agent.detector.tensorrt.bindings import Bindings, GpuUnavailableError, load_bindings
 from edge_agent.detector.tensorrt.detector import Reading
+from edge_agent.detector.tensorrt.forge import MakingError
+from edge_agent.detector.tensorrt.maker import Order, make
 from edge_agent.detector.tensorrt.opening import Wanted
+from edge_agent.errors import FatalError
 from edge_agent.events import Fault, Severity
 from edge_agent.pipeline import Worker
 from tests.detector.engines import PICTURE, made, tiny
@@ -22,6 +25,19 @@ from tests.support.gpu import Gpu
 @pytest.fixture(autouse=True)
 def one_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edge_agent.agent.accelerate.sample_pictures", lambda model: [PICTURE])
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make engines in a thread: that a child process does it is tried once here, and in tests/detector."""
+
+    async def have_made(order: Order) -> tuple[Path, bool]:
+        try:
+            return await asyncio.to_thread(make, order, lambda message: True, load_bindings())
+        except FatalError as error:
+            raise MakingError(error.message, remedy=error.remedy) from error
+
+    monkeypatch.setattr("edge_agent.agent.accelerate.have_made", have_made)
 
 
 class Move:
@@ -72,6 +88,7 @@ async def test_engine_is_built_in_the_background_while_frames_are_seen(tmp_path:
     assert gpu.left() == {}
 
 
+@pytest.mark.usefixtures("quick")
 async def test_damaged_engine_is_built_anew_and_takes_over(tmp_path: Path, gpu: Gpu) -> None:
     move = Move(tmp_path)
     engine = made(move.model, move.engines)
@@ -80,6 +97,7 @@ async def test_damaged_engine_is_built_anew_and_takes_over(tmp_path: Path, gpu: 
     assert [path.name for path in move.engines.glob("*set-aside*")] == [f"{engine.name}.set-aside-1"]
 
 
+@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize(
     ("fault", "code", "words"),
     [
@@ -103,6 +121,7 @@ async def test_what_does_not_work_is_told_once_and_the_train_stays_on_onnx_runti
     assert gpu.driver.LIVE == {} if fault in {"disagrees", "oom"} else True
 
 
+@pytest.mark.usefixtures("quick")
 async def test_engine_that_disagrees_is_set_aside(tmp_path: Path, gpu: Gpu) -> None:
     move = Move(tmp_path)
     made(move.model, move.engines)
@@ -123,6 +142,7 @@ async def test_engine_that_was_set_aside_three_times_is_not_built_again(tmp_path
     assert "set aside 3 times" in move.faults[0].message
 
 
+@pytest.mark.usefixtures("quick")
 async def test_folder_that_cannot_be_written_is_told(tmp_path: Path, gpu: Gpu) -> None:
     move = Move(tmp_path)
     move.engines.touch()

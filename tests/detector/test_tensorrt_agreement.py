@@ -74,6 +74,15 @@ def test_engine_that_disagrees_is_refused_and_closed(tmp_path: Path, gpu: Gpu) -
     assert gpu.left() == {}
 
 
+def test_engine_that_answers_what_is_no_number_is_refused(tmp_path: Path, gpu: Gpu) -> None:
+    model = tiny(tmp_path)
+    engine = made(model, tmp_path)
+    gpu.say("nan")
+    with pytest.raises(DisagreementError, match="disagrees with ONNX Runtime"):
+        open_proven(engine, model, load_bindings(), Reading(), [PICTURE])
+    assert gpu.left() == {}
+
+
 def test_engine_with_other_class_names_is_refused(tmp_path: Path, gpu: Gpu) -> None:
 
     model = tiny(tmp_path)

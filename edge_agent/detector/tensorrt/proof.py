@@ -15,6 +15,8 @@ from edge_agent.detector.onnx import OnnxDetector
 from edge_agent.detector.tensorrt.agreement import Agreement, compare
 from edge_agent.detector.tensorrt.bindings import Bindings
 from edge_agent.detector.tensorrt.detector import Reading, TensorRtDetector
+from edge_agent.detector.tensorrt.engine_file import DamagedEngineError
+from edge_agent.detector.tensorrt.session import EngineError
 from edge_agent.errors import FatalError
 
 _LOWER = (0.2, 0.02)
@@ -35,13 +37,17 @@ def open_proven(
 
     Raises DisagreementError when they do not agree, and what TensorRtDetector raises.
     """
-    detector = TensorRtDetector(engine, bindings, reading)
     try:
-        agreement = prove(detector, model, pictures)
+        detector = TensorRtDetector(engine, bindings, reading)
+    except (EngineError, DamagedEngineError):
+        raise
+    except FatalError as error:  # it runs, and answers with what is no number
+        raise _refused(engine.name, error.message) from error
+    try:
+        return detector, prove(detector, model, pictures)
     except BaseException:
         detector.close()
         raise
-    return detector, agreement
 
 
 def prove(detector: TensorRtDetector, model: Path, pictures: Sequence[NDArray[np.uint8]]) -> Agreement:
@@ -56,14 +62,15 @@ def prove(detector: TensorRtDetector, model: Path, pictures: Sequence[NDArray[np
                 f"{detector.info.model} has other class names than {model.name}", remedy="build it from this model"
             )
         agreement = _compare(reference, detector, pictures)
+    except EngineError:
+        raise
+    except FatalError as error:
+        raise _refused(detector.info.model, error.message) from error
     finally:
         reference.close()
         detector.head = head
     if agreement.trouble:
-        raise DisagreementError(
-            f"the engine of {detector.info.model} disagrees with ONNX Runtime: {agreement.trouble}",
-            remedy="build it anew, or choose another precision",
-        )
+        raise _refused(detector.info.model, agreement.trouble)
     return agreement
 
 
@@ -78,4 +85,10 @@ def _compare(reference: OnnxDetector, detector: TensorRtDetector, pictures: Sequ
             return agreement
     return replace(
         agreement, trouble="neither sees anything in the pictures, put some into `samples/` beside the model"
+    )
+
+
+def _refused(name: str, why: str) -> DisagreementError:
+    return DisagreementError(
+        f"the engine of {name} disagrees with ONNX Runtime: {why}", remedy="build it anew, or choose another precision"
     )
