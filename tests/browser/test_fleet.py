@@ -90,6 +90,17 @@ async def test_command_without_a_yes_says_so(gather: Gather, show: Open, reply: 
     await viewer.sees(".said-one", "NOT ACKNOWLEDGED within 2 s" if reply is None else "refused: the train is busy")
 
 
+async def test_console_that_only_looks_offers_no_command(gather: Gather, show: Open):
+    trains = await gather(anna=GuardState.RUNNING)
+    trains.site.commanded = False
+    viewer = await show(trains.url)
+    await viewer.has("body[data-commands=none]")
+    assert await viewer.page.locator(".estop:visible, .order:visible, .key:visible").count() == 0
+    await viewer.page.keyboard.press("Escape")
+    await viewer.sees("#urgent", "This console only looks")
+    assert trains.trains.orders == []
+
+
 async def test_console_that_hears_no_train_says_how_to_connect_one(gather: Gather, show: Open):
     trains = await gather()
     viewer = await show(trains.url)

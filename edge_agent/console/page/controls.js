@@ -59,6 +59,10 @@ export class Controls {
   /** Send one order to some trains, and show what becomes of it: of several answers the worst. */
   async #give(verb, extra, targets) {
     if (!targets.length) return;
+    if (this.#world.api()?.commands === "none") {
+      this.#announcer.urgent(t("access.none"));
+      return;
+    }
     this.#turn += 1;
     const turn = this.#turn;
     const tell = (status, text) => turn === this.#turn && this.#say(verb, status, text);
