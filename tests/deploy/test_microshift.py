@@ -180,7 +180,8 @@ def test_secret_made_by_hand_is_told_in_the_readme() -> None:
     assert {name for name in MADE_BY_HAND if name in text} == MADE_BY_HAND
 
 
-@overlays
+# The console without the proxy before it is in no overlay.
+@pytest.mark.parametrize("overlay", [*OVERLAYS, "../base/console"])
 def test_service_route_and_policy_lead_to_pods_that_are_there(overlay: str) -> None:
     pods = [each["spec"]["template"] for each in of_kind(overlay, "Deployment")]
     slices = {each["metadata"]["labels"]["kubernetes.io/service-name"] for each in of_kind(overlay, "EndpointSlice")}

@@ -146,9 +146,11 @@ def test_pipeline_has_no_circle_and_signs_before_it_promotes() -> None:
         for name, stage in STAGES.items()
     }
     assert set().union(*before.values()) <= STAGES.keys()
-    order = list(TopologicalSorter(before).static_order())
-    assert order.index("check") < order.index("build-amd64") < order.index("join") < order.index("attest")
-    assert order.index("attest") < order.index("promote")
+    ahead: dict[str, set[str]] = {}
+    for name in TopologicalSorter(before).static_order():  # raises where there is a circle
+        ahead[name] = before[name].union(*(ahead[each] for each in before[name]))
+    assert ahead["attest"] >= {"check", "build-amd64", "build-arm64", "join"}
+    assert "attest" in ahead["promote"], "nothing unsigned is run"
 
 
 def test_run_gives_what_the_pipeline_needs_and_each_build_a_node_of_its_architecture() -> None:
