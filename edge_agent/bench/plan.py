@@ -39,7 +39,7 @@ class Plan:
 QUICK = Plan(5, 1, 2, 4, 1, 8, 3, 10, 1, 2_000, 0.002, 6, 6)
 """Two minutes: what can be seen at once."""
 FULL = Plan(78, 4, 10, 15, 2, 150, 15, 600, 8, 36_000, 0.003, 30, 60)
-"""A little more than an hour: 6,000 frames and more in each arm of the paced comparison, 36,000 frames for memory, 36,000 ticks."""
+"""A little more than an hour: over 6,000 frames in each arm of the paced comparison, 36,000 frames for memory."""
 
 _LENIENT: Mapping[str, object] = {
     # A pause is to be measured, not to end the drive: the limits are as wide as they go.
