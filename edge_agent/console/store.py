@@ -28,6 +28,10 @@ from edge_agent.wire import (
 from edge_agent.wire.convert import unix_ms
 
 MAX_TRAINS = 200
+MAX_PIXELS = 16_000_000
+MAX_PICTURE_BYTES = 4_000_000
+"""A picture that claims to be larger is not one that a train of ours takes; decoding it could take all the memory."""
+
 GONE_MS = 24 * 3600 * 1000
 """A train that was silent for a day is taken off the list."""
 
@@ -94,15 +98,19 @@ class Store:
         self._newest: dict[str, Kept] = {}
 
     def fold(self, envelope: Envelope, now_ms: int) -> list[Change]:
-        """Take in one envelope, heard at `now_ms`, and return what it changed."""
+        """Take in one envelope, heard at `now_ms`, and return what it changed; whatever it says, nothing is raised."""
         try:
-            value = unseal(envelope)
-            stamp = Stamp(envelope.id, envelope.causationid, unix_ms(envelope.time or ""))
-        except (MalformedMessageError, ValueError):
+            return self._fold(envelope, now_ms)
+        except (MalformedMessageError, ValueError, OverflowError):  # no event of ours, or a moment that there is not
             self.unreadable += 1
             return []
+
+    def _fold(self, envelope: Envelope, now_ms: int) -> list[Change]:
+        value = unseal(envelope)
+        stamp = Stamp(envelope.id, envelope.causationid, unix_ms(envelope.time or ""))
         train_id = envelope.train_id
-        book = self._book(train_id, now_ms) if train_id and len(envelope.id) <= _MAX_ID else None
+        fits = train_id and len(envelope.id) <= _MAX_ID and envelope.id.isprintable()
+        book = self._book(train_id, now_ms) if train_id and fits else None
         if book is None:
             self.refused += 1
             return []
@@ -183,7 +191,7 @@ class Store:
         self, book: TrainBook, stamp: Stamp, value: Picture, envelope: Envelope, now_ms: int
     ) -> Iterator[FrameTaken]:
         size = size_of(value.data)
-        if size is None:
+        if size is None or size[0] * size[1] > MAX_PIXELS or len(value.data) > MAX_PICTURE_BYTES:
             self.unreadable += 1
             return
         newest = self._newest.get(book.train_id)

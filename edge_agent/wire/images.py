@@ -31,8 +31,10 @@ def smaller_jpeg(data: bytes, width_px: int, quality_percent: int = QUALITY_PERC
 
     A JPEG is decoded at half size where that is enough, which takes a third of the time.
     """
-    raw = np.frombuffer(data, np.uint8)
-    image = cv2.imdecode(raw, cv2.IMREAD_REDUCED_COLOR_2) if len(data) else None
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_REDUCED_COLOR_2)
+    except cv2.error:
+        return None
     if image is None or image.shape[1] < width_px / 2:
         return None
     height_px = max(1, round(image.shape[0] * width_px / image.shape[1]))

@@ -203,12 +203,30 @@ def test_picture_of_a_stop_is_kept_when_others_are_thinned_out() -> None:
         {"source": "/trains/" + "x" * 200},
         {"source": "/trains/a\nb"},
         {"id": "x" * 200},
+        {"id": "a\r\nSet-Cookie: b"},
     ],
 )
 def test_poisoned_message_is_counted_and_changes_nothing(changes: dict[str, object]) -> None:
     known = store()
     assert known.fold(dataclasses.replace(envelope(make.state()), **changes), NOW_MS) == []
     assert (known.unreadable + known.refused, known.trains(NOW_MS)) == (1, [])
+
+
+def test_moment_that_there_is_not_is_counted() -> None:
+    known = store()
+    sealed = envelope(make.prediction(make.frame()))
+    data = sealed.data.replace(b"2026-11-21T18", b"2026-99-99T99")
+    assert data != sealed.data
+    assert known.fold(dataclasses.replace(sealed, data=data), NOW_MS) == []
+    assert known.unreadable == 1
+
+
+def test_picture_that_claims_to_be_huge_is_not_taken() -> None:
+    known = store()
+    huge = b"\xff\xd8\xff\xc0\x00\x11\x08\xff\xff\xff\xff\x03" + bytes(100)
+    known.fold(dataclasses.replace(envelope(make.frame()), data=huge), NOW_MS)
+    assert known.newest("train-1") is None
+    assert known.unreadable == 1
 
 
 @given(st.binary(max_size=300), st.sampled_from(["frame", "prediction", "decision", "command", "fault", "state"]))
