@@ -39,8 +39,9 @@ class Latest(Generic[T]):
 class Subscription(Generic[T]):
     """One observer's bounded queue. The oldest value falls out when it is full, and is counted in `dropped`."""
 
-    def __init__(self, name: str, size: int) -> None:
+    def __init__(self, name: str, size: int, only: tuple[type, ...] = (object,)) -> None:
         self.name = name
+        self.only = only
         self.dropped = 0
         self._queue: deque[T] = deque(maxlen=size)
         self._filled = asyncio.Event()
@@ -70,9 +71,9 @@ class Fanout(Generic[T]):
     def __init__(self) -> None:
         self._subscriptions: list[Subscription[T]] = []
 
-    def subscribe(self, name: str, size: int) -> Subscription[T]:
-        """Open a queue of at most `size` values for the observer `name`."""
-        subscription: Subscription[T] = Subscription(name, size)
+    def subscribe(self, name: str, size: int, only: tuple[type, ...] = (object,)) -> Subscription[T]:
+        """Open a queue of at most `size` values, `only` of these classes, for the observer `name`."""
+        subscription: Subscription[T] = Subscription(name, size, only)
         self._subscriptions.append(subscription)
         return subscription
 
@@ -81,9 +82,10 @@ class Fanout(Generic[T]):
         self._subscriptions.remove(subscription)
 
     def publish(self, value: T) -> None:
-        """Offer `value` to every subscription."""
+        """Offer `value` to every subscription that takes its class."""
         for subscription in self._subscriptions:
-            subscription.offer(value)
+            if isinstance(value, subscription.only):
+                subscription.offer(value)
 
     def dropped(self) -> dict[str, int]:
         """Tell how many values each observer has lost, by its name."""

@@ -37,6 +37,7 @@ class Lights:
     """
 
     name = "lights"
+    wants = (TrainState, Decision)
 
     def __init__(self, hub: Hub, percent: int) -> None:
         self._hub = hub

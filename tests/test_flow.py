@@ -45,6 +45,19 @@ async def test_fanout_unsubscribed_observer_gets_nothing_more() -> None:
     assert len(gone) == 0
 
 
+def test_fanout_offers_only_what_a_subscription_takes() -> None:
+    fanout: Fanout[object] = Fanout()
+    words, numbers, everything = (
+        fanout.subscribe("w", 9, (str,)),
+        fanout.subscribe("n", 9, (int, float)),
+        fanout.subscribe("e", 9),
+    )
+    for value in ("a", 1, 2.5, None):
+        fanout.publish(value)
+    assert [len(one) for one in (words, numbers, everything)] == [1, 2, 4]
+    assert fanout.dropped() == {"w": 0, "n": 0, "e": 0}
+
+
 def _ticks(count: int, period_s: float, work_s: dict[int, float]) -> list[Tick]:
     """Run `count` ticks on a virtual clock; tick n is followed by `work_s[n]` seconds of work."""
 

@@ -205,7 +205,8 @@ def _observers(job: Job, crew: Crew, door: "Door | None") -> Iterator[tuple[str,
     web = _build_web(job, crew, outside, desk) if door is not None else None
     fed = web.sinks if web is not None else ()
     for sink in (lights, *outside.sinks, *fed, *tracing(job.settings), *job.sinks):
-        events = crew.observers.subscribe(sink.name, QUEUE_SIZE)
+        # An observer that says what it wants is not woken for every picture, and keeps none waiting while it is busy.
+        events = crew.observers.subscribe(sink.name, QUEUE_SIZE, getattr(sink, "wants", (object,)))
         yield sink.name, fenced(sink.name, sink.run(events), crew.tell)
     if outside.listener is not None:
         yield "kafka-commands", fenced("kafka_commands", outside.listener.run(), crew.tell)

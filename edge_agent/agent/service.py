@@ -30,7 +30,7 @@ def service_tasks(
 ) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
     """Name the tasks: the log of faults, and what a service manager wants where there is one."""
     notices = Notices(crew.tally.faults)
-    yield notices.name, notices.run(crew.observers.subscribe(notices.name, _QUEUE_SIZE))
+    yield notices.name, notices.run(crew.observers.subscribe(notices.name, _QUEUE_SIZE, (Fault,)))
     if notifier:
         yield "service-manager", watch(notifier, lambda: crew.control.permit, notices.words)
         rules = SignRules(settings.policy.rules, crew)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from edge_agent.errors import ConfigError
+from edge_agent.events import Command, Frame, Prediction
 from edge_agent.ports import EventSource
 from edge_agent.threads import in_daemon_thread
 from edge_agent.tracing.stages import Stages, Traced
@@ -63,6 +64,7 @@ class Tracer:
     """
 
     name = "tracing"
+    wants = (Frame, Prediction, Command)
 
     def __init__(self, provider: "TracerProvider", wall_ns: Callable[[], int] = time.time_ns) -> None:
         self._provider = provider

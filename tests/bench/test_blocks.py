@@ -20,7 +20,7 @@ from edge_agent.errors import UsageError
 from edge_agent.sim.clock import run_virtual
 
 PICTURES = [np.random.default_rng(seed).integers(0, 255, (480, 640, 3), dtype=np.uint8) for seed in range(3)]
-TINY = Plan(2, 1, 0.3, 1, 1, 1, 1, 3, 1, 20, 0.002, 3, 3)
+TINY = Plan(2, 1, 0.3, 1, 1, 3, 1, 3, 1, 20, 0.002, 3, 3)
 
 
 @pytest.fixture
