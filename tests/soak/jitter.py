@@ -1,4 +1,4 @@
-"""What the mirror costs the train: capture-to-command latency with the uplink in trouble, and without a mirror.
+"""What the mirror costs the train: capture-to-command latency with uplink or disk in trouble, and without a mirror.
 
 `python -m tests.soak.jitter --seconds 600` spends so many seconds in each kind of trouble, in blocks of 10 s between
 which blocks without a mirror are measured, in one run. The train is a stand-in of the pipeline's shape: a frame each
@@ -9,18 +9,22 @@ import argparse
 import asyncio
 import contextlib
 import json
+import sqlite3
 import tempfile
 import threading
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import numpy as np
 
-from edge_agent.events import Event
+from edge_agent.events import Event, Fault
 from edge_agent.flow import Fanout, pace
 from edge_agent.mirror.kafka import KafkaMirror
+from edge_agent.mirror.outbox_store import Store
 from tests.mirror.rig import settings
 from tests.support import events as make
 from tests.support.kafka_brokers import Tansu, tansu_behind_proxy
@@ -28,7 +32,8 @@ from tests.support.proxy import Proxy
 
 BLOCK_S = 10.0
 INFERENCE_S = 0.014
-TROUBLES = ("healthy", "refused", "black-holed", "frozen", "flapping")
+DISK_TROUBLES = ("outbox locked", "disk full", "fsync 500 ms")
+TROUBLES = ("healthy", "refused", "black-holed", "frozen", "flapping", *DISK_TROUBLES)
 
 
 class Timed(KafkaMirror):
@@ -61,8 +66,8 @@ async def drive(fanout: Fanout[Event], frames: list[Event], latencies_ms: list[f
 
 
 @contextlib.asynccontextmanager
-async def in_trouble(kind: str, broker: Tansu, proxy: Proxy) -> AsyncIterator[None]:
-    """Hold the link in one kind of trouble for the length of the block."""
+async def in_trouble(kind: str, broker: Tansu, proxy: Proxy, outbox: Path) -> AsyncIterator[None]:
+    """Hold the link, or the disk below the outbox, in one kind of trouble for the length of the block."""
     stop = threading.Event()
     flapper = threading.Thread(target=_flap, args=(proxy, stop), daemon=True)
     match kind:
@@ -75,13 +80,36 @@ async def in_trouble(kind: str, broker: Tansu, proxy: Proxy) -> AsyncIterator[No
         case "flapping":
             flapper.start()
     try:
-        yield
+        with _disk_in_trouble(kind, outbox):
+            yield
     finally:
         stop.set()
         if flapper.ident is not None:
             await asyncio.to_thread(flapper.join)
         broker.resume()
         await asyncio.to_thread(proxy.mend)
+
+
+@contextlib.contextmanager
+def _disk_in_trouble(kind: str, outbox: Path) -> Iterator[None]:
+    real = Store.commit
+
+    def slow(store: Store, *arguments: Any) -> int:
+        time.sleep(0.5)  # as long as the card takes, in the outbox's own thread
+        return real(store, *arguments)
+
+    def full(_store: Store, *_arguments: Any) -> int:
+        error = sqlite3.OperationalError("database or disk is full")
+        error.sqlite_errorcode = sqlite3.SQLITE_FULL
+        raise error
+
+    with contextlib.ExitStack() as stack:
+        if kind == "outbox locked":
+            other = stack.enter_context(contextlib.closing(sqlite3.connect(outbox, isolation_level=None)))
+            other.execute("BEGIN EXCLUSIVE")
+        elif kind in DISK_TROUBLES:
+            stack.enter_context(mock.patch.object(Store, "commit", full if kind == "disk full" else slow))
+        yield
 
 
 def _flap(proxy: Proxy, stop: threading.Event) -> None:
@@ -102,18 +130,21 @@ async def trial(folder: Path, seconds_s: float) -> dict[str, object]:
             for kind in TROUBLES:
                 await drive(Fanout(), frames, latencies["without"])
                 fanout: Fanout[Event] = Fanout()
+                told: list[Fault] = []
                 mirror = Timed(
                     append_ms,
                     settings=settings(f"127.0.0.1:{proxy.port}", send_timeout_s=2.0),
                     train_id="train-1",
                     path=folder / "outbox.db",
-                    report=lambda _: None,
+                    report=told.append,
                 )
                 task = asyncio.create_task(mirror.run(fanout.subscribe("kafka", 1000)))
-                async with in_trouble(kind, broker, proxy):
+                async with in_trouble(kind, broker, proxy, folder / "outbox.db"):
                     await drive(fanout, frames, latencies[kind])
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
+                if kind in DISK_TROUBLES and not {"outbox_stuck", "outbox_slow"} & {fault.code for fault in told}:
+                    raise RuntimeError(f"{kind}: the outbox was in no trouble, so nothing was measured")
     return _summary(latencies, append_ms)
 
 
