@@ -4,7 +4,6 @@ What is written in it goes to memory and is gone with it. Needs root, and what b
 D-Bus is the machine's system bus.
 """
 
-import functools
 import json
 import shutil
 import subprocess
@@ -30,6 +29,7 @@ PYTHON = "/srv/venv/bin/python"
 """The Python of this run, with its packages, as the machine sees it."""
 
 _NAMESPACES = ("--mount", "--pid", "--fork", "--cgroup", "--uts", "--ipc", "--net", "--kill-child")
+_DIE_WITH_US = ("setpriv", "--pdeathsig", "KILL")
 _OWN_CGROUP = """
 for top in /sys/fs/cgroup/unified /sys/fs/cgroup; do
     [ -f $top/cgroup.procs ] || continue
@@ -48,17 +48,8 @@ systemd-tmpfiles --create /srv/checkout/config/tmpfiles.d/edge-agent.conf
 _BOOT = Path(__file__).with_name("boot.sh")
 
 
-@functools.cache
-def why_not() -> str:
-    """Say why no systemd can run here; empty where one can."""
-    missing = [name for name in ("unshare", "nsenter", "systemctl", "journalctl") if shutil.which(name) is None]
-    if missing or not Path("/lib/systemd/systemd").exists():
-        return f"no systemd can run here: {', '.join(missing) or 'it'} is missing"
-    try:
-        with machine():
-            return ""
-    except (AssertionError, OSError, subprocess.SubprocessError) as error:
-        return f"no systemd can run here: {error}"
+class NoMachineError(Exception):
+    """No systemd can run here, and why."""
 
 
 class MachineBus:
@@ -104,7 +95,10 @@ class Machine:
         """Install the service: unit, user and folders as they ship; the program can be stalled."""
         self.run("sh", "-ec", _INSTALL)
         version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-        packages = Path("/srv/checkout") / Path(sys.prefix).relative_to(CHECKOUT) / "lib"
+        prefix = Path(sys.prefix)
+        if prefix.is_relative_to(CHECKOUT):
+            prefix = Path("/srv/checkout") / prefix.relative_to(CHECKOUT)
+        packages = prefix / "lib"
         self.write("/srv/venv/pyvenv.cfg", "home = /srv/python/bin\ninclude-system-site-packages = false\n")
         self.run(
             "sh",
@@ -176,7 +170,10 @@ class Machine:
 
 @contextmanager
 def machine() -> Iterator[Machine]:
-    """Boot a machine, and switch it off; raises AssertionError where it does not come up."""
+    """Boot a machine, and switch it off; raises NoMachineError where that cannot be had here."""
+    missing = [name for name in ("unshare", "nsenter", "setpriv", "ip", "systemctl") if shutil.which(name) is None]
+    if missing or not Path("/lib/systemd/systemd").exists():
+        raise NoMachineError(f"no systemd can run here: {', '.join(missing) or 'it'} is missing")
     with tempfile.TemporaryDirectory(prefix="edge-agent-stage-") as name:
         folder = Path(name)
         (folder / "stage").mkdir()
@@ -184,6 +181,7 @@ def machine() -> Iterator[Machine]:
         (folder / "bus").chmod(0o755)
         boot = subprocess.Popen(
             [
+                *_DIE_WITH_US,
                 "sh",
                 "-c",
                 _OWN_CGROUP,
@@ -235,4 +233,5 @@ def _booted(boot: "subprocess.Popen[str]") -> Machine:
                 return up
         time.sleep(0.05)
     boot.kill()
-    raise AssertionError((boot.communicate()[0] or "it does not come up").strip().splitlines()[-1])
+    reason = (boot.communicate()[0] or "it does not come up").strip().splitlines()[-1]
+    raise NoMachineError(f"no systemd can run here: {reason}")

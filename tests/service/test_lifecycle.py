@@ -6,11 +6,12 @@ The tests follow one train through its day, in this order: each begins where the
 import re
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.service.machine import UNIT, Machine, machine, why_not
+from tests.service.machine import UNIT, Machine, NoMachineError, machine
 
 pytestmark = [pytest.mark.xdist_group("systemd"), pytest.mark.timeout(600)]
 
@@ -43,9 +44,11 @@ TRAIN = {
 @pytest.fixture(scope="module")
 def train() -> Iterator[Machine]:
     """Boot a machine with the service installed, and a hub that is switched off."""
-    if reason := why_not():
-        pytest.skip(reason)
-    with machine() as there:
+    with ExitStack() as stack:
+        try:
+            there = stack.enter_context(machine())
+        except NoMachineError as reason:
+            pytest.skip(str(reason))
         there.install()
         there.write(f"/etc/systemd/system/{UNIT}.d/quick.conf", "[Service]\nRestartSec=100ms\nRestartSteps=0\n")
         there.run("cp", "/srv/checkout/config/signs.yaml", RULES)
