@@ -160,7 +160,7 @@ $(VENV)/sbom/bin/cyclonedx-py:
 SBOM ?= dist/edge-agent.cdx.json
 sbom: $(VENV)/sbom/bin/cyclonedx-py ## write the bill of materials (CycloneDX) of what requirements.lock installs, checked against its schema
 	@mkdir -p $(dir $(SBOM))
-	$(VENV)/sbom/bin/cyclonedx-py requirements --pyproject pyproject.toml --mc-type application --output-reproducible \
+	$(VENV)/sbom/bin/python -W ignore -m cyclonedx_py requirements --pyproject pyproject.toml --mc-type application --output-reproducible \
 		--spec-version 1.6 --output-format JSON --validate --output-file $(SBOM) requirements.lock
 
 .PHONY: lock
