@@ -126,3 +126,8 @@ async def test_live_regions_are_silent_while_nothing_changes_but_the_picture(gat
     trains.guards["anna"] = GuardState.FAULT_LATCHED
     await viewer.until("() => window.spokenToTest.includes('the camera is gone')")
     assert await viewer.page.evaluate("window.spokenToTest.length") <= 4
+
+
+async def test_tests_that_share_a_browser_share_a_worker(request: pytest.FixtureRequest):
+    if request.config.getoption("loadgroup", default=False):  # set in the workers of pytest-xdist
+        assert request.node.nodeid.endswith("@browser")
