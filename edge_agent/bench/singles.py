@@ -40,9 +40,11 @@ def child(
     words = [f"{key}={json.dumps(value)}" for key, value in settings.items()]
     command = [sys.executable, "-m", "edge_agent.bench.child", str(seconds), str(fps), *words]
     command += ["--pictures", str(pictures), *(["--real"] if real else [])]
-    return subprocess.Popen(  # noqa: S603 - fixed words
+    process = subprocess.Popen(  # noqa: S603 - fixed words
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
+    bench.stack.callback(process.kill)  # whatever ends the benchmark ends its agents
+    return process
 
 
 def told(process: "subprocess.Popen[str]", patience_s: float) -> Told:
