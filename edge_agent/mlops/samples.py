@@ -44,7 +44,7 @@ def main() -> int:
     parser.add_argument("folder", type=Path)
     try:
         for path in write(parser.parse_args().folder):
-            print(path)  # noqa: T201
+            print(path)
     except EdgeAgentError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

@@ -16,7 +16,7 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from edge_agent.errors import EdgeAgentError
+from edge_agent.errors import EdgeAgentError, FatalError
 from edge_agent.events import Detection, Event, Fault, Frame, Prediction, Severity
 from edge_agent.flow import Fanout, Latest
 from edge_agent.ports import Detector, DetectorInfo
@@ -28,6 +28,8 @@ WARM_UPS = 1
 FAILURES_IN_A_ROW = 10
 """After so many frames that could not be understood the detector counts as broken."""
 CLOSE_PATIENCE_S = 1.0
+HUNG_AFTER_S = 2.0
+"""A detector that came later and takes this long for a frame has hung; the train stands by then: its lease is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +46,13 @@ class Worker:
     Args:
         opener: opens the detector; called in the thread.
         modelled_s: extra time that each inference takes on the loop's clock: the model of a device on a virtual clock.
+        hung_after_s: how long a detector that came later may take for a frame.
     """
 
-    def __init__(self, opener: Callable[[], Detector], *, modelled_s: float = 0.0) -> None:
+    def __init__(
+        self, opener: Callable[[], Detector], *, modelled_s: float = 0.0, hung_after_s: float = HUNG_AFTER_S
+    ) -> None:
+        self._hung_after_s = hung_after_s
         self._opener = opener
         self._modelled_s = modelled_s
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="inference")
@@ -87,8 +93,8 @@ class Worker:
     def replace(self, post: Post, on_failure: Callable[[EdgeAgentError], None]) -> None:
         """Have `post` look at the next frame; the worker closes its detector in the end.
 
-        The detector before it is kept: it takes over for good, in the same frame, when the new one fails once, and
-        `on_failure` is told why.
+        The detector before it is kept: it takes over for good, in the same frame, when the new one fails or hangs
+        once, and `on_failure` is told why.
         """
         self._spare, self._post, self._on_failure = self._at_work, post, on_failure
 
@@ -102,13 +108,14 @@ class Worker:
         """Find signs in a (height, width, 3) uint8 BGR picture; return them with the ms it took in the thread."""
         post = self._at_work
         try:
-            found = await self._run(post, image)
-        except EdgeAgentError as error:
+            async with asyncio.timeout(None if self._spare is None else self._hung_after_s):
+                found = await self._run(post, image)
+        except (EdgeAgentError, TimeoutError) as failure:
             if self._spare is None:
                 raise
             self._gone.append(post)
             self._post, self._spare = self._spare, None
-            self._on_failure(error)
+            self._on_failure(failure if isinstance(failure, EdgeAgentError) else FatalError("the detector hangs"))
             found = await self._run(self._post, image)
         if self._modelled_s:
             await asyncio.sleep(self._modelled_s)

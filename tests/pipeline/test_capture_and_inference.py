@@ -268,6 +268,21 @@ async def test_worker_goes_back_in_the_same_frame_when_the_new_detector_fails() 
     assert (told, new.calls, old.closed, new.closed) == (["the GPU failed"], 1, True, True)
 
 
+async def test_worker_goes_back_when_the_new_detector_hangs() -> None:
+    go_on = threading.Event()
+
+    def hang(call: int) -> tuple[Detection, ...]:
+        go_on.wait(30)
+        return ()
+
+    told: list[str] = []
+    async with Worker(lambda: Seeing(lambda call: (DANGER,)), hung_after_s=0.01) as worker:
+        worker.replace(Post(Seeing(hang), ThreadPoolExecutor(1)), lambda error: told.append(str(error)))
+        assert (await worker.infer(GREY))[0] == (DANGER,)
+        go_on.set()
+    assert told == ["the detector hangs"]
+
+
 async def test_replacing_does_not_touch_the_frame_that_is_being_seen() -> None:
     going, looking = threading.Event(), threading.Event()
 

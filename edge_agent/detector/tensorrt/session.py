@@ -73,7 +73,7 @@ class Session:
             self._open(engine, shape)
         except bindings.driver.Error as error:
             self._held.close()
-            raise _failure(bindings, error, "the engine does not start") from error
+            raise _failure(bindings, error.with_traceback(None), "the engine does not start") from error
         except BaseException:
             self._held.close()
             raise
@@ -92,7 +92,8 @@ class Session:
                 raise EngineError("the GPU does not take the graph of the network", remedy="look at dmesg")
             self._stream.synchronize()
         except self._bindings.driver.Error as error:
-            raise _failure(self._bindings, error, "the GPU failed") from error
+            # Whoever keeps the error must not keep, by its traceback, what only this thread may free.
+            raise _failure(self._bindings, error.with_traceback(None), "the GPU failed") from error
         return [tensor.host for tensor in self._outputs]
 
     def close(self) -> None:
@@ -185,12 +186,12 @@ class Session:
 
     def _queue(self) -> None:
         """Queue copies and network on the stream, waiting for nothing."""
-        driver, stream = self._bindings.driver, self._stream
-        driver.memcpy_htod_async(self._inputs[0].device, self._inputs[0].host, stream)
-        if not self._context.execute_async_v3(stream.handle):
+        driver = self._bindings.driver
+        driver.memcpy_htod_async(self._inputs[0].device, self._inputs[0].host, self._stream)
+        if not self._context.execute_async_v3(self._stream.handle):
             raise EngineError(f"the network failed ({self._journal.reason()})", remedy="build the engine anew")
         for tensor in self._outputs:
-            driver.memcpy_dtoh_async(tensor.host, tensor.device, stream)
+            driver.memcpy_dtoh_async(tensor.host, tensor.device, self._stream)
 
 
 _NON_BLOCKING = 1
