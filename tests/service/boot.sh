@@ -12,6 +12,7 @@ mount -t tmpfs -o mode=755 tmpfs "$stage"
 mkdir "$stage/upper" "$stage/work" "$stage/root"
 mount -t overlay overlay -o "lowerdir=/,upperdir=$stage/upper,workdir=$stage/work" "$stage/root"
 cd "$stage/root"
+[ "$(stat -f -c %T .)" = overlayfs ] || { echo "$stage/root is not this machine's own" && exit 1; }
 
 # Nothing of the outer machine can be written from here on: its files are below the overlay or bound read-only, /tmp, /run, /dev
 # and /var are this machine's own, and so are its processes, its network and its cgroups.
