@@ -43,12 +43,19 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 class Move:
     """A worker on ONNX Runtime, an attempt to move it, and what was told of it."""
 
-    def __init__(self, folder: Path, *, must: bool = True, load: Callable[[], Bindings] = load_bindings) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        must: bool = True,
+        load: Callable[[], Bindings] = load_bindings,
+        model: Path | None = None,
+    ) -> None:
         self.model = tiny(folder)
         self.engines = folder / "engines"
         self.faults: list[Fault] = []
         self.worker = Worker(lambda: OnnxDetector(self.model))
-        wanted = Wanted(self.model, "auto", self.engines)
+        wanted = Wanted(model or self.model, "auto", self.engines)
         self.attempt = Acceleration(
             self.worker, wanted, Reading(), must=must, tell=self.faults.append, clock=lambda: 1.0, load=load
         )
@@ -85,6 +92,19 @@ async def test_engine_is_built_in_the_background_while_frames_are_seen(tmp_path:
         assert seen_before > 1
         assert move.worker.info.backend == "tensorrt"
         assert len((await move.worker.infer(PICTURE))[0]) == 2
+    assert gpu.left() == {}
+
+
+@pytest.mark.parametrize(("version", "backend"), [("10.3.0.26", "tensorrt"), ("10.13.0.35", "onnxruntime")])
+async def test_ready_made_engine_takes_over_where_it_loads_and_is_never_touched(
+    tmp_path: Path, gpu: Gpu, version: str, backend: str
+) -> None:
+    engine = made(tiny(tmp_path), tmp_path / "cache").rename(tmp_path / "m.engine")
+    gpu.version(version)
+    move = Move(tmp_path, model=engine)
+    assert await move.run() == backend
+    assert move.codes() == ([] if backend == "tensorrt" else ["engine_unusable"])
+    assert engine.exists()
     assert gpu.left() == {}
 
 
