@@ -1,4 +1,4 @@
-"""One Chromium and one dry run for all browser tests; each test opens pages of its own."""
+"""One Chromium and one dry run for all browser tests, gone after the last of them; each test opens pages of its own."""
 
 import contextlib
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -18,7 +18,7 @@ Open = Callable[..., Coroutine[Any, Any, Viewer]]
 Gather = Callable[..., Coroutine[Any, Any, Fleet]]
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
         program = await launch(playwright)
@@ -26,7 +26,7 @@ async def browser() -> AsyncIterator[Browser]:
         await program.close()
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def run(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[DryRun]:
     process = await DryRun.start(Path(tmp_path_factory.mktemp("dry-run")))
     yield process
