@@ -93,8 +93,19 @@ def write(model: Path, out: Path, pictures: Iterable[NDArray[np.uint8]] | None =
             "precision": precision.value,
             "made_from": {"model": model.name, "sha256": hashlib.sha256(data).hexdigest()},
         }
+        manifest |= _measured(path, manifest["sha256"])
         write_whole(path.with_suffix(".json"), (json.dumps(manifest, indent=2) + "\n").encode())
         yield path
+
+
+def _measured(path: Path, digest: str) -> dict[str, Any]:
+    """Return what was measured of the very same file before, from its manifest; nothing where there is none."""
+    try:
+        before = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    same = isinstance(before, dict) and before.get("sha256") == digest and "metrics" in before
+    return {"metrics": before["metrics"]} if same else {}
 
 
 def _read(model: Path) -> tuple[bytes, dict[str, Any]]:

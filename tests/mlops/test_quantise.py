@@ -106,6 +106,11 @@ def test_written_files_open_in_the_agent_and_tell_what_they_were_made_from(model
         assert (detector.threshold, detector.info.labels) == (0.3, LABELS)
         told = json.loads(path.with_suffix(".json").read_text())
         assert told["made_from"] == {"model": "net.onnx", "sha256": digest}
+        path.with_suffix(".json").write_text(json.dumps(told | {"metrics": {"ap50": 0.9}}))
+    paths = list(quantise.write(source, tmp_path / "out", PICTURES))
+    assert all(json.loads(path.with_suffix(".json").read_text())["metrics"] == {"ap50": 0.9} for path in paths)
+    list(quantise.write(source, tmp_path / "out", PICTURES[:1]))
+    assert "metrics" not in json.loads((tmp_path / "out" / "net-uint8.json").read_text()), "another file by now"
 
 
 def test_drawn_pictures_are_the_same_for_the_same_seed() -> None:
