@@ -24,12 +24,6 @@ from tests.support.proxy import Proxy, free_port
 
 
 @pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    with Mosquitto(tmp_path) as broker:
-        yield broker
-
-
-@pytest.fixture
 def proxy(broker: Mosquitto) -> Iterator[Proxy]:
     with Proxy(broker.port) as proxy:
         yield proxy

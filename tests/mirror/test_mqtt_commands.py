@@ -1,12 +1,8 @@
 """Commands by MQTT: who is obeyed, what is answered, and that a stop always wins. Against a real Mosquitto."""
 
-import asyncio
 import json
-import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,51 +13,15 @@ from paho.mqtt.properties import Properties
 from edge_agent.commands import Acknowledgement, Code, Instruction, Verb
 from edge_agent.mirror import home_assistant
 from edge_agent.mirror.mqtt import MqttMirror
-from tests.mirror.mqtt_rig import DEVICE, ROOT, Rig, body, rig, settings
+from tests.mirror.mqtt_rig import DEVICE, ROOT, body, rig, settings
+from tests.mirror.stage import Stage
 from tests.support import events as make
-from tests.support.mosquitto import Listener, Mosquitto, listening, until
+from tests.support.mosquitto import Mosquitto, listening, until
 
 
 def shown(command_id: str, word: str) -> bytes:
     """Return a command that shows a token of its own."""
     return json.dumps(json.loads(body(command_id)) | {"token": word}).encode()
-
-
-@dataclass
-class Stage:
-    """A train, somebody who commands it, and the broker between them."""
-
-    broker: Mosquitto
-    train: Rig
-    person: Listener
-
-    async def send(self, name: str, payload: bytes = b"", qos: int = 1, **more: Any) -> None:
-        await self.person.client.publish(f"{ROOT}/{name}/set", payload, qos, **more)
-
-    async def reply(self, name: str, count: int = 1) -> dict[str, Any]:
-        """Return the answer to the command that was sent last by this name."""
-        messages = await self.person.hears(f"{ROOT}/{name}/reply", count)
-        answer = json.loads(bytes(messages[-1].payload))
-        assert isinstance(answer, dict)
-        return answer
-
-    async def obeys(self, *verbs: Verb) -> None:
-        await until(lambda: self.train.verbs() == list(verbs), f"obeys {verbs}: {self.train.verbs()}")
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    with Mosquitto(tmp_path) as broker:
-        yield broker
-
-
-@pytest.fixture
-async def stage(broker: Mosquitto) -> AsyncIterator[Stage]:
-    async with AsyncExitStack() as stack:
-        person = await stack.enter_async_context(listening(broker.port))
-        train = await stack.enter_async_context(rig(settings(broker.port)))
-        await train.comes_up()
-        yield Stage(broker, train, person)
 
 
 @pytest.mark.parametrize(
@@ -256,56 +216,6 @@ async def test_no_command_is_taken_where_they_are_off(broker: Mosquitto) -> None
         train.publish(make.fault())
         await person.hears(f"{ROOT}/fault")
         assert train.obeyed == []
-
-
-async def test_stop_behind_a_flood_of_commands_wins_and_holds(stage: Stage) -> None:
-    """A thousand valid commands, one stop, and a thousand more that must not undo it."""
-    for number in range(1000):
-        await stage.send("drive", body(f"a{number}"), 0)
-    await stage.send("stop")
-    for number in range(1000):
-        await stage.send("drive", body(f"b{number}"), 0)
-    await stage.send("stop")
-    await until(lambda: stage.train.verbs().count(Verb.STOP) == 2, "the stops are obeyed")
-    verbs = stage.train.verbs()
-    assert verbs[verbs.index(Verb.STOP) :] == [Verb.STOP, Verb.STOP]
-    assert verbs.count(Verb.DRIVE) <= 20, "and before it, no more than a second's worth"
-
-
-async def test_train_listens_again_after_a_flood(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edge_agent.mirror.mqtt_session.SHED_S", 0.1)
-    monkeypatch.setattr("edge_agent.mirror.mqtt_inbox.CALM_S", 0.1)
-    for number in range(300):
-        await stage.send("drive", body(f"a{number}"), 0)
-
-    async def later() -> bool:
-        await stage.send("drive", body(f"b{time.monotonic()}"))
-        await asyncio.sleep(0.2)
-        return any((instruction.command_id or "").startswith("b") for instruction in stage.train.obeyed)
-
-    while not await later():
-        pass
-
-
-async def test_switch_by_which_a_stop_can_come_is_heard_in_a_flood(stage: Stage) -> None:
-    for number in range(300):
-        await stage.send("drive", body(f"a{number}"), 0)
-    for _ in range(10):
-        await stage.send("capture", b"start", 0)
-    await stage.send("capture", b"stop")
-    await until(lambda: Verb.CAPTURE_STOP in stage.train.verbs(), "obeyed")
-
-
-async def test_flood_of_commands_at_qos_1_does_not_lose_the_stop(tmp_path: Path) -> None:
-    """A broker throws away what finds no room in a client's queue; the flood must not stand in it."""
-    logging.getLogger("mqtt").setLevel(logging.ERROR)  # aiomqtt tells each publish above ten that waits
-    lines = ("allow_anonymous true", "max_inflight_messages 1", "max_queued_messages 5")
-    with Mosquitto(tmp_path, *lines) as broker:
-        async with listening(broker.port, topics=()) as person, rig(settings(broker.port)) as train:
-            await train.comes_up()
-            stage = Stage(broker, train, person)
-            await asyncio.gather(*(stage.send("drive", b"{}") for _ in range(300)), stage.send("stop"))
-            await stage.obeys(Verb.STOP)
 
 
 async def test_home_assistant_that_starts_gets_the_device_again_and_then_availability(broker: Mosquitto) -> None:

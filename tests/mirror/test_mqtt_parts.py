@@ -1,34 +1,21 @@
-"""The mirror's parts without a broker: what waits, what goes first, what is said about trouble, what is documented."""
-
-import asyncio
-import json
-from collections.abc import AsyncIterator, Mapping
-from pathlib import Path
-from typing import cast
+"""The mirror's parts without a broker: what waits, what goes first, what is said about trouble."""
 
 import pytest
 from aiomqtt import Message, MqttError
 from aiomqtt.exceptions import MqttConnectError
-from jsonschema import Draft202012Validator
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
 
-from edge_agent.commands import Code
 from edge_agent.config import Mqtt
 from edge_agent.errors import ConfigError
-from edge_agent.mirror.mqtt_client import Connection
 from edge_agent.mirror.mqtt_inbox import CALM_S, MAX_PER_S, MAX_WAITING, Inbox, Kind
 from edge_agent.mirror.mqtt_lanes import Lanes, Parcel, Picture
-from edge_agent.mirror.mqtt_messages import Messages, Outgoing
+from edge_agent.mirror.mqtt_messages import Outgoing
 from edge_agent.mirror.mqtt_notices import PATIENCE_S, Notices
-from edge_agent.mirror.mqtt_payloads import Meter, ReplyData, dump, schemas, write
-from edge_agent.mirror.mqtt_problems import LinkError, link_error
-from edge_agent.mirror.mqtt_session import Counts, Session
+from edge_agent.mirror.mqtt_problems import link_error
 from edge_agent.mirror.notice import Notice
 from edge_agent.wire import Stamp
 from tests.support import events as make
-
-SCHEMAS = Path(__file__).parents[2] / "docs" / "schemas" / "mqtt"
 
 
 class Clock:
@@ -268,91 +255,3 @@ def test_failure_is_told_by_what_can_be_done_about_it(error: BaseException, code
     notice = link_error(error, Mqtt(host="broker.example", port=8883)).notice
     assert notice.code == code
     assert words in f"{notice.message}; {notice.remedy}"
-
-
-def examples() -> dict[str, bytes]:
-    meter = Meter()
-    meter.state(make.state(), 12.0)
-    refused = ReplyData("drive", None, False, Code.STALE, "given 37 s ago", None, "2026-11-21T18:20:00.000Z")
-    return {"telemetry": dump(meter.read(10, 1.0, waiting=0, dropped=0)), "reply": dump(refused)}
-
-
-@pytest.mark.parametrize("kind", ["telemetry", "reply"])
-def test_payload_is_as_its_schema_says(kind: str) -> None:
-    Draft202012Validator(schemas()[kind]).validate(json.loads(examples()[kind]))
-
-
-@pytest.mark.parametrize("kind", list(schemas()))
-def test_committed_schema_is_that_of_the_code(tmp_path: Path, kind: str) -> None:
-    """`python -m edge_agent.mirror.mqtt_payloads docs/schemas/mqtt` writes them."""
-    write(tmp_path)
-    assert (SCHEMAS / f"{kind}.json").read_text() == (tmp_path / f"{kind}.json").read_text()
-
-
-def test_telemetry_before_anything_happened_tells_nothing_wrong() -> None:
-    data = json.loads(dump(Meter().read(0, 1.0, waiting=0, dropped=0)))
-    assert (data["guard"], data["inference_ms"], data["frames_per_s"]) == (None, None, 0.0)
-
-
-def test_topics_begin_with_the_prefix_and_the_train() -> None:
-    messages = Messages(Mqtt(topic_prefix="booth/hall-7"), "train-9")
-    assert messages.topic("state") == "booth/hall-7/train-9/state"
-
-
-class Breaking:
-    """A connection that breaks when told to."""
-
-    def __init__(self) -> None:
-        self.broken = asyncio.Event()
-
-    async def subscribe(self, topics: Mapping[str, int]) -> tuple[str, ...]:
-        return ()
-
-    async def publish(self, message: Outgoing) -> bool:
-        return True
-
-    def fits(self, message: Outgoing) -> bool:
-        return True
-
-    async def messages(self) -> AsyncIterator[Message]:
-        await self.broken.wait()
-        raise LinkError(Notice("mqtt_unreachable", "gone"))
-        yield  # a generator
-
-
-async def begin(connection: Breaking) -> "asyncio.Task[None]":
-    up = asyncio.Event()
-    session = Session(
-        cast("Connection", connection),
-        Lanes(10),
-        Messages(Mqtt(), "train-1"),
-        topics={},
-        shed={},
-        listening=lambda: None,
-        greeting=list,
-        receive=lambda message: False,
-        up=up.set,
-        deny=lambda topic, what: None,
-        counts=Counts(),
-    )
-    task = asyncio.create_task(session.run())
-    await up.wait()
-    await asyncio.sleep(0)
-    return task
-
-
-async def test_session_ends_with_its_link() -> None:
-    connection = Breaking()
-    task = await begin(connection)
-    connection.broken.set()
-    with pytest.raises(LinkError):
-        await task
-
-
-async def test_end_that_is_asked_for_just_when_the_link_breaks_is_not_forgotten() -> None:
-    connection = Breaking()
-    task = await begin(connection)
-    connection.broken.set()
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task

@@ -3,7 +3,6 @@
 import base64
 import itertools
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,12 +20,6 @@ from tests.support import events as make
 from tests.support.mosquitto import Mosquitto, listening, until
 
 EVENT_TOPICS = ["prediction", "decision", "command", "fault", "answer", "state"]
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    with Mosquitto(tmp_path) as broker:
-        yield broker
 
 
 def envelope(message: Message) -> Envelope:

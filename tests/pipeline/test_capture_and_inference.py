@@ -2,29 +2,25 @@
 
 import asyncio
 import itertools
-import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from edge_agent.errors import FatalError, RetryableError
 from edge_agent.events import Box, Detection, Event, Fault, Frame, Prediction
 from edge_agent.flow import Fanout, Latest
-from edge_agent.pipeline import Capture, Inference, Pace, Post, Worker
+from edge_agent.pipeline import Capture, Inference, Pace, Worker
 from edge_agent.pipeline.inference import FAILURES_IN_A_ROW
-from edge_agent.ports import DetectorInfo, Shot
+from edge_agent.ports import Shot
 from edge_agent.report import Tally
 from edge_agent.sim.clock import run_virtual
+from tests.pipeline.stand_ins import DANGER, GREY, Seeing
 
 PACE = Pace(fps=10.0, width=60, height=40, retry_for_s=5.0)
-GREY = np.full((80, 120, 3), 128, np.uint8)
-DANGER = Detection("danger", 0.9, Box(10, 20, 30, 40))
 Sizes = dict[int, tuple[int, int]]
 """Height and width of the pictures that are not like GREY, by serial number."""
 
@@ -57,24 +53,6 @@ class Script:
             return None
         image = np.full((*self._sizes[step], 3), 128, np.uint8) if step in self._sizes else GREY
         return Shot(image, asyncio.get_running_loop().time(), step, self._truth)
-
-
-class Seeing:
-    """A detector that answers from a function of the call's number."""
-
-    info = DetectorInfo("fake", "fake.onnx", "0" * 64, 60, 40, ("danger",))
-
-    def __init__(self, answer: Callable[[int], tuple[Detection, ...]]) -> None:
-        self._answer = answer
-        self.calls = 0
-        self.closed = False
-
-    def infer(self, image: NDArray[np.uint8]) -> tuple[Detection, ...]:
-        self.calls += 1
-        return self._answer(self.calls)
-
-    def close(self) -> None:
-        self.closed = True
 
 
 class Line:
@@ -245,57 +223,3 @@ def test_paused_capture_takes_no_pictures() -> None:
         return line
 
     assert run_virtual(main()).tally.captured == 11
-
-
-async def test_worker_hands_frames_to_the_new_detector_and_closes_both_in_the_end() -> None:
-    old, new = Seeing(lambda call: ()), Seeing(lambda call: (DANGER,))
-    async with Worker(lambda: old) as worker:
-        assert (await worker.infer(GREY))[0] == ()
-        worker.replace(Post(new, ThreadPoolExecutor(1)), lambda error: None)
-        assert (await worker.infer(GREY))[0] == (DANGER,)
-    assert (old.calls, old.closed, new.closed) == (1, True, True)
-
-
-async def test_worker_goes_back_in_the_same_frame_when_the_new_detector_fails() -> None:
-    def fail(call: int) -> tuple[Detection, ...]:
-        raise FatalError("the GPU failed")
-
-    old, new = Seeing(lambda call: (DANGER,)), Seeing(fail)
-    told: list[str] = []
-    async with Worker(lambda: old) as worker:
-        worker.replace(Post(new, ThreadPoolExecutor(1)), lambda error: told.append(str(error)))
-        assert [(await worker.infer(GREY))[0] for _ in range(2)] == [(DANGER,)] * 2
-    assert (told, new.calls, old.closed, new.closed) == (["the GPU failed"], 1, True, True)
-
-
-async def test_worker_goes_back_when_the_new_detector_hangs() -> None:
-    go_on = threading.Event()
-
-    def hang(call: int) -> tuple[Detection, ...]:
-        go_on.wait(30)
-        return ()
-
-    told: list[str] = []
-    async with Worker(lambda: Seeing(lambda call: (DANGER,)), hung_after_s=0.01) as worker:
-        worker.replace(Post(Seeing(hang), ThreadPoolExecutor(1)), lambda error: told.append(str(error)))
-        assert (await worker.infer(GREY))[0] == (DANGER,)
-        go_on.set()
-    assert told == ["the detector hangs"]
-
-
-async def test_replacing_does_not_touch_the_frame_that_is_being_seen() -> None:
-    going, looking = threading.Event(), threading.Event()
-
-    def slow(call: int) -> tuple[Detection, ...]:
-        looking.set()
-        going.wait(30)
-        return (DANGER,)
-
-    old, new = Seeing(slow), Seeing(lambda call: ())
-    async with Worker(lambda: old) as worker:
-        frame = asyncio.create_task(worker.infer(GREY))
-        await asyncio.to_thread(looking.wait, 30)
-        worker.replace(Post(new, ThreadPoolExecutor(1)), lambda error: None)
-        going.set()
-        assert (await frame)[0] == (DANGER,)
-        assert (await worker.infer(GREY))[0] == ()
