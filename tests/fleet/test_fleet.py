@@ -98,7 +98,8 @@ async def test_trains_appear_with_pictures_and_a_poisoned_message_is_only_counte
             assert (facts["role"], facts["commands"], facts["trouble"]) == ("fleet", "token", None)
             assert (await call(rig.port, "/readyz")).status == 200
             figures = (await call(rig.port, "/metrics")).body.decode()
-            assert "edge_agent_console_trains 1.0" in figures
+            trains = len((await call(rig.port, "/api/trains")).json["trains"])  # `nobody` too, where it was heard
+            assert f"edge_agent_console_trains {trains}.0" in figures
             assert f'edge_agent_console_messages_ignored_total{{reason="foreign"}} {rig.fleet.foreign}.0' in figures
             assert (await call(rig.port, "/api/trains/red/snapshot.jpg")).body[:2] == b"\xff\xd8"
 
