@@ -173,7 +173,8 @@ def _ready(memory: Memory, prediction: Prediction, tuning: Tuning) -> Iterator[_
 
 def _wish_of(label: str, rule: SignRule, prediction: Prediction) -> Wish:
     power_percent = None if rule.action is Action.STOP else rule.power_percent
-    return Wish(rule.action, power_percent, f"{label} sign", label, prediction.frame_id, prediction.taken_s)
+    reason = f"{label.replace('_', ' ').removesuffix(' sign')} sign"
+    return Wish(rule.action, power_percent, reason, label, prediction.frame_id, prediction.taken_s)
 
 
 def _rank(rule: SignRule) -> tuple[int, int]:

@@ -68,6 +68,11 @@ def test_sign_acts_when_enough_frames_agree_and_names_its_frame() -> None:
     assert eyes.wish == acted
 
 
+def test_reason_names_the_sign_in_words() -> None:
+    (acted,) = Eyes().see(sign("speed_limit_30"), frames=3)
+    assert acted.reason == "speed limit 30 sign"
+
+
 def test_flicker_is_bridged_within_the_frames_looked_at() -> None:
     eyes = Eyes()
     eyes.see(sign("danger"))
