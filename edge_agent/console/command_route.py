@@ -4,8 +4,10 @@ Knows HTTP. Who may command is judged by access.py, whether the train obeys by t
 """
 
 import asyncio
+import contextlib
 import dataclasses
 import json
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -22,6 +24,7 @@ from edge_agent.console.answers import Refusal, view
 from edge_agent.console.commander import PATIENCE_S, Commander, Order, Reply
 from edge_agent.console.site import Site
 from edge_agent.errors import EdgeAgentError
+from edge_agent.events import new_id
 from edge_agent.wire.payloads import Moment
 
 _log = structlog.get_logger(__name__)
@@ -57,10 +60,28 @@ class CommandAnswer:
     ms: Annotated[float, Field(ge=0, description="From the command's arrival here to the answer.")]
 
 
+@dataclass(frozen=True, slots=True)
+class TrainAnswer:
+    """What became of a command at one of the trains."""
+
+    train_id: Annotated[str, Field(description="The train.")]
+    answer: Annotated[CommandAnswer, Field(description="What became of the command there.")]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainAnswers:
+    """What became of a command to all trains."""
+
+    answers: Annotated[tuple[TrainAnswer, ...], Field(description="One for each train that was heard of.")]
+
+
 def command_routes(site: Site, commander: Commander) -> list[BaseRoute]:
-    """Return the route by which trains are commanded."""
+    """Return the routes by which trains are commanded: one of them, and all of them, which can only be stopped."""
     desk = _Counter(site, commander)
-    return [Route("/api/trains/{train_id}/commands", desk.command, methods=["POST"])]
+    return [
+        Route("/api/trains/{train_id}/commands", desk.command, methods=["POST"]),
+        Route("/api/commands", desk.stop_all, methods=["POST"]),
+    ]
 
 
 class _Counter:
@@ -69,36 +90,67 @@ class _Counter:
         self._commander = commander
 
     async def command(self, request: Request) -> Response:
-        """Take one command."""
-        site, train_id = self._site, request.path_params["train_id"]
-        try:
+        """Take one command to one train."""
+        train_id = request.path_params["train_id"]
+        async with self._telling(request, train_id):
             caller, body, document = await self._admitted(request)
-        except Refusal as refusal:
-            client = site.access.client(request)
-            _log.warning(
-                "command_refused", train=train_id, client=client, status=refusal.status_code, why=refusal.detail
-            )
-            raise
-        order = _order(train_id, body, document, caller)
+            if self._site.store.book(train_id) is None:
+                raise Refusal(404, "no train of this name was heard of", "take one of /api/trains")
+        try:
+            answer = await self._carry(_order(train_id, document["verb"], body, caller), request)
+        except EdgeAgentError as error:
+            raise Refusal(503, error.message, error.remedy) from None
+        return view(answer, 200 if answer.answered else 504)
+
+    async def stop_all(self, request: Request) -> Response:
+        """Take one command to all trains at once: none waits for another's answer."""
+        async with self._telling(request, "all"):
+            caller, _, document = await self._admitted(request)
+            if document["verb"] not in STOPPING:
+                raise Refusal(400, "all trains at once can only be stopped", "send it to one train after the other")
+        trains = [train.id for train in self._site.store.trains(self._site.now_ms())]
+
+        async def carry(train_id: str) -> TrainAnswer:
+            body = json.dumps(document | {"id": new_id()}, ensure_ascii=False).encode(errors="replace")
+            try:
+                order = _order(train_id, document["verb"], body, caller)
+                return TrainAnswer(train_id, await self._carry(order, request))
+            except EdgeAgentError as error:
+                return TrainAnswer(train_id, CommandAnswer(False, None, None, error.message, 0.0))
+
+        return view(TrainAnswers(tuple(await asyncio.gather(*map(carry, trains)))))
+
+    async def _carry(self, order: Order, request: Request) -> CommandAnswer:
+        """Send an order and tell what became of it; raises EdgeAgentError where it cannot be sent."""
         begun_s = asyncio.get_running_loop().time()
         try:
             reply = await self._commander.send(order)
         except EdgeAgentError as error:
-            _log.warning("command_not_sent", train=train_id, verb=order.verb, who=order.who, why=error.message)
-            raise Refusal(503, error.message, error.remedy) from None
+            _log.warning("command_not_sent", train=order.train_id, verb=order.verb, who=order.who, why=error.message)
+            raise
         ms = round((asyncio.get_running_loop().time() - begun_s) * 1000, 1)
         _log.info(
             "command",
-            train=train_id,
+            train=order.train_id,
             verb=order.verb,
             who=order.who,
-            client=site.access.client(request),
+            client=self._site.access.client(request),
             answered=reply is not None,
             accepted=reply.accepted if reply else None,
             reason=reply.reason if reply else None,
             ms=ms,
         )
         return _answer(reply, ms)
+
+    @contextlib.asynccontextmanager
+    async def _telling(self, request: Request, train: str) -> AsyncIterator[None]:
+        """Log who was refused, and why."""
+        try:
+            yield
+        except Refusal as refusal:
+            client = self._site.access.client(request)
+            _log.warning("command_refused", train=train, client=client, status=refusal.status_code, why=refusal.detail)
+            raise
 
     async def _admitted(self, request: Request) -> tuple[Caller, bytes, dict[str, Any]]:
         """Return who commands and what; raises Refusal."""
@@ -112,8 +164,6 @@ class _Counter:
         document = _document(body)
         if document["verb"] not in STOPPING:
             site.access.pace(request)
-        if site.store.book(request.path_params["train_id"]) is None:
-            raise Refusal(404, "no train of this name was heard of", "take one of /api/trains")
         return caller, body, document
 
 
@@ -142,16 +192,16 @@ def _document(body: bytes) -> dict[str, Any]:
     return document
 
 
-def _order(train_id: str, body: bytes, document: dict[str, Any], caller: Caller) -> Order:
-    request = read(document["verb"], body)
+def _order(train_id: str, verb: str, body: bytes, caller: Caller) -> Order:
+    request = read(verb, body)
     if isinstance(request, CommandRequest):
         token = caller.token.get_secret_value() if caller.token else None
         request = dataclasses.replace(request, token=token, vouched=caller.vouched)
-    return Order(train_id, document["verb"], request, caller.name, body)
+    return Order(train_id, verb, request, caller.name)
 
 
-def _answer(reply: Reply | None, ms: float) -> Response:
+def _answer(reply: Reply | None, ms: float) -> CommandAnswer:
     if reply is None:
         why = f"not acknowledged within {PATIENCE_S:g} s: the train may be out of reach; it may still obey"
-        return view(CommandAnswer(False, None, None, why, ms), 504)
-    return view(CommandAnswer(True, reply.accepted, reply.state, reply.reason, ms))
+        return CommandAnswer(False, None, None, why, ms)
+    return CommandAnswer(True, reply.accepted, reply.state, reply.reason, ms)

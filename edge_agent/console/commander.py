@@ -3,7 +3,7 @@
 Knows what is asked and answered. Knows nothing of HTTP or of how a train is reached.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from edge_agent.commands import Refused, Request
@@ -14,13 +14,12 @@ PATIENCE_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A command on its way. `request` is what `body` says; `who` gave it."""
+    """A command on its way; `who` gave it."""
 
     train_id: str
     verb: str
     request: Request | Refused
     who: str
-    body: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,13 +14,24 @@ from starlette.routing import BaseRoute, Route
 from edge_agent import __version__
 from edge_agent.console.answers import Problem
 from edge_agent.console.api import Frames, Items, Trains
-from edge_agent.console.command_route import CommandAnswer, CommandBody
+from edge_agent.console.command_route import CommandAnswer, CommandBody, TrainAnswers
 from edge_agent.console.site import Facts
 from edge_agent.console.views import FrameView, Train
 
 PATH = "/api/openapi.json"
 
-_VIEWS: tuple[type[Any], ...] = (Facts, Trains, Train, Items, Frames, FrameView, CommandBody, CommandAnswer, Problem)
+_VIEWS: tuple[type[Any], ...] = (
+    Facts,
+    Trains,
+    Train,
+    Items,
+    Frames,
+    FrameView,
+    CommandBody,
+    CommandAnswer,
+    TrainAnswers,
+    Problem,
+)
 _WORDS = {
     400: "The request is malformed.",
     401: "No token, or a wrong one.",
@@ -96,6 +107,7 @@ def _paths() -> dict[str, Any]:
             "train_id",
         ),
         f"{train}/commands": {"post": _command()},
+        "/api/commands": {"post": _stop_all()},
     }
 
 
@@ -130,6 +142,18 @@ def _command() -> dict[str, Any]:
         "parameters": [_in_path("train_id")],
         "requestBody": {"required": True, "content": _json("CommandBody")},
         "responses": answers | _errors((400, 401, 403, 404, 408, 413, 415, 421, 429, 503)),
+    }
+
+
+def _stop_all() -> dict[str, Any]:
+    return {
+        "operationId": "stopAll",
+        "summary": "Stop all trains",
+        "description": "Only what stops a train; each gets the command under an id of its own.",
+        "security": [{"token": []}],
+        "requestBody": {"required": True, "content": _json("CommandBody")},
+        "responses": {"200": {"description": "What became of it at each train.", "content": _json("TrainAnswers")}}
+        | _errors((400, 401, 403, 408, 413, 415, 421, 429)),
     }
 
 

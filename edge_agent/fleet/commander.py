@@ -26,7 +26,7 @@ from edge_agent.wire import AnswerData, OrderData, write_order
 
 SOURCE = "/consoles/fleet"
 _CLIENT = "edge-agent-console-orders"
-_MAX_WAITING = 100
+_MAX_WAITING = 1000
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,7 @@ async def test_emergency_stop_in_the_overview_is_for_every_train(gather: Gather,
     await viewer.page.keyboard.press("Escape")
     await viewer.has(".said-all[data-status=accepted]")
     await viewer.page.click(".tile:nth-child(1) .tile-stop")
-    await viewer.until(COMMANDS_SENT, 3)
+    await viewer.until(COMMANDS_SENT, 2)  # one request for all trains: a browser has few connections
     assert sorted(order.train_id for order in trains.trains.orders) == ["anna", "anna", "berta"]
     assert {order.verb for order in trains.trains.orders} == {"emergency_stop"}
 

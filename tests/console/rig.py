@@ -42,9 +42,12 @@ class Train:
     reply: Reply | None = field(default_factory=lambda: Reply(True, "running", "clear track"))
     error: EdgeAgentError | None = None
     orders: list[Order] = field(default_factory=list)
+    silent: str = ""
 
     async def send(self, order: Order) -> Reply | None:
         self.orders.append(order)
+        if order.train_id == self.silent:
+            return None
         if self.error is not None:
             raise self.error
         return self.reply
@@ -67,6 +70,10 @@ class Rig:
 
     async def command(self, train_id: str = "train-1", **changes: Any) -> Answer:
         """Send a command; None leaves out a header or a part of the body."""
+        return await self.post(f"/api/trains/{train_id}/commands", **changes)
+
+    async def post(self, path: str, **changes: Any) -> Answer:
+        """Send a command to a path; None leaves out a header or a part of the body."""
         headers = {
             "Content_Type": "application/json",
             "Authorization": f"Bearer {TOKEN}",
@@ -74,7 +81,7 @@ class Rig:
         body = {"verb": "stop", "id": "an-id", "issued_at": "2026-11-21T18:20:00Z", "reason": "try"} | changes
         text = json.dumps({name: value for name, value in body.items() if value is not None})
         kept = {name: value for name, value in headers.items() if value is not None}
-        return await self.get(f"/api/trains/{train_id}/commands", "POST", text.encode(), **kept)
+        return await self.get(path, "POST", text.encode(), **kept)
 
     def look(self, query: str = "train=train-1", **options: Any) -> connect:
         return connect(f"ws://127.0.0.1:{self.port}/api/live?{query}", **options)

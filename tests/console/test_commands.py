@@ -67,6 +67,36 @@ async def test_command_that_cannot_be_sent_is_told_with_the_remedy() -> None:
         assert (answer.status, answer.json) == (503, {"error": "Kafka is away", "remedy": "check the uplink"})
 
 
+async def test_all_trains_are_stopped_by_one_command_each_under_an_id_of_its_own() -> None:
+    async with console() as rig:
+        for train_id in ("red", "blue", "green"):
+            rig.hear(make.state(), train_id=train_id)
+        answer = await rig.post("/api/commands", verb="emergency_stop")
+        told = {each["train_id"]: each["answer"]["accepted"] for each in answer.json["answers"]}
+        assert (answer.status, told) == (200, {"red": True, "blue": True, "green": True})
+        ids = {order.request.command_id for order in rig.train.orders if isinstance(order.request, Request)}
+        assert len(ids) == 3
+        assert {(order.train_id, order.verb) for order in rig.train.orders} == {(n, "emergency_stop") for n in told}
+
+
+async def test_train_that_does_not_answer_keeps_no_other_from_being_stopped() -> None:
+    async with console() as rig:
+        rig.hear(make.state(), train_id="red")
+        rig.hear(make.state(), train_id="blue")
+        rig.train.silent = "blue"
+        answers = (await rig.post("/api/commands", verb="stop")).json["answers"]
+        assert {each["train_id"]: each["answer"]["answered"] for each in answers} == {"red": True, "blue": False}
+
+
+async def test_all_trains_at_once_can_only_be_stopped() -> None:
+    async with console() as rig:
+        rig.hear(make.state())
+        assert (await rig.post("/api/commands", verb="drive")).status == 400
+        assert (await rig.post("/api/commands", headers={"Authorization": None})).status == 401
+        assert (await rig.post("/api/commands", headers={"Origin": "http://evil.example"})).status == 403
+        assert rig.train.orders == []
+
+
 @pytest.mark.parametrize(
     ("settings", "headers", "status"),
     [

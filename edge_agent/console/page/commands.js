@@ -13,14 +13,26 @@ export function uuid() {
 }
 
 /**
- * Send one command. Resolves, never rejects, to `{status, ...}`: `accepted` or `refused` (the train's word, with
- * `state`, `reason`, `ms`), `silent` (no acknowledgement), `locked` (a token is needed or wrong), `failed` (`reason`,
- * `remedy`). `onLate()` is called when two seconds are over and nothing is known yet.
+ * Send one command to a train. Resolves, never rejects, to `{status, ...}`: `accepted` or `refused` (the train's word,
+ * with `state`, `reason`, `ms`), `silent` (no acknowledgement), `locked` (a token is needed or wrong), `failed`
+ * (`reason`, `remedy`), `unreachable`. `onLate()` is called when two seconds are over and nothing is known yet.
  */
-export async function send(train, order, { token, nowMs, onLate }) {
+export async function send(train, order, how) {
+  const { code, body } = await post(`/api/trains/${encodeURIComponent(train)}/commands`, order, how);
+  return outcome(code, body);
+}
+
+/** Stop all trains by one request; resolves to what became of it, as above, at each train (`train`). */
+export async function stopAll(trains, order, how) {
+  const { code, body } = await post("/api/commands", order, how);
+  const answers = new Map((body.answers ?? []).map((one) => [one.train_id, one.answer]));
+  return trains.map((train) => ({ train, ...outcome(code, code === 200 ? (answers.get(train) ?? { answered: false }) : body) }));
+}
+
+async function post(path, order, { token, nowMs, onLate }) {
   const late = setTimeout(onLate, PATIENCE_MS);
   try {
-    const response = await fetch(`/api/trains/${encodeURIComponent(train)}/commands`, {
+    const response = await fetch(path, {
       method: "POST",
       headers: { "Content-Type": "application/json", ...(token ? { Authorization: `Bearer ${token}` } : {}) },
       body: JSON.stringify({ ...order, id: uuid(), issued_at: new Date(nowMs).toISOString() }),
@@ -29,15 +41,16 @@ export async function send(train, order, { token, nowMs, onLate }) {
       cache: "no-store",
       priority: "high",
     });
-    return outcome(response.status, await response.json().catch(() => ({})));
+    return { code: response.status, body: await response.json().catch(() => ({})) };
   } catch {
-    return { status: "unreachable" }; // the fetch itself failed, or took too long
+    return { code: 0, body: {} }; // the fetch itself failed, or took too long
   } finally {
     clearTimeout(late);
   }
 }
 
 function outcome(code, body) {
+  if (code === 0) return { status: "unreachable" };
   if (body.answered === true) return { status: body.accepted ? "accepted" : "refused", ...body };
   if (body.answered === false || code === 504) return { status: "silent", reason: body.reason ?? "" };
   if (code === 401 || code === 403) return { status: "locked", reason: body.error ?? "", remedy: body.remedy ?? "" };

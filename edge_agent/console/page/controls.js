@@ -2,7 +2,7 @@
 
 import { find, mark, say } from "./dom.js";
 import { figure, t } from "./i18n.js";
-import { send } from "./commands.js";
+import { send, stopAll } from "./commands.js";
 
 const ARMED = ["armed_stopped", "running", "stopping"];
 
@@ -56,7 +56,7 @@ export class Controls {
     this.#give(verb, extra, this.#world.targets().slice(0, 1));
   }
 
-  /** Send one order to some trains, and show what becomes of it: of several answers the worst. */
+  /** Send one order to a train, or a stop to all of them, and show what becomes of it: of several answers the worst. */
   async #give(verb, extra, targets) {
     if (!targets.length) return;
     if (this.#world.api()?.commands === "none") {
@@ -74,17 +74,16 @@ export class Controls {
       return;
     }
     tell("sent", t("said.sent", { what }));
-    const late = (train) => {
-      const text = t("said.late", { what: what + this.#names([train]) });
+    const onLate = () => {
+      const text = t("said.late", { what: what + this.#names(targets) });
       tell("late", text);
       this.#announcer.urgent(text);
     };
-    const deliver = async (train) => ({ train, ...(await this.#deliver(train, { verb, ...extra }, () => late(train))) });
-    this.#finish(what, await Promise.all(targets.map(deliver)), tell);
-  }
-
-  #deliver(train, order, onLate) {
-    return send(train, order, { token: this.#token.value, nowMs: this.#world.nowMs(), onLate });
+    const how = { token: this.#token.value, nowMs: this.#world.nowMs(), onLate };
+    const order = { verb, ...extra };
+    const [train] = targets;
+    const outcomes = targets.length === 1 ? [{ train, ...(await send(train, order, how)) }] : await stopAll(targets, order, how);
+    this.#finish(what, outcomes, tell);
   }
 
   #finish(what, outcomes, tell) {
