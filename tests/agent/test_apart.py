@@ -100,7 +100,7 @@ async def test_command_is_obeyed_in_the_trains_loop_and_answered_in_the_consoles
 
     async def work() -> None:
         for verb in ("stop", "drive"):
-            replies.append(await helmsman.send(Order("train-1", verb, read(verb, body), "Ada", body)))
+            replies.append(await helmsman.send(Order("train-1", verb, read(verb, body), "Ada")))
         await asyncio.Event().wait()
 
     async with _apart(work):
