@@ -14,11 +14,11 @@ from typing import Any
 import structlog
 from aiokafka import AIOKafkaConsumer
 
-from edge_agent.backoff import Backoff
 from edge_agent.config import Kafka
 from edge_agent.console.views import Trouble
-from edge_agent.mirror.bounded import bounded, let_go
+from edge_agent.mirror.bounded import bounded
 from edge_agent.mirror.kafka_client import LinkError, client_arguments, link_error, reason
+from edge_agent.mirror.kafka_consuming import consume_for_ever
 from edge_agent.mirror.loop_thread import LoopThread
 
 _log = structlog.get_logger(__name__)
@@ -38,8 +38,6 @@ _POLL_MS = 1000
 _LOOK_S = 5.0
 _FETCH_MS = 50
 """A broker answers a fetch when something is there, or after this time; some look no more often than that."""
-
-_ABANDON_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,24 +85,7 @@ class Listener:
             self._thread.cancel()
 
     async def _listen_for_ever(self) -> None:
-        backoff = Backoff(self._settings.retry_max_s)
-        while True:
-            before = asyncio.all_tasks()
-            consumer: Any = None
-            try:
-                consumer = self._make()
-                await bounded(consumer.start(), self._settings.send_timeout_s)
-                await self._begin(consumer)
-                backoff.reset()
-                self._say(None)
-                await self._listen(consumer)
-            except Exception as error:  # noqa: BLE001 - aiokafka lets more than its own errors out; each means no link
-                await self._say_why(error)
-            finally:
-                if consumer is not None:
-                    # Where stop hangs, the sockets are still to be closed; there is no public way to them.
-                    await let_go((consumer.stop, consumer._client.close), before, _ABANDON_S)
-            await asyncio.sleep(backoff.next_s())
+        await consume_for_ever(self._settings, self._make, self._listen, self._say_why)
 
     def _make(self) -> Any:
         arguments = client_arguments(self._settings, _CLIENT) | {"metadata_max_age_ms": 10_000}
@@ -135,7 +116,10 @@ class Listener:
                 consumer.seek(part, offset.offset)
         self._history_s = 0  # after an outage what was missed is not made up: the picture is live
 
-    async def _listen(self, consumer: Any) -> None:
+    async def _listen(self, consumer: Any, well: Callable[[], None]) -> None:
+        await self._begin(consumer)
+        well()
+        self._say(None)
         looked_s = 0.0
         quiet_since_s = time.monotonic()
         while True:

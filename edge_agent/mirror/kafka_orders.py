@@ -14,11 +14,10 @@ from typing import Any, Protocol
 from aiokafka import AIOKafkaConsumer
 from aiokafka import errors as kafka_errors
 
-from edge_agent.backoff import Backoff
 from edge_agent.config import Kafka
 from edge_agent.events import Fault
-from edge_agent.mirror.bounded import bounded, let_go
 from edge_agent.mirror.kafka_client import client_arguments
+from edge_agent.mirror.kafka_consuming import consume_for_ever
 from edge_agent.mirror.loop_thread import LoopThread
 from edge_agent.mirror.notice import Notice
 from edge_agent.wire import compat
@@ -31,7 +30,6 @@ AT_ONCE = 5
 
 _POLL_MS = 1000
 _MAX_RECORDS = 500
-_ABANDON_S = 1.0
 _CLOSE_S = 3.0
 _FRESH_MS = 5000.0
 
@@ -113,37 +111,25 @@ class KafkaOrders:
         return self._thread.join(timeout_s)
 
     async def _listen_for_ever(self) -> None:
-        backoff = Backoff(self._settings.retry_max_s)
-        while True:
-            before = asyncio.all_tasks()
-            consumer: Any = None
-            try:
-                consumer = self._make()
-                await bounded(consumer.start(), self._settings.send_timeout_s)
-                backoff.reset()
-                self.listening = True
-                await self._listen(consumer)
-            except Exception as error:  # noqa: BLE001 - whatever it is, the link does not work
-                self._tell_why(error)
-            finally:
-                self.listening = False
-                if consumer is not None:
-                    # Where stop hangs, the sockets are still to be closed; there is no public way to them.
-                    await let_go((consumer.stop, consumer._client.close), before, _ABANDON_S)
-            await asyncio.sleep(backoff.next_s())
+        await consume_for_ever(self._settings, self._make, self._listen, self._tell_why)
 
     def _make(self) -> Any:
         arguments = client_arguments(self._settings, self._client_id)
         return AIOKafkaConsumer(self._topic, **arguments, auto_offset_reset="latest", enable_auto_commit=False)
 
-    async def _listen(self, consumer: Any) -> None:
-        while True:
-            parts = await consumer.getmany(timeout_ms=_POLL_MS, max_records=_MAX_RECORDS)
-            self._tell_over()
-            messages = [self._message(record) for records in parts.values() for record in records]
-            if messages:
-                self._take(messages)
-                await asyncio.sleep(PAUSE_S)
+    async def _listen(self, consumer: Any, well: Callable[[], None]) -> None:
+        well()
+        self.listening = True
+        try:
+            while True:
+                parts = await consumer.getmany(timeout_ms=_POLL_MS, max_records=_MAX_RECORDS)
+                self._tell_over()
+                messages = [self._message(record) for records in parts.values() for record in records]
+                if messages:
+                    self._take(messages)
+                    await asyncio.sleep(PAUSE_S)
+        finally:
+            self.listening = False
 
     def _message(self, record: Any) -> Message:
         age_ms = max(0.0, self._wall() * 1000 - record.timestamp)
@@ -172,7 +158,7 @@ class KafkaOrders:
         if work is not None:
             self._in_loop(work)
 
-    def _tell_why(self, error: Exception) -> None:
+    async def _tell_why(self, error: Exception) -> None:
         """Tell once why nothing can be heard, unless the uplink has the same trouble and tells it."""
         topic = self._topic
         if isinstance(error, kafka_errors.TopicAuthorizationFailedError):
