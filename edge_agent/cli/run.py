@@ -103,6 +103,11 @@ def run(
         _write(report, result)
     if as_json:
         typer.echo(json.dumps(result))
+    _judge(result)
+
+
+def _judge(result: dict[str, Any]) -> None:
+    """End the command as its run went."""
     fail_on_fault(result, "source_damaged")
     if result["mission"]["outcome"] == "derailed":
         raise typer.Exit(1)

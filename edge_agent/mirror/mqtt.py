@@ -100,7 +100,7 @@ class MqttMirror:
         self._ending = False
         self._ended = asyncio.Event()
         self._handover: Handover[Handed] = Handover(self._wake, max_bulky=_MAX_PICTURES)
-        lanes, limits = Lanes(settings.queue_size), limits or Commands()
+        lanes = Lanes(settings.queue_size)
         first_sequence = round(wall() * 1_000_000)  # so that the numbers grow across restarts
         messages = Messages(settings, device.train_id)
         self._intake = Intake(
@@ -111,8 +111,21 @@ class MqttMirror:
             first_sequence=first_sequence,
             compat=compat,
         )
-        office = Office(
-            gate=gate or Gate(),
+        self._keeper = Keeper(
+            settings,
+            device,
+            self._intake,
+            lanes,
+            messages,
+            office=self._office(settings, gate or Gate(), limits or Commands()) if self._command is not None else None,
+            tell=self._tell,
+            wall=wall,
+        )
+        self._thread = LoopThread("mqtt", self._keep, self._failed)
+
+    def _office(self, settings: Mqtt, gate: Gate, limits: Commands) -> Office:
+        return Office(
+            gate=gate,
             read_rules=lambda: read_rules(
                 limits, settings.command_token, settings.command_token_file, "mqtt.command_token_file"
             ),
@@ -121,17 +134,6 @@ class MqttMirror:
             refused=self._refuse,
             max_per_s=limits.max_per_s,
         )
-        self._keeper = Keeper(
-            settings,
-            device,
-            self._intake,
-            lanes,
-            messages,
-            office=office if self._command is not None else None,
-            tell=self._tell,
-            wall=wall,
-        )
-        self._thread = LoopThread("mqtt", self._keep, self._failed)
 
     async def run(self, events: EventSource) -> None:
         """Mirror until cancelled; then say goodbye, within END_S."""
