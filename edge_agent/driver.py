@@ -79,7 +79,8 @@ class Driver:
         self._clock = clock
         self._target = Target(None, "not started")
         self._changed = asyncio.Event()
-        self._brake_wanted = asyncio.Event()
+        self._under_way: asyncio.Timeout | None = None
+        """The write that a brake may cut short."""
         self._power_percent = 0
         self._failing = False
         self.failed_writes = 0
@@ -95,10 +96,8 @@ class Driver:
             return
         self._target = target
         self._changed.set()
-        if target.power_percent is None:
-            self._brake_wanted.set()
-        else:
-            self._brake_wanted.clear()
+        if target.power_percent is None and self._under_way is not None:
+            self._under_way.reschedule(self._clock())
 
     async def run(self) -> None:
         """Write until cancelled."""
@@ -140,31 +139,24 @@ class Driver:
             self._power_percent = power_percent
             self._note(CommandKind.DRIVE, written_percent, target)
             await self._wait(None if power_percent == wanted_percent else self._ramp.step_s)
-        elif not self._brake_wanted.is_set():
+        elif self._target.power_percent is not None:
             await self._wait(self._ramp.step_s)
 
     async def _write(self, call: Coroutine[Any, Any, None], *, interruptible: bool) -> bool:
         """Carry out one write; return whether it was taken. An interruptible one is given up for a brake."""
-        write = asyncio.ensure_future(call)
-        write.add_done_callback(_look_away)  # its failure is nobody's where this task is cancelled at the same moment
-        waits: set[asyncio.Future[Any]] = {write}
-        if interruptible:
-            waits.add(brake := asyncio.ensure_future(self._brake_wanted.wait()))
         try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            finished = write.done()
-            if not finished:
-                write.cancel()
-            if interruptible:
-                brake.cancel()
-        if not finished:
-            return False
-        try:
-            write.result()
+            async with asyncio.timeout(None) as write:
+                self._under_way = write if interruptible else None
+                await call
         except RetryableError as error:
             self._failed(error)
             return False
+        except TimeoutError:
+            if not write.expired():
+                raise
+            return False
+        finally:
+            self._under_way = None
         self._failing = False
         return True
 
@@ -199,8 +191,3 @@ class Driver:
                 taken_s=target.taken_s,
             )
         )
-
-
-def _look_away(write: asyncio.Future[Any]) -> None:
-    if not write.cancelled():
-        write.exception()
