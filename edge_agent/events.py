@@ -7,6 +7,7 @@ decision reads them.
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Protocol
 
 import numpy as np
 import uuid_utils
@@ -47,20 +48,32 @@ class Detection:
     box: Box
 
 
+class Picture(Protocol):
+    """Pixels that may still have to be made when somebody looks: work for a thread, not for the event loop."""
+
+    def pixels(self) -> NDArray[np.uint8]:
+        """Return them, (height, width, 3) uint8 BGR, never written to again; from any thread."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
     """One picture from the camera, resized as configured.
 
-    `image` is (height, width, 3) uint8, BGR, and is never written to after capture. `truth` holds what a simulated or
-    recorded source knows to be in the picture; no detector or policy reads it.
+    `truth` holds what a simulated or recorded source knows to be in the picture; no detector or policy reads it.
     """
 
     frame_id: str
     sequence: int
-    image: NDArray[np.uint8] = field(repr=False)
+    picture: Picture = field(repr=False)
     taken_s: float
     taken_unix_s: float
     truth: tuple[Detection, ...] | None = field(default=None, repr=False)
+
+    @property
+    def image(self) -> NDArray[np.uint8]:
+        """The pixels, (height, width, 3) uint8 BGR; looking is work for a thread, not for the event loop."""
+        return self.picture.pixels()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from edge_agent.errors import FatalError, UsageError
 from edge_agent.events import Box, Detection, Event, Frame, Prediction
 from edge_agent.flow import Fanout
 from edge_agent.policy import Track, Tracking, follow
+from edge_agent.vision import Fitted
 
 SURE = Detection("stop", 0.95, Box(10, 10, 30, 30))
 UNSURE = Detection("stop", 0.69, Box(10, 10, 30, 30))
@@ -59,7 +60,7 @@ def shown(*frames: Seen, period_s: float = 0.1) -> list[Event]:
     events: list[Event] = []
     for n, seen in enumerate(frames):
         taken_s = n * period_s
-        events.append(Frame(f"f{n}", n, noisy(n), taken_s, 0.0))
+        events.append(Frame(f"f{n}", n, Fitted.of(noisy(n)), taken_s, 0.0))
         events.append(Prediction(f"f{n}", n, taken_s, 0.0, 80, 60, tuple(seen), 3.0, taken_s))
     return events
 

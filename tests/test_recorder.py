@@ -12,12 +12,15 @@ from edge_agent.errors import ConfigError, FatalError
 from edge_agent.events import Box, Detection, Event, Frame, Prediction
 from edge_agent.flow import Fanout
 from edge_agent.recorder import Recorder
+from edge_agent.vision import Fitted
 
 STOP = Detection("stop", 0.91234567, Box(1, 2, 30, 40))
 
 
 def frame(n: int) -> Frame:
-    return Frame(f"f{n}", n, np.full((40, 60, 3), 10 * n, np.uint8), 5.0 + n / 10, 0.0, (STOP,) if n else None)
+    return Frame(
+        f"f{n}", n, Fitted.of(np.full((40, 60, 3), 10 * n, np.uint8)), 5.0 + n / 10, 0.0, (STOP,) if n else None
+    )
 
 
 async def record(path: Path, *events: Event) -> Recorder:

@@ -1,4 +1,4 @@
-"""Takes a picture from the camera at each tick and puts it, resized, into the slot of the newest frame.
+"""Takes a picture from the camera at each tick and puts it, to be resized, into the slot of the newest frame.
 
 Knows ticks, frames and when a source has ended or is lost. Knows nothing of detection.
 """
@@ -15,7 +15,7 @@ from edge_agent.events import Box, Detection, Event, Fault, Frame, Severity
 from edge_agent.flow import Fanout, Latest, pace
 from edge_agent.ports import Camera, Shot
 from edge_agent.report import Tally
-from edge_agent.vision import resize
+from edge_agent.vision import Fitted
 
 _log = structlog.get_logger(__name__)
 
@@ -99,7 +99,7 @@ class Capture:
         frame = Frame(
             frame_id=str(uuid_utils.uuid7()),
             sequence=self._tally.captured,
-            image=resize(shot.image, self._how.width, self._how.height),
+            picture=Fitted(shot.image, self._how.width, self._how.height),
             taken_s=shot.taken_s,
             taken_unix_s=time.time() - (self._clock() - shot.taken_s),
             truth=_scaled_truth(shot, self._how),

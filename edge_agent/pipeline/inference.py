@@ -14,13 +14,13 @@ from typing import Self
 
 import numpy as np
 import structlog
-from numpy.typing import NDArray
 
 from edge_agent.errors import EdgeAgentError, FatalError
-from edge_agent.events import Detection, Event, Fault, Frame, Prediction, Severity
+from edge_agent.events import Detection, Event, Fault, Frame, Picture, Prediction, Severity
 from edge_agent.flow import Fanout, Latest
 from edge_agent.ports import Detector, DetectorInfo
 from edge_agent.report import Tally
+from edge_agent.vision import Fitted
 
 _log = structlog.get_logger(__name__)
 
@@ -102,30 +102,31 @@ class Worker:
         """Run the network on grey pictures, so that the first frame is as quick as the next."""
         grey = np.full((height, width, 3), 128, np.uint8)
         for _ in range(WARM_UPS):
-            await self._run(self._at_work, grey)
+            await self._run(self._at_work, Fitted.of(grey))
 
-    async def infer(self, image: NDArray[np.uint8]) -> tuple[tuple[Detection, ...], float]:
-        """Find signs in a (height, width, 3) uint8 BGR picture; return them with the ms it took in the thread."""
+    async def infer(self, picture: Picture) -> tuple[tuple[Detection, ...], float]:
+        """Find signs in a picture; return them with the ms that the detector took."""
         post = self._at_work
         try:
             async with asyncio.timeout(None if self._spare is None else self._hung_after_s):
-                found = await self._run(post, image)
+                found = await self._run(post, picture)
         except (EdgeAgentError, TimeoutError) as failure:
             if self._spare is None:
                 raise
             self._gone.append(post)
             self._post, self._spare = self._spare, None
             self._on_failure(failure if isinstance(failure, EdgeAgentError) else FatalError("the detector hangs"))
-            found = await self._run(self._post, image)
+            found = await self._run(self._post, picture)
         if self._modelled_s:
             await asyncio.sleep(self._modelled_s)
         return found
 
-    async def _run(self, post: Post, image: NDArray[np.uint8]) -> tuple[tuple[Detection, ...], float]:
-        return await asyncio.get_running_loop().run_in_executor(post.thread, _timed, post.detector, image)
+    async def _run(self, post: Post, picture: Picture) -> tuple[tuple[Detection, ...], float]:
+        return await asyncio.get_running_loop().run_in_executor(post.thread, _timed, post.detector, picture)
 
 
-def _timed(detector: Detector, image: NDArray[np.uint8]) -> tuple[tuple[Detection, ...], float]:
+def _timed(detector: Detector, picture: Picture) -> tuple[tuple[Detection, ...], float]:
+    image = picture.pixels()
     began_s = time.perf_counter()
     detections = detector.infer(image)
     return detections, (time.perf_counter() - began_s) * 1000
@@ -169,7 +170,7 @@ class Inference:
 
     async def _understand(self, frame: Frame) -> None:
         try:
-            detections, inference_ms = await self._worker.infer(frame.image)
+            detections, inference_ms = await self._worker.infer(frame.picture)
         except EdgeAgentError as error:
             self._failed(error)
             return

@@ -18,6 +18,7 @@ from edge_agent.detector.tensorrt.opening import Wanted
 from edge_agent.errors import FatalError
 from edge_agent.events import Fault, Severity
 from edge_agent.pipeline import Worker
+from edge_agent.vision import Fitted
 from tests.detector.engines import PICTURE, made, tiny
 from tests.support.gpu import Gpu
 
@@ -65,7 +66,7 @@ class Move:
         async with self.worker:
             await self.attempt.run()
             for _ in range(2):
-                detections, _ = await self.worker.infer(PICTURE)
+                detections, _ = await self.worker.infer(Fitted.of(PICTURE))
                 assert len(detections) == 2
             return self.worker.info.backend
 
@@ -87,11 +88,11 @@ async def test_engine_is_built_in_the_background_while_frames_are_seen(tmp_path:
         moving = asyncio.create_task(move.attempt.run())
         seen_before = 0
         while not moving.done():
-            await move.worker.infer(PICTURE)
+            await move.worker.infer(Fitted.of(PICTURE))
             seen_before += 1
         assert seen_before > 1
         assert move.worker.info.backend == "tensorrt"
-        assert len((await move.worker.infer(PICTURE))[0]) == 2
+        assert len((await move.worker.infer(Fitted.of(PICTURE)))[0]) == 2
     assert gpu.left() == {}
 
 
@@ -178,7 +179,7 @@ async def test_gpu_that_fails_on_a_frame_hands_that_frame_back(tmp_path: Path, g
         await move.attempt.run()
         assert move.worker.info.backend == "tensorrt"
         gpu.say("run-fails")
-        detections, _ = await move.worker.infer(PICTURE)
+        detections, _ = await move.worker.infer(Fitted.of(PICTURE))
         assert (len(detections), move.worker.info.backend) == (2, "onnxruntime")
     assert move.codes() == ["gpu_failed"]
     assert gpu.left() == {}

@@ -27,6 +27,7 @@ from edge_agent.detector.tensorrt.samples import sample_pictures
 from edge_agent.errors import FatalError
 from edge_agent.events import Fault
 from edge_agent.pipeline import Worker
+from edge_agent.vision import Fitted
 
 MODEL = resources.engines_dir() / "signs.onnx"
 
@@ -190,7 +191,7 @@ def swap(engines: Path, inferences: int) -> str:
             moving = asyncio.create_task(move.run())
             while not moving.done() or frames < 50:
                 began_s = time.perf_counter()
-                await worker.infer(picture)
+                await worker.infer(Fitted.of(picture))
                 longest_ms, frames = max(longest_ms, 1000 * (time.perf_counter() - began_s)), frames + 1
             return frames, longest_ms, worker.info.backend
 

@@ -8,6 +8,7 @@ from edge_agent.mirror.kafka_records import Encoder, Handed, dictionary
 from edge_agent.mirror.outbox_path import budget_of, outbox_path
 from edge_agent.mirror.outbox_store import Store
 from edge_agent.mirror.record import Kind, Record
+from edge_agent.vision import Fitted
 from edge_agent.wire import kafka
 from tests.support import events as make
 
@@ -60,7 +61,11 @@ def second_of_driving(number: int) -> list[Event]:
     events: list[Event] = []
     for index in range(10):
         seen = Frame(
-            f"019a{number:04x}-{index:04d}-7000-8000-{number * 7919:012x}", number * 10 + index, EMPTY, 0.1, 1e9
+            f"019a{number:04x}-{index:04d}-7000-8000-{number * 7919:012x}",
+            number * 10 + index,
+            Fitted.of(EMPTY),
+            0.1,
+            1e9,
         )
         found = (make.sighting(score=0.5 + index / 25),) if number % 5 == 0 else ()
         events += [make.prediction(seen, *found), make.command(make.decision(seen))]

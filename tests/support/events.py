@@ -20,6 +20,7 @@ from edge_agent.events import (
     Severity,
     TrainState,
 )
+from edge_agent.vision import Fitted
 
 UNIX_S = 1_795_285_200.25
 """The wall clock at the loop's time 0.25; 2026-11-21T18:20:00.250Z."""
@@ -30,7 +31,7 @@ def frame(number: int = 1, *, width: int = 600, height: int = 400, at_s: float =
     image[:, : width // 2] = (40, 120, 200)
     cells = np.random.default_rng(number).integers(0, 255, (height // 16, width // 16, 3), dtype=np.uint8)
     image[: cells.shape[0] * 4, : cells.shape[1] * 4] = np.kron(cells, np.ones((4, 4, 1), np.uint8))
-    return Frame(str(uuid_utils.uuid7()), number, image, at_s, UNIX_S - 0.25 + at_s)
+    return Frame(str(uuid_utils.uuid7()), number, Fitted.of(image), at_s, UNIX_S - 0.25 + at_s)
 
 
 def prediction(of: Frame, *detections: Detection) -> Prediction:

@@ -17,12 +17,13 @@ from edge_agent.events import Box, Command, CommandKind, Detection, Event, Frame
 from edge_agent.flow import Fanout
 from edge_agent.tracing import open_tracer
 from edge_agent.tracing.stages import KEPT, Stages
+from edge_agent.vision import Fitted
 
 IMAGE = np.zeros((4, 6, 3), np.uint8)
 
 
 def frame(number: int, taken_s: float) -> Frame:
-    return Frame(f"f{number}", number, IMAGE, taken_s, 1e9 + taken_s)
+    return Frame(f"f{number}", number, Fitted.of(IMAGE), taken_s, 1e9 + taken_s)
 
 
 def prediction(number: int, taken_s: float) -> Prediction:
