@@ -9,16 +9,23 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from edge_agent.flow import pace
+from edge_agent.promptness import wake_promptly
 from edge_agent.report import Tally
 
-LAG_PERIOD_S = 0.02
+LAG_PERIOD_S = 0.04
+"""A fifth of the shortest stall that the watchdog acts on; each look wakes the process, which costs."""
+
 MEMORY_PERIOD_S = 10.0
 
 
 async def watch_loop(
     measures: Sequence[Callable[[float], None]], beat: Callable[[], None], clock: Callable[[], float]
 ) -> None:
-    """Tell all `measures` how late a sleeping task wakes, in seconds, and beat for the watchdog, until cancelled."""
+    """Tell all `measures` how late a sleeping task wakes, in seconds, and beat for the watchdog, until cancelled.
+
+    Begin it when the run's threads have been started: from then on the loop wakes before them.
+    """
+    wake_promptly()
     while True:
         due_s = clock() + LAG_PERIOD_S
         await asyncio.sleep(LAG_PERIOD_S)
