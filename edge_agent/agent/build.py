@@ -26,14 +26,11 @@ from edge_agent.ports import Camera, Detector, Hub
 from edge_agent.power import compensate
 from edge_agent.report import Mission
 from edge_agent.resources import state_dir
-from edge_agent.sim.camera import SimCamera
-from edge_agent.sim.hub import SimHub
-from edge_agent.sim.invent import default_layout
-from edge_agent.sim.layout_file import load_layout
-from edge_agent.sim.world import World
 
 if TYPE_CHECKING:
     from edge_agent.hub.hub_log import ByteLog
+    from edge_agent.sim.camera import SimCamera
+    from edge_agent.sim.world import World
 
 _log = structlog.get_logger(__name__)
 
@@ -85,6 +82,13 @@ def build_parts(
 
 
 def _simulated(settings: Settings, hub_log: "ByteLog | None") -> Parts:
+    # Only those who drive in the simulated world load it: a real train starts sooner without.
+    from edge_agent.sim.camera import SimCamera  # noqa: PLC0415
+    from edge_agent.sim.hub import SimHub  # noqa: PLC0415
+    from edge_agent.sim.invent import default_layout  # noqa: PLC0415
+    from edge_agent.sim.layout_file import load_layout  # noqa: PLC0415
+    from edge_agent.sim.world import World  # noqa: PLC0415
+
     sim = settings.sim
     if sim.layout is None:
         layout = replace(default_layout(sim.seed), time_limit_s=sim.time_limit_s)
@@ -105,7 +109,7 @@ def _simulated(settings: Settings, hub_log: "ByteLog | None") -> Parts:
     return Parts(joined or camera, hub, mission, lambda: world.speed_mm_s, emulated=joined is not None)
 
 
-def _join(camera: SimCamera, world: World) -> Camera | None:
+def _join(camera: "SimCamera", world: "World") -> Camera | None:
     """Join the world to the emulated hub on the system bus, where there is one."""
     from edge_agent.agent.join import JoinedCamera  # noqa: PLC0415 - needs D-Bus, as below
     from edge_agent.hub.emulator import RemoteMotor, emulator_on_system_bus  # noqa: PLC0415

@@ -14,9 +14,14 @@ def main() -> None:
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     # ONNX Runtime would leave a device's identity in the home folder and report its use to its makers.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-    from edge_agent.cli.app import main as run_app
+    # pydantic would look through all installed packages for plugins, which takes time, and run what it finds.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    from edge_agent.cli.lean import load_structlog
 
-    run_app()
+    load_structlog()
+    from edge_agent.cli.program import main as run_program
+
+    run_program()
 
 
 __all__ = ["main"]

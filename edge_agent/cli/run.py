@@ -153,12 +153,10 @@ def drive(
 ) -> dict[str, Any]:
     """Run one train by the settings and return its report; shown in the terminal unless `quiet`."""
     import structlog
-    from rich.console import Console
 
     from edge_agent import log
     from edge_agent.agent import Job
     from edge_agent.cli.link import with_link
-    from edge_agent.cli.terminal import print_report
     from edge_agent.config import load, load_rules
 
     loaded = load(config, overrides, profile=profile)
@@ -176,6 +174,10 @@ def drive(
     if log.goes_to_journal(os.environ):  # which takes lines, not tables
         structlog.get_logger().info("run_ended", reason=result["ended_by"], outcome=result["mission"]["outcome"])
     elif not quiet:
+        from rich.console import Console
+
+        from edge_agent.cli.terminal import print_report  # rich is not needed before a run ends
+
         print_report(result, Console())
         if keeping and collector:
             typer.echo(f"{collector.kept} hard frames: {keeping.folder}")
@@ -184,15 +186,16 @@ def drive(
 
 def _run_to_end(job: Any, watched: bool) -> dict[str, Any]:
     """Run the job on the clock that it asks for."""
-    from rich.console import Console
-
     from edge_agent.agent import Vista, run
-    from edge_agent.cli.terminal import show_status
-    from edge_agent.sim.clock import run_virtual
 
     if job.virtual:
+        from edge_agent.sim.clock import run_virtual
+
         return run_virtual(run(job))
     if watched:
+        from rich.console import Console
+
+        from edge_agent.cli.terminal import show_status
 
         async def watch(vista: Vista) -> None:
             await show_status(vista, Console(stderr=True))

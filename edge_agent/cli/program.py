@@ -1,0 +1,104 @@
+"""The program `edge-agent`: its commands, and how a failure becomes one line and an exit code.
+
+Knows which commands there are. A process runs one command, so it loads the file of that one only: a train has to start
+quickly. Where none is named that we know, as for `--help`, all are loaded. Each command's file imports what it runs
+inside the command, so that `--help` is quick too.
+"""
+
+import errno
+import importlib
+import os
+import sys
+from collections.abc import Iterable
+from types import MappingProxyType
+from typing import Annotated
+
+import typer
+
+from edge_agent import __version__
+from edge_agent.errors import EdgeAgentError
+
+COMMANDS = MappingProxyType(
+    {
+        "run": "edge-agent run --dry-run --seed 7 --report run.json",
+        "console": "edge-agent console --bootstrap-servers broker:9092",
+        "record": "edge-agent record run.mp4 --seed 7",
+        "detect": "edge-agent detect --json photo.jpg videos/",
+        "doctor": "edge-agent doctor --source 0",
+        "train": "edge-agent train --data data/synth --out runs/first",
+        "evaluate": "edge-agent evaluate --images photos --annotations coco.json",
+        "bench": "edge-agent bench --quick --only 1,2",
+        "config": "",
+        "dataset": "",
+        "engine": "",
+        "hub": "",
+        "mirror": "",
+    }
+)
+"""Each command with an example; without one where it has commands of its own. In cli/x.py they are `x` and `app`."""
+
+
+def build(names: Iterable[str]) -> typer.Typer:
+    """Return the program with these commands."""
+    app = typer.Typer(
+        name="edge-agent",
+        help="Lets a Lego train read road signs and drive itself.",
+        no_args_is_help=True,
+        add_completion=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_program)
+    for name in names:
+        module = importlib.import_module(f"edge_agent.cli.{name}")
+        if COMMANDS[name]:
+            app.command(epilog=f"Example: {COMMANDS[name]}")(getattr(module, name))
+        else:
+            app.add_typer(module.app, name=name)
+    return app
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"edge-agent {__version__}")
+        raise typer.Exit
+
+
+def _program(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Lets a Lego train read road signs and drive itself."""
+
+
+def main() -> None:
+    """Run the program; a failure of ours is one line on stderr (one each where there are several) and an exit code."""
+    named = [word for word in sys.argv[1:2] if word in COMMANDS]
+    try:
+        build(named or COMMANDS)()
+    except EdgeAgentError as error:
+        _fail(str(error))
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read our output has gone; there is nobody to tell
+        sys.exit(1)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        _fail("the output could not be written, the disk is full; free some space")
+        sys.exit(1)
+
+
+def _fail(lines: str) -> None:
+    """Tell on stderr (as errors in the journal where that is it), and the service manager where there is one."""
+    from edge_agent import log
+
+    for line in lines.splitlines():
+        log.failure(line)
+    if os.environ.get("NOTIFY_SOCKET"):
+        from edge_agent.agent.notify import Notifier
+
+        Notifier().status(" | ".join(lines.splitlines()))
