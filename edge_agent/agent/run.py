@@ -20,12 +20,12 @@ from edge_agent.agent.crew import Crew, assemble
 from edge_agent.agent.helm import Helm
 from edge_agent.agent.lifeline import Lifeline
 from edge_agent.agent.notify import Notifier
-from edge_agent.agent.observers import Mirrors, fenced, make_desk, mirrors, tracing
+from edge_agent.agent.observers import fenced, make_desk, mirrors, tracing
 from edge_agent.agent.service import service_tasks
 from edge_agent.agent.shutdown import Ending
 from edge_agent.agent.vitals import watch_loop, watch_memory
 from edge_agent.camera import RecordedCamera
-from edge_agent.commands import Desk, Gate
+from edge_agent.commands import Gate
 from edge_agent.config import Rules as SignRules
 from edge_agent.config import Settings, check_labels
 from edge_agent.driver import Driver
@@ -38,7 +38,7 @@ from edge_agent.report import Mission, Run, Tally, as_json
 from edge_agent.watchdog import Watchdog
 
 if TYPE_CHECKING:
-    from edge_agent.agent.web import Door, Web
+    from edge_agent.agent.door import Door
     from edge_agent.hub.hub_log import ByteLog
 
 _log = structlog.get_logger(__name__)
@@ -130,15 +130,9 @@ def _open_door(job: Job, stack: AsyncExitStack) -> "Door | None":
     console = job.settings.console
     if job.virtual or not (console.enabled or console.metrics):
         return None
-    from edge_agent.agent.web import Door  # noqa: PLC0415 - a web server; only those who serve load it
+    from edge_agent.agent.door import Door  # noqa: PLC0415 - a web server; only those who serve load it
 
     return stack.enter_context(closing(Door(console, asked=job.port_asked)))
-
-
-def _build_web(job: Job, crew: Crew, outside: Mirrors, desk: Desk) -> "Web":
-    from edge_agent.agent.web import Scene, Web  # noqa: PLC0415 - as above
-
-    return Web(Scene(job.settings, crew, outside, desk))
 
 
 def _open_hub_log(job: Job, stack: AsyncExitStack) -> "ByteLog | None":
@@ -201,20 +195,21 @@ def _observers(job: Job, crew: Crew, door: "Door | None") -> Iterator[tuple[str,
     helm = Helm(crew.control, crew.capture, publish=crew.observers.publish, clock=crew.clock)
     gate = Gate()
     outside = mirrors(job.settings, helm, gate, tell=crew.tell, speed_mm_s=crew.parts.speed_mm_s)
-    desk = make_desk("console", job.settings, helm, gate)
-    web = _build_web(job, crew, outside, desk) if door is not None else None
-    fed = web.sinks if web is not None else ()
-    for sink in (lights, *outside.sinks, *fed, *tracing(job.settings), *job.sinks):
+    for sink in (lights, *outside.sinks, *tracing(job.settings), *job.sinks):
         # An observer that says what it wants is not woken for every picture, and keeps none waiting while it is busy.
         events = crew.observers.subscribe(sink.name, QUEUE_SIZE, getattr(sink, "wants", (object,)))
         yield sink.name, fenced(sink.name, sink.run(events), crew.tell)
     if outside.listener is not None:
         yield "kafka-commands", fenced("kafka_commands", outside.listener.run(), crew.tell)
-    if web is not None and door is not None and door.socket is not None:
-        yield "console", fenced("console", web.serve(door.socket), crew.tell)
+    measures: list[Callable[[float], None]] = [lambda lag_s: crew.tally.loop_lag.add(lag_s * 1000)]
+    if door is not None and door.socket is not None:
+        from edge_agent.agent.door import Porter  # noqa: PLC0415 - as above
+
+        porter = Porter(job.settings, crew, outside, make_desk("console", job.settings, helm, gate))
+        measures.append(porter.lag)
+        yield "console", fenced("console", porter.run(door.socket), crew.tell)
     if door is not None and (fault := door.fault(crew.clock())) is not None:
         crew.tell(fault)
-    measures = [lambda lag_s: crew.tally.loop_lag.add(lag_s * 1000), *([web.lag.add] if web else [])]
     yield "loop-lag", watch_loop(measures, crew.watchdog.beat, crew.clock)
 
 

@@ -1,7 +1,7 @@
-"""The agent's web server: what it serves, what feeds it, and what happens where its port is taken.
+"""The agent's web server: what it serves, and what feeds it.
 
 Knows which figures of a run are told, and which settings ask for what. Knows nothing of the control path, which never
-waits for it. Imported only where there is something to serve.
+waits for it. Imported by door.py, and only where there is something to serve: it takes as long as a third of a start.
 """
 
 import asyncio
@@ -10,7 +10,6 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-import structlog
 from starlette.routing import BaseRoute
 
 from edge_agent import __version__
@@ -19,14 +18,12 @@ from edge_agent.agent.crew import Crew
 from edge_agent.agent.observers import Mirrors
 from edge_agent.agent.page import Page
 from edge_agent.commands import Desk
-from edge_agent.config import Console, Settings
+from edge_agent.config import Settings
 from edge_agent.console.answers import application
 from edge_agent.console.health import Health
-from edge_agent.console.server import connections_for, listen, serve
+from edge_agent.console.server import connections_for, serve
 from edge_agent.console.status import status_routes
 from edge_agent.console.watch import Watch
-from edge_agent.errors import ConfigError
-from edge_agent.events import Fault, Severity
 from edge_agent.metrics import (
     LAG_BOUNDS_S,
     Dropped,
@@ -39,10 +36,6 @@ from edge_agent.metrics import (
     run_metrics,
 )
 from edge_agent.ports import Sink
-
-TAKEN = "console_port_taken"
-
-_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,39 +51,6 @@ class Scene:
         """Count what was taken but not understood, and what the hub did not take; from any thread."""
         tally = self.crew.tally
         return Dropped(tally.dropped, tally.invalid, tally.repeated, self.crew.driver.failed_writes)
-
-
-class Door:
-    """The server's port, open or not.
-
-    Args:
-        settings: `host` and `port` say where.
-        asked: somebody named this port: where it cannot be had, that is a ConfigError. Otherwise it is `trouble`, and
-            the train runs without the server.
-    """
-
-    def __init__(self, settings: Console, *, asked: bool) -> None:
-        self.socket: socket.socket | None = None
-        self.trouble: ConfigError | None = None
-        try:
-            self.socket = listen(settings)
-        except ConfigError as error:
-            if asked:
-                raise
-            self.trouble = error
-            _log.warning("no_console", reason=error.message, remedy=error.remedy)
-
-    def fault(self, now_s: float) -> Fault | None:
-        """Return what to tell where the port is not ours."""
-        if self.trouble is None:
-            return None
-        message = f"{self.trouble.message}: no page, metrics or health checks"
-        return Fault(TAKEN, message, self.trouble.remedy, Severity.INFO, now_s)
-
-    def close(self) -> None:
-        """Close the port."""
-        if self.socket is not None:
-            self.socket.close()
 
 
 class Web:

@@ -16,6 +16,9 @@ def main() -> None:
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     # pydantic would look through all installed packages for plugins, which takes time, and run what it finds.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    if sys.argv[1:2] == ["run"]:
+        # numpy's algebra, which a train does not need, starts a thread on each core; they spin while the rest loads.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from edge_agent.cli.lean import load_structlog
 
     load_structlog()
