@@ -4,6 +4,8 @@ Runs at each prediction and at each tick of the guard, whichever comes first. Kn
 and how both are told to observers. The rules themselves are pure functions in policy/ and guard.py.
 """
 
+import asyncio
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -16,7 +18,7 @@ from edge_agent import guard, policy
 from edge_agent.config import SignRule
 from edge_agent.driver import Driver, Target
 from edge_agent.events import Decision, Event, Fault, GuardState, HubStatus, Prediction, Severity, TrainState
-from edge_agent.flow import Fanout, pace
+from edge_agent.flow import Fanout
 from edge_agent.guard import Order, Permit, Priority
 from edge_agent.ports import Hub, HubEvent
 from edge_agent.power import weak_since
@@ -99,6 +101,7 @@ class Control:
         self._critical_since_s: float | None = None
         self._auto_armed = not rules.auto_arm
         self._told_s = -STATE_PERIOD_S
+        self._stepped_s = -math.inf
         self._closed = False
         self._link_trouble = "the hub is not connected"
         hub.subscribe(self._on_hub)
@@ -148,15 +151,20 @@ class Control:
         self._closed = True
 
     async def run(self) -> None:
-        """Step at each tick of the guard until cancelled."""
-        async for _ in pace(self._rules.tick_s, self._clock):
-            self.step()
+        """Step when nothing else has for a tick of the guard, until cancelled.
+
+        Counting from the last step keeps the ticks between the predictions: together with a frame they would delay it.
+        """
+        while True:
+            if self._clock() >= self._stepped_s + self._rules.tick_s:
+                self.step()
+            await asyncio.sleep(self._stepped_s + self._rules.tick_s - self._clock())
 
     def step(self) -> None:
         """Ask the policy, ask the guard, aim the driver, tell the observers."""
+        now_s = self._stepped_s = self._clock()
         if self._closed:
             return
-        now_s = self._clock()
         wish = policy.wish(self._signs, now_s, self._rules.tuning)
         if wish != self._wish:
             self._decide(wish, now_s)

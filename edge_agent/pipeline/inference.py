@@ -187,9 +187,9 @@ class Inference:
             inference_ms=inference_ms,
             done_s=self._clock(),
         )
-        self._tally.prediction(prediction)
         self._deliver(prediction)
         self._observers.publish(prediction)
+        self._tally.prediction(prediction)
 
     def _failed(self, error: EdgeAgentError) -> None:
         self._tally.invalid += 1
