@@ -54,8 +54,9 @@ class Job:
     `sinks` are observers beside those that the settings ask for, `watch` is a task that shows the run to a person. With
     `virtual` the loop's clock is the simulated one. `duration_s` ends the run after that time. `hub_log` is where the
     bytes to and from a hub over Bluetooth are recorded. `port_asked` tells that somebody named the console's port: the
-    run does not start where it is taken. `camera` and `detector` take the place of what the settings name:
-    pictures from memory, or a detector that answers at once, where something else is measured.
+    run does not start where it is taken. `camera` and `detector` take the place of what the settings name: the detector
+    that they mean, opened ahead; or pictures from memory, and a detector that answers at once, where something else is
+    measured.
     """
 
     settings: Settings
@@ -105,7 +106,6 @@ async def _run(job: Job, notifier: Notifier) -> dict[str, Any]:
             worker = build.build_worker(settings, virtual=job.virtual, opener=job.detector)
             await stack.enter_async_context(worker)
             check_labels(job.rules, worker.info.labels)
-            await worker.warm_up(settings.capture.width, settings.capture.height)
         log = _open_hub_log(job, stack)
         parts = build.build_parts(settings, virtual=job.virtual, hub_log=log, camera=job.camera)
         async with notifier.starting("opens hub and camera"):

@@ -155,7 +155,7 @@ def drive(
     import structlog
 
     from edge_agent import log
-    from edge_agent.agent import Job
+    from edge_agent.cli.ahead import open_ahead
     from edge_agent.cli.link import with_link
     from edge_agent.config import load, load_rules
 
@@ -165,10 +165,20 @@ def drive(
     watched = sys.stderr.isatty() and not quiet
     log.configure("error" if watched else settings.log.level, settings.log.format)
     virtual = not settings.capture.realtime
+    opener = open_ahead(settings)
+    from edge_agent.agent import Job  # most of the code of a run; loaded while the detector is opened
+
     collector = open_collector(keeping, settings) if keeping else None
     sinks = (*sinks, collector) if collector else tuple(sinks)
     job = Job(
-        settings, rules, sinks, virtual=virtual, duration_s=duration_s, hub_log=hub_log, port_asked=_asked(loaded)
+        settings,
+        rules,
+        sinks,
+        virtual=virtual,
+        duration_s=duration_s,
+        hub_log=hub_log,
+        port_asked=_asked(loaded),
+        detector=opener,
     )
     result = _run_to_end(job, watched)
     if log.goes_to_journal(os.environ):  # which takes lines, not tables

@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+
 from edge_agent import resources
 from edge_agent.detector.none import NoDetector
 from edge_agent.detector.onnx import OnnxDetector
@@ -75,8 +77,8 @@ def open_detector(settings: DetectorSettings) -> Detector:
     """
     if settings.backend == "none":
         return NoDetector()
-    wanted = wanted_engine(settings, cache_dir(os.environ))
-    if wanted.onnx() is None and settings.backend != "onnxruntime":
+    if not starts_on_cpu(settings):
+        wanted = wanted_engine(settings, cache_dir(os.environ))
         try:
             return open_engine(wanted, reading(settings))
         except FatalError as error:
@@ -84,6 +86,19 @@ def open_detector(settings: DetectorSettings) -> Detector:
                 error.message, remedy=f"put the ONNX file beside {wanted.model.name}, to drive on the CPU meanwhile"
             ) from error
     return _on_cpu(settings)
+
+
+def starts_on_cpu(settings: DetectorSettings) -> bool:
+    """Tell whether `open_detector` needs no GPU: its detector may then be used in another thread than the opening."""
+    if settings.backend in {"none", "onnxruntime"}:
+        return True
+    return wanted_engine(settings, cache_dir(os.environ)).onnx() is not None
+
+
+def warmed(detector: Detector, width: int, height: int) -> Detector:
+    """Have a detector look at a grey picture of that size in pixels: the first one is then as quick as the next."""
+    detector.infer(np.full((height, width, 3), 128, np.uint8))
+    return detector
 
 
 def wanted_engine(settings: DetectorSettings, engines: Path) -> Wanted:
@@ -120,5 +135,7 @@ __all__ = [
     "open_fastest",
     "reading",
     "shipped",
+    "starts_on_cpu",
     "wanted_engine",
+    "warmed",
 ]
