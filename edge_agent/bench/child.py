@@ -35,7 +35,7 @@ def main() -> None:
     log.configure("error", "console")
     changes = {key: json.loads(value) for key, _, value in (one.partition("=") for one in options.settings)}
     settings = bench_settings({**changes, "capture.fps": options.fps})
-    camera = MemoryCamera(np.load(options.pictures), options.fps)
+    camera = MemoryCamera(np.load(options.pictures), options.fps, watched=False)
     report = asyncio.run(
         run(
             Job(

@@ -36,9 +36,9 @@ class Plan:
     holed_s: float
 
 
-QUICK = Plan(5, 1, 2, 4, 1, 8, 3, 10, 1, 2_000, 0.002, 6, 6)
+QUICK = Plan(5, 1, 2, 4, 1, 8, 3, 10, 1, 1_000, 0.01, 6, 6)
 """Two minutes: what can be seen at once."""
-FULL = Plan(78, 4, 10, 15, 2, 150, 15, 600, 8, 36_000, 0.003, 30, 60)
+FULL = Plan(78, 4, 10, 15, 2, 150, 15, 600, 8, 36_000, 0.01, 30, 60)
 """A little more than an hour: over 6,000 frames in each arm of the paced comparison, 36,000 frames for memory."""
 
 _LENIENT: Mapping[str, object] = {

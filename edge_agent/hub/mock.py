@@ -17,7 +17,7 @@ from edge_agent.events import HubStatus
 from edge_agent.ports import HubEvent
 
 CONNECTED, DISCONNECTED, BUTTON, ALERT = "connected", "disconnected", "button_pressed", "alert"
-LOG_LENGTH = 10_000
+LOG_LENGTH = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Write:
 
 
 class MockHub:
-    """Implements `ports.Hub` and keeps `log`, the newest 10,000 writes, oldest first.
+    """Implements `ports.Hub` and keeps `log`, the newest 1,000 writes, oldest first.
 
     Args:
         name: what the hub calls itself.
