@@ -12,7 +12,8 @@ import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
 from typing import Any, TypeVar, cast
 
-from aiomqtt import Client, Message, MqttError, ProtocolVersion, Will
+from aiomqtt import Client, Message, MqttCodeError, MqttError, ProtocolVersion, Will
+from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
@@ -23,7 +24,9 @@ from edge_agent.errors import ConfigError
 from edge_agent.mirror.bounded import bounded
 from edge_agent.mirror.mqtt_messages import Outgoing
 from edge_agent.mirror.mqtt_problems import HungUpError, LinkError, link_error
+from edge_agent.mirror.mqtt_properties import Packed
 from edge_agent.mirror.mqtt_tls import tls_context
+from edge_agent.mirror.mqtt_writing import Writes
 
 T = TypeVar("T")
 
@@ -64,6 +67,8 @@ class Connection:
         self._given_up = False
         self._denied: list[ReasonCode] = []
         self._hung_up = asyncio.Event()
+        self._moved = asyncio.Event()
+        self._writes: Writes | None = None
         self._max_bytes: int | None = None
 
     async def open(self) -> None:
@@ -110,15 +115,28 @@ class Connection:
 
         False where the broker refuses it, which it tells at QoS 1 with MQTT 5 only. One call at a time with QoS 1.
         """
-        if message.qos:
-            self._denied.clear()
         with self._failures():
-            await self._in_time(
-                self._opened().publish(
-                    message.topic, message.payload, message.qos, message.retain, self._properties(message)
-                )
-            )
-        return not (message.qos and self._denied)
+            if not message.qos:
+                await self._write(message)
+                return True
+            self._denied.clear()
+            await self._in_time(self._opened().publish(*self._arguments(message)))
+        return not self._denied
+
+    async def _write(self, message: Outgoing) -> None:
+        """Publish at QoS 0, which takes no waiting as long as the socket takes what we write."""
+        paho: Any = self._opened()._client
+        info = paho.publish(*self._arguments(message))
+        if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            raise MqttCodeError(info.rc, "Could not publish message")
+        if self._writes is not None:
+            self._writes.write()
+        if info.is_published():
+            return
+        async with asyncio.timeout(self._settings.connect_timeout_s):
+            while not info.is_published():
+                self._moved.clear()
+                await self._moved.wait()
 
     async def close(self, last: Outgoing) -> None:
         """Say goodbye with one last message; takes no longer than a second, and never raises."""
@@ -173,6 +191,7 @@ class Connection:
             disconnected(inner, data, flags, code, properties)
 
         def on_publish(inner: Any, data: Any, number: int, code: ReasonCode, properties: Any) -> None:
+            self._moved.set()
             if code.is_failure:
                 self._denied.append(code)
             published(inner, data, number, code, properties)
@@ -185,6 +204,7 @@ class Connection:
 
         paho.on_connect, paho.on_disconnect = on_connect, on_disconnect
         paho.on_publish, paho.on_socket_open = on_publish, on_socket_open
+        self._writes = Writes(paho)
 
     async def _enter(self, client: Client) -> None:
         """Connect in time; what takes longer is left to end by itself, and its socket is closed then."""
@@ -230,17 +250,10 @@ class Connection:
         except _FAILURES as error:
             raise link_error(error, self._settings) from error
 
-    def _properties(self, message: Outgoing) -> Properties | None:
-        if not self._modern:
-            return None
-        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-        if message.content_type is not None:
-            properties.ContentType = message.content_type
-        if message.user_properties:
-            properties.UserProperty = list(message.user_properties)
-        if message.correlation_data is not None:
-            properties.CorrelationData = message.correlation_data
-        return properties
+    def _arguments(self, message: Outgoing) -> tuple[str, bytes, int, bool, Any]:
+        """Return what aiomqtt and paho want to publish a message; of its properties they only ask for the bytes."""
+        properties = Packed(message) if self._modern else None
+        return message.topic, message.payload, message.qos, message.retain, properties
 
 
 def _connect_properties() -> Properties:

@@ -171,6 +171,8 @@ class Session:
                 await self._publish_original(item)
             else:
                 await self._publish_picture(item)
+            if item is not None and len(self._lanes):
+                await asyncio.sleep(0)  # a stop that comes in must not wait for all that goes out
 
     async def _publish_picture(self, waiting: Picture) -> None:
         from edge_agent.wire.images import encode_jpeg  # noqa: PLC0415 - OpenCV takes long to load
