@@ -165,13 +165,8 @@ class Uplink:
         if self._bytes_rate.allowed(0) < 0:  # the last batch took more than its time
             await asyncio.sleep(self._bytes_rate.wait_s(0))
         allowed = self._rate.allowed(self._appended())
-        smallest = min(_MAX_ROWS, max(1, self._settings.outbox.drain_events_per_s // 20))
         try:
-            rows = await asyncio.wrap_future(
-                self._outbox.read(
-                    self._cursor, min(max(allowed, smallest), _MAX_ROWS), self._settings.max_message_bytes
-                )
-            )
+            rows = await self._read(allowed)
         except OutboxAwayError:
             await asyncio.sleep(_AWAY_S)
             return []
@@ -180,6 +175,14 @@ class Uplink:
         elif len(rows) > allowed:  # more waits than may be sent now: a small part of it, after a while
             await asyncio.sleep(self._rate.wait_s(len(rows)))
         return rows
+
+    async def _read(self, allowed: int) -> list[Row]:
+        """Ask for the next rows; where the outbox has told of none behind the cursor, it need not be asked."""
+        if self._cursor and self._cursor >= self._outbox.stats.last_seq:
+            return []
+        smallest = min(_MAX_ROWS, max(1, self._settings.outbox.drain_events_per_s // 20))
+        max_rows = min(max(allowed, smallest), _MAX_ROWS)
+        return await asyncio.wrap_future(self._outbox.read(self._cursor, max_rows, self._settings.max_message_bytes))
 
     def _appended(self) -> int:
         """Count the rows that came since the last call: the live ones, which no rate holds back."""
