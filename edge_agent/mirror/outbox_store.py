@@ -21,6 +21,11 @@ _LIVE_IMAGES_BYTES = 2_000_000  # a few seconds of frames: what is on its way wh
 _MAX_DEAD_BYTES = 64_000_000
 _EVICT_ROWS = 256
 _VACUUM_PAGES = 256
+_FRESH_ROWS = 50  # of one commit, kept for the uplink; more is a backlog, and that is read from the file
+_SURE_BYTES = 256  # a row's body is its record with the names around its parts
+_OLDEST = "SELECT min(at_ms) FROM ({})".format(  # noqa: S608 - an enum
+    " UNION ALL ".join(f"SELECT * FROM (SELECT at_ms FROM {kind} ORDER BY seq LIMIT 1)" for kind in Kind)  # noqa: S608
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +79,7 @@ class Store:
         self._budget = budget
         self._wall = wall
         self._handed_seq = 0
+        self._fresh: list[Row] = []
         columns = "kind, rows, bytes, appended, sent, evicted, dead"
         rows = self._connection.execute(f"SELECT {columns} FROM tally").fetchall()  # noqa: S608 - our own words
         self.tallies = {Kind(kind): Tally(*numbers) for kind, *numbers in rows}
@@ -99,8 +105,11 @@ class Store:
         except BaseException:
             self._connection.rollback()
             raise
-        self.next_seq = next_seq
+        first_seq, self.next_seq = self.next_seq, next_seq
         self.tallies = change.tallies
+        whole = not evicted and (acknowledged_seq or 0) < first_seq
+        few = records if whole and len(records) <= _FRESH_ROWS else ()
+        self._fresh = [Row(seq, record) for seq, record in enumerate(few, first_seq)]
         return evicted
 
     def read(self, after_seq: int, max_rows: int, max_bytes: int) -> list[Row]:
@@ -108,19 +117,34 @@ class Store:
 
         The first one is returned whatever its size. Rows that were handed out are not evicted any more.
         """
-        cursors = [self._rows(kind, after_seq, max_rows) for kind in Kind]
+        rows = self._take_fresh(after_seq, max_rows, max_bytes) or self._load(after_seq, max_rows, max_bytes)
+        if rows:
+            self._handed_seq = max(self._handed_seq, rows[-1].seq)
+        return rows
+
+    def _take_fresh(self, after_seq: int, max_rows: int, max_bytes: int) -> list[Row]:
+        """Return the rows of the last commit, once, where they are all that is asked for; else nothing.
+
+        An uplink that keeps up asks for just these, and the file need not be read.
+        """
+        fresh, self._fresh = self._fresh, []
+        if not fresh or after_seq != fresh[0].seq - 1 or len(fresh) > max_rows:
+            return []
+        return fresh if sum(row.record.size for row in fresh) + _SURE_BYTES * len(fresh) <= max_bytes else []
+
+    def _load(self, after_seq: int, max_rows: int, max_bytes: int) -> list[Row]:
+        cursors = [self._rows(kind, after_seq, max_rows) for kind in Kind if self.tallies[kind].rows]
         rows: list[Row] = []
         for seq, at_ms, body, kind in heapq.merge(*cursors, key=lambda row: row[0]):
             max_bytes -= len(body)
             if rows and (max_bytes < 0 or len(rows) >= max_rows):
                 break
             rows.append(Row(seq, self._unpack(kind, at_ms, body)))
-        if rows:
-            self._handed_seq = max(self._handed_seq, rows[-1].seq)
         return rows
 
     def bury(self, seq: int, reason: str) -> None:
         """Move the row `seq` to the dead letters: it can never be sent, and must not hold up those behind it."""
+        self._fresh = []
         change = _Change(self._connection, self.tallies)
         self._connection.execute("BEGIN IMMEDIATE")
         try:
@@ -139,11 +163,8 @@ class Store:
 
     def oldest_ms(self) -> int | None:
         """Return the time of the oldest row that waits, None where none does."""
-        ages = [
-            self._connection.execute(f"SELECT at_ms FROM {kind} ORDER BY seq LIMIT 1").fetchone()  # noqa: S608
-            for kind in Kind
-        ]
-        return min((age[0] for age in ages if age), default=None)
+        oldest: int | None = self._connection.execute(_OLDEST).fetchone()[0]
+        return oldest
 
     def _rows(self, kind: Kind, after_seq: int, limit: int) -> Iterator[tuple[int, int, bytes, Kind]]:
         """Yield rows of one kind lazily: a picture that does not fit any more is never loaded."""
@@ -162,11 +183,12 @@ class Store:
             raise outbox_schema.damaged("a row is damaged") from None
 
     def _append(self, change: "_Change", records: Sequence[Record]) -> int:
-        seq = self.next_seq
-        for record in records:
-            change.insert(record.kind, seq, record.at_ms, pack(record, self._dictionary))
-            seq += 1
-        return seq
+        rows: dict[Kind, list[tuple[int, int, bytes]]] = {}
+        for seq, record in enumerate(records, self.next_seq):
+            rows.setdefault(record.kind, []).append((seq, record.at_ms, pack(record, self._dictionary)))
+        for kind, added in rows.items():
+            change.insert(kind, added)
+        return self.next_seq + len(records)
 
     def _evict(self, change: "_Change") -> int:
         """Make room: frames over their budget, then events over both of theirs, telemetry before safety."""
@@ -185,16 +207,20 @@ class _Change:
 
     def __init__(self, connection: sqlite3.Connection, tallies: dict[Kind, Tally]) -> None:
         self._connection = connection
+        self._before = tallies
         self.tallies = dict(tallies)
 
-    def insert(self, kind: Kind, seq: int, at_ms: int, body: bytes) -> None:
-        self._connection.execute(f"INSERT INTO {kind} VALUES (?, ?, ?)", (seq, at_ms, body))  # noqa: S608 - an enum
-        self._count(kind, rows=1, size=len(body) + ROW_BYTES, appended=1)
+    def insert(self, kind: Kind, rows: Sequence[tuple[int, int, bytes]]) -> None:
+        """Insert rows of number, time and body."""
+        self._connection.executemany(f"INSERT INTO {kind} VALUES (?, ?, ?)", rows)  # noqa: S608 - an enum
+        size = sum(len(body) + ROW_BYTES for _, _, body in rows)
+        self._count(kind, rows=len(rows), size=size, appended=len(rows))
 
     def delete_up_to(self, seq: int) -> None:
         for kind in Kind:
-            rows, size = self._delete(kind, seq)
-            self._count(kind, rows=-rows, size=-size, sent=rows)
+            if self.tallies[kind].rows:
+                rows, size = self._delete(kind, seq)
+                self._count(kind, rows=-rows, size=-size, sent=rows)
 
     def evict(self, kind: Kind, too_many_bytes: int, handed_seq: int, before_ms: int | None) -> int:
         """Delete the oldest rows that were not handed out, until `too_many_bytes` are gone; return how many."""
@@ -236,6 +262,8 @@ class _Change:
         self._connection.execute("UPDATE meta SET value = ? WHERE name = 'next_seq'", (next_seq,))
         query = "UPDATE tally SET rows = ?, bytes = ?, appended = ?, sent = ?, evicted = ?, dead = ? WHERE kind = ?"
         for kind, t in self.tallies.items():
+            if t == self._before[kind]:
+                continue
             self._connection.execute(query, (t.rows, t.bytes, t.appended, t.sent, t.evicted, t.dead, kind))
 
     def _delete(self, kind: Kind, seq: int, *, only: bool = False) -> tuple[int, int]:

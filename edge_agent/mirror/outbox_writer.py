@@ -72,6 +72,7 @@ class Writer(Generic[T]):
         self._clock = clock
         self._store: Store | None = None
         self._pending: list[Record] = []
+        self._look_s: float | None = None
         self._due_s: float | None = None
         self._acknowledged_seq: int | None = None
         self._again_s = 0.0
@@ -89,21 +90,24 @@ class Writer(Generic[T]):
         request = self._next_request()
         if isinstance(request, Close):
             return False
-        if self._ready() and len(self._pending) < _MAX_PENDING:
-            self._take()
-        self._answer(request)
+        ready = self._ready()
+        if request is not None:
+            self._answer(request)
+        if self._look_s is not None and self._clock() >= self._look_s:
+            self._look(ready=ready)
         if self._due_s is not None and self._clock() >= self._due_s:
             self._commit()
         return True
 
-    def _next_request(self) -> Request:
+    def _next_request(self) -> Request | None:
         """Wait for a question, at most until something else has to be done."""
-        waits = [at_s for at_s in (self._due_s, self._again_s if self._store is None else None) if at_s is not None]
+        again_s = self._again_s if self._store is None else None
+        waits = [at_s for at_s in (self._look_s, self._due_s, again_s) if at_s is not None]
         timeout_s = max(0.0, min(waits) - self._clock()) if waits else None
         try:
             return self._requests.get(timeout=timeout_s)
         except queue.Empty:
-            return Wake()
+            return None
 
     def _ready(self) -> bool:
         """Open the store where it is not open and it is time to try."""
@@ -124,9 +128,25 @@ class Writer(Generic[T]):
         self._committed()  # there may be rows of an earlier run
         return True
 
+    def _look(self, *, ready: bool) -> None:
+        """Take what was handed over, all that came since the last look at once, and have it committed.
+
+        As long as things come, the next look is due soon and nobody needs to wake this thread; once nothing came, it
+        asks to be woken.
+        """
+        room = ready and len(self._pending) < _MAX_PENDING
+        if room and not len(self._handover):
+            self._handover.look()
+            self._look_s = None
+        else:
+            self._look_s = self._clock() + COMMIT_EVERY_S
+        if room:
+            self._take()  # also after a vain look: something may have come before it was said that we want to be woken
+        if self._pending and (self._due_s is None or not self._report.stuck_by):
+            self._due_s = self._clock()
+
     def _take(self) -> None:
         """Encode what was handed over, as much as fits one commit."""
-        self._handover.look()  # not called when there is no room: then nothing wakes this thread until a commit
         store = self._store
         while store is not None and len(self._pending) < _MAX_PENDING:
             value = self._handover.take()
@@ -139,13 +159,11 @@ class Writer(Generic[T]):
                 _log.warning("an event cannot be put on the wire", error=error.message)
                 continue
             self._pending.extend(records)
-        if self._pending and self._due_s is None:
-            self._due_s = self._clock() + COMMIT_EVERY_S
-        if len(self._pending) >= _MAX_PENDING and not self._report.stuck_by:
-            self._due_s = self._clock()
 
     def _answer(self, request: Request) -> None:
         match request:
+            case Wake() if self._look_s is None:
+                self._look_s = self._clock() + COMMIT_EVERY_S
             case Read():
                 self._read(request)
             case Acknowledge(seq):
@@ -215,8 +233,9 @@ class Writer(Generic[T]):
         self._note(took_ms)
         if grown:
             self._committed()
-        if len(self._handover):
-            self._requests.put(Wake())
+        if self._look_s is not None:  # a pause also on a slow disk, but not where a whole commit is waiting
+            pause_s = 0.0 if len(self._handover) >= _MAX_PENDING else COMMIT_EVERY_S
+            self._look_s = self._clock() + pause_s
 
     def _trouble(self, error: Exception) -> None:
         """Set a damaged file aside; for anything else wait and try again. What is pending stays."""

@@ -54,6 +54,32 @@ def test_rows_of_all_kinds_come_out_in_the_order_they_went_in(tmp_path: Path) ->
     store.close()
 
 
+@given(st.lists(records, min_size=1, max_size=8))
+def test_rows_of_the_last_commit_read_as_they_do_from_the_file(some: list[Record]) -> None:
+    """They are handed out once without a look into the file."""
+    store = Store(MEMORY, Budget())
+    before_seq = store.next_seq - 1
+    store.commit(some)
+    fresh = store.read(before_seq, 1000, 10**9)
+    assert [row.record for row in fresh] == some
+    assert store.read(before_seq, 1000, 10**9) == fresh
+    store.close()
+
+
+def test_row_of_the_last_commit_that_is_gone_again_is_not_read(tmp_path: Path) -> None:
+    store = store_at(tmp_path / "outbox.db", Budget(images_bytes=0))
+    store.commit([record(number, Kind.IMAGE, size=1_000_000) for number in range(4)])
+    left = store.tallies[Kind.IMAGE].rows
+    assert left < 4
+    assert numbers(store, after_seq=store.next_seq - 5) == [0, 1, 2, 3][-left:]
+    store.commit([record(5)], acknowledged_seq=store.next_seq)
+    assert numbers(store, after_seq=store.next_seq - 2) == []
+    store.commit([record(6), record(7)])
+    store.bury(store.next_seq - 2, "too large")
+    assert numbers(store, after_seq=store.next_seq - 3) == [7]
+    store.close()
+
+
 def test_read_stops_at_rows_and_at_bytes_but_always_gives_one(tmp_path: Path) -> None:
     store = store_at(tmp_path / "outbox.db")
     store.commit([record(number, Kind.IMAGE, size=1000) for number in range(10)])

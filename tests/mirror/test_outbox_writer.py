@@ -57,6 +57,11 @@ class Desk:
         while not self.requests.empty():
             self.writer.step()
 
+    def pass_by(self, passed_s: float) -> None:
+        """Let time pass, and the writer do what is due by itself."""
+        self.now_s += passed_s
+        self.writer.step()
+
     def numbers(self) -> list[int]:
         request = Read(0, 1000, 10**9)
         self.requests.put(request)
@@ -93,6 +98,28 @@ def test_values_are_committed_together_after_a_moment(tmp_path: Path) -> None:
         desk.work(0.1)
         assert desk.numbers() == [0, 1, 2]
         assert (desk.writer.stats.commits, desk.commits - opened) == (1, 1)
+
+
+def test_thread_is_woken_only_where_it_has_just_looked_in_vain(tmp_path: Path) -> None:
+    """As long as values come it looks by itself, and is not woken for each of them."""
+    with desk_at(tmp_path / "outbox.db") as desk:
+        desk.work()
+        for number in range(5):
+            desk.handover.offer(number)
+        assert desk.requests.qsize() == 1
+        desk.work(0.0)
+        for number in range(5, 10):
+            desk.handover.offer(number)
+            assert desk.requests.empty()
+            desk.pass_by(0.1)
+            assert desk.writer.stats.pending == 0
+        assert desk.numbers() == list(range(10))
+        desk.pass_by(0.1)
+        desk.handover.offer(10)
+        assert desk.requests.qsize() == 1
+        desk.work(0.0)
+        desk.pass_by(0.1)
+        assert desk.numbers() == list(range(11))
 
 
 def test_value_that_cannot_be_encoded_is_counted_and_the_others_go_on(tmp_path: Path) -> None:
