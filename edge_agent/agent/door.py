@@ -5,29 +5,24 @@ queue, for half a second at most; what happens on the train meanwhile waits in t
 """
 
 import asyncio
-import gc
-import importlib
 import socket
 from collections.abc import Callable
 
 import structlog
 
 from edge_agent.agent.crew import Crew
+from edge_agent.agent.later import load_when_driving
 from edge_agent.agent.observers import Mirrors, fenced
 from edge_agent.commands import Desk
 from edge_agent.config import Console, Settings
 from edge_agent.console.server import listen
 from edge_agent.errors import ConfigError
 from edge_agent.events import Event, Fault, Severity
-from edge_agent.flow import Subscription, pace
+from edge_agent.flow import Subscription
 
 TAKEN = "console_port_taken"
 
-LATEST_S = 0.5
-"""The code is loaded after this time at the latest: somebody may have to arm the train by the page."""
-
 QUEUE_SIZE = 256
-_LOOK_S = 0.02
 
 _log = structlog.get_logger(__name__)
 
@@ -86,8 +81,7 @@ class Porter:
 
     async def run(self, door: socket.socket) -> None:
         """Serve until cancelled."""
-        await self._until_driving()
-        await asyncio.to_thread(_load)
+        await load_when_driving(self._crew, "edge_agent.agent.web")
         from edge_agent.agent.web import Scene, Web  # noqa: PLC0415 - loaded just now
 
         web = Web(Scene(self._settings, self._crew, self._mirrors, self._desk))
@@ -97,16 +91,3 @@ class Porter:
         async with asyncio.TaskGroup() as group:
             for name, what in work:
                 group.create_task(fenced(name, what, self._crew.tell))
-
-    async def _until_driving(self) -> None:
-        clock = self._crew.clock
-        latest_s = clock() + LATEST_S
-        async for _ in pace(_LOOK_S, clock):
-            if self._crew.control.permit.power_percent is not None or clock() >= latest_s:
-                return
-
-
-def _load() -> None:
-    """Load the server's code; in a thread, for the loop is the train's. It stays: the collector may pass it by."""
-    importlib.import_module("edge_agent.agent.web")
-    gc.freeze()

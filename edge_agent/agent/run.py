@@ -15,9 +15,9 @@ import structlog
 import uuid_utils
 
 from edge_agent.agent import build
-from edge_agent.agent.accelerate import acceleration
 from edge_agent.agent.crew import Crew, assemble
 from edge_agent.agent.helm import Helm
+from edge_agent.agent.later import load_when_driving
 from edge_agent.agent.lifeline import Lifeline
 from edge_agent.agent.notify import Notifier
 from edge_agent.agent.observers import fenced, make_desk, mirrors, tracing
@@ -177,9 +177,8 @@ def _tasks(
     yield "capture", _until_source_ends(crew, ending)
     yield "memory", watch_memory(crew.tally, crew.clock)
     yield "storage", crew.storage.watch()
-    move = None if job.virtual else acceleration(job.settings, crew.worker, crew.tell, crew.clock)
-    if move is not None:
-        yield "move-to-gpu", move.run()
+    if not job.virtual and job.settings.detector.backend in {"auto", "tensorrt"}:
+        yield "move-to-gpu", _move_to_gpu(job.settings, crew)
     yield from _observers(job, crew, door)
     if job.duration_s is not None:
         yield "duration", _after(job.duration_s, ending)
@@ -211,6 +210,15 @@ def _observers(job: Job, crew: Crew, door: "Door | None") -> Iterator[tuple[str,
     if door is not None and (fault := door.fault(crew.clock())) is not None:
         crew.tell(fault)
     yield "loop-lag", watch_loop(measures, crew.watchdog.beat, crew.clock)
+
+
+async def _move_to_gpu(settings: Settings, crew: Crew) -> None:
+    await load_when_driving(crew, "edge_agent.agent.accelerate")
+    from edge_agent.agent.accelerate import acceleration  # noqa: PLC0415 - loaded just now
+
+    move = acceleration(settings, crew.worker, crew.tell, crew.clock)
+    if move is not None:
+        await move.run()
 
 
 async def _until_source_ends(crew: Crew, ending: Ending) -> None:

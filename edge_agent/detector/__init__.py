@@ -1,6 +1,7 @@
 """Detectors behind the Detector port, and the one function that picks one by the settings.
 
-Knows which backends exist. Knows nothing of cameras, threads or what the signs mean to the train.
+Knows which backends exist; TensorRT's rooms are loaded where an engine is opened. Knows nothing of cameras, threads or
+what the signs mean to the train.
 """
 
 import os
@@ -13,9 +14,7 @@ from edge_agent import resources
 from edge_agent.detector.none import NoDetector
 from edge_agent.detector.onnx import OnnxDetector
 from edge_agent.detector.shipped import CPU_PRECISION, SHIPPED_MODEL, shipped
-from edge_agent.detector.tensorrt.cache import cache_dir
-from edge_agent.detector.tensorrt.detector import Reading
-from edge_agent.detector.tensorrt.opening import ENGINE_SUFFIXES, Wanted, open_engine
+from edge_agent.detector.tensorrt.wanted import ENGINE_SUFFIXES, Reading, Wanted
 from edge_agent.errors import ConfigError, FatalError
 from edge_agent.ports import Detector
 
@@ -63,7 +62,7 @@ def open_fastest(settings: DetectorSettings, engines: Path | None = None) -> Det
     if settings.backend == "onnxruntime":
         return _on_cpu(settings)
     try:
-        return open_engine(wanted_engine(settings, engines or cache_dir(os.environ)), reading(settings))
+        return _on_gpu(settings, engines)
     except FatalError:
         if settings.backend == "tensorrt":
             raise
@@ -78,12 +77,12 @@ def open_detector(settings: DetectorSettings) -> Detector:
     if settings.backend == "none":
         return NoDetector()
     if not starts_on_cpu(settings):
-        wanted = wanted_engine(settings, cache_dir(os.environ))
         try:
-            return open_engine(wanted, reading(settings))
+            return _on_gpu(settings, None)
         except FatalError as error:
+            name = settings.model.name if settings.model else SHIPPED_MODEL
             raise ConfigError(
-                error.message, remedy=f"put the ONNX file beside {wanted.model.name}, to drive on the CPU meanwhile"
+                error.message, remedy=f"put the ONNX file beside {name}, to drive on the CPU meanwhile"
             ) from error
     return _on_cpu(settings)
 
@@ -92,7 +91,7 @@ def starts_on_cpu(settings: DetectorSettings) -> bool:
     """Tell whether `open_detector` needs no GPU: its detector may then be used in another thread than the opening."""
     if settings.backend in {"none", "onnxruntime"}:
         return True
-    return wanted_engine(settings, cache_dir(os.environ)).onnx() is not None
+    return wanted_engine(settings, engines=Path()).onnx() is not None
 
 
 def warmed(detector: Detector, width: int, height: int) -> Detector:
@@ -110,6 +109,13 @@ def wanted_engine(settings: DetectorSettings, engines: Path) -> Wanted:
 def reading(settings: DetectorSettings) -> Reading:
     """Say how an engine's detections are to be taken."""
     return Reading(settings.threshold, settings.iou, settings.max_detections)
+
+
+def _on_gpu(settings: DetectorSettings, engines: Path | None) -> Detector:
+    from edge_agent.detector.tensorrt.cache import cache_dir  # noqa: PLC0415 - a train starts sooner without
+    from edge_agent.detector.tensorrt.opening import open_engine  # noqa: PLC0415
+
+    return open_engine(wanted_engine(settings, engines or cache_dir(os.environ)), reading(settings))
 
 
 def _on_cpu(settings: DetectorSettings) -> OnnxDetector:

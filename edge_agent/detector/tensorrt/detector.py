@@ -4,7 +4,6 @@ Knows pictures, engines' descriptions and the shared head. Knows nothing of CUDA
 Open, use and close it in one and the same thread.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,19 +13,11 @@ from edge_agent.detector.head import DEFAULT_THRESHOLD, Form, Head, learn
 from edge_agent.detector.tensorrt.bindings import Bindings
 from edge_agent.detector.tensorrt.engine_file import read_engine
 from edge_agent.detector.tensorrt.session import Session
+from edge_agent.detector.tensorrt.wanted import Reading
 from edge_agent.events import Detection
 from edge_agent.ports import DetectorInfo
 from edge_agent.vision import Letterbox
 from edge_agent.vision.letterbox import PAD_GREY
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """How detections are taken from the network's outputs; `threshold` None for the engine's own, or 0.5."""
-
-    threshold: float | None = None
-    iou: float = 0.5
-    max_detections: int = 100
 
 
 class TensorRtDetector:
@@ -79,3 +70,6 @@ class TensorRtDetector:
     def close(self) -> None:
         """Release the engine, its memory and the context; a second call does nothing."""
         self._session.close()
+
+
+__all__ = ["Reading", "TensorRtDetector"]

@@ -4,17 +4,14 @@ Knows engines of our own, which are kept under their key, and ready-made ones, w
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from edge_agent.detector.tensorrt.bindings import Bindings, identify, load_bindings
 from edge_agent.detector.tensorrt.cache import Cache
-from edge_agent.detector.tensorrt.detector import Reading, TensorRtDetector
+from edge_agent.detector.tensorrt.detector import TensorRtDetector
 from edge_agent.detector.tensorrt.source import open_source
+from edge_agent.detector.tensorrt.wanted import Reading, Wanted
 from edge_agent.errors import ConfigError, FatalError
-
-ENGINE_SUFFIXES = (".engine", ".plan")
-
 
 MOST_REFUSALS = 3
 """An engine that was built so often and was no good each time is not built at every start for ever."""
@@ -22,26 +19,6 @@ MOST_REFUSALS = 3
 
 class NoEngineError(FatalError):
     """No engine was built yet for this model on this machine."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which engine: of `model`, the float32 ONNX or a ready-made engine, in a precision, kept in `folder`."""
-
-    model: Path
-    precision: str
-    folder: Path
-    needs_manifest: bool = False
-
-    @property
-    def ready_made(self) -> bool:
-        """Tell whether the model is an engine already."""
-        return self.model.suffix in ENGINE_SUFFIXES
-
-    def onnx(self) -> Path | None:
-        """Return the ONNX file that stands in for it on the CPU: the model, or what lies beside the engine."""
-        beside = self.model.with_suffix(".onnx") if self.ready_made else self.model
-        return beside if beside.is_file() or not self.ready_made else None
 
 
 def find_engine(wanted: Wanted, bindings: Bindings) -> tuple[Path | None, Path | None]:
@@ -78,3 +55,6 @@ def open_engine(wanted: Wanted, reading: Reading, load: Callable[[], Bindings] =
             remedy="run `edge-agent engine build`",
         )
     return TensorRtDetector(engine, bindings, reading)
+
+
+__all__ = ["MOST_REFUSALS", "NoEngineError", "Wanted", "find_engine", "open_engine"]
