@@ -4,10 +4,8 @@ Knows the order of the steps and what to tell when one fails; the train drives o
 gone well. Knows nothing of CUDA. Everything slow happens in a child process or in the thread that will run the engine.
 """
 
-import asyncio
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
@@ -29,6 +27,7 @@ from edge_agent.detector.tensorrt.session import EngineError, OutOfGpuMemoryErro
 from edge_agent.errors import EdgeAgentError
 from edge_agent.events import Fault, Severity
 from edge_agent.pipeline import Post, Worker
+from edge_agent.threads import Lane
 
 _log = structlog.get_logger(__name__)
 
@@ -64,7 +63,7 @@ class Acceleration:
         self._tell = tell
         self._clock = clock
         self._load = load
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="inference-gpu")
+        self._lane = Lane("inference-gpu")
         self._opened: TensorRtDetector | None = None
         self._handed_over = False
 
@@ -76,7 +75,7 @@ class Acceleration:
             self._report(error)
         else:
             assert self._opened is not None  # noqa: S101 - `_open` raises or opens
-            self._worker.replace(Post(self._opened, self._thread), self._failed)
+            self._worker.replace(Post(self._opened, self._lane), self._failed)
             _log.info(
                 "detector_moved",
                 backend="tensorrt",
@@ -94,7 +93,7 @@ class Acceleration:
 
     def join(self) -> None:
         """Wait until the thread has closed what it opened; for whoever must know. Blocks."""
-        self._thread.shutdown(wait=True)
+        self._lane.join()
 
     async def _open(self) -> Agreement:
         bindings = await self._in_thread(self._load)
@@ -132,7 +131,7 @@ class Acceleration:
         return await self._in_thread(work)
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        return await self._lane.ask(work)
 
     def _leave(self) -> None:
         """Close in its thread what was opened and not handed over, also when we were cancelled on the way."""
@@ -141,8 +140,8 @@ class Acceleration:
             if self._opened is not None:
                 self._opened.close()
 
-        self._thread.submit(close)
-        self._thread.shutdown(wait=False)
+        self._lane.tell(close)
+        self._lane.close()
 
     def _report(self, error: EdgeAgentError) -> None:
         if isinstance(error, GpuUnavailableError) and not self._must and error.data.get("missing") == "both":

@@ -7,7 +7,6 @@ thread, as CUDA contexts demand.
 import asyncio
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -20,6 +19,7 @@ from edge_agent.events import Detection, Event, Fault, Frame, Picture, Predictio
 from edge_agent.flow import Fanout, Latest
 from edge_agent.ports import Detector, DetectorInfo
 from edge_agent.report import Tally
+from edge_agent.threads import Lane
 from edge_agent.vision import Fitted
 
 _log = structlog.get_logger(__name__)
@@ -37,7 +37,7 @@ class Post:
     """A detector and the one thread in which it was opened, works and will be closed."""
 
     detector: Detector
-    thread: ThreadPoolExecutor
+    lane: Lane
 
 
 class Worker:
@@ -55,7 +55,7 @@ class Worker:
         self._hung_after_s = hung_after_s
         self._opener = opener
         self._modelled_s = modelled_s
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="inference")
+        self._lane = Lane("inference")
         self._post: Post | None = None
         self._spare: Post | None = None
         self._gone: list[Post] = []
@@ -63,22 +63,19 @@ class Worker:
 
     async def __aenter__(self) -> Self:
         """Open the detector; raises what the opener raises."""
-        detector = await asyncio.get_running_loop().run_in_executor(self._thread, self._opener)
-        self._post = Post(detector, self._thread)
+        self._post = Post(await self._lane.ask(self._opener), self._lane)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close each detector in its thread; one that hangs is left behind after a second."""
-        loop = asyncio.get_running_loop()
         posts = [post for post in (self._post, self._spare, *self._gone) if post is not None]
         if posts:
-            closing = {loop.run_in_executor(post.thread, post.detector.close) for post in posts}
+            closing = {asyncio.ensure_future(post.lane.ask(post.detector.close)) for post in posts}
             await asyncio.wait(closing, timeout=CLOSE_PATIENCE_S)
-        for post in posts:
-            post.thread.shutdown(wait=False, cancel_futures=True)
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        for lane in {self._lane, *(post.lane for post in posts)}:
+            lane.close()
 
     @property
     def info(self) -> DetectorInfo:
@@ -122,7 +119,7 @@ class Worker:
         return found
 
     async def _run(self, post: Post, picture: Picture) -> tuple[tuple[Detection, ...], float]:
-        return await asyncio.get_running_loop().run_in_executor(post.thread, _timed, post.detector, picture)
+        return await post.lane.ask(_timed, post.detector, picture)
 
 
 def _timed(detector: Detector, picture: Picture) -> tuple[tuple[Detection, ...], float]:

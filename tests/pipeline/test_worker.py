@@ -2,11 +2,11 @@
 
 import asyncio
 import threading
-from concurrent.futures import ThreadPoolExecutor
 
 from edge_agent.errors import FatalError
 from edge_agent.events import Detection
 from edge_agent.pipeline import Post, Worker
+from edge_agent.threads import Lane
 from edge_agent.vision import Fitted
 from tests.pipeline.stand_ins import DANGER, GREY, Seeing
 
@@ -15,7 +15,7 @@ async def test_worker_hands_frames_to_the_new_detector_and_closes_both_in_the_en
     old, new = Seeing(lambda call: ()), Seeing(lambda call: (DANGER,))
     async with Worker(lambda: old) as worker:
         assert (await worker.infer(Fitted.of(GREY)))[0] == ()
-        worker.replace(Post(new, ThreadPoolExecutor(1)), lambda error: None)
+        worker.replace(Post(new, Lane("new")), lambda error: None)
         assert (await worker.infer(Fitted.of(GREY)))[0] == (DANGER,)
     assert (old.calls, old.closed, new.closed) == (1, True, True)
 
@@ -27,7 +27,7 @@ async def test_worker_goes_back_in_the_same_frame_when_the_new_detector_fails() 
     old, new = Seeing(lambda call: (DANGER,)), Seeing(fail)
     told: list[str] = []
     async with Worker(lambda: old) as worker:
-        worker.replace(Post(new, ThreadPoolExecutor(1)), lambda error: told.append(str(error)))
+        worker.replace(Post(new, Lane("new")), lambda error: told.append(str(error)))
         assert [(await worker.infer(Fitted.of(GREY)))[0] for _ in range(2)] == [(DANGER,)] * 2
     assert (told, new.calls, old.closed, new.closed) == (["the GPU failed"], 1, True, True)
 
@@ -41,7 +41,7 @@ async def test_worker_goes_back_when_the_new_detector_hangs() -> None:
 
     told: list[str] = []
     async with Worker(lambda: Seeing(lambda call: (DANGER,)), hung_after_s=0.01) as worker:
-        worker.replace(Post(Seeing(hang), ThreadPoolExecutor(1)), lambda error: told.append(str(error)))
+        worker.replace(Post(Seeing(hang), Lane("new")), lambda error: told.append(str(error)))
         assert (await worker.infer(Fitted.of(GREY)))[0] == (DANGER,)
         go_on.set()
     assert told == ["the detector hangs"]
@@ -59,7 +59,7 @@ async def test_replacing_does_not_touch_the_frame_that_is_being_seen() -> None:
     async with Worker(lambda: old) as worker:
         frame = asyncio.create_task(worker.infer(Fitted.of(GREY)))
         await asyncio.to_thread(looking.wait, 30)
-        worker.replace(Post(new, ThreadPoolExecutor(1)), lambda error: None)
+        worker.replace(Post(new, Lane("new")), lambda error: None)
         going.set()
         assert (await frame)[0] == (DANGER,)
         assert (await worker.infer(Fitted.of(GREY)))[0] == ()
