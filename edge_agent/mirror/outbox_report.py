@@ -11,7 +11,7 @@ from pathlib import Path
 from edge_agent.errors import EdgeAgentError
 from edge_agent.events import Severity
 from edge_agent.mirror.notice import Notice
-from edge_agent.mirror.outbox_store import Tally
+from edge_agent.mirror.outbox_change import Tally
 from edge_agent.mirror.record import Kind
 
 _TELL_EVERY_S = 10.0

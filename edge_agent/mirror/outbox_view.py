@@ -9,9 +9,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 from edge_agent.errors import FatalError, RetryableError
+from edge_agent.mirror.outbox_change import Tally
 from edge_agent.mirror.outbox_report import say
 from edge_agent.mirror.outbox_schema import EVERY_TABLE, OutboxLock, is_broken
-from edge_agent.mirror.outbox_store import Tally
 from edge_agent.mirror.record import Kind
 
 _TIMEOUT_S = 5.0

@@ -2,6 +2,8 @@
 
 import random
 
+from hypothesis import strategies as st
+
 from edge_agent.mirror.record import Kind, Record
 
 
@@ -13,3 +15,15 @@ def record(number: int, kind: Kind = Kind.TELEMETRY, *, size: int = 100, at_ms: 
 
 def number_of(of: Record) -> int:
     return int(of.value[:8])
+
+
+_headers = st.lists(st.tuples(st.text(max_size=10), st.binary(max_size=30)), max_size=5).map(tuple)
+any_record = st.builds(
+    Record,
+    kind=st.sampled_from(Kind),
+    topic=st.text(max_size=20),
+    key=st.none() | st.binary(max_size=20),
+    headers=_headers,
+    value=st.binary(max_size=300),
+    at_ms=st.integers(0, 2**53),
+)

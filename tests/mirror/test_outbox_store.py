@@ -11,7 +11,7 @@ from edge_agent.errors import ConfigError, RetryableError
 from edge_agent.mirror.outbox_schema import MEMORY, OutboxLock
 from edge_agent.mirror.outbox_store import Budget, Store
 from edge_agent.mirror.record import Kind, Record, pack, plain, unpack
-from tests.mirror.records import number_of, record
+from tests.mirror.records import any_record, number_of, record
 
 HOUR_MS = 3_600_000
 NOW_S = 1_800_000_000.0
@@ -26,19 +26,7 @@ def numbers(store: Store, after_seq: int = 0, max_rows: int = 1000, max_bytes: i
     return [number_of(row.record) for row in store.read(after_seq, max_rows, max_bytes)]
 
 
-headers = st.lists(st.tuples(st.text(max_size=10), st.binary(max_size=30)), max_size=5).map(tuple)
-records = st.builds(
-    Record,
-    kind=st.sampled_from(Kind),
-    topic=st.text(max_size=20),
-    key=st.none() | st.binary(max_size=20),
-    headers=headers,
-    value=st.binary(max_size=300),
-    at_ms=st.integers(0, 2**53),
-)
-
-
-@given(records, st.binary(max_size=600))
+@given(any_record, st.binary(max_size=600))
 def test_packed_record_comes_back_unchanged(one: Record, dictionary: bytes) -> None:
     assert unpack(one.kind, one.at_ms, pack(one, dictionary), dictionary) == one
 
@@ -51,32 +39,6 @@ def test_rows_of_all_kinds_come_out_in_the_order_they_went_in(tmp_path: Path) ->
     rows = store.read(0, 1000, 10**9)
     assert [row.record.kind for row in rows] == kinds
     assert numbers(store, after_seq=rows[3].seq) == [4, 5]
-    store.close()
-
-
-@given(st.lists(records, min_size=1, max_size=8))
-def test_rows_of_the_last_commit_read_as_they_do_from_the_file(some: list[Record]) -> None:
-    """They are handed out once without a look into the file."""
-    store = Store(MEMORY, Budget())
-    before_seq = store.next_seq - 1
-    store.commit(some)
-    fresh = store.read(before_seq, 1000, 10**9)
-    assert [row.record for row in fresh] == some
-    assert store.read(before_seq, 1000, 10**9) == fresh
-    store.close()
-
-
-def test_row_of_the_last_commit_that_is_gone_again_is_not_read(tmp_path: Path) -> None:
-    store = store_at(tmp_path / "outbox.db", Budget(images_bytes=0))
-    store.commit([record(number, Kind.IMAGE, size=1_000_000) for number in range(4)])
-    left = store.tallies[Kind.IMAGE].rows
-    assert left < 4
-    assert numbers(store, after_seq=store.next_seq - 5) == [0, 1, 2, 3][-left:]
-    store.commit([record(5)], acknowledged_seq=store.next_seq)
-    assert numbers(store, after_seq=store.next_seq - 2) == []
-    store.commit([record(6), record(7)])
-    store.bury(store.next_seq - 2, "too large")
-    assert numbers(store, after_seq=store.next_seq - 3) == [7]
     store.close()
 
 
