@@ -12,12 +12,12 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-async def bounded(coroutine: Coroutine[Any, Any, T], timeout_s: float) -> T:
-    """Return the coroutine's result, or raise TimeoutError after `timeout_s` without waiting for it to be cancelled.
+async def bounded(work: "Coroutine[Any, Any, T] | asyncio.Future[T]", timeout_s: float) -> T:
+    """Return what comes of it, or raise TimeoutError after `timeout_s` without waiting for it to be cancelled.
 
     `asyncio.wait_for` would wait for that, for ever where the coroutine does not let itself be cancelled.
     """
-    task = asyncio.ensure_future(coroutine)
+    task = asyncio.ensure_future(work)
     try:
         done, _ = await asyncio.wait({task}, timeout=timeout_s)
     except asyncio.CancelledError:

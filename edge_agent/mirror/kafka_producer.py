@@ -160,7 +160,7 @@ class Producer:
     async def _deliver(self, batch: Any, topic: str, partition: int, count: int) -> None:
         try:
             sent = await bounded(self._producer.send_batch(batch, topic, partition=partition), self._timeout_s)
-            await bounded(_arrival(sent), self._timeout_s)
+            await bounded(sent, self._timeout_s)
         except _TOO_LARGE:
             if count > 1:
                 self._limit_bytes = min(self._limit_bytes, batch.size() * 3 // 4)
@@ -173,7 +173,3 @@ class Producer:
             self._partitions[topic] = tuple(sorted(found))
         partitions = list(self._partitions[topic])
         return int(DefaultPartitioner()(key, partitions, partitions))
-
-
-async def _arrival(future: "asyncio.Future[Any]") -> None:
-    await future
