@@ -179,13 +179,17 @@ class Control:
             self._tell_state(now_s)
         if self._permit.state is not before.state:
             _log.info("guard", state=self._permit.state.value, reason=self._permit.reason)
+        if self._arms_itself():  # a tick later nothing more would be known
+            self.step()
+
+    def _arms_itself(self) -> bool:
+        return not self._auto_armed and self._guard.state is GuardState.DISARMED and not self._storage()
 
     def _take_orders(self) -> tuple[Order, ...]:
-        if not self._auto_armed and self._guard.state is GuardState.DISARMED and not self._storage():
+        if self._arms_itself():
             self._auto_armed = True
             self._orders.extend((Order.ARM, Order.DRIVE))
-        orders = tuple(self._orders)
-        self._orders.clear()
+        orders, self._orders = tuple(self._orders), deque()
         return orders
 
     def _health(self) -> guard.Health:

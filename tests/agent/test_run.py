@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from edge_agent.agent import Job, build, run, storage
 from edge_agent.config import Rules, Settings, load_rules
 from edge_agent.errors import ConfigError, FatalError
-from edge_agent.events import Box, Command, Decision, Detection, Event, Frame, Prediction, TrainState
+from edge_agent.events import Box, Command, Decision, Detection, Event, Frame, GuardState, Prediction, TrainState
 from edge_agent.hub.mock import MockHub
 from edge_agent.ports import DetectorInfo, EventSource, Shot
 from edge_agent.report import Mission
@@ -115,6 +115,16 @@ def test_train_leaves_when_all_is_well_and_brakes_when_the_source_ends(parts: Ca
     assert report["frames"]["processed"] == 50
     assert report["faults"] == []
     assert report["latency_ms"]["capture_to_command"]["n"] > 40
+
+
+def test_train_that_arms_itself_leaves_in_the_moment_in_which_it_may(parts: Callable[..., MockHub]) -> None:
+    parts(Camera(20))
+    listener = Listener()
+    go(Job(Settings(), load_rules(), sinks=(listener,), virtual=True))
+    began_s: dict[GuardState, float] = {}
+    for told in listener.of(TrainState):
+        began_s.setdefault(told.guard, told.at_s)
+    assert began_s[GuardState.RUNNING] == began_s[GuardState.DISARMED]
 
 
 def test_danger_sign_stops_for_good_and_the_chain_is_linked(parts: Callable[..., MockHub]) -> None:
