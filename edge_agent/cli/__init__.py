@@ -1,5 +1,6 @@
 """The command line: parses and calls; nothing else. One file a command."""
 
+import gc
 import os
 import sys
 
@@ -17,6 +18,7 @@ def main() -> None:
     # pydantic would look through all installed packages for plugins, which takes time, and run what it finds.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     if sys.argv[1:2] == ["run"]:
+        gc.disable()  # code that is loaded leaves no garbage worth a search; `run` switches it on again
         # numpy's algebra, which a train does not need, starts a thread on each core; they spin while the rest loads.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from edge_agent.cli.lean import load_structlog
@@ -24,7 +26,10 @@ def main() -> None:
     load_structlog()
     from edge_agent.cli.program import main as run_program
 
-    run_program()
+    try:
+        run_program()
+    finally:
+        gc.enable()
 
 
 __all__ = ["main"]

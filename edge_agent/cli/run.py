@@ -198,6 +198,7 @@ def _run_to_end(job: Any, watched: bool) -> dict[str, Any]:
     """Run the job on the clock that it asks for."""
     from edge_agent.agent import Vista, run
 
+    gc.enable()
     if job.virtual:
         from edge_agent.sim.clock import run_virtual
 

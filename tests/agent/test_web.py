@@ -50,6 +50,19 @@ async def test_running_agent_tells_its_figures_and_that_it_is_ready(put: Callabl
     check_with_promtool(text)
 
 
+async def test_figures_know_what_happened_before_their_code_was_loaded(put: Callable[[Camera], None]) -> None:
+    camera, port = Camera(), free_port()
+    put(camera)
+    train = asyncio.create_task(run(Job(settings(port), load_rules())))
+    try:
+        await answered(port, "/healthz", 200)
+        text = await answered(port, "/metrics", 200)
+    finally:
+        camera.over = True
+        await train
+    assert "edge_agent_decisions_total{" in text, "the first step of the control decided"
+
+
 def check_with_promtool(text: str) -> None:
     """Prometheus's own linter (Debian: package prometheus), where it is."""
     promtool = shutil.which("promtool")
