@@ -3,6 +3,7 @@
 Knows every room below and what each setting means to them. Opens nothing and starts nothing.
 """
 
+import functools
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ from edge_agent.agent.storage import Storage, free_mb
 from edge_agent.camera import Patience, open_camera
 from edge_agent.config import Rules as SignRules
 from edge_agent.config import Settings
-from edge_agent.detector import open_detector, warmed
+from edge_agent.detector import open_detector
 from edge_agent.driver import Ramp
 from edge_agent.errors import UsageError
 from edge_agent.events import Fault
@@ -135,12 +136,8 @@ def build_worker(settings: Settings, *, virtual: bool, opener: Callable[[], Dete
 
     An `opener` takes the place of the one for the detector that the settings name.
     """
-    capture = settings.capture
-
-    def own() -> Detector:
-        return warmed(open_detector(settings.detector), capture.width, capture.height)
-
-    return Worker(opener or own, modelled_s=MODELLED_INFERENCE_S if virtual else 0.0)
+    opener = opener or functools.partial(open_detector, settings.detector)
+    return Worker(opener, modelled_s=MODELLED_INFERENCE_S if virtual else 0.0)
 
 
 def build_tuning(settings: Settings, rules: SignRules) -> policy.Tuning:

@@ -19,16 +19,11 @@ def open_ahead(settings: "Settings") -> "Callable[[], Detector] | None":
     wrong is raised by what was returned. All that is imported here is imported before the thread begins: two threads
     that import at once are slower than one, and not every library can bear it.
     """
-    from edge_agent.detector import open_detector, starts_on_cpu, warmed
+    from edge_agent.detector import open_detector, starts_on_cpu
 
     if not starts_on_cpu(settings.detector):
         return None
-    capture = settings.capture
-
-    def work() -> "Detector":
-        return warmed(open_detector(settings.detector), capture.width, capture.height)
-
     thread = ThreadPoolExecutor(1, thread_name_prefix="detector-ahead")
-    opening = thread.submit(work)
+    opening = thread.submit(open_detector, settings.detector)
     thread.shutdown(wait=False)  # it ends by itself when that is done
     return opening.result

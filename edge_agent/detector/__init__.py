@@ -8,8 +8,6 @@ import os
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-
 from edge_agent import resources
 from edge_agent.detector.none import NoDetector
 from edge_agent.detector.onnx import OnnxDetector
@@ -72,7 +70,8 @@ def open_fastest(settings: DetectorSettings, engines: Path | None = None) -> Det
 def open_detector(settings: DetectorSettings) -> Detector:
     """Open what a train starts with: ONNX Runtime, unless the model is an engine without its ONNX file beside it.
 
-    Raises as `open_fastest` does.
+    It has been run once when it is open, so that the first frame is about as quick as the next. Raises as
+    `open_fastest` does.
     """
     if settings.backend == "none":
         return NoDetector()
@@ -92,12 +91,6 @@ def starts_on_cpu(settings: DetectorSettings) -> bool:
     if settings.backend in {"none", "onnxruntime"}:
         return True
     return wanted_engine(settings, engines=Path()).onnx() is not None
-
-
-def warmed(detector: Detector, width: int, height: int) -> Detector:
-    """Have a detector look at a grey picture of that size in pixels: the first one is then as quick as the next."""
-    detector.infer(np.full((height, width, 3), 128, np.uint8))
-    return detector
 
 
 def wanted_engine(settings: DetectorSettings, engines: Path) -> Wanted:
@@ -143,5 +136,4 @@ __all__ = [
     "shipped",
     "starts_on_cpu",
     "wanted_engine",
-    "warmed",
 ]
