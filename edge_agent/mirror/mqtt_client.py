@@ -130,7 +130,8 @@ class Connection:
         if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
             raise MqttCodeError(info.rc, "Could not publish message")
         if self._writes is not None:
-            self._writes.write()
+            self._writes.write_unheard()
+            self._moved.set()
         if info.is_published():
             return
         async with asyncio.timeout(self._settings.connect_timeout_s):

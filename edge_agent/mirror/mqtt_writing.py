@@ -33,6 +33,14 @@ class Writes:
         if self._paho.want_write():
             self._have_watched()
 
+    def write_unheard(self) -> None:
+        """Write what waits, for those who ask paho what is written: to tell it, paho makes three objects a packet."""
+        told, self._paho.on_publish = self._paho.on_publish, None
+        try:
+            self.write()
+        finally:
+            self._paho.on_publish = told
+
     def _have_watched(self) -> None:
         sock = self._paho.socket()
         if sock is not None and not self._watched:

@@ -17,6 +17,7 @@ class Paho:
         self.fails = False
         self._registered = False
         self.on_socket_register_write: Any = lambda paho, data, sock: self.calls.append("watch")
+        self.on_publish: Any = lambda: self.calls.append("published")
         self.on_socket_unregister_write: Any = lambda paho, data, sock: self.calls.append("leave")
 
     def publish(self) -> None:
@@ -28,6 +29,8 @@ class Paho:
             raise RuntimeError
         written = min(self.waiting, self.room)
         self.waiting, self.room = self.waiting - written, self.room - written
+        if written and self.on_publish:
+            self.on_publish()
         if self.waiting:
             self._register()
         elif self._registered:
@@ -54,7 +57,7 @@ async def test_packet_is_written_without_watching_the_socket() -> None:
     assert paho.waiting == 0
     paho.publish()  # by paho itself, an acknowledgement say
     await asyncio.sleep(0)
-    assert (paho.waiting, paho.calls) == (0, [])
+    assert (paho.waiting, paho.calls) == (0, ["published"] * 2)
 
 
 async def test_socket_that_takes_no_more_is_watched_until_all_is_written() -> None:
@@ -63,10 +66,10 @@ async def test_socket_that_takes_no_more_is_watched_until_all_is_written() -> No
     for _ in range(3):
         paho.publish()
         writes.write()
-    assert (paho.waiting, paho.calls) == (2, ["watch"])
+    assert (paho.waiting, paho.calls) == (2, ["published", "watch"])
     paho.room = 9
     paho.loop_write()
-    assert (paho.waiting, paho.calls) == (0, ["watch", "leave"])
+    assert (paho.waiting, paho.calls) == (0, ["published", "watch", "published", "leave"])
 
 
 async def test_packet_of_another_thread_is_left_to_aiomqtt() -> None:
@@ -85,3 +88,14 @@ async def test_failure_to_write_is_left_to_aiomqtt() -> None:
     paho.publish()
     writes.write()
     assert paho.calls == ["watch"]
+
+
+async def test_nobody_is_told_of_what_is_written_unheard() -> None:
+    paho = Paho(room=9)
+    writes = Writes(paho)
+    paho.publish()
+    writes.write_unheard()
+    assert (paho.waiting, paho.calls) == (0, [])
+    paho.publish()
+    writes.write()
+    assert (paho.waiting, paho.calls) == (0, ["published"])
