@@ -10,8 +10,6 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from edge_agent.alarm import open_alarm
-
 T = TypeVar("T")
 
 
@@ -106,27 +104,20 @@ class Tick:
     missed: int
 
 
-async def pace(
-    period_s: float, clock: Callable[[], float] | None = None, *, exact: bool = False
-) -> AsyncIterator[Tick]:
+async def pace(period_s: float, clock: Callable[[], float] | None = None) -> AsyncIterator[Tick]:
     """Tick at absolute deadlines, `start + n * period_s`, so that lateness never adds up to drift.
 
     A tick that comes later than a whole period skips the beats it missed instead of making them up in a burst.
-    `clock` is the loop's own by default. An `exact` pace is not up to a millisecond late, as asyncio's timers are.
+    `clock` is the loop's own by default.
     """
     clock = clock or asyncio.get_running_loop().time
-    alarm = open_alarm(clock) if exact else None
     start_s, index, missed = clock(), 0, 0
-    try:
-        while True:
-            due_s = start_s + index * period_s
-            if (wait_s := due_s - clock()) > 0:
-                await (asyncio.sleep(wait_s) if alarm is None else alarm.wait_until(due_s))
-            late_s = max(0.0, clock() - due_s)
-            yield Tick(index, due_s, late_s, missed)
-            following = max(index + 1, int((clock() - start_s) / period_s))
-            missed = following - index - 1
-            index = following
-    finally:
-        if alarm is not None:
-            alarm.close()
+    while True:
+        due_s = start_s + index * period_s
+        if (wait_s := due_s - clock()) > 0:
+            await asyncio.sleep(wait_s)
+        late_s = max(0.0, clock() - due_s)
+        yield Tick(index, due_s, late_s, missed)
+        following = max(index + 1, int((clock() - start_s) / period_s))
+        missed = following - index - 1
+        index = following

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from edge_agent import loop
 from edge_agent.agent import Job, Vista, run
 from edge_agent.agent.vitals import resident_mib
 from edge_agent.bench import stats
@@ -75,7 +76,7 @@ def agent_block(
     *,
     detector: Callable[[], Detector] | None = None,
     probe: bool = False,
-    runner: Callable[[Coroutine[Any, Any, Any]], Any] = asyncio.run,
+    runner: Callable[[Coroutine[Any, Any, Any]], Any] = loop.run,
 ) -> Block:
     """Run the whole agent on pictures from memory; `detector` takes the place of the settings' one.
 

@@ -13,7 +13,7 @@ import time
 
 import numpy as np
 
-from edge_agent import log
+from edge_agent import log, loop
 from edge_agent.agent import Job, Vista, run
 from edge_agent.agent.vitals import resident_mib
 from edge_agent.bench.plan import bench_settings
@@ -36,7 +36,7 @@ def main() -> None:
     changes = {key: json.loads(value) for key, _, value in (one.partition("=") for one in options.settings)}
     settings = bench_settings({**changes, "capture.fps": options.fps})
     camera = MemoryCamera(np.load(options.pictures), options.fps, watched=False)
-    report = asyncio.run(
+    report = loop.run(
         run(
             Job(
                 settings,

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edge_agent import loop
 from edge_agent.bench import brokers, scene, stats
 from edge_agent.bench.blocks import LAG_PERIOD_S, Block, agent_block, bare_block, flat_out, watch_lag
 from edge_agent.bench.five import five_block
@@ -178,13 +179,13 @@ class Bench:
     def drift(self) -> tuple[stats.Block, stats.Block]:
         """Return, of a run of the pace, each tick's number and how many seconds after its ideal time it came."""
         self.tell(f"{self.plan.ticks} ticks")
-        return asyncio.run(_drift(self.plan.ticks, self.plan.tick_s))
+        return loop.run(_drift(self.plan.ticks, self.plan.tick_s))
 
 
 async def _drift(ticks: int, period_s: float) -> tuple[stats.Block, stats.Block]:
     numbers, late = [], []
     start_s = math.nan
-    async for tick in pace(period_s, time.monotonic, exact=True):
+    async for tick in pace(period_s, time.monotonic):
         now_s = time.monotonic()
         start_s = tick.due_s if math.isnan(start_s) else start_s
         numbers.append(tick.index)
@@ -204,7 +205,7 @@ def idle_block(seconds: float) -> Block:
                 await watch_lag(lags)
         return lags
 
-    lags = np.array(asyncio.run(watch())[round(0.5 / LAG_PERIOD_S) :])
+    lags = np.array(loop.run(watch())[round(0.5 / LAG_PERIOD_S) :])
     return Block(np.array([]), math.nan, 0.0, len(lags), 0.0, lag_ms=lags)
 
 

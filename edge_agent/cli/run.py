@@ -3,7 +3,6 @@
 Knows options, the report file and the exit code. Knows nothing of how a train is driven.
 """
 
-import asyncio
 import dataclasses
 import gc
 import json
@@ -196,6 +195,7 @@ def drive(
 
 def _run_to_end(job: Any, watched: bool) -> dict[str, Any]:
     """Run the job on the clock that it asks for."""
+    from edge_agent import loop
     from edge_agent.agent import Vista, run
 
     gc.enable()
@@ -214,7 +214,7 @@ def _run_to_end(job: Any, watched: bool) -> dict[str, Any]:
         job = dataclasses.replace(job, watch=watch)
     # What was imported lives as long as the process: the collector need not look through it while the train drives.
     gc.freeze()
-    return asyncio.run(run(job))
+    return loop.run(run(job))
 
 
 def _write(path: Path, report: dict[str, Any]) -> None:

@@ -74,7 +74,7 @@ class Capture:
 
     async def run(self) -> None:
         """Take frames until the source has ended; raises FatalError when a lost camera did not come back in time."""
-        async for tick in pace(1 / self._how.fps, self._clock, exact=True):
+        async for tick in pace(1 / self._how.fps, self._clock):
             self._tally.tick(tick.late_s, LATE_TICK_S)
             if self._paused:
                 continue

@@ -1,0 +1,115 @@
+"""The event loop that a train runs on: asyncio's own, with timers that are on time.
+
+asyncio waits in epoll, whose time limit counts whole milliseconds, rounded up; so a timer comes up to a millisecond
+late whenever something else has happened since it was set. A timer of the kernel's that is a file descriptor
+(timerfd_create(2)) ends the wait to within some microseconds, without spinning. Knows Linux. Knows nothing of trains.
+"""
+
+import asyncio
+import ctypes
+import os
+import selectors
+import time
+from collections.abc import Coroutine, Mapping
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+_NON_BLOCKING_AND_CLOSED_ON_EXEC = os.O_NONBLOCK | os.O_CLOEXEC
+_LONG_S = 3600.0
+_Times = ctypes.c_long * 4
+"""Two pairs of seconds and nanoseconds: the interval, which we leave at zero, and the time until it rings."""
+
+_Ready = list[tuple[selectors.SelectorKey, int]]
+
+
+class Alarm:
+    """A timer with a file descriptor, `handle`, that can be read once it has rung.
+
+    Raises OSError where the system has none to give.
+    """
+
+    def __init__(self) -> None:
+        libc = ctypes.CDLL(None, use_errno=True)
+        try:
+            self._create, self._set = libc.timerfd_create, libc.timerfd_settime
+        except AttributeError as error:
+            raise OSError("this system has no timerfd") from error
+        self.handle = int(self._create(time.CLOCK_MONOTONIC, _NON_BLOCKING_AND_CLOSED_ON_EXEC))
+        if self.handle < 0:
+            raise OSError(ctypes.get_errno(), "no timer")
+
+    def ring_in(self, seconds: float) -> None:
+        """Ring once, so many seconds from now, instead of whenever it was to ring."""
+        nanoseconds = max(1, int(seconds * 1e9))  # zero would switch it off
+        until = _Times(0, 0, nanoseconds // 1_000_000_000, nanoseconds % 1_000_000_000)
+        if self._set(self.handle, 0, ctypes.byref(until), None):
+            raise OSError(ctypes.get_errno(), "the timer cannot be set")
+
+    def hush(self) -> None:
+        """Take note that it has rung."""
+        try:
+            os.read(self.handle, 8)
+        except BlockingIOError:  # it was set anew meanwhile
+            return
+
+    def close(self) -> None:
+        """Give it back."""
+        os.close(self.handle)
+
+
+class PunctualSelector(selectors.BaseSelector):
+    """A selector that waits as long as it is told, not up to a millisecond longer. Raises OSError as Alarm does."""
+
+    def __init__(self) -> None:
+        self._alarm = Alarm()
+        self._real = selectors.DefaultSelector()
+        self._real.register(self._alarm.handle, selectors.EVENT_READ)
+
+    def select(self, timeout: float | None = None) -> _Ready:
+        """Wait for a file object, or `timeout` seconds."""
+        if timeout is not None and 0 < timeout < _LONG_S:
+            self._alarm.ring_in(timeout)
+            timeout = None
+        ready = self._real.select(timeout)
+        for index, (key, _) in enumerate(ready):
+            if key.fd == self._alarm.handle:
+                self._alarm.hush()
+                del ready[index]
+                break
+        return ready
+
+    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        """Pass on."""
+        return self._real.register(fileobj, events, data)
+
+    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
+        """Pass on."""
+        return self._real.unregister(fileobj)
+
+    def modify(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        """Pass on."""
+        return self._real.modify(fileobj, events, data)
+
+    def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
+        """Pass on."""
+        return self._real.get_map()
+
+    def close(self) -> None:
+        """Close the selector and its alarm."""
+        self._real.close()
+        self._alarm.close()
+
+
+def new_loop() -> asyncio.AbstractEventLoop:
+    """Return a loop with punctual timers; asyncio's own where the system cannot."""
+    try:
+        return asyncio.SelectorEventLoop(PunctualSelector())
+    except OSError:
+        return asyncio.new_event_loop()
+
+
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """Do what `asyncio.run` does, on such a loop."""
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        return runner.run(main)
