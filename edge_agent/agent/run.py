@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import structlog
 import uuid_utils
 
@@ -100,6 +101,7 @@ async def run(job: Job) -> dict[str, Any]:
 
 async def _run(job: Job, notifier: Notifier) -> dict[str, Any]:
     settings, clock = job.settings, asyncio.get_running_loop().time
+    cv2.setNumThreads(1)  # its threads save 0.1 ms of a resize, for twice the processor time; the network wants that
     async with AsyncExitStack() as stack:
         door = _open_door(job, stack)
         async with notifier.starting("loads the detector"):

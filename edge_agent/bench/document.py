@@ -34,8 +34,8 @@ _HOW = """
   Time runs from that tick, not from the moment at which somebody got round to the picture, and a tick that was
   skipped waits for the next answer (no coordinated omission). The command is the first write to a mocked hub that the
   picture caused.
-- The bare loop sleeps until the tick, resizes, and calls the very same detector. It is paced too: the same network
-  costs 1.5 to 2 times more at 10 pictures a second than back to back.
+- The bare loop sleeps until the tick, resizes (in one thread, as the agent does), and calls the very same detector. It
+  is paced too: the same network costs 1.5 to 2 times more at 10 pictures a second than back to back.
 - Intervals are 95%, by bootstrap over blocks and, within them, over stretches of neighbouring samples. A p99 of fewer
   than 6,000 samples is marked.
 - CPU time is that of all threads of the process. Mirrors are MQTT to a real Mosquitto and Kafka to a broker in
@@ -112,7 +112,7 @@ def main() -> None:
     log.configure("error", "console")
     where = machine()
     with Bench(QUICK if options.quick else FULL, _tell) as bench:
-        ratios = list(measure(bench))
+        ratios = [_told(ratio) for ratio in measure(bench)]
         crowds = [crowd(bench, count) for count in COUNTS]
         images = options.out / "images"
         plots.latencies(images / "bench-latency.svg", bench.paced_blocks)
@@ -121,6 +121,12 @@ def main() -> None:
         if bench.memory_told is not None:
             plots.memory(images / "bench-memory.svg", bench.memory_told)
     write_whole(options.out / "benchmarks.md", page(ratios, where, crowds, quick=options.quick).encode())
+
+
+def _told(ratio: Ratio) -> Ratio:
+    value = "not measured" if ratio.interval is None else f"{ratio.interval.value:.4g}"
+    _tell(f"goal {ratio.goal}: {value}; {ratio.words()}")
+    return ratio
 
 
 def _tell(words: str) -> None:

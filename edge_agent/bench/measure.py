@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from edge_agent import loop
@@ -57,7 +58,8 @@ class Bench:
         self.tell("renders pictures")
         self.folder = Path(self.stack.enter_context(tempfile.TemporaryDirectory(prefix="edge-agent-bench-")))
         self.pictures = self.pictures or scene.render(PICTURES)
-        gc.freeze()  # as `edge-agent run` does
+        gc.freeze()  # this and the next as `edge-agent run` does, for the bare loops too
+        cv2.setNumThreads(1)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-import numpy as np
 import structlog
 
 from edge_agent.errors import EdgeAgentError, FatalError
@@ -20,11 +19,9 @@ from edge_agent.flow import Fanout, Latest
 from edge_agent.ports import Detector, DetectorInfo
 from edge_agent.report import Tally
 from edge_agent.threads import Lane
-from edge_agent.vision import Fitted
 
 _log = structlog.get_logger(__name__)
 
-WARM_UPS = 1
 FAILURES_IN_A_ROW = 10
 """After so many frames that could not be understood the detector counts as broken."""
 CLOSE_PATIENCE_S = 1.0
@@ -94,12 +91,6 @@ class Worker:
         once, and `on_failure` is told why.
         """
         self._spare, self._post, self._on_failure = self._at_work, post, on_failure
-
-    async def warm_up(self, width: int, height: int) -> None:
-        """Run the network on grey pictures, so that the first frame is as quick as the next."""
-        grey = np.full((height, width, 3), 128, np.uint8)
-        for _ in range(WARM_UPS):
-            await self._run(self._at_work, Fitted.of(grey))
 
     async def infer(self, picture: Picture) -> tuple[tuple[Detection, ...], float]:
         """Find signs in a picture; return them with the ms that the detector took."""
