@@ -10,13 +10,13 @@ import errno
 import logging
 import os
 import socket
-from typing import Any
-
-import uvicorn
-from starlette.types import ASGIApp
+from typing import TYPE_CHECKING, Any
 
 from edge_agent.config import Console
 from edge_agent.errors import ConfigError
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
 
 # What uvicorn has to say (scanners that speak no HTTP, mostly) is no concern of who runs a train.
 logging.getLogger("uvicorn").addHandler(logging.NullHandler())
@@ -58,11 +58,13 @@ def connections_for(viewers: int) -> int:
     return max(MAX_CONNECTIONS, 4 * viewers + 100)
 
 
-async def serve(app: ASGIApp, door: socket.socket, connections: int = MAX_CONNECTIONS) -> None:
+async def serve(app: "ASGIApp", door: socket.socket, connections: int = MAX_CONNECTIONS) -> None:
     """Serve at an open port until cancelled; then end within a second, whoever is still connected.
 
     More than `connections` at once are turned away with a 503.
     """
+    import uvicorn  # noqa: PLC0415 - a run opens its port first, and loads this when the train drives
+
     config = uvicorn.Config(
         app,
         log_config=None,
