@@ -20,6 +20,7 @@ from edge_agent.events import CommandKind
 from edge_agent.hub.emulator import EmulatorThread, MotorSetting
 from edge_agent.hub.hub_log import Direction, read_log
 from edge_agent.lwp3 import OutputCommand, decode
+from edge_agent.sim import world
 from edge_agent.sim.world import World
 from tests.chaos.stage import settings
 from tests.hub.conftest import close_bleak
@@ -60,7 +61,7 @@ def worlds(monkeypatch: pytest.MonkeyPatch) -> list[World]:
         made.append(World(*args))
         return made[-1]
 
-    monkeypatch.setattr(build, "World", make)
+    monkeypatch.setattr(world, "World", make)
     monkeypatch.setattr(build, "open_detector", lambda _how: TruthDetector(lambda: made[-1] if made else None))
     return made
 
