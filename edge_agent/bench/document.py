@@ -55,9 +55,11 @@ BUSY_LOAD = 0.5
 """With more waiting than this before it begins, a run measures the other work too."""
 
 WHY = {
-    1: "What the agent has and the bare loop has not, on a frame's way: two hand-overs between threads (about 0.3 ms, most "
-    "of it the waking of a core), the policy and the guard (0.2 ms), the driver's write (0.1 ms) and the loop itself.",
-    2: "The same, and now and then something of the agent's own beside the network: on two cores the network waits for it.",
+    1: "What the agent has and the bare loop has not, on a frame's way: two hand-overs between threads (about 0.3 ms, "
+    "most of it the waking of a core), the policy and the guard (0.2 ms), the driver's write (0.1 ms) and the loop "
+    "itself.",
+    2: "The same, and now and then something of the agent's own beside the network: on two cores the network waits for "
+    "it.",
     4: "The mirrors themselves: a picture as JPEG (1 ms), a commit to the outbox a tenth of a second (0.7 ms a frame), "
     "aiokafka (1 ms) and MQTT (0.7 ms), in threads of their own. Fewer commits and batches would be cheaper, and would "
     "lose more with a power cut and show the fleet older pictures.",
