@@ -5,7 +5,6 @@ and how both are told to observers. The rules themselves are pure functions in p
 """
 
 import asyncio
-import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -35,6 +34,7 @@ CRITICAL_S = 0.5
 LOW_VOLTAGE_BAND_MV = 200
 """A low battery is told as over only this far above the limit: the voltage sags and recovers with the load."""
 
+_EARLY_S = 1e-6  # asyncio's timers may come some nanoseconds too soon, which on a simulated clock never pass
 _FAULTS = {
     Priority.EMERGENCY_STOP: ("emergency_stop", "find out why, then re-arm"),
     Priority.INTEGRITY: ("integrity", "mend the model or the configuration, then start the agent again"),
@@ -101,7 +101,7 @@ class Control:
         self._critical_since_s: float | None = None
         self._auto_armed = not rules.auto_arm
         self._told_s = -STATE_PERIOD_S
-        self._stepped_s = -math.inf
+        self._stepped_s = -rules.tick_s
         self._closed = False
         self._link_trouble = "the hub is not connected"
         hub.subscribe(self._on_hub)
@@ -151,14 +151,13 @@ class Control:
         self._closed = True
 
     async def run(self) -> None:
-        """Step when nothing else has for a tick of the guard, until cancelled.
-
-        Counting from the last step keeps the ticks between the predictions: together with a frame they would delay it.
-        """
+        """Step when nothing else has for a tick, until cancelled: a tick on the camera's beat would delay the frame."""
         while True:
-            if self._clock() >= self._stepped_s + self._rules.tick_s:
+            wait_s = self._stepped_s + self._rules.tick_s - self._clock()
+            if wait_s > _EARLY_S:
+                await asyncio.sleep(wait_s)
+            else:
                 self.step()
-            await asyncio.sleep(self._stepped_s + self._rules.tick_s - self._clock())
 
     def step(self) -> None:
         """Ask the policy, ask the guard, aim the driver, tell the observers."""
