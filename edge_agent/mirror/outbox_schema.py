@@ -18,6 +18,7 @@ MEMORY = Path(":memory:")
 _BUSY_TIMEOUT_S = 0.5
 _QUICK_CHECK_MAX_BYTES = 64_000_000  # some 0.2 s; damage in larger files is found by the row that meets it
 _MAX_WAL_BYTES = 16_000_000
+_CACHE_KIB = 256  # rows are written once and read once: SQLite's own 2 MiB would fill up in an outage and help nobody
 _BROKEN = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 _TABLES = """
@@ -123,6 +124,7 @@ def _connect(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")  # a commit outlives a power cut: the train runs on a battery
         connection.execute(f"PRAGMA journal_size_limit = {_MAX_WAL_BYTES}")
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
     except BaseException:
         connection.close()
         raise
