@@ -10,7 +10,7 @@ import ctypes
 import os
 import selectors
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -20,7 +20,7 @@ _LONG_S = 3600.0
 _Times = ctypes.c_long * 4
 """Two pairs of seconds and nanoseconds: the interval, which we leave at zero, and the time until it rings."""
 
-_Ready = list[tuple[selectors.SelectorKey, int]]
+Ready = list[tuple[selectors.SelectorKey, int]]
 
 
 class Alarm:
@@ -58,26 +58,28 @@ class Alarm:
         os.close(self.handle)
 
 
-class PunctualSelector(selectors.BaseSelector):
-    """A selector that waits as long as it is told, not up to a millisecond longer. Raises OSError as Alarm does."""
+class WaitingSelector(selectors.BaseSelector):
+    """Keeps file objects as a real selector does, and waits for them in a way of its own.
 
-    def __init__(self) -> None:
-        self._alarm = Alarm()
-        self._real = selectors.DefaultSelector()
-        self._real.register(self._alarm.handle, selectors.EVENT_READ)
+    Args:
+        real: what keeps them.
+        wait: takes the time limit in seconds, as `select` does; returns what is ready.
+        end: called after the real selector has been closed.
+    """
 
-    def select(self, timeout: float | None = None) -> _Ready:
+    def __init__(
+        self,
+        real: selectors.BaseSelector,
+        wait: Callable[[float | None], Ready],
+        end: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._real = real
+        self._wait = wait
+        self._end = end
+
+    def select(self, timeout: float | None = None) -> Ready:
         """Wait for a file object, or `timeout` seconds."""
-        if timeout is not None and 0 < timeout < _LONG_S:
-            self._alarm.ring_in(timeout)
-            timeout = None
-        ready = self._real.select(timeout)
-        for index, (key, _) in enumerate(ready):
-            if key.fd == self._alarm.handle:
-                self._alarm.hush()
-                del ready[index]
-                break
-        return ready
+        return self._wait(timeout)
 
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
         """Pass on."""
@@ -96,15 +98,35 @@ class PunctualSelector(selectors.BaseSelector):
         return self._real.get_map()
 
     def close(self) -> None:
-        """Close the selector and its alarm."""
+        """Close the real selector, and what belongs to the waiting."""
         self._real.close()
-        self._alarm.close()
+        self._end()
+
+
+def punctual_selector() -> WaitingSelector:
+    """Return a selector that waits as long as it is told, not up to a millisecond longer; raises OSError as Alarm."""
+    alarm, real = Alarm(), selectors.DefaultSelector()
+    real.register(alarm.handle, selectors.EVENT_READ)
+
+    def wait(timeout_s: float | None) -> Ready:
+        if timeout_s is not None and 0 < timeout_s < _LONG_S:
+            alarm.ring_in(timeout_s)
+            timeout_s = None
+        ready = real.select(timeout_s)
+        for index, (key, _) in enumerate(ready):
+            if key.fd == alarm.handle:
+                alarm.hush()
+                del ready[index]
+                break
+        return ready
+
+    return WaitingSelector(real, wait, alarm.close)
 
 
 def new_loop() -> asyncio.AbstractEventLoop:
     """Return a loop with punctual timers; asyncio's own where the system cannot."""
     try:
-        return asyncio.SelectorEventLoop(PunctualSelector())
+        return asyncio.SelectorEventLoop(punctual_selector())
     except OSError:
         return asyncio.new_event_loop()
 

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from edge_agent import loop
-from edge_agent.loop import Alarm, PunctualSelector, new_loop
+from edge_agent.loop import Alarm, WaitingSelector, new_loop, punctual_selector
 
 
 @pytest.fixture
-def selector() -> Iterator[PunctualSelector]:
-    with contextlib.closing(PunctualSelector()) as made:
+def selector() -> Iterator[WaitingSelector]:
+    with contextlib.closing(punctual_selector()) as made:
         yield made
 
 
@@ -61,7 +61,7 @@ def test_timers_are_less_late_than_asyncios_own_after_something_else_has_happene
 
 
 def test_selector_tells_what_can_be_read_and_not_its_own_alarm(
-    selector: PunctualSelector, pipe: tuple[int, int]
+    selector: WaitingSelector, pipe: tuple[int, int]
 ) -> None:
     key = selector.register(pipe[0], selectors.EVENT_READ, "data")
     assert selector.select(0.001) == []
@@ -73,7 +73,7 @@ def test_selector_tells_what_can_be_read_and_not_its_own_alarm(
 
 
 def test_alarm_that_rings_after_the_wait_does_not_end_the_next_one(
-    selector: PunctualSelector, pipe: tuple[int, int]
+    selector: WaitingSelector, pipe: tuple[int, int]
 ) -> None:
     selector.register(pipe[0], selectors.EVENT_READ)
     os.write(pipe[1], b"x")

@@ -9,28 +9,28 @@ import asyncio
 import concurrent.futures
 import selectors
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar, TypeVarTuple, Unpack
+
+from edge_agent.loop import Ready, WaitingSelector
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
-_Ready = list[tuple[selectors.SelectorKey, int]]
 
-
-class _JumpSelector(selectors.BaseSelector):
-    """A selector that asks the real one without waiting and, with nothing to report, moves the clock instead."""
+class _Jump:
+    """A way to wait: asks the real selector without waiting and, with nothing to report, moves the clock instead."""
 
     def __init__(self, now_s: float, job_patience_s: float | None) -> None:
-        self._real = selectors.DefaultSelector()
+        self.real = selectors.DefaultSelector()
         self._job_patience_s = job_patience_s
         self.now_s = now_s
         self.jobs: set[object] = set()
 
-    def select(self, timeout: float | None = None) -> _Ready:
+    def wait(self, timeout: float | None) -> Ready:
         """Wait `timeout` virtual seconds; for real while a job runs or where nothing is timed at all."""
-        ready = self._real.select(0)
+        ready = self.real.select(0)
         if ready or (timeout is not None and timeout <= 0):
             return ready
         if self.jobs:
@@ -38,38 +38,18 @@ class _JumpSelector(selectors.BaseSelector):
             if ready or timeout is None:
                 return ready
         if timeout is None:
-            return self._real.select(None)  # only a signal or another thread can end this
+            return self.real.select(None)  # only a signal or another thread can end this
         self.now_s += timeout
         return []
 
-    def _wait_for_jobs(self, timed: bool) -> _Ready:
+    def _wait_for_jobs(self, timed: bool) -> Ready:
         """Wait for a job's word. A job that takes longer than our patience no longer holds the time."""
         began_s = time.monotonic()
-        ready = self._real.select(self._job_patience_s if timed else None)
+        ready = self.real.select(self._job_patience_s if timed else None)
         if ready or self._job_patience_s is None or time.monotonic() - began_s < self._job_patience_s:
             return ready
         self.jobs.clear()
         return ready
-
-    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
-        """Pass on."""
-        return self._real.register(fileobj, events, data)
-
-    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
-        """Pass on."""
-        return self._real.unregister(fileobj)
-
-    def modify(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
-        """Pass on."""
-        return self._real.modify(fileobj, events, data)
-
-    def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
-        """Pass on."""
-        return self._real.get_map()
-
-    def close(self) -> None:
-        """Pass on."""
-        self._real.close()
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
@@ -82,8 +62,8 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     """
 
     def __init__(self, start_s: float = 0.0, job_patience_s: float | None = None) -> None:
-        self._jump = _JumpSelector(start_s, job_patience_s)
-        super().__init__(self._jump)
+        self._jump = _Jump(start_s, job_patience_s)
+        super().__init__(WaitingSelector(self._jump.real, self._jump.wait))
         self._threads: concurrent.futures.Executor | None = None
 
     def time(self) -> float:
