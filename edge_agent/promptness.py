@@ -33,8 +33,8 @@ class _Attributes(ctypes.Structure):
     )
 
 
-def wake_promptly(turn_ns: int = TURN_NS) -> bool:
-    """Ask for turns of `turn_ns` for the calling thread, and for those that it starts later.
+def wake_promptly() -> bool:
+    """Ask for turns of TURN_NS for the calling thread, and for those that it starts later.
 
     Return whether the kernel took it, which older ones do without heeding it. A thread with a real-time policy is left
     as it is.
@@ -42,7 +42,7 @@ def wake_promptly(turn_ns: int = TURN_NS) -> bool:
     now = _attributes()
     if now is None or now.policy != _ORDINARY:
         return False
-    now.runtime_ns = turn_ns
+    now.runtime_ns = TURN_NS
     return _call(0, ctypes.byref(now), 0)
 
 

@@ -12,7 +12,7 @@ import structlog
 
 from edge_agent.agent.crew import Crew
 from edge_agent.agent.later import load_when_driving
-from edge_agent.agent.observers import Mirrors, fenced
+from edge_agent.agent.observers import QUEUE_SIZE, Mirrors, fenced
 from edge_agent.commands import Desk
 from edge_agent.config import Console, Settings
 from edge_agent.console.server import listen
@@ -21,8 +21,6 @@ from edge_agent.events import Event, Fault, Severity
 from edge_agent.flow import Subscription
 
 TAKEN = "console_port_taken"
-
-QUEUE_SIZE = 256
 
 _log = structlog.get_logger(__name__)
 

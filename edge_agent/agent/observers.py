@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from edge_agent.mirror.kafka_orders import KafkaOrders
     from edge_agent.wire.compat import CaptureOrder
 
+QUEUE_SIZE = 256
+"""Events that may wait for one observer."""
+
 _log = structlog.get_logger(__name__)
 
 

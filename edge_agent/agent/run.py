@@ -21,7 +21,7 @@ from edge_agent.agent.helm import Helm
 from edge_agent.agent.later import load_when_driving
 from edge_agent.agent.lifeline import Lifeline
 from edge_agent.agent.notify import Notifier
-from edge_agent.agent.observers import fenced, make_desk, mirrors, tracing
+from edge_agent.agent.observers import QUEUE_SIZE, fenced, make_desk, mirrors, tracing
 from edge_agent.agent.service import service_tasks
 from edge_agent.agent.shutdown import Ending
 from edge_agent.agent.vitals import watch_loop, watch_memory
@@ -45,7 +45,6 @@ if TYPE_CHECKING:
 _log = structlog.get_logger(__name__)
 
 BRAKE_PATIENCE_S = 0.5
-QUEUE_SIZE = 256
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,8 +151,6 @@ def drive(
     keeping: Keeping | None = None,
 ) -> dict[str, Any]:
     """Run one train by the settings and return its report; shown in the terminal unless `quiet`."""
-    import structlog
-
     from edge_agent import log
     from edge_agent.cli.ahead import open_ahead
     from edge_agent.cli.link import with_link
@@ -180,7 +178,19 @@ def drive(
         detector=opener,
     )
     result = _run_to_end(job, watched)
-    if log.goes_to_journal(os.environ):  # which takes lines, not tables
+    _tell_end(result, quiet=quiet)
+    if keeping and collector and not quiet and not log.goes_to_journal(os.environ):
+        typer.echo(f"{collector.kept} hard frames: {keeping.folder}")
+    return result
+
+
+def _tell_end(result: dict[str, Any], *, quiet: bool) -> None:
+    """Tell how a run went: a line to the journal, which takes no tables, or a table to a person."""
+    import structlog
+
+    from edge_agent import log
+
+    if log.goes_to_journal(os.environ):
         structlog.get_logger().info("run_ended", reason=result["ended_by"], outcome=result["mission"]["outcome"])
     elif not quiet:
         from rich.console import Console
@@ -188,9 +198,6 @@ def drive(
         from edge_agent.cli.terminal import print_report  # rich is not needed before a run ends
 
         print_report(result, Console())
-        if keeping and collector:
-            typer.echo(f"{collector.kept} hard frames: {keeping.folder}")
-    return result
 
 
 def _run_to_end(job: Any, watched: bool) -> dict[str, Any]:
