@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-TARGET = "edge_agent/guard.py"
-TESTS = ("tests/test_guard.py", "tests/test_guard_edges.py")
+TARGET = "edge_agent/control/guard.py"
+TESTS = ("tests/control/test_guard.py", "tests/control/test_guard_edges.py")
 NEEDED = ("edge_agent", *TESTS, "tests/conftest.py", "tests/allowed-skips.txt", "tests/support", "pyproject.toml")
 
 CONFIG = """

@@ -20,7 +20,7 @@ import structlog
 
 from edge_agent.agent import Job, run
 from edge_agent.config import load, load_rules
-from edge_agent.sim.clock import run_virtual
+from edge_agent.simulation.clock import run_virtual
 
 from .support.sightings import Judge, percentiles
 

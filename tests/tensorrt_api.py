@@ -16,7 +16,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-CODE = Path(__file__).parents[1] / "edge_agent" / "detector" / "tensorrt"
+CODE = Path(__file__).parents[1] / "edge_agent" / "perception" / "detector" / "tensorrt"
 WHEELS = (
     ("tensorrt-cu12-bindings", "10.3.0"),
     ("tensorrt-cu12-bindings", "10.13.0.35"),

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from edge_agent.agent import accelerate
-from edge_agent.mirror import kafka_client
+from edge_agent.agent import gpu_upgrade
+from edge_agent.observers.kafka import client as kafka_client
 from edge_agent.pipeline import control
 
 ROOT = Path(__file__).parents[1]
@@ -15,9 +15,9 @@ PACKAGE = ROOT / "edge_agent"
 
 # Where the code is a variable: the codes that it can hold. A new such place fails the test until it is named here.
 VARIABLE = {
-    "agent/accelerate.py": {code for _, code in accelerate._CODES} | {"engine_unusable"},
+    "agent/gpu_upgrade.py": {code for _, code in gpu_upgrade._CODES} | {"engine_unusable"},
     "agent/run.py": {"source_damaged", "source_noted"},
-    "mirror/kafka_client.py": {code for _, code, _, _ in kafka_client._MEANINGS},
+    "observers/kafka/client.py": {code for _, code, _, _ in kafka_client._MEANINGS},
     "pipeline/capture.py": {"camera_lost", "camera_changed"},
     "pipeline/control.py": {code for code, _ in control._FAULTS.values()},
 }

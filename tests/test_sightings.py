@@ -5,7 +5,7 @@ import pytest
 
 from edge_agent.config import load_rules
 from edge_agent.events import Action, Box, Decision, Detection, Frame, Prediction
-from edge_agent.vision import Fitted
+from edge_agent.perception.vision import Fitted
 
 from .support.sightings import READABLE_PX, Judge, percentiles
 

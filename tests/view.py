@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 
 from edge_agent.config import Settings
-from edge_agent.detector import open_detector
-from edge_agent.sim.layout_file import load_layout
-from edge_agent.sim.render import Renderer
-from edge_agent.sim.world import World
-from edge_agent.vision.draw import draw
+from edge_agent.perception.detector import open_detector
+from edge_agent.perception.vision.draw import draw
+from edge_agent.simulation.layout_file import load_layout
+from edge_agent.simulation.render import Renderer
+from edge_agent.simulation.world import World
 
 TRACK = Path(__file__).parent / "fixtures" / "tracks" / "mission.yaml"
 PLACES_MM = (700.0, 2020.0, 3600.0)

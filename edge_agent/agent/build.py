@@ -11,26 +11,28 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from edge_agent import guard, policy
-from edge_agent.agent.storage import Storage, free_mb
-from edge_agent.camera import Patience, open_camera
+from edge_agent.agent.monitors import Storage, free_mb
 from edge_agent.config import Rules as SignRules
 from edge_agent.config import Settings
-from edge_agent.detector import open_detector
-from edge_agent.driver import Ramp
+from edge_agent.control import guard, policy
+from edge_agent.control.driver import Driver, Ramp, Target
+from edge_agent.control.power import compensate
+from edge_agent.control.watchdog import Watchdog
 from edge_agent.errors import UsageError
-from edge_agent.events import Fault
+from edge_agent.events import Command, Event, Fault, Frame
 from edge_agent.hub.mock import MockHub
-from edge_agent.pipeline import Pace, Rules, Worker
+from edge_agent.perception.camera import Patience, open_camera
+from edge_agent.perception.detector import open_detector
+from edge_agent.pipeline import Capture, Control, Inference, Pace, Rules, Worker
 from edge_agent.ports import Camera, Detector, Hub
-from edge_agent.power import compensate
-from edge_agent.report import Mission
-from edge_agent.resources import state_dir
+from edge_agent.report import Mission, Tally
+from edge_agent.runtime.queues import Fanout, Latest
+from edge_agent.runtime.resources import state_dir
 
 if TYPE_CHECKING:
-    from edge_agent.hub.hub_log import ByteLog
-    from edge_agent.sim.camera import SimCamera
-    from edge_agent.sim.world import World
+    from edge_agent.hub.recording import ByteLog
+    from edge_agent.simulation.camera import SimCamera
+    from edge_agent.simulation.world import World
 
 _log = structlog.get_logger(__name__)
 
@@ -83,11 +85,11 @@ def build_parts(
 
 def _simulated(settings: Settings, hub_log: "ByteLog | None") -> Parts:
     # Only those who drive in the simulated world load it: a real train starts sooner without.
-    from edge_agent.sim.camera import SimCamera  # noqa: PLC0415
-    from edge_agent.sim.hub import SimHub  # noqa: PLC0415
-    from edge_agent.sim.invent import default_layout  # noqa: PLC0415
-    from edge_agent.sim.layout_file import load_layout  # noqa: PLC0415
-    from edge_agent.sim.world import World  # noqa: PLC0415
+    from edge_agent.simulation.camera import SimCamera  # noqa: PLC0415
+    from edge_agent.simulation.hub import SimHub  # noqa: PLC0415
+    from edge_agent.simulation.invent import default_layout  # noqa: PLC0415
+    from edge_agent.simulation.layout_file import load_layout  # noqa: PLC0415
+    from edge_agent.simulation.world import World  # noqa: PLC0415
 
     sim = settings.sim
     if sim.layout is None:
@@ -111,7 +113,7 @@ def _simulated(settings: Settings, hub_log: "ByteLog | None") -> Parts:
 
 def _join(camera: "SimCamera", world: "World") -> Camera | None:
     """Join the world to the emulated hub on the system bus, where there is one."""
-    from edge_agent.agent.join import JoinedCamera  # noqa: PLC0415 - needs D-Bus, as below
+    from edge_agent.agent.emulated_train import JoinedCamera  # noqa: PLC0415 - needs D-Bus, as below
     from edge_agent.hub.emulator import RemoteMotor, emulator_on_system_bus  # noqa: PLC0415
 
     control = emulator_on_system_bus()
@@ -185,3 +187,81 @@ def build_ramp(settings: Settings) -> Ramp:
 def build_adapt(settings: Settings, hub: Hub) -> Callable[[int], int]:
     """Choose how the power asked for becomes the power written: as the battery's voltage demands."""
     return lambda power_percent: compensate(power_percent, hub.status().voltage_mv, settings.hub)
+
+
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """Everything that one run needs, opened and wired."""
+
+    parts: Parts
+    worker: Worker
+    observers: Fanout[Event]
+    tally: Tally
+    driver: Driver
+    control: Control
+    inference: Inference
+    capture: Capture
+    watchdog: Watchdog
+    storage: Storage
+    clock: Callable[[], float]
+
+    def tell(self, fault: Fault) -> None:
+        """Keep a fault for the report and tell the observers."""
+        self.storage.hear(fault)
+        self.tally.fault(fault)
+        self.observers.publish(fault)
+
+    def stop(self, reason: str) -> None:
+        """Aim at a brake for good: from here on nothing else aims."""
+        self.control.close()
+        self.driver.aim(Target(None, reason))
+
+
+def assemble(
+    settings: Settings,
+    rules: SignRules,
+    parts: Parts,
+    worker: Worker,
+    *,
+    watchdog: Watchdog,
+    clock: Callable[[], float],
+) -> Crew:
+    """Wire the tasks of the control path to each other."""
+    hub = parts.hub
+    observers: Fanout[Event] = Fanout()
+    frames: Latest[Frame] = Latest()
+    tally = Tally(started_s=clock())
+
+    def written(command: Command) -> None:
+        tally.command(command)
+        observers.publish(command)
+
+    def degraded(fault: Fault) -> None:
+        tally.fault(fault)
+        observers.publish(fault)
+
+    storage = build_storage(settings, tell=degraded, clock=clock)
+    adapt, ramp = build_adapt(settings, hub), build_ramp(settings)
+    driver = Driver(hub, ramp=ramp, adapt=adapt, publish=written, clock=clock)
+    control = Control(
+        hub,
+        driver,
+        build_rules(settings, rules, emulated=parts.emulated),
+        integrity=lambda: inference.trouble,
+        storage=lambda: storage.trouble,
+        stalls=lambda: watchdog.trips,
+        observers=observers,
+        tally=tally,
+        clock=clock,
+    )
+    inference = Inference(
+        frames,
+        worker,
+        max_age_s=settings.capture.max_age_ms / 1000,
+        deliver=control.on_prediction,
+        observers=observers,
+        tally=tally,
+        clock=clock,
+    )
+    capture = Capture(parts.camera, frames, build_pace(settings), observers=observers, tally=tally, clock=clock)
+    return Crew(parts, worker, observers, tally, driver, control, inference, capture, watchdog, storage, clock)

@@ -15,18 +15,17 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import structlog
 
 from edge_agent import __version__
-from edge_agent.agent.helm import Helm
-from edge_agent.commands import Desk, Gate, Request, Rules, Verb, read_rules
+from edge_agent.agent.commands import Helm
 from edge_agent.config import Settings
+from edge_agent.control.commands import Desk, Gate, Request, Rules, Verb, read_rules
 from edge_agent.errors import EdgeAgentError
 from edge_agent.events import Fault, Severity, new_id
 from edge_agent.ports import Sink
 
 if TYPE_CHECKING:
-    from edge_agent.metrics import MirrorFigures, OutboxFigures
-    from edge_agent.mirror.kafka_desk import KafkaDesk
-    from edge_agent.mirror.kafka_orders import KafkaOrders
-    from edge_agent.wire.compat import CaptureOrder
+    from edge_agent.observers.crazy_train.payloads import CaptureOrder
+    from edge_agent.observers.kafka.commands import KafkaDesk, KafkaOrders
+    from edge_agent.observers.metrics import MirrorFigures, OutboxFigures
 
 QUEUE_SIZE = 256
 """Events that may wait for one observer."""
@@ -81,7 +80,7 @@ def tracing(settings: Settings) -> tuple[Sink, ...]:
     how = settings.tracing
     if not how.enabled:
         return ()
-    from edge_agent.tracing import open_tracer  # noqa: PLC0415 - an extra
+    from edge_agent.observers.tracing import open_tracer  # noqa: PLC0415 - an extra
 
     return (open_tracer(settings.train.id, how.endpoint, how.share),)
 
@@ -99,8 +98,8 @@ def mirrors(
     found: list[Mirror] = []
     outbox = None
     if settings.mqtt.enabled:
-        from edge_agent.mirror.home_assistant import Device  # noqa: PLC0415
-        from edge_agent.mirror.mqtt import MqttMirror  # noqa: PLC0415
+        from edge_agent.observers.mqtt.home_assistant import Device  # noqa: PLC0415
+        from edge_agent.observers.mqtt.mirror import MqttMirror  # noqa: PLC0415
 
         device = Device(settings.train.id, settings.train.name, __version__, speed=settings.capture.source == "sim")
         found.append(
@@ -117,8 +116,8 @@ def mirrors(
             )
         )
     if settings.kafka.enabled:
-        from edge_agent.mirror.kafka import KafkaMirror  # noqa: PLC0415
-        from edge_agent.mirror.outbox_path import outbox_path  # noqa: PLC0415
+        from edge_agent.observers.kafka.mirror import KafkaMirror  # noqa: PLC0415
+        from edge_agent.observers.outbox.outbox import outbox_path  # noqa: PLC0415
 
         path = outbox_path(settings, os.environ)
         kafka = KafkaMirror(settings.kafka, train_id=settings.train.id, path=path, report=tell, compat=compat)
@@ -133,9 +132,13 @@ def listener(settings: Settings, helm: Helm, gate: Gate, tell: Callable[[Fault],
     compat = settings.compat == "crazy-train"
     if not kafka.enabled or not (kafka.commands or compat):
         return None
-    from edge_agent.mirror.kafka_desk import KafkaDesk  # noqa: PLC0415
-    from edge_agent.mirror.kafka_orders import CaptureHandler, Handler, KafkaOrders  # noqa: PLC0415
-    from edge_agent.wire.compat import CAPTURE_TOPIC  # noqa: PLC0415
+    from edge_agent.observers.crazy_train.payloads import CAPTURE_TOPIC  # noqa: PLC0415
+    from edge_agent.observers.kafka.commands import (  # noqa: PLC0415
+        CaptureHandler,
+        Handler,
+        KafkaDesk,
+        KafkaOrders,
+    )
 
     handlers: dict[str, Handler] = {}
     desk = None

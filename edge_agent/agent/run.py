@@ -16,31 +16,29 @@ import structlog
 import uuid_utils
 
 from edge_agent.agent import build
-from edge_agent.agent.crew import Crew, assemble
-from edge_agent.agent.helm import Helm
-from edge_agent.agent.later import load_when_driving
-from edge_agent.agent.lifeline import Lifeline
-from edge_agent.agent.notify import Notifier
+from edge_agent.agent.build import Crew, assemble
+from edge_agent.agent.commands import Helm
+from edge_agent.agent.http import load_when_driving
+from edge_agent.agent.lifecycle import Ending, Lifeline
+from edge_agent.agent.monitors import watch_loop, watch_memory
 from edge_agent.agent.observers import QUEUE_SIZE, fenced, make_desk, mirrors, tracing
-from edge_agent.agent.service import service_tasks
-from edge_agent.agent.shutdown import Ending
-from edge_agent.agent.vitals import watch_loop, watch_memory
-from edge_agent.camera import RecordedCamera
-from edge_agent.commands import Gate
+from edge_agent.agent.systemd import Notifier, service_tasks
 from edge_agent.config import Rules as SignRules
 from edge_agent.config import Settings, check_labels
-from edge_agent.driver import Driver
+from edge_agent.control.commands import Gate
+from edge_agent.control.driver import Driver
+from edge_agent.control.lights import Lights
+from edge_agent.control.watchdog import Watchdog
 from edge_agent.errors import EdgeAgentError, RetryableError, UsageError
 from edge_agent.events import Fault, Severity
-from edge_agent.lights import Lights
+from edge_agent.perception.camera import RecordedCamera
 from edge_agent.pipeline import Control
 from edge_agent.ports import Camera, Detector, DetectorInfo, Sink
 from edge_agent.report import Mission, Run, Tally, as_json
-from edge_agent.watchdog import Watchdog
 
 if TYPE_CHECKING:
-    from edge_agent.agent.door import Door
-    from edge_agent.hub.hub_log import ByteLog
+    from edge_agent.agent.http import Door
+    from edge_agent.hub.recording import ByteLog
 
 _log = structlog.get_logger(__name__)
 
@@ -131,7 +129,7 @@ def _open_door(job: Job, stack: AsyncExitStack) -> "Door | None":
     console = job.settings.console
     if job.virtual or not (console.enabled or console.metrics):
         return None
-    from edge_agent.agent.door import Door  # noqa: PLC0415 - a web server; only those who serve load it
+    from edge_agent.agent.http import Door  # noqa: PLC0415 - a web server; only those who serve load it
 
     return stack.enter_context(closing(Door(console, asked=job.port_asked)))
 
@@ -141,7 +139,7 @@ def _open_hub_log(job: Job, stack: AsyncExitStack) -> "ByteLog | None":
         return None
     if job.settings.hub.kind != "ble":
         raise UsageError("only a hub over Bluetooth has bytes to record", remedy="add --hub ble or drop --hub-log")
-    from edge_agent.hub.hub_log import ByteLog  # noqa: PLC0415 - needs D-Bus, which a mocked hub does without
+    from edge_agent.hub.recording import ByteLog  # noqa: PLC0415 - needs D-Bus, which a mocked hub does without
 
     return stack.enter_context(closing(ByteLog(job.hub_log)))
 
@@ -203,7 +201,7 @@ def _observers(job: Job, crew: Crew, door: "Door | None") -> Iterator[tuple[str,
         yield "kafka-commands", fenced("kafka_commands", outside.listener.run(), crew.tell)
     measures: list[Callable[[float], None]] = [lambda lag_s: crew.tally.loop_lag.add(lag_s * 1000)]
     if door is not None and door.socket is not None:
-        from edge_agent.agent.door import Porter  # noqa: PLC0415 - as above
+        from edge_agent.agent.http import Porter  # noqa: PLC0415 - as above
 
         porter = Porter(job.settings, crew, outside, make_desk("console", job.settings, helm, gate))
         measures.append(porter.lag)
@@ -214,8 +212,8 @@ def _observers(job: Job, crew: Crew, door: "Door | None") -> Iterator[tuple[str,
 
 
 async def _move_to_gpu(settings: Settings, crew: Crew) -> None:
-    await load_when_driving(crew, "edge_agent.agent.accelerate")
-    from edge_agent.agent.accelerate import acceleration  # noqa: PLC0415 - loaded just now
+    await load_when_driving(crew, "edge_agent.agent.gpu_upgrade")
+    from edge_agent.agent.gpu_upgrade import acceleration  # noqa: PLC0415 - loaded just now
 
     move = acceleration(settings, crew.worker, crew.tell, crew.clock)
     if move is not None:

@@ -11,15 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from edge_agent import loop
 from edge_agent.agent import Job, Vista, run
-from edge_agent.agent.vitals import resident_mib
+from edge_agent.agent.monitors import resident_mib
 from edge_agent.bench import stats
 from edge_agent.bench.scene import Grabs, MemoryCamera, Pictures
 from edge_agent.config import Rules, Settings
 from edge_agent.events import Command, Prediction
+from edge_agent.perception.vision import resize
 from edge_agent.ports import Detector, EventSource
-from edge_agent.vision import resize
+from edge_agent.runtime import event_loop as loop
 
 LAG_PERIOD_S = 0.01
 

@@ -10,15 +10,20 @@ import asyncio
 import json
 import sys
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from edge_agent import log, loop
 from edge_agent.agent import Job, Vista, run
-from edge_agent.agent.vitals import resident_mib
-from edge_agent.bench.plan import bench_settings
+from edge_agent.agent.monitors import resident_mib
+from edge_agent.bench import stats
+from edge_agent.bench.result import bench_settings
 from edge_agent.bench.scene import MemoryCamera, StubDetector
 from edge_agent.config import load_rules
+from edge_agent.runtime import event_loop as loop
+from edge_agent.runtime import log
 
 _PERIOD_S = 1.0
 
@@ -72,3 +77,15 @@ def _print(line: object) -> None:
 
 if __name__ == "__main__":
     main()
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What an agent in a process of its own told: a line a second, and its report of latencies."""
+
+    lines: tuple[dict[str, Any], ...]
+    latency_ms: Mapping[str, float | None]
+
+    def column(self, key: str) -> stats.Block:
+        """Return one figure of all lines."""
+        return np.array([line[key] for line in self.lines], np.float64)

@@ -10,14 +10,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from edge_agent import log
 from edge_agent.bench import plots
 from edge_agent.bench.goals import measure
 from edge_agent.bench.measure import Bench
-from edge_agent.bench.plan import FULL, QUICK
-from edge_agent.bench.result import GOALS, Ratio, machine, rows
+from edge_agent.bench.result import FULL, GOALS, QUICK, Ratio, machine, rows
 from edge_agent.bench.scale import COUNTS, Crowd, crowd
-from edge_agent.files import write_whole
+from edge_agent.runtime import log
+from edge_agent.runtime.files import write_whole
 
 _HEAD = """# Benchmarks
 

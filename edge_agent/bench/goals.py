@@ -10,8 +10,7 @@ import numpy as np
 from edge_agent.bench import brokers, stats
 from edge_agent.bench.blocks import Block
 from edge_agent.bench.measure import PACED_FPS, SLOW_FPS, Bench, Blocks
-from edge_agent.bench.plan import LEAST_FOR_P99
-from edge_agent.bench.result import GOALS, Ratio
+from edge_agent.bench.result import GOALS, LEAST_FOR_P99, Ratio
 from edge_agent.bench.singles import holed_memory, memory, starts
 from edge_agent.bench.stats import Interval
 from edge_agent.errors import EdgeAgentError

@@ -16,17 +16,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from edge_agent import loop
 from edge_agent.bench import brokers, scene, stats
 from edge_agent.bench.blocks import LAG_PERIOD_S, Block, agent_block, bare_block, flat_out, watch_lag
+from edge_agent.bench.child import Told
 from edge_agent.bench.five import five_block
-from edge_agent.bench.plan import Plan, bench_settings
-from edge_agent.bench.told import Told
+from edge_agent.bench.result import Plan, bench_settings
 from edge_agent.config import Settings, load_rules
-from edge_agent.detector import open_detector, shipped
-from edge_agent.detector.shipped import CPU_PRECISION
-from edge_agent.flow import pace
-from edge_agent.resources import engines_dir
+from edge_agent.perception.detector import open_detector, shipped
+from edge_agent.perception.detector.manifest import CPU_PRECISION
+from edge_agent.runtime import event_loop as loop
+from edge_agent.runtime.queues import pace
+from edge_agent.runtime.resources import engines_dir
 
 PICTURES = 24
 PACED_FPS = 10.0

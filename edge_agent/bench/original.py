@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from paho.mqtt.enums import CallbackAPIVersion
 
 from edge_agent.bench.scene import StubDetector
-from edge_agent.detector import OnnxDetector
 from edge_agent.events import Detection
+from edge_agent.perception.detector import OnnxDetector
 from edge_agent.ports import Detector
 
 IMAGE, RESULT, COMMAND, MONITORING = "train-image", "train-model-result", "train-command", "train-monitoring"

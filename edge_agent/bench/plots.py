@@ -9,10 +9,10 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 
+from edge_agent.bench.child import Told
 from edge_agent.bench.measure import Blocks
 from edge_agent.bench.scale import Crowd
-from edge_agent.bench.told import Told
-from edge_agent.files import whole
+from edge_agent.runtime.files import whole
 
 mpl.use("svg")
 mpl.rcParams["svg.hashsalt"] = "edge-agent"

@@ -13,14 +13,14 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.detector import NoDetector
 from edge_agent.events import Box, Detection
+from edge_agent.perception.detector import NoDetector
 from edge_agent.ports import DetectorInfo, Shot
 from edge_agent.signs import Sign
-from edge_agent.sim.invent import default_layout
-from edge_agent.sim.render import Renderer
-from edge_agent.sim.view import Optics
-from edge_agent.sim.world import World
+from edge_agent.simulation.invent import default_layout
+from edge_agent.simulation.render import Renderer
+from edge_agent.simulation.view import Optics
+from edge_agent.simulation.world import World
 
 Pictures = Sequence[NDArray[np.uint8]]
 WIDTH_PX, HEIGHT_PX = 640, 480

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from edge_agent.bench import stats
+from edge_agent.bench.child import Told
 from edge_agent.bench.launch import agent_start_s, bare_start_s, picture_folder
 from edge_agent.bench.measure import Bench
 from edge_agent.bench.result import Ratio
 from edge_agent.bench.stats import Interval
-from edge_agent.bench.told import Told
 from edge_agent.errors import RetryableError
 
 MEMORY_FPS = 60.0

@@ -21,7 +21,7 @@ def main() -> None:
         gc.disable()  # code that is loaded leaves no garbage worth a search; `run` switches it on again
         # numpy's algebra, which a train does not need, starts a thread on each core; they spin while the rest loads.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from edge_agent.cli.lean import load_structlog
+    from edge_agent.cli.startup import load_structlog
 
     load_structlog()
     from edge_agent.cli.program import main as run_program

@@ -22,13 +22,12 @@ def bench(quick: QuickOption = False, only: OnlyOption = None, as_json: JsonOpti
     Run it on a machine that does nothing else. Needs mosquitto for the comparison with five processes over MQTT.
     """
     wanted = _goals(only)
-    from edge_agent import log
     from edge_agent.bench.goals import measure
     from edge_agent.bench.measure import Bench
-    from edge_agent.bench.plan import FULL, QUICK
+    from edge_agent.bench.result import FULL, QUICK, machine, rows
     from edge_agent.bench.result import as_json as told
-    from edge_agent.bench.result import machine, rows
-    from edge_agent.cli.columns import show
+    from edge_agent.cli.output import show
+    from edge_agent.runtime import log
 
     log.configure("error", "console")
     where = machine()

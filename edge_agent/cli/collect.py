@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edge_agent.collector import Collector
     from edge_agent.config import Settings
-    from edge_agent.detector import DetectorSettings
+    from edge_agent.observers.hard_frames import Collector
+    from edge_agent.perception.detector import DetectorSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +24,8 @@ class Keeping:
 
 def open_collector(keeping: Keeping, settings: "Settings") -> "Collector":
     """Return an observer that keeps hard frames; raises UsageError when its folder cannot be written to."""
-    from edge_agent.collector import Collector
-    from edge_agent.policy import Tracking
+    from edge_agent.control.policy import Tracking
+    from edge_agent.observers.hard_frames import Collector
 
     how = settings.policy
     tracking = Tracking(min_iou=how.track_iou, forget_s=how.track_lost_ms / 1000)
@@ -35,10 +35,10 @@ def open_collector(keeping: Keeping, settings: "Settings") -> "Collector":
 
 def _threshold(how: "DetectorSettings") -> float:
     """Return the least score of a detection: the settings', else the manifest's, else the default."""
-    from edge_agent import resources
-    from edge_agent.detector import SHIPPED_MODEL
-    from edge_agent.detector.head import DEFAULT_THRESHOLD
-    from edge_agent.detector.manifest import read_manifest
+    from edge_agent.perception.detector import SHIPPED_MODEL
+    from edge_agent.perception.detector.manifest import read_manifest
+    from edge_agent.perception.detector.postprocess import DEFAULT_THRESHOLD
+    from edge_agent.runtime import resources
 
     if how.threshold is not None:
         return how.threshold

@@ -43,12 +43,12 @@ def console(
     """Show all trains whose events come to Kafka, until Ctrl-C. Needs nothing of the trains' network, keeps nothing."""
     import asyncio
 
-    from edge_agent import log
     from edge_agent.cli.link import with_link
     from edge_agent.cli.options import host_and_port
     from edge_agent.config import load
+    from edge_agent.console.fleet import run
     from edge_agent.console.server import listen as open_door
-    from edge_agent.fleet import run
+    from edge_agent.runtime import log
 
     overrides: dict[str, object] = {
         "kafka.bootstrap_servers": [part.strip() for part in bootstrap_servers.split(",")]

@@ -78,10 +78,10 @@ def tasks(
     profile: ProfileOption = None,
 ) -> None:
     """Write Label Studio tasks for a folder of pictures, with what the detector sees already drawn in."""
-    from edge_agent.camera.images import list_images
     from edge_agent.config import load
-    from edge_agent.detector import open_fastest
     from edge_agent.mlops.labelstudio import write_tasks
+    from edge_agent.perception.camera.images import list_images
+    from edge_agent.perception.detector import open_fastest
 
     files = list_images(pictures) if pictures.is_dir() else []
     if not files:
@@ -101,8 +101,8 @@ def tasks(
 
 def _made(files: list[Path], detector: "Detector", prefix: str) -> Iterator[dict[str, Any]]:
     """Yield a task a picture; one that cannot be read is told and left out."""
-    from edge_agent.batch import detect_in
     from edge_agent.mlops.labelstudio import task
+    from edge_agent.perception.batch import detect_in
 
     seen_by = f"{detector.info.model} {detector.info.sha256[:8]}"
     for file in files:

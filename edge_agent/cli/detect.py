@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress
 
-    from edge_agent.batch import Album, Finding
+    from edge_agent.perception.batch import Album, Finding
     from edge_agent.ports import Detector
 
 
@@ -35,9 +35,9 @@ def detect(
     profile: ProfileOption = None,
 ) -> None:
     """Find signs in pictures and videos; boxes are in pixels of the original picture."""
-    from edge_agent.batch import Album
     from edge_agent.config import load
-    from edge_agent.detector import open_fastest
+    from edge_agent.perception.batch import Album
+    from edge_agent.perception.detector import open_fastest
 
     overrides: dict[str, object] = {"detector.model": str(model) if model else None, "detector.threshold": threshold}
     settings = load(config, overrides, profile=profile).settings
@@ -55,7 +55,7 @@ def detect(
 
 def _find(paths: list[Path]) -> tuple[list[Path], int]:
     """Return the files that `paths` name, each once, and how many of `paths` name none."""
-    from edge_agent.batch import list_files
+    from edge_agent.perception.batch import list_files
 
     files: dict[Path, None] = {}
     bad = 0
@@ -93,7 +93,7 @@ def _go_through(files: list[Path], detector: "Detector", album: "Album | None", 
 
 def _one_file(file: Path, detector: "Detector", album: "Album | None") -> "Iterator[Finding]":
     """Yield what is in one file, and keep its annotated copy."""
-    from edge_agent.batch import detect_in, is_picture
+    from edge_agent.perception.batch import detect_in, is_picture
 
     with album.video(file) if album and not is_picture(file) else nullcontext() as video:
         for finding in detect_in(detector, file):

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edge_agent.cli.columns import show
 from edge_agent.cli.engine_facts import agreed, agreement_words, built, engine_info, model_facts, onnx_info, quality
 from edge_agent.cli.options import ConfigOption, ProfileOption
+from edge_agent.cli.output import show
 from edge_agent.errors import UsageError
 
 if TYPE_CHECKING:
     from edge_agent.config import Settings
-    from edge_agent.detector.tensorrt.agreement import Agreement
-    from edge_agent.detector.tensorrt.opening import Wanted
+    from edge_agent.perception.detector.tensorrt.selection import Wanted
+    from edge_agent.perception.detector.tensorrt.verification import Agreement
 
 app = typer.Typer(no_args_is_help=True, help="The detectors in engines/, and TensorRT engines built from them.")
 
@@ -60,9 +60,9 @@ def build(
     as_json: JsonOption = False,
 ) -> None:
     """Build the TensorRT engine for this machine and try it against ONNX Runtime. Takes minutes."""
-    from edge_agent.detector.tensorrt.cache import set_aside
-    from edge_agent.detector.tensorrt.maker import Order
-    from edge_agent.detector.tensorrt.proof import DisagreementError
+    from edge_agent.perception.detector.tensorrt.build_worker import Order
+    from edge_agent.perception.detector.tensorrt.cache import set_aside
+    from edge_agent.perception.detector.tensorrt.verification import DisagreementError
 
     settings, wanted = _wanted(model, precision, cache, config, profile)
     if wanted.ready_made:
@@ -106,8 +106,8 @@ def verify(
     as_json: JsonOption = False,
 ) -> None:
     """Load an engine and compare what it sees with ONNX Runtime: IoU of at least 0.9, scores within 0.05."""
-    from edge_agent.detector.tensorrt.bindings import load_bindings
-    from edge_agent.detector.tensorrt.opening import NoEngineError, find_engine
+    from edge_agent.perception.detector.tensorrt.bindings import load_bindings
+    from edge_agent.perception.detector.tensorrt.selection import NoEngineError, find_engine
 
     settings, wanted = _wanted(model, precision, cache, config, profile)
     if path is None:
@@ -126,9 +126,9 @@ def promote(
     engines: EnginesOption = None,
 ) -> None:
     """Put a model in the place of engines/signs.onnx; the old one is kept beside it under its hash."""
-    from edge_agent import resources
-    from edge_agent.detector import OnnxDetector
     from edge_agent.mlops import release
+    from edge_agent.perception.detector import OnnxDetector
+    from edge_agent.runtime import resources
 
     folder = engines or resources.engines_dir()
     if not model.is_file():
@@ -148,9 +148,9 @@ def list_engines(
     as_json: JsonOption = False,
 ) -> None:
     """List the detectors with sha256, size and quality, and the TensorRT engines that were built from them."""
-    from edge_agent import resources
     from edge_agent.config import load
-    from edge_agent.detector.tensorrt.cache import Cache, cache_dir
+    from edge_agent.perception.detector.tensorrt.cache import Cache, cache_dir
+    from edge_agent.runtime import resources
 
     state = load(config, {}, profile=profile).settings.state.directory
     folder = engines or resources.engines_dir()
@@ -171,8 +171,8 @@ def _wanted(
 ) -> tuple[Settings, Wanted]:
     """Say which engine is meant, by the settings and the command line."""
     from edge_agent.config import load
-    from edge_agent.detector import wanted_engine
-    from edge_agent.detector.tensorrt.cache import cache_dir
+    from edge_agent.perception.detector import wanted_engine
+    from edge_agent.perception.detector.tensorrt.cache import cache_dir
 
     overrides: dict[str, object] = {"detector.model": str(model.absolute()) if model else None}
     overrides["detector.precision"] = precision
@@ -185,8 +185,8 @@ async def _have_made(order: Any) -> tuple[Path, bool]:
     from rich.console import Console
     from rich.progress import Progress
 
-    from edge_agent.agent.notify import Notifier
-    from edge_agent.detector.tensorrt.forge import have_made
+    from edge_agent.agent.systemd import Notifier
+    from edge_agent.perception.detector.tensorrt.build_process import have_made
 
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
@@ -201,11 +201,10 @@ async def _have_made(order: Any) -> tuple[Path, bool]:
 
 def _prove(path: Path, wanted: Wanted, settings: Settings, frames: Path | None) -> Agreement:
     """Compare an engine with the ONNX file that it was built from, or that lies beside it."""
-    from edge_agent.detector import reading
-    from edge_agent.detector.tensorrt.bindings import load_bindings
-    from edge_agent.detector.tensorrt.engine_file import read_about
-    from edge_agent.detector.tensorrt.proof import open_proven
-    from edge_agent.detector.tensorrt.samples import sample_pictures
+    from edge_agent.perception.detector import reading
+    from edge_agent.perception.detector.tensorrt.bindings import load_bindings
+    from edge_agent.perception.detector.tensorrt.engine_file import read_about
+    from edge_agent.perception.detector.tensorrt.verification import open_proven, sample_pictures
 
     key = read_about(path).key
     beside = [wanted.onnx(), wanted.model.with_name(read_about(path).model), path.with_suffix(".onnx")]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edge_agent.detector.tensorrt.agreement import Agreement
+    from edge_agent.perception.detector.tensorrt.verification import Agreement
 
 
 def agreed(agreement: Agreement) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def agreement_words(agreement: Agreement) -> str:
 
 def engine_info(path: Path) -> dict[str, Any]:
     """Return what an engine says of itself; raises DamagedEngineError when it is not whole."""
-    from edge_agent.detector.tensorrt.engine_file import read_engine
+    from edge_agent.perception.detector.tensorrt.engine_file import read_engine
 
     about, content = read_engine(path)
     key = about.key
@@ -58,7 +58,7 @@ def engine_info(path: Path) -> dict[str, Any]:
 
 def onnx_info(path: Path) -> dict[str, Any]:
     """Return what a model is; raises ConfigError when the agent could not run it."""
-    from edge_agent.detector import OnnxDetector
+    from edge_agent.perception.detector import OnnxDetector
 
     detector = OnnxDetector(path)
     told = detector.info

@@ -74,9 +74,9 @@ def evaluate(
 
 def _look(truth: "Truth", model: Path | None) -> tuple[list["Find"], float]:
     """Run a model over the pictures; returns what it saw and its own threshold."""
-    from edge_agent import resources
-    from edge_agent.detector import SHIPPED_MODEL, OnnxDetector
     from edge_agent.mlops.evaluate import look
+    from edge_agent.perception.detector import SHIPPED_MODEL, OnnxDetector
+    from edge_agent.runtime import resources
 
     path = model or resources.engines_dir() / SHIPPED_MODEL
     own = OnnxDetector(path).threshold

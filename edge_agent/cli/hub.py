@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from edge_agent.cli.columns import show
 from edge_agent.cli.options import ConfigOption, ProfileOption
+from edge_agent.cli.output import show
 
 if TYPE_CHECKING:
     from edge_agent.config import Hub as Settings
@@ -46,7 +46,7 @@ def scan(
     as_json: JsonOption = False,
 ) -> None:
     """List hubs in range and those this machine is linked to. Press a hub's green button so that it advertises."""
-    from edge_agent.hub.workbench import survey
+    from edge_agent.hub.tools import survey
 
     hubs = [
         {
@@ -73,8 +73,8 @@ def info(
     profile: ProfileOption = None,
 ) -> None:
     """Connect, and tell what the hub says about itself. The motor is braked first."""
-    from edge_agent.hub.workbench import describe
-    from edge_agent.lwp3 import DeviceType
+    from edge_agent.hub.lwp3 import DeviceType
+    from edge_agent.hub.tools import describe
 
     async def look(hub: BleHub) -> dict[str, Any]:
         model = await describe(hub, timeout)
@@ -110,8 +110,8 @@ def drive(
     profile: ProfileOption = None,
 ) -> None:
     """Drive for some seconds, then brake. The green button, Ctrl-C, an alert or a lost link ends it at once."""
-    from edge_agent.hub.workbench import drive_for
-    from edge_agent.watchdog import Watchdog
+    from edge_agent.control.watchdog import Watchdog
+    from edge_agent.hub.tools import drive_for
 
     async def go(hub: BleHub) -> dict[str, Any]:
         await hub.wait_connected(timeout)
@@ -176,8 +176,8 @@ def replay(
     as_json: JsonOption = False,
 ) -> None:
     """Show the messages of a recording. It serves tests as a fixture: see hub_log.ReplayConnection."""
-    from edge_agent.hub.hub_log import read_log
-    from edge_agent.hub.workbench import read_out
+    from edge_agent.hub.recording import read_log
+    from edge_agent.hub.tools import read_out
 
     lines, model = read_out(read_log(log))
     known = {"name": model.name, "motor_port": model.motor_port, "light_port": model.light_port}
@@ -247,7 +247,7 @@ def _with_hub(act: Callable[[BleHub], Awaitable[T]], settings: Settings, hub_log
     `timeout_s` is how long `act` waits for the link: a search ends before that, so that its outcome is what is told.
     """
     from edge_agent.hub.ble import SEARCH_S, BleHub
-    from edge_agent.hub.hub_log import ByteLog
+    from edge_agent.hub.recording import ByteLog
 
     async def run() -> T:
         async with AsyncExitStack() as stack:

@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edge_agent.cli.columns import show
 from edge_agent.cli.options import ConfigOption, ProfileOption
+from edge_agent.cli.output import show
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from edge_agent.config import Settings
-    from edge_agent.mirror.kafka_tail import Heard
-    from edge_agent.mirror.outbox_view import OutboxView
+    from edge_agent.observers.kafka.tools import Heard
+    from edge_agent.observers.outbox.view import OutboxView
 
 app = typer.Typer(help="The mirror to Kafka: what waits, the live stream, sending by hand.", no_args_is_help=True)
 
@@ -33,7 +33,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 @app.command(epilog="Example: edge-agent mirror status --json")
 def status(config: ConfigOption = None, profile: ProfileOption = None, as_json: JsonOption = False) -> None:
     """Show what waits in the outbox; the agent may be running."""
-    from edge_agent.mirror.outbox_view import look
+    from edge_agent.observers.outbox.view import look
 
     settings, path = _settings(config, profile)
     view = look(path)
@@ -53,7 +53,7 @@ def tail(
     as_json: JsonOption = False,
 ) -> None:
     """Show events as they arrive in Kafka, one a line, until Ctrl-C."""
-    from edge_agent.mirror.kafka_tail import tail as listen
+    from edge_agent.observers.kafka.tools import tail as listen
 
     settings, _ = _settings(config, profile)
 
@@ -78,7 +78,7 @@ def drain(
 ) -> None:
     """Send what waits in the outbox while no agent runs; exit 1 when some still waits afterwards."""
     from edge_agent.errors import RetryableError
-    from edge_agent.mirror.kafka_drain import drain as send
+    from edge_agent.observers.kafka.tools import drain as send
 
     settings, path = _settings(config, profile)
     with _progress() as progress:
@@ -94,7 +94,7 @@ def drain(
 
 def _settings(config: Path | None, profile: str | None) -> tuple[Settings, Path]:
     from edge_agent.config import load
-    from edge_agent.mirror.outbox_path import outbox_path
+    from edge_agent.observers.outbox.outbox import outbox_path
 
     settings = load(config, profile=profile).settings
     return settings, outbox_path(settings, os.environ)

@@ -94,11 +94,14 @@ def main() -> None:
 
 def _fail(lines: str) -> None:
     """Tell on stderr (as errors in the journal where that is it), and the service manager where there is one."""
-    from edge_agent import log
+    from edge_agent.runtime import log
 
     for line in lines.splitlines():
         log.failure(line)
     if os.environ.get("NOTIFY_SOCKET"):
-        from edge_agent.agent.notify import Notifier
+        from edge_agent.agent.systemd import Notifier
 
         Notifier().status(" | ".join(lines.splitlines()))
+
+
+app = build(COMMANDS)

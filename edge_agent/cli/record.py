@@ -37,7 +37,7 @@ def record(
     from edge_agent.cli.collect import Keeping
     from edge_agent.cli.run import drive, fail_on_fault
     from edge_agent.config import load
-    from edge_agent.recorder import Recorder
+    from edge_agent.observers.recorder import Recorder
 
     overrides: dict[str, object] = {
         "capture.source": source,

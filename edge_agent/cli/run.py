@@ -30,7 +30,7 @@ from edge_agent.cli.options import (
     host_and_port,
 )
 from edge_agent.errors import FatalError, UsageError
-from edge_agent.files import write_whole
+from edge_agent.runtime.files import write_whole
 
 HubOption = Annotated[str | None, typer.Option("--hub", metavar="KIND", help="mock or ble.")]
 DryRunOption = Annotated[
@@ -151,10 +151,10 @@ def drive(
     keeping: Keeping | None = None,
 ) -> dict[str, Any]:
     """Run one train by the settings and return its report; shown in the terminal unless `quiet`."""
-    from edge_agent import log
-    from edge_agent.cli.ahead import open_ahead
     from edge_agent.cli.link import with_link
+    from edge_agent.cli.startup import open_ahead
     from edge_agent.config import load, load_rules
+    from edge_agent.runtime import log
 
     loaded = load(config, overrides, profile=profile)
     settings = with_link(loaded.settings) if loaded.settings.capture.realtime and not quiet else loaded.settings
@@ -188,32 +188,32 @@ def _tell_end(result: dict[str, Any], *, quiet: bool) -> None:
     """Tell how a run went: a line to the journal, which takes no tables, or a table to a person."""
     import structlog
 
-    from edge_agent import log
+    from edge_agent.runtime import log
 
     if log.goes_to_journal(os.environ):
         structlog.get_logger().info("run_ended", reason=result["ended_by"], outcome=result["mission"]["outcome"])
     elif not quiet:
         from rich.console import Console
 
-        from edge_agent.cli.terminal import print_report  # rich is not needed before a run ends
+        from edge_agent.cli.output import print_report  # rich is not needed before a run ends
 
         print_report(result, Console())
 
 
 def _run_to_end(job: Any, watched: bool) -> dict[str, Any]:
     """Run the job on the clock that it asks for."""
-    from edge_agent import loop
     from edge_agent.agent import Vista, run
+    from edge_agent.runtime import event_loop as loop
 
     gc.enable()
     if job.virtual:
-        from edge_agent.sim.clock import run_virtual
+        from edge_agent.simulation.clock import run_virtual
 
         return run_virtual(run(job))
     if watched:
         from rich.console import Console
 
-        from edge_agent.cli.terminal import show_status
+        from edge_agent.cli.output import show_status
 
         async def watch(vista: Vista) -> None:
             await show_status(vista, Console(stderr=True))

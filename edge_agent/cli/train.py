@@ -101,7 +101,7 @@ def train(
 
 def _total(samples: int | None, epochs: float | None, data: list[Path]) -> int:
     """Settle the length of the run."""
-    from edge_agent.mlops.data import count_pictures
+    from edge_agent.mlops.coco import count_pictures
 
     if (samples is None) == (epochs is None):
         raise UsageError("give --samples or --epochs", remedy="one of them; 300000 samples is a good run")

@@ -13,11 +13,11 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from edge_agent.config.environment import variable
 from edge_agent.config.fields import leaves, section_of
 from edge_agent.config.rules import Confirm, RulesFile, SignRule
 from edge_agent.config.settings import Settings
-from edge_agent.files import write_whole
+from edge_agent.config.sources import variable
+from edge_agent.runtime.files import write_whole
 
 _HEAD = """\
 # Configuration

@@ -13,15 +13,20 @@ from types import MappingProxyType
 
 from pydantic import BaseModel, ValidationError
 
-from edge_agent import resources
-from edge_agent.config.credentials import add_credentials
-from edge_agent.config.environment import CONFIG_VARIABLE, PROFILE_VARIABLE, from_environment, from_overrides, variable
+from edge_agent.config.diagnostics import Problem, Tree, close_match, problems_of, raise_if_any
 from edge_agent.config.fields import leaves, model_at
-from edge_agent.config.problems import close_match, problems_of, raise_if_any
 from edge_agent.config.settings import Settings
-from edge_agent.config.tree import Problem, Tree
+from edge_agent.config.sources import (
+    CONFIG_VARIABLE,
+    PROFILE_VARIABLE,
+    add_credentials,
+    from_environment,
+    from_overrides,
+    variable,
+)
 from edge_agent.config.yaml_file import read_yaml
 from edge_agent.errors import ConfigError
+from edge_agent.runtime import resources
 
 SYSTEM_FILE = Path("/etc/edge-agent/agent.yaml")
 DEFAULT = "default"

@@ -224,3 +224,18 @@ class State(Section):
     directory: Path | None = Field(
         None, description="The state folder; null takes systemd's STATE_DIRECTORY, else ~/.local/state/edge-agent."
     )
+
+
+Url = Annotated[str, Field(pattern=r"^https?://[^\s@]+$")]
+
+
+class Tracing(Section):
+    """A trace of each frame for OpenTelemetry; needs the extra `tracing`."""
+
+    enabled: bool = Field(False, description="Export a span for each frame, with its stages.")
+    endpoint: Url = Field(
+        "http://127.0.0.1:4318/v1/traces",
+        examples=["http://collector:4318/v1/traces"],
+        description="Where to export to: OTLP over HTTP.",
+    )
+    share: float = Field(1.0, ge=0, le=1, description="The share of frames that is exported.")

@@ -13,12 +13,11 @@ from typing import Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from edge_agent import resources
 from edge_agent.config.base import PositivePercent, Section
-from edge_agent.config.problems import close_match, problems_of, raise_if_any
-from edge_agent.config.tree import Place, Problem
+from edge_agent.config.diagnostics import Place, Problem, close_match, problems_of, raise_if_any
 from edge_agent.config.yaml_file import read_yaml, shown
 from edge_agent.events import Action
+from edge_agent.runtime import resources
 
 
 class Then(StrEnum):

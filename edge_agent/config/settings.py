@@ -9,8 +9,7 @@ from pydantic import Field, model_validator
 
 from edge_agent.config.base import Section
 from edge_agent.config.control import Capture, Detector, Guard, Hub, Policy, Sim, Train
-from edge_agent.config.observers import Commands, Console, Kafka, Log, Mqtt, State
-from edge_agent.config.tracing import Tracing
+from edge_agent.config.observers import Commands, Console, Kafka, Log, Mqtt, State, Tracing
 
 
 class Settings(Section):

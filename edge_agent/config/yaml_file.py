@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from edge_agent.config.tree import Location, Place, Problem, Tree
+from edge_agent.config.diagnostics import Location, Place, Problem, Tree
 
 _MAX_BYTES = 1 << 20  # a configuration of 1 MiB is not one: somebody named a video
 _PLAIN_TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("null", "bool", "int", "float", "str", "timestamp"))

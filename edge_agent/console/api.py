@@ -11,11 +11,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from edge_agent.console.answers import NOT_STORED, Refusal, view
-from edge_agent.console.pictures import Kept
-from edge_agent.console.site import Site
-from edge_agent.console.train import TrainBook
-from edge_agent.console.views import FrameRef, Item, Train
+from edge_agent.console.app import Site
+from edge_agent.console.picture_history import Kept
+from edge_agent.console.responses import NOT_STORED, Refusal, view
+from edge_agent.console.schemas import FrameRef, Item, Train
+from edge_agent.console.train_state import TrainBook
 
 MAX_ITEMS = 1000
 _KEPT = {"Cache-Control": "private, max-age=3600, immutable"}

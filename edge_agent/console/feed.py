@@ -8,13 +8,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from edge_agent.console.pictures import Kept
-from edge_agent.console.site import Site
-from edge_agent.console.views import Links
+from edge_agent.console.app import Site
+from edge_agent.console.picture_history import Kept
+from edge_agent.console.schemas import Links
 from edge_agent.events import Event, Frame
+from edge_agent.observers.cloudevents import Stamp, seal
+from edge_agent.observers.cloudevents.images import encode_jpeg, smaller_jpeg
 from edge_agent.ports import EventSource
-from edge_agent.wire import Stamp, seal
-from edge_agent.wire.images import encode_jpeg, smaller_jpeg
 
 FACTS_S = 0.5
 SMALL_PX = 300

@@ -3,9 +3,18 @@
 Knows events and times. Knows nothing of HTTP. Pure: the clock is an argument.
 """
 
+import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
 from edge_agent.events import Event, Frame, GuardState, Prediction, TrainState
+from edge_agent.observers.metrics import Registry, TrainMetrics
+from edge_agent.ports import EventSource
 
 SILENCE_S = 5.0
 """The control tells the train's state every second; after this long without one it does not work any more."""
@@ -77,3 +86,52 @@ def _stale(what: str, taken_s: float | None, now_s: float) -> list[str]:
         return [f"there was no {what} yet"]
     age_s = now_s - taken_s
     return [f"the last {what} is {age_s:.1f} s old"] if age_s > FRESH_S else []
+
+
+class Watch:
+    """Folds each event where it is needed; never waits for anything but the next."""
+
+    name = "metrics"
+
+    def __init__(self, health: Health, metrics: TrainMetrics) -> None:
+        self._health = health
+        self._metrics = metrics
+
+    async def run(self, events: EventSource) -> None:
+        """Watch until cancelled."""
+        clock = asyncio.get_running_loop().time
+        while True:
+            event = await events.get()
+            self._health.fold(event, clock())
+            self._metrics.fold(event)
+
+
+_NOT_STORED = {"Cache-Control": "no-store"}
+
+
+def status_routes(health: Health, registry: Registry, clock: Callable[[], float] | None = None) -> list[Route]:
+    """Return the routes; `clock` is the loop's by default.
+
+    `/healthz` and `/readyz` answer 200 where all is well and 503 where not, both with `{"ok", "troubles"}`.
+    """
+
+    def now_s() -> float:
+        return (clock or asyncio.get_running_loop().time)()
+
+    async def metrics(request: Request) -> Response:
+        # Some milliseconds of work: done in a thread, so that the control path need not wait for it.
+        body, content_type = await run_in_threadpool(registry.render, request.headers.get("accept", ""))
+        return Response(body, headers={"Content-Type": content_type, **_NOT_STORED})
+
+    async def healthz(request: Request) -> Response:
+        return _answer(health.live(now_s()))
+
+    async def readyz(request: Request) -> Response:
+        return _answer(health.ready(now_s()))
+
+    return [Route("/metrics", metrics), Route("/healthz", healthz), Route("/readyz", readyz)]
+
+
+def _answer(verdict: Verdict) -> Response:
+    body = {"ok": verdict.ok, "troubles": list(verdict.troubles)}
+    return JSONResponse(body, status_code=200 if verdict.ok else 503, headers=_NOT_STORED)

@@ -10,10 +10,10 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from edge_agent.console.pictures import Kept
+from edge_agent.console.picture_history import Kept
+from edge_agent.console.schemas import Train, Trouble
 from edge_agent.console.store import BoxesSeen, Gone, ItemAdded
-from edge_agent.console.viewer import Picture
-from edge_agent.console.views import Train, Trouble
+from edge_agent.console.viewer_queue import Picture
 
 
 def to_json(value: Any) -> bytes:

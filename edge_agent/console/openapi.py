@@ -12,11 +12,11 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from edge_agent import __version__
-from edge_agent.console.answers import Problem
 from edge_agent.console.api import Frames, Items, Trains
-from edge_agent.console.command_route import CommandAnswer, CommandBody, TrainAnswers
-from edge_agent.console.site import Facts
-from edge_agent.console.views import FrameView, Train
+from edge_agent.console.app import Facts
+from edge_agent.console.commands import CommandAnswer, CommandBody, TrainAnswers
+from edge_agent.console.responses import Problem
+from edge_agent.console.schemas import FrameView, Train
 
 PATH = "/api/openapi.json"
 

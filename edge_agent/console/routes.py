@@ -6,13 +6,12 @@ Knows which parts there are. Knows nothing of what they do.
 from starlette.routing import BaseRoute
 
 from edge_agent.console.api import read_routes
-from edge_agent.console.command_route import command_routes
-from edge_agent.console.commander import Commander
-from edge_agent.console.live_route import live_routes
+from edge_agent.console.app import Site
+from edge_agent.console.commands import Commander, command_routes
+from edge_agent.console.mjpeg import stream_routes
 from edge_agent.console.openapi import openapi_routes
-from edge_agent.console.page_files import page_routes
-from edge_agent.console.site import Site
-from edge_agent.console.stream import stream_routes
+from edge_agent.console.static_files import page_routes
+from edge_agent.console.websocket import live_routes
 
 
 def console_routes(site: Site, commander: Commander | None) -> list[BaseRoute]:

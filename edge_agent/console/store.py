@@ -7,12 +7,12 @@ clock is an argument, in milliseconds since 1970. One code path for the agent's 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from edge_agent.console.jpeg import size_of
-from edge_agent.console.pictures import Kept, Pictures
-from edge_agent.console.train import Stamp, TrainBook
-from edge_agent.console.views import Boxes, FrameView, Item, Links, Train
+from edge_agent.console.image_size import size_of
+from edge_agent.console.picture_history import Kept, Pictures
+from edge_agent.console.schemas import Boxes, FrameView, Item, Links, Train
+from edge_agent.console.train_state import Stamp, TrainBook
 from edge_agent.events import CommandKind
-from edge_agent.wire import (
+from edge_agent.observers.cloudevents import (
     AnswerData,
     CommandData,
     DecisionData,
@@ -25,7 +25,7 @@ from edge_agent.wire import (
     StateData,
     unseal,
 )
-from edge_agent.wire.convert import unix_ms
+from edge_agent.observers.cloudevents.convert import unix_ms
 
 MAX_TRAINS = 200
 MAX_PIXELS = 16_000_000

@@ -6,7 +6,7 @@ Knows items and their links. Knows nothing of pictures or of the train's state. 
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from edge_agent.console.views import Item
+from edge_agent.console.schemas import Item
 
 MAX_ITEMS = 1000
 """Items of one train that are kept; some 0.5 kB each."""

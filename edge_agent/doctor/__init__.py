@@ -6,10 +6,10 @@ Knows which checks there are. Each is a small function; none changes anything, n
 import os
 from collections.abc import Mapping
 
-from edge_agent import resources
 from edge_agent.config import Settings
-from edge_agent.doctor import brokers, clock, gpu, hub, perception, system
+from edge_agent.doctor import connections, perception, system
 from edge_agent.doctor.check import Check, CheckResult, Status, run_checks
+from edge_agent.runtime import resources
 
 __all__ = ["Check", "CheckResult", "Status", "all_checks", "run_checks"]
 
@@ -21,10 +21,10 @@ def all_checks(settings: Settings, environ: Mapping[str, str]) -> tuple[Check, .
         Check("python", 2, lambda: system.check_python(os.cpu_count() or 1)),
         Check("camera", settings.capture.open_timeout_s + 5, lambda: perception.check_camera(settings.capture)),
         Check("detector", 60, lambda: perception.check_detector(settings)),
-        Check("hub", 5, lambda: hub.check_hub(settings.hub)),
-        Check("mqtt", 10, lambda: brokers.check_mqtt(settings.mqtt)),
-        Check("kafka", 10, lambda: brokers.check_kafka(settings.kafka)),
-        Check("gpu", 30, lambda: gpu.check_gpu(settings)),
+        Check("hub", 5, lambda: connections.check_hub(settings.hub)),
+        Check("mqtt", 10, lambda: connections.check_mqtt(settings.mqtt)),
+        Check("kafka", 10, lambda: connections.check_kafka(settings.kafka)),
+        Check("gpu", 30, lambda: system.check_gpu(settings)),
         Check("disk", 5, lambda: system.check_disk(state, settings.guard.min_free_disk_mb)),
-        Check("clock", 5, clock.check_clock),
+        Check("clock", 5, system.check_clock),
     )

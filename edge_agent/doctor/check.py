@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import TypeVar
 
 from edge_agent.errors import EdgeAgentError
-from edge_agent.threads import in_daemon_thread
+from edge_agent.runtime.threads import in_daemon_thread
 
 T = TypeVar("T")
 

@@ -20,7 +20,7 @@ async def check_camera(settings: Capture) -> CheckResult:
     """Open the source and take one picture."""
     if settings.source == "sim":
         return ok("the simulated world needs none")
-    from edge_agent.camera import Patience, open_camera  # noqa: PLC0415 - OpenCV is slow to load
+    from edge_agent.perception.camera import Patience, open_camera  # noqa: PLC0415 - OpenCV is slow to load
 
     started = time.perf_counter()
     camera = open_camera(
@@ -55,8 +55,8 @@ async def check_detector(settings: Settings) -> CheckResult:
 
 def _try_detector(settings: Settings) -> tuple[str, float, tuple[str, ...]]:
     """Return what runs, how long a picture takes in ms and the labels; all in one thread, as the port asks."""
-    from edge_agent.detector import open_fastest  # noqa: PLC0415 - ONNX Runtime is slow to load
-    from edge_agent.detector.tensorrt.cache import cache_dir  # noqa: PLC0415 - as above
+    from edge_agent.perception.detector import open_fastest  # noqa: PLC0415 - ONNX Runtime is slow to load
+    from edge_agent.perception.detector.tensorrt.cache import cache_dir  # noqa: PLC0415 - as above
 
     detector = open_fastest(settings.detector, cache_dir(os.environ, settings.state.directory))
     try:

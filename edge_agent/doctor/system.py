@@ -3,13 +3,17 @@
 Knows the standard library. Knows nothing of the train.
 """
 
+import ctypes
 import os
 import platform
 import shutil
+import time
+from collections.abc import Callable
 from pathlib import Path
 
-from edge_agent.access import folder_refusal
+from edge_agent.config import Settings
 from edge_agent.doctor.check import CheckResult, fail, in_thread, ok, warn
+from edge_agent.runtime.permissions import folder_refusal
 
 _MB = 1_000_000
 _ROOM = 10  # times the least free space: below this somebody should clear up before it is short
@@ -43,3 +47,71 @@ def _look(state: Path, least_mb: int) -> CheckResult:
     if free_mb < _ROOM * least_mb:
         return warn(message, "free some space before the outbox and recordings fill it")
     return ok(message)
+
+
+_TIMEX_BYTES = 512  # struct timex takes 208 bytes on 64-bit Linux; its first word, `modes` 0, only reads
+_TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
+_BUILT_UNIX_S = 1_767_225_600  # 2026-01-01: this code did not exist before
+_REMEDY = "start chrony, ntpd or systemd-timesyncd"
+
+
+def kernel_clock_state() -> int | None:
+    """Return what adjtimex(2) answers (0..5); None where the system does not tell."""
+    try:
+        adjtimex = ctypes.CDLL(None, use_errno=True).adjtimex
+    except (OSError, AttributeError):
+        return None
+    state: int = adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))
+    return state if state >= 0 else None
+
+
+async def check_clock(
+    read_state: Callable[[], int | None] = kernel_clock_state, unix_s: Callable[[], float] = time.time
+) -> CheckResult:
+    """Look whether the wall clock is synchronised and plausible."""
+    now_s = unix_s()
+    if now_s < _BUILT_UNIX_S:
+        return warn(f"the clock stands in {time.gmtime(now_s).tm_year}", f"set it: {_REMEDY}")
+    state = read_state()
+    if state is None:
+        return warn("the system does not tell whether the clock is synchronised", f"make sure that it is: {_REMEDY}")
+    if state == _TIME_ERROR:
+        return warn("the clock is not synchronised: events carry a time that drifts", _REMEDY)
+    return ok("synchronised")
+
+
+_TRACES = ("proc/driver/nvidia/version", "dev/nvidia0", "dev/nvhost-gpu", "dev/nvgpu", "etc/nv_tegra_release")
+
+
+async def check_gpu(settings: Settings, root: Path = Path("/")) -> CheckResult:
+    """Look for a GPU, TensorRT and pycuda, and load them; what is missing costs speed, never the run."""
+    from edge_agent.perception.detector.tensorrt.bindings import GpuUnavailableError, installed  # noqa: PLC0415 - as below
+
+    backend, found = settings.detector.backend, installed()
+    present = any((root / trace).exists() for trace in _TRACES)
+    if not present and not all(found.values()):
+        message = "no NVIDIA GPU: the detector runs on the CPU"
+        if backend == "tensorrt":
+            return warn(message, "set detector.backend to auto")
+        return ok(message)
+    if backend in {"onnxruntime", "none"}:
+        return ok(f"not used: detector.backend is {backend}")
+    try:
+        return ok(await in_thread(lambda: _load(settings)))
+    except GpuUnavailableError as error:
+        return warn(f"{error.message}: the detector runs on the CPU", error.remedy)
+
+
+def _load(settings: Settings) -> str:
+    """Say what there is, and whether the engine is built; raises GpuUnavailableError with what is missing."""
+    from edge_agent.perception.detector import wanted_engine  # noqa: PLC0415 - ONNX Runtime is slow to load
+    from edge_agent.perception.detector.tensorrt.bindings import identify, load_bindings  # noqa: PLC0415
+    from edge_agent.perception.detector.tensorrt.cache import cache_dir  # noqa: PLC0415
+    from edge_agent.perception.detector.tensorrt.selection import find_engine  # noqa: PLC0415
+
+    bindings = load_bindings()
+    machine, cuda = identify(bindings), bindings.driver.get_driver_version()
+    engine, _ = find_engine(wanted_engine(settings.detector, cache_dir(os.environ, settings.state.directory)), bindings)
+    jetson = f", Jetson Linux {machine.l4t}" if machine.l4t else ""
+    built = f"engine {engine.name}" if engine else "no engine yet: it is built while the train drives"
+    return f"{machine.gpu}, TensorRT {machine.tensorrt}, CUDA {cuda // 1000}.{cuda % 1000 // 10}{jetson}; {built}"

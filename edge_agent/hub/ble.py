@@ -6,6 +6,7 @@ the brake that needs no event loop. Knows nothing of BlueZ's or LEGO's details, 
 
 import asyncio
 import contextlib
+import random
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from types import TracebackType
@@ -14,15 +15,43 @@ from typing import Self
 from edge_agent.config.control import Hub as Settings
 from edge_agent.errors import RetryableError
 from edge_agent.events import HubStatus
+from edge_agent.hub.bluez_monitor import BusWatch
 from edge_agent.hub.connection import Connection, connect
 from edge_agent.hub.emergency import PORTS, ThreadBrake
-from edge_agent.hub.hub_log import ByteLog
-from edge_agent.hub.link import keep_linked
-from edge_agent.hub.problems import LINK, NO_HUB, no_motor, problem
+from edge_agent.hub.errors import LINK, NO_HUB, no_motor, problem
+from edge_agent.hub.lwp3 import Colour
+from edge_agent.hub.recording import ByteLog
 from edge_agent.hub.session import Session
-from edge_agent.hub.watch import BusWatch
-from edge_agent.lwp3 import Colour
 from edge_agent.ports import HubEvent
+from edge_agent.runtime.backoff import Backoff
+
+
+async def keep_linked(
+    attempt: Callable[[], Awaitable[None]],
+    *,
+    initial_s: float,
+    longest_s: float,
+    failed: Callable[[RetryableError], None],
+    chance: Callable[[], float] = random.random,
+) -> None:
+    """Await `attempt` again and again until cancelled.
+
+    `attempt` returns after a link that had come up was lost: the next one follows at once, unless the link lived for
+    less than `initial_s`. It raises RetryableError when none came up: `failed` is told. Then a pause follows.
+    """
+    loop = asyncio.get_running_loop()
+    backoff = Backoff(longest_s, initial_s, chance)
+    while True:
+        began_s, lived = loop.time(), False
+        try:
+            await attempt()
+            lived = loop.time() - began_s >= initial_s
+        except RetryableError as error:
+            failed(error)
+        if lived:
+            backoff.reset()
+        await asyncio.sleep(0.0 if lived else backoff.next_s())
+
 
 SEARCH_S = 10.0
 """How long one search for an advertising hub lasts."""

@@ -15,8 +15,8 @@ from typing import IO
 
 from edge_agent.config.control import Hub as Settings
 from edge_agent.errors import RetryableError
-from edge_agent.files import write_whole
 from edge_agent.ports import Hub, HubEvent
+from edge_agent.runtime.files import write_whole
 
 FIRST_PERCENT = 6
 STEP_PERCENT = 2

@@ -14,12 +14,12 @@ from bleak_retry_connector import establish_connection
 
 from edge_agent.config.control import Hub
 from edge_agent.errors import RetryableError
-from edge_agent.hub.bounded import bounded
+from edge_agent.hub.bluez_monitor import BusWatch
+from edge_agent.hub.discovery import Sighting, find
 from edge_agent.hub.emergency import Target
-from edge_agent.hub.finder import Sighting, find
-from edge_agent.hub.problems import LINK_ERRORS, explain, problem, wrong_hub
-from edge_agent.hub.watch import BusWatch
-from edge_agent.lwp3 import CHARACTERISTIC_UUID
+from edge_agent.hub.errors import LINK_ERRORS, explain, problem, wrong_hub
+from edge_agent.hub.lwp3 import CHARACTERISTIC_UUID
+from edge_agent.runtime.timeouts import finish_within
 
 CLOSE_LIMIT_S = 3.0
 """Letting go of a link that answers takes BlueZ up to some two seconds."""
@@ -69,7 +69,7 @@ class BleakConnection:
         self._watch.follow(self.target.device, self.drop)
         limit_s = settings.connect_timeout_s * settings.connect_attempts
         try:
-            self._client = await bounded(
+            self._client = await finish_within(
                 establish_connection(
                     BleakClient,
                     sighting.device,
@@ -100,7 +100,7 @@ class BleakConnection:
         if self._client is None:
             raise problem("link")
         try:
-            await bounded(
+            await finish_within(
                 self._client.start_notify(CHARACTERISTIC_UUID, lambda _sender, data: heard(bytes(data))),
                 LISTEN_LIMIT_S,
                 "Listening to the hub",
@@ -121,7 +121,7 @@ class BleakConnection:
         client, self._client = self._client, None
         if client is not None:
             with contextlib.suppress(RetryableError, *LINK_ERRORS):
-                await bounded(client.disconnect(), CLOSE_LIMIT_S, "Disconnecting")
+                await finish_within(client.disconnect(), CLOSE_LIMIT_S, "Disconnecting")
 
     def _with_characteristic(self, client: BleakClient) -> Target:
         characteristic = client.services.get_characteristic(CHARACTERISTIC_UUID)

@@ -12,11 +12,8 @@ from edge_agent.errors import RetryableError
 from edge_agent.events import HubStatus
 from edge_agent.hub.connection import Connection
 from edge_agent.hub.emergency import PORTS
-from edge_agent.hub.hub_log import ByteLog, Direction
-from edge_agent.hub.motion import Motion, Still
-from edge_agent.hub.problems import no_motor
-from edge_agent.hub.writer import Writer, always
-from edge_agent.lwp3 import (
+from edge_agent.hub.errors import no_motor
+from edge_agent.hub.lwp3 import (
     Action,
     Colour,
     Decoder,
@@ -31,6 +28,8 @@ from edge_agent.lwp3 import (
     port_setup,
     show_colour,
 )
+from edge_agent.hub.motor import Motion, Still, Writer, always
+from edge_agent.hub.recording import ByteLog, Direction
 from edge_agent.ports import HubEvent
 
 MOTOR_LIMIT_S = 3.0

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.mlops.data import IGNORE
+from edge_agent.mlops.coco import IGNORE
 
 Image = NDArray[np.uint8]
 

@@ -19,8 +19,8 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
 from edge_agent.errors import ConfigError, FatalError
-from edge_agent.files import write_whole
 from edge_agent.mlops.network import Architecture, Decoded, SignNet
+from edge_agent.runtime.files import write_whole
 
 OPSET = 17
 """Old enough for TensorRT 8.6 and every ONNX Runtime since 1.12."""

@@ -11,13 +11,15 @@ from typing import Any
 import torch
 
 from edge_agent.errors import ConfigError, UsageError
-from edge_agent.mlops import checkpoint, data, export, release
+from edge_agent.mlops import coco as data
+from edge_agent.mlops import export, release
+from edge_agent.mlops import run_state as checkpoint
 from edge_agent.mlops.augment import Chances
-from edge_agent.mlops.data import Picture
-from edge_agent.mlops.judge import ValidationJudge
+from edge_agent.mlops.coco import Picture
 from edge_agent.mlops.network import Architecture, SignNet
 from edge_agent.mlops.sampler import Sampler
 from edge_agent.mlops.train import Progress, Settings, Trainer
+from edge_agent.mlops.validation import ValidationJudge
 from edge_agent.signs import LABELS
 
 VIEW = (320, 256)

@@ -16,8 +16,8 @@ import cv2
 
 from edge_agent.errors import ConfigError, FatalError
 from edge_agent.events import Box, Detection
-from edge_agent.files import write_whole
-from edge_agent.mlops.data import read_picture_bytes
+from edge_agent.mlops.coco import read_picture_bytes
+from edge_agent.runtime.files import write_whole
 from edge_agent.signs import CLASS_IDS, LABELS
 
 _COLOURS = ("#d32f2f", "#f57c00", "#fbc02d", "#b71c1c", "#880e4f", "#fdd835", "#1976d2", "#388e3c", "#616161")

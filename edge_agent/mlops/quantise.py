@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from edge_agent.errors import ConfigError
-from edge_agent.files import write_whole
 from edge_agent.mlops.synth.options import SynthOptions
 from edge_agent.mlops.synth.scene import Studio
-from edge_agent.vision import Letterbox
+from edge_agent.perception.vision import Letterbox
+from edge_agent.runtime.files import write_whole
 
 CALIBRATION_PICTURES = 48
 _SEED = 7000

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_agent.errors import ConfigError, FatalError
-from edge_agent.files import write_whole
+from edge_agent.runtime.files import write_whole
 from edge_agent.signs import LABELS
 
 if TYPE_CHECKING:  # they need PyTorch, which promoting a model does without

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import cv2
 
-from edge_agent.files import write_whole
+from edge_agent.runtime.files import write_whole
 from edge_agent.signs import LABELS
-from edge_agent.sim.invent import default_layout
-from edge_agent.sim.render import Renderer
-from edge_agent.sim.world import World
+from edge_agent.simulation.invent import default_layout
+from edge_agent.simulation.render import Renderer
+from edge_agent.simulation.world import World
 
 _PER_ROOM = 20
 """Pictures along one track: many rooms matter more than many views of one."""

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from edge_agent.mlops.augment import Chances, View, bars, crop, mosaic, relight
-from edge_agent.mlops.data import Picture
-from edge_agent.mlops.leaves import pile
+from edge_agent.mlops.coco import Picture
 from edge_agent.mlops.loss import Targets
+from edge_agent.mlops.synth.dead_leaves import pile
 from edge_agent.signs import LABELS
 
 

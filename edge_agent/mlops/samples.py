@@ -11,9 +11,9 @@ from pathlib import Path
 import cv2
 
 from edge_agent.errors import EdgeAgentError
-from edge_agent.files import write_whole
 from edge_agent.mlops.synth.options import SynthOptions
 from edge_agent.mlops.synth.scene import Studio
+from edge_agent.runtime.files import write_whole
 
 PICTURES = 8
 _SEED = 9100

@@ -17,10 +17,11 @@ import torch
 from torch import nn
 
 from edge_agent.errors import ConfigError, FatalError
-from edge_agent.mlops import checkpoint, runlog
-from edge_agent.mlops.checkpoint import Checkpoint
+from edge_agent.mlops import run_state as checkpoint
+from edge_agent.mlops import run_state as runlog
 from edge_agent.mlops.loss import DetectionLoss, Losses
 from edge_agent.mlops.network import SignNet
+from edge_agent.mlops.run_state import Checkpoint
 from edge_agent.mlops.sampler import Batch, Sampler, stream
 
 

@@ -12,10 +12,10 @@ import uuid_utils
 
 from edge_agent.errors import FatalError, RetryableError
 from edge_agent.events import Box, Detection, Event, Fault, Frame, Severity
-from edge_agent.flow import Fanout, Latest, pace
+from edge_agent.perception.vision import Fitted
 from edge_agent.ports import Camera, Shot
 from edge_agent.report import Tally
-from edge_agent.vision import Fitted
+from edge_agent.runtime.queues import Fanout, Latest, pace
 
 _log = structlog.get_logger(__name__)
 

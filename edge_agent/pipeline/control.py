@@ -13,15 +13,15 @@ from dataclasses import dataclass, replace
 import structlog
 import uuid_utils
 
-from edge_agent import guard, policy
 from edge_agent.config import SignRule
-from edge_agent.driver import Driver, Target
+from edge_agent.control import guard, policy
+from edge_agent.control.driver import Driver, Target
+from edge_agent.control.guard import Order, Permit, Priority
+from edge_agent.control.power import weak_since
 from edge_agent.events import Decision, Event, Fault, GuardState, HubStatus, Prediction, Severity, TrainState
-from edge_agent.flow import Fanout
-from edge_agent.guard import Order, Permit, Priority
 from edge_agent.ports import Hub, HubEvent
-from edge_agent.power import weak_since
 from edge_agent.report import ActionTaken, Tally
+from edge_agent.runtime.queues import Fanout
 
 _log = structlog.get_logger(__name__)
 

@@ -15,10 +15,10 @@ import structlog
 
 from edge_agent.errors import EdgeAgentError, FatalError
 from edge_agent.events import Detection, Event, Fault, Frame, Picture, Prediction, Severity
-from edge_agent.flow import Fanout, Latest
 from edge_agent.ports import Detector, DetectorInfo
 from edge_agent.report import Tally
-from edge_agent.threads import Lane
+from edge_agent.runtime.queues import Fanout, Latest
+from edge_agent.runtime.threads import Lane
 
 _log = structlog.get_logger(__name__)
 

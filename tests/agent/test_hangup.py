@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from edge_agent.agent.shutdown import Ending
+from edge_agent.agent.lifecycle import Ending
 
 
 @pytest.fixture

@@ -12,16 +12,16 @@ import pytest
 from pydantic import SecretStr
 
 from edge_agent.agent import Job, run
-from edge_agent.agent.helm import Helm
+from edge_agent.agent.commands import Helm
 from edge_agent.agent.observers import _obey_original, make_desk
-from edge_agent.commands import Gate, Request, Rules, Verb
 from edge_agent.config import Settings, load_rules
+from edge_agent.control.commands import Gate, Request, Rules, Verb
 from edge_agent.events import Answer
-from edge_agent.wire import KafkaMessage, OrderData, write_order
-from edge_agent.wire.compat import CaptureOrder
-from edge_agent.wire.convert import moment
+from edge_agent.observers.cloudevents import KafkaMessage, OrderData, write_order
+from edge_agent.observers.cloudevents.convert import moment
+from edge_agent.observers.crazy_train.payloads import CaptureOrder
 from tests.agent.served import Camera, answered
-from tests.agent.test_helm import Control
+from tests.agent.test_commands import Control
 from tests.support.kafka_brokers import Consumed, Tansu
 from tests.support.mosquitto import Mosquitto, listening, until
 from tests.support.proxy import free_port

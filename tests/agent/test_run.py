@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge_agent.agent import Job, build, run, storage
+from edge_agent.agent import Job, build, run
+from edge_agent.agent import monitors as storage
 from edge_agent.config import Rules, Settings, load_rules
 from edge_agent.errors import ConfigError, FatalError
 from edge_agent.events import Box, Command, Decision, Detection, Event, Frame, GuardState, Prediction, TrainState
@@ -19,7 +20,7 @@ from edge_agent.hub.mock import MockHub
 from edge_agent.ports import DetectorInfo, EventSource, Shot
 from edge_agent.report import Mission
 from edge_agent.signs import LABELS
-from edge_agent.sim.clock import run_virtual
+from edge_agent.simulation.clock import run_virtual
 
 GREY = np.full((400, 600, 3), 128, np.uint8)
 DANGER = Detection("danger", 0.9, Box(100, 100, 140, 140))

@@ -14,10 +14,10 @@ from edge_agent.bench.blocks import agent_block, bare_block
 from edge_agent.bench.five import five_block
 from edge_agent.bench.goals import measure
 from edge_agent.bench.measure import Bench
-from edge_agent.bench.plan import Plan, bench_settings
+from edge_agent.bench.result import Plan, bench_settings
 from edge_agent.config import load_rules
 from edge_agent.errors import UsageError
-from edge_agent.sim.clock import run_virtual
+from edge_agent.simulation.clock import run_virtual
 
 PICTURES = [np.random.default_rng(seed).integers(0, 255, (480, 640, 3), dtype=np.uint8) for seed in range(3)]
 TINY = Plan(2, 1, 0.3, 1, 1, 3, 1, 3, 1, 20, 0.002, 3, 3)

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from pydantic import SecretStr
 
 from edge_agent.config import Console
-from edge_agent.console.answers import application
+from edge_agent.console.app import Site
+from edge_agent.console.responses import application
 from edge_agent.console.routes import console_routes
 from edge_agent.console.server import listen, serve
-from edge_agent.console.site import Site
 from edge_agent.events import CommandKind, Detection, GuardState
 from tests.browser.dry_run import TOKEN
 from tests.console.rig import Train, envelope

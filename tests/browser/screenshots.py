@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from playwright.async_api import Browser, async_playwright
 
 from edge_agent.config import Settings
-from edge_agent.detector import open_detector
 from edge_agent.events import Detection, GuardState
-from edge_agent.sim.invent import default_layout
-from edge_agent.sim.render import Renderer
-from edge_agent.sim.world import World
+from edge_agent.perception.detector import open_detector
+from edge_agent.simulation.invent import default_layout
+from edge_agent.simulation.render import Renderer
+from edge_agent.simulation.world import World
 from tests.browser.dry_run import TOKEN, DryRun
 from tests.browser.fleet import Fleet, fleet
 from tests.browser.viewer import Viewer, launch

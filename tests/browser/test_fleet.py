@@ -2,8 +2,8 @@
 
 import pytest
 
-from edge_agent.console.commander import Reply
-from edge_agent.console.views import Trouble
+from edge_agent.console.commands import Reply
+from edge_agent.console.schemas import Trouble
 from edge_agent.events import GuardState
 from tests.browser.conftest import Gather, Open
 

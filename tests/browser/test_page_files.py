@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.commands import Verb
 from edge_agent.config import load
+from edge_agent.control.commands import Verb
 from edge_agent.events import Action, CommandKind, GuardState
 from edge_agent.signs import LABELS
 

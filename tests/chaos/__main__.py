@@ -9,7 +9,7 @@ import gc
 import sys
 from pathlib import Path
 
-from edge_agent.files import write_whole
+from edge_agent.runtime.files import write_whole
 
 from .latency import stops
 from .table import STOP_BOUND_MS, TRIALS, Outcome, markdown, percentile

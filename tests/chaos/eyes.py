@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.detector import OnnxDetector
 from edge_agent.events import Box, Detection
+from edge_agent.perception.detector import OnnxDetector
+from edge_agent.perception.vision import Layout
 from edge_agent.signs import LABELS
-from edge_agent.vision import Layout
-from tests.detector.models import outputs_for, save_fragile
+from tests.perception.detector.models import outputs_for, save_fragile
 
 HANG_S = 60.0
 

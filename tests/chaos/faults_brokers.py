@@ -1,6 +1,6 @@
 """Faults of the brokers that need no broker: nobody there, and somebody who takes connections and never answers.
 
-The others, with a real broker, are tried in tests/mirror; what any of them costs the train in time is measured by
+The others, with a real broker, are tried in tests/observers; what any of them costs the train in time is measured by
 tests.soak.jitter and tests.soak.mqtt_jitter.
 """
 
@@ -33,8 +33,8 @@ def _brokers_at(port: int) -> Adjust:
 async def _both_are_told(scene: Scene) -> None:
     """Drive on until both mirrors have said that nobody answers, and lose nothing of what happens meanwhile."""
     scene.mark()
-    for name in ("kafka_uplink._PATIENCE_S", "mqtt_notices.PATIENCE_S"):
-        scene.undo.enter_context(mock.patch(f"edge_agent.mirror.{name}", QUICK_S))
+    for name in ("kafka.uplink._PATIENCE_S", "mqtt.errors.PATIENCE_S"):
+        scene.undo.enter_context(mock.patch(f"edge_agent.observers.{name}", QUICK_S))
     await scene.until(lambda: _told(scene) >= {"kafka_unreachable", "mqtt_unreachable"}, "both outages are told")
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from edge_agent.hub.emulator import BluezEmulator
-from edge_agent.lwp3 import BRAKE, OutputCommand, decode
+from edge_agent.hub.lwp3 import BRAKE, OutputCommand, decode
 
 from .stage import Scene
 from .trial import Inject, Trial, staged

@@ -4,7 +4,7 @@ import asyncio
 import time
 from unittest import mock
 
-from edge_agent.guard import Order
+from edge_agent.control.guard import Order
 
 from .stage import Scene
 from .trial import Trial, staged, undisturbed

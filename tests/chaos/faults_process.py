@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from edge_agent import resources
+from edge_agent.runtime import resources
 
 from .agent import PATIENCE_S, Agent, Manager, Theatre, hub_brake, limits, theatre
 from .trial import Trial

@@ -9,9 +9,9 @@ from typing import Any
 from unittest import mock
 
 from edge_agent.config import Settings
+from edge_agent.control.guard import Order
 from edge_agent.events import GuardState
-from edge_agent.guard import Order
-from edge_agent.mirror.outbox_store import Store
+from edge_agent.observers.outbox.store import Store
 
 from .stage import Scene
 from .trial import Inject, Trial, undisturbed
@@ -68,7 +68,7 @@ async def _lock(scene: Scene) -> None:
 async def _fill(scene: Scene) -> None:
     """Fill the disk, as far as the agent can tell."""
     scene.mark()
-    scene.undo.enter_context(mock.patch("edge_agent.agent.storage.free_mb", return_value=1))
+    scene.undo.enter_context(mock.patch("edge_agent.agent.monitors.free_mb", return_value=1))
     await _held("disk_full")(scene)
 
 

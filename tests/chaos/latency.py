@@ -7,7 +7,7 @@ import time
 from contextlib import ExitStack
 from unittest import mock
 
-from edge_agent.driver import Driver, Ramp, Target
+from edge_agent.control.driver import Driver, Ramp, Target
 from edge_agent.events import CommandKind
 from edge_agent.hub.ble import BleHub
 from edge_agent.hub.emulator import EmulatorThread, MotorSetting

@@ -17,11 +17,11 @@ from unittest import mock
 from structlog.testing import capture_logs
 
 from edge_agent.agent import Job, Vista, build, run
-from edge_agent.camera.live import LiveCamera, Patience
 from edge_agent.config import Settings, load_rules
 from edge_agent.events import CommandKind, Decision, Event, Fault, GuardState, TrainState
 from edge_agent.hub.ble import BleHub
 from edge_agent.hub.emulator import BluezEmulator, EmulatorThread, MotorSetting
+from edge_agent.perception.camera.live import LiveCamera, Patience
 from edge_agent.ports import EventSource, Shot
 from edge_agent.report import Mission
 from tests.hub.conftest import close_bleak

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from edge_agent.cli.app import app
+from edge_agent.cli.program import app
 from edge_agent.errors import EdgeAgentError
-from tests.detector.engines import made, tiny
+from tests.perception.detector.engines import made, tiny
 from tests.support.gpu import Gpu, gpu
 
 __all__ = ["gpu"]

@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 from edge_agent.cli.mirror import app
 from edge_agent.config import Kafka
 from edge_agent.errors import EdgeAgentError, FatalError, RetryableError
-from edge_agent.mirror.kafka_records import Encoder, Handed, dictionary
-from edge_agent.mirror.outbox_schema import OutboxLock
-from edge_agent.mirror.outbox_store import Budget, Store
+from edge_agent.observers.kafka.encoder import Encoder, Handed, dictionary
+from edge_agent.observers.outbox.file import OutboxLock
+from edge_agent.observers.outbox.store import Budget, Store
 from tests.support import events as make
 from tests.support.kafka_brokers import Consumed, Tansu
 

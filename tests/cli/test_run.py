@@ -12,9 +12,9 @@ import pytest
 import structlog
 
 from edge_agent import cli
-from edge_agent.vision import Layout
-from tests.camera.pictures import grey, write_video
-from tests.detector.models import outputs_for, save
+from edge_agent.perception.vision import Layout
+from tests.perception.camera.pictures import grey, write_video
+from tests.perception.detector.models import outputs_for, save
 
 LABELS = "['speed_limit_30', 'speed_limit_50', 'stop', 'no_entry', 'danger', 'pedestrian_crossing']"
 DANGER = (20.0, 20.0, 70.0, 60.0, 0.9, 4)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_agent.cli.ahead import open_ahead
+from edge_agent.cli.startup import open_ahead
 from edge_agent.config import Settings
 from edge_agent.errors import ConfigError
 
@@ -21,9 +21,9 @@ STRANGERS = (
     "bleak",
     "aiomqtt",
     "aiokafka",
-    "edge_agent.sim.world",
-    "edge_agent.mirror.mqtt",
-    "edge_agent.detector.tensorrt.session",
+    "edge_agent.simulation.world",
+    "edge_agent.observers.mqtt.mirror",
+    "edge_agent.perception.detector.tensorrt.session",
     "edge_agent.cli.doctor",
 )
 """What a train on a table does without until it drives."""
@@ -52,7 +52,7 @@ def test_start_of_a_run_loads_only_what_it_needs(tmp_path: Path) -> None:
 
 def test_log_lines_are_the_same_with_structlog_loaded_without_rich() -> None:
     code = (
-        "import sys; from edge_agent.cli.lean import load_structlog; load_structlog()\n"
+        "import sys; from edge_agent.cli.startup import load_structlog; load_structlog()\n"
         "import structlog; from edge_agent import log; log.configure('info', 'console', sys.stdout)\n"
         "try: 1 / 0\n"
         "except ZeroDivisionError: structlog.get_logger().exception('failed')\n"

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent import resources
 from edge_agent.config import Settings, load
 from edge_agent.errors import ConfigError
+from edge_agent.runtime import resources
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ from jsonschema import Draft202012Validator
 from pydantic import BaseModel
 from ruamel.yaml import YAML
 
-from edge_agent import resources
 from edge_agent.config import Settings, load
 from edge_agent.config.document import json_schema, markdown, write
 from edge_agent.config.fields import leaves
 from edge_agent.config.rules import RulesFile
+from edge_agent.runtime import resources
 
 PROFILES = sorted(file.stem for file in (resources.config_dir() / "profiles").glob("*.yaml"))
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"

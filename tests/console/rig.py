@@ -12,15 +12,15 @@ from pydantic import SecretStr
 from websockets.asyncio.client import ClientConnection, connect
 
 from edge_agent.config import Console
-from edge_agent.console.answers import application
-from edge_agent.console.commander import Order, Reply
+from edge_agent.console.app import Site
+from edge_agent.console.commands import Order, Reply
+from edge_agent.console.responses import application
 from edge_agent.console.routes import console_routes
 from edge_agent.console.server import listen, serve
-from edge_agent.console.site import Site
 from edge_agent.errors import EdgeAgentError
 from edge_agent.events import Event, Frame
-from edge_agent.wire import Envelope, Stamp, seal
-from edge_agent.wire.images import encode_jpeg
+from edge_agent.observers.cloudevents import Envelope, Stamp, seal
+from edge_agent.observers.cloudevents.images import encode_jpeg
 from tests.support import events as make
 from tests.support.http import Answer, call
 from tests.support.proxy import free_port

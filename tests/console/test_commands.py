@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import structlog
 
-from edge_agent.commands import Request
 from edge_agent.console.access import MAX_COMMANDS_PER_S, MAX_FAILURES, Limiter
-from edge_agent.console.commander import Reply
+from edge_agent.console.commands import Reply
+from edge_agent.control.commands import Request
 from edge_agent.errors import RetryableError
 from tests.console.rig import TOKEN, Rig, console
 from tests.support import events as make

@@ -12,14 +12,12 @@ import pytest
 from starlette.applications import Starlette
 
 from edge_agent.config import Console
-from edge_agent.console.health import Health
+from edge_agent.console.health import Health, Watch, status_routes
 from edge_agent.console.server import MAX_CONNECTIONS, listen, serve
-from edge_agent.console.status import status_routes
-from edge_agent.console.watch import Watch
 from edge_agent.errors import ConfigError
 from edge_agent.events import Event
-from edge_agent.flow import Fanout
-from edge_agent.metrics import Registry, TrainMetrics
+from edge_agent.observers.metrics import Registry, TrainMetrics
+from edge_agent.runtime.queues import Fanout
 from tests.support import events as make
 from tests.support.mosquitto import until
 from tests.support.proxy import free_port

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge_agent.console.schemas import Item, Link, Links, SignData
 from edge_agent.console.store import MAX_TRAINS, BoxesSeen, FrameTaken, Gone, ItemAdded, Store
 from edge_agent.console.timeline import Timeline
-from edge_agent.console.views import Item, Link, Links, SignData
 from edge_agent.events import Answer, CommandKind, Event, Fault, GuardState, Severity
-from edge_agent.wire import Envelope
-from edge_agent.wire.payloads import BoxData
+from edge_agent.observers.cloudevents import Envelope
+from edge_agent.observers.cloudevents.payloads import BoxData
 from tests.console.rig import NOW_MS, envelope
 from tests.support import events as make
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from edge_agent.cli.app import app
+from edge_agent.cli.program import app
 from tests.deploy.containerfile import instructions, stages
 from tests.deploy.promtool import ROOT
 

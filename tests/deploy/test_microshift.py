@@ -14,7 +14,7 @@ import pytest
 from ruamel.yaml import YAML
 from typer.main import get_command
 
-from edge_agent.cli.app import app
+from edge_agent.cli.program import app
 from edge_agent.config import load as load_settings
 from tests.deploy.kustomize import CLUSTER_WIDE, Resource, containers, documents, render
 from tests.deploy.prometheusrule import TARGET, write

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.deploy.promtool import ROOT, alerts, matchers_in, metrics_in, promtool, recorded_in, rules
-from tests.metrics.test_metrics import ONE_OF_EACH, everything, samples
+from tests.observers.metrics.test_metrics import ONE_OF_EACH, everything, samples
 
 SOURCE = "\n".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "edge_agent").rglob("*.py")))
 RULE_IDS = [rule.get("alert") or rule["record"] for rule in rules()]

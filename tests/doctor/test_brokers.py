@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from edge_agent.config import Kafka, Mqtt
-from edge_agent.doctor.brokers import check_kafka, check_mqtt
 from edge_agent.doctor.check import Status
+from edge_agent.doctor.connections import check_kafka, check_mqtt
 from edge_agent.errors import ConfigError
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from edge_agent.config import Settings
-from edge_agent.detector.tensorrt import bindings
 from edge_agent.doctor.check import Status
-from edge_agent.doctor.gpu import check_gpu
-from tests.detector.engines import made, tiny
+from edge_agent.doctor.system import check_gpu
+from edge_agent.perception.detector.tensorrt import bindings
+from tests.perception.detector.engines import made, tiny
 from tests.support.gpu import Gpu
 
 

@@ -9,9 +9,8 @@ import pytest
 
 from edge_agent.config import Hub
 from edge_agent.doctor.check import Status
-from edge_agent.doctor.clock import check_clock, kernel_clock_state
-from edge_agent.doctor.hub import check_hub
-from edge_agent.doctor.system import check_disk, check_python
+from edge_agent.doctor.connections import check_hub
+from edge_agent.doctor.system import check_clock, check_disk, check_python, kernel_clock_state
 
 BLE = Hub(kind="ble")
 NOW_UNIX_S = 1_800_000_000.0

@@ -9,8 +9,8 @@ import pytest
 from edge_agent.config import Settings
 from edge_agent.doctor.check import Check, CheckResult, Status, run_checks
 from edge_agent.doctor.perception import check_camera, check_detector
-from edge_agent.vision import Layout
-from tests.detector.models import outputs_for, save
+from edge_agent.perception.vision import Layout
+from tests.perception.detector.models import outputs_for, save
 
 
 def settings(**sections: dict[str, object]) -> Settings:

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_agent import resources
-from edge_agent.detector.tensorrt.bindings import GpuUnavailableError, identify, load_bindings
+from edge_agent.perception.detector.tensorrt.bindings import GpuUnavailableError, identify, load_bindings
+from edge_agent.runtime import resources
 from tests.gpu import steps
 
 NO_GPU = 3

@@ -13,21 +13,20 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from edge_agent import resources
-from edge_agent.agent.accelerate import Acceleration
-from edge_agent.detector import OnnxDetector
-from edge_agent.detector.tensorrt.bindings import load_bindings
-from edge_agent.detector.tensorrt.detector import Reading, TensorRtDetector
-from edge_agent.detector.tensorrt.forge import have_made
-from edge_agent.detector.tensorrt.libcuda import load_libcuda
-from edge_agent.detector.tensorrt.maker import Order
-from edge_agent.detector.tensorrt.opening import Wanted, find_engine
-from edge_agent.detector.tensorrt.proof import open_proven
-from edge_agent.detector.tensorrt.samples import sample_pictures
+from edge_agent.agent.gpu_upgrade import Acceleration
 from edge_agent.errors import FatalError
 from edge_agent.events import Fault
+from edge_agent.perception.detector import OnnxDetector
+from edge_agent.perception.detector.tensorrt.bindings import load_bindings
+from edge_agent.perception.detector.tensorrt.build_process import have_made
+from edge_agent.perception.detector.tensorrt.build_worker import Order
+from edge_agent.perception.detector.tensorrt.detector import Reading, TensorRtDetector
+from edge_agent.perception.detector.tensorrt.libcuda import load_libcuda
+from edge_agent.perception.detector.tensorrt.selection import Wanted, find_engine
+from edge_agent.perception.detector.tensorrt.verification import open_proven, sample_pictures
+from edge_agent.perception.vision import Fitted
 from edge_agent.pipeline import Worker
-from edge_agent.vision import Fitted
+from edge_agent.runtime import resources
 
 MODEL = resources.engines_dir() / "signs.onnx"
 

@@ -10,7 +10,7 @@ from bleak.exc import BleakBluetoothNotAvailableError
 from dbus_fast import Message as Call
 from dbus_fast.aio import MessageBus
 
-from edge_agent.lwp3 import CHARACTERISTIC_UUID, SERVICE_UUID, Decoder, HubModel, Malformed, Message, encode
+from edge_agent.hub.lwp3 import CHARACTERISTIC_UUID, SERVICE_UUID, Decoder, HubModel, Malformed, Message, encode
 
 LIMIT_S = 10.0
 """How long anything may take on a machine under full load; nothing here waits for it to pass."""

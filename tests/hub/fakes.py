@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from edge_agent.config.control import Hub
 from edge_agent.hub.emergency import Target
-from edge_agent.lwp3 import (
+from edge_agent.hub.lwp3 import (
     DeviceType,
     Feedback,
     Malformed,

@@ -13,7 +13,7 @@ import structlog
 
 from edge_agent import cli
 from edge_agent.hub.emulator import BluezEmulator, EmulatedHub, EmulatorThread, HubProfile, PrivateBus
-from edge_agent.lwp3 import OutputCommand, SystemType, decode
+from edge_agent.hub.lwp3 import OutputCommand, SystemType, decode
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ import pytest
 from edge_agent.errors import RetryableError
 from edge_agent.hub.ble import BleHub
 from edge_agent.hub.connection import Connection
-from edge_agent.hub.problems import NO_HUB, problem
-from edge_agent.lwp3 import Action as HubActionCode
-from edge_agent.lwp3 import DeviceType, HubAction, HubProperty, HubPropertyUpdate, OutputCommand
+from edge_agent.hub.errors import NO_HUB, problem
+from edge_agent.hub.lwp3 import Action as HubActionCode
+from edge_agent.hub.lwp3 import DeviceType, HubAction, HubProperty, HubPropertyUpdate, OutputCommand
 from edge_agent.ports import Hub, HubEvent
-from edge_agent.sim.clock import run_virtual
+from edge_agent.simulation.clock import run_virtual
 
 from .fakes import SETTINGS, FakeConnection
 

@@ -11,10 +11,10 @@ import pytest
 
 from edge_agent.config.control import Hub
 from edge_agent.errors import RetryableError
-from edge_agent.hub import problems
+from edge_agent.hub import errors as problems
 from edge_agent.hub.ble import BleHub
 from edge_agent.hub.emulator import BluezEmulator, EmulatedHub, EmulatorThread, HubProfile, PrivateBus
-from edge_agent.lwp3 import OutputCommand, SystemType, decode
+from edge_agent.hub.lwp3 import OutputCommand, SystemType, decode
 from edge_agent.ports import HubEvent
 
 from .conftest import close_bleak, resources

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.config.control import Hub
+from edge_agent.control.power import compensate
 from edge_agent.errors import FatalError, RetryableError
 from edge_agent.hub.calibration import (
     FIRST_PERCENT,
@@ -23,8 +24,7 @@ from edge_agent.hub.calibration import (
     write_profile,
 )
 from edge_agent.hub.mock import MockHub
-from edge_agent.power import compensate
-from edge_agent.sim.clock import run_virtual
+from edge_agent.simulation.clock import run_virtual
 
 SETTINGS = Hub(nominal_voltage_mv=8_000)
 

@@ -12,8 +12,8 @@ from edge_agent.cli.hub import app
 from edge_agent.config import load
 from edge_agent.errors import EdgeAgentError, UsageError
 from edge_agent.hub.emulator import BluezEmulator, EmulatorThread, MotorSetting
-from edge_agent.hub.hub_log import Direction, read_log
-from edge_agent.hub.problems import HELD, NO_ADAPTER, NO_HUB, HubError
+from edge_agent.hub.errors import HELD, NO_ADAPTER, NO_HUB, HubError
+from edge_agent.hub.recording import Direction, read_log
 
 
 def call(*words: str) -> Result:

@@ -13,7 +13,7 @@ from edge_agent.errors import RetryableError
 from edge_agent.hub import emergency
 from edge_agent.hub.emergency import Target, ThreadBrake, brake_bytes, main, targets
 from edge_agent.hub.emulator import BluezEmulator, EmulatorThread, PrivateBus
-from edge_agent.lwp3 import CHARACTERISTIC_UUID, SERVICE_UUID, brake, encode, start_power
+from edge_agent.hub.lwp3 import CHARACTERISTIC_UUID, SERVICE_UUID, brake, encode, start_power
 
 ADDRESS = "90:84:2B:60:33:70"
 

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from edge_agent.errors import RetryableError
-from edge_agent.hub.link import keep_linked
-from edge_agent.sim.clock import run_virtual
+from edge_agent.hub.ble import keep_linked
+from edge_agent.simulation.clock import run_virtual
 
 
 def run_attempts(lives: list[float | None], limit_s: float) -> tuple[list[float], list[RetryableError]]:

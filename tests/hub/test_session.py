@@ -5,9 +5,8 @@ import asyncio
 import pytest
 
 from edge_agent.errors import RetryableError
-from edge_agent.hub.problems import NO_MOTOR, HubError
-from edge_agent.hub.session import MOTOR_LIMIT_S
-from edge_agent.lwp3 import (
+from edge_agent.hub.errors import NO_MOTOR, HubError
+from edge_agent.hub.lwp3 import (
     Action,
     Alert,
     AlertOperation,
@@ -23,8 +22,9 @@ from edge_agent.lwp3 import (
     PortAttached,
     PortDetached,
 )
+from edge_agent.hub.session import MOTOR_LIMIT_S
 from edge_agent.ports import HubEvent
-from edge_agent.sim.clock import run_virtual
+from edge_agent.simulation.clock import run_virtual
 
 from .fakes import CITY_HUB
 from .told import Told, during, nothing

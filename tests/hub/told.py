@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from edge_agent.errors import RetryableError
+from edge_agent.hub.lwp3 import DeviceType, OutputCommand
 from edge_agent.hub.session import Session
-from edge_agent.lwp3 import DeviceType, OutputCommand
 from edge_agent.ports import HubEvent
-from edge_agent.sim.clock import run_virtual
+from edge_agent.simulation.clock import run_virtual
 
 from .fakes import FakeConnection
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from edge_agent.mlops.augment import Chances, View, bars, clip, crop
-from edge_agent.mlops.data import IGNORE, read_split
-from edge_agent.mlops.leaves import pile
+from edge_agent.mlops.coco import IGNORE, read_split
 from edge_agent.mlops.sampler import Sampler, stream
+from edge_agent.mlops.synth.dead_leaves import pile
 
 
 def _scene() -> View:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edge_agent.errors import ConfigError
-from edge_agent.mlops.data import IGNORE, read_split
+from edge_agent.mlops.coco import IGNORE, read_split
 from edge_agent.signs import CLASS_IDS, LABELS
 
 Change = Callable[[Callable[[dict[str, Any]], None]], Path]

@@ -10,10 +10,10 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 import onnx  # noqa: E402
 import onnxruntime as ort  # noqa: E402
 
-from edge_agent.detector import OnnxDetector  # noqa: E402
 from edge_agent.errors import ConfigError, FatalError  # noqa: E402
 from edge_agent.mlops import export  # noqa: E402
 from edge_agent.mlops.network import Architecture, Decoded, SignNet  # noqa: E402
+from edge_agent.perception.detector import OnnxDetector  # noqa: E402
 from edge_agent.signs import LABELS  # noqa: E402
 
 TINY = Architecture(widths=(8, 8, 16, 16, 16), depths=(1, 1, 1, 1), neck=(16, 16), head=16, bins=8)

@@ -14,7 +14,7 @@ import pytest
 from edge_agent.errors import ConfigError, FatalError
 from edge_agent.events import Box, Detection
 from edge_agent.mlops import labelstudio
-from edge_agent.mlops.data import read_split
+from edge_agent.mlops.coco import read_split
 from edge_agent.signs import CLASS_IDS, LABELS
 
 

@@ -4,8 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
-from edge_agent.mlops.assign import assign, pair_iou  # noqa: E402
-from edge_agent.mlops.loss import DetectionLoss, Targets, ciou  # noqa: E402
+from edge_agent.mlops.loss import DetectionLoss, Targets, assign, ciou, pair_iou  # noqa: E402  # noqa: E402
 from edge_agent.mlops.network import Architecture, decode_boxes, grid  # noqa: E402
 
 ARCH = Architecture(classes=3, bins=8)

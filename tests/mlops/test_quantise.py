@@ -15,11 +15,11 @@ import onnx  # noqa: E402
 import onnxruntime as ort  # noqa: E402
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
-from edge_agent.detector import OnnxDetector  # noqa: E402
 from edge_agent.errors import ConfigError  # noqa: E402
 from edge_agent.mlops import export, quantise  # noqa: E402
 from edge_agent.mlops.network import Architecture, SignNet  # noqa: E402
 from edge_agent.mlops.quantise import Precision  # noqa: E402
+from edge_agent.perception.detector import OnnxDetector  # noqa: E402
 from edge_agent.signs import LABELS  # noqa: E402
 
 TINY = Architecture(widths=(8, 8, 16, 16, 16), depths=(1, 1, 1, 1), neck=(16, 16), head=16, bins=8)

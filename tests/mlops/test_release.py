@@ -8,11 +8,11 @@ import pytest
 
 pytest.importorskip("torch", reason="PyTorch is not installed")
 
-from edge_agent.detector.manifest import read_manifest
 from edge_agent.errors import ConfigError
 from edge_agent.mlops import release
 from edge_agent.mlops.export import Exported
 from edge_agent.mlops.network import Architecture
+from edge_agent.perception.detector.manifest import read_manifest
 from edge_agent.signs import LABELS
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_agent.mlops.data import read_split
+from edge_agent.mlops.coco import read_split
 from edge_agent.mlops.rooms import write_rooms
 
 

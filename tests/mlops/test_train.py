@@ -9,9 +9,9 @@ import pytest
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from edge_agent.errors import ConfigError, FatalError, UsageError  # noqa: E402
-from edge_agent.mlops import checkpoint, job, runlog  # noqa: E402
+from edge_agent.mlops import job, run_state  # noqa: E402
 from edge_agent.mlops.augment import Chances  # noqa: E402
-from edge_agent.mlops.data import read_split  # noqa: E402
+from edge_agent.mlops.coco import read_split  # noqa: E402
 from edge_agent.mlops.job import Job  # noqa: E402
 from edge_agent.mlops.network import Architecture, SignNet  # noqa: E402
 from edge_agent.mlops.sampler import Sampler  # noqa: E402
@@ -93,7 +93,7 @@ def test_load_foreign_file_names_it(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "last.pt"
     path.write_bytes(content)
     with pytest.raises(ConfigError, match=r"last\.pt"):
-        checkpoint.load(path)
+        run_state.load(path)
 
 
 def test_run_disk_full_names_file_and_leaves_the_old_one(
@@ -146,14 +146,14 @@ def test_job_writes_model_manifest_log_and_plot(toy: Path, tmp_path: Path) -> No
     assert seen == [16, 32, 48]
     assert {path.name for path in out.iterdir()} == {"last.pt", "log.csv", "log.png", "signs.onnx", "signs.json"}
     assert model == out / "signs.onnx"
-    rated = [line.samples for line in runlog.read(out / "log.csv") if line.ap50 is not None]
+    rated = [line.samples for line in run_state.read(out / "log.csv") if line.ap50 is not None]
     assert rated == [32, 48]
 
 
 @pytest.mark.usefixtures("_small_views")
 def test_job_starts_from_an_exported_model_with_its_weights(toy: Path, tmp_path: Path) -> None:
     model = job.run(make_job(toy, tmp_path / "run"))
-    kept = checkpoint.load(tmp_path / "run" / "last.pt").average
+    kept = run_state.load(tmp_path / "run" / "last.pt").average
     for file in (model, tmp_path / "run" / "last.pt"):
         started = job.initial(make_job(toy, tmp_path / "again", init=file)).state_dict()
         assert all(torch.equal(kept[key], value) for key, value in started.items() if "num_batches" not in key)

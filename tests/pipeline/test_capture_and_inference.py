@@ -12,12 +12,12 @@ import pytest
 
 from edge_agent.errors import FatalError, RetryableError
 from edge_agent.events import Box, Detection, Event, Fault, Frame, Prediction
-from edge_agent.flow import Fanout, Latest
 from edge_agent.pipeline import Capture, Inference, Pace, Worker
 from edge_agent.pipeline.inference import FAILURES_IN_A_ROW
 from edge_agent.ports import Shot
 from edge_agent.report import Tally
-from edge_agent.sim.clock import run_virtual
+from edge_agent.runtime.queues import Fanout, Latest
+from edge_agent.simulation.clock import run_virtual
 from tests.pipeline.stand_ins import DANGER, GREY, Seeing
 
 PACE = Pace(fps=10.0, width=60, height=40, retry_for_s=5.0)

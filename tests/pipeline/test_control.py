@@ -3,14 +3,14 @@
 import asyncio
 from collections.abc import Callable
 
-from edge_agent import guard, policy
-from edge_agent.driver import Driver, Ramp
+from edge_agent.control import guard, policy
+from edge_agent.control.driver import Driver, Ramp
 from edge_agent.events import Event
-from edge_agent.flow import Fanout
 from edge_agent.hub.mock import MockHub
 from edge_agent.pipeline import Control, Rules
 from edge_agent.report import Tally
-from edge_agent.sim.clock import run_virtual
+from edge_agent.runtime.queues import Fanout
+from edge_agent.simulation.clock import run_virtual
 
 TICK_S = 0.05
 

@@ -5,9 +5,9 @@ import threading
 
 from edge_agent.errors import FatalError
 from edge_agent.events import Detection
+from edge_agent.perception.vision import Fitted
 from edge_agent.pipeline import Post, Worker
-from edge_agent.threads import Lane
-from edge_agent.vision import Fitted
+from edge_agent.runtime.threads import Lane
 from tests.pipeline.stand_ins import DANGER, GREY, Seeing
 
 

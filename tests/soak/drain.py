@@ -12,11 +12,11 @@ from pathlib import Path
 
 from edge_agent.config import Kafka
 from edge_agent.events import Event, Frame
-from edge_agent.mirror.kafka_drain import drain
-from edge_agent.mirror.kafka_records import Encoder, Handed, dictionary
-from edge_agent.mirror.outbox_path import budget_of
-from edge_agent.mirror.outbox_store import Store
-from edge_agent.mirror.record import Record
+from edge_agent.observers.kafka.encoder import Encoder, Handed, dictionary
+from edge_agent.observers.kafka.tools import drain
+from edge_agent.observers.outbox.outbox import budget_of
+from edge_agent.observers.outbox.record import Record
+from edge_agent.observers.outbox.store import Store
 from tests.support import events as make
 from tests.support.kafka_brokers import Tansu
 

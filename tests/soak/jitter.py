@@ -22,10 +22,10 @@ from unittest import mock
 import numpy as np
 
 from edge_agent.events import Event, Fault
-from edge_agent.flow import Fanout, pace
-from edge_agent.mirror.kafka import KafkaMirror
-from edge_agent.mirror.outbox_store import Store
-from tests.mirror.rig import settings
+from edge_agent.observers.kafka.mirror import KafkaMirror
+from edge_agent.observers.outbox.store import Store
+from edge_agent.runtime.queues import Fanout, pace
+from tests.observers.kafka.rig import settings
 from tests.support import events as make
 from tests.support.kafka_brokers import Tansu, tansu_behind_proxy
 from tests.support.proxy import Proxy

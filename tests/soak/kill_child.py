@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edge_agent.config import Kafka
-from edge_agent.mirror.kafka_uplink import Uplink
-from edge_agent.mirror.outbox import Outbox
-from edge_agent.mirror.outbox_store import Budget
-from edge_agent.mirror.record import Kind, Record
+from edge_agent.observers.kafka.uplink import Uplink
+from edge_agent.observers.outbox.outbox import Outbox
+from edge_agent.observers.outbox.record import Kind, Record
+from edge_agent.observers.outbox.store import Budget
 
 
 def encode(number: int, _sequence: int) -> Sequence[Record]:

@@ -11,7 +11,7 @@ import time
 
 from aiomqtt import Client, MqttError
 
-from tests.mirror.mqtt_rig import ROOT, body
+from tests.observers.mqtt.rig import ROOT, body
 
 PER_S = 1000
 BURST_S = 0.02

@@ -23,12 +23,12 @@ from typing import Any
 import numpy as np
 import structlog
 
-from edge_agent.commands import Acknowledgement, Instruction, Verb
 from edge_agent.config import Mqtt
+from edge_agent.control.commands import Acknowledgement, Instruction, Verb
 from edge_agent.events import Event
-from edge_agent.flow import Fanout
-from edge_agent.mirror.mqtt import MqttMirror
-from tests.mirror.mqtt_rig import DEVICE, quick
+from edge_agent.observers.mqtt.mirror import MqttMirror
+from edge_agent.runtime.queues import Fanout
+from tests.observers.mqtt.rig import DEVICE, quick
 from tests.soak.jitter import BLOCK_S, drive
 from tests.support import events as make
 from tests.support.mosquitto import Mosquitto

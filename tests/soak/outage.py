@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_agent.events import Event, Frame
-from edge_agent.flow import Fanout
-from edge_agent.mirror.kafka import KafkaMirror
-from tests.mirror.rig import settings
+from edge_agent.observers.kafka.mirror import KafkaMirror
+from edge_agent.runtime.queues import Fanout
+from tests.observers.kafka.rig import settings
 from tests.support import events as make
 from tests.support.kafka_brokers import Consumed, Tansu, tansu_behind_proxy
 from tests.support.proxy import Proxy

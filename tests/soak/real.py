@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge_agent.guard import Order
+from edge_agent.control.guard import Order
 from edge_agent.hub.emulator import BluezEmulator
 from tests.chaos import eyes, film
 from tests.chaos.stage import Scene, perform

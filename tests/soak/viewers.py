@@ -27,21 +27,21 @@ import numpy as np
 import structlog
 import uuid_utils
 
-from edge_agent.agent import apart
-from edge_agent.agent.vitals import resident_mib
+from edge_agent.agent import console as apart
+from edge_agent.agent.monitors import resident_mib
 from edge_agent.config import Console, Kafka, Settings
-from edge_agent.console.answers import application
+from edge_agent.console.app import Site
 from edge_agent.console.feed import Facts, Feed, small
+from edge_agent.console.fleet import Fleet
+from edge_agent.console.fleet.listener import Message
+from edge_agent.console.responses import application
 from edge_agent.console.routes import console_routes
+from edge_agent.console.schemas import Links
 from edge_agent.console.server import listen, serve
-from edge_agent.console.site import Site
-from edge_agent.console.views import Links
 from edge_agent.events import Event, Frame
-from edge_agent.fleet import Fleet
-from edge_agent.fleet.listener import Message
-from edge_agent.flow import Fanout, pace
-from edge_agent.wire import KafkaMessage, Stamp, kafka, seal
-from edge_agent.wire.images import encode_jpeg
+from edge_agent.observers.cloudevents import KafkaMessage, Stamp, kafka, seal
+from edge_agent.observers.cloudevents.images import encode_jpeg
+from edge_agent.runtime.queues import Fanout, pace
 from tests.support import events as make
 from tests.support.kafka_brokers import Tansu
 from tests.support.mosquitto import until

@@ -21,18 +21,18 @@ from numpy.typing import NDArray
 
 from edge_agent.agent import Job, Vista, build, run
 from edge_agent.config import Settings, load_rules
+from edge_agent.control.guard import Order
 from edge_agent.errors import FatalError, RetryableError
 from edge_agent.events import Box, CommandKind, Detection, TrainState
-from edge_agent.guard import Order
 from edge_agent.pipeline import Worker
 from edge_agent.ports import DetectorInfo, EventSource, Shot
 from edge_agent.report import Mission
 from edge_agent.signs import LABELS
-from edge_agent.sim.clock import run_virtual
-from edge_agent.sim.hub import SimHub
-from edge_agent.sim.layout import Layout, Look
-from edge_agent.sim.track import Track, straight
-from edge_agent.sim.world import World
+from edge_agent.simulation.clock import run_virtual
+from edge_agent.simulation.hub import SimHub
+from edge_agent.simulation.layout import Layout, Look
+from edge_agent.simulation.track import Track, straight
+from edge_agent.simulation.world import World
 
 from .judge import Record, Span
 

@@ -20,7 +20,7 @@ from edge_agent.events import (
     Severity,
     TrainState,
 )
-from edge_agent.vision import Fitted
+from edge_agent.perception.vision import Fitted
 
 UNIX_S = 1_795_285_200.25
 """The wall clock at the loop's time 0.25; 2026-11-21T18:20:00.250Z."""

@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from edge_agent.detector.tensorrt import bindings
+from edge_agent.perception.detector.tensorrt import bindings
 
 FAKES = Path(__file__).parent / "fake_gpu"
 _NAMES = ("tensorrt", "pycuda", "pycuda.driver")

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from edge_agent.control.guard import Ask, Health, Inputs, Limits, Memory, Order, Permit, step
 from edge_agent.events import GuardState
-from edge_agent.guard import Ask, Health, Inputs, Limits, Memory, Order, Permit, step
 
 LIMITS = Limits(lease_s=0.3, latch_s=2.0, stop_time_s=0.7)
 CRUISE = Ask(60, "cruise")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from edge_agent.config.rules import SignRule
 from edge_agent.events import Decision, Detection, Event, Frame, Prediction
-from edge_agent.policy.tracker import iou
+from edge_agent.perception.tracking import iou
 from edge_agent.ports import EventSource
 
 READABLE_PX = 16.0

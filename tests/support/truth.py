@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from edge_agent.events import Detection
 from edge_agent.ports import DetectorInfo, Shot
 from edge_agent.signs import LABELS
-from edge_agent.sim.world import World
+from edge_agent.simulation.world import World
 
 LINGER_S = 1.0
 

@@ -10,10 +10,10 @@ from edge_agent.agent import Job, build, run
 from edge_agent.config import Settings, load_rules
 from edge_agent.events import HubStatus
 from edge_agent.report import Mission
-from edge_agent.sim.clock import run_virtual
-from edge_agent.sim.hub import SimHub
-from edge_agent.sim.invent import default_layout
-from edge_agent.sim.world import World
+from edge_agent.simulation.clock import run_virtual
+from edge_agent.simulation.hub import SimHub
+from edge_agent.simulation.invent import default_layout
+from edge_agent.simulation.world import World
 from tests.support.truth import TruthCamera, TruthDetector
 
 WEAK_PERCENT, TOLERANCE = 20.0, 0.10

@@ -18,10 +18,10 @@ from edge_agent.agent import Job, build, run
 from edge_agent.config import load_rules
 from edge_agent.events import CommandKind
 from edge_agent.hub.emulator import EmulatorThread, MotorSetting
-from edge_agent.hub.hub_log import Direction, read_log
-from edge_agent.lwp3 import OutputCommand, decode
-from edge_agent.sim import world
-from edge_agent.sim.world import World
+from edge_agent.hub.lwp3 import OutputCommand, decode
+from edge_agent.hub.recording import Direction, read_log
+from edge_agent.simulation import world
+from edge_agent.simulation.world import World
 from tests.chaos.stage import settings
 from tests.hub.conftest import close_bleak
 from tests.support.truth import TruthDetector

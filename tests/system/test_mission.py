@@ -5,7 +5,7 @@ from typing import Any
 
 from edge_agent.agent import Job, run
 from edge_agent.config import load, load_rules
-from edge_agent.sim.clock import run_virtual
+from edge_agent.simulation.clock import run_virtual
 
 TRACK = Path(__file__).parents[1] / "fixtures" / "tracks" / "mission.yaml"
 

@@ -12,10 +12,10 @@ from structlog.testing import capture_logs
 from edge_agent.agent import Job
 from edge_agent.agent.run import run
 from edge_agent.config import Settings, load_rules
+from edge_agent.perception.vision import Layout
 from edge_agent.signs import LABELS
-from edge_agent.vision import Layout
-from tests.detector.engines import PICTURE, ROWS, made
-from tests.detector.models import outputs_for, save
+from tests.perception.detector.engines import PICTURE, ROWS, made
+from tests.perception.detector.models import outputs_for, save
 from tests.support.gpu import Gpu, gpu
 
 __all__ = ["gpu"]

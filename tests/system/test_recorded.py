@@ -7,7 +7,7 @@ import pytest
 
 from edge_agent.agent import Job, run
 from edge_agent.config import load, load_rules
-from edge_agent.sim.clock import run_virtual
+from edge_agent.simulation.clock import run_virtual
 from tests.seeds import Judge
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"

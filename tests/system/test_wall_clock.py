@@ -9,22 +9,22 @@ import edge_agent
 from edge_agent.agent import Job, build, run
 from edge_agent.config import Settings, load_rules
 from edge_agent.report import Mission
-from edge_agent.sim.clock import run_virtual
-from edge_agent.sim.hub import SimHub
-from edge_agent.sim.invent import default_layout
-from edge_agent.sim.world import World
+from edge_agent.simulation.clock import run_virtual
+from edge_agent.simulation.hub import SimHub
+from edge_agent.simulation.invent import default_layout
+from edge_agent.simulation.world import World
 from tests.support.truth import TruthCamera, TruthDetector
 
 HOUR_S = 3600.0
 DURATION_S = 15.0
 
 CONTROL_PATH = (
-    *("guard.py", "driver.py", "power.py", "watchdog.py", "lights.py", "flow.py"),
-    *("policy", "pipeline", "agent", "hub", "camera", "detector", "lwp3", "vision", "sim"),
+    "runtime/queues.py",
+    *("perception", "control", "hub", "pipeline", "simulation", "agent"),
 )
 STAMPS = {"pipeline/capture.py", "pipeline/control.py"}
 """Where a wall time is written into an event, for people; `taken_unix_s` and `at_unix_s`."""
-NAMED = {"detector/tensorrt/maker.py", "hub/calibration.py"}
+NAMED = {"perception/detector/tensorrt/build_worker.py", "hub/calibration.py"}
 """Where a date is written into a file."""
 GIVEN = {"agent/observers.py"}
 """Where an order that came without a time is given one; the gate compares it with the same clock."""

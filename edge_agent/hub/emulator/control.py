@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from edge_agent.errors import EdgeAgentError, RetryableError, UsageError
+from edge_agent.hub.emulator.bus import listen
 from edge_agent.hub.emulator.device import MotorSetting
 from edge_agent.hub.emulator.emulator import BluezEmulator
 from edge_agent.hub.emulator.orders import obey
 from edge_agent.hub.emulator.remote import control_beside
-from edge_agent.hub.emulator.sockets import listen
 
 TELL_LIMIT_S = 10.0
 _STREAM_LENGTH = 1000

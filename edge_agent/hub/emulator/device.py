@@ -11,9 +11,8 @@ from typing import Any
 
 from edge_agent.events import CommandKind
 from edge_agent.hub.emulator import sensors
-from edge_agent.hub.emulator.profile import HubProfile
-from edge_agent.hub.emulator.sensors import Battery
-from edge_agent.lwp3 import (
+from edge_agent.hub.emulator.sensors import Battery, HubProfile
+from edge_agent.hub.lwp3 import (
     BRAKE,
     COAST,
     Action,

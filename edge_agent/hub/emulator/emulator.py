@@ -11,14 +11,14 @@ from types import TracebackType
 from typing import Any, Self
 
 from edge_agent.errors import UsageError
+from edge_agent.hub.emulator.bluez import BluezStack, Write
 from edge_agent.hub.emulator.bus import PrivateBus
 from edge_agent.hub.emulator.device import EmulatedHub
 from edge_agent.hub.emulator.faults import FAILED, IN_PROGRESS, Faults, Holder
 from edge_agent.hub.emulator.methods import NAMES
-from edge_agent.hub.emulator.profile import MOTOR_PORT
+from edge_agent.hub.emulator.sensors import MOTOR_PORT
 from edge_agent.hub.emulator.server import BluezServer
-from edge_agent.hub.emulator.stack import BluezStack, Write
-from edge_agent.lwp3 import Alert, DeviceType
+from edge_agent.hub.lwp3 import Alert, DeviceType
 
 
 class BluezEmulator:

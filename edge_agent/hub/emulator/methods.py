@@ -9,10 +9,9 @@ from typing import Any, NamedTuple
 
 from dbus_fast import ErrorType, Message, MessageFlag, MessageType, Variant
 
+from edge_agent.hub.emulator.bluez import BluezStack, RefusalError
 from edge_agent.hub.emulator.faults import FAILED, Faults
-from edge_agent.hub.emulator.objects import ADAPTER, CHARACTERISTIC, DEVICE
-from edge_agent.hub.emulator.stack import BluezStack, RefusalError
-from edge_agent.hub.emulator.tree import OBJECT_MANAGER, PROPERTIES
+from edge_agent.hub.emulator.objects import ADAPTER, CHARACTERISTIC, DEVICE, OBJECT_MANAGER, PROPERTIES
 
 Body = list[Any]
 

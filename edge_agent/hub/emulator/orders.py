@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from edge_agent.errors import UsageError
+from edge_agent.hub.emulator.bluez import RefusalError
 from edge_agent.hub.emulator.emulator import BluezEmulator
-from edge_agent.hub.emulator.stack import RefusalError
 
 _Order = Callable[..., Any]
 

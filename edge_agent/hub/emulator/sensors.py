@@ -4,10 +4,12 @@ Knows voltage and current as a hub would tell them, and what a hub says about th
 nothing of when a value is told.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
-from edge_agent.hub.emulator.profile import HubProfile
-from edge_agent.lwp3 import (
+from edge_agent.hub.lwp3 import (
+    Advertisement,
     DeviceType,
     Message,
     ModeInformationType,
@@ -15,8 +17,55 @@ from edge_agent.lwp3 import (
     PortModeDetail,
     PortModeRange,
     PortModes,
+    SystemType,
+    Version,
 )
-from edge_agent.lwp3.scaling import CITY_CURRENT, CITY_VOLTAGE, Scale
+from edge_agent.hub.lwp3.scaling import CITY_CURRENT, CITY_VOLTAGE, Scale
+
+MOTOR_PORT = 0
+LIGHT_PORT = 1
+
+_CITY_PORTS = MappingProxyType(
+    {
+        MOTOR_PORT: int(DeviceType.TRAIN_MOTOR),
+        LIGHT_PORT: int(DeviceType.LIGHT),
+        50: int(DeviceType.RGB_LIGHT),
+        59: int(DeviceType.CURRENT_SENSOR),
+        60: int(DeviceType.VOLTAGE_SENSOR),
+    }
+)
+"""Ports 50, 59 and 60 are where a City hub has its own light and sensors."""
+
+
+def _city_ports() -> Mapping[int, int]:
+    return _CITY_PORTS
+
+
+@dataclass(frozen=True, slots=True)
+class HubProfile:
+    """One hub. `ports` is device type by port; `full_mv` and `empty_mv` are six AAA cells, fresh and flat.
+
+    A motor at full power pulls the voltage down by `sag_mv` and draws `motor_ma` beyond the hub's own `idle_ma`: round
+    figures, measured on nothing.
+    """
+
+    name: str = "Train hub"
+    address: str = "90:84:2B:60:33:70"
+    system_type: int = SystemType.CITY
+    firmware: Version = Version.of("1.1.00.0004")  # noqa: RUF009 - frozen, so sharing the default is safe
+    hardware: Version = Version.of("0.4.00.0000")  # noqa: RUF009
+    rssi_dbm: int = -52
+    ports: Mapping[int, int] = field(default_factory=_city_ports)
+    full_mv: int = 9000
+    empty_mv: int = 6000
+    sag_mv: int = 300
+    idle_ma: int = 40
+    motor_ma: int = 400
+
+    def advertisement(self, *, button_pressed: bool) -> Advertisement:
+        """Say what the hub says before anyone connects."""
+        return Advertisement(button_pressed, self.system_type)
+
 
 SENSOR_MODES = (0, 1)
 """Modes of a sensor's port; both tell the same here."""

@@ -12,10 +12,10 @@ from dbus_fast import Message, MessageType
 from dbus_fast.aio import MessageBus
 
 from edge_agent.errors import FatalError, RetryableError
+from edge_agent.hub.emulator.bluez import BluezStack
 from edge_agent.hub.emulator.bus import PrivateBus
 from edge_agent.hub.emulator.methods import BluezMethods
 from edge_agent.hub.emulator.objects import BLUEZ
-from edge_agent.hub.emulator.stack import BluezStack
 
 TICK_S = 0.02
 """How often the hub advertises, as a hub in search of a partner does, and how often its battery is looked at."""

@@ -12,11 +12,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.files import write_whole
 from edge_agent.mlops.evaluate.detect import Find
 from edge_agent.mlops.evaluate.matching import pair
 from edge_agent.mlops.evaluate.metrics import Report, above
 from edge_agent.mlops.evaluate.truth import Scene, Truth
+from edge_agent.runtime.files import write_whole
 
 _GREEN, _RED, _YELLOW = (60, 200, 60), (60, 60, 230), (40, 200, 240)  # BGR: found, false, missed
 _TILE = (480, 360)

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from edge_agent import artwork
 from edge_agent.mlops.synth.faces import FACE_PX, Face
 from edge_agent.mlops.synth.pose import Outline, Pose, outline, stand_polygons
 from edge_agent.mlops.synth.textures import Image, Plane, Textures
 from edge_agent.mlops.synth.view import Colour, Points, View, log_uniform, near, shade
+from edge_agent.simulation import artwork
 
 _PLASTIC = (168, 168, 168)
 

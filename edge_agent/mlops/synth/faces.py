@@ -12,12 +12,12 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from edge_agent import artwork
-from edge_agent.artwork.glyphs import FONTS
 from edge_agent.errors import UsageError
 from edge_agent.mlops.synth.textures import Image
 from edge_agent.mlops.synth.view import Points, near
 from edge_agent.signs import LABELS, Sign
+from edge_agent.simulation import artwork
+from edge_agent.simulation.artwork.glyphs import FONTS
 
 FACE_PX = 192
 VARIANTS = 10

@@ -1,0 +1,172 @@
+"""Moves a train that drives from ONNX Runtime to the GPU, where there is one: builds the engine, tries it, swaps.
+
+Knows the order of the steps and what to tell when one fails; the train drives on ONNX Runtime until the last one has
+gone well. Knows nothing of CUDA. Everything slow happens in a child process or in the thread that will run the engine.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import structlog
+
+from edge_agent.config import Settings
+from edge_agent.errors import EdgeAgentError
+from edge_agent.events import Fault, Severity
+from edge_agent.perception.detector import reading, wanted_engine
+from edge_agent.perception.detector.tensorrt.bindings import Bindings, GpuUnavailableError, load_bindings
+from edge_agent.perception.detector.tensorrt.build_process import MakingError, have_made
+from edge_agent.perception.detector.tensorrt.build_worker import Order
+from edge_agent.perception.detector.tensorrt.cache import cache_dir, set_aside
+from edge_agent.perception.detector.tensorrt.detector import Reading, TensorRtDetector
+from edge_agent.perception.detector.tensorrt.engine_file import DamagedEngineError
+from edge_agent.perception.detector.tensorrt.selection import Wanted, find_engine
+from edge_agent.perception.detector.tensorrt.session import EngineError, OutOfGpuMemoryError
+from edge_agent.perception.detector.tensorrt.verification import (
+    Agreement,
+    DisagreementError,
+    open_proven,
+    sample_pictures,
+)
+from edge_agent.pipeline import Post, Worker
+from edge_agent.runtime.threads import Lane
+
+_log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+_MEANWHILE = "the train drives on ONNX Runtime"
+_CODES: tuple[tuple[type[EdgeAgentError], str], ...] = (
+    (GpuUnavailableError, "gpu_unavailable"),
+    (MakingError, "engine_not_built"),
+    (OutOfGpuMemoryError, "gpu_memory"),
+    (DisagreementError, "engine_refused"),
+)
+
+
+class Acceleration:
+    """One attempt, from start to swap; `run` ends when it has succeeded or failed, and raises neither way."""
+
+    def __init__(
+        self,
+        worker: Worker,
+        wanted: Wanted,
+        how: Reading,
+        *,
+        must: bool,
+        tell: Callable[[Fault], None],
+        clock: Callable[[], float],
+        load: Callable[[], Bindings] = load_bindings,
+    ) -> None:
+        self._worker = worker
+        self._wanted = wanted
+        self._reading = how
+        self._must = must
+        self._tell = tell
+        self._clock = clock
+        self._load = load
+        self._lane = Lane("inference-gpu")
+        self._opened: TensorRtDetector | None = None
+        self._handed_over = False
+
+    async def run(self) -> None:
+        """Do it; what fails is told as a fault, and the train goes on as it is."""
+        try:
+            agreement = await self._open()
+        except EdgeAgentError as error:
+            self._report(error)
+        else:
+            assert self._opened is not None  # noqa: S101 - `_open` raises or opens
+            self._worker.replace(Post(self._opened, self._lane), self._failed)
+            _log.info(
+                "detector_moved",
+                backend="tensorrt",
+                model=self._opened.info.model,
+                graph=self._opened.graphed,
+                pictures=agreement.pictures,
+                pairs=agreement.pairs,
+                worst_iou=round(agreement.worst_iou, 3),
+                worst_score=round(agreement.worst_score, 3),
+            )
+            self._handed_over = True  # the worker closes it
+        finally:
+            if not self._handed_over:
+                self._leave()
+
+    def join(self) -> None:
+        """Wait until the thread has closed what it opened; for whoever must know. Blocks."""
+        self._lane.join()
+
+    async def _open(self) -> Agreement:
+        bindings = await self._in_thread(self._load)
+        engine, reference = await self._in_thread(lambda: find_engine(self._wanted, bindings))
+        if engine is not None:
+            try:
+                return await self._prove(engine, reference, bindings)
+            except (EngineError, DamagedEngineError, DisagreementError) as error:
+                if self._wanted.ready_made or isinstance(error, OutOfGpuMemoryError):
+                    raise
+                await self._aside(engine, error)
+        _log.info("engine_is_built", model=self._wanted.model.name)
+        engine, _ = await have_made(self._order())
+        try:
+            return await self._prove(engine, reference, bindings)
+        except (DisagreementError, EngineError) as error:
+            if not isinstance(error, OutOfGpuMemoryError):
+                await self._aside(engine, error)
+            raise
+
+    async def _aside(self, engine: Path, error: EdgeAgentError) -> None:
+        await self._in_thread(lambda: set_aside(engine))
+        _log.warning("engine_set_aside", engine=engine.name, reason=error.message)
+
+    def _order(self) -> Order:
+        wanted = self._wanted
+        return Order(str(wanted.model), wanted.precision, str(wanted.folder), wanted.needs_manifest)
+
+    async def _prove(self, engine: Path, reference: Path | None, bindings: Bindings) -> Agreement:
+        def work() -> Agreement:
+            onnx = reference or engine.with_suffix(".onnx")
+            self._opened, agreement = open_proven(engine, onnx, bindings, self._reading, sample_pictures(onnx))
+            return agreement
+
+        return await self._in_thread(work)
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await self._lane.ask(work)
+
+    def _leave(self) -> None:
+        """Close in its thread what was opened and not handed over, also when we were cancelled on the way."""
+
+        def close() -> None:
+            if self._opened is not None:
+                self._opened.close()
+
+        self._lane.tell(close)
+        self._lane.close()
+
+    def _report(self, error: EdgeAgentError) -> None:
+        if isinstance(error, GpuUnavailableError) and not self._must and error.data.get("missing") == "both":
+            return  # a machine without TensorRT is an ordinary machine
+        code = next((code for kind, code in _CODES if isinstance(error, kind)), "engine_unusable")
+        severity = Severity.DEGRADED if self._must else Severity.INFO
+        _log.warning(code, reason=error.message)
+        self._tell(Fault(code, f"{error.message}; {_MEANWHILE}", error.remedy, severity, self._clock()))
+
+    def _failed(self, error: EdgeAgentError) -> None:
+        """Hear from the worker that the engine failed on a frame."""
+        _log.error("gpu_failed", reason=error.message)
+        message = f"{error.message}; the train drives on ONNX Runtime again"
+        self._tell(Fault("gpu_failed", message, error.remedy, Severity.DEGRADED, self._clock()))
+
+
+def acceleration(
+    settings: Settings, worker: Worker, tell: Callable[[Fault], None], clock: Callable[[], float]
+) -> Acceleration | None:
+    """Return the move that the settings allow; None where the detector is to stay as it is."""
+    how = settings.detector
+    if how.backend not in {"auto", "tensorrt"} or worker.info.backend != "onnxruntime":
+        return None
+    wanted = wanted_engine(how, cache_dir(os.environ, settings.state.directory))
+    return Acceleration(worker, wanted, reading(how), must=how.backend == "tensorrt", tell=tell, clock=clock)

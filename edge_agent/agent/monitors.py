@@ -1,0 +1,118 @@
+"""The process's own health: how late the loop is, how much memory it holds.
+
+Knows Linux's /proc. Knows nothing of trains.
+"""
+
+import asyncio
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from edge_agent.events import Fault, Severity
+from edge_agent.report import Tally
+from edge_agent.runtime.event_loop import wake_promptly
+from edge_agent.runtime.queues import pace
+
+LAG_PERIOD_S = 0.04
+"""A fifth of the shortest stall that the watchdog acts on; each look wakes the process, which costs."""
+
+MEMORY_PERIOD_S = 10.0
+
+
+async def watch_loop(
+    measures: Sequence[Callable[[float], None]], beat: Callable[[], None], clock: Callable[[], float]
+) -> None:
+    """Tell all `measures` how late a sleeping task wakes, in seconds, and beat for the watchdog, until cancelled.
+
+    Begin it when the run's threads have been started: from then on the loop wakes before them.
+    """
+    wake_promptly()
+    while True:
+        due_s = clock() + LAG_PERIOD_S
+        await asyncio.sleep(LAG_PERIOD_S)
+        lag_s = max(0.0, clock() - due_s)
+        for measure in measures:
+            measure(lag_s)
+        beat()
+
+
+async def watch_memory(tally: Tally, clock: Callable[[], float]) -> None:
+    """Note the resident memory until cancelled."""
+    async for tick in pace(MEMORY_PERIOD_S, clock):
+        tally.memory(resident_mib(), tick.due_s)
+
+
+def resident_mib() -> float:
+    """Return the resident set size in MiB; 0 where /proc does not tell."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except OSError:
+        return 0.0
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+PERIOD_S = 5.0
+LOW = "disk_full"
+_OUTBOX = {"outbox_stuck": "the outbox takes nothing", "outbox_slow": "the outbox is slow"}
+"""What the mirror to Kafka tells of its outbox that forbids arming."""
+_MB = 1_000_000
+
+
+def free_mb(folder: Path) -> int | None:
+    """Tell how much room is left where a folder is, or will be, in MB; None where nobody can tell."""
+    for there in (folder, *folder.parents):
+        try:
+            return shutil.disk_usage(there).free // _MB
+        except FileNotFoundError:
+            continue
+        except OSError:
+            return None
+    return None
+
+
+class Storage:
+    """Keeps what forbids arming in `trouble`; empty while all is well.
+
+    Args:
+        folder: where the agent keeps what must outlive the process.
+        least_mb: with less free space than this the train is not armed anew.
+        tell: told when the disk becomes full, and when it is not any more.
+        clock: the event loop's clock.
+    """
+
+    def __init__(
+        self, folder: Path, least_mb: int, *, tell: Callable[[Fault], None], clock: Callable[[], float]
+    ) -> None:
+        self._folder = folder.absolute()
+        self._least_mb = least_mb
+        self._tell = tell
+        self._clock = clock
+        self._full = ""
+        self._outbox: dict[str, str] = {}
+
+    @property
+    def trouble(self) -> str:
+        """Why the train must not be armed now."""
+        return self._full or next(iter(self._outbox.values()), "")
+
+    def hear(self, fault: Fault) -> None:
+        """Take note of a fault that an observer told."""
+        if fault.code in _OUTBOX and fault.active:
+            self._outbox[fault.code] = f"{_OUTBOX[fault.code]}: {fault.message}"
+        else:
+            self._outbox.pop(fault.code, None)
+
+    def look(self, free: int | None) -> None:
+        """Take note of the room on the disk."""
+        full = "" if free is None or free >= self._least_mb else f"{free} MB are free in {self._folder}"
+        if bool(full) != bool(self._full):
+            remedy = f"free at least {self._least_mb} MB; until then the train is not armed anew"
+            self._tell(Fault(LOW, full or "over", remedy if full else "", Severity.DEGRADED, self._clock(), bool(full)))
+        self._full = full
+
+    async def watch(self) -> None:
+        """Look again and again, until cancelled."""
+        while True:
+            self.look(await asyncio.to_thread(free_mb, self._folder))
+            await asyncio.sleep(PERIOD_S)

@@ -1,0 +1,107 @@
+"""Settings from the environment and the command line, as Trees.
+
+Knows the conventions: `EDGE_AGENT_SECTION__KEY`, deeper levels by more `__`, values as text, YAML or JSON. Knows
+nothing of files. A variable with `__` must name a key. Others are left alone (Kubernetes sets `EDGE_AGENT_PORT` and its
+like beside a service named edge-agent), except those that are a key but for a missing underscore.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from edge_agent.config.diagnostics import Place, Problem, Tree
+from edge_agent.config.fields import Leaf, leaves
+from edge_agent.config.yaml_file import parse_value
+
+PREFIX = "EDGE_AGENT_"
+CONFIG_VARIABLE = PREFIX + "CONFIG"
+PROFILE_VARIABLE = PREFIX + "PROFILE"
+_BOOLEANS = {"1": True, "yes": True, "on": True, "true": True, "0": False, "no": False, "off": False, "false": False}
+_NULLS = frozenset({"", "~", "null"})
+
+
+def variable(path: tuple[str, ...]) -> str:
+    """Return the variable that sets the key at `path`: EDGE_AGENT_CAPTURE__FPS."""
+    return PREFIX + "__".join(path).upper()
+
+
+def from_environment(environ: Mapping[str, str], model: type[BaseModel]) -> Tree:
+    """Read the settings in `environ`; names are not case-sensitive."""
+    tree = Tree()
+    known = {leaf.path: leaf for leaf in leaves(model)}
+    flat = {"_".join(path).upper(): path for path in known if len(path) > 1}
+    # Shorter names first: a variable that sets a whole section is overlaid by those that set one of its keys.
+    for name in sorted(environ, key=lambda n: (n.count("__"), n)):
+        rest = name.upper().removeprefix(PREFIX)
+        if rest == name.upper():
+            continue
+        if not _is_text(environ[name]):
+            tree.problems.append(Problem(name, "", "is not UTF-8 text"))
+            continue
+        path = tuple(part.lower() for part in rest.split("__"))
+        if len(path) > 1 or path[0] in model.model_fields:
+            tree.set(path, _value(environ[name], known.get(path)), Place("environment", name))
+        elif rest in flat:
+            tree.problems.append(Problem(name, "", f"unknown variable; did you mean {variable(flat[rest])}?"))
+    return tree
+
+
+def from_overrides(overrides: Mapping[str, object], model: type[BaseModel]) -> Tree:
+    """Read what the command line set, by dotted key; text is read as the environment's, None is left out."""
+    tree = Tree()
+    known = {leaf.path: leaf for leaf in leaves(model)}
+    for key, value in overrides.items():
+        if value is None:
+            continue
+        path = tuple(key.split("."))
+        plain = _value(value, known.get(path)) if isinstance(value, str) else value
+        tree.set(path, list(plain) if isinstance(plain, tuple) else plain, Place("command line", "command line"))
+    return tree
+
+
+def _is_text(value: str) -> bool:
+    """Tell whether `value` was UTF-8: what was not holds lone surrogates."""
+    return not any("\ud800" <= character <= "\udfff" for character in value)
+
+
+def _value(text: str, leaf: Leaf | None) -> object:
+    """Return `text` itself where the key holds text, else what it says as YAML.
+
+    A switch may be said in the words that pydantic-settings takes too: nobody writes `true` in every shell.
+    """
+    if leaf is not None and leaf.boolean and text.strip().lower() in _BOOLEANS:
+        return _BOOLEANS[text.strip().lower()]
+    if leaf is None or not leaf.text:
+        return parse_value(text)
+    return None if leaf.nullable and text.strip() in _NULLS else text
+
+
+VARIABLE = "CREDENTIALS_DIRECTORY"
+_FILE = "_file"
+_PREFIX = "edge-agent_"
+"""What systemd puts in front where a whole folder is handed over, as the unit does (LoadCredential=edge-agent:...)."""
+
+
+def add_credentials(tree: Tree, environ: Mapping[str, str], model: type[BaseModel]) -> None:
+    """Name the credentials in `tree`, where neither the file nor the secret itself is set elsewhere."""
+    folder = Path(environ.get(VARIABLE, ""))
+    if not folder.is_absolute():
+        return
+    try:
+        there = {path.name for path in folder.iterdir()}
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        tree.problems.append(
+            Problem(VARIABLE, "", f"cannot look into {folder}: {error.strerror}; start the service anew")
+        )
+        return
+    for leaf in leaves(model):
+        if not leaf.is_path or not leaf.key.endswith(_FILE):
+            continue
+        plain = leaf.key.removesuffix(_FILE)
+        set_already = {leaf.path, tuple(plain.split("."))} & tree.places.keys()
+        for name in () if set_already else (f"{_PREFIX}{plain}", plain):
+            if name in there:
+                tree.set(leaf.path, str(folder / name), Place("environment", f"credential {name}"))

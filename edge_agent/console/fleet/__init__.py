@@ -1,0 +1,5 @@
+"""The console of many trains: a consumer of their Kafka topics, without a memory of its own."""
+
+from edge_agent.console.fleet.run import Fleet, run
+
+__all__ = ["Fleet", "run"]

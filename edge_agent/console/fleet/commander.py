@@ -1,0 +1,133 @@
+"""Commands to trains over Kafka, and their answers.
+
+Knows orders, and that an answer is an event of the train that names the order's id. Knows nothing of HTTP. The console
+has judged who commands; the train wants its own command token, which the console holds (kafka.command_token). Sending
+has a thread and a loop of its own, since a producer that hangs is cancelled with all it had started.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from edge_agent.config import Kafka, read_secret
+from edge_agent.console.commands import PATIENCE_S, Order, Reply
+from edge_agent.console.store import Change, ItemAdded
+from edge_agent.control.commands import Request
+from edge_agent.errors import EdgeAgentError, RetryableError
+from edge_agent.observers.cloudevents import AnswerData, OrderData, write_order
+from edge_agent.observers.kafka.producer import Producer
+from edge_agent.observers.outbox.record import Kind, Record
+from edge_agent.runtime.backoff import Backoff
+from edge_agent.runtime.threads import LoopThread, in_daemon_thread
+
+SOURCE = "/consoles/fleet"
+_CLIENT = "edge-agent-console-orders"
+_MAX_WAITING = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A message to send; given up at `until_s`."""
+
+    record: Record
+    until_s: float
+
+
+class FleetCommander:
+    """A Commander over Kafka.
+
+    Args:
+        settings: how to reach Kafka, the topic of commands and the trains' command token.
+    """
+
+    def __init__(self, settings: Kafka) -> None:
+        self._settings = settings
+        self._waiting: dict[str, asyncio.Future[Reply]] = {}
+        self._jobs: asyncio.Queue[_Job] | None = None
+        self._thread = LoopThread("fleet-orders", self._send_for_ever, lambda: None)
+
+    async def run(self) -> None:
+        """Keep a producer ready until cancelled."""
+        self._thread.start()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self._thread.cancel()
+
+    async def send(self, order: Order) -> Reply | None:
+        """Send a command and wait for the train's answer; raises EdgeAgentError where it cannot be sent."""
+        request = order.request
+        if not isinstance(request, Request):
+            return Reply(False, None, request.reason)
+        if not request.command_id or request.command_id in self._waiting:
+            return Reply(False, None, "the command has no id of its own; give each one an id")
+        if len(self._waiting) >= _MAX_WAITING:
+            raise RetryableError("too many commands wait for an answer", remedy="try again in some seconds")
+        record = await in_daemon_thread(lambda: self._record(order, request, request.command_id or ""), "fleet-order")
+        answer: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        self._waiting[request.command_id] = answer
+        try:
+            self._offer(_Job(record, time.monotonic() + PATIENCE_S))
+            async with asyncio.timeout(PATIENCE_S):
+                return await answer
+        except TimeoutError:
+            return None
+        finally:
+            del self._waiting[request.command_id]
+
+    def notice(self, changes: Iterable[Change]) -> None:
+        """Find answers among what trains have told."""
+        for change in changes:
+            if not isinstance(change, ItemAdded) or not isinstance(change.item.data, AnswerData):
+                continue
+            data = change.item.data
+            waiting = self._waiting.get(data.command_id or "")
+            if waiting is not None and not waiting.done():
+                waiting.set_result(Reply(data.accepted, data.state, data.reason))
+
+    def _record(self, order: Order, request: Request, command_id: str) -> Record:
+        token = read_secret(self._settings.command_token, self._settings.command_token_file, "kafka.command_token_file")
+        now_s = time.time()
+        issued_s = now_s if request.issued_unix_s is None else request.issued_unix_s
+        data = OrderData(
+            id=command_id,
+            issued_at=datetime.fromtimestamp(issued_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            token=token.get_secret_value() if token else None,
+            by=order.who,
+            reason=request.reason or None,
+            power_percent=request.power_percent,
+        )
+        message = write_order(order.train_id, order.verb, data, source=SOURCE)
+        topic, at_ms = self._settings.command_topic, round(now_s * 1000)
+        return Record(Kind.SAFETY, topic, message.key, message.headers, message.value, at_ms)
+
+    def _offer(self, job: _Job) -> None:
+        jobs = self._jobs
+        if jobs is None:
+            raise RetryableError("Kafka is not reached yet", remedy="try again in some seconds")
+        self._thread.call(lambda: jobs.put_nowait(job))
+
+    async def _send_for_ever(self) -> None:
+        jobs: asyncio.Queue[_Job] = asyncio.Queue()
+        backoff = Backoff(self._settings.retry_max_s)
+        self._jobs = jobs
+        left: _Job | None = None
+        while True:
+            producer = Producer(self._settings, _CLIENT)
+            try:
+                await producer.open()
+                backoff.reset()
+                while True:
+                    left = left or await jobs.get()
+                    if time.monotonic() < left.until_s:
+                        await producer.send([left.record])
+                    left = None
+            except EdgeAgentError:
+                pass  # the listener tells what is wrong with Kafka; whoever waits is told that there was no answer
+            finally:
+                with contextlib.suppress(Exception):
+                    await producer.abandon()
+            await asyncio.sleep(backoff.next_s())

@@ -1,6 +1,0 @@
-"""The detector on an NVIDIA GPU, through TensorRT 10.3 to 11 and pycuda, and the life of its engines.
-
-Knows how an engine is built, kept, checked, loaded and run. Nothing here imports TensorRT or pycuda until it is asked
-for: a machine without them pays nothing. What is chosen stands in edge_agent.detector, when an agent moves from the
-CPU to the GPU in edge_agent.agent.
-"""

@@ -1,5 +1,0 @@
-"""The console of many trains: a consumer of their Kafka topics, without a memory of its own."""
-
-from edge_agent.fleet.run import Fleet, run
-
-__all__ = ["Fleet", "run"]

@@ -1,0 +1,170 @@
+"""A second pair of eyes on BlueZ: a D-Bus connection of its own that notices what bleak does not.
+
+bleak tells nothing when bluetoothd dies or when the device or the adapter vanishes: its callback never fires and the
+client goes on saying that it is connected. Knows BlueZ's objects and signals. Knows nothing of bleak's, of hubs or of
+what is done about a loss.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dbus_fast import BusType, Message, MessageType, unpack_variants
+from dbus_fast.aio import MessageBus
+
+from edge_agent.hub.errors import LINK, LINK_ERRORS, explain, of_dbus_name, problem
+from edge_agent.runtime.timeouts import finish_within
+
+BLUEZ = "org.bluez"
+ADAPTER = "org.bluez.Adapter1"
+DEVICE = "org.bluez.Device1"
+CHARACTERISTIC = "org.bluez.GattCharacteristic1"
+BUS_LIMIT_S = 2.0
+"""Time limit of one call to the bus or to BlueZ."""
+
+_OBJECTS = "org.freedesktop.DBus.ObjectManager"
+_PROPERTIES = "org.freedesktop.DBus.Properties"
+_DBUS = "org.freedesktop.DBus"
+
+_RULES = (
+    f"type='signal',sender='{_DBUS}',interface='{_DBUS}',member='NameOwnerChanged',arg0='{BLUEZ}'",
+    f"type='signal',interface='{_OBJECTS}',member='InterfacesRemoved',arg0path='/org/bluez/'",
+    f"type='signal',interface='{_PROPERTIES}',member='PropertiesChanged',path_namespace='/org/bluez',arg0='{DEVICE}'",
+    f"type='signal',interface='{_PROPERTIES}',member='PropertiesChanged',path_namespace='/org/bluez',arg0='{ADAPTER}'",
+)
+
+Objects = Mapping[str, Mapping[str, Mapping[str, Any]]]
+"""BlueZ's objects: path to interface to property to plain value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """One D-Bus signal, as far as the watch looks at it."""
+
+    member: str
+    path: str
+    body: tuple[Any, ...]
+
+
+def verdict(signal: Signal, device: str) -> str | None:
+    """Tell why the link to the device at that object path is gone, or None if this signal does not say so."""
+    if signal.member == "NameOwnerChanged":
+        _name, _old, new = signal.body
+        return None if new else "bluetoothd has gone"
+    adapter = device.rpartition("/")[0]
+    if signal.member == "InterfacesRemoved":
+        path, interfaces = signal.body
+        if path == device and DEVICE in interfaces:
+            return "BlueZ has forgotten the hub"
+        return "the Bluetooth adapter was removed" if path == adapter and ADAPTER in interfaces else None
+    interface, changed, _ = signal.body
+    if signal.path == device and interface == DEVICE and changed.get("Connected") is False:
+        return "the hub disconnected"
+    if signal.path == adapter and interface == ADAPTER and changed.get("Powered") is False:
+        return "Bluetooth was switched off"
+    return None
+
+
+class BusWatch:
+    """Watches one device at a time. `open` may be called again after the bus was lost; `close` ends it for good."""
+
+    def __init__(self) -> None:
+        self._bus: MessageBus | None = None
+        self._end: asyncio.Task[None] | None = None
+        self._device: str | None = None
+        self._lost: Callable[[str], None] = lambda _reason: None
+
+    async def open(self) -> None:
+        """Connect, if not connected; raises RetryableError that says what to do."""
+        if self._bus is not None and self._bus.connected:
+            return
+        await self.close()
+        bus = MessageBus(bus_type=BusType.SYSTEM)
+        try:
+            await finish_within(self._introduce(bus), BUS_LIMIT_S, "Connecting to D-Bus")
+        except LINK_ERRORS as error:
+            bus.disconnect()
+            raise explain(error) from error
+        except BaseException:
+            bus.disconnect()
+            raise
+        self._bus = bus
+        self._end = asyncio.create_task(self._await_end(bus), name="hub-bus-watch")
+
+    async def close(self) -> None:
+        """Let go of the bus; never raises."""
+        self.forget()
+        if self._bus is not None:
+            self._bus.disconnect()
+            self._bus = None
+        if self._end is not None:
+            await asyncio.wait({self._end}, timeout=BUS_LIMIT_S)
+            self._end.cancel()
+            self._end = None
+
+    def follow(self, device: str, lost: Callable[[str], None]) -> None:
+        """Call `lost` with a reason in words as soon as the link to that device is known to be gone."""
+        self._device, self._lost = device, lost
+
+    def forget(self) -> None:
+        """Follow no device."""
+        self._device = None
+
+    async def objects(self) -> Objects:
+        """Read BlueZ's objects as they are now; raises RetryableError that says what to do."""
+        body = await self._call("/", _OBJECTS, "GetManagedObjects")
+        objects: Objects = unpack_variants(body[0])
+        return objects
+
+    async def disconnect(self, device: str) -> None:
+        """Have BlueZ drop its link to a device; raises RetryableError."""
+        await self._call(device, DEVICE, "Disconnect")
+
+    async def _call(self, path: str, interface: str, member: str) -> list[Any]:
+        bus = self._bus
+        if bus is None or not bus.connected:
+            raise problem(LINK)
+        message = Message(destination=BLUEZ, path=path, interface=interface, member=member)
+        try:
+            reply = await finish_within(bus.call(message), BUS_LIMIT_S, f"BlueZ's {member}")
+        except LINK_ERRORS as error:
+            raise explain(error) from error
+        if reply.message_type is MessageType.ERROR:
+            raise problem(of_dbus_name(reply.error_name) or LINK)
+        return reply.body
+
+    async def _introduce(self, bus: MessageBus) -> None:
+        await bus.connect()
+        bus.add_message_handler(self._hear)
+        for rule in _RULES:
+            await bus.call(
+                Message(
+                    destination=_DBUS,
+                    path="/org/freedesktop/DBus",
+                    interface=_DBUS,
+                    member="AddMatch",
+                    signature="s",
+                    body=[rule],
+                )
+            )
+
+    async def _await_end(self, bus: MessageBus) -> None:
+        with contextlib.suppress(*LINK_ERRORS):
+            await bus.wait_for_disconnect()  # type: ignore[no-untyped-call]  # dbus-fast annotates no result here
+        self._tell("the connection to D-Bus was lost")
+
+    def _hear(self, message: Message) -> None:
+        if message.message_type is not MessageType.SIGNAL or self._device is None or message.member is None:
+            return
+        signal = Signal(message.member, message.path or "", tuple(unpack_variants(message.body)))
+        if signal.member in ("NameOwnerChanged", "InterfacesRemoved", "PropertiesChanged"):
+            reason = verdict(signal, self._device)
+            if reason is not None:
+                self._tell(reason)
+
+    def _tell(self, reason: str) -> None:
+        if self._device is not None:
+            self._device = None
+            self._lost(reason)

@@ -1,0 +1,207 @@
+"""Which hub to take: what BlueZ holds a link to already, and what advertises nearby.
+
+A hub that was left connected by a process that died does not advertise: it is taken over as it is. Knows how LEGO hubs
+show themselves. Knows nothing of connecting or of messages.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bleak import BleakScanner
+from bleak.backends.device import BLEDevice
+from bleak.backends.scanner import AdvertisementData
+
+from edge_agent.config.control import Hub
+from edge_agent.errors import RetryableError
+from edge_agent.hub.bluez_monitor import ADAPTER, CHARACTERISTIC, DEVICE, Objects
+from edge_agent.hub.errors import (
+    ADAPTER_OFF,
+    LINK_ERRORS,
+    NO_ADAPTER,
+    NO_HUB,
+    explain,
+    held,
+    not_the_one,
+    problem,
+    wrong_hub,
+)
+from edge_agent.hub.lwp3 import (
+    CHARACTERISTIC_UUID,
+    COMPANY_ID,
+    SERVICE_UUID,
+    Malformed,
+    SystemType,
+    decode_advertisement,
+)
+from edge_agent.runtime.timeouts import finish_within
+
+PYBRICKS_UUID = "c5f50001-8280-46da-89f4-6d8051e4aeef"
+"""Service that hubs with Pybricks firmware advertise instead of LEGO's (pybricks/technical-info, BLE profile)."""
+
+SCAN_CALL_LIMIT_S = 5.0
+"""Time limit of starting or stopping discovery, which touches the radio."""
+
+_USES = ("Notifying", "NotifyAcquired", "WriteAcquired")
+"""BlueZ's properties of a characteristic that some program is using."""
+
+_KINDS: Mapping[int, str] = {
+    SystemType.CITY: "City Hub",
+    SystemType.DUPLO_TRAIN: "Duplo train",
+    SystemType.MOVE: "Move Hub",
+    SystemType.HANDSET: "handset",
+    SystemType.MARIO: "Mario",
+    SystemType.TECHNIC: "Technic Hub",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A hub that can be seen: advertising, or connected to this machine. `held`: another program uses it."""
+
+    address: str
+    name: str
+    system_type: int | None = None
+    rssi_dbm: int | None = None
+    connected: bool = False
+    held: bool = False
+    pybricks: bool = False
+    device: BLEDevice | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def kind(self) -> str:
+        """Say what it is, in words."""
+        if self.pybricks:
+            return "hub with Pybricks firmware"
+        if self.system_type is None:
+            return "hub of a kind not told"
+        return _KINDS.get(self.system_type, f"hub of unknown kind 0x{self.system_type:02x}")
+
+    @property
+    def fits(self) -> bool:
+        """Tell whether it can drive the train. A hub that is connected already may not tell its kind any more."""
+        return not self.pybricks and self.system_type in (SystemType.CITY, None)
+
+    def wanted(self, settings: Hub) -> bool:
+        """Tell whether it is the one that the settings name, if they name one."""
+        if settings.address is not None and self.address.casefold() != settings.address.casefold():
+            return False
+        return settings.name is None or self.name == settings.name
+
+
+def check_adapters(objects: Objects) -> None:
+    """Raise HubError when there is no adapter, or none that is switched on."""
+    adapters = [interfaces[ADAPTER] for interfaces in objects.values() if ADAPTER in interfaces]
+    if not adapters:
+        raise problem(NO_ADAPTER)
+    if not any(adapter.get("Powered", False) for adapter in adapters):
+        raise problem(ADAPTER_OFF)
+
+
+def connected_hubs(objects: Objects) -> list[Sighting]:
+    """List the hubs that BlueZ holds a link to."""
+    return [
+        _from_properties(path, interfaces[DEVICE], held=_is_used(objects, path))
+        for path, interfaces in objects.items()
+        if interfaces.get(DEVICE, {}).get("Connected") and SERVICE_UUID in interfaces[DEVICE].get("UUIDs", ())
+    ]
+
+
+def choose(sightings: Iterable[Sighting], settings: Hub) -> Sighting:
+    """Pick the hub to take: connected ones first, then the strongest. Raises HubError that names what is in the way."""
+    seen = list(sightings)
+    if not seen:
+        raise problem(NO_HUB)
+    wanted = [sighting for sighting in seen if sighting.wanted(settings)]
+    fitting = [sighting for sighting in wanted if sighting.fits]
+    free = [sighting for sighting in fitting if not sighting.held]
+    if free:
+        return max(free, key=lambda one: (one.connected, one.rssi_dbm if one.rssi_dbm is not None else -127))
+    if fitting:
+        raise held(fitting[0].name)
+    if wanted:
+        raise wrong_hub(f"Found {wanted[0].name} ({wanted[0].address}), which is a {wanted[0].kind}")
+    raise not_the_one(" ".join(filter(None, (settings.name, settings.address))), seen[0].name, seen[0].address)
+
+
+async def look(limit_s: float, enough: Callable[[Sighting], bool] = lambda _sighting: False) -> list[Sighting]:
+    """Listen for hubs that advertise, for `limit_s` seconds or until one is `enough`; raises RetryableError."""
+    seen: dict[str, Sighting] = {}
+    satisfied = asyncio.Event()
+
+    def detected(device: BLEDevice, advertisement: AdvertisementData) -> None:
+        sighting = _from_advertisement(device, advertisement)
+        seen[sighting.address] = sighting
+        if enough(sighting):
+            satisfied.set()
+
+    try:
+        scanner = BleakScanner(detected, service_uuids=[SERVICE_UUID, PYBRICKS_UUID])
+        await finish_within(scanner.start(), SCAN_CALL_LIMIT_S, "Starting the search for hubs")
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(limit_s):
+                    await satisfied.wait()
+        finally:
+            with contextlib.suppress(RetryableError, *LINK_ERRORS):
+                await finish_within(scanner.stop(), SCAN_CALL_LIMIT_S, "Ending the search for hubs")
+    except LINK_ERRORS as error:
+        raise explain(error) from error
+    return list(seen.values())
+
+
+async def find(objects: Objects, settings: Hub, limit_s: float) -> Sighting:
+    """Find the hub to take; raises RetryableError that says what to do.
+
+    A hub that is linked to this machine already is taken before any search. One that is held by another program is
+    told only if the search finds no other.
+    """
+    check_adapters(objects)
+    linked = [hub for hub in connected_hubs(objects) if hub.wanted(settings) and hub.fits]
+    if any(not hub.held for hub in linked):
+        return choose(linked, settings)
+    found = await look(limit_s, lambda hub: hub.wanted(settings) and hub.fits)
+    return choose([*found, *linked], settings)
+
+
+def _is_used(objects: Objects, device: str) -> bool:
+    """Tell whether a program listens to the hub, or has taken its reading or writing for itself."""
+    characteristics = (
+        interfaces.get(CHARACTERISTIC, {}) for path, interfaces in objects.items() if path.startswith(device + "/")
+    )
+    return any(one.get("UUID") == CHARACTERISTIC_UUID and any(map(one.get, _USES)) for one in characteristics)
+
+
+def _from_properties(path: str, properties: Mapping[str, Any], *, held: bool) -> Sighting:
+    address = str(properties.get("Address", ""))
+    name = str(properties.get("Alias", address))
+    return Sighting(
+        address=address,
+        name=name,
+        system_type=_system_type(properties.get("ManufacturerData", {})),
+        rssi_dbm=properties.get("RSSI"),
+        connected=True,
+        held=held,
+        device=BLEDevice(address, name, {"path": path, "props": dict(properties)}),
+    )
+
+
+def _from_advertisement(device: BLEDevice, advertisement: AdvertisementData) -> Sighting:
+    return Sighting(
+        address=device.address,
+        name=advertisement.local_name or device.name or device.address,
+        system_type=_system_type(advertisement.manufacturer_data),
+        rssi_dbm=advertisement.rssi,
+        pybricks=PYBRICKS_UUID in advertisement.service_uuids,
+        device=device,
+    )
+
+
+def _system_type(manufacturer_data: Mapping[int, bytes]) -> int | None:
+    raw = manufacturer_data.get(COMPANY_ID)
+    if raw is None:
+        return None
+    read = decode_advertisement(raw)
+    return None if isinstance(read, Malformed) else read.system_type

@@ -1,0 +1,245 @@
+"""A Bluetooth stack with one hub in range: adapter, discovery, link, notifications.
+
+Knows what BlueZ keeps and tells about these. Knows nothing of sockets, tasks and method calls: signals go out through
+the tree, time is read from the clock it was given. RefusalError says why BlueZ would not do something.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from dbus_fast import Variant
+
+from edge_agent.hub.emulator import objects
+from edge_agent.hub.emulator.device import EmulatedHub
+from edge_agent.hub.emulator.faults import FAILED, NOT_PERMITTED, Holder
+from edge_agent.hub.emulator.objects import ADAPTER, ADAPTER_PATH, CHARACTERISTIC, DEVICE, ObjectTree
+from edge_agent.hub.emulator.protocol import answer
+from edge_agent.hub.lwp3 import SERVICE_UUID, Action, Message, encode
+
+JOURNAL_LENGTH = 20_000
+
+Uuids = frozenset[str] | None
+
+
+class RefusalError(Exception):
+    """BlueZ refuses: its name for the error, and its words."""
+
+    def __init__(self, error: str, text: str) -> None:
+        super().__init__(text)
+        self.error = error
+        self.text = text
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Bytes that reached the hub, and when, in monotonic seconds."""
+
+    raw: bytes
+    at_s: float
+
+
+class BluezStack:
+    """BlueZ with adapter hci0 and one hub.
+
+    `writes` are the newest writes that reached the hub, oldest first; `links` counts connections made; `silent` keeps
+    the hub from notifying; `holder` is who else has the hub; `in_range` is false while the hub is away or switched off.
+    `on_link_lost` is called after each loss.
+    """
+
+    def __init__(self, hub: EmulatedHub, clock: Callable[[], float]) -> None:
+        self.hub = hub
+        self.tree = ObjectTree()
+        self.writes: deque[Write] = deque(maxlen=JOURNAL_LENGTH)
+        self.links = 0
+        self.connected = False
+        self.in_range = True
+        self.silent = False
+        self.holder = Holder.NOBODY
+        self.on_link_lost: Callable[[], None] = lambda: None
+        self.device_path = objects.device_path(hub.profile.address)
+        self.service_path = objects.service_path(hub.profile.address)
+        self.characteristic_path = objects.characteristic_path(hub.profile.address)
+        self._clock = clock
+        self._flicker_db = 0
+        self._filters: dict[str, Uuids] = {}
+        self._scanners: dict[str, Uuids] = {}
+        self._listeners: set[str] = set()
+
+    @property
+    def powered(self) -> bool:
+        """Whether there is an adapter and it is on."""
+        return ADAPTER_PATH in self.tree and bool(self.tree.get(ADAPTER_PATH, ADAPTER, "Powered"))
+
+    @property
+    def listeners(self) -> int:
+        """How many clients are subscribed to notifications."""
+        return len(self._listeners)
+
+    @property
+    def scanners(self) -> int:
+        """How many clients are scanning."""
+        return len(self._scanners)
+
+    def add_adapter(self) -> None:
+        """Plug the adapter in; no device is known yet."""
+        self.tree.add(ADAPTER_PATH, objects.adapter())
+
+    def remove_adapter(self) -> None:
+        """Pull the adapter out, with all that hangs on it; `Connected` is not told."""
+        self._scanners.clear()
+        self._lose_link()
+        self.tree.remove(ADAPTER_PATH)
+
+    def power(self, *, on: bool) -> None:
+        """Switch the adapter on or off."""
+        if not on:
+            self._scanners.clear()
+            self.drop_link()
+        self.tree.change(ADAPTER_PATH, ADAPTER, {"Powered": Variant("b", on), "Discovering": Variant("b", False)})
+
+    def vanish(self) -> None:
+        """Remove the hub's objects and keep it away; `Connected` is not told."""
+        self.in_range = False
+        self.remove_device()
+
+    def remove_device(self) -> None:
+        """Remove the hub's objects; it is found again by the next scan if it is in range."""
+        self._lose_link()
+        self.tree.remove(self.device_path)
+
+    def crash(self) -> None:
+        """Die without a word: all that was known is gone, the hub loses its link."""
+        self._scanners.clear()
+        self._filters.clear()
+        self._lose_link()
+        self.tree.clear()
+
+    def filter(self, client: str, uuids: Uuids) -> None:
+        """Note which services a client wants to find; None for any."""
+        self._filters[client] = uuids
+
+    def scan(self, client: str) -> None:
+        """Start looking for devices on behalf of a client."""
+        if not self.powered:
+            raise RefusalError("org.bluez.Error.NotReady", "Resource Not Ready")
+        self._scanners[client] = self._filters.get(client)
+        self._tell_discovering()
+        self.advertise()
+
+    def stop_scan(self, client: str) -> None:
+        """Stop looking for devices on behalf of a client."""
+        if client not in self._scanners:
+            raise RefusalError(FAILED, "No discovery started")
+        del self._scanners[client]
+        self._tell_discovering()
+
+    def advertise(self) -> None:
+        """Be seen by those who scan; the device's object appears with the first sight."""
+        wanted = any(uuids is None or SERVICE_UUID in uuids for uuids in self._scanners.values())
+        free = self.in_range and not self.connected and self.holder is not Holder.ELSEWHERE
+        if not (self.powered and wanted and free):
+            return
+        self._flicker_db ^= 1
+        self.tree.add(self.device_path, objects.device(self.hub))
+        self.tree.change(self.device_path, DEVICE, objects.advertised(self.hub, self._flicker_db))
+
+    def connect(self) -> None:
+        """Make the link and resolve the services; all signals go out before this returns."""
+        if self.connected:
+            return
+        if not self.powered:
+            raise RefusalError("org.bluez.Error.NotReady", "Resource Not Ready")
+        if not self.in_range or self.holder is Holder.ELSEWHERE:
+            raise RefusalError(FAILED, "Connection timed out")
+        self.connected = True
+        self.links += 1
+        self.tree.add(self.device_path, objects.device(self.hub))
+        self.tree.change(self.device_path, DEVICE, {"Connected": Variant("b", True)})
+        self.tree.add(self.service_path, objects.service(self.hub))
+        self.tree.add(self.characteristic_path, objects.characteristic(self.hub))
+        self.tree.change(self.device_path, DEVICE, {"ServicesResolved": Variant("b", True)})
+
+    def hold(self, holder: Holder) -> None:
+        """Let somebody else have the hub, or nobody; a program on this machine gets a link, and all that can be had."""
+        self.holder = Holder.NOBODY
+        self.drop_link()
+        if holder is Holder.HERE:
+            self.connect()
+        self.holder = holder
+        self._tell_use()
+
+    def drop_link(self) -> None:
+        """Lose the hub, and tell so."""
+        if self.connected:
+            self._lose_link()
+            self._tell_use()
+            self.tree.change(self.device_path, DEVICE, {"ServicesResolved": Variant("b", False)})
+            self.tree.change(self.device_path, DEVICE, {"Connected": Variant("b", False)})
+
+    def listen(self, client: str) -> None:
+        """Subscribe a client to notifications; the first one makes the hub announce its ports."""
+        self._require_use("Notify acquired")
+        first = not self._listeners
+        self._listeners.add(client)
+        if first:
+            self._tell_use()
+            self.notify(self.hub.subscribed())
+
+    def unlisten(self, client: str) -> None:
+        """End a client's subscription."""
+        self._listeners.discard(client)
+        if not self._listeners:
+            self._tell_use()
+
+    def deliver(self, raw: bytes) -> None:
+        """Carry a write to the hub and its answers back."""
+        self._require_use("Write acquired")
+        now_s = self._clock()
+        self.writes.append(Write(raw, now_s))
+        self.notify(answer(self.hub, raw, now_s))
+
+    def notify(self, messages: Iterable[Message]) -> None:
+        """Have the hub speak, where somebody listens; a farewell ends the link."""
+        for message in messages:
+            self.notify_raw(encode(message))
+        leaving, self.hub.leaving = self.hub.leaving, None
+        if leaving is not None:
+            self.in_range = self.in_range and leaving is not Action.WILL_SWITCH_OFF
+            self.drop_link()
+
+    def notify_raw(self, raw: bytes) -> None:
+        """Have bytes notified, where somebody listens."""
+        if self.connected and self._listeners and not self.silent:
+            self.tree.change(self.characteristic_path, CHARACTERISTIC, {"Value": Variant("ay", raw)})
+
+    def forget(self, client: str) -> None:
+        """End the scan and the subscription of a client that has left the bus; the link stays."""
+        self._filters.pop(client, None)
+        if self._scanners.pop(client, None) is not None:
+            self._tell_discovering()
+        if client in self._listeners:
+            self.unlisten(client)
+
+    def _require_use(self, refusal: str) -> None:
+        if self.holder is Holder.HERE:
+            raise RefusalError(NOT_PERMITTED, refusal)
+        if not self.connected:
+            raise RefusalError(FAILED, "Not connected")
+
+    def _lose_link(self) -> None:
+        had_link, self.connected = self.connected, False
+        self._listeners.clear()
+        if had_link:
+            self.hub.link_lost(self._clock())
+        self.on_link_lost()
+
+    def _tell_discovering(self) -> None:
+        self.tree.change(ADAPTER_PATH, ADAPTER, {"Discovering": Variant("b", bool(self._scanners))})
+
+    def _tell_use(self) -> None:
+        """Tell whether anybody listens, and whether a program has reading and writing for itself."""
+        acquired = self.connected and self.holder is Holder.HERE
+        use = {"Notifying": bool(self._listeners) or acquired, "NotifyAcquired": acquired, "WriteAcquired": acquired}
+        told = {name: Variant("b", value) for name, value in use.items()}
+        self.tree.change(self.characteristic_path, CHARACTERISTIC, told)

@@ -1,0 +1,113 @@
+"""What became of the commands written to one port: a state machine over the hub's feedback.
+
+Knows which feedback settles which command, and when a brake may be called confirmed. Knows nothing of clocks: times are
+handed in. A hub answers commands in the order they were written, and a feedback does not name its command; so each
+feedback settles the oldest command that is still open, and one too few only means that the next one confirms.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from edge_agent.hub.lwp3.codes import Feedback
+from edge_agent.hub.lwp3.port_output import OutputCommand
+
+FEEDBACK_AGE_S = 1.0
+"""A command whose feedback is overdue for so long is forgotten, or a lost feedback would delay every later one."""
+
+
+class CommandState(StrEnum):
+    """How far one command has come."""
+
+    WRITTEN = "written"
+    RUNNING = "running"
+    DONE = "done"
+    DROPPED = "dropped"
+
+
+class Outcome(StrEnum):
+    """What a feedback says about the command it belongs to; see `outcome`."""
+
+    COMPLETED = "completed"
+    DISCARDED = "discarded"
+    BUSY = "busy"
+    IN_PROGRESS = "in_progress"
+    NOTHING = "nothing"
+
+
+TRANSITIONS: Mapping[tuple[CommandState, Outcome], CommandState] = {
+    (CommandState.WRITTEN, Outcome.COMPLETED): CommandState.DONE,
+    (CommandState.WRITTEN, Outcome.DISCARDED): CommandState.DROPPED,
+    (CommandState.WRITTEN, Outcome.BUSY): CommandState.DROPPED,
+    (CommandState.WRITTEN, Outcome.IN_PROGRESS): CommandState.RUNNING,
+    (CommandState.WRITTEN, Outcome.NOTHING): CommandState.WRITTEN,
+    (CommandState.RUNNING, Outcome.COMPLETED): CommandState.DONE,
+    (CommandState.RUNNING, Outcome.DISCARDED): CommandState.DROPPED,
+    (CommandState.RUNNING, Outcome.BUSY): CommandState.RUNNING,
+    (CommandState.RUNNING, Outcome.IN_PROGRESS): CommandState.RUNNING,
+    (CommandState.RUNNING, Outcome.NOTHING): CommandState.RUNNING,
+}
+"""DONE and DROPPED are final: a settled command leaves the port's list."""
+
+_PRECEDENCE = (
+    (Feedback.COMPLETED, Outcome.COMPLETED),  # with DISCARDED beside it, an earlier command was discarded by this one
+    (Feedback.DISCARDED, Outcome.DISCARDED),
+    (Feedback.BUSY, Outcome.BUSY),
+    (Feedback.IN_PROGRESS, Outcome.IN_PROGRESS),
+)
+
+
+def outcome(flags: Feedback) -> Outcome:
+    """Read feedback bits: completed before discarded, busy and in progress; idle alone settles nothing."""
+    return next((result for flag, result in _PRECEDENCE if flag in flags), Outcome.NOTHING)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCommand:
+    """A command that was written and awaits its feedback."""
+
+    power: int | None
+    is_brake: bool
+    written_s: float
+    state: CommandState = CommandState.WRITTEN
+
+
+@dataclass(frozen=True, slots=True)
+class PortOutput:
+    """One port's commands since the link was made.
+
+    `power` is what was written last (None before any). `brake_confirmed` is true from the hub's confirmation of a brake
+    until anything else is written.
+    """
+
+    power: int | None = None
+    braking: bool = False
+    brake_confirmed: bool = False
+    open: tuple[OpenCommand, ...] = ()
+    discarded: int = 0
+
+    def written(self, command: OutputCommand, now_s: float) -> "PortOutput":
+        """Take note of a write; `now_s` is any monotonic clock's."""
+        kept = tuple(entry for entry in self.open if now_s - entry.written_s < FEEDBACK_AGE_S)
+        if command.feedback:
+            kept += (OpenCommand(command.power, command.is_brake, now_s),)
+        return replace(
+            self,
+            power=command.power,
+            braking=command.is_brake,
+            brake_confirmed=self.brake_confirmed and command.is_brake,
+            open=kept,
+        )
+
+    def heard(self, flags: Feedback) -> "PortOutput":
+        """Settle the oldest open command, if the feedback does; feedback without an open command changes nothing."""
+        if not self.open:
+            return self
+        oldest, *later = self.open
+        state = TRANSITIONS[oldest.state, outcome(flags)]
+        if state is CommandState.DROPPED:
+            return replace(self, open=tuple(later), discarded=self.discarded + 1)
+        if state is CommandState.DONE:
+            holds = self.braking and oldest.is_brake and all(entry.is_brake for entry in later)
+            return replace(self, open=tuple(later), brake_confirmed=self.brake_confirmed or holds)
+        return replace(self, open=(replace(oldest, state=state), *later))

@@ -1,0 +1,185 @@
+"""The motor's writes on one link: a brake overtakes all others, and a moving train is written to again and again.
+
+LWP3 has no heartbeat: a link that died is noticed by writing. Knows ports and powers. Knows nothing of connecting, nor
+why the train should move.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+from edge_agent.errors import RetryableError
+from edge_agent.hub.errors import LINK, LINK_ERRORS, explain, is_gone, problem
+from edge_agent.hub.lwp3 import Message, brake, start_power
+from edge_agent.runtime.timeouts import TimeLimitError, finish_within
+
+ATTEMPTS = 3
+"""A write is sent, and sent again twice; then the link is dropped: with 120 ms each, after 360 ms."""
+
+PAUSE_S = 0.02
+"""Between an attempt that was refused (rather than timed out) and the next."""
+
+
+def always() -> bool:
+    """Go on with a write whatever happens meanwhile."""
+    return True
+
+
+class Writer:
+    """Sends bytes over one link.
+
+    Args:
+        send: one attempt; may hang.
+        limit_s: time limit of one attempt.
+        give_up: called with a reason when the last attempt has failed, or the other end is gone.
+
+    Writes that are cancelled by newer ones count too: the link is given up when for `ATTEMPTS` x `limit_s` some write
+    was under way and none was taken.
+    """
+
+    def __init__(
+        self, send: Callable[[bytes], Awaitable[None]], limit_s: float, give_up: Callable[[str], None]
+    ) -> None:
+        self._send = send
+        self._limit_s = limit_s
+        self._give_up = give_up
+        self._stuck_since_s: float | None = None
+        self._tried_s = 0.0
+
+    async def write(self, data: bytes, still: Callable[[], bool] = always) -> None:
+        """Send; returns when the stack below has taken it.
+
+        Raises RetryableError when the link was given up for it, and says what to do where BlueZ has told why. `still`
+        is asked before each attempt: where it says no, the write is out of date, and RetryableError tells so.
+        """
+        why: RetryableError = problem(LINK)
+        for _ in range(ATTEMPTS):
+            if not still():
+                raise RetryableError("The write is out of date", remedy="nothing to do")
+            left_s = self._begin()
+            if left_s <= 0:
+                break
+            try:
+                await finish_within(self._attempt(data), min(self._limit_s, left_s), "Writing to the hub")
+            except TimeLimitError:
+                pass  # the next attempt follows at once
+            except LINK_ERRORS as error:
+                why = explain(error)
+                if is_gone(error):
+                    break
+                await asyncio.sleep(PAUSE_S)
+            else:
+                self._stuck_since_s = None
+                return
+            finally:
+                self._tried_s = asyncio.get_running_loop().time()
+        self._give_up("writes to the hub fail")
+        raise why
+
+    def _begin(self) -> float:
+        """Note the start of an attempt; return how long attempts may go on failing, in seconds."""
+        now_s = asyncio.get_running_loop().time()
+        if self._stuck_since_s is None or now_s - self._tried_s > self._limit_s:
+            self._stuck_since_s = now_s
+        self._tried_s = now_s
+        return self._stuck_since_s + ATTEMPTS * self._limit_s - now_s
+
+    async def _attempt(self, data: bytes) -> None:
+        await self._send(data)
+
+
+Still = Callable[[], bool]
+Write = Callable[[Message, Still], Coroutine[Any, Any, None]]
+
+
+class Motion:
+    """Drives and brakes the motor.
+
+    Args:
+        write: writes one message within its time limit; raises RetryableError when the link is given up.
+        port: tells the motor's port, None while that is not known.
+        fallback_ports: braked while the motor's port is not known.
+        keep_alive_s: while moving, the current power is written again at least this often.
+    """
+
+    def __init__(
+        self, write: Write, port: Callable[[], int | None], fallback_ports: tuple[int, ...], keep_alive_s: float
+    ) -> None:
+        self._write = write
+        self._port = port
+        self._fallback_ports = fallback_ports
+        self._period_s = keep_alive_s / 2  # twice as often as promised: a late timer breaks no promise
+        self._power_percent = 0
+        self._written_s = 0.0
+        self._moving = asyncio.Event()
+        self._driving: asyncio.Task[None] | None = None
+        self._revoked = False
+
+    def revoke(self) -> None:
+        """Forbid powers until the next brake: somebody outside the loop has braked. Callable from any thread."""
+        self._revoked = True
+
+    async def drive(self, power_percent: int) -> None:
+        """Set the power; raises RetryableError when it is overtaken by another command, forbidden or not taken."""
+        port = self._port()
+        if port is None:
+            raise RetryableError("The hub's motor is not known yet", remedy="wait until it is connected")
+        if self._revoked:
+            raise RetryableError("The train was braked from outside the loop", remedy="brake before driving on")
+        command = start_power(port, power_percent)
+        self._overtake()
+        self._set(power_percent)
+        task = self._driving = asyncio.ensure_future(self._write(command, lambda: not self._revoked))
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError:
+            task.cancel()
+            raise
+        finally:
+            if self._driving is task:
+                self._driving = None
+        if task.cancelled():
+            raise RetryableError("Overtaken by a newer command", remedy="nothing to do")
+        task.result()
+
+    async def brake(self) -> None:
+        """Brake at once: overtakes a power that is being written, waits for no other brake. Raises RetryableError."""
+        await self.hold()
+        self._revoked = False
+
+    async def hold(self) -> None:
+        """Brake, and leave powers forbidden if they are."""
+        self._overtake()
+        self._set(0)
+        port = self._port()
+        for one in (port,) if port is not None else self._fallback_ports:
+            await self._write(brake(one), always)
+
+    async def keep_alive(self) -> None:
+        """Write the current power again and again while it is not 0; until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._moving.wait()
+            wait_s = self._written_s + self._period_s - loop.time()
+            if wait_s > 0:
+                await asyncio.sleep(wait_s)
+            elif self._driving is not None or self._revoked:
+                await asyncio.sleep(self._period_s)  # a write is under way, or powers are forbidden
+            else:
+                try:
+                    await self.drive(self._power_percent)
+                except RetryableError:  # it drops the link where that is dead: its purpose
+                    await asyncio.sleep(self._period_s)
+
+    def _overtake(self) -> None:
+        if self._driving is not None:
+            self._driving.cancel()
+            self._driving = None
+
+    def _set(self, power_percent: int) -> None:
+        self._power_percent = power_percent
+        self._written_s = asyncio.get_running_loop().time()
+        if power_percent:
+            self._moving.set()
+        else:
+            self._moving.clear()

@@ -1,0 +1,117 @@
+"""What a person with a train on the table asks for: which hubs are there, what this one is like, drive it a little.
+
+Knows how to put the parts together for one such errand. Knows nothing of terminals or options.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from edge_agent.errors import RetryableError
+from edge_agent.hub.ble import BleHub
+from edge_agent.hub.bluez_monitor import BusWatch
+from edge_agent.hub.discovery import Sighting, check_adapters, connected_hubs, look
+from edge_agent.hub.errors import NO_HUB, problem
+from edge_agent.hub.lwp3 import DeviceType, HubModel, Malformed, decode
+from edge_agent.hub.recording import Direction, Record
+from edge_agent.ports import HubEvent
+
+SETTLE_S = 1.0
+"""Within this a hub that was just connected has told its name, firmware, battery and sensors."""
+
+BEAT_S = 0.05
+
+
+async def survey(limit_s: float) -> list[Sighting]:
+    """List the hubs that are linked to this machine or advertise within `limit_s`; raises RetryableError if none."""
+    watch = BusWatch()
+    try:
+        await watch.open()
+        objects = await watch.objects()
+    finally:
+        await watch.close()
+    check_adapters(objects)
+    linked = connected_hubs(objects)
+    heard = await look(limit_s)
+    addresses = {one.address for one in linked}
+    hubs = [*linked, *(one for one in heard if one.address not in addresses)]
+    if not hubs:
+        raise problem(NO_HUB)
+    return sorted(hubs, key=lambda one: (not one.connected, -(one.rssi_dbm or -127)))
+
+
+async def describe(hub: BleHub, limit_s: float) -> HubModel:
+    """Connect and wait until the hub has told about itself; raises RetryableError."""
+    await hub.wait_connected(limit_s)
+    deadline_s = asyncio.get_running_loop().time() + SETTLE_S
+    # Looked at now and then: no event is worth keeping for each notification.
+    while not _is_known(_model(hub)) and asyncio.get_running_loop().time() < deadline_s:  # noqa: ASYNC110
+        await asyncio.sleep(0.02)
+    return _model(hub)
+
+
+def _model(hub: BleHub) -> HubModel:
+    if hub.session is None:
+        raise hub.problem or problem(NO_HUB)
+    return hub.session.model
+
+
+def _is_known(model: HubModel) -> bool:
+    told = (model.name, model.firmware, model.battery_percent, model.rssi_dbm, model.system_type)
+    sensors = model.port_of(DeviceType.VOLTAGE_SENSOR) is None or model.voltage_mv is not None
+    return sensors and None not in told
+
+
+async def drive_for(hub: BleHub, power_percent: int, seconds: float, beat: Callable[[], None] = lambda: None) -> str:
+    """Drive a connected hub for so long, then brake; return what ended it.
+
+    A press of the green button, an alert or the loss of the link ends it at once. `beat` is called each 50 ms.
+    """
+    ended = asyncio.Event()
+    why: list[str] = []
+
+    def on_event(event: HubEvent) -> None:
+        if event.kind in ("button_pressed", "alert", "disconnected"):
+            why.append(f"{event.kind.replace('_', ' ')} {event.detail}".strip())
+            ended.set()
+
+    hub.subscribe(on_event)
+    deadline_s = asyncio.get_running_loop().time() + seconds
+    try:
+        await hub.drive(power_percent)
+        while not ended.is_set() and asyncio.get_running_loop().time() < deadline_s:
+            beat()
+            await asyncio.sleep(BEAT_S)
+    finally:
+        await _brake_surely(hub)
+    return why[0] if why else "time is up"
+
+
+async def _brake_surely(hub: BleHub) -> None:
+    """Brake until the hub confirms it or the link is gone."""
+    for _ in range(10):
+        try:
+            await hub.brake()
+        except RetryableError:
+            return
+        await asyncio.sleep(BEAT_S)
+        if hub.status().brake_confirmed:
+            return
+
+
+def read_out(records: Iterable[Record]) -> tuple[list[dict[str, Any]], HubModel]:
+    """Decode a recording: a line for each message, and what is known of the hub at its end."""
+    model = HubModel()
+    lines = []
+    for record in records:
+        message = decode(record.data)
+        if isinstance(message, Malformed):
+            words = f"malformed: {message.detail}"
+        else:
+            words = repr(message)
+            if record.direction is Direction.SENT:
+                model = model.written(message, record.t_ms / 1000)
+        if record.direction is Direction.HEARD:
+            model = model.heard(message)
+        lines.append({"t_ms": record.t_ms, "dir": str(record.direction), "hex": record.data.hex(), "message": words})
+    return lines, model

@@ -1,0 +1,80 @@
+"""Commands to a train through Kafka: one CloudEvent each, written by a console, read by the train.
+
+Knows the form. Knows nothing of topics, or of whether a command is obeyed: that is judged on the train. The key is the
+train's id, `subject` is the verb, and the value is the body that commands have on every channel.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
+from typing import Annotated, Any
+
+import uuid_utils
+from pydantic import Field, TypeAdapter
+
+from edge_agent.observers.cloudevents import kafka, names
+from edge_agent.observers.cloudevents.envelope import Envelope
+from edge_agent.observers.cloudevents.kafka import KafkaMessage
+from edge_agent.observers.cloudevents.names import MalformedMessageError
+from edge_agent.observers.cloudevents.payloads import Moment
+
+KIND = "order"
+
+
+@dataclass(frozen=True, slots=True)
+class OrderData:
+    """The value of a command to a train. `id` is the event's id too; a key that is null may be left out."""
+
+    id: Annotated[str, Field(min_length=1, max_length=128, description="The command's own id; one is obeyed once.")]
+    issued_at: Annotated[Moment, Field(description="When it was given, by the sender's clock.")]
+    token: Annotated[
+        str | None, Field(repr=False, description="The train's command token; a stop is obeyed without.")
+    ] = field(default=None, repr=False)
+    by: Annotated[str | None, Field(max_length=128, description="Who gave it.")] = None
+    reason: Annotated[str | None, Field(max_length=200, description="Why; needed to re-arm.")] = None
+    power_percent: Annotated[int | None, Field(ge=1, le=100, description="Cruise power, with the verb power.")] = None
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A command as it came: its verb, the bytes of its body, the event's own id and time, and where it came from."""
+
+    verb: str
+    body: bytes = field(repr=False)
+    order_id: str
+    issued_at: str | None
+    source: str
+
+
+def write_order(train_id: str, verb: str, data: OrderData, *, source: str) -> KafkaMessage:
+    """Return the Kafka message that gives a command to a train; `source` names the sender, as `/consoles/fleet`."""
+    body = {each.name: value for each in fields(data) if (value := getattr(data, each.name)) is not None}
+    envelope = Envelope(
+        id=data.id or str(uuid_utils.uuid7()),
+        source=source,
+        type=names.type_of(KIND),
+        data=json.dumps(body, separators=(",", ":")).encode(),
+        subject=verb,
+        time=data.issued_at,
+        partitionkey=train_id,
+    )
+    return kafka.binary(envelope)
+
+
+def read_order(headers: Iterable[tuple[str, bytes]], value: bytes | None) -> Order:
+    """Read a command in binary or structured mode; raises MalformedMessageError for anything else."""
+    envelope = kafka.read(headers, value)
+    if envelope.kind != KIND:
+        raise MalformedMessageError(f"'{envelope.type}' is no order to a train", type=envelope.type)
+    if not envelope.subject:
+        raise MalformedMessageError("the order has no subject: it names what is commanded")
+    return Order(envelope.subject, envelope.data, envelope.id, envelope.time, envelope.source)
+
+
+def order_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a command's value."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"urn:edge-agent:kafka:{KIND}:{names.TYPE_VERSION}",
+        **TypeAdapter(OrderData).json_schema(),
+    }

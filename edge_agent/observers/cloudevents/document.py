@@ -1,0 +1,134 @@
+"""Writes what the events are for people (events.md) and programs (JSON Schemas).
+
+`python -m edge_agent.observers.cloudevents.document docs` writes events.md and schemas/*.json there; a test says when
+what is in docs/ is not current.
+"""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from edge_agent.observers.cloudevents import names
+from edge_agent.observers.cloudevents.command import KIND as ORDER
+from edge_agent.observers.cloudevents.command import order_schema
+from edge_agent.observers.cloudevents.schemas import schema_text, schemas
+from edge_agent.runtime.files import write_whole
+
+_HEAD = f"""\
+# Events
+
+This page and the schemas are made from the code by `make docs`; change the descriptions there.
+
+Everything that happens on the train leaves it as a [CloudEvent 1.0](https://cloudevents.io): what the camera took,
+what the detector saw, what the signs ask for, what was written to the hub, what went wrong, how the train is, and what
+became of each command from outside.
+
+The types begin with `{names.TYPE_PREFIX}`, a name chosen for this project in the reverse-DNS form that the
+specification recommends; no such domain has to exist. The version at the end (`{names.TYPE_VERSION}`) grows when
+a reader would misunderstand a value. New keys are no such change: ignore what you do not know.
+
+## Attributes
+
+| attribute | is |
+|---|---|
+| `id` | the event's own id, a UUIDv7 where it has one; a message that comes twice has the same: drop it |
+| `source` | `/trains/<train id>` |
+| `type` | `{names.TYPE_PREFIX}.<kind>.{names.TYPE_VERSION}` |
+| `subject` | what it is about: `camera`, `detector`, `policy`, `hub`, `guard`, `commands`, or a fault's code |
+| `time` | when it happened, by the train's wall clock, in UTC |
+| `sequence` | 20 digits that sort as text; grows from event to event of one source, also over restarts |
+| `partitionkey` | the train's id |
+| `causationid` | the `id` of the event that led to this one |
+| `datacontenttype` | `{names.JSON}`, or `{names.JPEG}` or `{names.WEBP}` for a frame |
+
+A value never holds the train's monotonic clock, which means nothing elsewhere: moments are UTC texts, and what passed
+between two moments is in milliseconds.
+
+## From sign to motion
+
+`causationid` leads back from each command: command -> decision -> prediction -> frame. `latency_ms` of each tells how
+long after the exposure of that frame it happened.
+
+## On the wire
+
+| transport | attributes | value |
+|---|---|---|
+| Kafka, `kafka.mode: binary` | headers `ce_id`, `ce_type`, ... and `content-type` | `data` as it is, a picture too |
+| Kafka, `kafka.mode: structured` | in the value, `content-type: {names.STRUCTURED}` | one JSON object |
+| MQTT 5 | user properties `id`, `type`, ... and the content type | `data` as it is, a picture too |
+| MQTT 3.1.1 | in the payload | one JSON object |
+
+The key of a Kafka message is the train's id, so a train's events stay in order in one partition. In a JSON object a
+picture is in `data_base64`, anything else in `data`.
+"""
+
+
+def events_page() -> str:
+    """Return the text of events.md."""
+    return "\n".join([_HEAD, *(line for kind, schema in schemas().items() for line in _kind(kind, schema))]) + "\n"
+
+
+def write(folder: Path) -> None:
+    """Write events.md and schemas/*.json into `folder`, each file whole or not at all."""
+    (folder / "schemas").mkdir(parents=True, exist_ok=True)
+    write_whole(folder / "events.md", events_page().encode())
+    for kind, schema in schemas().items():
+        write_whole(folder / "schemas" / f"{kind}.json", schema_text(schema).encode())
+    (folder / "schemas" / "kafka").mkdir(exist_ok=True)
+    write_whole(folder / "schemas" / "kafka" / f"{ORDER}.json", schema_text(order_schema()).encode())
+
+
+def _kind(kind: str, schema: dict[str, Any]) -> Iterator[str]:
+    yield f"## {kind}"
+    yield ""
+    yield f"{schema['title']}. Type `{schema['properties']['type']['const']}`, [schema](schemas/{kind}.json)."
+    yield ""
+    if kind == "frame":
+        yield "The value is the picture itself, encoded as its content type says."
+        yield ""
+        return
+    yield from _table(schema["properties"]["data"], schema.get("$defs", {}))
+
+
+def _table(data: dict[str, Any], definitions: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    if not prefix:
+        yield "| key | may be | meaning |"
+        yield "|---|---|---|"
+    for name, value in data["properties"].items():
+        yield f"| `{prefix}{name}` | {_may_be(value, definitions)} | {value.get('description', '')} |"
+        inner = _inner(value, definitions)
+        if inner is not None:
+            suffix = "[]." if value.get("type") == "array" else "."
+            yield from _table(inner, definitions, f"{prefix}{name}{suffix}")
+    if not prefix:
+        yield ""
+
+
+def _inner(value: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the object that a value is or holds, None where it is or holds none."""
+    resolved = _resolve(value.get("items", value), definitions)
+    return resolved if resolved.get("type") == "object" else None
+
+
+def _may_be(value: dict[str, Any], definitions: dict[str, Any]) -> str:
+    if "anyOf" in value:
+        return " or ".join(_may_be(choice, definitions) for choice in value["anyOf"])
+    resolved = _resolve(value, definitions)
+    if "enum" in resolved:
+        return ", ".join(f"`{choice}`" for choice in resolved["enum"])
+    if resolved.get("type") == "array":
+        return f"list of {_may_be(resolved['items'], definitions)}"
+    low, high = resolved.get("minimum"), resolved.get("maximum")
+    limits = f" {low} to {high}" if high is not None else f" from {low}" if low is not None else ""
+    name = "moment" if resolved.get("format") == "date-time" else str(resolved.get("type"))
+    return {"string": "text", "boolean": "true or false"}.get(name, name) + limits
+
+
+def _resolve(value: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    reference = value.get("$ref")
+    return definitions[reference.rsplit("/", 1)[1]] if reference else value
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]))

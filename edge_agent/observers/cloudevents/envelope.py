@@ -1,0 +1,156 @@
+"""Event <-> envelope: the CloudEvents 1.0 attributes around a payload, on no particular transport.
+
+Knows how an event gets its id, time and cause. Knows nothing of Kafka, MQTT or JSON's structured form.
+
+The chain from sign to motion can be followed by `causationid`, which is always the `id` of another event: a
+prediction's is its frame, a decision's is the prediction it rests on, a command's is its decision. An answer's is the
+id of the command from outside, which is an event's where it came as one.
+"""
+
+from dataclasses import dataclass, field
+
+from pydantic import TypeAdapter, ValidationError
+
+from edge_agent.events import Answer, Command, Decision, Event, Fault, Frame, Prediction, TrainState
+from edge_agent.observers.cloudevents import names
+from edge_agent.observers.cloudevents.convert import moment, payload_of
+from edge_agent.observers.cloudevents.names import MalformedMessageError
+from edge_agent.observers.cloudevents.payloads import PAYLOADS, Kind, Payload
+
+SEQUENCE_DIGITS = 20
+"""Enough for any 64-bit number, so that texts sort as the numbers do."""
+
+_ADAPTERS: dict[Kind, TypeAdapter[Payload]] = {kind: TypeAdapter(payload) for kind, payload in PAYLOADS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """One CloudEvent: its attributes as texts and its value as bytes."""
+
+    id: str
+    source: str
+    type: str
+    data: bytes = field(repr=False)
+    datacontenttype: str = names.JSON
+    subject: str | None = None
+    time: str | None = None
+    sequence: str | None = None
+    partitionkey: str | None = None
+    causationid: str | None = None
+
+    @property
+    def kind(self) -> str | None:
+        """The kind of event (`prediction`, ...), None for a type that is not ours."""
+        return names.kind_of(self.type)
+
+    @property
+    def train_id(self) -> str | None:
+        """The train that sent it, None for a source that is no train."""
+        return names.train_of(self.source)
+
+    def attributes(self) -> dict[str, str]:
+        """Return every attribute that is set, `specversion` included, `datacontenttype` not."""
+        pairs = (
+            ("specversion", names.SPEC_VERSION),
+            ("id", self.id),
+            ("source", self.source),
+            ("type", self.type),
+            ("subject", self.subject),
+            ("time", self.time),
+            ("sequence", self.sequence),
+            ("partitionkey", self.partitionkey),
+            ("causationid", self.causationid),
+        )
+        return {name: value for name, value in pairs if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What an event does not know of itself.
+
+    `offset_s` is wall clock minus event-loop clock; `sequence` orders the events of one train as they were sealed.
+    """
+
+    train_id: str
+    sequence: int
+    offset_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """An encoded picture and its content type."""
+
+    data: bytes = field(repr=False)
+    content_type: str = names.JPEG
+
+
+def prediction_id(frame_id: str) -> str:
+    """Return the id of the prediction of a frame; the frame keeps its own, and ids are unique within a source."""
+    return f"{frame_id}.prediction"
+
+
+def seal(event: Event, stamp: Stamp, picture: Picture | None = None) -> Envelope:
+    """Put `event` into an envelope. A Frame needs its encoded `picture`; ValueError without."""
+    if isinstance(event, Frame) and picture is None:
+        raise ValueError("a frame needs its encoded picture")
+    kind, event_id, subject, unix_s, cause = _identity(event, stamp.offset_s)
+    value = picture if isinstance(event, Frame) else None
+    return Envelope(
+        id=event_id,
+        source=names.source_of(stamp.train_id),
+        type=names.type_of(kind),
+        data=value.data if value else _dump(kind, event),
+        datacontenttype=value.content_type if value else names.JSON,
+        subject=subject,
+        time=moment(unix_s),
+        sequence=f"{stamp.sequence:0{SEQUENCE_DIGITS}d}",
+        partitionkey=stamp.train_id,
+        causationid=cause,
+    )
+
+
+def unseal(envelope: Envelope) -> Payload | Picture:
+    """Return the value of an envelope of ours; raises MalformedMessageError for anything else."""
+    kind = envelope.kind
+    if kind == "frame":
+        return Picture(envelope.data, envelope.datacontenttype)
+    adapter = next((adapter for name, adapter in _ADAPTERS.items() if name == kind), None)
+    if adapter is None:
+        raise MalformedMessageError(f"'{envelope.type}' is no event of a train", type=envelope.type)
+    try:
+        return adapter.validate_json(envelope.data)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"])) or "data"
+        raise MalformedMessageError(f"the value of a {kind} is wrong: {where}: {first['msg']}", type=kind) from None
+
+
+def _dump(kind: Kind, event: Event) -> bytes:
+    return b"" if isinstance(event, Frame) else _ADAPTERS[kind].dump_json(payload_of(event))
+
+
+def _identity(event: Event, offset_s: float) -> tuple[Kind, str, str, float, str | None]:
+    """Return kind, id, subject, wall-clock time and cause of an event."""
+    match event:
+        case Frame():
+            return "frame", event.frame_id, "camera", event.taken_unix_s, None
+        case Prediction():
+            done_unix_s = event.taken_unix_s + event.done_s - event.taken_s
+            return "prediction", prediction_id(event.frame_id), "detector", done_unix_s, event.frame_id
+        case Decision():
+            cause = prediction_id(event.frame_id) if event.frame_id else None
+            return "decision", event.decision_id, "policy", event.decided_s + offset_s, cause
+        case Command():
+            return "command", event.command_id, "hub", event.written_s + offset_s, event.decision_id
+        case _:
+            return _identity_of_news(event, offset_s)
+
+
+def _identity_of_news(event: Fault | TrainState | Answer, offset_s: float) -> tuple[Kind, str, str, float, str | None]:
+    match event:
+        case Fault():
+            return "fault", event.event_id, event.code, event.at_s + offset_s, None
+        case TrainState():
+            return "state", event.event_id, "guard", event.at_unix_s, None
+        case Answer():
+            return "answer", event.event_id, "commands", event.at_s + offset_s, event.command_id

@@ -1,0 +1,59 @@
+"""Names on the wire: event types, the source of a train, content types.
+
+Knows what CloudEvents 1.0 asks of them. Knows nothing of what an event holds.
+
+The type prefix is a reverse-DNS name as the specification recommends; the version behind it grows when a payload
+changes in a way that its readers must know of. New optional keys are no such change.
+"""
+
+from collections.abc import Mapping
+
+from edge_agent.errors import EdgeAgentError
+
+SPEC_VERSION = "1.0"
+TYPE_PREFIX = "dev.edge-agent"
+TYPE_VERSION = "v1"
+
+JSON = "application/json"
+JPEG = "image/jpeg"
+WEBP = "image/webp"
+STRUCTURED = "application/cloudevents+json"
+
+REQUIRED = ("id", "source", "type", "specversion")
+"""Attributes that every CloudEvent carries."""
+
+KNOWN = frozenset({*REQUIRED, "subject", "time", "datacontenttype", "sequence", "partitionkey", "causationid"})
+"""Attributes that our events carry; others are ignored when reading."""
+
+
+def type_of(kind: str) -> str:
+    """Return the CloudEvents type of the kind of event `kind` (`prediction`, ...)."""
+    return f"{TYPE_PREFIX}.{kind}.{TYPE_VERSION}"
+
+
+def kind_of(event_type: str) -> str | None:
+    """Return the kind behind a CloudEvents type of ours, None for any other type."""
+    prefix, suffix = f"{TYPE_PREFIX}.", f".{TYPE_VERSION}"
+    if event_type.startswith(prefix) and event_type.endswith(suffix):
+        return event_type[len(prefix) : -len(suffix)]
+    return None
+
+
+def source_of(train_id: str) -> str:
+    """Return the CloudEvents source of a train."""
+    return f"/trains/{train_id}"
+
+
+def train_of(source: str) -> str | None:
+    """Return the train that a source names, None for any other source."""
+    head, _, train_id = source.rpartition("/")
+    return train_id if head == "/trains" and train_id else None
+
+
+def missing(attributes: Mapping[str, str]) -> list[str]:
+    """Return the required attributes that `attributes` lacks."""
+    return [name for name in REQUIRED if not attributes.get(name)]
+
+
+class MalformedMessageError(EdgeAgentError):
+    """A message that is no event of ours: drop it and count it. Nothing on the train can mend it."""

@@ -1,0 +1,63 @@
+"""Envelope <-> structured JSON: the CloudEvents JSON format, for every transport that has no headers.
+
+Knows the JSON event format 1.0.2 (https://github.com/cloudevents/spec). Knows nothing of transports.
+"""
+
+import base64
+import binascii
+import json
+
+from edge_agent.observers.cloudevents import names
+from edge_agent.observers.cloudevents.envelope import Envelope
+from edge_agent.observers.cloudevents.names import MalformedMessageError
+
+
+def write(envelope: Envelope) -> bytes:
+    """Return the whole event as one JSON object; a value that is no JSON goes into `data_base64`."""
+    attributes = {**envelope.attributes(), "datacontenttype": envelope.datacontenttype}
+    if is_json(envelope.datacontenttype):
+        head = json.dumps(attributes, separators=(",", ":"), ensure_ascii=False)
+        return head[:-1].encode() + b',"data":' + envelope.data + b"}"
+    attributes["data_base64"] = base64.b64encode(envelope.data).decode()
+    return json.dumps(attributes, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def read(raw: bytes) -> Envelope:
+    """Read one JSON object; raises MalformedMessageError."""
+    try:
+        document = json.loads(raw)
+    except (ValueError, RecursionError):
+        raise MalformedMessageError("the message is no JSON") from None
+    if not isinstance(document, dict):
+        raise MalformedMessageError("the message is no JSON object")
+    data = _data(document)
+    return envelope_from({name: value for name, value in document.items() if isinstance(value, str)}, data)
+
+
+def envelope_from(attributes: dict[str, str], data: bytes) -> Envelope:
+    """Return the envelope of plain attributes (`specversion` and `datacontenttype` among them) and a value.
+
+    Attributes that we do not know are left out. Raises MalformedMessageError.
+    """
+    if lacking := names.missing(attributes):
+        raise MalformedMessageError(f"the message is no CloudEvent: it has no {', '.join(lacking)}")
+    if attributes["specversion"] != names.SPEC_VERSION:
+        raise MalformedMessageError(f"CloudEvents {attributes['specversion'][:8]} is not read here, only 1.0")
+    known = {name: value for name, value in attributes.items() if name in names.KNOWN and name != "specversion"}
+    return Envelope(**known, data=data)
+
+
+def is_json(content_type: str) -> bool:
+    """Tell whether a content type is JSON: application/json, text/json or anything +json."""
+    media = content_type.partition(";")[0].strip().lower()
+    return media.endswith(("/json", "+json"))
+
+
+def _data(document: dict[str, object]) -> bytes:
+    encoded = document.get("data_base64")
+    if isinstance(encoded, str):
+        try:
+            return base64.b64decode(encoded, validate=True)
+        except (binascii.Error, ValueError):
+            raise MalformedMessageError("data_base64 is no base64") from None
+    return json.dumps(document.get("data"), separators=(",", ":"), ensure_ascii=False).encode()

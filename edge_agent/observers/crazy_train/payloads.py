@@ -1,0 +1,126 @@
+"""The original demo's payloads (`compat: crazy-train`), so that its consumers go on working.
+
+Knows the shapes that its services exchange: topic names, texts where one expects numbers, boxes in a frame that was
+padded to a square and scaled to 640. Knows nothing of brokers. Its model knew two classes; labels of ours that mean
+neither are left out.
+"""
+
+import base64
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import uuid_utils
+
+from edge_agent.events import Detection, Prediction
+from edge_agent.observers.cloudevents import names
+from edge_agent.observers.cloudevents.convert import moment
+from edge_agent.observers.cloudevents.envelope import Picture
+from edge_agent.signs import Sign
+
+RESULT_TOPIC = "train-model-result"
+COMMAND_TOPIC = "train-command"
+MONITORING_TOPIC = "train-monitoring"
+CAPTURE_TOPIC = "train-command-capture"
+
+SQUARE_PX = 640
+"""Side of the square that the original's boxes are measured in."""
+
+_NO_COMMAND = -1
+_CLASSES = ("SpeedLimit", "DangerAhead")
+_CLASS_OF: dict[str, int] = {
+    Sign.SPEED_LIMIT_30: 0,
+    Sign.SPEED_LIMIT_50: 0,
+    Sign.SPEED_LIMIT_OTHER: 0,
+    Sign.PEDESTRIAN_CROSSING: 0,  # slows the train, as its SpeedLimit does
+    Sign.DANGER: 1,
+    Sign.STOP: 1,  # brakes the train, as its DangerAhead does
+    Sign.NO_ENTRY: 1,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureOrder:
+    """What the original's console asks of the camera."""
+
+    command: Literal["start", "stop"]
+
+
+def model_result(prediction: Prediction, picture: Picture) -> bytes:
+    """Return the JSON of MQTT topic `train-model-result`; the image is base64 without a prefix."""
+    return _json(_result(prediction, base64.b64encode(picture.data).decode()))
+
+
+def train_command(prediction: Prediction) -> bytes:
+    """Return the text of MQTT topic `train-command`: the first sign's class, or -1 where there is none."""
+    known = (_CLASS_OF[found.label] for found in prediction.detections if found.label in _CLASS_OF)
+    return str(next(known, _NO_COMMAND)).encode()
+
+
+def monitoring(prediction: Prediction, picture: Picture, train_id: str) -> bytes:
+    """Return the JSON of Kafka topic `train-monitoring`: the result in a CloudEvent, the image as a data URL."""
+    url = f"data:{picture.content_type};base64,{base64.b64encode(picture.data).decode()}"
+    event = {
+        "id": str(uuid_utils.uuid7()),
+        "specversion": names.SPEC_VERSION,
+        "source": names.source_of(train_id),
+        "type": "result",
+        "subject": "result-message",
+        "time": moment(prediction.taken_unix_s),
+        "datacontenttype": names.JSON,
+        "data": _result(prediction, url),
+    }
+    return _json(event)
+
+
+def known_detections(prediction: Prediction) -> tuple[tuple[str, Detection], ...]:
+    """Return the original's class name and the detection of each sign that it knows, best score first."""
+    pairs = ((found, _CLASS_OF.get(found.label)) for found in prediction.detections)
+    return tuple((_CLASSES[class_id], found) for found, class_id in pairs if class_id is not None)
+
+
+def read_capture_order(raw: bytes | None) -> CaptureOrder | None:
+    """Read a message of `train-command-capture`; None for anything but a start or a stop."""
+    try:
+        document = json.loads(raw or b"")
+    except (ValueError, RecursionError):
+        return None
+    command = document.get("command") if isinstance(document, dict) else None
+    return CaptureOrder(command) if command == "start" or command == "stop" else None  # noqa: PLR1714 - a list may stand there
+
+
+def _result(prediction: Prediction, image: str) -> dict[str, Any]:
+    scale = max(prediction.width, prediction.height) / SQUARE_PX
+    inference_s = prediction.inference_ms / 1000
+    total_s = max(prediction.done_s - prediction.taken_s, inference_s)
+    return {
+        "id": round(prediction.taken_unix_s * 1000),
+        "image": image,
+        "detections": [
+            {
+                "class_id": _CLASSES.index(name),
+                "class_name": name,
+                "confidence": f"{found.score:.2f}",
+                "box": _box(found, scale),
+            }
+            for name, found in known_detections(prediction)
+        ],
+        "pre-process": _seconds(0.0),
+        "inference": _seconds(inference_s),
+        "post-process": _seconds(0.0),
+        "total": _seconds(total_s),
+        "scale": scale,
+    }
+
+
+def _box(found: Detection, scale: float) -> list[str]:
+    box = found.box
+    return [f"{edge / scale:.2f}" for edge in (box.x1, box.y1, box.width, box.height)]
+
+
+def _seconds(value_s: float) -> str:
+    return f"{value_s:.2f}s"
+
+
+def _json(value: dict[str, Any]) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()

@@ -1,0 +1,71 @@
+"""What the original demo's consumers get from us (`compat: crazy-train`): pictures with the boxes drawn in.
+
+Knows which frame belongs to which prediction. Knows nothing of brokers.
+"""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent.events import Event, Frame, Prediction
+from edge_agent.observers.cloudevents import Picture
+from edge_agent.observers.cloudevents.images import encode_webp
+from edge_agent.observers.crazy_train import payloads as compat
+from edge_agent.observers.outbox.record import Kind, Record
+
+_GREEN = (0, 255, 0)  # BGR
+_MAX_FRAMES = 4
+"""A prediction follows its frame at once; frames that were never looked at must not pile up."""
+
+
+class Pairs:
+    """Finds the frame of a prediction."""
+
+    def __init__(self) -> None:
+        self._frames: OrderedDict[str, Frame] = OrderedDict()
+
+    def match(self, event: Event) -> tuple[Prediction, Frame] | None:
+        """Return a prediction with its frame, None for any other event and where the frame is not known any more."""
+        match event:
+            case Frame():
+                self._frames[event.frame_id] = event
+                if len(self._frames) > _MAX_FRAMES:
+                    self._frames.popitem(last=False)
+            case Prediction():
+                frame = self._frames.pop(event.frame_id, None)
+                return None if frame is None else (event, frame)
+            case _:
+                pass
+        return None
+
+
+class Monitoring:
+    """Makes the messages of the Kafka topic `train-monitoring`."""
+
+    def __init__(self, train_id: str) -> None:
+        self._train_id = train_id
+        self._pairs = Pairs()
+
+    def records(self, event: Event) -> Sequence[Record]:
+        """Return the message of a prediction whose frame went before, nothing for any other event."""
+        pair = self._pairs.match(event)
+        if pair is None:
+            return ()
+        prediction, frame = pair
+        value = compat.monitoring(prediction, drawn(prediction, frame.image), self._train_id)
+        at_ms = round(prediction.taken_unix_s * 1000)
+        return (Record(Kind.IMAGE, compat.MONITORING_TOPIC, self._train_id.encode(), (), value, at_ms),)
+
+
+def drawn(prediction: Prediction, image: NDArray[np.uint8]) -> Picture:
+    """Return a (height, width, 3) BGR picture as WebP with the signs that the original knows drawn in."""
+    canvas = image.copy()
+    for name, found in compat.known_detections(prediction):
+        left, top, right, bottom = (round(edge) for edge in (found.box.x1, found.box.y1, found.box.x2, found.box.y2))
+        cv2.rectangle(canvas, (left, top), (right, bottom), _GREEN, 2)
+        label = f"{name} ({found.score:.2f})"
+        cv2.putText(canvas, label, (left, max(12, top - 6)), cv2.FONT_HERSHEY_SIMPLEX, 0.5, _GREEN, 1, cv2.LINE_AA)
+    return encode_webp(canvas)

@@ -1,0 +1,291 @@
+"""Orders that come to the train through Kafka: brought from a topic to what is done about them in the event loop.
+
+Knows how to go on listening, that a stop overtakes what came with it, and that of a flood only a part is looked at.
+Knows nothing of what an order means, or whether it may be obeyed: handlers do. Only what is sent after the start is
+heard, so nothing old is replayed at a restart.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import structlog
+from aiokafka import AIOKafkaConsumer
+from aiokafka import errors as kafka_errors
+
+from edge_agent.config import Kafka
+from edge_agent.control.commands import STOPPING, Accepted, Code, Desk, Refused, Request, Verb, read, read_moment
+from edge_agent.events import Fault
+from edge_agent.faults import Notice
+from edge_agent.observers.cloudevents import MalformedMessageError, Order, read_order
+from edge_agent.observers.crazy_train import payloads as compat
+from edge_agent.observers.kafka.client import client_arguments
+from edge_agent.observers.kafka.consumer import consume_for_ever
+from edge_agent.runtime.threads import LoopThread
+
+PAUSE_S = 0.1
+"""So long the listener rests after it has heard something: even a flood must not take the processor from the train."""
+
+AT_ONCE = 5
+"""So many orders are looked at then, beside as many stops."""
+
+_POLL_MS = 1000
+_MAX_RECORDS = 500
+_CLOSE_S = 3.0
+_FRESH_MS = 5000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message of a topic of orders. `age_ms` is by the wall clocks of sender and train: compare it with care."""
+
+    topic: str
+    key: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+    value: bytes = field(repr=False)
+    age_ms: float
+
+
+class Handler(Protocol):
+    """What is done about the messages of one topic. Called in the listener's thread."""
+
+    def ours(self, message: Message) -> bool:
+        """Tell whether a message is for this train."""
+        ...
+
+    def stop(self, message: Message) -> str | None:
+        """Return what a message stops, None where it does not only stop."""
+        ...
+
+    def handle(self, message: Message) -> Callable[[], object] | None:
+        """Read a message; return what to do about it in the event loop."""
+        ...
+
+
+class KafkaOrders:
+    """Listens to a topic for as long as it runs, in a thread and a loop of its own.
+
+    Args:
+        settings: how to reach Kafka.
+        train_id: names us in the brokers' logs.
+        topic: what to listen to.
+        handler: what is done about its messages.
+        report: is called in the event loop with what there is to tell.
+        wall: the wall clock, in seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        settings: Kafka,
+        *,
+        train_id: str,
+        topic: str,
+        handler: Handler,
+        report: Callable[[Fault], None] = lambda fault: None,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self.listening = False
+        self.heard = 0
+        self.discarded = 0
+        self._settings = settings
+        self._client_id = f"edge-agent-{train_id}-{topic}"
+        self._topic = topic
+        self._handler = handler
+        self._report = report
+        self._wall = wall
+        self._told: str | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = LoopThread("kafka-orders", self._listen_for_ever, self._failed)
+
+    async def run(self) -> None:
+        """Listen until cancelled."""
+        self._loop = asyncio.get_running_loop()
+        self._thread.start()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self._loop = None
+            self._thread.cancel()
+
+    def join(self, timeout_s: float = _CLOSE_S) -> bool:
+        """Wait for the thread's end after `run`; False when it takes longer."""
+        return self._thread.join(timeout_s)
+
+    async def _listen_for_ever(self) -> None:
+        await consume_for_ever(self._settings, self._make, self._listen, self._tell_why)
+
+    def _make(self) -> Any:
+        arguments = client_arguments(self._settings, self._client_id)
+        return AIOKafkaConsumer(self._topic, **arguments, auto_offset_reset="latest", enable_auto_commit=False)
+
+    async def _listen(self, consumer: Any, well: Callable[[], None]) -> None:
+        well()
+        self.listening = True
+        try:
+            while True:
+                parts = await consumer.getmany(timeout_ms=_POLL_MS, max_records=_MAX_RECORDS)
+                self._tell_over()
+                messages = [self._message(record) for records in parts.values() for record in records]
+                if messages:
+                    self._take(messages)
+                    await asyncio.sleep(PAUSE_S)
+        finally:
+            self.listening = False
+
+    def _message(self, record: Any) -> Message:
+        age_ms = max(0.0, self._wall() * 1000 - record.timestamp)
+        return Message(record.topic, record.key, tuple(record.headers), record.value or b"", age_ms)
+
+    def _take(self, messages: list[Message]) -> None:
+        """Handle stops first, then the others, of both only so many; what is left out was never looked at."""
+        self.heard += len(messages)
+        firsts: dict[str, Message] = {}
+        more, others = [], []
+        for message in messages:
+            if not self._handler.ours(message):
+                continue
+            stop = self._handler.stop(message)
+            if stop is None:
+                others.append(message)
+            elif firsts.setdefault(stop, message) is not message:
+                more.append(message)
+        stops = [*firsts.values(), *more]
+        for message in (*stops[:AT_ONCE], *others[:AT_ONCE]):
+            self._deliver(message)
+        self.discarded += len(stops[AT_ONCE:]) + len(others[AT_ONCE:])
+
+    def _deliver(self, message: Message) -> None:
+        work = self._handler.handle(message)
+        if work is not None:
+            self._in_loop(work)
+
+    async def _tell_why(self, error: Exception) -> None:
+        """Tell once why nothing can be heard, unless the uplink has the same trouble and tells it."""
+        topic = self._topic
+        if isinstance(error, kafka_errors.TopicAuthorizationFailedError):
+            message, remedy = f"Kafka does not let us read {topic}", "grant the user READ and DESCRIBE on the topic"
+        elif isinstance(error, kafka_errors.UnknownTopicOrPartitionError):
+            message, remedy = f"Kafka has no topic {topic} and does not make one", "create the topic"
+        else:
+            return
+        if self._told != message:
+            self._told = message
+            self._tell(Notice("kafka_commands_unheard", f"{message}: no commands come in by it", remedy))
+
+    def _tell_over(self) -> None:
+        if self._told is not None:
+            self._told = None
+            self._tell(Notice("kafka_commands_unheard", active=False))
+
+    def _failed(self) -> None:
+        self._tell(Notice("kafka_commands_failed", "the listener for commands has failed", "restart the agent"))
+
+    def _tell(self, notice: Notice) -> None:
+        self._in_loop(lambda: self._report(notice.fault(asyncio.get_running_loop().time())))
+
+    def _in_loop(self, work: Callable[[], object]) -> None:
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(work)
+
+
+class CaptureHandler:
+    """Takes the original's `train-command-capture`: a stop always, a start only while it is fresh.
+
+    Args:
+        obey: carries the wish out, in the event loop.
+    """
+
+    def __init__(self, obey: Callable[[compat.CaptureOrder], None]) -> None:
+        self._obey = obey
+
+    def ours(self, message: Message) -> bool:
+        """Every message is: the original knows one train."""
+        return True
+
+    def stop(self, message: Message) -> str | None:
+        """Return `stop` for an order to stop."""
+        wish = compat.read_capture_order(message.value)
+        return "stop" if wish is not None and wish.command == "stop" else None
+
+    def handle(self, message: Message) -> Callable[[], object] | None:
+        """Return how to obey."""
+        wish = compat.read_capture_order(message.value)
+        if wish is None or (wish.command != "stop" and message.age_ms > _FRESH_MS):
+            return None
+        return lambda: self._obey(wish)
+
+
+_log = structlog.get_logger(__name__)
+
+_LONGEST = 128
+_NO_PICTURES = Refused(Code.VALUE, "pictures on request go out by MQTT; Kafka gets every one where kafka.images is set")
+
+
+class KafkaDesk:
+    """Takes the commands of one train, in the listener's thread. A kafka_orders.Handler.
+
+    Args:
+        train_id: only messages with this key are ours.
+        desk: judges, carries out and tells.
+    """
+
+    def __init__(self, train_id: str, desk: Desk) -> None:
+        self.accepted = 0
+        self.refused = 0
+        self._key = train_id.encode()
+        self._desk = desk
+
+    def ours(self, message: Message) -> bool:
+        """Tell whether a message is for this train."""
+        return message.key == self._key
+
+    def stop(self, message: Message) -> str | None:
+        """Return what a message stops, None where it does not only stop."""
+        try:
+            order = read_order(message.headers, message.value)
+        except MalformedMessageError:
+            return None
+        request = read(order.verb, order.body)
+        return request.verb.value if isinstance(request, Request) and request.verb in STOPPING else None
+
+    def handle(self, message: Message) -> Callable[[], object] | None:
+        """Judge a command; return what to do about it in the train's loop."""
+        try:
+            order = read_order(message.headers, message.value)
+        except MalformedMessageError as error:
+            _log.warning("command_unreadable", channel="kafka", reason=error.message)
+            return None
+        request = _request(order)
+        verdict = self._desk.judge(request)
+        command_id = request.command_id if isinstance(request, Request) else _short(order.order_id)
+        verb, who = _short(order.verb) or "", _who(order, request)
+        if isinstance(verdict, Accepted):
+            self.accepted += 1
+            _log.info("command", channel="kafka", name=verb, id=command_id, by=who)
+        else:
+            self.refused += 1
+            _log.warning("command_refused", channel="kafka", name=verb, code=verdict.code.value, reason=verdict.reason)
+        return lambda: self._desk.settle(verb, command_id, verdict, who)
+
+
+def _request(order: Order) -> Request | Refused:
+    """Read a command's body; where it lacks id or time, those of the event are meant."""
+    request = read(order.verb, order.body)
+    if isinstance(request, Refused):
+        return request
+    if request.verb is Verb.IMAGE:
+        return _NO_PICTURES
+    issued_unix_s = read_moment(order.issued_at) if request.issued_unix_s is None else request.issued_unix_s
+    return replace(request, command_id=request.command_id or _short(order.order_id), issued_unix_s=issued_unix_s)
+
+
+def _who(order: Order, request: Request | Refused) -> str | None:
+    return (request.by if isinstance(request, Request) else None) or _short(order.source)
+
+
+def _short(text: str) -> str | None:
+    """Return a text that may go into answers and logs; None for one that is long or cannot be shown."""
+    return text if len(text) <= _LONGEST and text.isprintable() else None

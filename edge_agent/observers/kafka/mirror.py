@@ -1,0 +1,178 @@
+"""The mirror to Kafka: copies every event into the outbox, from where the uplink brings it to the cluster.
+
+Knows how its parts fit together. Knows nothing of what they do inside. Of the event loop it takes one append an event;
+encoding, the disk and the network live in two threads.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_agent.config import Kafka
+from edge_agent.events import Event, Fault, Frame, Severity
+from edge_agent.faults import Notice
+from edge_agent.observers.kafka.encoder import Encoder, Handed, dictionary
+from edge_agent.observers.kafka.uplink import Uplink, UplinkStats
+from edge_agent.observers.metrics import MirrorFigures, OutboxFigures
+from edge_agent.observers.outbox.outbox import Outbox, budget_of
+from edge_agent.observers.outbox.record import Kind
+from edge_agent.observers.outbox.requests import OutboxAwayError
+from edge_agent.observers.outbox.status import OutboxStats
+from edge_agent.ports import EventSource
+from edge_agent.runtime.threads import in_daemon_thread
+
+_CLOSE_S = 1.0
+_LOST_TOLD_EVERY_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class MirrorStats:
+    """What the mirror knows of itself: its parts, and what never got into the outbox because the disk was stuck."""
+
+    outbox: OutboxStats
+    uplink: UplinkStats
+    lost_events: int
+    lost_images: int
+    waiting: int
+
+
+class KafkaMirror:
+    """A Sink that mirrors to Kafka, at least once, in order, through outages and restarts.
+
+    Args:
+        settings: how to reach Kafka, and the outbox's budgets.
+        train_id: names the train in events and keys.
+        path: the outbox's SQLite file; see `outbox_path`.
+        report: is called in the event loop with what the mirror has to tell about itself.
+        compat: also speak the original demo's `train-monitoring`.
+        wall: the wall clock, in seconds since 1970.
+    """
+
+    name = "kafka"
+
+    def __init__(
+        self,
+        settings: Kafka,
+        *,
+        train_id: str,
+        path: Path,
+        report: Callable[[Fault], None],
+        compat: bool = False,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._report = report
+        self._wall = wall
+        self._images = settings.images or compat
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._lost_told = (0, 0)
+        self._lost_told_s = -_LOST_TOLD_EVERY_S
+        self._outbox: Outbox[Handed] = Outbox(
+            path,
+            budget_of(settings),
+            Encoder(settings, train_id, compat=compat),
+            dictionary=dictionary(settings, train_id),
+            tell=self._tell,
+        )
+        self._drain_s = settings.outbox.drain_at_end_s
+        self._uplink = Uplink(settings, self._outbox, f"edge-agent-{train_id}", tell=self._tell)
+
+    async def run(self, events: EventSource) -> None:
+        """Mirror until cancelled; then bring what is here into the outbox, and what time allows to Kafka."""
+        self._loop = asyncio.get_running_loop()
+        self._outbox.start(self._uplink.wake)
+        self._uplink.start()
+        try:
+            while True:
+                self.append(await events.get())
+        finally:
+            await self._take_rest(events)
+            await self._end()
+
+    def append(self, event: Event) -> None:
+        """Hand one event to the outbox; never waits."""
+        bulky = isinstance(event, Frame)
+        if bulky and not self._images:
+            return
+        now_s = self._loop.time() if self._loop is not None else 0.0
+        if not self._outbox.offer(Handed(event, self._wall() - now_s), bulky=bulky):
+            self._tell_lost(now_s)
+
+    def stats(self) -> MirrorStats:
+        """Tell what the mirror knows of itself; from any thread, without waiting."""
+        lost_events, lost_images = self._outbox.lost
+        return MirrorStats(self._outbox.stats, self._uplink.stats, lost_events, lost_images, self._outbox.waiting)
+
+    def figures(self) -> MirrorFigures:
+        """Tell the same in the form of all mirrors."""
+        now = self.stats()
+        waiting = sum(tally.rows for kind, tally in now.outbox.tallies.items() if kind is not Kind.IMAGE)
+        evicted = {kind: tally.evicted for kind, tally in now.outbox.tallies.items()}
+        evicted_images = evicted.pop(Kind.IMAGE, 0)
+        return MirrorFigures(
+            connected=now.uplink.connected,
+            attempts=now.uplink.attempts,
+            failures=now.uplink.failures,
+            published=now.uplink.sent,
+            denied=now.uplink.dead,
+            dropped=now.lost_events + now.outbox.failed + sum(evicted.values()),
+            images_dropped=now.lost_images + evicted_images,
+            waiting=waiting + now.waiting,
+        )
+
+    def outbox_figures(self) -> OutboxFigures:
+        """Tell what the outbox holds and has let go of."""
+        outbox = self._outbox.stats
+        tallies = {kind.value: tally for kind, tally in outbox.tallies.items()}
+        return OutboxFigures(
+            rows={kind: tally.rows for kind, tally in tallies.items()},
+            stored_bytes={kind: tally.bytes for kind, tally in tallies.items()},
+            evicted={kind: tally.evicted for kind, tally in tallies.items()},
+            dead_letters=sum(tally.dead for tally in tallies.values()),
+            oldest_age_s=None if outbox.oldest_ms is None else max(0.0, self._wall() - outbox.oldest_ms / 1000),
+            durable=outbox.durable,
+            stuck=bool(outbox.stuck_by),
+            commit_s=outbox.commit_ms / 1000,
+        )
+
+    async def _take_rest(self, events: EventSource) -> None:
+        """Take what is still in the queue: the last brake belongs into the log too."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0):  # a queue that is not empty answers without waiting
+                while True:
+                    self.append(await events.get())
+
+    async def _end(self) -> None:
+        """Shut down within outbox.drain_at_end_s and a little more, whatever the disk and the network do."""
+        await in_daemon_thread(self._close, "mirror-close")
+        self._loop = None
+
+    def _close(self) -> None:
+        with contextlib.suppress(OutboxAwayError, TimeoutError):
+            self._outbox.flush().result(_CLOSE_S)
+        self._uplink.finish()
+        if not self._uplink.join(self._drain_s):
+            self._uplink.stop(_CLOSE_S)
+        self._outbox.close(_CLOSE_S)
+
+    def _tell(self, notice: Notice) -> None:
+        """Bring a notice of one of the threads into the loop."""
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(self._publish, notice)
+
+    def _publish(self, notice: Notice) -> None:
+        self._report(notice.fault(asyncio.get_running_loop().time()))
+
+    def _tell_lost(self, now_s: float) -> None:
+        if now_s - self._lost_told_s < _LOST_TOLD_EVERY_S:
+            return
+        self._lost_told_s = now_s
+        events, images = self._outbox.lost
+        before, self._lost_told = self._lost_told, (events, images)
+        message = f"{events - before[0]} events and {images - before[1]} frames were lost: the outbox does not keep up"
+        self._publish(
+            Notice("outbox_lost", message, "check the disk that holds the outbox", severity=Severity.DEGRADED)
+        )

@@ -1,0 +1,246 @@
+"""The mirror to MQTT: copies what happens to a broker and brings commands in.
+
+Knows what belongs to the train's event loop and what to the mirror's own thread. Of the train's loop it takes one
+append an event and one call a command. Commands reach the train by a callback; what they do there is not known here.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from edge_agent.config import Commands, Mqtt
+from edge_agent.control.commands import Acknowledgement, Gate, Instruction, Refused, read_rules
+from edge_agent.errors import EdgeAgentError
+from edge_agent.events import Event, Fault, Frame, TrainState
+from edge_agent.faults import Notice
+from edge_agent.observers.metrics import MirrorFigures
+from edge_agent.observers.mqtt.commands import Office
+from edge_agent.observers.mqtt.home_assistant import Device
+from edge_agent.observers.mqtt.messages import Messages
+from edge_agent.observers.mqtt.send_queue import Handed, Intake, Lanes
+from edge_agent.observers.mqtt.session import Keeper, KeeperStats
+from edge_agent.ports import EventSource
+from edge_agent.runtime.queues import Handover
+from edge_agent.runtime.threads import LoopThread
+
+END_S = 1.5
+"""At shutdown, the farewell may take this long; then the broker is left to notice by itself."""
+
+_MAX_PICTURES = 4
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class MqttStats:
+    """What the mirror knows of itself; events and images that are `lost` never reached its thread."""
+
+    keeper: KeeperStats
+    lost: int
+    lost_images: int
+
+    @property
+    def dropped(self) -> int:
+        """Count the events that the broker never got."""
+        return self.lost + sum(count for kind, count in self.keeper.dropped.items() if kind not in _PICTURES)
+
+    @property
+    def images_dropped(self) -> int:
+        """Count the pictures that newer ones replaced before the broker got them."""
+        return self.lost_images + sum(count for kind, count in self.keeper.dropped.items() if kind in _PICTURES)
+
+
+_PICTURES = frozenset({"image", "original"})
+
+
+class MqttMirror:
+    """A Sink that mirrors to MQTT.
+
+    Args:
+        settings: how to reach the broker.
+        device: names the train.
+        report: is called in the train's loop with what the mirror has to tell about itself.
+        command: obeys an instruction, in the train's loop, and says what came of it; None takes no commands.
+        refused: is told of each command that is not obeyed, in the train's loop: its name, its id, and why.
+        gate: remembers what was obeyed; the same for every channel.
+        limits: what commands have to fulfil beside the token.
+        compat: also speak the original demo's topics.
+        speed_mm_s: tells the train's speed where it is known.
+    """
+
+    name = "mqtt"
+
+    def __init__(
+        self,
+        settings: Mqtt,
+        device: Device,
+        *,
+        report: Callable[[Fault], None],
+        command: Callable[[Instruction], Acknowledgement] | None = None,
+        refused: Callable[[str, str | None, Refused], None] = lambda name, command_id, why: None,
+        gate: Gate | None = None,
+        limits: Commands | None = None,
+        compat: bool = False,
+        speed_mm_s: Callable[[], float | None] = lambda: None,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._report = report
+        self._command = command if settings.commands else None
+        self._refused = refused
+        self._speed_mm_s = speed_mm_s
+        self._wall = wall
+        self._images, self._compat = settings.images, compat
+        self._pictures_until_s = -float("inf")
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ending = False
+        self._ended = asyncio.Event()
+        self._handover: Handover[Handed] = Handover(self._wake, max_bulky=_MAX_PICTURES)
+        lanes = Lanes(settings.queue_size)
+        first_sequence = round(wall() * 1_000_000)  # so that the numbers grow across restarts
+        messages = Messages(settings, device.train_id)
+        self._intake = Intake(
+            self._handover,
+            lanes,
+            messages,
+            train_id=device.train_id,
+            first_sequence=first_sequence,
+            compat=compat,
+        )
+        self._keeper = Keeper(
+            settings,
+            device,
+            self._intake,
+            lanes,
+            messages,
+            office=self._office(settings, gate or Gate(), limits or Commands()) if self._command is not None else None,
+            tell=self._tell,
+            wall=wall,
+        )
+        self._thread = LoopThread("mqtt", self._keep, self._failed)
+
+    def _office(self, settings: Mqtt, gate: Gate, limits: Commands) -> Office:
+        return Office(
+            gate=gate,
+            read_rules=lambda: read_rules(
+                limits, settings.command_token, settings.command_token_file, "mqtt.command_token_file"
+            ),
+            execute=self._execute,
+            show=self._show,
+            refused=self._refuse,
+            max_per_s=limits.max_per_s,
+        )
+
+    async def run(self, events: EventSource) -> None:
+        """Mirror until cancelled; then say goodbye, within END_S."""
+        self._loop = asyncio.get_running_loop()
+        self._thread.start()
+        try:
+            while True:
+                self.append(await events.get())
+        finally:
+            for _ in range(len(events)):
+                self.append(await events.get())
+            await self._end()
+
+    def append(self, event: Event) -> None:
+        """Hand one event over; never waits."""
+        now_s = self._loop.time() if self._loop is not None else 0.0
+        offset_s = self._wall() - now_s
+        if isinstance(event, Frame):
+            self._intake.frames += 1
+            shown = self._images or time.monotonic() < self._pictures_until_s
+            if shown or self._compat:
+                self._handover.offer(Handed(event, offset_s, shown=shown), bulky=True)
+            return
+        speed_mm_s = self._speed_mm_s() if isinstance(event, TrainState) else None
+        self._handover.offer(Handed(event, offset_s, speed_mm_s=speed_mm_s))
+
+    def stats(self) -> MqttStats:
+        """Tell what the mirror knows of itself; from any thread, without waiting."""
+        return MqttStats(self._keeper.stats(), self._handover.lost, self._handover.lost_bulky)
+
+    def figures(self) -> MirrorFigures:
+        """Tell the same in the form of all mirrors."""
+        stats = self.stats()
+        keeper = stats.keeper
+        return MirrorFigures(
+            connected=keeper.connected,
+            attempts=keeper.attempts,
+            failures=keeper.failures,
+            published=keeper.published,
+            denied=keeper.denied + keeper.too_large,
+            dropped=stats.dropped,
+            images_dropped=stats.images_dropped,
+            waiting=keeper.waiting,
+            commands_accepted=keeper.accepted,
+            commands_refused=keeper.refused,
+            commands_discarded=keeper.discarded,
+        )
+
+    async def _end(self) -> None:
+        self._ending = True
+        self._thread.cancel()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(END_S):
+                await self._ended.wait()
+        self._loop = None
+
+    async def _keep(self) -> None:
+        """Do the thread's work and tell the loop when it has ended."""
+        try:
+            if not self._ending:  # the end may come before the thread has begun, and find nothing to cancel
+                await self._keeper.run()
+        finally:
+            self._in_loop(self._ended.set)
+
+    def _wake(self) -> None:
+        self._thread.call(self._intake.take)
+
+    def _show(self, duration_s: float) -> None:
+        self._pictures_until_s = time.monotonic() + duration_s
+
+    def _execute(self, instruction: Instruction, answered: Callable[[Acknowledgement], None]) -> None:
+        """Bring an instruction into the train's loop, and the answer back. Called in the mirror's thread."""
+
+        def obey() -> None:
+            acknowledgement = self._obey(instruction)
+            self._thread.call(lambda: answered(acknowledgement))
+
+        if not self._in_loop(obey):
+            answered(Acknowledgement(accepted=False, state="", reason="the agent is shutting down"))
+
+    def _refuse(self, name: str, command_id: str | None, why: Refused) -> None:
+        """Bring a refusal into the train's loop. Called in the mirror's thread."""
+        self._in_loop(lambda: self._refused(name, command_id, why))
+
+    def _obey(self, instruction: Instruction) -> Acknowledgement:
+        if self._command is None:
+            return Acknowledgement(accepted=False, state="", reason="the train takes no commands by MQTT")
+        try:
+            return self._command(instruction)
+        except EdgeAgentError as error:
+            return Acknowledgement(accepted=False, state="", reason=str(error))
+
+    def _tell(self, notice: Notice) -> None:
+        """Bring a notice into the train's loop. Called in the mirror's thread."""
+        self._in_loop(lambda: self._publish(notice))
+
+    def _publish(self, notice: Notice) -> None:
+        self._report(notice.fault(asyncio.get_running_loop().time()))
+
+    def _failed(self) -> None:
+        self._tell(Notice("mqtt_failed", "the mirror to MQTT has failed; see the log", "restart the agent"))
+
+    def _in_loop(self, function: Callable[[], object]) -> bool:
+        loop = self._loop
+        if loop is None:
+            return False
+        try:
+            loop.call_soon_threadsafe(function)
+        except RuntimeError:  # closed meanwhile
+            return False
+        return True

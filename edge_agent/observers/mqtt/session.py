@@ -1,0 +1,419 @@
+"""Keeps the mirror's link to the broker: connects, works, and starts again after each failure, for ever.
+
+Knows when to connect and what is said first. Everything here belongs to the mirror's own thread; `stats` may be called
+from any. What waits while the broker is away is bounded, and what drops out is counted: the events that must not be
+lost go through the outbox to Kafka.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import structlog
+from aiomqtt import Message
+
+from edge_agent.config import Mqtt
+from edge_agent.errors import EdgeAgentError
+from edge_agent.faults import Notice
+from edge_agent.observers.crazy_train import payloads as compat
+from edge_agent.observers.mqtt import home_assistant
+from edge_agent.observers.mqtt.client import Connection
+from edge_agent.observers.mqtt.commands import MAX_PER_S, Desk, Inbox, Kind, Office, ReplyTo
+from edge_agent.observers.mqtt.errors import LinkError, Notices
+from edge_agent.observers.mqtt.messages import STATE, Messages, Outgoing
+from edge_agent.observers.mqtt.payloads import ReplyData
+from edge_agent.observers.mqtt.send_queue import Intake, Lanes, Pair, Parcel, Picture
+from edge_agent.runtime.backoff import Backoff
+from edge_agent.runtime.threads import DaemonExecutor
+from edge_agent.runtime.timeouts import leave_all
+
+_log = structlog.get_logger(__name__)
+
+SHED_S = 5.0
+"""In a flood of commands the train does not listen to them for this long; the broker throws them away."""
+
+_END_S = 0.2
+
+COMMANDS_PER_S = 50
+"""So many commands are looked at in a second: even a flood of stops must not take the processor from the train."""
+
+
+@dataclass
+class Counts:
+    """What one mirror has done since its start. Mutable; belongs to its thread."""
+
+    published: int = 0
+    denied: int = 0
+    too_large: int = 0
+    discarded: int = 0
+
+
+class Session:
+    """Works on an open connection.
+
+    Args:
+        connection: open.
+        lanes: what waits.
+        messages: writes events.
+        topics: what to subscribe to, with the QoS.
+        shed: those of them that are left while a flood comes by them.
+        listening: called before they are subscribed to again.
+        greeting: makes the messages that come first, after each connect and whenever `greet_again` is called.
+        receive: takes a message that has arrived; true where it was a command.
+        up: called once the greeting has arrived.
+        deny: called with the topic of a message that the broker does not take or give, and why.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        lanes: Lanes,
+        messages: Messages,
+        *,
+        topics: Mapping[str, int],
+        shed: Mapping[str, int],
+        listening: Callable[[], None],
+        greeting: Callable[[], list[Outgoing]],
+        receive: Callable[[Message], bool],
+        up: Callable[[], None],
+        deny: Callable[[str, str], None],
+        counts: Counts,
+    ) -> None:
+        self._connection = connection
+        self._lanes = lanes
+        self._messages = messages
+        self._topics = topics
+        self._shed = shed
+        self._listening = listening
+        self._flood = asyncio.Event()
+        self._greeting = greeting
+        self._receive = receive
+        self._up = up
+        self._deny = deny
+        self._counts = counts
+        self._greet_due = False
+
+    def greet_again(self) -> None:
+        """Greet once more, as after a connect."""
+        self._greet_due = True
+        self._lanes.assured_news.set()
+
+    def flooded(self) -> None:
+        """Stop listening to commands for a while."""
+        self._flood.set()
+
+    async def run(self) -> None:
+        """Work until the link breaks; raises LinkError."""
+        for topic in await self._connection.subscribe(self._topics):
+            self._deny(topic, "read")
+        await self._greet()
+        self._up()
+        work = (self._read(), self._publish_assured(), self._publish_stream(), self._weather_floods())
+        tasks = [asyncio.create_task(part) for part in work]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            # No TaskGroup: before Python 3.13 it forgets that it was cancelled when a task of it fails just then.
+            await leave_all(tasks, _END_S)
+        for task in done:
+            task.result()
+
+    async def drain(self) -> None:
+        """Publish what must arrive and waits now; raises LinkError."""
+        while self._lanes.replies or self._lanes.first() is not None:
+            await self._next_assured()
+
+    async def _greet(self) -> None:
+        """Say that the train is there, then its state; states that waited for the broker are older than that one."""
+        self._greet_due = False
+        self._lanes.forget(STATE)
+        for message in self._greeting():
+            await self._publish(message)
+
+    async def _read(self) -> None:
+        async for message in self._connection.messages():
+            if self._receive(message):
+                await asyncio.sleep(1 / COMMANDS_PER_S)
+
+    async def _weather_floods(self) -> None:
+        """Leave it to the broker to throw a flood away: even that would take the processor from the train."""
+        while True:
+            await self._flood.wait()
+            _log.warning("command_flood", shed_s=SHED_S)
+            await self._connection.unsubscribe(self._shed)
+            await asyncio.sleep(SHED_S)
+            self._flood.clear()
+            self._listening()
+            await self._connection.subscribe(self._shed)
+
+    async def _publish_assured(self) -> None:
+        while True:
+            if not await self._next_assured():
+                self._lanes.assured_news.clear()
+                await self._lanes.assured_news.wait()
+
+    async def _next_assured(self) -> bool:
+        """Publish one message at QoS 1 and wait until it has arrived; False where none waits."""
+        lanes = self._lanes
+        if self._greet_due:
+            await self._greet()
+        elif lanes.replies:
+            await self._publish(lanes.replies.popleft())
+        elif lanes.telemetry is not None:
+            message, lanes.telemetry = lanes.telemetry, None
+            await self._publish(message)
+        elif (parcel := lanes.first()) is not None:
+            await self._publish(parcel.message)
+            lanes.arrived(parcel)
+        else:
+            return False
+        return True
+
+    async def _publish_stream(self) -> None:
+        while True:
+            item = self._lanes.take()
+            if item is None:
+                self._lanes.stream_news.clear()
+                await self._lanes.stream_news.wait()
+            elif isinstance(item, Parcel):
+                await self._publish(item.message)
+            elif isinstance(item, Pair):
+                await self._publish_original(item)
+            else:
+                await self._publish_picture(item)
+            if item is not None and len(self._lanes):
+                await asyncio.sleep(0)  # a stop that comes in must not wait for all that goes out
+
+    async def _publish_picture(self, waiting: Picture) -> None:
+        from edge_agent.observers.cloudevents.images import encode_jpeg  # noqa: PLC0415 - OpenCV takes long to load
+
+        try:
+            picture = await asyncio.get_running_loop().run_in_executor(
+                None, encode_jpeg, waiting.frame.image, self._messages.quality_percent
+            )
+        except EdgeAgentError as error:
+            _log.warning("picture_not_encoded", error=error.message)
+            return
+        await self._publish(self._messages.image(waiting.frame, picture, waiting.stamp))
+
+    async def _publish_original(self, pair: Pair) -> None:
+        from edge_agent.observers.cloudevents.images import encode_webp  # noqa: PLC0415 - OpenCV takes long to load
+
+        await self._publish(Outgoing(compat.COMMAND_TOPIC, compat.train_command(pair.prediction)))
+        picture = await asyncio.get_running_loop().run_in_executor(None, encode_webp, pair.frame.image)
+        await self._publish(Outgoing(compat.RESULT_TOPIC, compat.model_result(pair.prediction, picture)))
+
+    async def _publish(self, message: Outgoing) -> None:
+        """Publish and count; what the broker does not take is told and let go of."""
+        if not self._connection.fits(message):
+            self._counts.too_large += 1
+            self._deny(message.topic, "size")
+        elif await self._connection.publish(message):
+            self._counts.published += 1
+        else:
+            self._counts.denied += 1
+            self._deny(message.topic, "write")
+
+
+TELEMETRY_S = 1.0
+"""So often telemetry is published; as it goes out at QoS 1, it also finds out that a broker is frozen."""
+
+_DRAIN_S = 0.5
+_WIND_UP_S = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class KeeperStats:
+    """What the thread has done since its start; `discarded` commands were never looked at."""
+
+    connected: bool = False
+    attempts: int = 0
+    failures: int = 0
+    published: int = 0
+    denied: int = 0
+    too_large: int = 0
+    waiting: int = 0
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    accepted: int = 0
+    refused: int = 0
+    discarded: int = 0
+
+
+class Keeper:
+    """The mirror's work, in its own thread.
+
+    Args:
+        settings: how to reach the broker.
+        device: names the train.
+        intake: where events come in.
+        lanes: where they wait.
+        messages: writes them.
+        office: what commands need; None takes no commands.
+        tell: is called with each notice.
+        wall: the wall clock, in seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        settings: Mqtt,
+        device: home_assistant.Device,
+        intake: Intake,
+        lanes: Lanes,
+        messages: Messages,
+        *,
+        office: Office | None,
+        tell: Callable[[Notice], None],
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._settings = settings
+        self._device = device
+        self._intake = intake
+        self._lanes = lanes
+        self._wall = wall
+        self._messages = messages
+        self._notices = Notices(tell)
+        self._counts = Counts()
+        self._inbox = Inbox(
+            self._kind, self._discard, self._flooded, max_per_s=office.max_per_s if office else MAX_PER_S
+        )
+        self._session: Session | None = None
+        self._connected = False
+        self._attempts = self._failures = 0
+        self._desk = None if office is None else self._make_desk(office)
+
+    def stats(self) -> KeeperStats:
+        """Tell what the thread knows of itself. From any thread."""
+        counts, desk = self._counts, self._desk
+        return KeeperStats(
+            connected=self._connected,
+            attempts=self._attempts,
+            failures=self._failures,
+            published=counts.published,
+            denied=counts.denied,
+            too_large=counts.too_large,
+            waiting=len(self._lanes),
+            dropped=dict(self._lanes.dropped),
+            accepted=desk.accepted if desk else 0,
+            refused=desk.refused if desk else 0,
+            discarded=counts.discarded,
+        )
+
+    async def run(self) -> None:
+        """Keep the link until cancelled."""
+        asyncio.get_running_loop().set_default_executor(DaemonExecutor("mqtt-helper"))
+        backoff = Backoff(self._settings.retry_max_s)
+        metering = asyncio.create_task(self._measure())
+        try:
+            while True:
+                await self._live(backoff)
+                await asyncio.sleep(backoff.next_s())
+        finally:
+            metering.cancel()
+            await leave_all(asyncio.all_tasks() - {asyncio.current_task()}, _WIND_UP_S)
+
+    async def _live(self, backoff: Backoff) -> None:
+        """Connect once and work until the link breaks; say goodbye when cancelled."""
+        self._attempts += 1
+        self._inbox.reconnected()
+        farewell = self._messages.availability(online=False)
+        client_id = self._settings.client_id or f"edge-agent-{self._device.train_id}"
+        connection = Connection(self._settings, client_id, farewell, lambda: self._inbox)
+        session = self._session = self._make_session(connection, backoff)
+        try:
+            await connection.open()
+            await session.run()
+        except LinkError as error:
+            self._fail(error.notice)
+        except asyncio.CancelledError:
+            if self._connected:
+                await self._say_goodbye(connection, session, farewell)
+            raise
+        except Exception:  # noqa: BLE001 - a defect must not end the mirror for the rest of the run
+            _log.exception("mqtt_link_failed")
+            self._fail(Notice("mqtt_failed", "the mirror to MQTT fails; it tries again", "report this, with the log"))
+        finally:
+            self._connected = False
+            connection.abandon()
+
+    async def _say_goodbye(self, connection: Connection, session: Session, farewell: Outgoing) -> None:
+        self._intake.take()
+        try:
+            async with asyncio.timeout(_DRAIN_S):
+                await session.drain()
+        except (LinkError, TimeoutError):
+            return
+        await connection.close(farewell)
+
+    def _fail(self, notice: Notice) -> None:
+        self._failures += 1
+        self._notices.down(notice)
+
+    def _make_session(self, connection: Connection, backoff: Backoff) -> Session:
+        def up() -> None:
+            self._connected = True
+            self._notices.up()
+            backoff.reset()
+
+        topics = dict(self._desk.topics()) if self._desk else {}
+        if self._settings.home_assistant.enabled:
+            topics[home_assistant.birth_topic(self._settings.home_assistant)] = 0
+        return Session(
+            connection,
+            self._lanes,
+            self._messages,
+            topics=topics,
+            greeting=self._greeting,
+            shed=self._desk.may_shed() if self._desk else {},
+            listening=self._inbox.distrust,
+            receive=self._receive,
+            up=up,
+            deny=self._notices.denied,
+            counts=self._counts,
+        )
+
+    def _make_desk(self, office: Office) -> Desk:
+        closed = (f"{self._settings.home_assistant.discovery_prefix}/",)
+        root = self._messages.topic("")[:-1]
+        return Desk(root, office, closed=closed, answer=self._answer, wall=self._wall)
+
+    def _greeting(self) -> list[Outgoing]:
+        """Return what is said first: who this is, that it is there, and how it is."""
+        home = self._settings.home_assistant
+        structured = self._settings.version != "5"
+        greeting = [self._messages.availability(online=True)]
+        if home.enabled:
+            greeting.insert(0, home_assistant.discovery(home, self._device, self._messages, structured=structured))
+        if self._intake.state is not None:
+            greeting.append(self._intake.state)
+        return greeting
+
+    def _kind(self, message: Message) -> Kind:
+        return Kind.OTHER if self._desk is None else self._desk.kind(message)
+
+    def _flooded(self) -> None:
+        if self._session is not None:
+            self._session.flooded()
+
+    def _discard(self, count: int) -> None:
+        self._counts.discarded += count
+
+    def _receive(self, message: Message) -> bool:
+        home = self._settings.home_assistant
+        if home.enabled and message.topic.value == home_assistant.birth_topic(home):
+            if message.payload == home_assistant.BIRTH and self._session is not None:
+                self._session.greet_again()
+            return False
+        return self._desk is not None and self._desk.receive(message)
+
+    def _answer(self, back: ReplyTo, data: ReplyData) -> None:
+        reply = self._messages.reply(back.topic, data, self._intake.stamp(), self._wall(), back.correlation_data)
+        self._lanes.reply(reply)
+
+    async def _measure(self) -> None:
+        """Publish telemetry every second while there is a link."""
+        while True:
+            await asyncio.sleep(TELEMETRY_S)
+            data = self._intake.telemetry(TELEMETRY_S)
+            if self._connected:
+                self._lanes.measure(self._messages.telemetry(data, self._intake.stamp(), self._wall()))

@@ -1,0 +1,186 @@
+"""The outbox: values go in from the event loop without waiting, come out in order, and outlive the process.
+
+Knows its thread and the lock that keeps a second process out. Knows nothing of brokers or events.
+"""
+
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import structlog
+
+from edge_agent.config import Kafka, Settings
+from edge_agent.errors import ConfigError
+from edge_agent.events import Severity
+from edge_agent.faults import Notice
+from edge_agent.observers.outbox.file import MEMORY, OutboxLock
+from edge_agent.observers.outbox.record import Record
+from edge_agent.observers.outbox.requests import Acknowledge, Bury, Close, Flush, Read, Request, Wake, refuse
+from edge_agent.observers.outbox.status import OutboxStats, Reporter, say
+from edge_agent.observers.outbox.store import Budget, Row, Store
+from edge_agent.observers.outbox.writer import Writer
+from edge_agent.runtime.permissions import folder_refusal
+from edge_agent.runtime.queues import Handover
+from edge_agent.runtime.resources import state_dir
+
+T = TypeVar("T")
+
+_MEMORY_BUDGET = Budget(events_bytes=32_000_000, events_h=0.0, images_bytes=16_000_000)
+_OUT_OF_REACH = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM})
+
+_log = structlog.get_logger(__name__)
+
+
+class Outbox(Generic[T]):
+    """Keeps what waits for the uplink.
+
+    `offer` belongs to one thread (the event loop); everything else may be called from any. Where the file cannot be
+    used at all, rows are kept in memory, few of them, and that is told.
+
+    Args:
+        path: the SQLite file.
+        budget: how much may wait.
+        encode: turns a value into records, in the outbox's thread; gets the sequence number of its first record.
+        dictionary: what the rows of a new file have in common; see record.pack.
+        tell: is called with each notice, in the outbox's thread.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        budget: Budget,
+        encode: Callable[[T, int], Sequence[Record]],
+        *,
+        dictionary: bytes = b"",
+        tell: Callable[[Notice], None],
+        max_items: int = 20_000,
+        max_bulky: int = 30,
+    ) -> None:
+        self._path = path
+        self._budget = budget
+        self._dictionary = dictionary
+        self._tell = tell
+        self._lock = OutboxLock(path)
+        self._requests: queue.SimpleQueue[Request] = queue.SimpleQueue()
+        self._handover: Handover[T] = Handover(
+            lambda: self._requests.put(Wake()), max_items=max_items, max_bulky=max_bulky
+        )
+        self._committed: Callable[[], None] = lambda: None
+        self._writer = Writer(
+            self._open,
+            encode,
+            self._handover,
+            self._requests,
+            report=Reporter(tell, time.monotonic),
+            committed=self._on_commit,
+        )
+        self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
+        self._closed = False
+
+    @property
+    def stats(self) -> OutboxStats:
+        """What it knew of itself after the last commit."""
+        return self._writer.stats
+
+    @property
+    def lost(self) -> tuple[int, int]:
+        """Count the events and the pictures that found no room because the disk did not follow."""
+        return self._handover.lost, self._handover.lost_bulky
+
+    @property
+    def waiting(self) -> int:
+        """Count the values that are not yet in the thread's hands."""
+        return len(self._handover)
+
+    def start(self, committed: Callable[[], None] = lambda: None) -> None:
+        """Start the thread; `committed` is called in it after each commit of new rows."""
+        self._committed = committed
+        self._thread.start()
+
+    def offer(self, value: T, *, bulky: bool = False) -> bool:
+        """Hand over a value; False where there is no room, which is counted. Never waits."""
+        return self._handover.offer(value, bulky=bulky)
+
+    def read(self, after_seq: int, max_rows: int, max_bytes: int) -> "Future[list[Row]]":
+        """Ask for committed rows behind `after_seq`, in order; fails with OutboxAwayError."""
+        request = Read(after_seq, max_rows, max_bytes)
+        self._requests.put(request)
+        self._refuse_when_closed()
+        return request.answer
+
+    def acknowledge(self, seq: int) -> None:
+        """Forget the rows up to `seq` with the next commit: they have arrived."""
+        self._requests.put(Acknowledge(seq))
+
+    def bury(self, seq: int, reason: str) -> "Future[None]":
+        """Move the row `seq` to the dead letters; fails with OutboxAwayError."""
+        request = Bury(seq, reason)
+        self._requests.put(request)
+        self._refuse_when_closed()
+        return request.answer
+
+    def flush(self) -> "Future[None]":
+        """Commit now what was offered before; fails with OutboxAwayError where the disk does not allow it."""
+        request = Flush()
+        self._requests.put(request)
+        self._refuse_when_closed()
+        return request.answer
+
+    def close(self, timeout_s: float) -> bool:
+        """Commit what is here and end the thread; False when that takes longer (the thread ends with the process)."""
+        self._requests.put(Close())
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            self._writer.run()
+        except Exception:  # noqa: BLE001 - a fault of ours must be told; it must not end the train's drive
+            _log.exception("the outbox's thread has failed")
+            message = "the outbox has failed; nothing more reaches Kafka until the agent is started again"
+            self._tell(Notice("outbox_failed", message, "restart the agent and report the log", Severity.DEGRADED))
+        finally:
+            self._closed = True
+            self._refuse_when_closed()
+            self._lock.release()
+
+    def _on_commit(self) -> None:
+        self._committed()
+
+    def _refuse_when_closed(self) -> None:
+        """Answer what nobody is there to answer."""
+        while self._closed and not self._requests.empty():
+            refuse(self._requests.get(), "the outbox is closed")
+
+    def _open(self) -> Store:
+        """Open the file; where it is out of reach or not ours, keep rows in memory."""
+        try:
+            self._lock.acquire()
+            return Store(self._path, self._budget, dictionary=self._dictionary)
+        except (ConfigError, OSError, sqlite3.Error) as error:
+            self._lock.release()
+            if isinstance(error, sqlite3.Error) and (getattr(error, "sqlite_errorcode", 0) & 0xFF) not in _OUT_OF_REACH:
+                raise
+            refused = None if isinstance(error, ConfigError) else folder_refusal(self._path.parent)
+            words, remedy = (refused.message, refused.remedy) if refused else say(error)
+            message = f"the outbox is kept in memory and will not outlive the agent: {words}"
+            self._tell(Notice("outbox_not_durable", message, remedy, Severity.DEGRADED))
+            return Store(MEMORY, _MEMORY_BUDGET, dictionary=self._dictionary)
+
+
+def budget_of(settings: Kafka) -> Budget:
+    """Return the outbox's budgets in its own units."""
+    outbox = settings.outbox
+    return Budget(outbox.max_events_mb * 1_000_000, outbox.max_events_h, outbox.max_images_mb * 1_000_000)
+
+
+def outbox_path(settings: Settings, environ: Mapping[str, str]) -> Path:
+    """Return where the outbox lies: where the settings say, else in the state folder."""
+    if settings.kafka.outbox.path is not None:
+        return settings.kafka.outbox.path
+    return (settings.state.directory or state_dir(environ)) / "outbox.db"

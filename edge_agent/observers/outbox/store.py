@@ -1,0 +1,312 @@
+"""The outbox as a store of rows: append, read in order, acknowledge, evict, bury. One thread at a time.
+
+Knows budgets and what goes first when there is no room. Knows nothing of threads, brokers or events.
+"""
+
+import heapq
+import sqlite3
+import time
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from edge_agent.observers.outbox import file as outbox_schema
+from edge_agent.observers.outbox.record import Kind, Record, pack, unpack
+
+ROW_BYTES = 24
+"""What SQLite adds to a row: key, time, headers and its share of a page (measured: 18 to 26)."""
+
+_EVICT_ROWS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Counters of one kind: rows and bytes that wait now; appended, sent, evicted and dead over the file's life."""
+
+    rows: int = 0
+    bytes: int = 0
+    appended: int = 0
+    sent: int = 0
+    evicted: int = 0
+    dead: int = 0
+
+
+class Change:
+    """One transaction's changes, with the tallies as they will be after it; every method may raise sqlite3.Error."""
+
+    def __init__(self, connection: sqlite3.Connection, tallies: dict[Kind, Tally]) -> None:
+        self._connection = connection
+        self._before = tallies
+        self.tallies = dict(tallies)
+
+    def insert(self, kind: Kind, rows: Sequence[tuple[int, int, bytes]]) -> None:
+        """Insert rows of number, time and body."""
+        self._connection.executemany(f"INSERT INTO {kind} VALUES (?, ?, ?)", rows)  # noqa: S608 - an enum
+        size = sum(len(body) + ROW_BYTES for _, _, body in rows)
+        self._count(kind, rows=len(rows), size=size, appended=len(rows))
+
+    def delete_up_to(self, seq: int, last_seq: int) -> None:
+        """Delete the rows up to `seq`; where that are all up to `last_seq`, they need not be counted."""
+        for kind in Kind:
+            rows, size = self.tallies[kind].rows, self.tallies[kind].bytes
+            if not rows:
+                continue
+            if seq >= last_seq:
+                self._connection.execute(f"DELETE FROM {kind}")  # noqa: S608 - an enum
+            else:
+                rows, size = self._delete(kind, seq)
+            self._count(kind, rows=-rows, size=-size, sent=rows)
+
+    def evict(self, kind: Kind, too_many_bytes: int, handed_seq: int, before_ms: int | None) -> int:
+        """Delete the oldest rows that were not handed out, until `too_many_bytes` are gone; return how many."""
+        evicted = 0
+        while too_many_bytes > 0:
+            query = f"SELECT seq, at_ms, length(body) FROM {kind} WHERE seq > ? ORDER BY seq LIMIT {_EVICT_ROWS}"  # noqa: S608
+            doomed: list[tuple[int]] = []
+            freed = 0
+            for seq, at_ms, size in self._connection.execute(query, (handed_seq,)):
+                if freed >= too_many_bytes or (before_ms is not None and at_ms >= before_ms):
+                    break
+                doomed.append((seq,))
+                freed += size + ROW_BYTES
+            if not doomed:
+                break
+            self._connection.executemany(f"DELETE FROM {kind} WHERE seq = ?", doomed)  # noqa: S608 - an enum
+            self._count(kind, rows=-len(doomed), size=-freed, evicted=len(doomed))
+            too_many_bytes -= freed
+            evicted += len(doomed)
+        return evicted
+
+    def bury(self, seq: int, reason: str) -> None:
+        """Move a row to the dead letters."""
+        for kind in Kind:
+            query = f"INSERT INTO dead SELECT seq, ?, at_ms, ?, body FROM {kind} WHERE seq = ?"  # noqa: S608 - an enum
+            if self._connection.execute(query, (kind, reason, seq)).rowcount:
+                rows, size = self._delete(kind, seq, only=True)
+                self._count(kind, rows=-rows, size=-size, dead=rows)
+
+    def trim_dead(self, max_bytes: int) -> None:
+        """Forget the oldest dead letters beyond `max_bytes`; they stay counted."""
+        total = 0
+        for seq, size in self._connection.execute("SELECT seq, length(body) FROM dead ORDER BY seq DESC"):
+            total += size
+            if total > max_bytes:
+                self._connection.execute("DELETE FROM dead WHERE seq <= ?", (seq,))
+                break
+
+    def write(self, next_seq: int) -> None:
+        """Write the counts that have changed."""
+        self._connection.execute("UPDATE meta SET value = ? WHERE name = 'next_seq'", (next_seq,))
+        query = "UPDATE tally SET rows = ?, bytes = ?, appended = ?, sent = ?, evicted = ?, dead = ? WHERE kind = ?"
+        for kind, t in self.tallies.items():
+            if t == self._before[kind]:
+                continue
+            self._connection.execute(query, (t.rows, t.bytes, t.appended, t.sent, t.evicted, t.dead, kind))
+
+    def _delete(self, kind: Kind, seq: int, *, only: bool = False) -> tuple[int, int]:
+        where = "seq = ?" if only else "seq <= ?"
+        query = f"SELECT count(*), coalesce(sum(length(body)), 0) FROM {kind} WHERE {where}"  # noqa: S608 - our words
+        rows, size = self._connection.execute(query, (seq,)).fetchone()
+        if rows:
+            self._connection.execute(f"DELETE FROM {kind} WHERE {where}", (seq,))  # noqa: S608 - our words
+        return rows, size + rows * ROW_BYTES
+
+    def _count(
+        self,
+        kind: Kind,
+        *,
+        rows: int = 0,
+        size: int = 0,
+        appended: int = 0,
+        sent: int = 0,
+        evicted: int = 0,
+        dead: int = 0,
+    ) -> None:
+        was = self.tallies[kind]
+        self.tallies[kind] = replace(
+            was,
+            rows=was.rows + rows,
+            bytes=was.bytes + size,
+            appended=was.appended + appended,
+            sent=was.sent + sent,
+            evicted=was.evicted + evicted,
+            dead=was.dead + dead,
+        )
+
+
+_LIVE_IMAGES_BYTES = 2_000_000  # a few seconds of frames: what is on its way while the uplink holds
+_MAX_DEAD_BYTES = 64_000_000
+_VACUUM_PAGES = 256
+_FRESH_ROWS = 50  # of one commit, kept for the uplink; more is a backlog, and that is read from the file
+_SURE_BYTES = 256  # a row's body is its record with the names around its parts
+_OLDEST = "SELECT min(at_ms) FROM ({})".format(  # noqa: S608 - an enum
+    " UNION ALL ".join(f"SELECT * FROM (SELECT at_ms FROM {kind} ORDER BY seq LIMIT 1)" for kind in Kind)  # noqa: S608
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How much may wait. Events go only when they are older than `events_h` and need more than `events_bytes`."""
+
+    events_bytes: int = 2_048_000_000
+    events_h: float = 72.0
+    images_bytes: int = 512_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A record at its place in the order."""
+
+    seq: int
+    record: Record
+
+
+class Store:
+    """An open outbox file. Every method may raise sqlite3.Error, and then nothing of its change has happened.
+
+    Args:
+        path: the SQLite file, or outbox_schema.MEMORY.
+        budget: how much may wait.
+        dictionary: what the rows of a new file have in common; see record.pack.
+        wall: the wall clock, in seconds since 1970.
+    """
+
+    def __init__(
+        self, path: Path, budget: Budget, *, dictionary: bytes = b"", wall: Callable[[], float] = time.time
+    ) -> None:
+        opened = outbox_schema.open_outbox(path, dictionary)
+        self.path = path
+        self.set_aside = opened.set_aside
+        self.next_seq = opened.next_seq
+        self._connection = opened.connection
+        self._dictionary = opened.dictionary
+        self._budget = budget
+        self._wall = wall
+        self._handed_seq = 0
+        self._fresh: list[Row] = []
+        self._oldest_ms: int | None = None
+        self._aged = False  # `_oldest_ms` is known
+        columns = "kind, rows, bytes, appended, sent, evicted, dead"
+        rows = self._connection.execute(f"SELECT {columns} FROM tally").fetchall()  # noqa: S608 - our own words
+        self.tallies = {Kind(kind): Tally(*numbers) for kind, *numbers in rows}
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def commit(self, records: Sequence[Record], acknowledged_seq: int | None = None) -> int:
+        """Append `records` in their order and forget rows up to `acknowledged_seq`, in one transaction.
+
+        Evicts what no longer fits; returns how many rows that were.
+        """
+        change = Change(self._connection, self.tallies)
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            if acknowledged_seq is not None:
+                change.delete_up_to(acknowledged_seq, self.next_seq - 1)
+            next_seq = self._append(change, records)
+            evicted = self._evict(change)
+            change.write(next_seq)
+            self._connection.execute("COMMIT")
+        except BaseException:
+            self._connection.rollback()
+            raise
+        first_seq, self.next_seq = self.next_seq, next_seq
+        self.tallies = change.tallies
+        few = records if not evicted and len(records) <= _FRESH_ROWS else ()
+        self._fresh = [Row(seq, record) for seq, record in enumerate(few, first_seq)]
+        self._aged = not evicted and sum(tally.rows for tally in self.tallies.values()) == len(records)
+        if self._aged:
+            self._oldest_ms = min((record.at_ms for record in records), default=None)
+        return evicted
+
+    def read(self, after_seq: int, max_rows: int, max_bytes: int) -> list[Row]:
+        """Return rows behind `after_seq` in their order: at most `max_rows`, of about `max_bytes` together.
+
+        The first one is returned whatever its size. Rows that were handed out are not evicted any more.
+        """
+        rows = self._take_fresh(after_seq, max_rows, max_bytes) or self._load(after_seq, max_rows, max_bytes)
+        if rows:
+            self._handed_seq = max(self._handed_seq, rows[-1].seq)
+        return rows
+
+    def _take_fresh(self, after_seq: int, max_rows: int, max_bytes: int) -> list[Row]:
+        """Return the rows of the last commit, once, where they are all that is asked for; else nothing.
+
+        An uplink that keeps up asks for just these, and the file need not be read.
+        """
+        fresh, self._fresh = self._fresh, []
+        if not fresh or after_seq != fresh[0].seq - 1 or len(fresh) > max_rows:
+            return []
+        return fresh if sum(row.record.size for row in fresh) + _SURE_BYTES * len(fresh) <= max_bytes else []
+
+    def _load(self, after_seq: int, max_rows: int, max_bytes: int) -> list[Row]:
+        cursors = [self._rows(kind, after_seq, max_rows) for kind in Kind if self.tallies[kind].rows]
+        rows: list[Row] = []
+        for seq, at_ms, body, kind in heapq.merge(*cursors, key=lambda row: row[0]):
+            max_bytes -= len(body)
+            if rows and (max_bytes < 0 or len(rows) >= max_rows):
+                break
+            rows.append(Row(seq, self._unpack(kind, at_ms, body)))
+        return rows
+
+    def bury(self, seq: int, reason: str) -> None:
+        """Move the row `seq` to the dead letters: it can never be sent, and must not hold up those behind it."""
+        self._fresh, self._aged = [], False
+        change = Change(self._connection, self.tallies)
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            change.bury(seq, reason)
+            change.trim_dead(_MAX_DEAD_BYTES)
+            change.write(self.next_seq)
+            self._connection.execute("COMMIT")
+        except BaseException:
+            self._connection.rollback()
+            raise
+        self.tallies = change.tallies
+
+    def give_back_space(self) -> None:
+        """Return a few free pages to the file system; for moments when nothing waits."""
+        self._connection.executescript(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})")  # `execute` frees one page only
+
+    def oldest_ms(self) -> int | None:
+        """Return the time of the oldest row that waits, None where none does."""
+        if not self._aged:
+            self._oldest_ms, self._aged = self._connection.execute(_OLDEST).fetchone()[0], True
+        return self._oldest_ms
+
+    def _rows(self, kind: Kind, after_seq: int, limit: int) -> Iterator[tuple[int, int, bytes, Kind]]:
+        """Yield rows of one kind lazily: a picture that does not fit any more is never loaded."""
+        query = f"SELECT seq, at_ms, body FROM {kind} WHERE seq > ? ORDER BY seq LIMIT ?"  # noqa: S608 - an enum
+        cursor = self._connection.execute(query, (after_seq, limit))
+        try:
+            for seq, at_ms, body in cursor:
+                yield seq, at_ms, body, kind
+        finally:
+            cursor.close()
+
+    def _unpack(self, kind: Kind, at_ms: int, body: bytes) -> Record:
+        try:
+            return unpack(kind, at_ms, body, self._dictionary)
+        except (zlib.error, ValueError):  # what was written is not what is read
+            raise outbox_schema.damaged("a row is damaged") from None
+
+    def _append(self, change: Change, records: Sequence[Record]) -> int:
+        rows: dict[Kind, list[tuple[int, int, bytes]]] = {}
+        for seq, record in enumerate(records, self.next_seq):
+            rows.setdefault(record.kind, []).append((seq, record.at_ms, pack(record, self._dictionary)))
+        for kind, added in rows.items():
+            change.insert(kind, added)
+        return self.next_seq + len(records)
+
+    def _evict(self, change: Change) -> int:
+        """Make room: frames over their budget, then events over both of theirs, telemetry before safety."""
+        budget = self._budget
+        floor = max(budget.images_bytes, _LIVE_IMAGES_BYTES)
+        evicted = change.evict(Kind.IMAGE, change.tallies[Kind.IMAGE].bytes - floor, self._handed_seq, None)
+        before_ms = int((self._wall() - budget.events_h * 3600) * 1000)
+        for kind in (Kind.TELEMETRY, Kind.SAFETY):
+            waiting = change.tallies[Kind.TELEMETRY].bytes + change.tallies[Kind.SAFETY].bytes
+            evicted += change.evict(kind, waiting - budget.events_bytes, self._handed_seq, before_ms)
+        return evicted

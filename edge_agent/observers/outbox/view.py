@@ -1,0 +1,98 @@
+"""A look at an outbox from outside: what waits, without touching it; an agent may be using it meanwhile.
+
+Knows the tables. Knows nothing of how they are filled.
+"""
+
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from edge_agent.errors import FatalError, RetryableError
+from edge_agent.observers.outbox.file import EVERY_TABLE, OutboxLock, is_broken
+from edge_agent.observers.outbox.record import Kind
+from edge_agent.observers.outbox.status import say
+from edge_agent.observers.outbox.store import Tally
+
+_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxView:
+    """What lies in an outbox. `held` tells that an agent uses it; `oldest_ms` is in ms since 1970."""
+
+    path: Path
+    exists: bool
+    held: bool
+    file_bytes: int
+    tallies: dict[Kind, Tally]
+    oldest_ms: int | None
+    dead_rows: int
+    dead_reasons: dict[str, int]
+    set_aside: tuple[Path, ...]
+
+    @property
+    def waiting(self) -> int:
+        """Messages that wait for the uplink."""
+        return sum(tally.rows for tally in self.tallies.values())
+
+
+def look(path: Path) -> OutboxView:
+    """Look at the outbox at `path`, which may not exist. Raises FatalError when it is damaged or no outbox."""
+    aside = tuple(sorted(found for found in path.parent.glob(f"{path.name}.broken-*") if _is_database(found)))
+    if not path.exists():
+        return OutboxView(path, False, False, 0, {}, None, 0, {}, aside)
+    try:
+        connection = sqlite3.connect(f"file:{quote(str(path.resolve()))}?mode=ro", uri=True, timeout=_TIMEOUT_S)
+        try:
+            return _read(connection, path, aside)
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        if is_broken(error):
+            raise FatalError(
+                f"{path} is damaged",
+                remedy="the agent sets it aside at its next start; `sqlite3 FILE .recover` reads it",
+            ) from None
+        words, remedy = say(error)
+        raise RetryableError(f"{path} cannot be read: {words}", remedy=remedy) from None
+
+
+def _read(connection: sqlite3.Connection, path: Path, aside: tuple[Path, ...]) -> OutboxView:
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    if not tables >= EVERY_TABLE:
+        raise FatalError(f"{path} is no outbox", remedy="name the agent's outbox in kafka.outbox.path")
+    columns = "kind, rows, bytes, appended, sent, evicted, dead"
+    tallies = {
+        Kind(kind): Tally(*numbers)
+        for kind, *numbers in connection.execute(f"SELECT {columns} FROM tally")  # noqa: S608 - our own words
+    }
+    ages = [connection.execute(f"SELECT at_ms FROM {kind} ORDER BY seq LIMIT 1").fetchone() for kind in Kind]  # noqa: S608
+    reasons = dict(connection.execute("SELECT reason, count(*) FROM dead GROUP BY reason"))
+    return OutboxView(
+        path=path,
+        exists=True,
+        held=_held(path),
+        file_bytes=sum(part.stat().st_size for part in (path, Path(f"{path}-wal")) if part.exists()),
+        tallies=tallies,
+        oldest_ms=min((age[0] for age in ages if age), default=None),
+        dead_rows=sum(reasons.values()),
+        dead_reasons=reasons,
+        set_aside=aside,
+    )
+
+
+def _held(path: Path) -> bool:
+    lock = OutboxLock(path)
+    try:
+        lock.acquire()
+    except RetryableError:
+        return True
+    except OSError:
+        return False
+    lock.release()
+    return False
+
+
+def _is_database(path: Path) -> bool:
+    return not path.name.endswith(("-wal", "-shm"))

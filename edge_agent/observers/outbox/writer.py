@@ -1,0 +1,297 @@
+"""What the outbox's thread does: encode, gather, commit, answer; and go on when the disk does not.
+
+Knows how a store fails and what to do about it. Knows nothing of brokers or events: it gets a function that turns a
+value into records.
+"""
+
+import queue
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+import structlog
+
+from edge_agent.errors import EdgeAgentError, RetryableError
+from edge_agent.observers.outbox import file as outbox_schema
+from edge_agent.observers.outbox.record import Record
+from edge_agent.observers.outbox.requests import (
+    Acknowledge,
+    Bury,
+    Close,
+    Flush,
+    OutboxAwayError,
+    Read,
+    Request,
+    Wake,
+    refuse,
+)
+from edge_agent.observers.outbox.status import OutboxStats, Reporter
+from edge_agent.observers.outbox.store import Store
+from edge_agent.runtime.queues import Handover
+
+T = TypeVar("T")
+
+COMMIT_EVERY_S = 0.1
+_RETRY_S = 0.5
+_MAX_PENDING = 1000
+
+_log = structlog.get_logger(__name__)
+
+
+class Writer(Generic[T]):
+    """The outbox's work, one step at a time, in a thread of its own.
+
+    Args:
+        open_store: opens the store; called again after trouble.
+        encode: turns a value into records; gets the sequence number of its first record.
+        handover: where values come from.
+        requests: where questions come from, and wake-ups of the handover.
+        report: is told of trouble, in this thread.
+        committed: is called after each commit of new rows, in this thread.
+    """
+
+    def __init__(
+        self,
+        open_store: Callable[[], Store],
+        encode: Callable[[T, int], Sequence[Record]],
+        handover: Handover[T],
+        requests: "queue.SimpleQueue[Request]",
+        *,
+        report: Reporter,
+        committed: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.stats = OutboxStats()
+        self._open_store = open_store
+        self._encode = encode
+        self._handover = handover
+        self._requests = requests
+        self._report = report
+        self._committed = committed
+        self._clock = clock
+        self._store: Store | None = None
+        self._pending: list[Record] = []
+        self._look_s: float | None = None
+        self._due_s: float | None = None
+        self._acknowledged_seq: int | None = None
+        self._again_s = 0.0
+        self._commits = 0
+        self._failed = 0
+
+    def run(self) -> None:
+        """Work until asked to close."""
+        while self.step():
+            pass
+        self._finish()
+
+    def step(self) -> bool:
+        """Answer one question or wait for the next thing to do; False when asked to close."""
+        request = self._next_request()
+        if isinstance(request, Close):
+            return False
+        ready = self._ready()
+        if request is not None:
+            self._answer(request)
+        if self._look_s is not None and self._clock() >= self._look_s:
+            self._look(ready=ready)
+        if self._due_s is not None and self._clock() >= self._due_s:
+            self._commit()
+        return True
+
+    def _next_request(self) -> Request | None:
+        """Wait for a question, at most until something else has to be done."""
+        again_s = self._again_s if self._store is None else None
+        waits = [at_s for at_s in (self._look_s, self._due_s, again_s) if at_s is not None]
+        timeout_s = max(0.0, min(waits) - self._clock()) if waits else None
+        try:
+            return self._requests.get(timeout=timeout_s)
+        except queue.Empty:
+            return None
+
+    def _ready(self) -> bool:
+        """Open the store where it is not open and it is time to try."""
+        if self._store is not None:
+            return True
+        if self._clock() < self._again_s:
+            return False
+        try:
+            store = self._open_store()
+        except (sqlite3.Error, OSError, RetryableError) as error:
+            self._trouble(error)
+            return False
+        self._store = store
+        if store.set_aside is not None:
+            self._report.set_aside(store.set_aside)
+        self._report.free()
+        self._note()
+        self._committed()  # there may be rows of an earlier run
+        return True
+
+    def _look(self, *, ready: bool) -> None:
+        """Take what was handed over, all that came since the last look at once, and have it committed.
+
+        As long as things come, the next look is due soon and nobody needs to wake this thread; once nothing came, it
+        asks to be woken.
+        """
+        room = ready and len(self._pending) < _MAX_PENDING
+        if room and not len(self._handover):
+            self._handover.look()
+            self._look_s = None
+        else:
+            self._look_s = self._clock() + COMMIT_EVERY_S
+        if room:
+            self._take()  # also after a vain look: something may have come before it was said that we want to be woken
+        if self._pending and (self._due_s is None or not self._report.stuck_by):
+            self._due_s = self._clock()
+
+    def _take(self) -> None:
+        """Encode what was handed over, as much as fits one commit."""
+        store = self._store
+        while store is not None and len(self._pending) < _MAX_PENDING:
+            value = self._handover.take()
+            if value is None:
+                break
+            try:
+                records = self._encode(value, store.next_seq + len(self._pending))
+            except EdgeAgentError as error:
+                self._failed += 1
+                _log.warning("an event cannot be put on the wire", error=error.message)
+                continue
+            self._pending.extend(records)
+
+    def _answer(self, request: Request) -> None:
+        match request:
+            case Wake() if self._look_s is None:
+                self._look_s = self._clock() + COMMIT_EVERY_S
+            case Read():
+                self._read(request)
+            case Acknowledge(seq):
+                self._acknowledged_seq = max(seq, self._acknowledged_seq or 0)
+                if self._due_s is None:
+                    self._due_s = self._clock() + COMMIT_EVERY_S
+            case Bury():
+                self._bury(request)
+            case Flush():
+                self._flush(request)
+            case _:
+                pass
+
+    def _read(self, request: Read) -> None:
+        if not request.answer.set_running_or_notify_cancel():
+            return
+        try:
+            rows = self._opened().read(request.after_seq, request.max_rows, request.max_bytes)
+        except OutboxAwayError as error:
+            request.answer.set_exception(error)
+        except sqlite3.Error as error:
+            self._trouble(error)
+            request.answer.set_exception(OutboxAwayError("the outbox cannot be read now"))
+        else:
+            request.answer.set_result(rows)
+
+    def _bury(self, request: Bury) -> None:
+        if not request.answer.set_running_or_notify_cancel():
+            return
+        try:
+            self._opened().bury(request.seq, request.reason)
+        except OutboxAwayError as error:
+            request.answer.set_exception(error)
+        except sqlite3.Error as error:
+            self._trouble(error)
+            request.answer.set_exception(OutboxAwayError("the outbox cannot be written now"))
+        else:
+            self._note()
+            request.answer.set_result(None)
+
+    def _opened(self) -> Store:
+        if self._store is None:
+            raise OutboxAwayError("the outbox is not open now")
+        return self._store
+
+    def _commit(self) -> None:
+        """Write what is pending in one transaction; where that fails, keep it and try again later."""
+        store = self._store
+        if store is None:
+            self._due_s = self._again_s
+            return
+        begun_s = self._clock()
+        try:
+            evicted = store.commit(self._pending, self._acknowledged_seq)
+            if not any(tally.rows for tally in store.tallies.values()):
+                store.give_back_space()
+        except sqlite3.Error as error:
+            self._trouble(error)
+            return
+        grown = bool(self._pending)
+        self._pending, self._acknowledged_seq, self._due_s = [], None, None
+        self._commits += 1
+        self._report.free()
+        self._report.evicted(evicted)
+        took_ms = (self._clock() - begun_s) * 1000
+        self._report.timed(took_ms)
+        self._note(took_ms)
+        if grown:
+            self._committed()
+        if self._look_s is not None:  # a pause also on a slow disk, but not where a whole commit is waiting
+            pause_s = 0.0 if len(self._handover) >= _MAX_PENDING else COMMIT_EVERY_S
+            self._look_s = self._clock() + pause_s
+
+    def _trouble(self, error: Exception) -> None:
+        """Set a damaged file aside; for anything else wait and try again. What is pending stays."""
+        self._again_s = self._clock() + _RETRY_S
+        store = self._store
+        if store is not None and isinstance(error, sqlite3.Error) and outbox_schema.is_broken(error):
+            store.close()
+            self._store = None
+            if store.path != outbox_schema.MEMORY:
+                self._report.set_aside(outbox_schema.set_aside(store.path))
+            self._again_s = self._clock()
+        else:
+            self._report.stuck(error)
+        if self._due_s is not None:
+            self._due_s = self._again_s
+        self._note()
+
+    def _note(self, commit_ms: float | None = None) -> None:
+        """Publish new stats: one assignment, so that other threads read all of them or none."""
+        store, was = self._store, self.stats
+        usable = store is not None and not self._report.stuck_by
+        self.stats = OutboxStats(
+            tallies=dict(store.tallies) if store else was.tallies,
+            oldest_ms=store.oldest_ms() if store and usable else was.oldest_ms,
+            pending=len(self._pending),
+            commits=self._commits,
+            commit_ms=was.commit_ms if commit_ms is None else round(commit_ms, 2),
+            failed=self._failed,
+            stuck_by=self._report.stuck_by,
+            durable=store is None or store.path != outbox_schema.MEMORY,
+            last_seq=store.next_seq - 1 if store else was.last_seq,
+        )
+
+    def _flush(self, request: Flush) -> None:
+        if not request.answer.set_running_or_notify_cancel():
+            return
+        if self._commit_all():
+            request.answer.set_result(None)
+        else:
+            request.answer.set_exception(OutboxAwayError("the outbox cannot be written now"))
+
+    def _commit_all(self) -> bool:
+        """Commit everything that was handed over; False where that does not work now."""
+        while self._ready():
+            self._take()
+            if not self._pending and self._acknowledged_seq is None:
+                return True
+            self._commit()
+            if self._report.stuck_by:
+                break
+        return False
+
+    def _finish(self) -> None:
+        """Commit what is still here, close the file and refuse what is still asked."""
+        self._commit_all()
+        if self._store is not None:
+            self._store.close()
+        while not self._requests.empty():
+            refuse(self._requests.get(), "the outbox is closed")

@@ -1,0 +1,203 @@
+"""Runs a detector over pictures and videos on disk, one after the other, and keeps annotated copies.
+
+Knows files and the order of work. Knows nothing of the train, time or the terminal. Everything here blocks.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent.errors import ConfigError, FatalError, UsageError
+from edge_agent.events import Detection
+from edge_agent.perception.camera.images import SUFFIXES, list_images, read_image
+from edge_agent.perception.camera.video import VideoReader
+from edge_agent.perception.vision.draw import draw
+from edge_agent.ports import Detector
+from edge_agent.runtime.files import whole
+
+VIDEO_SUFFIXES = frozenset({".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".ts"})
+"""File name endings that are taken for videos in a folder, in small letters; a file named by itself may have any."""
+
+_DEFAULT_FPS = 10.0
+"""For copies of videos that do not tell their rate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was found in one picture; boxes in its own pixels.
+
+    In a video `frame` is the picture's number and `fps` the video's rate (0 where it tells none).
+    """
+
+    path: Path
+    frame: int | None
+    fps: float
+    image: NDArray[np.uint8] = field(repr=False)
+    detections: tuple[Detection, ...]
+    inference_ms: float
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the values that `edge-agent detect --json` prints, rounded to what means something."""
+        height, width = self.image.shape[:2]
+        frame = {} if self.frame is None else {"frame": self.frame}
+        return {
+            "path": str(self.path),
+            **frame,
+            "width": width,
+            "height": height,
+            "detections": [
+                {
+                    "label": found.label,
+                    "score": round(found.score, 4),
+                    "box": [round(v, 2) for v in (found.box.x1, found.box.y1, found.box.x2, found.box.y2)],
+                }
+                for found in self.detections
+            ],
+            "inference_ms": round(self.inference_ms, 3),
+        }
+
+
+def is_picture(path: Path) -> bool:
+    """Tell by its name whether a file is taken for a still picture; anything else is taken for a video."""
+    return path.suffix.lower() in SUFFIXES
+
+
+def list_files(path: Path) -> list[Path]:
+    """List the pictures and videos that `path` names: itself, or what lies in that folder, in natural order.
+
+    Raises UsageError when there is nothing.
+    """
+    remedy = "name pictures, videos or folders of them"
+    if not path.exists():
+        raise UsageError(f"{path}: no such file or folder", remedy=remedy)
+    files = list_images(path, SUFFIXES | VIDEO_SUFFIXES)
+    if not files:
+        raise UsageError(f"{path}: holds no pictures and no videos", remedy=remedy)
+    return files
+
+
+def detect_in(detector: Detector, path: Path) -> Iterator[Finding]:
+    """Yield what the detector finds in one file: one finding for a picture, one a frame for a video.
+
+    Raises ConfigError when the file cannot be read (for a video cut short: after its last good frame), FatalError
+    when the network's answer makes no sense.
+    """
+    if is_picture(path):
+        found = read_image(path)
+        if found is None:
+            raise ConfigError(f"{path}: cannot be read as a picture", remedy="copy or export it again")
+        yield _look(detector, path, found[0])
+        return
+    reader = VideoReader(path)
+    reader.open()
+    try:
+        while (picture := reader.read()) is not None:
+            yield _look(detector, path, picture.image, picture.number, reader.fps)
+    finally:
+        reader.close()
+    if reader.notes:
+        raise ConfigError(reader.notes[0], remedy="copy or record it again")
+
+
+def _look(
+    detector: Detector, path: Path, image: NDArray[np.uint8], frame: int | None = None, fps: float = 0.0
+) -> Finding:
+    began_s = time.perf_counter()
+    try:
+        detections = detector.infer(image)
+    except FatalError as error:
+        where = path if frame is None else f"{path}, frame {frame}"
+        raise FatalError(f"{where}: {error.message}", remedy=error.remedy) from error
+    return Finding(path, frame, fps, image, detections, (time.perf_counter() - began_s) * 1000)
+
+
+class Album:
+    """Annotated copies of findings in one folder: .jpg for .jpg, .mp4 for videos, .png for the rest.
+
+    A file appears under its name only when it is whole. Names that meet twice get a number.
+
+    Args:
+        folder: where the copies go; made when missing.
+        sources: the files that will be read: none of them is ever overwritten.
+
+    Raises UsageError when the folder cannot be written, or a copy would replace its own source.
+    """
+
+    def __init__(self, folder: Path, sources: list[Path]) -> None:
+        self._folder = folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"{folder}: cannot be made ({error.strerror})", remedy="name another folder") from error
+        self._names = _unique_names(sources)
+        taken = {source.resolve() for source in sources}
+        for source, name in self._names.items():
+            if (folder / name).resolve() in taken:
+                raise UsageError(f"{folder / name}: would be written over ({source})", remedy="name another folder")
+
+    def keep_picture(self, finding: Finding) -> None:
+        """Write the annotated copy of a still picture."""
+        target = self._folder / self._names[finding.path]
+        good, content = cv2.imencode(target.suffix, draw(finding.image, finding.detections))
+        if not good:
+            raise FatalError(f"{target}: the picture cannot be encoded")
+        with whole(target) as partial:
+            partial.write_bytes(content.tobytes())
+
+    def video(self, path: Path) -> AbstractContextManager["VideoCopy"]:
+        """Open the annotated copy of the video at `path`; it is there when the context ends without an error."""
+        return _video_copy(self._folder / self._names[path])
+
+
+class VideoCopy:
+    """An annotated video that is being written."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._writer: cv2.VideoWriter | None = None
+
+    def add(self, finding: Finding) -> None:
+        """Write one annotated frame; raises FatalError when the video cannot be written."""
+        height, width = finding.image.shape[:2]
+        if self._writer is None:
+            kind = cv2.VideoWriter.fourcc(*"mp4v")
+            self._writer = cv2.VideoWriter(str(self._path), kind, finding.fps or _DEFAULT_FPS, (width, height))
+            if not self._writer.isOpened():
+                raise FatalError(f"{self._path}: the video cannot be written", remedy="name another --save-dir")
+        self._writer.write(draw(finding.image, finding.detections))
+
+    def close(self) -> None:
+        """Finish the file."""
+        if self._writer is not None:
+            self._writer.release()
+
+
+@contextmanager
+def _video_copy(target: Path) -> Iterator[VideoCopy]:
+    with whole(target) as partial:
+        copy = VideoCopy(partial)
+        try:
+            yield copy
+        finally:
+            copy.close()
+
+
+def _unique_names(sources: list[Path]) -> dict[Path, str]:
+    names: dict[Path, str] = {}
+    taken: set[str] = set()
+    for source in sources:
+        kind = source.suffix.lower()
+        suffix = (".jpg" if kind in {".jpg", ".jpeg", ".jpe"} else ".png") if kind in SUFFIXES else ".mp4"
+        name, number = f"{source.stem}{suffix}", 2
+        while name.casefold() in taken:
+            name, number = f"{source.stem}-{number}{suffix}", number + 1
+        taken.add(name.casefold())
+        names[source] = name
+    return names

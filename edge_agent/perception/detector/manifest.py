@@ -1,0 +1,176 @@
+"""Reads the manifest beside a model and the names inside it; refuses a model that is not the one described.
+
+Knows the manifest's format: a JSON object in a file of the same name ending in `.json`, with `schema` 1, `sha256`,
+`labels`, and optionally `input` {`width`, `height`}, `threshold` and `layout`; what else is there is for people. Knows
+nothing of backends.
+"""
+
+import ast
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edge_agent.errors import ConfigError
+from edge_agent.perception.vision import Layout
+
+_LONGEST_NAMES = 100_000
+"""Characters of a `names` entry that are still parsed; 1,000 class names need a tenth."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a manifest says of its model; None where it is silent."""
+
+    sha256: str
+    labels: tuple[str, ...]
+    input_width: int | None = None
+    input_height: int | None = None
+    threshold: float | None = None
+    layout: Layout | None = None
+
+
+def manifest_path(model: Path) -> Path:
+    """Return where the manifest of `model` lies, whether or not it exists."""
+    return model.with_suffix(".json")
+
+
+def read_manifest(model: Path, digest: str) -> Manifest | None:
+    """Read the manifest beside `model`, if there is one, and check it against `digest`, the model's sha256.
+
+    Raises ConfigError when it cannot be read, lacks a part, or describes another file.
+    """
+    path = manifest_path(model)
+    if not path.exists():
+        return None
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise ConfigError(
+            f"{path}:{error.lineno}:{error.colno}: not JSON ({error.msg})", remedy="correct the manifest"
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: the manifest cannot be read", remedy="check the file and its rights") from error
+    manifest = _parse(raw, path, digest)
+    if manifest.sha256 != digest:
+        raise ConfigError(
+            f"{model}: the model was changed: its sha256 is not the one in {path.name}",
+            remedy="restore both files, or make the manifest anew with the model",
+            expected=manifest.sha256,
+            found=digest,
+        )
+    return manifest
+
+
+def _parse(raw: Any, path: Path, digest: str) -> Manifest:
+    """Check the manifest's parts one by one; `digest` only serves the message for whoever writes one by hand."""
+    if not isinstance(raw, dict) or raw.get("schema") != 1:
+        raise ConfigError(f"{path}: not a manifest of schema 1", remedy='it must be an object with "schema": 1')
+    sha256 = raw.get("sha256")
+    if not isinstance(sha256, str):
+        raise ConfigError(f"{path}: sha256 is missing", remedy=f'if you trust this model, add "sha256": "{digest}"')
+    labels = raw.get("labels")
+    if not isinstance(labels, list) or not labels or not all(isinstance(label, str) and label for label in labels):
+        raise ConfigError(f"{path}: labels must be a list of names", remedy="list one name for each class, in order")
+    size = raw.get("input") or {}
+    if not isinstance(size, Mapping):
+        raise ConfigError(f"{path}: input must be an object", remedy='write "input": {"width": 608, "height": 416}')
+    return Manifest(
+        sha256=sha256.lower(),
+        labels=tuple(labels),
+        input_width=_pixels(size, "width", path),
+        input_height=_pixels(size, "height", path),
+        threshold=_number(raw, "threshold", 0.0, 1.0, path),
+        layout=_layout(raw.get("layout"), path),
+    )
+
+
+def _number(raw: Mapping[str, Any], key: str, low: float, high: float, path: Path) -> float | None:
+    value = raw.get(key)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise ConfigError(f"{path}: {key} is {value!r}", remedy=f"it must be a number from {low:g} to {high:g}")
+    return float(value)
+
+
+def _pixels(raw: Mapping[str, Any], key: str, path: Path) -> int | None:
+    value = _number(raw, key, 32, 8192, path)
+    return None if value is None else int(value)
+
+
+def _layout(value: Any, path: Path) -> Layout | None:
+    if value is None:
+        return None
+    if value not in {layout.value for layout in Layout}:
+        known = ", ".join(layout.value for layout in Layout)
+        raise ConfigError(f"{path}: layout is {value!r}", remedy=f"it must be one of {known}")
+    return Layout(value)
+
+
+def parse_names(text: str) -> tuple[str, ...] | None:
+    """Read class names as exporters store them: a list or an id-to-name mapping, as JSON or as a Python literal.
+
+    Return None when the text is something else or ids are missing; nothing in it is ever executed.
+    """
+    if len(text) > _LONGEST_NAMES:
+        return None
+    try:
+        value = _literal(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return None
+    if isinstance(value, dict):
+        value = _in_order(value)
+    if not isinstance(value, list | tuple) or not value or not all(isinstance(name, str) and name for name in value):
+        return None
+    return tuple(value)
+
+
+def _literal(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return ast.literal_eval(text.strip())
+
+
+def _in_order(names: dict[Any, Any]) -> list[Any] | None:
+    """Return the names by ascending id, or None unless the ids are exactly 0, 1, 2, ..."""
+    try:
+        by_id = {int(key): name for key, name in names.items()}
+    except (TypeError, ValueError):
+        return None
+    if sorted(by_id) != list(range(len(names))):
+        return None
+    return [by_id[class_id] for class_id in range(len(names))]
+
+
+SHIPPED_MODEL = "signs.onnx"
+"""The detector that travels with the agent, in engines/: float32, what all others are made from."""
+
+CPU_PRECISION = "uint8"
+"""What ONNX Runtime runs by default: two thirds of float32's time on a CPU, and as good; see docs/detector.md."""
+
+
+def shipped(folder: Path, precision: str) -> Path:
+    """Return the shipped model in `precision` (`fp16`, `int8` or `uint8`), or the float32 one where that is not there.
+
+    It counts as there when its manifest says that it was made from the float32 model of today: one that was promoted
+    since leaves the others behind. That each file is the one its manifest describes is seen to by whoever opens it.
+    """
+    base = folder / SHIPPED_MODEL
+    made = base.with_name(f"{base.stem}-{precision}.onnx")
+    if made.is_file() and _told(made, "made_from", "sha256") == _told(base, "sha256") is not None:
+        return made
+    return base
+
+
+def _told(model: Path, *keys: str) -> str | None:
+    """Look a text up in the manifest beside a model; None where it does not say."""
+    try:
+        value = json.loads(model.with_suffix(".json").read_text(encoding="utf-8"))
+        for key in keys:
+            value = value[key]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return value if isinstance(value, str) else None

@@ -1,0 +1,172 @@
+"""Any YOLO-family ONNX file on the CPU, through ONNX Runtime.
+
+Knows how to open a model safely, feed it and read it. Knows nothing of threads (the caller owns the one that calls),
+cameras or what a label means.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_state
+
+from edge_agent.errors import ConfigError, FatalError
+from edge_agent.events import Detection
+from edge_agent.perception.detector.manifest import Manifest, manifest_path, parse_names, read_manifest
+from edge_agent.perception.detector.postprocess import (
+    DEFAULT_THRESHOLD,
+    LEAST_SIDE,
+    Form,
+    Head,
+    learn,
+    parse_size,
+    read_model,
+)
+from edge_agent.perception.vision import Letterbox, OutputSpec
+from edge_agent.perception.vision.letterbox import PAD_GREY
+from edge_agent.ports import DetectorInfo
+
+_DTYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
+
+# ONNX Runtime's exceptions share no base of their own, only Exception.
+ORT_ERRORS: tuple[type[Exception], ...] = tuple(
+    value for value in vars(ort_state).values() if isinstance(value, type) and issubclass(value, Exception)
+)
+
+
+class OnnxDetector:
+    """Implements ports.Detector on ONNX Runtime's CPU provider.
+
+    Input: one picture, [1, 3, height, width], RGB, float32 or float16 in 0..1 or uint8 in 0..255; axes may be dynamic.
+    Outputs: the forms that vision.Layout lists. Raises ConfigError when the file cannot be such a model.
+
+    Args:
+        model: the ONNX file; a manifest beside it (same name, `.json`) is checked and used.
+        threshold: the least score; None for the manifest's, or 0.5.
+        iou: boxes that overlap by more than this are one sign.
+        threads: cores that the network may use.
+        max_detections: the most detections in one picture.
+        needs_manifest: refuse a model that no manifest vouches for.
+    """
+
+    info: DetectorInfo
+
+    def __init__(
+        self,
+        model: Path,
+        *,
+        threshold: float | None = None,
+        iou: float = 0.5,
+        threads: int = 1,
+        max_detections: int = 100,
+        needs_manifest: bool = False,
+    ) -> None:
+        content = read_model(model)
+        digest = hashlib.sha256(content).hexdigest()
+        manifest = read_manifest(model, digest)
+        if needs_manifest and manifest is None:
+            raise ConfigError(
+                f"{model}: its manifest {manifest_path(model).name} is missing",
+                remedy="install edge-agent again, or set detector.model to a model of your own",
+            )
+        self._session = _open_session(model, content, threads)
+        labels = _labels(self._session, manifest, model)
+        source = _input(self._session, model)
+        width, height = _input_size(source.shape, self._session, manifest)
+        self._input_name = source.name
+        self._letterbox = Letterbox(width, height, _DTYPES[source.type])
+        own = manifest.threshold if manifest else None
+        self.threshold = next(value for value in (threshold, own, DEFAULT_THRESHOLD) if value is not None)
+        self.info = DetectorInfo("onnxruntime", model.name, digest, width, height, labels)
+        self.head = Head(self._try_out(model, manifest), labels, self.threshold, iou, max_detections)
+
+    def infer(self, image: NDArray[np.uint8]) -> tuple[Detection, ...]:
+        """Find signs in a (height, width, 3) uint8 BGR picture; boxes in its pixels, best score first.
+
+        Raises FatalError when the network fails, or answers with NaN or infinity.
+        """
+        blob, placement = self._letterbox.fill(image)
+        return self.head.read(self._run(blob), placement, image)
+
+    def close(self) -> None:
+        """Release the session; the detector is of no use afterwards."""
+        del self._session
+
+    def _run(self, blob: NDArray[Any]) -> list[NDArray[Any]]:
+        try:
+            outputs: list[NDArray[Any]] = self._session.run(None, {self._input_name: blob})
+        except ORT_ERRORS as error:
+            raise FatalError(
+                f"the network failed: {_first_line(error)}", remedy="check the model with edge-agent detect"
+            ) from error
+        return outputs
+
+    def _try_out(self, model: Path, manifest: Manifest | None) -> OutputSpec:
+        """Run once on a grey picture: learns the outputs' real shapes and values, and warms the session up."""
+        grey = np.full((self.info.input_height, self.info.input_width, 3), PAD_GREY, np.uint8)
+        outputs = self._run(self._letterbox.fill(grey)[0])
+        layout = manifest.layout if manifest else None
+        form = Form(str(model), self.info.labels, self.info.input_width, self.info.input_height, layout)
+        return learn(outputs, form, self.threshold)
+
+
+def _open_session(model: Path, content: bytes, threads: int) -> Any:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    # Threads that spin while they wait for the next picture cost more than they save at 10 pictures a second.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except ORT_ERRORS as error:
+        raise ConfigError(
+            f"{model}: not a model that ONNX Runtime {ort.__version__} can load ({_first_line(error)})",
+            remedy="copy or export it again, with its weights inside the one file",
+        ) from error
+
+
+def _labels(session: Any, manifest: Manifest | None, model: Path) -> tuple[str, ...]:
+    if manifest:
+        return manifest.labels
+    text = session.get_modelmeta().custom_metadata_map.get("names", "")
+    labels = parse_names(text)
+    if labels is None:
+        fault = "its metadata 'names' cannot be read" if text else "the model has no class names"
+        raise ConfigError(f"{model}: {fault}", remedy=f"list them in a manifest, {manifest_path(model)}")
+    return labels
+
+
+def _input(session: Any, model: Path) -> Any:
+    """Return the one input that takes a picture, or raise ConfigError."""
+    inputs = session.get_inputs()
+    remedy = "export it for one picture at a time, as float [1, 3, height, width]"
+    if len(inputs) != 1 or inputs[0].type not in _DTYPES:
+        told = ", ".join(f"{item.name} {item.type}" for item in inputs)
+        raise ConfigError(f"{model}: its inputs are {told or 'none'}", remedy=remedy)
+    if not _takes_one_picture(inputs[0].shape):
+        raise ConfigError(f"{model}: its input is {inputs[0].shape}", remedy=remedy)
+    return inputs[0]
+
+
+def _takes_one_picture(shape: list[Any]) -> bool:
+    """Tell whether a shape can be [1, 3, height, width]; an axis that is no number may have any length."""
+    if len(shape) != 4:
+        return False
+    batch, channels, *sides = (side if isinstance(side, int) else None for side in shape)
+    return batch in {None, 1} and channels in {None, 3} and all(side is None or side >= LEAST_SIDE for side in sides)
+
+
+def _input_size(shape: list[Any], session: Any, manifest: Manifest | None) -> tuple[int, int]:
+    """Return width and height in pixels: the model's own, else the manifest's, else `imgsz`, else 640."""
+    size = parse_size(session.get_modelmeta().custom_metadata_map.get("imgsz", ""))
+    height = shape[2] if isinstance(shape[2], int) else (manifest and manifest.input_height) or size[0]
+    width = shape[3] if isinstance(shape[3], int) else (manifest and manifest.input_width) or size[1]
+    return width, height
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -1,0 +1,138 @@
+"""Loads TensorRT and pycuda, or says in one line why the GPU cannot be used.
+
+Knows which versions are supported and what can be missing or too old. Knows nothing of engines.
+"""
+
+import importlib
+import importlib.util
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edge_agent.errors import FatalError
+from edge_agent.perception.detector.tensorrt.libcuda import load_libcuda, preload_tensorrt
+
+OLDEST, NEWEST = (10, 3), (11,)
+"""The versions whose API was compared name by name; see `make tensorrt-api`."""
+
+_INSTALL = "on a Jetson make the venv with --system-site-packages; else pip install 'edge-agent[tensorrt]'"
+_TEGRA = Path("/etc/nv_tegra_release")
+
+
+class GpuUnavailableError(FatalError):
+    """TensorRT cannot be used on this machine as it is; ONNX Runtime can."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bindings:
+    """The modules `tensorrt` and `pycuda.driver`, loaded, and libcuda where ctypes finds it."""
+
+    trt: Any
+    driver: Any
+    libcuda: Any | None
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What an engine is bound to: TensorRT's full version, the GPU's name and compute capability, and Jetson Linux.
+
+    `l4t` is empty on a machine that is no Jetson; `sm` is like 87 for 8.7.
+    """
+
+    tensorrt: str
+    gpu: str
+    sm: int
+    l4t: str
+
+
+def installed() -> dict[str, bool]:
+    """Tell which of the two packages can be found, without importing them."""
+    return {name: importlib.util.find_spec(name) is not None for name in ("tensorrt", "pycuda")}
+
+
+def check_installed() -> None:
+    """Raise GpuUnavailableError naming the package that is missing."""
+    found = installed()
+    match found["tensorrt"], found["pycuda"]:
+        case False, False:
+            raise GpuUnavailableError("neither TensorRT nor pycuda is installed", remedy=_INSTALL, missing="both")
+        case False, True:
+            raise GpuUnavailableError("pycuda is installed, but no TensorRT", remedy=_INSTALL, missing="tensorrt")
+        case True, False:
+            remedy = "pip install pycuda (it is compiled: put nvcc on PATH)"
+            raise GpuUnavailableError("TensorRT is installed, but no pycuda", remedy=remedy, missing="pycuda")
+
+
+def load_bindings() -> Bindings:
+    """Import both, start the driver and look for a GPU; raises GpuUnavailableError with what stands in the way.
+
+    Slow (seconds on a Jetson), but the interpreter lock is free for most of that time.
+    """
+    check_installed()
+    libcuda = load_libcuda()
+    if libcuda is not None:
+        libcuda.cuInit(0)
+    try:
+        driver = importlib.import_module("pycuda.driver")
+    except ImportError as error:
+        raise GpuUnavailableError(
+            f"pycuda finds no NVIDIA driver ({_first_line(error)})",
+            remedy="install the driver, or the container toolkit",
+        ) from error
+    _start(driver)
+    preload_tensorrt()
+    try:
+        trt = importlib.import_module("tensorrt")
+    except ImportError as error:
+        raise GpuUnavailableError(f"TensorRT does not load ({_first_line(error)})", remedy=_INSTALL) from error
+    _check_version(trt.__version__)
+    return Bindings(trt, driver, libcuda)
+
+
+def _start(driver: Any) -> None:
+    """Start the driver; raises GpuUnavailableError where it does not start, is too old, or has no GPU."""
+    try:
+        driver.init()
+        count, has, wants = driver.Device.count(), driver.get_driver_version(), driver.get_version()
+    except driver.Error as error:
+        raise GpuUnavailableError(
+            f"the NVIDIA driver does not start ({_first_line(error)})", remedy="look at nvidia-smi or dmesg"
+        ) from error
+    if has // 1000 < wants[0]:
+        raise GpuUnavailableError(
+            f"the NVIDIA driver is too old: it knows CUDA {has // 1000}.{has % 1000 // 10}, pycuda was built for "
+            f"{wants[0]}.{wants[1]}",
+            remedy="update the driver",
+        )
+    if count == 0:
+        raise GpuUnavailableError("the NVIDIA driver finds no GPU", remedy="look at nvidia-smi")
+
+
+def _check_version(version: str) -> None:
+    numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
+    if numbers < OLDEST or numbers[:1] > NEWEST:
+        raise GpuUnavailableError(
+            f"TensorRT {version} is not supported", remedy="install TensorRT 10.3 or later, up to 11"
+        )
+
+
+def identify(bindings: Bindings, tegra: Path = _TEGRA) -> Machine:
+    """Say what an engine built here is bound to; needs no CUDA context."""
+    device = bindings.driver.Device(0)
+    major, minor = device.compute_capability()
+    return Machine(bindings.trt.__version__, device.name(), 10 * major + minor, _l4t(tegra))
+
+
+def _l4t(tegra: Path) -> str:
+    """Read the release of Jetson Linux, like `R36.4.3`; empty elsewhere."""
+    try:
+        text = tegra.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    found = re.match(r"#\s*(R\d+).*?REVISION:\s*([\d.]+)", text)
+    return ".".join(found.groups()) if found else text[:40].strip()
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -1,0 +1,187 @@
+"""The simulated hub: the motor port of a World behind the Hub door, with the faults a real one has.
+
+Moves the world to the loop's clock before each command. Knows nothing of Bluetooth bytes.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from edge_agent.errors import RetryableError
+from edge_agent.events import HubStatus
+from edge_agent.ports import HubEvent
+from edge_agent.simulation.world import World
+
+LOW_VOLTAGE_V = 5.8
+"""The hub raises its alert here (chosen: a little below the 1 V a cell that is called empty)."""
+
+
+class SimHub:
+    """A hub that never was. `sim_` methods make it misbehave.
+
+    Args:
+        world: what it moves.
+        write_s: how long a write takes; a Bluetooth write without response takes some 15 ms.
+        time_limit_s: how long a write may take before it fails.
+        reconnect_s: how long after a lost link it comes back by itself; None never.
+        halt_on_loss: stop the motor when the link is lost, as the maker's firmware does; others run on.
+    """
+
+    name = "sim"
+
+    def __init__(
+        self,
+        world: World,
+        *,
+        write_s: float = 0.015,
+        time_limit_s: float = 0.5,
+        reconnect_s: float | None = None,
+        halt_on_loss: bool = True,
+    ) -> None:
+        self.world = world
+        self.writes: deque[tuple[float, str, int]] = deque(maxlen=10_000)
+        self.light_percent = 0
+        self.colour = "off"
+        self._write_s = write_s
+        self._time_limit_s = time_limit_s
+        self._reconnect_s = reconnect_s
+        self._halt_on_loss = halt_on_loss
+        self._connected = False
+        self._hanging = False
+        self._pressed = False
+        self._braked = False
+        self._revoked = False
+        self._alerts: frozenset[str] = frozenset()
+        self._callbacks: list[Callable[[HubEvent], None]] = []
+        self._return: asyncio.TimerHandle | None = None
+
+    async def __aenter__(self) -> Self:
+        """Connect at once."""
+        self._connect()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Brake if connected and let go."""
+        if self._return is not None:
+            self._return.cancel()
+        if self._connected:
+            self._now()
+            self._note("brake", 0)
+            self.world.brake()
+        self._connected = False
+
+    def status(self) -> HubStatus:
+        """Tell the state; battery and voltage are the world's as of the last time somebody looked."""
+        world = self.world
+        return HubStatus(
+            connected=self._connected,
+            battery_percent=round(world.battery_percent),
+            voltage_mv=round(1000 * world.voltage_v),
+            current_ma=round(1000 * world.current_a),
+            rssi_dbm=-50 if self._connected else None,
+            alerts=self._alerts | ({"low_voltage"} if world.voltage_v < LOW_VOLTAGE_V else frozenset()),
+            button_pressed=self._pressed,
+            brake_confirmed=self._braked,
+            name=self.name,
+        )
+
+    def subscribe(self, callback: Callable[[HubEvent], None]) -> None:
+        """Have `callback` called in the loop for each event."""
+        self._callbacks.append(callback)
+
+    async def drive(self, power_percent: int) -> None:
+        """Set the motor's power, in percent; raises RetryableError while the hub is away or braked from outside."""
+        if self._revoked:
+            raise RetryableError("the train was braked from outside the loop", remedy="brake before driving on")
+        self._braked = False
+        await self._write("drive", power_percent)
+        self.world.set_power(power_percent)
+
+    async def brake(self) -> None:
+        """Brake the motor; the simulated hub confirms at once."""
+        await self._write("brake", 0)
+        self.world.brake()
+        self._braked, self._revoked = True, False
+
+    def emergency_brake(self) -> None:
+        """Brake from any thread, at the moment that the world has reached; powers are refused until `brake`."""
+        self._revoked = True
+        if self._connected:
+            self.world.brake()
+
+    async def light(self, brightness_percent: int) -> None:
+        """Set the head light."""
+        await self._write("light", brightness_percent)
+        self.light_percent = brightness_percent
+
+    async def show(self, colour: str) -> None:
+        """Set the hub's own light."""
+        await self._write("show", 0)
+        self.colour = colour
+
+    def sim_disconnect(self) -> None:
+        """Lose the link."""
+        if not self._connected:
+            return
+        self._now()
+        self._connected = False
+        if self._halt_on_loss:
+            self.world.coast()
+        self._tell("disconnected")
+        if self._reconnect_s is not None:
+            self._return = asyncio.get_running_loop().call_later(self._reconnect_s, self._connect)
+
+    def sim_press_button(self) -> None:
+        """Press and let go the green button."""
+        self._pressed = True
+        self._tell("button_pressed")
+        self._pressed = False
+
+    def sim_raise_alert(self, alert: str) -> None:
+        """Raise an alert: `low_voltage`, `high_current`, `low_signal`, `over_power`."""
+        self._alerts |= {alert}
+        self._tell("alert", alert)
+
+    def sim_clear_alerts(self) -> None:
+        """Take all alerts back."""
+        self._alerts = frozenset()
+
+    def sim_hang(self, hanging: bool = True) -> None:
+        """Let writes neither arrive nor return until their time limit."""
+        self._hanging = hanging
+
+    def _connect(self) -> None:
+        self._now()
+        self._connected = True
+        self._note("brake", 0)
+        self.world.brake()
+        self._tell("connected")
+
+    def _now(self) -> float:
+        now_s = asyncio.get_running_loop().time()
+        self.world.advance(now_s)
+        return now_s
+
+    def _note(self, kind: str, value: int) -> None:
+        self.writes.append((asyncio.get_running_loop().time(), kind, value))
+
+    def _tell(self, kind: str, detail: str = "") -> None:
+        for callback in self._callbacks:
+            callback(HubEvent(kind, detail))
+
+    async def _write(self, kind: str, value: int) -> None:
+        """Take as long as a write takes and bring the world to the moment it arrives."""
+        if not self._connected:
+            raise RetryableError("the simulated hub is not connected", remedy="wait for the link", hub=self.name)
+        if self._hanging:
+            await asyncio.sleep(self._time_limit_s)
+            raise RetryableError("the simulated hub does not answer", remedy="drop the link", hub=self.name)
+        await asyncio.sleep(self._write_s)
+        if not self._connected:
+            raise RetryableError("the simulated hub went away during a write", remedy="wait for the link")
+        self._now()
+        self._note(kind, value)

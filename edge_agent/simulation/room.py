@@ -1,0 +1,216 @@
+"""Draws what lies beyond the rails: the room's walls and floor, furniture, and the table's top.
+
+Textured planes under exact perspective. Knows nothing of track, signs or light effects.
+"""
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from edge_agent.simulation.layout import Layout
+from edge_agent.simulation.plane import Plane, Window, plane_matrix, polygon_mask, window
+from edge_agent.simulation.scenery import CEILING_MM, FLOOR_MM, furniture, wall, wall_colour
+from edge_agent.simulation.texture import Colour, Image, colour_through, multiplied, through, tone_map, wood_grain
+from edge_agent.simulation.view import Optics, Points, View
+
+_TABLE_PX = 1024
+_TABLE_PX_PER_MM = 0.8
+_FAR_MM = 500.0
+"""From here on the table is taken from a coarser texture, or its grain would glitter."""
+_TABLES = (((16, 18, 22), (44, 50, 58)), ((22, 24, 26), (52, 54, 60)), ((60, 84, 110), (104, 136, 166)))
+_FLOORS = ((104, 122, 142), (140, 140, 142), (70, 96, 128))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Thing:
+    """A piece of furniture: where it stands (2,), its BGRA picture and its size."""
+
+    spot: Points
+    picture: Image
+    width_mm: float
+    height_mm: float
+
+
+class Room:
+    """Everything around the track: built once, drawn for each picture."""
+
+    def __init__(self, layout: Layout, tones: Image, optics: Optics) -> None:
+        rng = np.random.default_rng([layout.look.seed, 2])
+        corners = np.array(layout.table)
+        self._corners = np.column_stack([corners, np.zeros(4)])
+        along, across = _unit(corners[1] - corners[0]), _unit(corners[3] - corners[0])
+        paint = wall_colour(rng)
+        self._walls = _walls(rng, corners, paint, tones)
+        self._things = [_place(rng, corners, tones) for _ in range(9)]
+        grain = wood_grain(rng, _TABLE_PX)
+        # Twice the tile each way, so that what lies near by never runs over an edge: wrapping would cost double.
+        self._grain = np.tile(grain, (2, 2))
+        self._coarse = _cover(cv2.GaussianBlur(grain, (0, 0), 5)[::4, ::4].astype(np.uint8), corners)
+        self._axes = (along, across, corners[0])
+        dark, light = _TABLES[int(rng.choice(3, p=(0.5, 0.35, 0.15)))]
+        self._tones = through(tone_map(dark, light), tones)
+        self._ceiling, self._floor = (
+            np.full((optics.height, optics.width, 4), (*colour_through(colour, tones), 0), np.uint8)
+            for colour in ((235, 238, 240), _FLOORS[int(rng.integers(len(_FLOORS)))])
+        )
+        self._sheen = _sheen(rng, optics)
+        self._lamp_rad = float(rng.uniform(-math.pi, math.pi))
+
+    @property
+    def table_bgr(self) -> Colour:
+        """The table's mean colour."""
+        b, g, r = (int(part) for part in self._tones[128, 0])
+        return b, g, r
+
+    def draw(self, canvas: Image, view: View) -> None:
+        """Fill the whole (h, w, 4) BGRA canvas."""
+        self._draw_empty(canvas, view)
+        polygon = view.polygon(self._corners)
+        found = window(polygon, canvas.shape)
+        mask = None if found is None else polygon_mask(polygon, *found[:2], (found[2] - found[0], found[3] - found[1]))
+        above = canvas[: _covered_from(mask, found, canvas.shape)]
+        for plane in self._walls:
+            if (plane.corners[0] - view.centre) @ plane.outward > 0:
+                plane.draw(above, view)
+        for thing in self._things:
+            self._stand(above, view, thing)
+        if found is not None and mask is not None:
+            self._draw_table(canvas, view, polygon, found, mask)
+
+    def _draw_empty(self, canvas: Image, view: View) -> None:
+        """Fill with what lies beyond the walls: ceiling above the horizon, floor below."""
+        slope = view.matrix[2, 2] / math.hypot(view.matrix[2, 0], view.matrix[2, 1])
+        horizon = int(np.clip(view.optics.height / 2 + view.optics.focal_px * slope, 0, view.optics.height))
+        canvas[:horizon], canvas[horizon:] = self._ceiling[:horizon], self._floor[horizon:]
+
+    def _stand(self, canvas: Image, view: View, thing: _Thing) -> None:
+        to_camera = view.centre[:2] - thing.spot
+        if -to_camera @ view.matrix[2, :2] < 0.3 * np.linalg.norm(to_camera):
+            return
+        side = _unit(np.array([-to_camera[1], to_camera[0]])) * thing.width_mm / 2
+        low, high = FLOOR_MM, FLOOR_MM + thing.height_mm
+        left, right = thing.spot - side, thing.spot + side
+        corners = np.array([[*left, high], [*right, high], [*right, low], [*left, low]])
+        Plane(thing.picture, corners, opaque=False).draw(canvas, view)
+
+    def _draw_table(self, canvas: Image, view: View, polygon: Points, found: Window, mask: Image) -> None:
+        x1, y1, x2, y2 = found
+        warped = cv2.applyColorMap(self._table_grey(view, found), self._tones)
+        warped = cv2.cvtColor(warped, cv2.COLOR_BGR2BGRA)
+        cv2.copyTo(warped, mask, canvas[y1:y2, x1:x2])
+        rim = np.clip(polygon - 0.5, -30_000, 30_000)
+        tone = tuple(int(part) for part in self._tones[96, 0])
+        cv2.polylines(canvas, [np.round(rim * 16).astype(np.int32)], True, tone, 1, cv2.LINE_AA, 4)
+
+    def _table_grey(self, view: View, found: Window) -> Image:
+        """Return the table's grain in perspective, coarse where it is far, with the sheen of a low angle."""
+        x1, y1, x2, y2 = found
+        optics = view.optics
+        far_row = optics.height / 2 + optics.focal_px * (optics.height_mm / _FAR_MM - math.tan(optics.pitch_rad))
+        split = int(np.clip(far_row, y1, y2))
+        grey = np.empty((y2 - y1, x2 - x1), np.uint8)
+        bands = (
+            (self._coarse, self._texture_to_world(4.0, self._axes[2]), y1, split),
+            (self._grain, self._texture_to_world(1.0, self._near_origin(view)), split, y2),
+        )
+        for texture, to_world, top, bottom in bands:
+            if bottom > top:
+                inverse = np.linalg.inv(plane_matrix(view, to_world, x1, top))
+                grey[top - y1 : bottom - y1] = cv2.warpPerspective(
+                    texture,
+                    inverse,
+                    (x2 - x1, bottom - top),
+                    flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+                    borderMode=cv2.BORDER_REPLICATE,
+                )
+        out: Image = cv2.add(grey, self._sheen_at(view)[y1:y2, x1:x2])  # type: ignore[assignment]
+        return out
+
+    def _near_origin(self, view: View) -> Points:
+        """Return a tile corner from which the doubled tile reaches around the camera's foot."""
+        along, across, origin = self._axes
+        tile_mm = _TABLE_PX / _TABLE_PX_PER_MM
+        foot = view.centre[:2] - origin
+        steps = [math.floor(foot @ axis / tile_mm - 0.5) * tile_mm for axis in (along, across)]
+        out: Points = origin + along * steps[0] + across * steps[1]
+        return out
+
+    def _texture_to_world(self, scale: float, origin: Points) -> Points:
+        along, across, _ = self._axes
+        step = scale / _TABLE_PX_PER_MM
+        return np.array(
+            [[along[0] * step, across[0] * step, origin[0]], [along[1] * step, across[1] * step, origin[1]], [0, 0, 0]]
+        )
+
+    def _sheen_at(self, view: View) -> Image:
+        """Return the part of the sheen's panorama that lies ahead, (height, width)."""
+        turn = (self._lamp_rad - math.atan2(view.matrix[2, 1], view.matrix[2, 0])) % (2 * math.pi)
+        start = round(turn * view.optics.focal_px)
+        return self._sheen[:, start : start + view.optics.width]
+
+
+def _cover(tile: Image, corners: Points) -> Image:
+    """Repeat the coarse tile over the whole table."""
+    px_per_mm = _TABLE_PX_PER_MM / 4
+    sides = np.linalg.norm(corners[[1, 3]] - corners[0], axis=1) * px_per_mm
+    across, down = (math.ceil(side / tile.shape[0]) for side in sides)
+    return np.tile(tile, (down, across))
+
+
+def _sheen(rng: np.random.Generator, optics: Optics) -> Image:
+    """Return what the table mirrors of the room as grey values to add: more at a low angle and towards the lamp.
+
+    A panorama of (height, all bearings from the lamp's, clockwise, and one picture's width more).
+    """
+    below = np.maximum(0, np.arange(optics.height) - optics.height / 2 + 10)
+    low_angle = np.exp(-below / (0.14 * optics.height))
+    around = np.arange(math.ceil(2 * math.pi * optics.focal_px) + optics.width + 1)
+    bearing = (around - optics.width / 2) / optics.focal_px
+    toward = 0.35 + 0.65 * np.exp(-2.5 * (1 - np.cos(bearing)))
+    out: Image = (rng.uniform(10, 60) * np.outer(low_angle + 0.12, toward)).astype(np.uint8)
+    return out
+
+
+def _covered_from(mask: Image | None, found: Window | None, shape: tuple[int, ...]) -> int:
+    """Return the first row that the table covers from side to side, and all rows below it."""
+    if mask is None or found is None or found[0] > 0 or found[2] < shape[1] or found[3] < shape[0]:
+        return shape[0]
+    bare = np.flatnonzero(mask[:, [0, -1]].min(axis=1) == 0)  # convex: both ends covered means all of the row is
+    return found[1] + (int(bare[-1]) + 1 if len(bare) else 0)
+
+
+def _unit(vector: Points) -> Points:
+    out: Points = vector / np.linalg.norm(vector)
+    return out
+
+
+def _walls(rng: np.random.Generator, corners: Points, paint: Colour, tones: Image) -> list[Plane]:
+    """Build four walls around the table, each some way off."""
+    along, across = _unit(corners[1] - corners[0]), _unit(corners[3] - corners[0])
+    gaps = rng.uniform(450, 1500, 4)
+    low = corners[0] - along * gaps[0] - across * gaps[1]
+    lengths = (
+        np.linalg.norm(corners[1] - corners[0]) + gaps[0] + gaps[2],
+        np.linalg.norm(corners[3] - corners[0]) + gaps[1] + gaps[3],
+    )
+    feet = [low, low + along * lengths[0], low + along * lengths[0] + across * lengths[1], low + across * lengths[1]]
+    planes = []
+    for here, there in zip(feet, feet[1:] + feet[:1], strict=True):
+        # From inside, with the room to the left of here -> there, `there` is on the right-hand side.
+        left, right = there, here
+        quad = np.array([[*left, CEILING_MM], [*right, CEILING_MM], [*right, FLOOR_MM], [*left, FLOOR_MM]])
+        picture = wall(rng, float(np.linalg.norm(there - here)), paint)
+        planes.append(Plane(cv2.cvtColor(through(picture, tones), cv2.COLOR_BGR2BGRA).astype(np.uint8), quad))
+    return planes
+
+
+def _place(rng: np.random.Generator, corners: Points, tones: Image) -> _Thing:
+    """Stand a piece of furniture outside a random side of the table."""
+    side = int(rng.integers(4))
+    here, there = corners[side], corners[(side + 1) % 4]
+    outward = _unit(np.array([there[1] - here[1], here[0] - there[0]]))
+    picture, width_mm, height_mm = furniture(rng)
+    spot = here + (there - here) * rng.uniform(0.02, 0.98) + outward * (width_mm / 2 + rng.uniform(20, 250))
+    return _Thing(spot, multiplied(through(picture, tones)), width_mm, height_mm)

@@ -1,0 +1,208 @@
+"""The simulated world in motion: one train on one layout, moved by what the hub is told, judged by a referee.
+
+Time is the caller's: `advance(to_s)` moves everything to that moment in fixed steps, so that the same commands at the
+same times give the same run however often anybody looks. Knows nothing of pixels, the event loop or the agent.
+"""
+
+from dataclasses import dataclass, replace
+
+from edge_agent.events import Detection
+from edge_agent.simulation.layout import Layout
+from edge_agent.simulation.referee import Outcome, Referee
+from edge_agent.simulation.track import Pose
+from edge_agent.simulation.train import STEP_S, Motor, TrainModel, TrainMotion, step, terminal_v, varied
+from edge_agent.simulation.view import Optics, SeenSign, View, see, truth
+
+_WATCH_STEPS = 5
+"""The referee looks every 10 ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What the renderer needs to know of one moment."""
+
+    at_s: float
+    s_mm: float
+    speed_mm_s: float
+    pose: Pose
+    fallen_s: float
+
+
+class World:
+    """A train on a layout.
+
+    Args:
+        layout: what stands on the table.
+        seed: which train of the make it is (pictures take their seed from the layout's look).
+        battery_percent: charge at the start.
+        optics: the train's camera.
+        model: the train's constants, instead of those that the seed chooses.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        seed: int = 0,
+        battery_percent: float = 100.0,
+        *,
+        optics: Optics | None = None,
+        model: TrainModel | None = None,
+    ) -> None:
+        self.layout = layout
+        self.seed = seed
+        self.optics = optics or Optics()
+        self.model = model or varied(TrainModel(), seed)
+        self.referee = Referee(layout)
+        self._motion = TrainMotion(s_mm=layout.start_mm, battery_percent=battery_percent)
+        self._origin_s: float | None = None
+        self._steps = 0
+        self._derailed_s: float | None = None
+
+    # --- commands -----------------------------------------------------------------------------------------------
+
+    def set_power(self, percent: float) -> None:
+        """Drive the motor with -100..100 percent of the battery's voltage; 0 coasts. Raises ValueError beyond that."""
+        if not -100 <= percent <= 100:
+            raise ValueError(f"power must be -100..100 percent, not {percent}")
+        motor = Motor.DRIVE if percent else Motor.COAST
+        self._motion = replace(self._motion, motor=motor, power_percent=float(percent))
+
+    def brake(self) -> None:
+        """Short the motor."""
+        self._motion = replace(self._motion, motor=Motor.BRAKE, power_percent=0.0)
+
+    def coast(self) -> None:
+        """Cut the motor off: only friction slows the train."""
+        self.set_power(0)
+
+    def set_battery(self, percent: float) -> None:
+        """Put in batteries with another charge."""
+        self._motion = replace(self._motion, battery_percent=min(100.0, max(0.0, percent)))
+
+    # --- time ---------------------------------------------------------------------------------------------------
+
+    def advance(self, to_s: float) -> None:
+        """Move to the moment `to_s` of any monotonic clock; the first call sets where the world's time begins."""
+        if self._origin_s is None:
+            self._origin_s = to_s
+        target = int((to_s - self._origin_s) / STEP_S + 1e-6)
+        while self._steps < target:
+            self._steps += 1
+            self._step()
+
+    def _step(self) -> None:
+        if self._derailed_s is not None:
+            return
+        motion = self._motion
+        self._motion = motion = step(self.model, motion, self.layout.track.curved(motion.s_mm))
+        if self._steps % _WATCH_STEPS == 0:
+            self.referee.watch(self.elapsed_s, motion.s_mm, motion.speed_mm_s)
+        if motion.s_mm >= self.layout.cliff_mm:
+            self.referee.watch(self.elapsed_s, motion.s_mm, motion.speed_mm_s)
+            self._derailed_s = self.elapsed_s
+            self._motion = replace(motion, speed_mm_s=0.0)
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the world's time began."""
+        return self._steps * STEP_S
+
+    # --- state --------------------------------------------------------------------------------------------------
+
+    @property
+    def s_mm(self) -> float:
+        """Arc length of the train's front."""
+        return self._motion.s_mm
+
+    @property
+    def speed_mm_s(self) -> float:
+        """Speed along the track."""
+        return self._motion.speed_mm_s
+
+    @property
+    def stopped(self) -> bool:
+        """Tell whether the train stands."""
+        return self._motion.speed_mm_s == 0.0
+
+    @property
+    def derailed(self) -> bool:
+        """Tell whether the train fell off the end of the rails."""
+        return self._derailed_s is not None
+
+    @property
+    def motor(self) -> Motor:
+        """What the motor does."""
+        return self._motion.motor
+
+    @property
+    def power_percent(self) -> float:
+        """Power as last set."""
+        return self._motion.power_percent
+
+    @property
+    def battery_percent(self) -> float:
+        """Charge that is left."""
+        return self._motion.battery_percent
+
+    @property
+    def voltage_v(self) -> float:
+        """Voltage at the hub."""
+        return terminal_v(self.model, self._motion)
+
+    @property
+    def current_a(self) -> float:
+        """Current drawn by hub and motor."""
+        return self._motion.current_a
+
+    @property
+    def margin_mm(self) -> float:
+        """How far the train's front is from the cliff; negative once it has gone over."""
+        return self.layout.cliff_mm - self._motion.s_mm
+
+    @property
+    def outcome(self) -> Outcome:
+        """How the mission stands: `ended` unless it came to `stopped` or `derailed`."""
+        return self.referee.outcome or Outcome.ENDED
+
+    @property
+    def over(self) -> bool:
+        """Tell whether the mission has come to its end or run out of time."""
+        return self.referee.outcome is not None or self.elapsed_s >= self.layout.time_limit_s
+
+    @property
+    def overruns(self) -> int:
+        """STOP signs passed without a stop."""
+        return self.referee.overruns
+
+    @property
+    def lap_s(self) -> float | None:
+        """Time from the first motion to the end of the last segment passed; None before."""
+        if self.referee.departed_s is None or not self.referee.joints_s:
+            return None
+        return self.referee.joints_s[-1] - self.referee.departed_s
+
+    # --- what the camera could see ------------------------------------------------------------------------------
+
+    def snapshot(self) -> Snapshot:
+        """Freeze this moment for a renderer in another thread."""
+        fallen_s = 0.0 if self._derailed_s is None else self.elapsed_s - self._derailed_s
+        motion = self._motion
+        return Snapshot(self.elapsed_s, motion.s_mm, motion.speed_mm_s, self.layout.track.pose(motion.s_mm), fallen_s)
+
+    def view(self) -> View:
+        """Return the camera where it is now."""
+        return view_of(self.optics, self.snapshot())
+
+    def see(self) -> list[SeenSign]:
+        """List the signs in the picture with their exact boxes and distances, farthest first."""
+        return see(self.layout, self.view())
+
+    def truth(self) -> tuple[Detection, ...]:
+        """Return what a perfect detector would find now."""
+        return truth(self.see())
+
+
+def view_of(optics: Optics, moment: Snapshot) -> View:
+    """Return the camera of a moment; a train that fell looks at the floor before long."""
+    fall = min(1.0, moment.fallen_s / 0.6)
+    return View.at(optics, moment.pose, extra_pitch_rad=1.1 * fall, drop_mm=400 * fall * fall)

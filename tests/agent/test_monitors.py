@@ -1,0 +1,83 @@
+"""A full disk or a stuck outbox: the train drives on, is not armed anew, and is told why."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from edge_agent.agent import monitors as module
+from edge_agent.agent.monitors import Storage, free_mb
+from edge_agent.events import Fault, Severity
+from edge_agent.simulation.clock import run_virtual
+
+STUCK = Fault("outbox_stuck", "database is locked", "end the other program", Severity.DEGRADED, 1.0)
+
+
+def stored(least_mb: int = 50) -> tuple[Storage, list[Fault]]:
+    told: list[Fault] = []
+    return Storage(Path("/var/lib/edge-agent"), least_mb, tell=told.append, clock=lambda: 7.0), told
+
+
+def test_enough_room_is_no_trouble() -> None:
+    storage, told = stored()
+    storage.look(50)
+    assert (storage.trouble, told) == ("", [])
+
+
+def test_too_little_room_forbids_arming_and_is_told_once_and_when_it_is_over() -> None:
+    storage, told = stored()
+    for free in (49, 3):
+        storage.look(free)
+        assert storage.trouble == f"{free} MB are free in /var/lib/edge-agent"
+    storage.look(51)
+    assert storage.trouble == ""
+    assert [(fault.code, fault.severity, fault.active) for fault in told] == [
+        ("disk_full", Severity.DEGRADED, True),
+        ("disk_full", Severity.DEGRADED, False),
+    ]
+    assert "50 MB" in told[0].remedy
+
+
+def test_room_that_nobody_can_tell_is_no_trouble() -> None:
+    storage, told = stored()
+    storage.look(None)
+    assert (storage.trouble, told) == ("", [])
+
+
+def test_outbox_that_is_stuck_forbids_arming_until_it_is_not() -> None:
+    storage, _ = stored()
+    storage.hear(STUCK)
+    assert storage.trouble == "the outbox takes nothing: database is locked"
+    storage.hear(Fault("mqtt_lost", "refused", "", Severity.INFO, 2.0, active=False))
+    assert storage.trouble
+    storage.hear(Fault("outbox_stuck", "over", "", Severity.DEGRADED, 3.0, active=False))
+    assert storage.trouble == ""
+
+
+def test_outbox_that_is_stuck_and_slow_forbids_arming_until_it_is_neither() -> None:
+    storage, _ = stored()
+    slow = Fault("outbox_slow", "500 ms", "", Severity.DEGRADED, 1.0)
+    storage.hear(STUCK)
+    storage.hear(slow)
+    storage.hear(Fault("outbox_stuck", "over", "", Severity.DEGRADED, 3.0, active=False))
+    assert storage.trouble == "the outbox is slow: 500 ms"
+    storage.hear(Fault("outbox_slow", "over", "", Severity.DEGRADED, 4.0, active=False))
+    assert storage.trouble == ""
+
+
+def test_room_is_told_also_for_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
+    assert free_mb(tmp_path / "not" / "yet") == pytest.approx(free_mb(tmp_path), abs=100)
+
+
+def test_disk_is_looked_at_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    rooms = iter([100, 10, 100])
+    monkeypatch.setattr(module, "free_mb", lambda _folder: next(rooms, 100))
+
+    async def main() -> list[Fault]:
+        storage, told = stored()
+        watching = asyncio.create_task(storage.watch())
+        await asyncio.sleep(2.5 * module.PERIOD_S)
+        watching.cancel()
+        return told
+
+    assert [fault.active for fault in run_virtual(main())] == [True, False]

@@ -1,0 +1,156 @@
+"""The console of many trains, on a real broker."""
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import confluent_kafka
+import pytest
+from pydantic import SecretStr
+
+from edge_agent.config import Console, Kafka, Settings
+from edge_agent.console.fleet import Fleet
+from edge_agent.console.server import listen
+from edge_agent.events import Answer, Event
+from edge_agent.observers.cloudevents import KafkaMessage, kafka, read_order
+from tests.console.rig import TOKEN, envelope
+from tests.support import events as make
+from tests.support.http import call
+from tests.support.kafka_brokers import Consumed, Tansu, tansu_behind_proxy
+from tests.support.mosquitto import until
+from tests.support.proxy import free_port
+
+EVENTS, ORDERS = "edge-agent-events", "edge-agent-commands"
+
+
+@dataclass
+class Rig:
+    """A fleet's console, and a producer in the place of the trains."""
+
+    port: int
+    fleet: Fleet
+    producer: Any
+
+    def send(self, *events: Event, train: str = "red") -> None:
+        for event in events:
+            self.put(kafka.binary(envelope(event, train)))
+
+    def put(self, message: KafkaMessage) -> None:
+        self.producer.produce(EVENTS, message.value, message.key, headers=list(message.headers))
+        assert self.producer.flush(10) == 0
+
+    def train(self, name: str = "red") -> Any:
+        return next((each for each in self.fleet.site.store.trains(self.fleet.site.now_ms()) if each.id == name), None)
+
+    async def listening(self) -> None:
+        """Wait until the topic, which the first message makes, is listened to."""
+        await asyncio.to_thread(self.send, make.state(), train="nobody")
+        await until(lambda: self.fleet.site.trouble is None, "it listens")
+
+    async def known(self, name: str = "red") -> None:
+        """Send states until the console knows the train: it listens from some moment on."""
+        while self.train(name) is None:
+            self.send(make.state(), train=name)
+            await asyncio.sleep(0.05)
+
+    async def command(self, verb: str, **more: str) -> Any:
+        body = {"verb": verb, "id": f"{verb}-{time.monotonic_ns()}", "issued_at": "2026-11-21T18:20:00Z", **more}
+        headers = {"Content_Type": "application/json", "Authorization": f"Bearer {TOKEN}"}
+        return await call(self.port, "/api/trains/red/commands", "POST", json.dumps(body).encode(), **headers)
+
+
+@contextlib.asynccontextmanager
+async def fleet(*servers: str, producer_at: str | None = None) -> AsyncIterator[Rig]:
+    """Run the console for the length of the block."""
+    brokers = Kafka(
+        bootstrap_servers=servers, send_timeout_s=2.0, retry_max_s=1.0, command_token=SecretStr("the trains' token")
+    )
+    settings = Settings(kafka=brokers, console=Console(port=free_port(), token=SecretStr(TOKEN)))
+    console = Fleet(settings)
+    producer = confluent_kafka.Producer({"bootstrap.servers": producer_at or servers[0], "log_level": 0})
+    task = asyncio.create_task(console.run(listen(settings.console)))
+    try:
+        yield Rig(settings.console.port, console, producer)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_trains_appear_with_pictures_and_a_poisoned_message_is_only_counted(tmp_path: Path) -> None:
+    with Tansu(tmp_path / "tansu.log") as broker:
+        async with fleet(broker.address) as rig:
+            await rig.listening()
+            await rig.known()
+            rig.put(KafkaMessage(b"red", (), b"rubbish"))
+            rig.put(KafkaMessage(b"red", (("ce_id", b"\xff"),), b"\xff"))
+            foreign = kafka.binary(envelope(make.state()))
+            rig.put(KafkaMessage(None, (*foreign.headers[:3], ("ce_type", b"result"), *foreign.headers[4:]), b"{}"))
+            rig.send(*make.one_of_each())
+            await until(lambda: rig.fleet.site.store.newest("red") is not None, "the picture")
+            await until(lambda: len(rig.train().faults) == 1, "the fault")
+            assert rig.fleet.foreign + rig.fleet.site.store.unreadable == 3
+            facts = (await call(rig.port, "/api")).json
+            assert (facts["role"], facts["commands"], facts["trouble"]) == ("fleet", "token", None)
+            assert (await call(rig.port, "/readyz")).status == 200
+            figures = (await call(rig.port, "/metrics")).body.decode()
+            trains = len((await call(rig.port, "/api/trains")).json["trains"])  # `nobody` too, where it was heard
+            assert f"edge_agent_console_trains {trains}.0" in figures
+            assert f'edge_agent_console_messages_ignored_total{{reason="foreign"}} {rig.fleet.foreign}.0' in figures
+            assert (await call(rig.port, "/api/trains/red/snapshot.jpg")).body[:2] == b"\xff\xd8"
+
+
+async def test_command_goes_to_the_train_with_its_token_and_its_answer_comes_back(tmp_path: Path) -> None:
+    with Tansu(tmp_path / "tansu.log") as broker, Consumed(broker.address, ORDERS) as orders:
+        async with fleet(broker.address) as rig:
+            await rig.listening()
+            await rig.known()
+
+            async def train() -> Any:
+                """Answer the first order as a train does."""
+                await until(lambda: len(orders.messages) > 0, "the order")
+                message = orders.messages[0]
+                order = read_order(message.headers(), message.value())
+                body = json.loads(order.body)
+                rig.send(Answer("kafka", body["by"], body["id"], order.verb, True, None, "running", "go", 0.3))
+                return message.key(), order.verb, body
+
+            told, (key, verb, body) = await asyncio.gather(rig.command("rearm", reason="clear"), train())
+            assert (key, verb, body["token"], body["reason"]) == (b"red", "rearm", "the trains' token", "clear")
+            assert body["by"] == "token holder at 127.0.0.1"
+            assert (told.status, told.json["accepted"], told.json["reason"]) == (200, True, "go")
+            silent = await rig.command("emergency_stop")
+            assert (silent.status, silent.json["answered"]) == (504, False)
+
+
+@pytest.mark.parametrize("how", ["refuse", "reset", "black_hole"])
+async def test_outage_is_told_and_what_comes_afterwards_is_shown(tmp_path: Path, how: str) -> None:
+    with tansu_behind_proxy(tmp_path) as (broker, proxy):
+        async with fleet(f"127.0.0.1:{proxy.port}", producer_at=f"127.0.0.1:{proxy.port}") as rig:
+            await rig.listening()
+            await rig.known()
+            assert broker.port != proxy.port
+            getattr(proxy, how)()
+            if how != "reset":
+                assert (await rig.command("stop")).status in (503, 504)
+            before_ms = rig.train().seen_ms
+            proxy.mend()
+            await until(lambda: _heard_again(rig, before_ms), "it is heard again")
+
+
+def _heard_again(rig: Rig, before_ms: int) -> bool:
+    rig.send(make.state())
+    return bool(rig.train().seen_ms > before_ms)
+
+
+async def test_brokers_that_nobody_reaches_are_told_on_the_page() -> None:
+    async with fleet(f"127.0.0.1:{free_port()}") as rig:
+        await until(lambda: "cannot be reached" in str(rig.fleet.site.trouble), "the trouble")
+        facts = (await call(rig.port, "/api")).json
+        assert facts["trouble"]["remedy"] == "check the uplink and kafka.bootstrap_servers"
+        assert (await call(rig.port, "/readyz")).status == 503
+        assert (await call(rig.port, "/healthz")).status == 200

@@ -1,0 +1,138 @@
+"""The watchdog: when it brakes, how often, and that its thread outlives whatever the brake does."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from edge_agent.control.watchdog import Pulse, Watchdog
+from edge_agent.errors import RetryableError
+
+
+class Clock:
+    """A clock that stands until it is moved."""
+
+    def __init__(self) -> None:
+        self.now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def watched(brake: Callable[[], None], on_trip: Callable[[], None] = lambda: None) -> tuple[Watchdog, Clock]:
+    clock = Clock()
+    return Watchdog(0.2, brake=brake, on_trip=on_trip, clock=clock), clock
+
+
+def test_no_beat_yet_never_brakes() -> None:
+    brakes: list[int] = []
+    watchdog, clock = watched(lambda: brakes.append(1))
+    clock.now_s += 60
+    watchdog.look()
+    assert (brakes, watchdog.trips) == ([], 0)
+
+
+def test_loop_that_beats_in_time_is_left_alone() -> None:
+    brakes: list[int] = []
+    watchdog, clock = watched(lambda: brakes.append(1))
+    for _ in range(50):
+        watchdog.beat()
+        clock.now_s += 0.19
+        watchdog.look()
+    assert brakes == []
+
+
+def test_stalled_loop_is_braked_and_counted_once_per_stall() -> None:
+    brakes: list[int] = []
+    watchdog, clock = watched(lambda: brakes.append(1))
+    for stall in (1, 2):
+        watchdog.beat()
+        watchdog.look()
+        clock.now_s += 0.21
+        watchdog.look()
+        assert (len(brakes), watchdog.trips) == (stall, stall)
+
+
+def test_stall_that_goes_on_is_braked_again_after_each_limit_but_counted_once() -> None:
+    brakes: list[float] = []
+    clock = Clock()
+    watchdog = Watchdog(0.25, brake=lambda: brakes.append(clock.now_s - 100), clock=clock)
+    watchdog.beat()
+    for _ in range(16):
+        clock.now_s += 0.0625  # exact in binary
+        watchdog.look()
+    assert brakes == [0.3125, 0.5625, 0.8125]
+    assert watchdog.trips == 1
+
+
+def test_pause_holds_until_the_next_beat() -> None:
+    brakes: list[int] = []
+    watchdog, clock = watched(lambda: brakes.append(1))
+    watchdog.beat()
+    watchdog.pause()
+    clock.now_s += 5
+    watchdog.look()
+    assert brakes == []
+    watchdog.beat()
+    clock.now_s += 5
+    watchdog.look()
+    assert brakes == [1]
+
+
+def test_brake_comes_before_the_trip_is_told() -> None:
+    order: list[str] = []
+    watchdog, clock = watched(lambda: order.append("brake"), lambda: order.append("trip"))
+    watchdog.beat()
+    clock.now_s += 1
+    watchdog.look()
+    assert order == ["brake", "trip"]
+
+
+@pytest.mark.parametrize("error", [RetryableError("no link"), OSError("bus gone")])
+def test_brake_that_fails_is_counted_and_tried_again(error: Exception) -> None:
+    def brake() -> None:
+        raise error
+
+    watchdog, clock = watched(brake)
+    watchdog.beat()
+    for _ in range(2):
+        clock.now_s += 0.3
+        watchdog.look()
+    assert (watchdog.failures, watchdog.trips) == (2, 1)
+
+
+@pytest.mark.parametrize("limit_s", [0.0, -1.0, float("nan")])
+def test_limit_that_is_not_positive_is_refused(limit_s: float) -> None:
+    with pytest.raises(ValueError, match="limit_s"):
+        Pulse(limit_s)
+
+
+async def test_loop_blocked_by_a_call_is_braked_from_the_thread() -> None:
+    braked, before = threading.Event(), set(threading.enumerate())
+    with Watchdog(0.05, brake=braked.set) as watchdog:
+        watchdog.beat()
+        await asyncio.sleep(0)
+        assert braked.wait(10), "the loop stood still here and nobody braked"
+        (ours,) = (thread for thread in set(threading.enumerate()) - before if thread.name == "watchdog")
+    ours.join(10)
+    assert not ours.is_alive()
+
+
+def test_brake_that_hangs_does_not_hold_up_leaving() -> None:
+    release = threading.Event()
+    entered = threading.Event()
+
+    def brake() -> None:
+        entered.set()
+        release.wait(30)
+
+    clock = Clock()
+    with Watchdog(0.01, brake=brake, clock=clock) as watchdog:
+        watchdog.beat()
+        clock.now_s += 1
+        assert entered.wait(10)
+    left_behind = [thread for thread in threading.enumerate() if thread.name == "watchdog"]
+    release.set()
+    assert len(left_behind) == 1
+    left_behind[0].join(10)

@@ -1,0 +1,150 @@
+"""Commands through Kafka: who is obeyed, what is answered, and who else hears of it. Against a real broker (tansu)."""
+
+import asyncio
+import contextlib
+import functools
+import time
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import confluent_kafka
+import pytest
+from pydantic import SecretStr
+
+from edge_agent.agent.commands import Helm
+from edge_agent.config import Kafka
+from edge_agent.control.commands import Code, Desk, Gate, Rules
+from edge_agent.events import Answer, Fault
+from edge_agent.observers.cloudevents import KafkaMessage, OrderData, write_order
+from edge_agent.observers.cloudevents.convert import moment
+from edge_agent.observers.kafka.commands import KafkaDesk, KafkaOrders
+from tests.agent.test_commands import Control
+from tests.observers.kafka.rig import settings, until
+from tests.support.kafka_brokers import Tansu
+
+WORD = "open sesame"
+TOPIC = "edge-agent-commands"
+
+
+def order(verb: str, command_id: str = "c-1", *, train_id: str = "train-1", **changes: object) -> KafkaMessage:
+    """Return a command with everything in order."""
+    data = replace(OrderData(command_id, moment(time.time()), token=WORD, by="ada"), **changes)
+    return write_order(train_id, verb, data, source="/consoles/fleet")
+
+
+@dataclass
+class Stage:
+    """A train that listens, and somebody who commands it."""
+
+    orders: KafkaOrders
+    desk: KafkaDesk
+    producer: confluent_kafka.Producer
+    control: Control
+    answers: list[Answer] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+
+    def send(self, *messages: KafkaMessage) -> None:
+        for message in messages:
+            self.producer.produce(TOPIC, message.value, message.key, headers=list(message.headers))
+        assert self.producer.flush(10) == 0
+
+    async def answered(self, count: int = 1) -> Answer:
+        await until(lambda: len(self.answers) >= count, f"{count} answers; {self.answers}")
+        return self.answers[-1]
+
+
+@contextlib.asynccontextmanager
+async def stage_at(config: Kafka) -> AsyncIterator[Stage]:
+    control, answers, faults = Control(), list[Answer](), list[Fault]()
+    clock = asyncio.get_running_loop().time
+    helm = Helm(control, control, publish=answers.append, clock=clock)  # type: ignore[arg-type]
+    began = [time.monotonic() - 3600]
+    gate = Gate(clock=lambda: began.pop() if began else time.monotonic())
+    office = Desk(
+        gate,
+        lambda: Rules(SecretStr(WORD), max_age_s=300.0, hold_s=300.0),  # patient with a busy machine
+        obey=functools.partial(helm.carry_out, "kafka"),
+        refuse=functools.partial(helm.refuse, "kafka"),
+    )
+    desk = KafkaDesk("train-1", office)
+    orders = KafkaOrders(config, train_id="train-1", topic=TOPIC, handler=desk, report=faults.append)
+    task = asyncio.create_task(orders.run())
+    producer = confluent_kafka.Producer({"bootstrap.servers": config.bootstrap_servers[0], "log_level": 0})
+    try:
+        await until(lambda: orders.listening, "it listens")
+        yield Stage(orders, desk, producer, control, answers, faults)
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        assert await asyncio.to_thread(orders.join)
+
+
+@pytest.fixture
+async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
+    with Tansu(tmp_path / "tansu.log") as broker:
+        first = confluent_kafka.Producer({"bootstrap.servers": broker.address, "log_level": 0})
+        first.produce(TOPIC, b"so that the topic exists")
+        assert first.flush(10) == 0
+        async with stage_at(settings(broker.address)) as stage:
+            yield stage
+
+
+async def test_command_with_everything_in_order_is_obeyed_and_told(stage: Stage) -> None:
+    stage.send(order("drive"))
+    answer = await stage.answered()
+    assert stage.control.told == ["drive"]
+    assert (answer.channel, answer.who, answer.command_id, answer.verb) == ("kafka", "ada", "c-1", "drive")
+    assert (answer.accepted, answer.state, answer.code) == (True, "running", None)
+
+
+@pytest.mark.parametrize(
+    ("verb", "changes", "code"),
+    [
+        ("drive", {"token": None}, Code.NO_TOKEN),
+        ("drive", {"token": "guess"}, Code.WRONG_TOKEN),
+        ("drive", {"issued_at": "2020-01-01T00:00:00Z"}, Code.STALE),
+        ("power", {}, Code.VALUE),
+        ("fly", {}, Code.MALFORMED),
+        ("image", {}, Code.VALUE),
+    ],
+)
+async def test_command_out_of_order_is_refused_and_told(
+    stage: Stage, verb: str, changes: dict[str, object], code: Code
+) -> None:
+    stage.send(order(verb, **changes))
+    answer = await stage.answered()
+    assert (answer.accepted, answer.code, answer.command_id) == (False, code.value, "c-1")
+    assert stage.control.told == []
+
+
+async def test_stop_needs_no_token(stage: Stage) -> None:
+    stage.send(order("emergency_stop", token=None, issued_at="2020-01-01T00:00:00Z"))
+    assert (await stage.answered()).accepted
+    assert stage.control.told == ["emergency_stop"]
+
+
+async def test_only_the_own_key_is_obeyed_and_rubbish_does_no_harm(stage: Stage) -> None:
+    rubbish = KafkaMessage(b"train-1", (("ce_id", b"\xff"),), b"{")
+    stage.send(
+        order("drive", "other", train_id="train-2"), rubbish, KafkaMessage(None, (), b""), order("drive", "mine")
+    )
+    await stage.answered()
+    assert [answer.command_id for answer in stage.answers] == ["mine"]
+
+
+async def test_command_that_comes_twice_is_obeyed_once(stage: Stage) -> None:
+    stage.send(order("drive"), order("drive"))
+    assert (await stage.answered(2)).code == Code.REPLAYED
+    assert (stage.control.told, stage.desk.accepted, stage.desk.refused) == (["drive"], 1, 1)
+
+
+async def test_stop_wins_over_a_flood_of_commands(stage: Stage) -> None:
+    flood: Iterable[KafkaMessage] = [order("drive", f"c-{number}") for number in range(1000)]
+    stage.send(*flood, order("stop", "halt", token=None))
+    await until(lambda: "halt" in [answer.command_id for answer in stage.answers], "the stop is answered")
+    at = [answer.command_id for answer in stage.answers].index("halt")
+    stage.send(order("drive", "last"))
+    await until(lambda: stage.answers[-1].command_id == "last", "the last is answered")
+    assert not any(answer.accepted for answer in stage.answers[at + 1 :])

@@ -1,0 +1,129 @@
+"""TLS, client certificates and SASL, through a doorkeeper that checks them in front of a real broker."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.observers.kafka.rig import Rig, rig, settings, until
+from tests.support import events as make
+from tests.support.certificates import Authority
+from tests.support.kafka_brokers import Tansu
+from tests.support.kafka_door import Door, server_tls
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path)
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Tansu]:
+    """Give a broker that advertises the door's port."""
+    running = Tansu(tmp_path / "tansu.log")
+    with running:
+        yield running
+
+
+def door_before(broker: Tansu, **options: Any) -> Door:
+    """Put a door before the broker, and have the broker name the door to its clients."""
+    door = Door(broker.port, **options)
+    broker.kill()
+    broker.advertised_port = door.port
+    broker.start()
+    return door
+
+
+def tls_of(authority: Authority, *, clients: bool = False) -> Any:
+    certificate, key = authority.issue("localhost")
+    return server_tls(authority.file, certificate, key, clients=clients)
+
+
+async def arrives(at: Rig) -> None:
+    """Publish an event and see it acknowledged."""
+    at.publish(make.fault("secured"))
+    await until(lambda: at.mirror.stats().uplink.sent == 1, "the event is acknowledged")
+
+
+async def refused(at: Rig, word: str) -> None:
+    """Publish an event and see that it waits, and why."""
+    at.publish(make.fault("refused"))
+    await until(lambda: "kafka_refused" in at.codes(), "the refusal is told")
+    fault = next(fault for fault in at.faults if fault.code == "kafka_refused")
+    assert word in fault.message
+    assert fault.remedy
+    assert "s3cret" not in f"{fault}"
+    await until(lambda: at.waiting == 1, "the event waits")
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
+async def test_password_lets_us_in_over_tls(
+    tmp_path: Path, authority: Authority, broker: Tansu, mechanism: str
+) -> None:
+    (tmp_path / "password").write_text("s3cret\n")
+    with door_before(broker, tls=tls_of(authority), users={"train": "s3cret"}) as door:
+        config = settings(
+            f"127.0.0.1:{door.port}",
+            security_protocol="SASL_SSL",
+            sasl_mechanism=mechanism,
+            username="train",
+            password_file=tmp_path / "password",
+            ca_file=authority.file,
+        )
+        async with rig(config, tmp_path / "outbox.db") as at:
+            await arrives(at)
+        assert set(door.admitted) == {f"train by {mechanism}"}
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-512"])
+async def test_wrong_password_is_told_and_the_event_waits(tmp_path: Path, broker: Tansu, mechanism: str) -> None:
+    (tmp_path / "password").write_text("not the s3cret")
+    with door_before(broker, users={"train": "s3cret"}) as door:
+        config = settings(
+            f"127.0.0.1:{door.port}",
+            security_protocol="SASL_PLAINTEXT",
+            sasl_mechanism=mechanism,
+            username="train",
+            password_file=tmp_path / "password",
+        )
+        async with rig(config, tmp_path / "outbox.db") as at:
+            await refused(at, "credentials")
+            (tmp_path / "password").write_text("s3cret")  # put right while the agent runs
+            await until(lambda: at.waiting == 0, "the event arrives")
+            assert at.codes(active=False) == ["kafka_refused"]
+
+
+async def test_client_certificate_lets_us_in(tmp_path: Path, authority: Authority, broker: Tansu) -> None:
+    certificate, key = authority.issue("train-1")
+    with door_before(broker, tls=tls_of(authority, clients=True)) as door:
+        config = settings(
+            f"127.0.0.1:{door.port}",
+            security_protocol="SSL",
+            ca_file=authority.file,
+            certificate_file=certificate,
+            key_file=key,
+        )
+        async with rig(config, tmp_path / "outbox.db") as at:
+            await arrives(at)
+
+
+async def test_without_a_client_certificate_nothing_gets_through(
+    tmp_path: Path, authority: Authority, broker: Tansu
+) -> None:
+    with door_before(broker, tls=tls_of(authority, clients=True)) as door:
+        config = settings(f"127.0.0.1:{door.port}", security_protocol="SSL", ca_file=authority.file)
+        async with rig(config, tmp_path / "outbox.db") as at:
+            at.publish(make.fault("refused"))
+            await until(lambda: at.mirror.stats().uplink.failures > 1, "it was tried")
+            await until(lambda: at.waiting == 1, "the event waits")
+
+
+async def test_broker_of_an_unknown_authority_is_not_trusted(
+    tmp_path: Path, authority: Authority, broker: Tansu
+) -> None:
+    stranger = Authority(tmp_path, "another authority")
+    with door_before(broker, tls=tls_of(stranger)) as door:
+        config = settings(f"127.0.0.1:{door.port}", security_protocol="SSL", ca_file=authority.file)
+        async with rig(config, tmp_path / "outbox.db") as at:
+            await refused(at, "TLS")

@@ -1,0 +1,81 @@
+"""The uplink without a broker: what it asks of the outbox."""
+
+import asyncio
+from concurrent.futures import Future
+from typing import Any, cast
+
+from edge_agent.config import Kafka
+from edge_agent.observers.kafka.producer import Producer
+from edge_agent.observers.kafka.uplink import Uplink
+from edge_agent.observers.outbox.status import OutboxStats
+from edge_agent.observers.outbox.store import Row
+from tests.observers.kafka.rig import until
+from tests.observers.outbox.records import number_of, record
+
+
+class Outbox:
+    """Gives rows and counts how often it is asked."""
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+        self.asked: list[int] = []
+        self.arrived_seq = 0
+
+    @property
+    def stats(self) -> OutboxStats:
+        return OutboxStats(last_seq=self.rows[-1].seq if self.rows else 0)
+
+    def add(self, number: int) -> None:
+        self.rows.append(Row(number, record(number)))
+
+    def read(self, after_seq: int, max_rows: int, max_bytes: int) -> "Future[list[Row]]":
+        self.asked.append(after_seq)
+        answer: Future[list[Row]] = Future()
+        answer.set_result([row for row in self.rows if row.seq > after_seq][:max_rows])
+        return answer
+
+    def acknowledge(self, seq: int) -> None:
+        self.arrived_seq = seq
+
+    def bury(self, seq: int, reason: str) -> "Future[None]":
+        raise NotImplementedError
+
+
+class Cluster:
+    """A producer whose records arrive at once."""
+
+    idempotent = True
+
+    def __init__(self) -> None:
+        self.numbers: list[int] = []
+
+    async def open(self) -> None: ...
+
+    async def abandon(self) -> None: ...
+
+    async def send(self, records: Any) -> int:
+        self.numbers += [number_of(one) for one in records]
+        return len(records)
+
+
+async def test_outbox_is_asked_only_when_it_has_told_of_rows_behind_the_last() -> None:
+    outbox, cluster = Outbox(), Cluster()
+    outbox.add(1)
+    uplink = Uplink(
+        Kafka(), outbox, "test", tell=lambda _: None, connect=lambda settings, name: cast("Producer", cluster)
+    )
+    task = asyncio.create_task(uplink.run())
+    try:
+        await until(lambda: outbox.arrived_seq == 1, "the row has arrived")
+        for number in (2, 3):
+            outbox.add(number)
+            uplink._news.set()
+            await until(lambda: outbox.arrived_seq == outbox.rows[-1].seq, "the row has arrived")
+        uplink._news.set()  # news that are none
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert cluster.numbers == [1, 2, 3]
+        assert outbox.asked == [0, 1, 2]
+    finally:
+        task.cancel()
+        await asyncio.wait({task})

@@ -1,0 +1,109 @@
+"""An MqttMirror at work, with what it reports and what it is commanded, for tests against a real broker."""
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
+
+from pydantic import SecretStr
+
+from edge_agent.config import Mqtt
+from edge_agent.control.commands import Acknowledgement, Gate, Instruction, Verb
+from edge_agent.events import Event, Fault
+from edge_agent.observers.mqtt.home_assistant import Device
+from edge_agent.observers.mqtt.mirror import MqttMirror
+from edge_agent.runtime.queues import Fanout
+from tests.support.mosquitto import until
+
+ROOT = "edge-agent/train-1"
+WORD = "open sesame"
+DEVICE = Device("train-1", "Train 1", "0.1.0", speed=True)
+
+
+class Rig:
+    """One mirror, fed through a Fanout as the pipeline feeds it, that commands a train of paper."""
+
+    def __init__(self, mirror: MqttMirror, faults: list[Fault], obeyed: list[Instruction]) -> None:
+        self.mirror = mirror
+        self.faults = faults
+        self.obeyed = obeyed
+        self.fanout: Fanout[Event] = Fanout()
+
+    def publish(self, *events: Event) -> None:
+        for event in events:
+            self.fanout.publish(event)
+
+    def codes(self, *, active: bool = True) -> list[str]:
+        return [fault.code for fault in self.faults if fault.active is active]
+
+    def verbs(self) -> list[Verb]:
+        return [instruction.verb for instruction in self.obeyed]
+
+    @property
+    def connected(self) -> bool:
+        return self.mirror.stats().keeper.connected
+
+    async def comes_up(self) -> None:
+        await until(lambda: self.connected, f"the mirror connects; {self.faults}")
+
+
+def settings(port: int, **changes: Any) -> Mqtt:
+    """Return settings that try again soon and are patient with a busy machine; `quick` are those of a quick temper."""
+    values: dict[str, Any] = {
+        "enabled": True,
+        "port": port,
+        "command_token": SecretStr(WORD),
+        "connect_timeout_s": 15.0,
+        "retry_max_s": 1.0,
+    }
+    return Mqtt.model_validate(values | changes)
+
+
+def quick(port: int, **changes: Any) -> Mqtt:
+    """Return settings that give a broker up which is silent for a second."""
+    return settings(port, **({"connect_timeout_s": 1.0} | changes))
+
+
+@contextlib.asynccontextmanager
+async def rig(config: Mqtt, *, compat: bool = False, before: Iterable[Event] = ()) -> AsyncIterator[Rig]:
+    """Run a mirror for the length of the block; `before` is what happened before the broker was there."""
+    faults: list[Fault] = []
+    obeyed: list[Instruction] = []
+
+    def obey(instruction: Instruction) -> Acknowledgement:
+        obeyed.append(instruction)
+        return Acknowledgement(accepted=True, state="running", reason="as you wish")
+
+    mirror = MqttMirror(
+        config,
+        DEVICE,
+        report=faults.append,
+        command=obey,
+        gate=_old_gate(),
+        compat=compat,
+        speed_mm_s=lambda: 412.34,
+    )
+    rig = Rig(mirror, faults, obeyed)
+    subscription = rig.fanout.subscribe("mqtt", 10_000)
+    rig.publish(*before)
+    task = asyncio.create_task(mirror.run(subscription))
+    await asyncio.sleep(0)
+    try:
+        yield rig
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+def _old_gate() -> Gate:
+    """Return a gate that has been there for an hour: a command that is a second old is not from before the start."""
+    began = [time.monotonic() - 3600]
+    return Gate(clock=lambda: began.pop() if began else time.monotonic())
+
+
+def body(command_id: str = "c-1", **changes: Any) -> bytes:
+    """Return a command with everything in order."""
+    return json.dumps({"token": WORD, "id": command_id, "issued_at": time.time(), **changes}).encode()

@@ -1,0 +1,256 @@
+"""The mirror's parts without a broker: what waits, what goes first, what is said about trouble."""
+
+import pytest
+from aiomqtt import Message, MqttError
+from aiomqtt.exceptions import MqttConnectError
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.reasoncodes import ReasonCode
+
+from edge_agent.config import Mqtt
+from edge_agent.errors import ConfigError
+from edge_agent.faults import Notice
+from edge_agent.observers.cloudevents import Stamp
+from edge_agent.observers.mqtt.commands import CALM_S, MAX_PER_S, MAX_WAITING, Inbox, Kind
+from edge_agent.observers.mqtt.errors import PATIENCE_S, Notices, link_error
+from edge_agent.observers.mqtt.messages import Outgoing
+from edge_agent.observers.mqtt.send_queue import Lanes, Parcel, Picture
+from tests.support import events as make
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+class Box:
+    """An inbox whose messages are told apart by their topic's first word."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.discarded = 0
+        self.floods = 0
+        kinds = {"stop": Kind.STOP, "drive": Kind.COMMAND, "hello": Kind.OTHER}
+        self.inbox = Inbox(
+            lambda message: kinds[message.topic.value.split("/")[0]], self._count, self._flood, clock=self.clock
+        )
+
+    def _count(self, count: int) -> None:
+        self.discarded += count
+
+    def _flood(self) -> None:
+        self.floods += 1
+
+    def put(self, topic: str) -> None:
+        self.inbox.put_nowait(Message(topic, b"", 0, False, 0, None))
+
+    def take_all(self) -> list[str]:
+        return [self.inbox.get_nowait().topic.value for _ in range(self.inbox.qsize())]
+
+
+async def test_stop_overtakes_what_waits_and_throws_out_commands_given_before_it() -> None:
+    box = Box()
+    for topic in ("drive/1", "hello/1", "drive/2", "stop/1", "drive/3"):
+        box.put(topic)
+    assert box.take_all() == ["stop/1", "hello/1", "drive/3"]
+    assert box.discarded == 2
+
+
+async def test_flood_of_commands_is_left_out_until_it_has_been_calm_for_a_while() -> None:
+    box = Box()
+    for number in range(500):
+        box.clock.now_s += 0.001
+        box.put(f"drive/{number}")
+    assert len(box.take_all()) == MAX_PER_S
+    assert box.floods == 1, "told once"
+    box.clock.now_s += CALM_S - 0.1
+    box.put("drive/still")
+    assert box.take_all() == []
+    box.clock.now_s += 0.2
+    box.put("drive/again")
+    assert box.take_all() == ["drive/again"]
+    assert box.discarded == 500 - MAX_PER_S + 1
+
+
+async def test_flood_that_goes_on_while_nobody_listens_is_told_again_and_none_of_it_taken() -> None:
+    box = Box()
+    for number in range(100):
+        box.put(f"drive/a{number}")
+    box.take_all()
+    box.clock.now_s += 60
+    box.inbox.distrust()
+    for number in range(100):
+        box.put(f"drive/b{number}")
+    assert box.take_all() == []
+    assert box.floods == 2
+
+
+@pytest.mark.parametrize(("away_s", "taken"), [(1.0, []), (60.0, ["drive/new"])])
+async def test_flood_is_remembered_over_a_short_break_of_the_link(away_s: float, taken: list[str]) -> None:
+    box = Box()
+    for number in range(100):
+        box.put(f"drive/{number}")
+    box.clock.now_s += away_s
+    box.inbox.reconnected()
+    box.put("drive/new")
+    assert box.take_all() == taken
+
+
+async def test_commands_of_the_last_connection_are_forgotten() -> None:
+    box = Box()
+    for topic in ("drive/1", "stop/1"):
+        box.put(topic)
+    box.put("drive/2")
+    box.inbox.reconnected()
+    assert box.take_all() == ["stop/1"]
+
+
+async def test_commands_at_an_ordinary_pace_are_no_flood() -> None:
+    box = Box()
+    for number in range(200):
+        box.clock.now_s += 1 / (MAX_PER_S - 1)
+        box.put(f"drive/{number}")
+        assert box.take_all() == [f"drive/{number}"]
+
+
+async def test_inbox_is_bounded_whatever_comes() -> None:
+    box = Box()
+    for number in range(1000):
+        box.put(f"stop/{number}")
+        box.put(f"hello/{number}")
+    assert box.inbox.qsize() == 2 * MAX_WAITING
+    first, *_, last = box.take_all()
+    assert (first, last) == ("stop/0", "hello/999")
+    assert box.discarded == 2 * (1000 - MAX_WAITING)
+
+
+def parcel(kind: str, number: int, qos: int = 1) -> Parcel:
+    return Parcel(kind, Outgoing(f"{kind}/{number}", b"", qos))
+
+
+async def test_message_that_must_arrive_waits_until_it_has() -> None:
+    lanes = Lanes(10)
+    lanes.add(parcel("fault", 1))
+    first = lanes.first()
+    assert first is not None
+    assert lanes.first() is first
+    lanes.arrived(first)
+    assert lanes.first() is None
+
+
+async def test_message_that_was_dropped_while_it_was_sent_takes_no_other_with_it() -> None:
+    lanes = Lanes(2)
+    lanes.add(parcel("fault", 1))
+    sent = lanes.first()
+    lanes.add(parcel("fault", 2))
+    lanes.add(parcel("fault", 3))
+    assert sent is not None
+    lanes.arrived(sent)
+    assert (len(lanes), dict(lanes.dropped)) == (2, {"fault": 1})
+
+
+async def test_full_stream_drops_nothing_that_must_arrive() -> None:
+    lanes = Lanes(3)
+    lanes.add(parcel("fault", 1))
+    for number in range(10):
+        lanes.add(parcel("prediction", number, qos=0))
+    assert lanes.first() is not None
+    assert dict(lanes.dropped) == {"prediction": 7}
+
+
+async def test_picture_goes_when_nothing_else_waits_and_only_the_newest() -> None:
+    lanes = Lanes(3)
+    for number in (1, 2):
+        lanes.show(Picture(make.frame(number), Stamp("train-1", number, 0.0)))
+    lanes.add(parcel("prediction", 1, qos=0))
+    assert isinstance(lanes.take(), Parcel)
+    picture = lanes.take()
+    assert isinstance(picture, Picture)
+    assert picture.frame.sequence == 2
+    assert lanes.take() is None
+    assert dict(lanes.dropped) == {"image": 1}
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def told() -> list[Notice]:
+    return []
+
+
+@pytest.fixture
+def notices(told: list[Notice], clock: Clock) -> Notices:
+    return Notices(told.append, clock)
+
+
+def test_short_outage_is_not_told(notices: Notices, told: list[Notice], clock: Clock) -> None:
+    notices.down(Notice("mqtt_unreachable", "away"))
+    clock.now_s += PATIENCE_S - 0.1
+    notices.down(Notice("mqtt_unreachable", "away"))
+    notices.up()
+    clock.now_s += PATIENCE_S
+    notices.down(Notice("mqtt_unreachable", "away"))
+    assert told == []
+
+
+def test_lasting_outage_is_told_once_and_its_end_too(notices: Notices, told: list[Notice], clock: Clock) -> None:
+    for _ in range(5):
+        notices.down(Notice("mqtt_unreachable", "away"))
+        clock.now_s += PATIENCE_S
+    notices.up()
+    assert [(notice.code, notice.active) for notice in told] == [
+        ("mqtt_unreachable", True),
+        ("mqtt_unreachable", False),
+    ]
+
+
+def test_trouble_that_becomes_another_ends_the_first(notices: Notices, told: list[Notice]) -> None:
+    notices.down(Notice("mqtt_settings", "no file"))
+    notices.down(Notice("mqtt_refused", "no entry"))
+    assert [(notice.code, notice.active) for notice in told] == [
+        ("mqtt_settings", True),
+        ("mqtt_settings", False),
+        ("mqtt_refused", True),
+    ]
+
+
+def _connect_error(value: int) -> MqttConnectError:
+    return MqttConnectError(ReasonCode(PacketTypes.CONNACK, identifier=value))
+
+
+def _hidden(error: OSError) -> MqttError:
+    """Make the error that aiomqtt makes of an OSError."""
+    try:
+        try:
+            raise error
+        except OSError as inner:
+            raise MqttError(str(inner)) from None
+    except MqttError as outer:
+        return outer
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (_connect_error(0x86), "mqtt_refused", "mqtt.username"),
+        (_connect_error(0x87), "mqtt_refused", "mqtt.username"),
+        (_connect_error(0x84), "mqtt_refused", "mqtt.version"),
+        (_connect_error(0x85), "mqtt_refused", "mqtt.client_id"),
+        (_connect_error(0x88), "mqtt_unreachable", "not ready"),
+        (_hidden(ConnectionRefusedError(111, "no")), "mqtt_unreachable", "mqtt.host"),
+        (_hidden(TimeoutError()), "mqtt_unreachable", "does not answer"),
+        (TimeoutError(), "mqtt_unreachable", "does not answer"),
+        (MqttError("Operation timed out"), "mqtt_unreachable", "broke"),
+        (ConfigError("mqtt.tls.ca_file: x: gone", remedy="name it"), "mqtt_settings", "name it"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_failure_is_told_by_what_can_be_done_about_it(error: BaseException, code: str, words: str) -> None:
+    notice = link_error(error, Mqtt(host="broker.example", port=8883)).notice
+    assert notice.code == code
+    assert words in f"{notice.message}; {notice.remedy}"

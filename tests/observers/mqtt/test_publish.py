@@ -1,0 +1,286 @@
+"""What a broker gets of what happens on the train. Against a real Mosquitto."""
+
+import base64
+import itertools
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from aiomqtt import Message
+
+from edge_agent.events import Event, Fault, Frame, GuardState, TrainState
+from edge_agent.observers.cloudevents import Envelope, Picture, PredictionData, mqtt, unseal
+from edge_agent.observers.mqtt.session import Session
+from tests.observers.mqtt.rig import ROOT, rig, settings
+from tests.support import events as make
+from tests.support.mosquitto import Mosquitto, listening, until
+
+EVENT_TOPICS = ["prediction", "decision", "command", "fault", "answer", "state"]
+
+
+def envelope(message: Message) -> Envelope:
+    """Read a message as any consumer of CloudEvents would."""
+    properties = getattr(message.properties, "UserProperty", [])
+    return mqtt.read(bytes(message.payload), getattr(message.properties, "ContentType", None), properties)
+
+
+def told(listener: Any, name: str) -> list[Any]:
+    return [json.loads(payload) for payload in listener.payloads(f"{ROOT}/{name}")]
+
+
+async def test_events_arrive_on_their_topics_as_binary_cloudevents(broker: Mosquitto) -> None:
+    events = make.one_of_each()
+    async with listening(broker.port) as listener, rig(settings(broker.port)) as train:
+        await train.comes_up()
+        train.publish(*events)
+        for name in EVENT_TOPICS:
+            (message, *_) = await listener.hears(f"{ROOT}/{name}")
+            read = envelope(message)
+            assert (read.kind, read.train_id, read.partitionkey) == (name, "train-1", "train-1")
+            unseal(read)
+    decision, command = (envelope(listener.on(f"{ROOT}/{name}")[0]) for name in ("decision", "command"))
+    assert command.causationid == decision.id
+    assert not listener.on(f"{ROOT}/image"), "pictures were not asked for"
+
+
+async def test_events_arrive_as_structured_cloudevents_with_the_older_protocol(broker: Mosquitto) -> None:
+    async with (
+        listening(broker.port, modern=False) as listener,
+        rig(settings(broker.port, version="3.1.1", images=True)) as train,
+    ):
+        await train.comes_up()
+        train.publish(*make.one_of_each())
+        for name in EVENT_TOPICS:
+            (message, *_) = await listener.hears(f"{ROOT}/{name}")
+            assert mqtt.read(bytes(message.payload)).kind == name
+        (picture, *_) = await listener.hears(f"{ROOT}/image")
+    assert bytes(picture.payload).startswith(b"\xff\xd8"), "pictures have no envelope"
+
+
+async def test_sequence_grows_by_one_an_event_and_across_restarts(broker: Mosquitto) -> None:
+    async with listening(broker.port) as listener:
+        for _ in range(2):
+            listener.forget()
+            async with rig(settings(broker.port)) as train:
+                await train.comes_up()
+                train.publish(*(make.fault(f"f{number}") for number in range(5)))
+                await listener.hears(f"{ROOT}/fault", 5)
+            numbers = [int(envelope(message).sequence or "") for message in listener.on(f"{ROOT}/fault")]
+            assert [b - a for a, b in itertools.pairwise(numbers)] == [1, 1, 1, 1]
+            first, last = locals().get("last", 0), numbers[-1]
+            assert numbers[0] > first
+
+
+async def test_qualities_of_service_are_as_documented(broker: Mosquitto) -> None:
+    qualities = {"state": 1, "decision": 1, "fault": 1, "telemetry": 1, "availability": 1, "answer": 1}
+    qualities |= {"prediction": 0, "command": 0, "image": 0}
+    async with listening(broker.port) as listener, rig(settings(broker.port, images=True)) as train:
+        await train.comes_up()
+        train.publish(*make.one_of_each())
+        for name, qos in qualities.items():
+            (message, *_) = await listener.hears(f"{ROOT}/{name}")
+            assert message.qos == qos, name
+
+
+async def test_newcomer_hears_availability_state_and_decision_at_once(broker: Mosquitto) -> None:
+    async with rig(settings(broker.port)) as train:
+        await train.comes_up()
+        train.publish(*make.one_of_each())
+        async with listening(broker.port) as first:
+            await first.hears(f"{ROOT}/state")
+            await first.hears(f"{ROOT}/decision")
+        async with listening(broker.port) as newcomer:
+            for name in ("availability", "state", "decision"):
+                (message, *_) = await newcomer.hears(f"{ROOT}/{name}")
+                assert message.retain, name
+
+
+async def test_connect_is_followed_by_online_and_then_the_newest_state(broker: Mosquitto) -> None:
+    old, new = make.state(GuardState.DISARMED), make.state(GuardState.RUNNING, at_s=1.0)
+    async with listening(broker.port) as listener, rig(settings(broker.port), before=[old, new]) as train:
+        await train.comes_up()
+        train.publish(make.fault())
+        await listener.hears(f"{ROOT}/fault")
+    topics = [message.topic.value for message in listener.heard if "telemetry" not in message.topic.value]
+    assert topics[:3] == [f"{ROOT}/availability", f"{ROOT}/state", f"{ROOT}/fault"]
+    assert [state["guard"] for state in told(listener, "state")] == ["running"]
+
+
+async def test_end_of_the_run_publishes_what_waits_and_then_offline(broker: Mosquitto) -> None:
+    async with listening(broker.port) as listener:
+        async with rig(settings(broker.port)) as train:
+            await train.comes_up()
+            train.publish(*(make.fault(f"f{number}") for number in range(20)))
+        await listener.until(lambda it: b"offline" in it.payloads(f"{ROOT}/availability"), "offline")
+    faults = [envelope(message) for message in listener.on(f"{ROOT}/fault")]
+    assert len({fault.id for fault in faults}) == 20, "what comes twice has the same id"
+    assert listener.heard[-1].topic.value == f"{ROOT}/availability"
+
+
+async def test_states_that_differ_in_nothing_lasting_are_told_once(broker: Mosquitto) -> None:
+    state = make.state()
+    flickering = [
+        replace(state, at_s=number, hub=replace(state.hub, voltage_mv=7000 + number, rssi_dbm=-number))
+        for number in range(10)
+    ]
+    stopped = replace(state, guard=GuardState.STOPPING)
+    async with listening(broker.port) as listener, rig(settings(broker.port)) as train:
+        await train.comes_up()
+        train.publish(*flickering, stopped)
+        await listener.hears(f"{ROOT}/state", 2)
+        telemetry = await listener.hears(f"{ROOT}/telemetry")
+    assert [state["guard"] for state in told(listener, "state")] == ["running", "stopping"]
+    assert telemetry
+    assert told(listener, "telemetry")[-1]["voltage_mv"] in range(7000, 7513)
+
+
+async def test_telemetry_adds_up_the_last_second(broker: Mosquitto) -> None:
+    frames = [make.frame(number, at_s=number / 10) for number in range(8)]
+    predictions = [make.prediction(frame) for frame in frames[:5]]
+    async with listening(broker.port) as listener, rig(settings(broker.port)) as train:
+        await train.comes_up()
+        train.publish(*frames, *predictions, make.state())
+        await listener.until(lambda it: any(data["predictions_per_s"] for data in told(it, "telemetry")), "telemetry")
+    (data,) = [data for data in told(listener, "telemetry") if data["predictions_per_s"]]
+    assert (data["frames_per_s"], data["predictions_per_s"]) == (8.0, 5.0)
+    assert (data["inference_ms"], data["latency_ms"]) == (14.25, 30.0)
+    assert (data["guard"], data["battery_percent"], data["speed_mm_s"]) == ("running", 81, 412.3)
+
+
+async def test_pictures_are_the_jpeg_itself_with_the_frames_id(broker: Mosquitto) -> None:
+    frame = make.frame()
+    async with listening(broker.port) as listener, rig(settings(broker.port, images=True)) as train:
+        await train.comes_up()
+        train.publish(frame)
+        (message, *_) = await listener.hears(f"{ROOT}/image")
+    read = envelope(message)
+    picture = unseal(read)
+    assert isinstance(picture, Picture)
+    assert (read.id, picture.content_type) == (frame.frame_id, "image/jpeg")
+    image = cv2.imdecode(np.frombuffer(picture.data, np.uint8), cv2.IMREAD_COLOR)
+    assert image is not None
+    assert image.shape == frame.image.shape
+
+
+async def test_slow_link_gets_the_newest_picture_and_the_others_are_counted(broker: Mosquitto) -> None:
+    frames = [make.frame(number) for number in range(4)]
+    async with listening(broker.port) as listener, rig(settings(broker.port, images=True), before=frames) as train:
+        await train.comes_up()
+        (message, *_) = await listener.hears(f"{ROOT}/image")
+        assert envelope(message).id == frames[-1].frame_id
+        assert train.mirror.stats().images_dropped == 3
+        assert train.mirror.stats().dropped == 0
+
+
+def original(frame: Frame) -> list[Event]:
+    return [frame, make.prediction(frame, make.sighting("danger"), make.sighting("traffic_light"))]
+
+
+async def test_original_consumers_get_their_topics_and_payloads(broker: Mosquitto) -> None:
+    frame = make.frame()
+    async with listening(broker.port) as listener, rig(settings(broker.port), compat=True) as train:
+        await train.comes_up()
+        train.publish(*original(frame))
+        (result, *_) = await listener.hears("train-model-result")
+        (command, *_) = await listener.hears("train-command")
+        await listener.hears(f"{ROOT}/prediction")
+    data = json.loads(bytes(result.payload))
+    assert list(data) == [
+        "id",
+        "image",
+        "detections",
+        "pre-process",
+        "inference",
+        "post-process",
+        "total",
+        "scale",
+    ]
+    assert data["id"] == round(frame.taken_unix_s * 1000)
+    assert base64.b64decode(data["image"])[8:12] == b"WEBP"
+    assert data["detections"] == [
+        {"class_id": 1, "class_name": "DangerAhead", "confidence": "0.91", "box": ["106.71", "53.33", "42.62", "42.67"]}
+    ]
+    assert data["scale"] == 0.9375
+    assert command.payload == b"1"
+    assert not listener.on(f"{ROOT}/image"), "the original's picture is no picture of ours"
+
+
+async def test_original_topics_are_silent_unless_asked_for(broker: Mosquitto) -> None:
+    async with listening(broker.port) as listener, rig(settings(broker.port)) as train:
+        await train.comes_up()
+        train.publish(*original(make.frame()))
+        await listener.hears(f"{ROOT}/prediction")
+        await listener.hears(f"{ROOT}/telemetry")
+    assert not [message for message in listener.heard if message.topic.value.startswith("train-")]
+
+
+async def test_message_that_is_too_large_for_the_broker_is_let_go_of_and_told(tmp_path: Path) -> None:
+    with Mosquitto(tmp_path, "allow_anonymous true", "max_packet_size 3000") as broker:
+        async with listening(broker.port) as listener, rig(settings(broker.port, images=True)) as train:
+            await train.comes_up()
+            train.publish(make.frame(), make.fault())
+            await listener.hears(f"{ROOT}/fault")
+            await until(lambda: "mqtt_denied" in train.codes(), "told")
+            stats = train.mirror.stats().keeper
+            assert (stats.too_large, stats.failures, stats.attempts) == (1, 0, 1)
+    assert any("max_packet_size" in fault.remedy for fault in train.faults)
+
+
+async def test_prediction_survives_the_way_unchanged(broker: Mosquitto) -> None:
+    frame = make.frame()
+    async with listening(broker.port) as listener, rig(settings(broker.port)) as train:
+        await train.comes_up()
+        train.publish(make.prediction(frame, make.sighting()))
+        (message, *_) = await listener.hears(f"{ROOT}/prediction")
+    data = unseal(envelope(message))
+    assert isinstance(data, PredictionData)
+    assert (data.frame_id, data.detections[0].label) == (frame.frame_id, "stop")
+
+
+def test_rig_events_are_of_the_kinds_that_are_routed() -> None:
+    kinds = {type(event) for event in make.one_of_each()}
+    assert {Fault, TrainState, Frame} <= kinds
+
+
+async def test_event_that_cannot_be_written_takes_no_other_with_it(broker: Mosquitto) -> None:
+    unwritable = replace(make.fault("broken"), at_s=float("nan"))
+    async with listening(broker.port) as listener, rig(settings(broker.port)) as train:
+        await train.comes_up()
+        train.publish(make.fault("before"), unwritable, make.fault("after"))
+        await listener.hears(f"{ROOT}/fault", 2)
+        assert dict(train.mirror.stats().keeper.dropped) == {"fault": 1}
+    assert [fault["code"] for fault in told(listener, "fault")] == ["before", "after"]
+
+
+async def test_defect_of_the_mirror_is_told_and_it_tries_again(
+    broker: Mosquitto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, defects = Session.run, [LookupError("a defect")]
+
+    async def sometimes(session: Session) -> None:
+        if defects:
+            raise defects.pop()
+        await run(session)
+
+    monkeypatch.setattr(Session, "run", sometimes)
+    async with rig(settings(broker.port)) as train:
+        await train.comes_up()
+        await until(lambda: train.codes(active=False) == ["mqtt_failed"], "told that it is over")
+    assert train.codes() == ["mqtt_failed"]
+
+
+async def test_figures_are_those_of_all_mirrors(broker: Mosquitto) -> None:
+    async with listening(broker.port) as listener, rig(settings(broker.port)) as train:
+        await train.comes_up()
+        train.publish(*make.one_of_each())
+        await listener.client.publish(f"{ROOT}/stop/set", b"", qos=1)
+        await listener.hears(f"{ROOT}/stop/reply")
+        await listener.hears(f"{ROOT}/state")
+        figures = train.mirror.figures()
+    assert (figures.connected, figures.attempts, figures.failures) == (True, 1, 0)
+    assert figures.published >= 6
+    assert (figures.commands_accepted, figures.dropped, figures.denied) == (1, 0, 0)

@@ -1,0 +1,238 @@
+"""TLS, certificates, passwords and access rules, against a Mosquitto that insists on them."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from aiomqtt import Client, ProtocolVersion
+from pydantic import SecretStr
+
+from edge_agent.config import Mqtt
+from edge_agent.observers.mqtt import errors as mqtt_notices
+from edge_agent.observers.mqtt.client import tls_context
+from tests.observers.mqtt.rig import ROOT, Rig, body, rig, settings
+from tests.support import events as make
+from tests.support.certificates import Authority
+from tests.support.mosquitto import Mosquitto, listening, password_file, until
+
+PASSWORDS = {"train": "chuff chuff", "person": "all aboard", "stranger": "who"}
+
+ACCESS_RULES = """\
+user train
+topic write edge-agent/train-1/#
+topic deny edge-agent/train-1/fault
+topic read edge-agent/train-1/stop/set
+topic read edge-agent/train-1/emergency_stop/set
+
+user person
+topic readwrite edge-agent/#
+"""
+
+
+@dataclass
+class Fortress:
+    """A broker with TLS, passwords and access rules, and what one needs to get in."""
+
+    broker: Mosquitto
+    authority: Authority
+    other: Authority
+
+    def settings(self, *, tls: dict[str, Any] | None = None, **changes: Any) -> Mqtt:
+        encryption: dict[str, Any] = {"enabled": True, "ca_file": self.authority.file} | (tls or {})
+        credentials = {"username": "train", "password": SecretStr(PASSWORDS["train"])}
+        return settings(self.broker.port, **(credentials | {"tls": encryption} | changes))
+
+    def person(self) -> Any:
+        context = tls_context(self.settings())
+        return listening(self.broker.port, username="person", password=PASSWORDS["person"], tls_context=context)
+
+
+def build(folder: Path, *more: str, host: str = "127.0.0.1") -> Fortress:
+    authority = Authority(folder)
+    certificate, key = authority.issue("broker")
+    rules = folder / "rules"
+    rules.write_text(ACCESS_RULES)
+    rules.chmod(0o600)
+    lines = (
+        "allow_anonymous false",
+        f"password_file {password_file(folder, PASSWORDS)}",
+        f"acl_file {rules}",
+        f"cafile {authority.file}",
+        f"certfile {certificate}",
+        f"keyfile {key}",
+        *more,
+    )
+    return Fortress(Mosquitto(folder, *lines, host=host), authority, Authority(folder, "another authority"))
+
+
+@pytest.fixture
+def fortress(tmp_path: Path) -> Iterator[Fortress]:
+    fortress = build(tmp_path)
+    with fortress.broker:
+        yield fortress
+
+
+async def told(train: Rig, code: str) -> str:
+    """Wait until the mirror tells `code`; return what it says and what to do."""
+    await until(lambda: code in train.codes(), f"{code}: {train.faults}")
+    fault = next(fault for fault in train.faults if fault.code == code)
+    return f"{fault.message}; {fault.remedy}"
+
+
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+async def test_train_with_a_password_gets_in_by_tls(fortress: Fortress, version: str) -> None:
+    async with fortress.person() as person, rig(fortress.settings(version=version)) as train:
+        await train.comes_up()
+        train.publish(make.decision(make.frame()))
+        await person.hears(f"{ROOT}/decision")
+        assert train.faults == [] or version == "5"
+
+
+async def test_password_from_a_file_gets_in(fortress: Fortress, tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text(PASSWORDS["train"] + "\n")
+    async with rig(fortress.settings(password=None, password_file=file)) as train:
+        await train.comes_up()
+
+
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+async def test_wrong_password_is_told_at_once_and_nowhere_shown(fortress: Fortress, version: str) -> None:
+    with structlog.testing.capture_logs() as logs:
+        wrong = SecretStr("hunter2")
+        async with rig(fortress.settings(version=version, password=wrong)) as train:
+            words = await told(train, "mqtt_refused")
+    assert "does not accept our credentials" in words
+    assert "mqtt.password_file" in words
+    assert "hunter2" not in words + json.dumps(logs, default=str)
+
+
+async def test_broker_of_another_authority_is_not_trusted(fortress: Fortress) -> None:
+    async with rig(fortress.settings(tls={"ca_file": fortress.other.file})) as train:
+        assert "do not agree on TLS" in await told(train, "mqtt_refused")
+        assert not train.connected
+
+
+@pytest.mark.parametrize("check", [True, False])
+async def test_broker_whose_certificate_names_another_host_is_trusted_only_when_told_so(
+    tmp_path: Path, check: bool
+) -> None:
+    """The certificate names 127.0.0.1 and localhost."""
+    fortress = build(tmp_path, host="127.0.0.2")
+    with fortress.broker:
+        async with rig(fortress.settings(host="127.0.0.2", tls={"check_hostname": check})) as train:
+            if check:
+                assert "do not agree on TLS" in await told(train, "mqtt_refused")
+            else:
+                await train.comes_up()
+
+
+async def test_train_with_a_certificate_needs_no_password_where_the_broker_takes_certificates(tmp_path: Path) -> None:
+    fortress = build(tmp_path, "require_certificate true", "use_identity_as_username true")
+    certificate, key = fortress.authority.issue("train")
+    mutual = {"certificate_file": certificate, "key_file": key}
+    with fortress.broker:
+        async with rig(fortress.settings(username=None, password=None, tls=mutual)) as train:
+            await train.comes_up()
+
+
+async def test_train_without_the_certificate_that_the_broker_wants_is_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With TLS 1.3 the broker takes the handshake and hangs up afterwards."""
+    monkeypatch.setattr(mqtt_notices, "PATIENCE_S", 0.0)
+    fortress = build(tmp_path, "require_certificate true")
+    with fortress.broker:
+        async with rig(fortress.settings()) as train:
+            words = await told(train, "mqtt_unreachable")
+    assert "hangs up without an answer" in words
+    assert "mqtt.tls" in words
+
+
+async def test_plain_connection_to_a_broker_with_tls_is_told(
+    fortress: Fortress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mqtt_notices, "PATIENCE_S", 0.0)
+    async with rig(settings(fortress.broker.port)) as train:
+        assert "hangs up without an answer" in await told(train, "mqtt_unreachable")
+
+
+@pytest.mark.parametrize("key", ["ca_file", "certificate_file"])
+@pytest.mark.parametrize("content", [None, "no certificate"])
+async def test_file_that_cannot_be_used_is_told_by_its_key(
+    fortress: Fortress, tmp_path: Path, key: str, content: str | None
+) -> None:
+    file = tmp_path / "odd.pem"
+    if content is not None:
+        file.write_text(content)
+    tls = {key: file} | ({"key_file": file} if key == "certificate_file" else {})
+    async with rig(fortress.settings(tls=tls)) as train:
+        words = await told(train, "mqtt_settings")
+    assert f"mqtt.tls.{key}" in words
+    assert "odd.pem" in words
+
+
+async def test_key_with_a_passphrase_is_told_and_nobody_is_asked_for_it(fortress: Fortress) -> None:
+    certificate, key = fortress.authority.issue("locked", b"secret")
+    async with rig(fortress.settings(tls={"certificate_file": certificate, "key_file": key})) as train:
+        words = await told(train, "mqtt_settings")
+    assert "without a passphrase" in words
+
+
+async def test_publish_that_the_access_rules_forbid_is_noticed_and_the_rest_goes_on(fortress: Fortress) -> None:
+    """Aiomqtt returns normally from such a publish; the reason code of MQTT 5 tells."""
+    async with fortress.person() as person, rig(fortress.settings()) as train:
+        await train.comes_up()
+        train.publish(make.fault(), make.fault(), make.decision(make.frame()))
+        words = await told(train, "mqtt_denied")
+        await person.hears(f"{ROOT}/decision")
+        stats = train.mirror.stats().keeper
+        assert (stats.denied, stats.failures) == (2, 0)
+    assert f"{ROOT}/fault" in words
+    assert train.codes().count("mqtt_denied") == 1, "told once, not with every fault"
+
+
+async def test_stranger_cannot_command_through_the_access_rules(fortress: Fortress) -> None:
+    context = tls_context(fortress.settings())
+    stranger = Client(
+        "127.0.0.1",
+        fortress.broker.port,
+        username="stranger",
+        password=PASSWORDS["stranger"],
+        tls_context=context,
+        protocol=ProtocolVersion.V5,
+    )
+    async with fortress.person() as person, rig(fortress.settings()) as train, stranger:
+        await train.comes_up()
+        await stranger.publish(f"{ROOT}/stop/set", b"from nobody", qos=1)
+        await person.client.publish(f"{ROOT}/stop/set", b"from somebody", qos=1)
+        await person.hears(f"{ROOT}/stop/reply")
+        assert len(train.obeyed) == 1
+
+
+async def test_access_rules_of_the_documentation_give_each_what_it_needs(tmp_path: Path) -> None:
+    documented = (Path(__file__).parents[3] / "docs" / "mqtt.md").read_text()
+    block = documented.split("# acl_file of Mosquitto\n")[1].split("```")[0]
+    rules = tmp_path / "rules"
+    rules.write_text(block)
+    rules.chmod(0o600)
+    passwords = password_file(tmp_path, {"train-1": "t", "operator": "o"})
+    lines = ("allow_anonymous false", f"password_file {passwords}", f"acl_file {rules}")
+    with Mosquitto(tmp_path, *lines) as broker:
+        config = settings(
+            broker.port, username="train-1", password=SecretStr("t"), images=True, home_assistant={"enabled": True}
+        )
+        operator = listening(broker.port, username="operator", password="o")  # noqa: S106
+        async with operator as person, rig(config) as train:
+            await train.comes_up()
+            train.publish(*make.one_of_each())
+            for name in ("state", "decision", "fault", "prediction", "command", "image", "telemetry"):
+                await person.hears(f"{ROOT}/{name}")
+            await person.client.publish(f"{ROOT}/drive/set", body(), qos=1)
+            await person.hears(f"{ROOT}/drive/reply")
+            assert len(train.obeyed) == 1
+            assert train.codes() == []
+        assert not person.on(f"{ROOT}/drive/set"), "nobody but the train reads a token"

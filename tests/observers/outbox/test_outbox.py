@@ -1,0 +1,113 @@
+"""The outbox's thread: it never makes the loop wait, and tells what it cannot mend."""
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from edge_agent.events import Severity
+from edge_agent.faults import Notice
+from edge_agent.observers.outbox.outbox import Outbox
+from edge_agent.observers.outbox.record import Kind, Record
+from edge_agent.observers.outbox.requests import OutboxAwayError
+from edge_agent.observers.outbox.store import Budget, Store
+from tests.observers.outbox.records import number_of, record
+
+WAIT_S = 20
+
+
+def encode(number: int, _sequence: int) -> Sequence[Record]:
+    return (record(number),)
+
+
+def running(path: Path, notices: list[Notice]) -> Outbox[int]:
+    return Outbox(path, Budget(), encode, tell=notices.append)
+
+
+def test_thread_hands_rows_over_and_survives_close(tmp_path: Path) -> None:
+    committed = threading.Semaphore(0)
+    outbox = running(tmp_path / "outbox.db", [])
+    outbox.start(committed.release)
+    for number in range(10):
+        assert outbox.offer(number)
+    seen: list[int] = []
+    while len(seen) < 10:
+        assert committed.acquire(timeout=WAIT_S)
+        seen = [number_of(row.record) for row in outbox.read(0, 100, 10**9).result(WAIT_S)]
+    assert seen == list(range(10))
+    assert outbox.close(WAIT_S)
+    with pytest.raises(OutboxAwayError):
+        outbox.read(0, 1, 1).result(WAIT_S)
+
+
+def test_loop_never_waits_while_the_thread_is_stuck(tmp_path: Path) -> None:
+    """The thread hangs in its disk; offers go on being answered, and what is too much is counted."""
+    stuck, release = threading.Event(), threading.Event()
+
+    def hang(number: int, _sequence: int) -> Sequence[Record]:
+        stuck.set()
+        release.wait(WAIT_S)
+        return (record(number),)
+
+    outbox: Outbox[int] = Outbox(tmp_path / "outbox.db", Budget(), hang, tell=lambda _: None, max_items=50)
+    outbox.start()
+    outbox.offer(0)
+    assert stuck.wait(WAIT_S)
+    answers = [outbox.offer(number) for number in range(1, 101)]
+    assert answers == [True] * 50 + [False] * 50
+    assert outbox.lost == (50, 0)
+    release.set()
+    assert outbox.close(WAIT_S)
+    store = Store(tmp_path / "outbox.db", Budget())
+    assert [number_of(row.record) for row in store.read(0, 100, 10**9)] == list(range(51))
+    store.close()
+
+
+def test_folder_that_cannot_be_written_keeps_rows_in_memory_and_says_so(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    notices: list[Notice] = []
+    outbox = running(tmp_path / "file" / "outbox.db", notices)
+    committed = threading.Semaphore(0)
+    outbox.start(committed.release)
+    outbox.offer(1)
+    seen: list[int] = []
+    while not seen:
+        assert committed.acquire(timeout=WAIT_S)
+        seen = [number_of(row.record) for row in outbox.read(0, 100, 10**9).result(WAIT_S)]
+    assert outbox.close(WAIT_S)
+    assert [(notice.code, notice.severity) for notice in notices] == [("outbox_not_durable", Severity.DEGRADED)]
+    assert not outbox.stats.durable
+
+
+def test_second_agent_waits_for_the_outbox_instead_of_sharing_it(tmp_path: Path) -> None:
+    notices: list[Notice] = []
+    first, second = running(tmp_path / "outbox.db", []), running(tmp_path / "outbox.db", notices)
+    ready = threading.Semaphore(0)
+    first.start(ready.release)
+    assert ready.acquire(timeout=WAIT_S)
+    second.start(ready.release)
+    second.offer(5)
+    with pytest.raises(OutboxAwayError):
+        second.read(0, 1, 1).result(WAIT_S)
+    assert [notice.code for notice in notices] == ["outbox_stuck"]
+    assert "another program holds the outbox" in notices[0].message
+    assert first.close(WAIT_S)
+    assert ready.acquire(timeout=WAIT_S)
+    assert second.close(WAIT_S)
+    assert second.stats.tallies[Kind.TELEMETRY].rows == 1
+
+
+def test_fault_of_ours_in_the_thread_is_told_and_questions_are_answered(tmp_path: Path) -> None:
+    notices: list[Notice] = []
+
+    def break_down(number: int, _sequence: int) -> Sequence[Record]:
+        raise ZeroDivisionError(number)
+
+    outbox: Outbox[int] = Outbox(tmp_path / "outbox.db", Budget(), break_down, tell=notices.append)
+    outbox.start()
+    outbox.offer(1)
+    assert outbox.close(WAIT_S)
+    with pytest.raises(OutboxAwayError):
+        outbox.read(0, 1, 1).result(WAIT_S)
+    assert [notice.code for notice in notices] == ["outbox_failed"]

@@ -1,0 +1,276 @@
+"""The outbox's work, step by step: it gathers and commits, and goes on when the disk does not."""
+
+import queue
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from edge_agent.errors import FatalError
+from edge_agent.events import Severity
+from edge_agent.faults import Notice
+from edge_agent.observers.outbox.record import Kind, Record
+from edge_agent.observers.outbox.requests import Acknowledge, Close, OutboxAwayError, Read, Request, Wake
+from edge_agent.observers.outbox.status import Reporter
+from edge_agent.observers.outbox.store import Budget, Store
+from edge_agent.observers.outbox.writer import Writer
+from edge_agent.runtime.queues import Handover
+from tests.observers.outbox.records import number_of, record
+
+
+def encode(number: int, _sequence: int) -> Sequence[Record]:
+    if number < 0:
+        raise FatalError("this cannot be encoded")
+    return (record(number),)
+
+
+class Desk:
+    """A Writer that is worked step by step, with a clock that only we move."""
+
+    def __init__(self, path: Path, open_store: Callable[[], Store] | None = None) -> None:
+        self.now_s = 0.0
+        self.notices: list[Notice] = []
+        self.commits = 0
+        self.requests: queue.SimpleQueue[Request] = queue.SimpleQueue()
+        self.handover: Handover[int] = Handover(lambda: self.requests.put(Wake()))
+        self.stores: list[Store] = []
+        self._path = path
+        self.writer = Writer(
+            open_store or self._open,
+            encode,
+            self.handover,
+            self.requests,
+            report=Reporter(self.notices.append, self.clock),
+            committed=self._committed,
+            clock=self.clock,
+        )
+
+    def clock(self) -> float:
+        return self.now_s
+
+    def work(self, passed_s: float = 0.2) -> None:
+        """Let time pass and have the writer look at everything."""
+        self.now_s += passed_s
+        self.requests.put(Wake())
+        while not self.requests.empty():
+            self.writer.step()
+
+    def pass_by(self, passed_s: float) -> None:
+        """Let time pass, and the writer do what is due by itself."""
+        self.now_s += passed_s
+        self.writer.step()
+
+    def numbers(self) -> list[int]:
+        request = Read(0, 1000, 10**9)
+        self.requests.put(request)
+        self.writer.step()
+        return [number_of(row.record) for row in request.answer.result(0)]
+
+    def close(self) -> None:
+        self.requests.put(Close())
+        self.writer.run()
+
+    def _open(self) -> Store:
+        self.stores.append(Store(self._path, Budget()))
+        return self.stores[-1]
+
+    def _committed(self) -> None:
+        self.commits += 1
+
+
+@contextmanager
+def desk_at(path: Path) -> Iterator[Desk]:
+    desk = Desk(path)
+    yield desk
+    desk.close()
+
+
+def test_values_are_committed_together_after_a_moment(tmp_path: Path) -> None:
+    with desk_at(tmp_path / "outbox.db") as desk:
+        desk.work()
+        opened = desk.commits
+        for number in range(3):
+            desk.handover.offer(number)
+        desk.work(0.01)
+        assert desk.numbers() == []
+        desk.work(0.1)
+        assert desk.numbers() == [0, 1, 2]
+        assert (desk.writer.stats.commits, desk.commits - opened) == (1, 1)
+
+
+def test_thread_is_woken_only_where_it_has_just_looked_in_vain(tmp_path: Path) -> None:
+    """As long as values come it looks by itself, and is not woken for each of them."""
+    with desk_at(tmp_path / "outbox.db") as desk:
+        desk.work()
+        for number in range(5):
+            desk.handover.offer(number)
+        assert desk.requests.qsize() == 1
+        desk.work(0.0)
+        for number in range(5, 10):
+            desk.handover.offer(number)
+            assert desk.requests.empty()
+            desk.pass_by(0.1)
+            assert desk.writer.stats.pending == 0
+        assert desk.numbers() == list(range(10))
+        desk.pass_by(0.1)
+        desk.handover.offer(10)
+        assert desk.requests.qsize() == 1
+        desk.work(0.0)
+        desk.pass_by(0.1)
+        assert desk.numbers() == list(range(11))
+
+
+def test_value_that_cannot_be_encoded_is_counted_and_the_others_go_on(tmp_path: Path) -> None:
+    with desk_at(tmp_path / "outbox.db") as desk:
+        for number in (1, -1, 2):
+            desk.handover.offer(number)
+        desk.work()
+        desk.work()
+        assert desk.numbers() == [1, 2]
+        assert desk.writer.stats.failed == 1
+
+
+def test_full_disk_is_told_once_and_nothing_is_lost_when_it_ends(tmp_path: Path) -> None:
+    with desk_at(tmp_path / "outbox.db") as desk:
+        desk.handover.offer(0)
+        desk.work()
+        desk.work()
+        connection = desk.stores[0]._connection
+        connection.execute("PRAGMA max_page_count = 1")
+        for number in range(1, 400):
+            desk.handover.offer(number)
+            desk.work(1.0)
+        assert [(notice.code, notice.active) for notice in desk.notices] == [("outbox_stuck", True)]
+        assert "disk is full" in desk.notices[0].message
+        assert desk.notices[0].severity is Severity.DEGRADED
+        assert desk.writer.stats.stuck_by == "the disk is full"
+        connection.execute("PRAGMA max_page_count = 100000")
+        desk.work(1.0)
+        desk.work(1.0)
+        assert [(notice.code, notice.active) for notice in desk.notices[1:]] == [("outbox_stuck", False)]
+        assert desk.numbers() == list(range(400))
+        assert desk.writer.stats.stuck_by == ""
+
+
+def test_disk_that_becomes_slow_is_told_once_and_so_is_its_end(tmp_path: Path) -> None:
+    takes_s = [0.1, 0.5, 0.1, 0.5, 0.5, 0.5, 0.1, 0.5, 0.1, 0.1, 0.1]
+    with desk_at(tmp_path / "outbox.db") as desk:
+        desk.work()
+        commit = desk.stores[0].commit
+
+        def slow(records: Sequence[Record], acknowledged_seq: int | None = None) -> int:
+            desk.now_s += takes_s.pop(0) if takes_s else 0.0
+            return commit(records, acknowledged_seq)
+
+        desk.stores[0].commit = slow  # type: ignore[method-assign]
+        told = []
+        for number in range(11):
+            desk.handover.offer(number)
+            desk.work()
+            desk.work()
+            told.append([(notice.code, notice.active) for notice in desk.notices])
+        once, twice = [("outbox_slow", True)], [("outbox_slow", True), ("outbox_slow", False)]
+        assert told == [[]] * 4 + [once] * 5 + [twice] * 2, (
+            "one slow commit is no slow disk, nor a quick one a quick one"
+        )
+        assert "500 ms" in desk.notices[0].message
+        assert desk.numbers() == list(range(11))
+
+
+def test_stuck_writer_leaves_the_rest_in_the_handover(tmp_path: Path) -> None:
+    """What is held in memory stays bounded: by the handover, which refuses and counts."""
+    with desk_at(tmp_path / "outbox.db") as desk:
+        desk.work()
+        desk.stores[0]._connection.execute("PRAGMA max_page_count = 1")
+        for number in range(5000):
+            desk.handover.offer(number)
+            desk.work(0.0)
+        desk.work(1.0)
+        assert desk.writer.stats.pending == 1000
+        assert len(desk.handover) == 4000
+        desk.stores[0]._connection.execute("PRAGMA max_page_count = 100000")
+        for _ in range(30):
+            desk.work(1.0)
+        assert len(desk.handover) == 0
+        assert desk.writer.stats.tallies[Kind.TELEMETRY].rows == 5000
+
+
+def test_locked_file_is_waited_for(tmp_path: Path) -> None:
+    with desk_at(tmp_path / "outbox.db") as desk:
+        desk.work()
+        other = sqlite3.connect(tmp_path / "outbox.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        desk.handover.offer(7)
+        desk.work()
+        desk.work()
+        assert [notice.code for notice in desk.notices] == ["outbox_stuck"]
+        other.execute("ROLLBACK")
+        other.close()
+        desk.work(1.0)
+        assert desk.numbers() == [7]
+
+
+def test_file_damaged_while_in_use_is_set_aside_and_new_events_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.db"
+    with desk_at(path) as desk:
+        for number in range(300):
+            desk.handover.offer(number)
+        desk.work()
+        desk.work()
+        desk.stores[0]._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        size = path.stat().st_size
+        path.write_bytes(path.read_bytes()[:100] + b"\xff" * (size - 100))
+        desk.stores[0]._connection.execute("PRAGMA shrink_memory")
+        with pytest.raises(OutboxAwayError):
+            desk.numbers()
+        desk.handover.offer(1000)
+        desk.work()
+        desk.work()
+        assert [notice.code for notice in desk.notices] == ["outbox_set_aside"]
+        aside = list(tmp_path.glob("outbox.db.broken-*"))
+        assert any(part.stat().st_size == size for part in aside)
+        assert desk.numbers() == [1000]
+
+
+def test_acknowledged_rows_go_with_the_next_commit(tmp_path: Path) -> None:
+    with desk_at(tmp_path / "outbox.db") as desk:
+        for number in range(3):
+            desk.handover.offer(number)
+        desk.work()
+        desk.work()
+        desk.requests.put(Acknowledge(desk.stores[0].next_seq - 2))
+        desk.work()
+        desk.work()
+        assert desk.numbers() == [2]
+        assert desk.writer.stats.tallies[Kind.TELEMETRY].sent == 2
+
+
+def test_close_commits_what_is_still_on_its_way(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "outbox.db")
+    for number in range(2500):
+        desk.handover.offer(number)
+    desk.close()
+    store = Store(tmp_path / "outbox.db", Budget())
+    assert store.tallies[Kind.TELEMETRY].rows == 2500
+    store.close()
+
+
+def test_evictions_are_summed_up_in_a_notice(tmp_path: Path) -> None:
+    def tight() -> Store:
+        return Store(tmp_path / "outbox.db", Budget(events_bytes=1000, events_h=0.0))
+
+    desk = Desk(tmp_path / "outbox.db", tight)
+    for number in range(100):
+        desk.handover.offer(number)
+        desk.work(0.05)
+    desk.work(20.0)
+    desk.handover.offer(100)
+    desk.work()
+    desk.work()
+    desk.close()
+    told = [int(notice.message.split()[0]) for notice in desk.notices if notice.code == "outbox_evicted"]
+    waits_for_the_next_notice = 1
+    assert sum(told) == desk.writer.stats.tallies[Kind.TELEMETRY].evicted - waits_for_the_next_notice > 50
+    assert len(told) <= 3

@@ -1,0 +1,40 @@
+"""Models and engines for the tests of TensorRT's side, on the fake GPU."""
+
+import asyncio
+from pathlib import Path
+
+import numpy as np
+
+from edge_agent.perception.detector.tensorrt.bindings import load_bindings
+from edge_agent.perception.detector.tensorrt.build_process import have_made
+from edge_agent.perception.detector.tensorrt.build_worker import Order, make
+from edge_agent.perception.detector.tensorrt.detector import Reading, TensorRtDetector
+from edge_agent.perception.vision import Layout
+from tests.perception.detector.models import Row, outputs_for, save
+
+NAMES = "['a', 'b']"
+ROWS: list[Row] = [(10, 12, 40, 44, 0.9, 1), (50, 20, 70, 40, 0.8, 0)]
+PICTURE = np.full((64, 96, 3), 90, np.uint8)
+
+
+def tiny(folder: Path, name: str = "m.onnx", layout: Layout = Layout.CHANNELS_LAST, **more: object) -> Path:
+    """Write a model that answers with ROWS."""
+    return save(folder / name, outputs_for(layout, ROWS, 2), names=NAMES, **more)  # type: ignore[arg-type]
+
+
+def order(model: Path, folder: Path, precision: str = "auto", **more: bool) -> Order:
+    return Order(str(model), precision, str(folder), **more)
+
+
+def made(model: Path, folder: Path) -> Path:
+    """Build the engine of `model` in this process, and keep it in `folder`."""
+    return make(order(model, folder), lambda message: True, load_bindings())[0]
+
+
+def forge(model: Path, folder: Path) -> tuple[Path, bool]:
+    """Build it as the agent does, in a child process."""
+    return asyncio.run(have_made(order(model, folder)))
+
+
+def opened(engine: Path) -> TensorRtDetector:
+    return TensorRtDetector(engine, load_bindings(), Reading())

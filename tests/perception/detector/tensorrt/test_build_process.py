@@ -1,0 +1,154 @@
+"""Engines are made in a child process, once, and what goes wrong there costs nothing but the engine."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from edge_agent.errors import ConfigError, FatalError
+from edge_agent.perception.detector.tensorrt.bindings import load_bindings
+from edge_agent.perception.detector.tensorrt.build_process import MakingError, have_made
+from edge_agent.perception.detector.tensorrt.build_worker import make
+from edge_agent.perception.detector.tensorrt.builder import BuildError, BuildStoppedError, build
+from edge_agent.perception.detector.tensorrt.cache import TIMINGS, Cache
+from edge_agent.perception.detector.tensorrt.engine_file import read_about
+from edge_agent.perception.detector.tensorrt.selection import open_source
+from tests.perception.detector.engines import forge, made, order, tiny
+from tests.support.gpu import Gpu
+
+
+def test_engine_is_made_in_a_child_process_and_found_the_second_time(tmp_path: Path, gpu: Gpu) -> None:
+    model = tiny(tmp_path)
+    engine, fresh = forge(model, tmp_path / "engines")
+    assert fresh
+    about = read_about(engine)
+    assert about.key is not None
+    assert (about.model, about.labels, about.key.machine.gpu) == ("m.onnx", ("a", "b"), "Fake Orin")
+    assert (tmp_path / "engines" / TIMINGS).exists()
+    assert forge(model, tmp_path / "engines") == (engine, False)
+
+
+def test_engine_is_built_anew_for_another_tensorrt(tmp_path: Path, gpu: Gpu) -> None:
+    model = tiny(tmp_path)
+    first = made(model, tmp_path)
+    gpu.version("10.13.0.35")
+    second = made(model, tmp_path)
+    assert first != second
+    assert first.exists()
+
+
+async def test_two_agents_build_the_same_engine_once(tmp_path: Path, gpu: Gpu) -> None:
+    model = tiny(tmp_path)
+    wanted = order(model, tmp_path / "engines")
+    (one, fresh_one), (other, fresh_other) = await asyncio.gather(have_made(wanted), have_made(wanted))
+    assert one == other
+    assert {fresh_one, fresh_other} == {True, False}
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("build-fails", r"cannot be built: Could not find any implementation for node \{ForeignNode"),
+        ("unsupported", "cannot read the model at the operator GridSample: Plugin not found"),
+        ("half-runtime", "builder does not start"),
+    ],
+)
+def test_build_that_fails_is_told_in_one_line(tmp_path: Path, gpu: Gpu, fault: str, words: str) -> None:
+    gpu.say(fault)
+    with pytest.raises(BuildError, match=words) as caught:
+        made(tiny(tmp_path), tmp_path / "engines")
+    assert "\n" not in str(caught.value)
+    assert not list((tmp_path / "engines").glob("*.engine"))
+
+
+async def test_failure_in_the_child_is_told_in_its_own_words(tmp_path: Path, gpu: Gpu) -> None:
+    gpu.say("build-fails")
+    with pytest.raises(MakingError, match=r"Could not find any implementation .*; see docs/engines\.md"):
+        await have_made(order(tiny(tmp_path), tmp_path / "engines"))
+
+
+async def test_build_that_crashes_is_told_and_leaves_no_engine(tmp_path: Path, gpu: Gpu) -> None:
+    gpu.say("build-crashes")
+    with pytest.raises(MakingError, match="killed by signal 6"):
+        await have_made(order(tiny(tmp_path), tmp_path / "engines"))
+    assert not list((tmp_path / "engines").glob("*.engine"))
+
+
+def test_folder_that_cannot_be_written_is_told_in_one_line(tmp_path: Path, gpu: Gpu) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(FatalError, match="Not a directory; set CACHE_DIRECTORY"):
+        made(tiny(tmp_path), tmp_path / "file" / "engines")
+
+
+async def test_cancelled_build_ends_its_child_and_leaves_no_engine(tmp_path: Path, gpu: Gpu) -> None:
+    gpu.say("build-hangs")
+    told = asyncio.Event()
+    building = asyncio.create_task(
+        have_made(order(tiny(tmp_path), tmp_path / "engines"), progress=lambda share, phase: told.set())
+    )
+    await told.wait()
+    building.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await building
+    assert not list((tmp_path / "engines").glob("*.engine"))
+
+
+def test_model_that_onnx_runtime_refuses_is_not_built(tmp_path: Path, gpu: Gpu) -> None:
+    (tmp_path / "m.onnx").write_bytes(b"nonsense")
+    with pytest.raises(ConfigError, match="not a model"):
+        made(tmp_path / "m.onnx", tmp_path)
+
+
+def test_damaged_engine_in_the_cache_is_set_aside_and_built_anew(tmp_path: Path, gpu: Gpu) -> None:
+    model = tiny(tmp_path)
+    engine = made(model, tmp_path)
+    engine.write_bytes(engine.read_bytes()[:-9])
+    assert make(order(model, tmp_path), lambda message: True, load_bindings()) == (engine, True)
+    assert len(list(tmp_path.glob("*.set-aside-1"))) == 1
+
+
+def test_progress_grows_to_the_end(tmp_path: Path, gpu: Gpu) -> None:
+    seen: list[float] = []
+    model = tiny(tmp_path).read_bytes()
+    build(load_bindings().trt, model, (1, 3, 64, 96), progress=lambda phase, share: seen.append(share) or True)
+    assert seen == [0.5, 1.0]
+
+
+def test_build_stops_when_it_is_told_to(tmp_path: Path, gpu: Gpu) -> None:
+    model = tiny(tmp_path).read_bytes()
+    with pytest.raises(BuildStoppedError):
+        build(load_bindings().trt, model, (1, 3, 64, 96), progress=lambda phase, share: False)
+
+
+def test_timing_cache_of_another_machine_is_not_used(tmp_path: Path, gpu: Gpu) -> None:
+    built = build(load_bindings().trt, tiny(tmp_path).read_bytes(), (1, 3, 64, 96), timings=b"foreign")
+    assert built.timings == b"timings"
+
+
+def test_precision_auto_takes_fp16_where_it_lies_beside_the_model(tmp_path: Path) -> None:
+    model = tiny(tmp_path)
+    assert open_source(model, "auto").precision == "fp32"
+    tiny(tmp_path, "m-fp16.onnx")
+    assert open_source(model, "auto").path == tmp_path / "m-fp16.onnx"
+    assert open_source(model, "fp32").path == model
+    with pytest.raises(ConfigError, match=r"no m-int8\.onnx"):
+        open_source(model, "int8")
+
+
+def test_engines_of_two_precisions_live_side_by_side(tmp_path: Path, gpu: Gpu) -> None:
+    model = tiny(tmp_path)
+    tiny(tmp_path, "m-fp16.onnx", size=(64, 96), metadata={"author": "another file"})
+    for precision in ("fp32", "fp16"):
+        make(order(model, tmp_path, precision), lambda message: True, load_bindings())
+    found = {about.key.precision for _, about in Cache(tmp_path).engines() if about and about.key}
+    assert found == {"fp32", "fp16"}
+
+
+def test_messages_of_the_maker_are_one_json_object_a_line(tmp_path: Path, gpu: Gpu) -> None:
+    told: list[str] = []
+    make(
+        order(tiny(tmp_path), tmp_path), lambda message: bool(told.append(json.dumps(message)) or True), load_bindings()
+    )
+    assert all("\n" not in line for line in told)
+    assert json.loads(told[-1])["progress"] == 1.0

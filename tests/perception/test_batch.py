@@ -1,0 +1,160 @@
+"""Detecting over files on disk, and keeping annotated copies."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edge_agent.errors import ConfigError, FatalError, UsageError
+from edge_agent.events import Box, Detection
+from edge_agent.perception.batch import Album, Finding, detect_in, list_files
+from edge_agent.perception.camera import VideoReader
+from edge_agent.ports import DetectorInfo
+from tests.perception.camera.pictures import grey, write_video
+
+
+class Corner:
+    """A detector that sees a stop sign in the top-left corner of each picture, and fails on a white one."""
+
+    info = DetectorInfo("fake", "fake", "", 0, 0, ("stop",))
+
+    def infer(self, image: NDArray[np.uint8]) -> tuple[Detection, ...]:
+        if image.mean() > 250:
+            raise FatalError("white")
+        return (Detection("stop", 0.91239, Box(0, 0, 20.12345, 10)),)
+
+    def close(self) -> None:
+        return
+
+
+def save(path: Path, image: NDArray[np.uint8]) -> Path:
+    cv2.imwrite(str(path), image)
+    return path
+
+
+def test_list_files_folder_holds_pictures_and_videos_in_order(tmp_path: Path) -> None:
+    save(tmp_path / "10.png", grey(1))
+    save(tmp_path / "9.png", grey(1))
+    write_video(tmp_path / "a.MP4", 1)
+    (tmp_path / "truth.jsonl").write_text("{}")
+    assert [file.name for file in list_files(tmp_path)] == ["9.png", "10.png", "a.MP4"]
+    assert list_files(tmp_path / "truth.jsonl") == [tmp_path / "truth.jsonl"]
+
+
+@pytest.mark.parametrize("name", ["", "nothing"])
+def test_list_files_without_any_is_a_wrong_call(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError):
+        list_files(tmp_path / name)
+
+
+def test_detect_in_picture_gives_one_finding(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.png", grey(1, 50, 40))
+    (finding,) = detect_in(Corner(), path)
+    plain = finding.as_json()
+    assert plain.pop("inference_ms") >= 0
+    assert plain == {
+        "path": str(path),
+        "width": 50,
+        "height": 40,
+        "detections": [{"label": "stop", "score": 0.9124, "box": [0, 0, 20.12, 10]}],
+    }
+
+
+def test_detect_in_video_gives_each_frame_with_its_number(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "v.mp4", 5, fps=30)
+    findings = list(detect_in(Corner(), path))
+    assert [finding.as_json()["frame"] for finding in findings] == [0, 1, 2, 3, 4]
+    assert findings[0].fps == pytest.approx(30)
+
+
+def test_detect_in_bad_picture_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_text("no picture")
+    with pytest.raises(ConfigError, match="picture"):
+        list(detect_in(Corner(), tmp_path / "a.jpg"))
+
+
+def test_detect_in_video_cut_short_gives_what_is_there_and_then_says_so(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "v.avi", 30, kind="MJPG")
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    findings: list[Finding] = []
+    with pytest.raises(ConfigError, match="cut short"):
+        findings.extend(detect_in(Corner(), path))
+    assert [finding.frame for finding in findings] == list(range(len(findings)))
+    assert len(findings) > 2
+
+
+def test_detect_in_network_that_fails_names_the_picture(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.png", grey(255))
+    with pytest.raises(FatalError, match=r"a\.png: white"):
+        list(detect_in(Corner(), path))
+
+
+def finding(path: Path, image: NDArray[np.uint8], frame: int | None = None) -> Finding:
+    return Finding(path, frame, 30.0, image, Corner().infer(image), 1.0)
+
+
+def test_album_copies_are_annotated_under_their_own_names(tmp_path: Path) -> None:
+    sources = [save(tmp_path / name, grey(90)) for name in ("a.JPG", "b.bmp", "c.png")]
+    album = Album(tmp_path / "out" / "deep", sources)
+    for source in sources:
+        album.keep_picture(finding(source, grey(90)))
+    kept = sorted((tmp_path / "out" / "deep").iterdir())
+    assert [path.name for path in kept] == ["a.jpg", "b.png", "c.png"]
+    assert all((cv2.imread(str(path)) != 90).any() for path in kept)
+
+
+def test_album_names_that_meet_twice_are_numbered(tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
+    sources = [save(tmp_path / name, grey(90)) for name in ("a.png", "a.bmp", "x/A.png")]
+    album = Album(tmp_path / "out", sources)
+    for source in sources:
+        album.keep_picture(finding(source, grey(90)))
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["A-3.png", "a-2.png", "a.png"]
+
+
+def test_album_never_writes_over_a_source(tmp_path: Path) -> None:
+    source = save(tmp_path / "a.png", grey(90))
+    with pytest.raises(UsageError, match="written over"):
+        Album(tmp_path, [source])
+    (tmp_path / "link").symlink_to(tmp_path)
+    with pytest.raises(UsageError, match="written over"):
+        Album(tmp_path / "link", [source])
+
+
+def test_album_folder_that_cannot_be_made_is_a_wrong_call(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match="cannot be made"):
+        Album(tmp_path / "file" / "out", [])
+
+
+def test_album_video_has_every_frame_and_the_rate(tmp_path: Path) -> None:
+    album = Album(tmp_path / "out", [tmp_path / "v.avi"])
+    with album.video(tmp_path / "v.avi") as video:
+        for number in range(4):
+            video.add(finding(tmp_path / "v.avi", grey(90, 97, 63), number))
+        assert not (tmp_path / "out" / "v.mp4").exists()
+    reader = VideoReader(tmp_path / "out" / "v.mp4")
+    reader.open()
+    assert (reader.frames, reader.fps) == (4, pytest.approx(30))
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["v.mp4"]
+
+
+def test_album_video_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    album = Album(tmp_path / "out", [tmp_path / "v.mp4"])
+
+    def half() -> Iterator[Finding]:
+        yield finding(tmp_path / "v.mp4", grey(90), 0)
+        raise FatalError("half")
+
+    def copy() -> None:
+        with album.video(tmp_path / "v.mp4") as video:
+            for one in half():
+                video.add(one)
+
+    with pytest.raises(FatalError, match="half"):
+        copy()
+    assert list((tmp_path / "out").iterdir()) == []

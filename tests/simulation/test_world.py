@@ -1,0 +1,134 @@
+from dataclasses import replace
+
+import pytest
+
+from edge_agent.simulation.invent import default_layout
+from edge_agent.simulation.layout import Layout, PlacedSign
+from edge_agent.simulation.track import Track, curve, straight
+from edge_agent.simulation.world import World
+from tests.simulation.driving import Driver, short_layout
+
+
+def test_train_that_nobody_brakes_falls_off_the_end():
+    world = World(short_layout())
+    world.advance(0)
+    world.set_power(60)
+    world.advance(60)
+    assert (world.outcome, world.derailed, world.over) == ("derailed", True, True)
+    assert world.margin_mm <= 0
+    assert (world.overruns, world.referee.speeding) == (1, 1)
+
+
+def test_train_that_obeys_stands_before_the_cliff():
+    world = Driver(World(short_layout())).drive()
+    assert (world.outcome, world.overruns, world.referee.speeding) == ("stopped", 0, 0)
+    assert 400 < world.margin_mm < 1200
+
+
+def test_train_that_stands_elsewhere_until_time_is_up_has_ended():
+    world = World(replace(short_layout(), time_limit_s=5))
+    world.advance(0)
+    world.advance(6)
+    assert (world.outcome, world.over) == ("ended", True)
+
+
+def test_stop_sign_that_is_only_slowed_for_counts_as_overrun():
+    world = World(short_layout())
+    world.advance(0)
+    world.set_power(38)
+    world.advance(25)
+    assert world.s_mm > 1600
+    assert (world.overruns, world.referee.speeding) == (1, 0)
+
+
+def test_train_that_stops_too_far_before_the_stop_sign_has_not_stopped_for_it():
+    world = World(short_layout())
+    world.advance(0)
+    world.set_power(60)
+    world.advance(1.5)
+    world.brake()
+    world.advance(4)
+    assert world.s_mm < 800
+    world.set_power(60)
+    world.advance(10)
+    assert world.overruns == 1
+
+
+def test_same_commands_give_the_same_run_however_often_anybody_looks():
+    def run(looks: int) -> tuple[float, float, float]:
+        world = World(short_layout(), 3)
+        world.advance(10.0)
+        world.set_power(60)
+        for look in range(1, looks + 1):
+            world.advance(10 + 3.5 * look / looks)
+        world.brake()
+        world.advance(14)
+        return world.s_mm, world.speed_mm_s, world.battery_percent
+
+    assert run(1) == run(7) == run(333)
+
+
+def test_time_begins_at_the_first_look_of_any_clock():
+    early, late = World(short_layout()), World(short_layout())
+    for world, origin_s in ((early, 0.0), (late, 98_765.4)):
+        world.advance(origin_s)
+        world.set_power(60)
+        world.advance(origin_s + 2)
+    assert late.s_mm == early.s_mm
+
+
+def test_power_out_of_range_is_refused():
+    with pytest.raises(ValueError, match="100"):
+        World(short_layout()).set_power(101)
+
+
+def lap_s(battery: float, power_at: "dict[str, float] | None" = None) -> float:
+    """Time a loop of straights and curves at power that may follow the voltage."""
+    loop = Layout(Track((straight(6), curve(8), straight(6), curve(8), straight(1))), ())
+    world = World(loop, battery_percent=battery)
+    world.advance(0)
+    now_s = 0.0
+    while not world.derailed and now_s < 60:
+        scale = power_at["reference_v"] / world.voltage_v if power_at else 1.0
+        world.set_power(min(100, 55 * scale))
+        now_s += 0.1
+        world.advance(now_s)
+    assert world.lap_s is not None
+    return world.lap_s
+
+
+def test_lap_on_a_weak_battery_is_slow_and_compensating_for_the_voltage_brings_it_back():
+    full, weak = lap_s(100), lap_s(20)
+    same, compensated = lap_s(100, {"reference_v": 8.7}), lap_s(20, {"reference_v": 8.7})
+    print(f"lap at 20 %: {weak / full:.2f} of full, {compensated / same:.3f} when compensated")
+    assert weak > 1.5 * full
+    assert compensated == pytest.approx(same, rel=0.1)
+
+
+def test_signs_seen_grow_as_the_train_comes_near_and_tell_their_distance():
+    layout = short_layout()
+    heights, distances = [], []
+    for s_mm in (160, 300, 450, 500):
+        world = World(replace(layout, start_mm=s_mm))
+        (seen,) = [one for one in world.see() if one.sign.name == "speed_limit_30"]
+        heights.append(seen.box.height)
+        distances.append(seen.distance_mm)
+    assert heights == sorted(heights)
+    assert distances == sorted(distances, reverse=True)
+    assert distances[0] == pytest.approx(546, abs=8)  # 540 mm ahead, 70 to the side, 52 below
+    assert heights[0] == pytest.approx(17.5 * 499 / 540, rel=0.03)
+
+
+@pytest.mark.parametrize("seed", [0, 3])
+def test_default_mission_obeyed_ends_standing_before_the_cliff_within_a_minute(seed: int):
+    world = Driver(World(default_layout(seed), seed)).drive()
+    assert (world.outcome, world.overruns, world.referee.speeding) == ("stopped", 0, 0)
+    assert 30 < world.elapsed_s < 60
+    assert world.margin_mm > 300
+
+
+def test_back_of_a_sign_is_no_truth():
+    layout = replace(short_layout(), signs=(PlacedSign("stop", 700, 70, back=True),))
+    world = World(layout)
+    assert [one.front for one in world.see()] == [False]
+    assert world.truth() == ()
