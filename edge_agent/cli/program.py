@@ -102,6 +102,3 @@ def _fail(lines: str) -> None:
         from edge_agent.agent.systemd import Notifier
 
         Notifier().status(" | ".join(lines.splitlines()))
-
-
-app = build(COMMANDS)

@@ -195,7 +195,7 @@ def _tell_end(result: dict[str, Any], *, quiet: bool) -> None:
     elif not quiet:
         from rich.console import Console
 
-        from edge_agent.cli.output import print_report  # rich is not needed before a run ends
+        from edge_agent.cli.terminal import print_report  # rich is not needed before a run ends
 
         print_report(result, Console())
 
@@ -213,7 +213,7 @@ def _run_to_end(job: Any, watched: bool) -> dict[str, Any]:
     if watched:
         from rich.console import Console
 
-        from edge_agent.cli.output import show_status
+        from edge_agent.cli.terminal import show_status
 
         async def watch(vista: Vista) -> None:
             await show_status(vista, Console(stderr=True))

@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from edge_agent.cli.program import app
+from edge_agent.cli.program import COMMANDS, build
 from edge_agent.errors import ConfigError, UsageError
 from edge_agent.perception.vision import Layout
 from tests.perception.camera.pictures import grey, write_video
 from tests.perception.detector.models import outputs_for, save, save_fragile
+
+app = build(COMMANDS)
 
 ROWS = [(10.0, 12.0, 30.0, 40.0, 0.9, 1), (50.0, 20.0, 70.0, 60.0, 0.6, 0)]
 
@@ -138,8 +140,8 @@ def test_detect_copies_over_the_originals_are_refused(model: Path, photos: Path)
 
 def test_detect_help_is_quick_and_shows_an_example() -> None:
     code = (
-        "import sys\nfrom edge_agent.cli.program import app\nfrom typer.testing import CliRunner\n"
-        "print(CliRunner().invoke(app, ['detect', '--help']).stdout)\n"
+        "import sys\nfrom edge_agent.cli.program import COMMANDS, build\nfrom typer.testing import CliRunner\n"
+        "print(CliRunner().invoke(build(COMMANDS), ["detect", "--help"]).stdout)\n"
         "print([name for name in ('cv2', 'onnxruntime', 'torch') if name in sys.modules])\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

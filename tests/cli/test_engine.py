@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from edge_agent.cli.program import app
+from edge_agent.cli.program import COMMANDS, build
 from edge_agent.errors import EdgeAgentError
 from tests.perception.detector.engines import made, tiny
 from tests.support.gpu import Gpu, gpu
+
+app = build(COMMANDS)
 
 __all__ = ["gpu"]
 

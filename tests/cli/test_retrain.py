@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from edge_agent.cli.program import app
+from edge_agent.cli.program import COMMANDS, build
 from edge_agent.errors import ConfigError, UsageError
 from edge_agent.mlops.coco import read_split
 from edge_agent.perception.vision import Layout
 from edge_agent.signs import CLASS_IDS, LABELS
 from tests.perception.camera.pictures import grey
 from tests.perception.detector.models import outputs_for, save
+
+app = build(COMMANDS)
 
 STOP, DANGER = CLASS_IDS["stop"], CLASS_IDS["danger"]
 ROWS = [(10.0, 12.0, 30.0, 40.0, 0.9, STOP), (50.0, 20.0, 70.0, 60.0, 0.6, DANGER)]

@@ -53,7 +53,7 @@ def test_start_of_a_run_loads_only_what_it_needs(tmp_path: Path) -> None:
 def test_log_lines_are_the_same_with_structlog_loaded_without_rich() -> None:
     code = (
         "import sys; from edge_agent.cli.startup import load_structlog; load_structlog()\n"
-        "import structlog; from edge_agent import log; log.configure('info', 'console', sys.stdout)\n"
+        "import structlog; from edge_agent.runtime import log; log.configure('info', 'console', sys.stdout)\n"
         "try: 1 / 0\n"
         "except ZeroDivisionError: structlog.get_logger().exception('failed')\n"
         "import rich.console\n"

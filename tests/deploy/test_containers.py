@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from edge_agent.cli.program import app
+from edge_agent.cli.program import COMMANDS, build
 from tests.deploy.containerfile import instructions, stages
 from tests.deploy.promtool import ROOT
+
+app = build(COMMANDS)
 
 AGENT = ROOT / "config/containers/Containerfile"
 DEVICE = ROOT / "config/bootc/Containerfile"

@@ -14,11 +14,13 @@ import pytest
 from ruamel.yaml import YAML
 from typer.main import get_command
 
-from edge_agent.cli.program import app
+from edge_agent.cli.program import COMMANDS, build
 from edge_agent.config import load as load_settings
 from tests.deploy.kustomize import CLUSTER_WIDE, Resource, containers, documents, render
 from tests.deploy.prometheusrule import TARGET, write
 from tests.deploy.promtool import ROOT, load
+
+app = build(COMMANDS)
 
 FOLDER = ROOT / "config/microshift"
 OVERLAYS = sorted(path.name for path in (FOLDER / "overlays").iterdir())

@@ -187,8 +187,8 @@ async def test_connecting_to_a_stack_that_hangs_ends_and_is_tried_again(
     for limit in (
         "connection.CLOSE_LIMIT_S",
         "connection.LISTEN_LIMIT_S",
-        "watch.BUS_LIMIT_S",
-        "finder.SCAN_CALL_LIMIT_S",
+        "bluez_monitor.BUS_LIMIT_S",
+        "discovery.SCAN_CALL_LIMIT_S",
     ):
         monkeypatch.setattr(f"edge_agent.hub.{limit}", 0.1)
     for method in methods:

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cloudevents.core.bindings import kafka as sdk_kafka
+from cloudevents.core.formats.json import JSONFormat
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from cloudevents.core.bindings import kafka as sdk_kafka
-from cloudevents.core.formats.json import JSONFormat
 from edge_agent.events import Event, Frame
 from edge_agent.observers.cloudevents import (
     Envelope,

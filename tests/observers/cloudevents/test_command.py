@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cloudevents.core.bindings import kafka as sdk_kafka
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from cloudevents.core.bindings import kafka as sdk_kafka
 from edge_agent.control.commands import Request, Verb, read
 from edge_agent.observers.cloudevents import MalformedMessageError, OrderData, read_order, write_order
 from edge_agent.observers.cloudevents.command import order_schema

@@ -1,0 +1,103 @@
+"""How a run looks in a terminal: a live status line while it goes on, a table when it has ended.
+
+Knows rich. Knows nothing of how a run works.
+"""
+
+import asyncio
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from edge_agent.agent import Vista
+from edge_agent.events import GuardState
+
+REFRESH_S = 0.5
+
+_COLOURS = {
+    GuardState.RUNNING: "green",
+    GuardState.STOPPING: "yellow",
+    GuardState.ARMED_STOPPED: "yellow",
+    GuardState.FAULT_LATCHED: "bold red",
+    GuardState.LINK_LOST: "red",
+}
+
+
+async def show_status(vista: Vista, console: Console) -> None:
+    """Keep a status line on `console` until cancelled."""
+    with Live(console=console, auto_refresh=False, transient=True) as live:
+        while True:
+            live.update(_status(vista), refresh=True)
+            await asyncio.sleep(REFRESH_S)
+
+
+def _status(vista: Vista) -> Text:
+    tally, permit = vista.tally, vista.control.permit
+    run_s = vista.clock() - tally.started_s
+    line = Text(no_wrap=True, overflow="ellipsis")
+    line.append(f" {permit.state.value.replace('_', ' ')} ", style=_COLOURS.get(permit.state, "cyan"))
+    line.append(f" {run_s:5.1f} s  power {vista.driver.power_percent:3d} %")
+    if (speed := vista.speed_mm_s()) is not None:
+        line.append(f"  {speed:4.0f} mm/s")
+    latency = tally.to_prediction.percentile(50)
+    line.append(f"  {tally.processed} frames")
+    line.append(f"  {latency:.0f} ms" if latency is not None else "")
+    line.append(f"  dropped {tally.dropped}" if tally.dropped else "")
+    line.append(f"  {permit.reason}", style="dim")
+    return line
+
+
+def print_report(report: dict[str, Any], console: Console) -> None:
+    """Print the run report as a table."""
+    table = Table(title=f"Run of {report['train_id']} on {report['source']}", show_header=False, title_justify="left")
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for name, value in _rows(report):
+        table.add_row(name, value)
+    console.print(table)
+
+
+def _rows(report: dict[str, Any]) -> list[tuple[str, str]]:
+    frames, mission, detector = report["frames"], report["mission"], report["detector"]
+    latency, ticks = report["latency_ms"], report["ticks"]
+    rows = [
+        ("mission", _mission(mission)),
+        ("ended by", report["ended_by"]),
+        ("duration", f"{report['duration_s']:.1f} s ({report['clock']} clock), {report['fps'] or 0:.2f} frames/s"),
+        ("detector", f"{detector['model']} on {detector['backend']}, sha256 {detector['sha256'][:12]}"),
+        ("frames", ", ".join(f"{count} {what}" for what, count in frames.items())),
+        ("late ticks", f"{ticks['late']} of {ticks['n']}"),
+        ("inference", _distribution(latency["inference"])),
+        ("capture to prediction", _distribution(latency["capture_to_prediction"])),
+        ("capture to command", _distribution(latency["capture_to_command"])),
+        ("loop lag", _distribution(report["loop_lag_ms"])),
+        ("detections", ", ".join(f"{label} {n}" for label, n in report["detections"].items()) or "none"),
+    ]
+    rows += [(f"{a['t_s']:8.2f} s", _action(a)) for a in report["actions"]]
+    rows += [(f"fault {f['t_s']:.2f} s", f"{f['code']}: {f['message']}; {f['remedy']}") for f in report["faults"]]
+    return rows
+
+
+def _mission(mission: dict[str, Any]) -> str:
+    margin_mm, overruns = mission["margin_mm"], mission["overruns"]
+    match mission["outcome"]:
+        case "stopped":
+            told = f"stopped {margin_mm:.0f} mm before the cliff"
+        case "derailed":
+            told = "derailed: the train fell off the end of the rails"
+        case _:
+            told = "ended"
+    return f"{told}, {overruns} STOP sign(s) run over" if overruns else told
+
+
+def _action(action: dict[str, Any]) -> str:
+    power = action["power_percent"]
+    return f"{action['sign']}: {action['action']}" + (f" at {power} %" if power is not None else "")
+
+
+def _distribution(values: dict[str, Any]) -> str:
+    if not values["n"]:
+        return "none"
+    return ", ".join(f"{key} {values[key]:.2f}" for key in ("p50", "p95", "p99", "max")) + f" ms, n {values['n']}"
