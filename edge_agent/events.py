@@ -137,7 +137,7 @@ class CommandKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class MotorCommand:
     """One motor or light command as it was written to the hub, with the decision and the frame that caused it."""
 
     command_id: str
@@ -212,7 +212,7 @@ class TrainState:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CommandResult:
     """What became of a command from outside, for observers: each one is told, obeyed or refused.
 
     `channel` is the way it came in by (`mqtt`, `kafka`, `console`, ...) and `who` the sender, where it is known.
@@ -232,5 +232,5 @@ class Answer:
     event_id: str = field(default_factory=new_id, init=False, compare=False)
 
 
-Event = Frame | Prediction | Decision | Command | Fault | TrainState | Answer
+Event = Frame | Prediction | Decision | MotorCommand | Fault | TrainState | CommandResult
 """Everything that goes through the Fanout."""

@@ -9,7 +9,7 @@ from edge_agent.events import Fault, Severity
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
+class FaultReport:
     """A Fault without its time: `active` false means that it is over."""
 
     code: str

@@ -9,7 +9,7 @@ from collections import Counter, deque
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from edge_agent.events import Command, Fault, Prediction
+from edge_agent.events import Fault, MotorCommand, Prediction
 
 SCHEMA = 1
 KEPT_ACTIONS = 1000
@@ -19,7 +19,7 @@ _SMALLEST_MS = 0.001
 _GROWTH = math.log(1.01)  # neighbouring buckets differ by 1 %
 
 
-class Histogram:
+class LatencyHistogram:
     """Durations in ms, in buckets 1 % apart: percentiles are true to 1 %, the maximum and the count are exact."""
 
     def __init__(self) -> None:
@@ -66,7 +66,7 @@ class Mission:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class RunInfo:
     """What was run. `clock` is `real` or `virtual` (faster than real time, latencies are then those of the model)."""
 
     run_id: str
@@ -90,7 +90,7 @@ class ActionTaken:
 
 
 @dataclass
-class Tally:
+class RunStats:
     """Adds up one run. Mutable; belongs to the event loop."""
 
     started_s: float
@@ -108,11 +108,11 @@ class Tally:
     detections: Counter[str] = field(default_factory=Counter)
     actions: deque[ActionTaken] = field(default_factory=lambda: deque(maxlen=KEPT_ACTIONS))
     faults: deque[Fault] = field(default_factory=lambda: deque(maxlen=KEPT_FAULTS))
-    to_prediction: Histogram = field(default_factory=Histogram)
-    to_command: Histogram = field(default_factory=Histogram)
-    inference: Histogram = field(default_factory=Histogram)
-    overhead: Histogram = field(default_factory=Histogram)
-    loop_lag: Histogram = field(default_factory=Histogram)
+    to_prediction: LatencyHistogram = field(default_factory=LatencyHistogram)
+    to_command: LatencyHistogram = field(default_factory=LatencyHistogram)
+    inference: LatencyHistogram = field(default_factory=LatencyHistogram)
+    overhead: LatencyHistogram = field(default_factory=LatencyHistogram)
+    loop_lag: LatencyHistogram = field(default_factory=LatencyHistogram)
     rss_mib: dict[str, float] = field(default_factory=dict)
     observers_dropped: dict[str, int] = field(default_factory=dict)
 
@@ -130,7 +130,7 @@ class Tally:
         self.inference.add(prediction.inference_ms)
         self.overhead.add(latency_ms - prediction.inference_ms)
 
-    def command(self, command: Command) -> None:
+    def command(self, command: MotorCommand) -> None:
         """Count the latency of a command that a frame caused."""
         if command.taken_s is not None:
             self.to_command.add((command.written_s - command.taken_s) * 1000)
@@ -155,7 +155,7 @@ class Tally:
         self.rss_mib["max"] = max(rss_mib, self.rss_mib.get("max", 0.0))
 
 
-def as_json(run: Run, tally: Tally, mission: Mission, ended_s: float, reason: str) -> dict[str, Any]:
+def as_json(run: RunInfo, tally: RunStats, mission: Mission, ended_s: float, reason: str) -> dict[str, Any]:
     """Return the report as plain JSON values; the form is described in docs/report.md."""
     duration_s = max(ended_s - tally.started_s, 0.0)
     return {
@@ -180,7 +180,7 @@ def as_json(run: Run, tally: Tally, mission: Mission, ended_s: float, reason: st
             "capture_to_command": tally.to_command.as_dict(),
             "inference": tally.inference.as_dict(),
             # Inference takes real time: on a virtual clock the difference means nothing.
-            "over_inference": (tally.overhead if run.clock == "real" else Histogram()).as_dict(),
+            "over_inference": (tally.overhead if run.clock == "real" else LatencyHistogram()).as_dict(),
         },
         "loop_lag_ms": tally.loop_lag.as_dict(),
         "memory_mib": {key: round(value, 1) for key, value in tally.rss_mib.items()},

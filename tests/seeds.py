@@ -18,7 +18,7 @@ from typing import Any
 
 import structlog
 
-from edge_agent.agent import Job, run
+from edge_agent.agent import RunOptions, run
 from edge_agent.config import load, load_rules
 from edge_agent.simulation.clock import run_virtual
 
@@ -47,7 +47,7 @@ def drive(seed: int, overrides: dict[str, object]) -> Result:
     settings = load(None, {**overrides, "sim.seed": seed, "hub.kind": "mock", "capture.source": "sim"}, {}).settings
     rules = load_rules(settings.policy.rules)
     judge = Judge(rules.signs)
-    report: dict[str, Any] = run_virtual(run(Job(settings, rules, sinks=(judge,), virtual=True)))
+    report: dict[str, Any] = run_virtual(run(RunOptions(settings, rules, sinks=(judge,), virtual=True)))
     mission = report["mission"]
     return Result(
         seed=seed,

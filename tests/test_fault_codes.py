@@ -21,7 +21,7 @@ VARIABLE = {
     "pipeline/capture.py": {"camera_lost", "camera_changed"},
     "pipeline/control.py": {code for code, _ in control._FAULTS.values()},
 }
-BUILDERS = {"Fault", "Notice", "Words", "_Words"}
+BUILDERS = {"Fault", "FaultReport", "LinkProblem", "_ErrorText"}
 
 
 @functools.cache

@@ -7,15 +7,24 @@ from dataclasses import replace
 import pytest
 
 from edge_agent.events import Fault, Severity
-from edge_agent.report import KEPT_ACTIONS, KEPT_FAULTS, ActionTaken, Histogram, Mission, Run, Tally, as_json
+from edge_agent.report import (
+    KEPT_ACTIONS,
+    KEPT_FAULTS,
+    ActionTaken,
+    LatencyHistogram,
+    Mission,
+    RunInfo,
+    RunStats,
+    as_json,
+)
 
-RUN = Run("id", "train-1", "sim", "onnxruntime", "signs.onnx", "ab" * 32)
+RUN = RunInfo("id", "train-1", "sim", "onnxruntime", "signs.onnx", "ab" * 32)
 
 
 @pytest.mark.parametrize("percent", [0, 50, 95, 99, 100])
 def test_percentile_is_true_to_one_percent(percent: float) -> None:
     values = [random.Random(percent).lognormvariate(2, 1) for _ in range(5000)]  # noqa: S311 - no secret
-    histogram = Histogram()
+    histogram = LatencyHistogram()
     for value in values:
         histogram.add(value)
     exact = sorted(values)[max(0, round(len(values) * percent / 100) - 1)]
@@ -25,25 +34,25 @@ def test_percentile_is_true_to_one_percent(percent: float) -> None:
 
 
 def test_empty_histogram_tells_nothing() -> None:
-    assert Histogram().as_dict() == {"p50": None, "p95": None, "p99": None, "max": None, "n": 0}
+    assert LatencyHistogram().as_dict() == {"p50": None, "p95": None, "p99": None, "max": None, "n": 0}
 
 
 def test_zero_and_negative_durations_count_as_zero() -> None:
-    histogram = Histogram()
+    histogram = LatencyHistogram()
     histogram.add(0.0)
     histogram.add(-1.0)
     assert histogram.percentile(99) == 0.0
 
 
 def test_values_above_a_limit_are_counted() -> None:
-    histogram = Histogram()
+    histogram = LatencyHistogram()
     for value in (1.0, 9.0, 11.0, 50.0):
         histogram.add(value)
     assert histogram.above(10.0) == 2
 
 
 def test_day_long_run_keeps_the_newest_actions_and_faults_only() -> None:
-    tally = Tally(started_s=0.0)
+    tally = RunStats(started_s=0.0)
     for n in range(5000):
         tally.action(ActionTaken(float(n), "f", "stop", "stop", None))
         tally.fault(Fault("blind", "m", "r", Severity.STOP, float(n)))
@@ -55,13 +64,13 @@ def test_day_long_run_keeps_the_newest_actions_and_faults_only() -> None:
 
 
 def test_fault_that_ends_is_not_another_fault() -> None:
-    tally = Tally(started_s=0.0)
+    tally = RunStats(started_s=0.0)
     tally.fault(Fault("blind", "m", "r", Severity.STOP, 1.0, active=False))
     assert tally.faults_total == 0
 
 
 def test_report_has_the_documented_form_and_is_json() -> None:
-    report = as_json(RUN, Tally(started_s=10.0), Mission("stopped", 41.5, 0), 40.0, "the source has ended")
+    report = as_json(RUN, RunStats(started_s=10.0), Mission("stopped", 41.5, 0), 40.0, "the source has ended")
     assert json.loads(json.dumps(report)) == report
     assert report["schema"] == 1
     assert report["detector"] == {"backend": "onnxruntime", "model": "signs.onnx", "sha256": "ab" * 32}
@@ -72,7 +81,7 @@ def test_report_has_the_documented_form_and_is_json() -> None:
 
 
 def test_memory_growth_is_counted_from_minute_two() -> None:
-    tally = Tally(started_s=0.0)
+    tally = RunStats(started_s=0.0)
     for at_s, mib in ((0, 100.0), (60, 150.0), (120, 160.0), (300, 165.0), (310, 161.0)):
         tally.memory(mib, at_s)
     assert tally.rss_mib == {"first": 100.0, "last": 161.0, "max": 165.0, "minute_2": 160.0}
@@ -80,7 +89,7 @@ def test_memory_growth_is_counted_from_minute_two() -> None:
 
 @pytest.mark.parametrize(("clock", "counted"), [("real", 1), ("virtual", 0)])
 def test_time_over_inference_is_told_on_a_real_clock_only(clock: str, counted: int) -> None:
-    tally = Tally(started_s=0.0)
+    tally = RunStats(started_s=0.0)
     tally.overhead.add(3.0)
     report = as_json(replace(RUN, clock=clock), tally, Mission(), 1.0, "the source has ended")
     assert report["latency_ms"]["over_inference"]["n"] == counted

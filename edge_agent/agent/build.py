@@ -11,26 +11,25 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from edge_agent.agent.monitors import Storage, free_mb
-from edge_agent.config import Rules as SignRules
-from edge_agent.config import Settings
+from edge_agent.agent.monitors import StorageMonitor, free_mb
+from edge_agent.config import Settings, SignRules
 from edge_agent.control import guard, policy
-from edge_agent.control.driver import Driver, Ramp, Target
+from edge_agent.control.driver import Driver, MotorTarget, Ramp
 from edge_agent.control.power import compensate
 from edge_agent.control.watchdog import Watchdog
 from edge_agent.errors import UsageError
-from edge_agent.events import Command, Event, Fault, Frame
+from edge_agent.events import Event, Fault, Frame, MotorCommand
 from edge_agent.hub.mock import MockHub
-from edge_agent.perception.camera import Patience, open_camera
+from edge_agent.perception.camera import LiveTimeouts, open_camera
 from edge_agent.perception.detector import open_detector
-from edge_agent.pipeline import Capture, Control, Inference, Pace, Rules, Worker
+from edge_agent.pipeline import Capture, CaptureParameters, Control, ControlParameters, DetectorWorker, Inference
 from edge_agent.ports import Camera, Detector, Hub
-from edge_agent.report import Mission, Tally
+from edge_agent.report import Mission, RunStats
 from edge_agent.runtime.queues import Fanout, Latest
 from edge_agent.runtime.resources import state_dir
 
 if TYPE_CHECKING:
-    from edge_agent.hub.recording import ByteLog
+    from edge_agent.hub.recording import HubLog
     from edge_agent.simulation.camera import SimCamera
     from edge_agent.simulation.world import World
 
@@ -41,7 +40,7 @@ MODELLED_INFERENCE_S = 0.030
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class Devices:
     """The outer parts of one run.
 
     `mission` tells how it went so far; `speed_mm_s` is the simulated train's speed, None where there is none.
@@ -55,9 +54,9 @@ class Parts:
     emulated: bool = False
 
 
-def build_parts(
-    settings: Settings, *, virtual: bool, hub_log: "ByteLog | None" = None, camera: Camera | None = None
-) -> Parts:
+def build_devices(
+    settings: Settings, *, virtual: bool, hub_log: "HubLog | None" = None, camera: Camera | None = None
+) -> Devices:
     """Choose camera and hub; raises EdgeAgentError where they cannot be had.
 
     A hub over Bluetooth records its bytes to `hub_log`. A `camera` takes the place of the one that the settings name.
@@ -66,7 +65,7 @@ def build_parts(
     if virtual and settings.hub.kind == "ble":
         raise UsageError("a hub over Bluetooth lives in real time", remedy="leave out --no-realtime")
     if camera is not None:
-        return Parts(camera, _hub(settings, hub_log), Mission, lambda: None)
+        return Devices(camera, _hub(settings, hub_log), Mission, lambda: None)
     if capture.source == "sim":
         return _simulated(settings, hub_log)
     source = open_camera(
@@ -74,16 +73,16 @@ def build_parts(
         fps=capture.fps,
         width_hint=capture.width,
         height_hint=capture.height,
-        patience=Patience(
+        patience=LiveTimeouts(
             capture.open_timeout_s, capture.stall_timeout_ms / 1000, capture.retry_initial_s, capture.retry_max_s
         ),
     )
     if virtual and source.live:
         raise UsageError(f"'{capture.source}' cannot be read faster than it happens", remedy="leave out --no-realtime")
-    return Parts(source, _hub(settings, hub_log), Mission, lambda: None)
+    return Devices(source, _hub(settings, hub_log), Mission, lambda: None)
 
 
-def _simulated(settings: Settings, hub_log: "ByteLog | None") -> Parts:
+def _simulated(settings: Settings, hub_log: "HubLog | None") -> Devices:
     # Only those who drive in the simulated world load it: a real train starts sooner without.
     from edge_agent.simulation.camera import SimCamera  # noqa: PLC0415
     from edge_agent.simulation.hub import SimHub  # noqa: PLC0415
@@ -105,15 +104,15 @@ def _simulated(settings: Settings, hub_log: "ByteLog | None") -> Parts:
 
     camera = SimCamera(world)
     if settings.hub.kind == "mock":
-        return Parts(camera, SimHub(world), mission, lambda: world.speed_mm_s)
+        return Devices(camera, SimHub(world), mission, lambda: world.speed_mm_s)
     joined = _join(camera, world)
     hub = _hub(settings, hub_log)
-    return Parts(joined or camera, hub, mission, lambda: world.speed_mm_s, emulated=joined is not None)
+    return Devices(joined or camera, hub, mission, lambda: world.speed_mm_s, emulated=joined is not None)
 
 
 def _join(camera: "SimCamera", world: "World") -> Camera | None:
     """Join the world to the emulated hub on the system bus, where there is one."""
-    from edge_agent.agent.emulated_train import JoinedCamera  # noqa: PLC0415 - needs D-Bus, as below
+    from edge_agent.agent.emulated_train import EmulatedTrainCamera  # noqa: PLC0415 - needs D-Bus, as below
     from edge_agent.hub.emulator import RemoteMotor, emulator_on_system_bus  # noqa: PLC0415
 
     control = emulator_on_system_bus()
@@ -122,10 +121,10 @@ def _join(camera: "SimCamera", world: "World") -> Camera | None:
             "simulated_train_stands", reason="the hub is no emulated one: it does not move the simulated world"
         )
         return None
-    return JoinedCamera(camera, world, RemoteMotor(control))
+    return EmulatedTrainCamera(camera, world, RemoteMotor(control))
 
 
-def _hub(settings: Settings, hub_log: "ByteLog | None") -> Hub:
+def _hub(settings: Settings, hub_log: "HubLog | None") -> Hub:
     if settings.hub.kind == "mock":
         return MockHub()
     from edge_agent.hub.ble import BleHub  # noqa: PLC0415 - bleak needs D-Bus; only those who drive a real hub load it
@@ -133,27 +132,27 @@ def _hub(settings: Settings, hub_log: "ByteLog | None") -> Hub:
     return BleHub(settings.hub, log=hub_log)
 
 
-def build_worker(settings: Settings, *, virtual: bool, opener: Callable[[], Detector] | None = None) -> Worker:
+def build_worker(settings: Settings, *, virtual: bool, opener: Callable[[], Detector] | None = None) -> DetectorWorker:
     """Choose the detector's thread; a virtual clock gets a modelled inference time.
 
     An `opener` takes the place of the one for the detector that the settings name.
     """
     opener = opener or functools.partial(open_detector, settings.detector)
-    return Worker(opener, modelled_s=MODELLED_INFERENCE_S if virtual else 0.0)
+    return DetectorWorker(opener, modelled_s=MODELLED_INFERENCE_S if virtual else 0.0)
 
 
 def build_tuning(settings: Settings, rules: SignRules) -> policy.Tuning:
     """Choose how the policy works."""
     how = settings.policy
-    tracking = policy.Tracking(min_iou=how.track_iou, forget_s=how.track_lost_ms / 1000)
+    tracking = policy.TrackerParameters(min_iou=how.track_iou, forget_s=how.track_lost_ms / 1000)
     return policy.Tuning(how.cruise_power_percent, rules.signs, tracking, how.ignore_above_percent / 100)
 
 
-def build_rules(settings: Settings, rules: SignRules, *, emulated: bool = False) -> Rules:
+def build_control_parameters(settings: Settings, rules: SignRules, *, emulated: bool = False) -> ControlParameters:
     """Choose what policy and guard work by. What moves nothing real may be armed without a person."""
     how = settings.guard
     harmless = emulated or settings.hub.kind == "mock"
-    return Rules(
+    return ControlParameters(
         train_id=settings.train.id,
         tuning=build_tuning(settings, rules),
         limits=guard.Limits(how.lease_ms / 1000, how.latch_ms / 1000, how.stop_time_ms / 1000),
@@ -165,18 +164,20 @@ def build_rules(settings: Settings, rules: SignRules, *, emulated: bool = False)
     )
 
 
-def build_storage(settings: Settings, *, tell: Callable[[Fault], None], clock: Callable[[], float]) -> Storage:
+def build_storage_monitor(
+    settings: Settings, *, tell: Callable[[Fault], None], clock: Callable[[], float]
+) -> StorageMonitor:
     """Choose where room is needed; looked at once, so that nothing is armed before that."""
     folder = settings.state.directory or state_dir(os.environ)
-    storage = Storage(folder, settings.guard.min_free_disk_mb, tell=tell, clock=clock)
+    storage = StorageMonitor(folder, settings.guard.min_free_disk_mb, tell=tell, clock=clock)
     storage.look(free_mb(folder.absolute()))
     return storage
 
 
-def build_pace(settings: Settings) -> Pace:
+def build_capture_parameters(settings: Settings) -> CaptureParameters:
     """Choose how frames are taken."""
     how = settings.capture
-    return Pace(how.fps, how.width, how.height, how.retry_for_s)
+    return CaptureParameters(how.fps, how.width, how.height, how.retry_for_s)
 
 
 def build_ramp(settings: Settings) -> Ramp:
@@ -184,25 +185,25 @@ def build_ramp(settings: Settings) -> Ramp:
     return Ramp(percent_per_s=settings.hub.ramp_percent_per_s, start_percent=settings.hub.min_power_percent)
 
 
-def build_adapt(settings: Settings, hub: Hub) -> Callable[[int], int]:
+def build_compensation(settings: Settings, hub: Hub) -> Callable[[int], int]:
     """Choose how the power asked for becomes the power written: as the battery's voltage demands."""
     return lambda power_percent: compensate(power_percent, hub.status().voltage_mv, settings.hub)
 
 
 @dataclass(frozen=True, slots=True)
-class Crew:
+class Components:
     """Everything that one run needs, opened and wired."""
 
-    parts: Parts
-    worker: Worker
+    parts: Devices
+    worker: DetectorWorker
     observers: Fanout[Event]
-    tally: Tally
+    tally: RunStats
     driver: Driver
     control: Control
     inference: Inference
     capture: Capture
     watchdog: Watchdog
-    storage: Storage
+    storage: StorageMonitor
     clock: Callable[[], float]
 
     def tell(self, fault: Fault) -> None:
@@ -214,25 +215,25 @@ class Crew:
     def stop(self, reason: str) -> None:
         """Aim at a brake for good: from here on nothing else aims."""
         self.control.close()
-        self.driver.aim(Target(None, reason))
+        self.driver.aim(MotorTarget(None, reason))
 
 
 def assemble(
     settings: Settings,
     rules: SignRules,
-    parts: Parts,
-    worker: Worker,
+    parts: Devices,
+    worker: DetectorWorker,
     *,
     watchdog: Watchdog,
     clock: Callable[[], float],
-) -> Crew:
+) -> Components:
     """Wire the tasks of the control path to each other."""
     hub = parts.hub
     observers: Fanout[Event] = Fanout()
     frames: Latest[Frame] = Latest()
-    tally = Tally(started_s=clock())
+    tally = RunStats(started_s=clock())
 
-    def written(command: Command) -> None:
+    def written(command: MotorCommand) -> None:
         tally.command(command)
         observers.publish(command)
 
@@ -240,13 +241,13 @@ def assemble(
         tally.fault(fault)
         observers.publish(fault)
 
-    storage = build_storage(settings, tell=degraded, clock=clock)
-    adapt, ramp = build_adapt(settings, hub), build_ramp(settings)
+    storage = build_storage_monitor(settings, tell=degraded, clock=clock)
+    adapt, ramp = build_compensation(settings, hub), build_ramp(settings)
     driver = Driver(hub, ramp=ramp, adapt=adapt, publish=written, clock=clock)
     control = Control(
         hub,
         driver,
-        build_rules(settings, rules, emulated=parts.emulated),
+        build_control_parameters(settings, rules, emulated=parts.emulated),
         integrity=lambda: inference.trouble,
         storage=lambda: storage.trouble,
         stalls=lambda: watchdog.trips,
@@ -263,5 +264,7 @@ def assemble(
         tally=tally,
         clock=clock,
     )
-    capture = Capture(parts.camera, frames, build_pace(settings), observers=observers, tally=tally, clock=clock)
-    return Crew(parts, worker, observers, tally, driver, control, inference, capture, watchdog, storage, clock)
+    capture = Capture(
+        parts.camera, frames, build_capture_parameters(settings), observers=observers, tally=tally, clock=clock
+    )
+    return Components(parts, worker, observers, tally, driver, control, inference, capture, watchdog, storage, clock)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from edge_agent.control.commands import Acknowledgement, Instruction, Refused, Verb
 from edge_agent.control.guard import Order
-from edge_agent.events import Answer
+from edge_agent.events import CommandResult
 from edge_agent.pipeline import Capture, Control
 
 REFUSALS_PER_S = 20
@@ -24,7 +24,7 @@ _ORDERS = {
 }
 
 
-class Helm:
+class CommandExecutor:
     """Carries out instructions in the event loop, says what came of them, and tells the observers.
 
     Args:
@@ -33,7 +33,12 @@ class Helm:
     """
 
     def __init__(
-        self, control: Control, capture: Capture, *, publish: Callable[[Answer], None], clock: Callable[[], float]
+        self,
+        control: Control,
+        capture: Capture,
+        *,
+        publish: Callable[[CommandResult], None],
+        clock: Callable[[], float],
     ) -> None:
         self.untold = 0
         self._control, self._capture = control, capture
@@ -56,7 +61,7 @@ class Helm:
                 pass  # a picture on request is the channel's own affair
         permit = self._control.permit
         state, reason, now_s = permit.state.value, permit.reason, self._clock()
-        self._publish(Answer(channel, who, instruction.command_id, verb.value, True, None, state, reason, now_s))
+        self._publish(CommandResult(channel, who, instruction.command_id, verb.value, True, None, state, reason, now_s))
         return Acknowledgement(True, state, reason)
 
     def refuse(self, channel: str, name: str, command_id: str | None, refused: Refused, who: str | None = None) -> None:
@@ -67,4 +72,4 @@ class Helm:
             return
         self._told_s.append(now_s)
         code, reason = refused.code.value, refused.reason
-        self._publish(Answer(channel, who, command_id, name, False, code, None, reason, now_s))
+        self._publish(CommandResult(channel, who, command_id, name, False, code, None, reason, now_s))

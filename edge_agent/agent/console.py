@@ -14,23 +14,23 @@ from typing import Any
 from starlette.routing import BaseRoute
 
 from edge_agent import __version__
-from edge_agent.agent.build import Crew
+from edge_agent.agent.build import Components
 from edge_agent.agent.observers import Mirrors
 from edge_agent.config import Settings
-from edge_agent.console.app import Site
-from edge_agent.console.commands import PATIENCE_S, Order, Reply
-from edge_agent.console.feed import Facts, Feed, small
-from edge_agent.console.health import Health, Watch, status_routes
+from edge_agent.console.app import ConsoleApp
+from edge_agent.console.commands import PATIENCE_S, CommandReply, OutgoingCommand
+from edge_agent.console.feed import Feed, TrainFacts, thumbnail
+from edge_agent.console.health import HealthMonitor, HealthObserver, status_routes
 from edge_agent.console.responses import application
 from edge_agent.console.routes import console_routes
 from edge_agent.console.schemas import Link, Links, OutboxLink
 from edge_agent.console.server import connections_for, serve
-from edge_agent.control.commands import Desk, Refused
+from edge_agent.control.commands import CommandHandler, Refused
 from edge_agent.errors import FatalError
 from edge_agent.events import Event, Frame
 from edge_agent.observers.metrics import (
     LAG_BOUNDS_S,
-    Dropped,
+    DropCounts,
     Histogram,
     MirrorFigures,
     Registry,
@@ -41,7 +41,7 @@ from edge_agent.observers.metrics import (
     run_metrics,
 )
 from edge_agent.ports import EventSource, Sink
-from edge_agent.runtime.queues import Handover
+from edge_agent.runtime.queues import ThreadQueue
 from edge_agent.runtime.threads import LoopThread, in_daemon_thread
 
 SWITCH_S = 0.0005
@@ -52,7 +52,7 @@ MAX_FRAMES = 8
 _END_S = 2.0
 
 
-class Crossing:
+class EventBridge:
     """Carries events from the train's loop into another one: a Sink on this side, an EventSource on the other.
 
     What finds no room is lost and counted: the console falls behind, never the train.
@@ -62,7 +62,7 @@ class Crossing:
 
     def __init__(self) -> None:
         self.dropped = 0
-        self._handover: Handover[Event] = Handover(self._wake, max_items=MAX_EVENTS, max_bulky=MAX_FRAMES)
+        self._handover: ThreadQueue[Event] = ThreadQueue(self._wake, max_items=MAX_EVENTS, max_bulky=MAX_FRAMES)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._filled = asyncio.Event()
 
@@ -94,7 +94,7 @@ class Crossing:
                 self._loop.call_soon_threadsafe(self._filled.set)
 
 
-async def run_apart(name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+async def run_in_own_loop(name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Run `work` in a thread and a loop of its own until cancelled; raises FatalError where it ends by itself."""
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
 
@@ -106,7 +106,7 @@ async def run_apart(name: str, work: Callable[[], Coroutine[Any, Any, None]]) ->
                 loop.call_soon_threadsafe(ended.set)
 
     thread = LoopThread(name, main, lambda: None)
-    with _quick_switches():
+    with _set_switch_interval():
         thread.start()
         try:
             await ended.wait()
@@ -117,7 +117,7 @@ async def run_apart(name: str, work: Callable[[], Coroutine[Any, Any, None]]) ->
 
 
 @contextlib.contextmanager
-def _quick_switches() -> Iterator[None]:
+def _set_switch_interval() -> Iterator[None]:
     before_s = sys.getswitchinterval()
     sys.setswitchinterval(SWITCH_S)
     try:
@@ -130,36 +130,38 @@ HISTORY_MB = 64
 """What pictures may take on a train where the settings do not say."""
 
 
-class Page:
+class TrainConsole:
     """The console of one train: `routes` to serve, `feed` to run beside them in the same loop.
 
     `sink` carries the train's events there, from the train's loop.
     """
 
-    def __init__(self, settings: Settings, crew: Crew, mirrors: Mirrors, desk: Desk) -> None:
-        self.sink = Crossing()
+    def __init__(self, settings: Settings, crew: Components, mirrors: Mirrors, desk: CommandHandler) -> None:
+        self.sink = EventBridge()
         console = settings.console
-        site = Site(console, "train", budget_bytes=(console.history_mb or HISTORY_MB) * 1_000_000, small=small)
-        facts = Facts(settings.train.name, _links(mirrors), crew.parts.speed_mm_s)
+        site = ConsoleApp(
+            console, "train", budget_bytes=(console.history_mb or HISTORY_MB) * 1_000_000, small=thumbnail
+        )
+        facts = TrainFacts(settings.train.name, _links(mirrors), crew.parts.speed_mm_s)
         self._feed = Feed(site, settings.train.id, facts, quality_percent=console.jpeg_quality)
-        self.routes: list[BaseRoute] = console_routes(site, Helmsman(desk))
+        self.routes: list[BaseRoute] = console_routes(site, LocalCommander(desk))
 
     async def feed(self) -> None:
         """Feed the console until cancelled."""
         await self._feed.run(self.sink)
 
 
-class Helmsman:
+class LocalCommander:
     """Brings commands from the console's loop to the train's; made in the train's.
 
     Whoever commands has shown the console's token, or is vouched for: the desk asks for nothing else.
     """
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: CommandHandler) -> None:
         self._desk = desk
         self._loop = asyncio.get_running_loop()
 
-    async def send(self, order: Order) -> Reply | None:
+    async def send(self, order: OutgoingCommand) -> CommandReply | None:
         """Have the train judge and obey; None where its loop does not answer in time."""
         took = self._desk.take(order.verb, order.request, order.who)
         future = asyncio.wrap_future(asyncio.run_coroutine_threadsafe(took, self._loop))
@@ -168,8 +170,8 @@ class Helmsman:
             return None
         verdict = future.result()
         if isinstance(verdict, Refused):
-            return Reply(False, None, verdict.reason)
-        return Reply(verdict.accepted, verdict.state, verdict.reason)
+            return CommandReply(False, None, verdict.reason)
+        return CommandReply(verdict.accepted, verdict.state, verdict.reason)
 
 
 def _links(mirrors: Mirrors) -> Callable[[], Links]:
@@ -190,27 +192,27 @@ def _link(figures: MirrorFigures) -> Link:
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class WebContext:
     """What of a run the server may show; `desk` takes the commands that come by it."""
 
     settings: Settings
-    crew: Crew
+    crew: Components
     mirrors: Mirrors
-    desk: Desk
+    desk: CommandHandler
 
-    def dropped(self) -> Dropped:
+    def dropped(self) -> DropCounts:
         """Count what was taken but not understood, and what the hub did not take; from any thread."""
         tally = self.crew.tally
-        return Dropped(tally.dropped, tally.invalid, tally.repeated, self.crew.driver.failed_writes)
+        return DropCounts(tally.dropped, tally.invalid, tally.repeated, self.crew.driver.failed_writes)
 
 
-class Web:
+class WebServer:
     """Everything that is served, and the sinks that feed it.
 
     `sinks` have to run for it to know anything; `lag` takes how late the event loop is, in seconds.
     """
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: WebContext) -> None:
         self._routes: list[BaseRoute] = []
         self._feeds: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self.sinks: list[Sink] = []
@@ -231,18 +233,18 @@ class Web:
                     group.create_task(feed())
                 group.create_task(serve(application(self._routes), door, self._connections))
 
-        await run_apart("console", work)
+        await run_in_own_loop("console", work)
 
-    def _add_page(self, scene: Scene) -> None:
+    def _add_page(self, scene: WebContext) -> None:
         """Add the console's routes and sinks: the one place where the page comes in."""
-        page = Page(scene.settings, scene.crew, scene.mirrors, scene.desk)
+        page = TrainConsole(scene.settings, scene.crew, scene.mirrors, scene.desk)
         self._routes += page.routes
         self._feeds.append(page.feed)
         self.sinks.append(page.sink)
 
-    def _add_status(self, scene: Scene) -> None:
+    def _add_status(self, scene: WebContext) -> None:
         """Add `/metrics`, `/healthz` and `/readyz`."""
-        health, figures, registry = Health(scene.crew.clock()), TrainMetrics(lambda: _facts(scene)), Registry()
+        health, figures, registry = HealthMonitor(scene.crew.clock()), TrainMetrics(lambda: _facts(scene)), Registry()
         observers, mirrors = scene.crew.observers, scene.mirrors
         registry.add(figures.collect)
         registry.add(lambda: run_metrics(scene.dropped, self.lag))
@@ -252,10 +254,10 @@ class Web:
         if outbox is not None:
             registry.add(lambda: outbox_metrics(outbox))
         self._routes += status_routes(health, registry)
-        self.sinks.append(Watch(health, figures))
+        self.sinks.append(HealthObserver(health, figures))
 
 
-def _facts(scene: Scene) -> dict[str, str]:
+def _facts(scene: WebContext) -> dict[str, str]:
     """Return what runs now: a detector may be swapped while the train drives."""
     info = scene.crew.worker.info
     return {

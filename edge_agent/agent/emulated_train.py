@@ -15,7 +15,7 @@ from edge_agent.ports import Camera, Shot
 from edge_agent.simulation.world import World
 
 
-class JoinedCamera:
+class EmulatedTrainCamera:
     """Implements `ports.Camera` by a simulated camera whose train is moved by an emulated hub.
 
     Args:

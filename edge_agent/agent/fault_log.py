@@ -17,7 +17,7 @@ _MOST = 3
 """So many faults stand in the status line; the log has all."""
 
 
-class Notices:
+class FaultLog:
     """Implements `ports.Sink`.
 
     Args:

@@ -14,23 +14,23 @@ import structlog
 from edge_agent.config import Settings
 from edge_agent.errors import EdgeAgentError
 from edge_agent.events import Fault, Severity
-from edge_agent.perception.detector import reading, wanted_engine
+from edge_agent.perception.detector import engine_spec, postprocess_options
 from edge_agent.perception.detector.tensorrt.bindings import Bindings, GpuUnavailableError, load_bindings
-from edge_agent.perception.detector.tensorrt.build_process import MakingError, have_made
-from edge_agent.perception.detector.tensorrt.build_worker import Order
+from edge_agent.perception.detector.tensorrt.build_process import BuildProcessError, build_in_process
+from edge_agent.perception.detector.tensorrt.build_worker import BuildRequest
 from edge_agent.perception.detector.tensorrt.cache import cache_dir, set_aside
-from edge_agent.perception.detector.tensorrt.detector import Reading, TensorRtDetector
+from edge_agent.perception.detector.tensorrt.detector import PostprocessOptions, TensorRtDetector
 from edge_agent.perception.detector.tensorrt.engine_file import DamagedEngineError
-from edge_agent.perception.detector.tensorrt.selection import Wanted, find_engine
+from edge_agent.perception.detector.tensorrt.selection import EngineSpec, find_engine
 from edge_agent.perception.detector.tensorrt.session import EngineError, OutOfGpuMemoryError
 from edge_agent.perception.detector.tensorrt.verification import (
     Agreement,
     DisagreementError,
-    open_proven,
+    open_verified,
     sample_pictures,
 )
-from edge_agent.pipeline import Post, Worker
-from edge_agent.runtime.threads import Lane
+from edge_agent.pipeline import DetectorSlot, DetectorWorker
+from edge_agent.runtime.threads import WorkerThread
 
 _log = structlog.get_logger(__name__)
 
@@ -39,20 +39,20 @@ T = TypeVar("T")
 _MEANWHILE = "the train drives on ONNX Runtime"
 _CODES: tuple[tuple[type[EdgeAgentError], str], ...] = (
     (GpuUnavailableError, "gpu_unavailable"),
-    (MakingError, "engine_not_built"),
+    (BuildProcessError, "engine_not_built"),
     (OutOfGpuMemoryError, "gpu_memory"),
     (DisagreementError, "engine_refused"),
 )
 
 
-class Acceleration:
+class GpuUpgrade:
     """One attempt, from start to swap; `run` ends when it has succeeded or failed, and raises neither way."""
 
     def __init__(
         self,
-        worker: Worker,
-        wanted: Wanted,
-        how: Reading,
+        worker: DetectorWorker,
+        wanted: EngineSpec,
+        how: PostprocessOptions,
         *,
         must: bool,
         tell: Callable[[Fault], None],
@@ -66,7 +66,7 @@ class Acceleration:
         self._tell = tell
         self._clock = clock
         self._load = load
-        self._lane = Lane("inference-gpu")
+        self._lane = WorkerThread("inference-gpu")
         self._opened: TensorRtDetector | None = None
         self._handed_over = False
 
@@ -78,7 +78,7 @@ class Acceleration:
             self._report(error)
         else:
             assert self._opened is not None  # noqa: S101 - `_open` raises or opens
-            self._worker.replace(Post(self._opened, self._lane), self._failed)
+            self._worker.replace(DetectorSlot(self._opened, self._lane), self._failed)
             _log.info(
                 "detector_moved",
                 backend="tensorrt",
@@ -109,7 +109,7 @@ class Acceleration:
                     raise
                 await self._aside(engine, error)
         _log.info("engine_is_built", model=self._wanted.model.name)
-        engine, _ = await have_made(self._order())
+        engine, _ = await build_in_process(self._order())
         try:
             return await self._prove(engine, reference, bindings)
         except (DisagreementError, EngineError) as error:
@@ -121,14 +121,14 @@ class Acceleration:
         await self._in_thread(lambda: set_aside(engine))
         _log.warning("engine_set_aside", engine=engine.name, reason=error.message)
 
-    def _order(self) -> Order:
+    def _order(self) -> BuildRequest:
         wanted = self._wanted
-        return Order(str(wanted.model), wanted.precision, str(wanted.folder), wanted.needs_manifest)
+        return BuildRequest(str(wanted.model), wanted.precision, str(wanted.folder), wanted.needs_manifest)
 
     async def _prove(self, engine: Path, reference: Path | None, bindings: Bindings) -> Agreement:
         def work() -> Agreement:
             onnx = reference or engine.with_suffix(".onnx")
-            self._opened, agreement = open_proven(engine, onnx, bindings, self._reading, sample_pictures(onnx))
+            self._opened, agreement = open_verified(engine, onnx, bindings, self._reading, sample_pictures(onnx))
             return agreement
 
         return await self._in_thread(work)
@@ -161,12 +161,12 @@ class Acceleration:
         self._tell(Fault("gpu_failed", message, error.remedy, Severity.DEGRADED, self._clock()))
 
 
-def acceleration(
-    settings: Settings, worker: Worker, tell: Callable[[Fault], None], clock: Callable[[], float]
-) -> Acceleration | None:
+def gpu_upgrade(
+    settings: Settings, worker: DetectorWorker, tell: Callable[[Fault], None], clock: Callable[[], float]
+) -> GpuUpgrade | None:
     """Return the move that the settings allow; None where the detector is to stay as it is."""
     how = settings.detector
     if how.backend not in {"auto", "tensorrt"} or worker.info.backend != "onnxruntime":
         return None
-    wanted = wanted_engine(how, cache_dir(os.environ, settings.state.directory))
-    return Acceleration(worker, wanted, reading(how), must=how.backend == "tensorrt", tell=tell, clock=clock)
+    wanted = engine_spec(how, cache_dir(os.environ, settings.state.directory))
+    return GpuUpgrade(worker, wanted, postprocess_options(how), must=how.backend == "tensorrt", tell=tell, clock=clock)

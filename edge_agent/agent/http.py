@@ -12,11 +12,11 @@ from collections.abc import Callable
 
 import structlog
 
-from edge_agent.agent.build import Crew
-from edge_agent.agent.observers import QUEUE_SIZE, Mirrors, fenced
-from edge_agent.config import Console, Settings
+from edge_agent.agent.build import Components
+from edge_agent.agent.observers import QUEUE_SIZE, Mirrors, isolated
+from edge_agent.config import ConsoleSettings, Settings
 from edge_agent.console.server import listen
-from edge_agent.control.commands import Desk
+from edge_agent.control.commands import CommandHandler
 from edge_agent.errors import ConfigError
 from edge_agent.events import Event, Fault, Severity
 from edge_agent.runtime.queues import Subscription, pace
@@ -27,7 +27,7 @@ LATEST_S = 0.5
 _LOOK_S = 0.02
 
 
-async def load_when_driving(crew: Crew, module: str) -> None:
+async def load_when_driving(crew: Components, module: str) -> None:
     """Load a module as soon as the train drives, or after half a second; then it may be imported at no cost."""
     latest_s = crew.clock() + LATEST_S
     async for _ in pace(_LOOK_S, crew.clock):
@@ -42,12 +42,12 @@ def _load(module: str) -> None:
     gc.freeze()
 
 
-TAKEN = "console_port_taken"
+PORT_TAKEN = "console_port_taken"
 
 _log = structlog.get_logger(__name__)
 
 
-class Door:
+class ListenSocket:
     """The server's port, open or not.
 
     Args:
@@ -56,7 +56,7 @@ class Door:
             the train runs without the server.
     """
 
-    def __init__(self, settings: Console, *, asked: bool) -> None:
+    def __init__(self, settings: ConsoleSettings, *, asked: bool) -> None:
         self.socket: socket.socket | None = None
         self.trouble: ConfigError | None = None
         try:
@@ -72,7 +72,7 @@ class Door:
         if self.trouble is None:
             return None
         message = f"{self.trouble.message}: no page, metrics or health checks"
-        return Fault(TAKEN, message, self.trouble.remedy, Severity.INFO, now_s)
+        return Fault(PORT_TAKEN, message, self.trouble.remedy, Severity.INFO, now_s)
 
     def close(self) -> None:
         """Close the port."""
@@ -80,13 +80,13 @@ class Door:
             self.socket.close()
 
 
-class Porter:
+class LazyServer:
     """Lets visitors in: loads what is served, has it fed and serves it.
 
     Make it before the train's first event: from then on it keeps what the page and the figures are to know.
     """
 
-    def __init__(self, settings: Settings, crew: Crew, mirrors: Mirrors, desk: Desk) -> None:
+    def __init__(self, settings: Settings, crew: Components, mirrors: Mirrors, desk: CommandHandler) -> None:
         self._settings, self._crew, self._mirrors, self._desk = settings, crew, mirrors, desk
         console = settings.console
         names = (*(["metrics"] if console.metrics else []), *(["console"] if console.enabled else []))
@@ -102,12 +102,12 @@ class Porter:
     async def run(self, door: socket.socket) -> None:
         """Serve until cancelled."""
         await load_when_driving(self._crew, "edge_agent.agent.console")
-        from edge_agent.agent.console import Scene, Web  # noqa: PLC0415 - loaded just now
+        from edge_agent.agent.console import WebContext, WebServer  # noqa: PLC0415 - loaded just now
 
-        web = Web(Scene(self._settings, self._crew, self._mirrors, self._desk))
+        web = WebServer(WebContext(self._settings, self._crew, self._mirrors, self._desk))
         self._add_lag = web.lag.add
         work = [(sink.name, sink.run(self._events[sink.name])) for sink in web.sinks]
         work.append(("console", web.serve(door)))
         async with asyncio.TaskGroup() as group:
             for name, what in work:
-                group.create_task(fenced(name, what, self._crew.tell))
+                group.create_task(isolated(name, what, self._crew.tell))

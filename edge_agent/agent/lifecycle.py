@@ -18,7 +18,7 @@ from typing import Self
 from edge_agent.config import Settings
 
 
-class Ending:
+class Shutdown:
     """Collects the reason to end; the first one counts.
 
     Args:
@@ -40,7 +40,7 @@ class Ending:
         self.reason = reason
         self._brake(reason)
         self._wanted.set()
-        self._deadline = threading.Timer(self._within_s, _vanish, (reason,))
+        self._deadline = threading.Timer(self._within_s, _exit_process, (reason,))
         self._deadline.daemon = True
         self._deadline.start()
 
@@ -69,7 +69,7 @@ class Ending:
                 loop.remove_signal_handler(number)
 
 
-def _vanish(reason: str) -> None:
+def _exit_process(reason: str) -> None:
     sys.stderr.write(f"edge-agent: still busy after {reason}; the process ends now\n")
     sys.stderr.flush()
     os._exit(1)
@@ -78,7 +78,7 @@ def _vanish(reason: str) -> None:
 _NAME = "running"
 
 
-class Lifeline:
+class CrashMarker:
     """Exists as a file while a run goes on, and after one that did not end in order.
 
     `broken` tells that the process before died.

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from edge_agent.events import Fault, Severity
-from edge_agent.report import Tally
-from edge_agent.runtime.event_loop import wake_promptly
+from edge_agent.report import RunStats
+from edge_agent.runtime.event_loop import request_short_slices
 from edge_agent.runtime.queues import pace
 
 LAG_PERIOD_S = 0.04
@@ -27,7 +27,7 @@ async def watch_loop(
 
     Begin it when the run's threads have been started: from then on the loop wakes before them.
     """
-    wake_promptly()
+    request_short_slices()
     while True:
         due_s = clock() + LAG_PERIOD_S
         await asyncio.sleep(LAG_PERIOD_S)
@@ -37,7 +37,7 @@ async def watch_loop(
         beat()
 
 
-async def watch_memory(tally: Tally, clock: Callable[[], float]) -> None:
+async def watch_memory(tally: RunStats, clock: Callable[[], float]) -> None:
     """Note the resident memory until cancelled."""
     async for tick in pace(MEMORY_PERIOD_S, clock):
         tally.memory(resident_mib(), tick.due_s)
@@ -71,7 +71,7 @@ def free_mb(folder: Path) -> int | None:
     return None
 
 
-class Storage:
+class StorageMonitor:
     """Keeps what forbids arming in `trouble`; empty while all is well.
 
     Args:

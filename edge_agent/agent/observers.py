@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import structlog
 
 from edge_agent import __version__
-from edge_agent.agent.commands import Helm
+from edge_agent.agent.commands import CommandExecutor
 from edge_agent.config import Settings
-from edge_agent.control.commands import Desk, Gate, Request, Rules, Verb, read_rules
+from edge_agent.control.commands import Authorizer, CommandHandler, CommandRequest, CommandRules, Verb, read_rules
 from edge_agent.errors import EdgeAgentError
 from edge_agent.events import Fault, Severity, new_id
 from edge_agent.ports import Sink
 
 if TYPE_CHECKING:
-    from edge_agent.observers.crazy_train.payloads import CaptureOrder
-    from edge_agent.observers.kafka.commands import KafkaDesk, KafkaOrders
+    from edge_agent.observers.crazy_train.payloads import CaptureCommand
+    from edge_agent.observers.kafka.commands import KafkaCommandConsumer, KafkaCommands
     from edge_agent.observers.metrics import MirrorFigures, OutboxFigures
 
 QUEUE_SIZE = 256
@@ -47,7 +47,7 @@ class Mirrors:
 
     sinks: tuple[Mirror, ...] = ()
     outbox: "Callable[[], OutboxFigures] | None" = None
-    listener: "Listener | None" = None
+    listener: "CommandListener | None" = None
 
     def figures(self) -> "Mapping[str, MirrorFigures]":
         """Tell what each has done, by its name; from any thread."""
@@ -58,11 +58,11 @@ class Mirrors:
 
 
 @dataclass(frozen=True, slots=True)
-class Listener:
+class CommandListener:
     """What hears orders through Kafka; `desk` takes the train's own ones."""
 
-    orders: "tuple[KafkaOrders, ...]"
-    desk: "KafkaDesk | None"
+    orders: "tuple[KafkaCommandConsumer, ...]"
+    desk: "KafkaCommands | None"
 
     async def run(self) -> None:
         """Listen until cancelled."""
@@ -87,8 +87,8 @@ def tracing(settings: Settings) -> tuple[Sink, ...]:
 
 def mirrors(
     settings: Settings,
-    helm: Helm,
-    gate: Gate,
+    helm: CommandExecutor,
+    gate: Authorizer,
     *,
     tell: Callable[[Fault], None],
     speed_mm_s: Callable[[], float | None],
@@ -98,10 +98,12 @@ def mirrors(
     found: list[Mirror] = []
     outbox = None
     if settings.mqtt.enabled:
-        from edge_agent.observers.mqtt.home_assistant import Device  # noqa: PLC0415
+        from edge_agent.observers.mqtt.home_assistant import HomeAssistantDevice  # noqa: PLC0415
         from edge_agent.observers.mqtt.mirror import MqttMirror  # noqa: PLC0415
 
-        device = Device(settings.train.id, settings.train.name, __version__, speed=settings.capture.source == "sim")
+        device = HomeAssistantDevice(
+            settings.train.id, settings.train.name, __version__, speed=settings.capture.source == "sim"
+        )
         found.append(
             MqttMirror(
                 settings.mqtt,
@@ -126,7 +128,9 @@ def mirrors(
     return Mirrors(tuple(found), outbox, listener(settings, helm, gate, tell))
 
 
-def listener(settings: Settings, helm: Helm, gate: Gate, tell: Callable[[Fault], None]) -> "Listener | None":
+def listener(
+    settings: Settings, helm: CommandExecutor, gate: Authorizer, tell: Callable[[Fault], None]
+) -> "CommandListener | None":
     """Return what listens for orders through Kafka: the train's own, and those of the original demo's console."""
     kafka = settings.kafka
     compat = settings.compat == "crazy-train"
@@ -135,31 +139,33 @@ def listener(settings: Settings, helm: Helm, gate: Gate, tell: Callable[[Fault],
     from edge_agent.observers.crazy_train.payloads import CAPTURE_TOPIC  # noqa: PLC0415
     from edge_agent.observers.kafka.commands import (  # noqa: PLC0415
         CaptureHandler,
-        Handler,
-        KafkaDesk,
-        KafkaOrders,
+        KafkaCommandConsumer,
+        KafkaCommands,
+        TopicHandler,
     )
 
-    handlers: dict[str, Handler] = {}
+    handlers: dict[str, TopicHandler] = {}
     desk = None
     if kafka.commands:
-        own = make_desk("kafka", settings, helm, gate)
-        desk = handlers[kafka.command_topic] = KafkaDesk(settings.train.id, own)
+        own = make_command_handler("kafka", settings, helm, gate)
+        desk = handlers[kafka.command_topic] = KafkaCommands(settings.train.id, own)
     if compat:
-        originals = make_desk("crazy-train", settings, helm, gate)
-        handlers[CAPTURE_TOPIC] = CaptureHandler(lambda wish: _obey_original(wish, originals))
+        originals = make_command_handler("crazy-train", settings, helm, gate)
+        handlers[CAPTURE_TOPIC] = CaptureHandler(lambda wish: _execute_capture_command(wish, originals))
     # One for each topic: of two in one, a topic that is missing would silence the other.
     orders = (
-        KafkaOrders(kafka, train_id=settings.train.id, topic=topic, handler=handler, report=tell)
+        KafkaCommandConsumer(kafka, train_id=settings.train.id, topic=topic, handler=handler, report=tell)
         for topic, handler in handlers.items()
     )
-    return Listener(tuple(orders), desk)
+    return CommandListener(tuple(orders), desk)
 
 
-def make_desk(channel: Literal["kafka", "console", "crazy-train"], settings: Settings, helm: Helm, gate: Gate) -> Desk:
+def make_command_handler(
+    channel: Literal["kafka", "console", "crazy-train"], settings: Settings, helm: CommandExecutor, gate: Authorizer
+) -> CommandHandler:
     """Return where the commands of a channel come in; its token is in the channel's own settings."""
 
-    def rules() -> Rules:
+    def rules() -> CommandRules:
         limits, kafka, console = settings.commands, settings.kafka, settings.console
         if channel == "kafka":
             return read_rules(limits, kafka.command_token, kafka.command_token_file, "kafka.command_token_file")
@@ -167,19 +173,19 @@ def make_desk(channel: Literal["kafka", "console", "crazy-train"], settings: Set
             return read_rules(limits, None, None, "")
         return read_rules(limits, console.token, console.token_file, "console.token_file")
 
-    return Desk(
+    return CommandHandler(
         gate, rules, obey=functools.partial(helm.carry_out, channel), refuse=functools.partial(helm.refuse, channel)
     )
 
 
-def _obey_original(wish: "CaptureOrder", desk: Desk) -> None:
+def _execute_capture_command(wish: "CaptureCommand", desk: CommandHandler) -> None:
     """Do what the original demo's console asks of the camera; it knows no token, and `compat` vouches for it."""
     verb = Verb.CAPTURE_START if wish.command == "start" else Verb.CAPTURE_STOP
-    request = Request(verb, command_id=new_id(), issued_unix_s=time.time(), vouched=True)
+    request = CommandRequest(verb, command_id=new_id(), issued_unix_s=time.time(), vouched=True)
     desk.settle(verb.value, None, desk.judge(request))
 
 
-async def fenced(name: str, work: Coroutine[Any, Any, None], tell: Callable[[Fault], None]) -> None:
+async def isolated(name: str, work: Coroutine[Any, Any, None], tell: Callable[[Fault], None]) -> None:
     """Run an observer's work until cancelled; when it fails, tell so and go on without it: the train drives on."""
     try:
         await work

@@ -16,16 +16,15 @@ import structlog
 import uuid_utils
 
 from edge_agent.agent import build
-from edge_agent.agent.build import Crew, assemble
-from edge_agent.agent.commands import Helm
+from edge_agent.agent.build import Components, assemble
+from edge_agent.agent.commands import CommandExecutor
 from edge_agent.agent.http import load_when_driving
-from edge_agent.agent.lifecycle import Ending, Lifeline
+from edge_agent.agent.lifecycle import CrashMarker, Shutdown
 from edge_agent.agent.monitors import watch_loop, watch_memory
-from edge_agent.agent.observers import QUEUE_SIZE, fenced, make_desk, mirrors, tracing
+from edge_agent.agent.observers import QUEUE_SIZE, isolated, make_command_handler, mirrors, tracing
 from edge_agent.agent.systemd import Notifier, service_tasks
-from edge_agent.config import Rules as SignRules
-from edge_agent.config import Settings, check_labels
-from edge_agent.control.commands import Gate
+from edge_agent.config import Settings, SignRules, check_labels
+from edge_agent.control.commands import Authorizer
 from edge_agent.control.driver import Driver
 from edge_agent.control.lights import Lights
 from edge_agent.control.watchdog import Watchdog
@@ -34,11 +33,11 @@ from edge_agent.events import Fault, Severity
 from edge_agent.perception.camera import RecordedCamera
 from edge_agent.pipeline import Control
 from edge_agent.ports import Camera, Detector, DetectorInfo, Sink
-from edge_agent.report import Mission, Run, Tally, as_json
+from edge_agent.report import Mission, RunInfo, RunStats, as_json
 
 if TYPE_CHECKING:
-    from edge_agent.agent.http import Door
-    from edge_agent.hub.recording import ByteLog
+    from edge_agent.agent.http import ListenSocket
+    from edge_agent.hub.recording import HubLog
 
 _log = structlog.get_logger(__name__)
 
@@ -46,7 +45,7 @@ BRAKE_PATIENCE_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class RunOptions:
     """What to run.
 
     `sinks` are observers beside those that the settings ask for, `watch` is a task that shows the run to a person. With
@@ -60,7 +59,7 @@ class Job:
     settings: Settings
     rules: SignRules
     sinks: tuple[Sink, ...] = ()
-    watch: Callable[["Vista"], Coroutine[Any, Any, None]] | None = None
+    watch: Callable[["RunView"], Coroutine[Any, Any, None]] | None = None
     virtual: bool = False
     duration_s: float | None = None
     hub_log: Path | None = None
@@ -70,10 +69,10 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Vista:
+class RunView:
     """What a person who watches may see of a run that goes on."""
 
-    tally: Tally
+    tally: RunStats
     control: Control
     driver: Driver
     mission: Callable[[], Mission]
@@ -81,13 +80,13 @@ class Vista:
     clock: Callable[[], float]
 
 
-async def run(job: Job) -> dict[str, Any]:
+async def run(job: RunOptions) -> dict[str, Any]:
     """Run one train to its end and return the report as JSON values.
 
     Raises EdgeAgentError when it cannot start, or when something that nothing can mend happened on the way; the train
     has been braked by then.
     """
-    with Lifeline(os.environ) as lifeline:
+    with CrashMarker(os.environ) as lifeline:
         if lifeline.broken:
             _log.warning("the process before died: arm the train when you have seen why", code="after_crash")
         report = await _run(replace(job, settings=lifeline.cautious(job.settings)), Notifier())
@@ -96,17 +95,17 @@ async def run(job: Job) -> dict[str, Any]:
         return report
 
 
-async def _run(job: Job, notifier: Notifier) -> dict[str, Any]:
+async def _run(job: RunOptions, notifier: Notifier) -> dict[str, Any]:
     settings, clock = job.settings, asyncio.get_running_loop().time
     cv2.setNumThreads(1)  # its threads save 0.1 ms of a resize, for twice the processor time; the network wants that
     async with AsyncExitStack() as stack:
-        door = _open_door(job, stack)
+        door = _open_socket(job, stack)
         async with notifier.starting("loads the detector"):
             worker = build.build_worker(settings, virtual=job.virtual, opener=job.detector)
             await stack.enter_async_context(worker)
             check_labels(job.rules, worker.info.labels)
         log = _open_hub_log(job, stack)
-        parts = build.build_parts(settings, virtual=job.virtual, hub_log=log, camera=job.camera)
+        parts = build.build_devices(settings, virtual=job.virtual, hub_log=log, camera=job.camera)
         async with notifier.starting("opens hub and camera"):
             await stack.enter_async_context(parts.hub)
             await stack.enter_async_context(parts.camera)
@@ -114,7 +113,7 @@ async def _run(job: Job, notifier: Notifier) -> dict[str, Any]:
         if not job.virtual:  # a virtual clock may stand still for as long as it likes
             stack.enter_context(watchdog)
         crew = assemble(settings, job.rules, parts, worker, watchdog=watchdog, clock=clock)
-        ending = Ending(crew.stop, settings.guard.exit_timeout_s)
+        ending = Shutdown(crew.stop, settings.guard.exit_timeout_s)
         stack.callback(ending.reached)
         await _drive(job, crew, ending, door, notifier)
         crew.tally.observers_dropped = crew.observers.dropped()
@@ -124,27 +123,29 @@ async def _run(job: Job, notifier: Notifier) -> dict[str, Any]:
     return as_json(what, crew.tally, parts.mission(), ended_s, ending.reason)
 
 
-def _open_door(job: Job, stack: AsyncExitStack) -> "Door | None":
+def _open_socket(job: RunOptions, stack: AsyncExitStack) -> "ListenSocket | None":
     """Open the port of the page and the metrics, where one is asked for; the first thing that can be wrong."""
     console = job.settings.console
     if job.virtual or not (console.enabled or console.metrics):
         return None
-    from edge_agent.agent.http import Door  # noqa: PLC0415 - a web server; only those who serve load it
+    from edge_agent.agent.http import ListenSocket  # noqa: PLC0415 - a web server; only those who serve load it
 
-    return stack.enter_context(closing(Door(console, asked=job.port_asked)))
+    return stack.enter_context(closing(ListenSocket(console, asked=job.port_asked)))
 
 
-def _open_hub_log(job: Job, stack: AsyncExitStack) -> "ByteLog | None":
+def _open_hub_log(job: RunOptions, stack: AsyncExitStack) -> "HubLog | None":
     if job.hub_log is None:
         return None
     if job.settings.hub.kind != "ble":
         raise UsageError("only a hub over Bluetooth has bytes to record", remedy="add --hub ble or drop --hub-log")
-    from edge_agent.hub.recording import ByteLog  # noqa: PLC0415 - needs D-Bus, which a mocked hub does without
+    from edge_agent.hub.recording import HubLog  # noqa: PLC0415 - needs D-Bus, which a mocked hub does without
 
-    return stack.enter_context(closing(ByteLog(job.hub_log)))
+    return stack.enter_context(closing(HubLog(job.hub_log)))
 
 
-async def _drive(job: Job, crew: Crew, ending: Ending, door: "Door | None", notifier: Notifier) -> None:
+async def _drive(
+    job: RunOptions, crew: Components, ending: Shutdown, door: "ListenSocket | None", notifier: Notifier
+) -> None:
     """Run the tasks until somebody wants to end; brake first, then wind down."""
     try:
         with ending.on_signals(hangup=not notifier):
@@ -167,7 +168,7 @@ async def _drive(job: Job, crew: Crew, ending: Ending, door: "Door | None", noti
 
 
 def _tasks(
-    job: Job, crew: Crew, ending: Ending, door: "Door | None"
+    job: RunOptions, crew: Components, ending: Shutdown, door: "ListenSocket | None"
 ) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
     """Name every task of a run."""
     yield "driver", crew.driver.run()
@@ -183,44 +184,46 @@ def _tasks(
         yield "duration", _after(job.duration_s, ending)
     if job.watch is not None:
         parts = crew.parts
-        vista = Vista(crew.tally, crew.control, crew.driver, parts.mission, parts.speed_mm_s, crew.clock)
+        vista = RunView(crew.tally, crew.control, crew.driver, parts.mission, parts.speed_mm_s, crew.clock)
         yield "watch", job.watch(vista)
 
 
-def _observers(job: Job, crew: Crew, door: "Door | None") -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
+def _observers(
+    job: RunOptions, crew: Components, door: "ListenSocket | None"
+) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
     """Name the tasks that the train can do without."""
     lights = Lights(crew.parts.hub, job.settings.hub.light_percent)
-    helm = Helm(crew.control, crew.capture, publish=crew.observers.publish, clock=crew.clock)
-    gate = Gate()
+    helm = CommandExecutor(crew.control, crew.capture, publish=crew.observers.publish, clock=crew.clock)
+    gate = Authorizer()
     outside = mirrors(job.settings, helm, gate, tell=crew.tell, speed_mm_s=crew.parts.speed_mm_s)
     for sink in (lights, *outside.sinks, *tracing(job.settings), *job.sinks):
         # An observer that says what it wants is not woken for every picture, and keeps none waiting while it is busy.
         events = crew.observers.subscribe(sink.name, QUEUE_SIZE, getattr(sink, "wants", (object,)))
-        yield sink.name, fenced(sink.name, sink.run(events), crew.tell)
+        yield sink.name, isolated(sink.name, sink.run(events), crew.tell)
     if outside.listener is not None:
-        yield "kafka-commands", fenced("kafka_commands", outside.listener.run(), crew.tell)
+        yield "kafka-commands", isolated("kafka_commands", outside.listener.run(), crew.tell)
     measures: list[Callable[[float], None]] = [lambda lag_s: crew.tally.loop_lag.add(lag_s * 1000)]
     if door is not None and door.socket is not None:
-        from edge_agent.agent.http import Porter  # noqa: PLC0415 - as above
+        from edge_agent.agent.http import LazyServer  # noqa: PLC0415 - as above
 
-        porter = Porter(job.settings, crew, outside, make_desk("console", job.settings, helm, gate))
+        porter = LazyServer(job.settings, crew, outside, make_command_handler("console", job.settings, helm, gate))
         measures.append(porter.lag)
-        yield "console", fenced("console", porter.run(door.socket), crew.tell)
+        yield "console", isolated("console", porter.run(door.socket), crew.tell)
     if door is not None and (fault := door.fault(crew.clock())) is not None:
         crew.tell(fault)
     yield "loop-lag", watch_loop(measures, crew.watchdog.beat, crew.clock)
 
 
-async def _move_to_gpu(settings: Settings, crew: Crew) -> None:
+async def _move_to_gpu(settings: Settings, crew: Components) -> None:
     await load_when_driving(crew, "edge_agent.agent.gpu_upgrade")
-    from edge_agent.agent.gpu_upgrade import acceleration  # noqa: PLC0415 - loaded just now
+    from edge_agent.agent.gpu_upgrade import gpu_upgrade  # noqa: PLC0415 - loaded just now
 
-    move = acceleration(settings, crew.worker, crew.tell, crew.clock)
+    move = gpu_upgrade(settings, crew.worker, crew.tell, crew.clock)
     if move is not None:
         await move.run()
 
 
-async def _until_source_ends(crew: Crew, ending: Ending) -> None:
+async def _until_source_ends(crew: Components, ending: Shutdown) -> None:
     await crew.capture.run()
     camera = crew.parts.camera
     if isinstance(camera, RecordedCamera):
@@ -230,12 +233,12 @@ async def _until_source_ends(crew: Crew, ending: Ending) -> None:
     ending.want("the source has ended")
 
 
-async def _after(duration_s: float, ending: Ending) -> None:
+async def _after(duration_s: float, ending: Shutdown) -> None:
     await asyncio.sleep(duration_s)
     ending.want(f"{duration_s:g} s have passed")
 
 
-async def _brake(crew: Crew, reason: str) -> None:
+async def _brake(crew: Components, reason: str) -> None:
     """Write the last brake; a hub that does not take it in time is told of in the log."""
     linked = crew.parts.hub.status().connected
     try:
@@ -254,8 +257,8 @@ def _first_of_ours(errors: BaseExceptionGroup[BaseException]) -> BaseException:
     return _first_of_ours(first) if isinstance(first, BaseExceptionGroup) else first
 
 
-def _what_ran(job: Job, info: DetectorInfo, source: str) -> Run:
-    return Run(
+def _what_ran(job: RunOptions, info: DetectorInfo, source: str) -> RunInfo:
+    return RunInfo(
         run_id=str(uuid_utils.uuid7()),
         train_id=job.settings.train.id,
         source=source,

@@ -17,9 +17,9 @@ from typing import Any
 
 import structlog
 
-from edge_agent.agent.build import Crew
-from edge_agent.agent.fault_log import Notices
-from edge_agent.config import Rules, Settings, check_labels, load_rules
+from edge_agent.agent.build import Components
+from edge_agent.agent.fault_log import FaultLog
+from edge_agent.config import Settings, SignRules, check_labels, load_rules
 from edge_agent.control.guard import Permit
 from edge_agent.errors import ConfigError
 from edge_agent.events import Fault, GuardState, Severity
@@ -110,7 +110,9 @@ def _period_s(environment: Mapping[str, str]) -> float | None:
     return int(limit_us) / 1e6 / _SIGNS_OF_LIFE_PER_LIMIT
 
 
-async def watch(notifier: Notifier, permit: Callable[[], Permit], notes: Callable[[str], str] = lambda _: "") -> None:
+async def report_to_service_manager(
+    notifier: Notifier, permit: Callable[[], Permit], notes: Callable[[str], str] = lambda _: ""
+) -> None:
     """Tell the manager that we live, once that camera, detector and hub are well, and what holds the train back.
 
     `notes` is what else a person should know who has read the guard's reason, such as faults and their remedies.
@@ -142,18 +144,18 @@ _QUEUE_SIZE = 64
 
 
 def service_tasks(
-    settings: Settings, crew: Crew, notifier: Notifier
+    settings: Settings, crew: Components, notifier: Notifier
 ) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
     """Name the tasks: the log of faults, and what a service manager wants where there is one."""
-    notices = Notices(crew.tally.faults)
+    notices = FaultLog(crew.tally.faults)
     yield notices.name, notices.run(crew.observers.subscribe(notices.name, _QUEUE_SIZE, (Fault,)))
     if notifier:
-        yield "service-manager", watch(notifier, lambda: crew.control.permit, notices.words)
-        rules = SignRules(settings.policy.rules, crew)
+        yield "service-manager", report_to_service_manager(notifier, lambda: crew.control.permit, notices.words)
+        rules = SignRulesReloader(settings.policy.rules, crew)
         yield "reload", _on_hangup(notifier, rules.reload)
 
 
-class SignRules:
+class SignRulesReloader:
     """Reads the sign rules anew and has the train go by them; a file with a mistake changes nothing.
 
     Args:
@@ -161,7 +163,7 @@ class SignRules:
         crew: whose train.
     """
 
-    def __init__(self, path: Path | None, crew: Crew) -> None:
+    def __init__(self, path: Path | None, crew: Components) -> None:
         self._path, self._crew = path, crew
         self._refused: Fault | None = None
 
@@ -179,7 +181,7 @@ class SignRules:
             self._refused = None
             self._crew.tell(over)
 
-    def _read(self) -> Rules:
+    def _read(self) -> SignRules:
         rules = load_rules(self._path)
         check_labels(rules, self._crew.worker.info.labels)
         return rules

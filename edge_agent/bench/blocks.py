@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from edge_agent.agent import Job, Vista, run
+from edge_agent.agent import RunOptions, RunView, run
 from edge_agent.agent.monitors import resident_mib
 from edge_agent.bench import stats
-from edge_agent.bench.scene import Grabs, MemoryCamera, Pictures
-from edge_agent.config import Rules, Settings
-from edge_agent.events import Command, Prediction
+from edge_agent.bench.scene import GrabLog, MemoryCamera, Pictures
+from edge_agent.config import Settings, SignRules
+from edge_agent.events import MotorCommand, Prediction
 from edge_agent.perception.vision import resize
 from edge_agent.ports import Detector, EventSource
 from edge_agent.runtime import event_loop as loop
@@ -40,7 +40,7 @@ class Block:
     lag_ms: stats.Block = field(default_factory=lambda: np.array([]))
 
 
-class _Watcher:
+class _LatencyObserver:
     """An observer that keeps when each tick's first command was written, and each prediction's frame age."""
 
     name = "benchmark"
@@ -53,7 +53,7 @@ class _Watcher:
         """Watch until cancelled."""
         while True:
             event = await events.get()
-            if isinstance(event, Command) and event.taken_s is not None:
+            if isinstance(event, MotorCommand) and event.taken_s is not None:
                 self.written_s.setdefault(event.taken_s, event.written_s)
             elif isinstance(event, Prediction):
                 self.predictions.append(event)
@@ -70,7 +70,7 @@ async def watch_lag(lags: list[float]) -> None:
 
 def agent_block(
     settings: Settings,
-    rules: Rules,
+    rules: SignRules,
     pictures: Pictures,
     seconds: float,
     *,
@@ -82,18 +82,18 @@ def agent_block(
 
     A `probe` watches the loop's lag, which costs CPU time of its own. The `runner` is `run_virtual` in tests.
     """
-    camera, watcher = MemoryCamera(pictures, settings.capture.fps), _Watcher()
+    camera, watcher = MemoryCamera(pictures, settings.capture.fps), _LatencyObserver()
     lags: list[float] = []
     rss: list[float] = []
 
-    async def watch(vista: Vista) -> None:
+    async def watch(vista: RunView) -> None:
         del vista
         try:
             await (watch_lag(lags) if probe else asyncio.Event().wait())
         finally:
             rss.append(resident_mib())
 
-    job = Job(settings, rules, (watcher,), watch, duration_s=seconds, camera=camera, detector=detector)
+    job = RunOptions(settings, rules, (watcher,), watch, duration_s=seconds, camera=camera, detector=detector)
     runner(run(job))
     grabs = camera.grabs
     done_s = {grabs.tick(taken_s): written_s for taken_s, written_s in watcher.written_s.items()}
@@ -109,7 +109,7 @@ def bare_block(detector: Detector, pictures: Pictures, seconds: float, *, fps: f
 
     The detector's own `infer` is called, so that the arithmetic is the agent's. An `fps` of infinity runs flat out.
     """
-    grabs = Grabs(start_s=time.monotonic(), period_s=1 / fps)
+    grabs = GrabLog(start_s=time.monotonic(), period_s=1 / fps)
     done_s: dict[int, float] = {}
     end_s, tick = grabs.start_s + seconds, 0
     while (due_s := grabs.start_s + tick * grabs.period_s) < end_s:
@@ -122,7 +122,7 @@ def bare_block(detector: Detector, pictures: Pictures, seconds: float, *, fps: f
     return _block(grabs, done_s, list(done_s), resident_mib(), ages=[], lags=[])
 
 
-def flat_out(detector: Detector, pictures: Pictures, seconds: float, size: tuple[int, int]) -> float:
+def saturated_fps(detector: Detector, pictures: Pictures, seconds: float, size: tuple[int, int]) -> float:
     """Return how many frames a second the bare loop manages without waiting for anything."""
     began_s, frames = time.monotonic(), 0
     while (now_s := time.monotonic()) - began_s < seconds:
@@ -132,7 +132,7 @@ def flat_out(detector: Detector, pictures: Pictures, seconds: float, size: tuple
 
 
 def _block(
-    grabs: Grabs, done_s: dict[int, float], ticks: list[int], rss_mib: float, *, ages: list[float], lags: list[float]
+    grabs: GrabLog, done_s: dict[int, float], ticks: list[int], rss_mib: float, *, ages: list[float], lags: list[float]
 ) -> Block:
     """Sum up a block; `ticks` are those whose pictures were understood."""
     latency = stats.from_ticks(done_s, grabs.first, grabs.last, grabs.start_s, grabs.period_s)

@@ -65,7 +65,7 @@ def kafka() -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def hole() -> Iterator[int]:
+def black_hole() -> Iterator[int]:
     """Listen, take every connection and say nothing, as a broker behind a dead link does; yields the port."""
     with socket.create_server(("127.0.0.1", 0), backlog=64) as door:
         yield int(door.getsockname()[1])  # the kernel completes connections; nobody reads or answers

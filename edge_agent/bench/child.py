@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from edge_agent.agent import Job, Vista, run
+from edge_agent.agent import RunOptions, RunView, run
 from edge_agent.agent.monitors import resident_mib
 from edge_agent.bench import stats
 from edge_agent.bench.result import bench_settings
@@ -43,7 +43,7 @@ def main() -> None:
     camera = MemoryCamera(np.load(options.pictures), options.fps, watched=False)
     report = loop.run(
         run(
-            Job(
+            RunOptions(
                 settings,
                 load_rules(settings.policy.rules),
                 watch=_tell,
@@ -56,7 +56,7 @@ def main() -> None:
     _print({"latency_ms": report["latency_ms"]["capture_to_command"], "frames": report["frames"]})
 
 
-async def _tell(vista: Vista) -> None:
+async def _tell(vista: RunView) -> None:
     began_s = time.monotonic()
     while True:
         await asyncio.sleep(_PERIOD_S)
@@ -80,7 +80,7 @@ if __name__ == "__main__":
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ChildReport:
     """What an agent in a process of its own told: a line a second, and its report of latencies."""
 
     lines: tuple[dict[str, Any], ...]

@@ -14,9 +14,9 @@ from edge_agent.bench import plots
 from edge_agent.bench.goals import measure
 from edge_agent.bench.measure import Bench
 from edge_agent.bench.result import FULL, GOALS, QUICK, Ratio, machine, rows
-from edge_agent.bench.scale import COUNTS, Crowd, crowd
+from edge_agent.bench.scale import COUNTS, ScaleResult, run_agents
 from edge_agent.runtime import log
-from edge_agent.runtime.files import write_whole
+from edge_agent.runtime.files import write_atomic
 
 _HEAD = """# Benchmarks
 
@@ -72,7 +72,7 @@ WHY = {
 """Why a goal is missed, where that is understood; printed only where it is."""
 
 
-def page(ratios: Sequence[Ratio], where: dict[str, Any], crowds: Iterable[Crowd], *, quick: bool) -> str:
+def page(ratios: Sequence[Ratio], where: dict[str, Any], crowds: Iterable[ScaleResult], *, quick: bool) -> str:
     """Return the page as Markdown."""
     kind = "a quick run of two minutes" if quick else "a full run"
     if where.get("load_before", 0.0) > BUSY_LOAD:
@@ -102,7 +102,7 @@ def _missed(ratio: Ratio) -> str:
     return f"{value:.3g} instead of {goal.target:g}. {WHY.get(ratio.goal, '')}".strip()
 
 
-def _row(one: Crowd) -> tuple[str, ...]:
+def _row(one: ScaleResult) -> tuple[str, ...]:
     values = (one.fps, one.p50_ms, one.p99_ms, one.cpu_ms, one.rss_mib)
     return (str(one.count), *(f"{value:.1f}" for value in values))
 
@@ -122,14 +122,14 @@ def main() -> None:
     where = machine()
     with Bench(QUICK if options.quick else FULL, _tell) as bench:
         ratios = [_told(ratio) for ratio in measure(bench)]
-        crowds = [crowd(bench, count) for count in COUNTS]
+        crowds = [run_agents(bench, count) for count in COUNTS]
         images = options.out / "images"
         plots.latencies(images / "bench-latency.svg", bench.paced_blocks)
         plots.cpu(images / "bench-cpu.svg", bench.paced_blocks)
         plots.scale(images / "bench-scale.svg", crowds)
         if bench.memory_told is not None:
             plots.memory(images / "bench-memory.svg", bench.memory_told)
-    write_whole(options.out / "benchmarks.md", page(ratios, where, crowds, quick=options.quick).encode())
+    write_atomic(options.out / "benchmarks.md", page(ratios, where, crowds, quick=options.quick).encode())
 
 
 def _told(ratio: Ratio) -> Ratio:

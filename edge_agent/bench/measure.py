@@ -17,12 +17,12 @@ import cv2
 import numpy as np
 
 from edge_agent.bench import brokers, scene, stats
-from edge_agent.bench.blocks import LAG_PERIOD_S, Block, agent_block, bare_block, flat_out, watch_lag
-from edge_agent.bench.child import Told
+from edge_agent.bench.blocks import LAG_PERIOD_S, Block, agent_block, bare_block, saturated_fps, watch_lag
+from edge_agent.bench.child import ChildReport
 from edge_agent.bench.five import five_block
 from edge_agent.bench.result import Plan, bench_settings
 from edge_agent.config import Settings, load_rules
-from edge_agent.perception.detector import open_detector, shipped
+from edge_agent.perception.detector import open_detector, shipped_model
 from edge_agent.perception.detector.manifest import CPU_PRECISION
 from edge_agent.runtime import event_loop as loop
 from edge_agent.runtime.queues import pace
@@ -49,7 +49,7 @@ class Bench:
     folder: Path = Path()
     mirrors: dict[str, dict[str, object]] = field(default_factory=dict)
     paced_blocks: Blocks = field(default_factory=dict)
-    memory_told: Told | None = None
+    memory_told: ChildReport | None = None
     without: str = ""
     """What a mirrored arm had to do without, in words."""
 
@@ -69,7 +69,7 @@ class Bench:
     @property
     def model(self) -> Path:
         """The model that runs on a CPU."""
-        return shipped(engines_dir(), CPU_PRECISION)
+        return shipped_model(engines_dir(), CPU_PRECISION)
 
     def start_brokers(self) -> None:
         """Start what can be had of Mosquitto and Kafka, and the holes; says in `without` what cannot."""
@@ -80,12 +80,12 @@ class Bench:
         holed: dict[str, object] = {}
         if brokers.has_mosquitto():
             healthy |= _mqtt(self.stack.enter_context(brokers.mosquitto(self.folder)))
-            holed |= _mqtt(self.stack.enter_context(brokers.hole()))
+            holed |= _mqtt(self.stack.enter_context(brokers.black_hole()))
         else:
             missing.append("MQTT (mosquitto is not installed)")
         if brokers.has_kafka():
             healthy |= self._kafka(self.stack.enter_context(brokers.kafka()), "healthy")
-            holed |= self._kafka(self.stack.enter_context(brokers.hole()), "holed")
+            holed |= self._kafka(self.stack.enter_context(brokers.black_hole()), "holed")
         else:
             missing.append("Kafka (no broker at hand)")
         self.mirrors = {"mirrored": healthy, "loaded": healthy, "holed": holed}
@@ -113,7 +113,7 @@ class Bench:
         detector = open_detector(settings.detector)
         made = self.paced_blocks = {arm: [] for arm in arms}
         try:
-            for number, arm in enumerate(stats.there_and_back(arms, self.plan.arm_rounds), 1):
+            for number, arm in enumerate(stats.interleaved(arms, self.plan.arm_rounds), 1):
                 self.tell(f"paced block {number} of {2 * len(arms) * self.plan.arm_rounds}: {arm}")
                 if arm == "bare":
                     block = bare_block(detector, self.pictures, self.plan.arms_s, fps=PACED_FPS, size=size)
@@ -137,10 +137,10 @@ class Bench:
         ours: list[float] = []
         bare: list[float] = []
         try:
-            for arm in stats.there_and_back(("bare", "agent"), 2):
+            for arm in stats.interleaved(("bare", "agent"), 2):
                 self.tell(f"flat out: {arm}")
                 if arm == "bare":
-                    bare.append(flat_out(detector, self.pictures, self.plan.flat_s, size))
+                    bare.append(saturated_fps(detector, self.pictures, self.plan.flat_s, size))
                 else:
                     fps = _FASTER_CAMERA * max(bare)
                     fast = settings.model_copy(update={"capture": settings.capture.model_copy(update={"fps": fps})})
@@ -154,7 +154,7 @@ class Bench:
         settings = self.settings("plain")
         rules, made = load_rules(settings.policy.rules), Blocks({"agent": [], "five": []})
         port = self.stack.enter_context(brokers.mosquitto(self.folder))
-        for arm in stats.there_and_back(("agent", "five"), self.plan.five_rounds):
+        for arm in stats.interleaved(("agent", "five"), self.plan.five_rounds):
             self.tell(f"{'real' if real else 'stub'} detector: {arm}")
             if arm == "agent":
                 stub = None if real else scene.StubDetector

@@ -9,10 +9,10 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 
-from edge_agent.bench.child import Told
+from edge_agent.bench.child import ChildReport
 from edge_agent.bench.measure import Blocks
-from edge_agent.bench.scale import Crowd
-from edge_agent.runtime.files import whole
+from edge_agent.bench.scale import ScaleResult
+from edge_agent.runtime.files import atomic_path
 
 mpl.use("svg")
 mpl.rcParams["svg.hashsalt"] = "edge-agent"
@@ -62,7 +62,7 @@ def cpu(path: Path, paced: Blocks) -> None:
     _save(figure, path)
 
 
-def memory(path: Path, told: Told) -> None:
+def memory(path: Path, told: ChildReport) -> None:
     """Plot resident memory over frames."""
     figure, axes = plt.subplots(figsize=(7.0, 2.4), layout="constrained")
     axes.plot(told.column("frames"), told.column("rss_mib"))
@@ -72,7 +72,7 @@ def memory(path: Path, told: Told) -> None:
     _save(figure, path)
 
 
-def scale(path: Path, crowds: Sequence[Crowd]) -> None:
+def scale(path: Path, crowds: Sequence[ScaleResult]) -> None:
     """Plot frames a second of each agent and its latency against how many share the machine."""
     figure, (left, right) = plt.subplots(1, 2, figsize=_SIZE, layout="constrained")
     counts = [one.count for one in crowds]
@@ -101,6 +101,6 @@ def _plain_numbers(*logarithmic: Axis) -> None:
 
 def _save(figure: Figure, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with whole(path) as partial:
+    with atomic_path(path) as partial:
         figure.savefig(partial, format="svg", metadata={"Date": None})
     plt.close(figure)

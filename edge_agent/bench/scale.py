@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge_agent.bench.measure import PACED_FPS, Bench
-from edge_agent.bench.singles import child, told
+from edge_agent.bench.singles import child_report, start_child
 
 COUNTS = (1, 2, 4, 8, 16)
 
 
 @dataclass(frozen=True, slots=True)
-class Crowd:
+class ScaleResult:
     """What so many agents managed: frames a second each, ms to the command, CPU ms a frame, MiB each (medians)."""
 
     count: int
@@ -25,15 +25,15 @@ class Crowd:
     rss_mib: float
 
 
-def crowd(bench: Bench, count: int) -> Crowd:
+def run_agents(bench: Bench, count: int) -> ScaleResult:
     """Run `count` agents beside each other; raises RetryableError where one fails."""
     seconds = bench.plan.scale_s
     bench.tell(f"{count} agents for {seconds:g} s")
-    running = [child(bench, f"train-{index}", seconds, PACED_FPS, real=True) for index in range(count)]
-    all_told = [told(process, seconds + 60 + 10 * count) for process in running]
+    running = [start_child(bench, f"train-{index}", seconds, PACED_FPS, real=True) for index in range(count)]
+    all_told = [child_report(process, seconds + 60 + 10 * count) for process in running]
     seen = [(one.column("t_s"), one.column("frames"), one.column("cpu_s")) for one in all_told]
     frames = [counted[-1] - counted[1] for _, counted, _ in seen]
-    return Crowd(
+    return ScaleResult(
         count,
         float(np.median([done / (at[-1] - at[1]) for done, (at, _, _) in zip(frames, seen, strict=True)])),
         float(np.median([one.latency_ms["p50"] or np.nan for one in all_told])),

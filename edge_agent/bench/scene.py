@@ -45,7 +45,7 @@ def render(count: int, seed: int = 7) -> Pictures:
 
 
 @dataclass(slots=True)
-class Grabs:
+class GrabLog:
     """What the camera's door saw: the process's CPU seconds by tick, the first tick's time, the period."""
 
     start_s: float = 0.0
@@ -90,7 +90,7 @@ class MemoryCamera:
         self._pictures = pictures
         self._watched = watched
         self._began = False
-        self.grabs = Grabs(period_s=1 / fps)
+        self.grabs = GrabLog(period_s=1 / fps)
 
     async def __aenter__(self) -> Self:
         """Open nothing."""

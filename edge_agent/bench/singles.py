@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from edge_agent.bench import stats
-from edge_agent.bench.child import Told
+from edge_agent.bench.child import ChildReport
 from edge_agent.bench.launch import agent_start_s, bare_start_s, picture_folder
 from edge_agent.bench.measure import Bench
 from edge_agent.bench.result import Ratio
@@ -25,7 +25,7 @@ FRAMES_AN_HOUR = 36_000
 _WARM_SHARE = 0.2
 
 
-def child(
+def start_child(
     bench: Bench, name: str, seconds: float, fps: float, *, real: bool = False, arm: str = "mirrored"
 ) -> "subprocess.Popen[str]":
     """Start an agent with an arm's settings in a process of its own, with its own state folder."""
@@ -47,7 +47,7 @@ def child(
     return process
 
 
-def told(process: "subprocess.Popen[str]", patience_s: float) -> Told:
+def child_report(process: "subprocess.Popen[str]", patience_s: float) -> ChildReport:
     """Wait for such an agent's end and return what it told; raises RetryableError where it failed."""
     try:
         out, problems = process.communicate(timeout=patience_s)
@@ -59,7 +59,7 @@ def told(process: "subprocess.Popen[str]", patience_s: float) -> Told:
     if process.returncode or len(lines) < 3:
         last = (problems.strip().splitlines() or ["nothing"])[-1]
         raise RetryableError(f"the agent failed: {last[:200]}", remedy="run it by hand")
-    return Told(tuple(lines[:-1]), lines[-1]["latency_ms"])
+    return ChildReport(tuple(lines[:-1]), lines[-1]["latency_ms"])
 
 
 def memory(bench: Bench) -> Ratio:
@@ -67,7 +67,7 @@ def memory(bench: Bench) -> Ratio:
     bench.start_brokers()
     seconds = bench.plan.memory_s
     bench.tell(f"memory: {seconds:g} s at {MEMORY_FPS:g} frames a second")
-    made = bench.memory_told = told(child(bench, "memory", seconds, MEMORY_FPS), seconds + 120)
+    made = bench.memory_told = child_report(start_child(bench, "memory", seconds, MEMORY_FPS), seconds + 120)
     rss, frames = made.column("rss_mib"), made.column("frames")
     warm = max(1, round(len(rss) * _WARM_SHARE))
     window = max(1, (len(rss) - warm) // 10)
@@ -87,8 +87,8 @@ def holed_memory(bench: Bench) -> float:
     """
     seconds = bench.plan.holed_s
     bench.tell(f"memory with black-holed brokers: {seconds:g} s")
-    running = [child(bench, f"memory-{arm}", seconds, MEMORY_FPS, arm=arm) for arm in ("holed", "mirrored")]
-    holed, healthy = (told(process, seconds + 120).column("rss_mib") for process in running)
+    running = [start_child(bench, f"memory-{arm}", seconds, MEMORY_FPS, arm=arm) for arm in ("holed", "mirrored")]
+    holed, healthy = (child_report(process, seconds + 120).column("rss_mib") for process in running)
     last = max(1, len(healthy) // 3)
     return float(np.median(holed[-last:]) - np.median(healthy[-last:]))
 
@@ -102,7 +102,7 @@ def starts(bench: Bench, goals: Iterable[int]) -> list[Ratio]:
     settings = bench.settings("plain")
     threads = settings.detector.threads or 2
     taken: dict[str, list[float]] = {arm: [] for arm in arms}
-    for number, arm in enumerate(stats.there_and_back(arms, bench.plan.starts), 1):
+    for number, arm in enumerate(stats.interleaved(arms, bench.plan.starts), 1):
         bench.tell(f"start {number} of {2 * len(arms) * bench.plan.starts}: {arm}")
         if arm == "bare":
             taken[arm].append(bare_start_s(bench.model, source / "000.jpg", threads))

@@ -72,7 +72,7 @@ def _drawn(blocks: Sequence[Block], rng: np.random.Generator) -> Block:
     return np.concatenate(parts)
 
 
-def there_and_back(arms: Sequence[str], rounds: int) -> Iterator[str]:
+def interleaved(arms: Sequence[str], rounds: int) -> Iterator[str]:
     """Yield the arms' names A B B A, or A B C C B A, `rounds` times: what drifts hits all arms alike."""
     for _ in range(rounds):
         yield from arms

@@ -11,29 +11,29 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from edge_agent.config import Settings
     from edge_agent.observers.hard_frames import Collector
-    from edge_agent.perception.detector import DetectorSettings
+    from edge_agent.perception.detector import DetectorOptions
 
 
 @dataclass(frozen=True, slots=True)
-class Keeping:
+class CollectorOptions:
     """Where hard frames go, and the most megabytes that the folder may hold."""
 
     folder: Path
     megabytes: int
 
 
-def open_collector(keeping: Keeping, settings: "Settings") -> "Collector":
+def open_collector(keeping: CollectorOptions, settings: "Settings") -> "Collector":
     """Return an observer that keeps hard frames; raises UsageError when its folder cannot be written to."""
-    from edge_agent.control.policy import Tracking
+    from edge_agent.control.policy import TrackerParameters
     from edge_agent.observers.hard_frames import Collector
 
     how = settings.policy
-    tracking = Tracking(min_iou=how.track_iou, forget_s=how.track_lost_ms / 1000)
+    tracking = TrackerParameters(min_iou=how.track_iou, forget_s=how.track_lost_ms / 1000)
     threshold, budget_bytes = _threshold(settings.detector), keeping.megabytes * 1_000_000
     return Collector(keeping.folder, threshold=threshold, budget_bytes=budget_bytes, tracking=tracking)
 
 
-def _threshold(how: "DetectorSettings") -> float:
+def _threshold(how: "DetectorOptions") -> float:
     """Return the least score of a detection: the settings', else the manifest's, else the default."""
     from edge_agent.perception.detector import SHIPPED_MODEL
     from edge_agent.perception.detector.manifest import read_manifest

@@ -21,11 +21,11 @@ def show(config: ConfigOption = None, profile: ProfileOption = None, as_json: Js
     """Show each setting and where its value came from; secrets are masked."""
     from edge_agent.config import load
     from edge_agent.config.display import shown_settings
-    from edge_agent.config.yaml_file import shown
+    from edge_agent.config.yaml_file import display_path
 
     loaded = load(config, profile=profile)
     settings = shown_settings(loaded)
-    files = [shown(file) for file in loaded.files]
+    files = [display_path(file) for file in loaded.files]
     if as_json:
         typer.echo(json.dumps({"files": files, "settings": settings}, indent=2))
     else:
@@ -40,7 +40,7 @@ def check(
 ) -> None:
     """Check settings and sign rules; every problem is told in a line of its own, and the exit code is 78."""
     from edge_agent.config import check_labels, load, load_rules
-    from edge_agent.config.yaml_file import shown
+    from edge_agent.config.yaml_file import display_path
     from edge_agent.errors import UsageError
     from edge_agent.signs import LABELS
 
@@ -50,7 +50,7 @@ def check(
     rules = load_rules(loaded.settings.policy.rules)
     if loaded.settings.detector.model is None:  # what a foreign model knows is seen when it is loaded: `doctor`
         check_labels(rules, LABELS)
-    typer.echo(f"ok: {', '.join([*(shown(file) for file in loaded.files), rules.source])}")
+    typer.echo(f"ok: {', '.join([*(display_path(file) for file in loaded.files), rules.source])}")
 
 
 @app.command(epilog="Example: edge-agent config schema > agent.schema.json")

@@ -43,7 +43,7 @@ def console(
     """Show all trains whose events come to Kafka, until Ctrl-C. Needs nothing of the trains' network, keeps nothing."""
     import asyncio
 
-    from edge_agent.cli.link import with_link
+    from edge_agent.cli.link import with_run_token
     from edge_agent.cli.options import host_and_port
     from edge_agent.config import load
     from edge_agent.console.fleet import run
@@ -64,4 +64,4 @@ def console(
     settings = load(config, overrides, profile=profile).settings
     log.configure(settings.log.level, settings.log.format)
     door = open_door(settings.console)
-    asyncio.run(run(with_link(settings), door, history_s=since))
+    asyncio.run(run(with_run_token(settings), door, history_s=since))

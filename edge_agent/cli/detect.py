@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress
 
-    from edge_agent.perception.batch import Album, Finding
+    from edge_agent.perception.batch import AnnotatedOutput, FrameResult
     from edge_agent.ports import Detector
 
 
@@ -36,14 +36,14 @@ def detect(
 ) -> None:
     """Find signs in pictures and videos; boxes are in pixels of the original picture."""
     from edge_agent.config import load
-    from edge_agent.perception.batch import Album
+    from edge_agent.perception.batch import AnnotatedOutput
     from edge_agent.perception.detector import open_fastest
 
     overrides: dict[str, object] = {"detector.model": str(model) if model else None, "detector.threshold": threshold}
     settings = load(config, overrides, profile=profile).settings
     files, bad = _find(paths)
     if files:
-        album = Album(save_dir, files) if save_dir else None
+        album = AnnotatedOutput(save_dir, files) if save_dir else None
         detector = open_fastest(settings.detector)
         try:
             bad += _go_through(files, detector, album, as_json=as_json)
@@ -72,7 +72,7 @@ def _complain(error: EdgeAgentError) -> None:
     typer.echo(f"edge-agent: {error}", err=True)
 
 
-def _go_through(files: list[Path], detector: "Detector", album: "Album | None", *, as_json: bool) -> int:
+def _go_through(files: list[Path], detector: "Detector", album: "AnnotatedOutput | None", *, as_json: bool) -> int:
     """Print what is in each file; return how many of them failed. One bad file does not keep the others from us."""
     bad = 0
     if not as_json:
@@ -91,7 +91,7 @@ def _go_through(files: list[Path], detector: "Detector", album: "Album | None", 
     return bad
 
 
-def _one_file(file: Path, detector: "Detector", album: "Album | None") -> "Iterator[Finding]":
+def _one_file(file: Path, detector: "Detector", album: "AnnotatedOutput | None") -> "Iterator[FrameResult]":
     """Yield what is in one file, and keep its annotated copy."""
     from edge_agent.perception.batch import detect_in, is_picture
 
@@ -104,11 +104,11 @@ def _one_file(file: Path, detector: "Detector", album: "Album | None") -> "Itera
             yield finding
 
 
-def _name(finding: "Finding") -> str:
+def _name(finding: "FrameResult") -> str:
     return str(finding.path) if finding.frame is None else f"{finding.path}#{finding.frame}"
 
 
-def _print(finding: "Finding", *, as_json: bool) -> None:
+def _print(finding: "FrameResult", *, as_json: bool) -> None:
     values = finding.as_json()
     if as_json:
         typer.echo(json.dumps(values))

@@ -13,14 +13,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edge_agent.cli.engine_facts import agreed, agreement_words, built, engine_info, model_facts, onnx_info, quality
+from edge_agent.cli.engine_facts import (
+    agreement_facts,
+    agreement_words,
+    engine_facts,
+    engine_info,
+    model_facts,
+    onnx_info,
+    quality,
+)
 from edge_agent.cli.options import ConfigOption, ProfileOption
 from edge_agent.cli.output import show
 from edge_agent.errors import UsageError
 
 if TYPE_CHECKING:
     from edge_agent.config import Settings
-    from edge_agent.perception.detector.tensorrt.selection import Wanted
+    from edge_agent.perception.detector.tensorrt.selection import EngineSpec
     from edge_agent.perception.detector.tensorrt.verification import Agreement
 
 app = typer.Typer(no_args_is_help=True, help="The detectors in engines/, and TensorRT engines built from them.")
@@ -60,21 +68,21 @@ def build(
     as_json: JsonOption = False,
 ) -> None:
     """Build the TensorRT engine for this machine and try it against ONNX Runtime. Takes minutes."""
-    from edge_agent.perception.detector.tensorrt.build_worker import Order
+    from edge_agent.perception.detector.tensorrt.build_worker import BuildRequest
     from edge_agent.perception.detector.tensorrt.cache import set_aside
     from edge_agent.perception.detector.tensorrt.verification import DisagreementError
 
     settings, wanted = _wanted(model, precision, cache, config, profile)
     if wanted.ready_made:
         raise UsageError(f"{wanted.model} is an engine already", remedy="name the ONNX file")
-    order = Order(str(wanted.model), wanted.precision, str(wanted.folder), wanted.needs_manifest, anew)
-    path, fresh = asyncio.run(_have_made(order))
+    order = BuildRequest(str(wanted.model), wanted.precision, str(wanted.folder), wanted.needs_manifest, anew)
+    path, fresh = asyncio.run(_build(order))
     try:
-        agreement = _prove(path, wanted, settings, frames)
+        agreement = _verify(path, wanted, settings, frames)
     except DisagreementError:
         set_aside(path)
         raise
-    facts = {"engine": str(path), "built": fresh, **agreed(agreement)}
+    facts = {"engine": str(path), "built": fresh, **agreement_facts(agreement)}
     show(facts, as_json, [("built" if fresh else "was there", str(path)), ("agrees", agreement_words(agreement))])
 
 
@@ -93,7 +101,8 @@ def info(
 @app.command(epilog="Example: edge-agent engine verify --frames photos")
 def verify(
     path: Annotated[
-        Path | None, typer.Argument(metavar="ENGINE", help="The engine; the one built for the settings if not given.")
+        Path | None,
+        typer.Argument(metavar="ENGINE", help="The engine; the one built for the settings if not given."),
     ] = None,
     model: Annotated[
         Path | None, typer.Option("--model", metavar="MODEL.onnx", help="What it is compared with.")
@@ -116,8 +125,8 @@ def verify(
             raise NoEngineError(
                 f"no engine of {wanted.model.name} was built on this machine", remedy="run `edge-agent engine build`"
             )
-    agreement = _prove(path, wanted, settings, frames)
-    show({"engine": str(path), **agreed(agreement)}, as_json, [("agrees", agreement_words(agreement))])
+    agreement = _verify(path, wanted, settings, frames)
+    show({"engine": str(path), **agreement_facts(agreement)}, as_json, [("agrees", agreement_words(agreement))])
 
 
 @app.command(epilog="Example: edge-agent engine promote runs/own/signs.onnx")
@@ -149,7 +158,7 @@ def list_engines(
 ) -> None:
     """List the detectors with sha256, size and quality, and the TensorRT engines that were built from them."""
     from edge_agent.config import load
-    from edge_agent.perception.detector.tensorrt.cache import Cache, cache_dir
+    from edge_agent.perception.detector.tensorrt.cache import EngineCache, cache_dir
     from edge_agent.runtime import resources
 
     state = load(config, {}, profile=profile).settings.state.directory
@@ -157,7 +166,7 @@ def list_engines(
     models = [model_facts(path) for path in sorted(folder.glob("*.onnx"))]
     if not models:
         raise UsageError(f"{folder}: holds no models", remedy="name a folder with .onnx files")
-    made = [built(path, about) for path, about in Cache(cache or cache_dir(os.environ, state)).engines()]
+    made = [engine_facts(path, about) for path, about in EngineCache(cache or cache_dir(os.environ, state)).engines()]
     rows: list[tuple[Any, ...]] = [("model", "sha256", "MB", "quality")]
     rows += [(m["model"], m["sha256"][:12], f"{m['bytes'] / 1e6:.1f}", quality(m["metrics"])) for m in models]
     if made:
@@ -168,25 +177,25 @@ def list_engines(
 
 def _wanted(
     model: Path | None, precision: str | None, cache: Path | None, config: Path | None, profile: str | None
-) -> tuple[Settings, Wanted]:
+) -> tuple[Settings, EngineSpec]:
     """Say which engine is meant, by the settings and the command line."""
     from edge_agent.config import load
-    from edge_agent.perception.detector import wanted_engine
+    from edge_agent.perception.detector import engine_spec
     from edge_agent.perception.detector.tensorrt.cache import cache_dir
 
     overrides: dict[str, object] = {"detector.model": str(model.absolute()) if model else None}
     overrides["detector.precision"] = precision
     settings = load(config, overrides, profile=profile).settings
-    return settings, wanted_engine(settings.detector, cache or cache_dir(os.environ, settings.state.directory))
+    return settings, engine_spec(settings.detector, cache or cache_dir(os.environ, settings.state.directory))
 
 
-async def _have_made(order: Any) -> tuple[Path, bool]:
+async def _build(order: Any) -> tuple[Path, bool]:
     """Have it built, show how far it is, and keep a service manager patient meanwhile."""
     from rich.console import Console
     from rich.progress import Progress
 
     from edge_agent.agent.systemd import Notifier
-    from edge_agent.perception.detector.tensorrt.build_process import have_made
+    from edge_agent.perception.detector.tensorrt.build_process import build_in_process
 
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
@@ -196,15 +205,15 @@ async def _have_made(order: Any) -> tuple[Path, bool]:
             bar.update(task, completed=share, description=phase[:40])
 
         async with Notifier().starting("building a TensorRT engine"):
-            return await have_made(order, show_progress)
+            return await build_in_process(order, show_progress)
 
 
-def _prove(path: Path, wanted: Wanted, settings: Settings, frames: Path | None) -> Agreement:
+def _verify(path: Path, wanted: EngineSpec, settings: Settings, frames: Path | None) -> Agreement:
     """Compare an engine with the ONNX file that it was built from, or that lies beside it."""
-    from edge_agent.perception.detector import reading
+    from edge_agent.perception.detector import postprocess_options
     from edge_agent.perception.detector.tensorrt.bindings import load_bindings
     from edge_agent.perception.detector.tensorrt.engine_file import read_about
-    from edge_agent.perception.detector.tensorrt.verification import open_proven, sample_pictures
+    from edge_agent.perception.detector.tensorrt.verification import open_verified, sample_pictures
 
     key = read_about(path).key
     beside = [wanted.onnx(), wanted.model.with_name(read_about(path).model), path.with_suffix(".onnx")]
@@ -213,8 +222,8 @@ def _prove(path: Path, wanted: Wanted, settings: Settings, frames: Path | None) 
         files = [file for file in files if hashlib.sha256(file.read_bytes()).hexdigest() == key.onnx_sha256]
     if not files:
         raise UsageError(f"{path}: the ONNX file that it was built from is not there", remedy="name it with --model")
-    detector, agreement = open_proven(
-        path, files[0], load_bindings(), reading(settings.detector), sample_pictures(files[0], frames)
+    detector, agreement = open_verified(
+        path, files[0], load_bindings(), postprocess_options(settings.detector), sample_pictures(files[0], frames)
     )
     detector.close()
     return agreement

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from edge_agent.perception.detector.tensorrt.verification import Agreement
 
 
-def agreed(agreement: Agreement) -> dict[str, Any]:
+def agreement_facts(agreement: Agreement) -> dict[str, Any]:
     """Return how far an engine agrees, for JSON."""
     return {
         "pictures": agreement.pictures,
@@ -48,10 +48,10 @@ def engine_info(path: Path) -> dict[str, Any]:
         "input": f"{about.width}x{about.height}",
         "bytes": len(content),
         "built by": "edge-agent" if key else "another program",
-        "for": for_words(about),
+        "for": machine_words(about),
         "onnx sha256": key.onnx_sha256 if key else None,
         "precision": key.precision if key else None,
-        "built": day(about.built_unix_s) if key else None,
+        "built": format_date(about.built_unix_s) if key else None,
         "took s": about.built_in_s if key else None,
     }
 
@@ -74,20 +74,20 @@ def onnx_info(path: Path) -> dict[str, Any]:
     }
 
 
-def built(path: Path, about: Any) -> dict[str, Any]:
+def engine_facts(path: Path, about: Any) -> dict[str, Any]:
     """Return one engine of the list."""
     key = about.key if about else None
     return {
         "engine": path.name,
         "of": key.onnx_sha256 if key else None,
         "bytes": path.stat().st_size,
-        "for": for_words(about),
+        "for": machine_words(about),
         "precision": key.precision if key else None,
-        "built": day(about.built_unix_s) if key else None,
+        "built": format_date(about.built_unix_s) if key else None,
     }
 
 
-def for_words(about: Any) -> str:
+def machine_words(about: Any) -> str:
     """Say for which machine an engine was built."""
     if about is None:
         return "damaged: it says nothing that can be read"
@@ -98,7 +98,7 @@ def for_words(about: Any) -> str:
     return f"TensorRT {machine.tensorrt} on {machine.gpu} (SM {machine.sm}){jetson}, {about.key.precision}"
 
 
-def day(unix_s: float) -> str:
+def format_date(unix_s: float) -> str:
     """Say when that was."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(unix_s))
 

@@ -14,7 +14,7 @@ import typer
 from edge_agent.errors import UsageError
 
 if TYPE_CHECKING:
-    from edge_agent.mlops.evaluate import Find, Report, Truth
+    from edge_agent.mlops.evaluate import GroundTruth, PictureDetections, Report
 
 LEAST_SCORE = 0.01
 """AP needs the detections far below the threshold, too."""
@@ -72,9 +72,9 @@ def evaluate(
     typer.echo(json.dumps(_clean(asdict(report)), indent=2)) if as_json else _show(report)
 
 
-def _look(truth: "Truth", model: Path | None) -> tuple[list["Find"], float]:
+def _look(truth: "GroundTruth", model: Path | None) -> tuple[list["PictureDetections"], float]:
     """Run a model over the pictures; returns what it saw and its own threshold."""
-    from edge_agent.mlops.evaluate import look
+    from edge_agent.mlops.evaluate import run_detector
     from edge_agent.perception.detector import SHIPPED_MODEL, OnnxDetector
     from edge_agent.runtime import resources
 
@@ -82,12 +82,12 @@ def _look(truth: "Truth", model: Path | None) -> tuple[list["Find"], float]:
     own = OnnxDetector(path).threshold
     detector = OnnxDetector(path, threshold=LEAST_SCORE, threads=2)
     try:
-        return look(detector, truth), own
+        return run_detector(detector, truth), own
     finally:
         detector.close()
 
 
-def _compare(truth: "Truth", old: Path, new: Path, *, as_json: bool) -> None:
+def _compare(truth: "GroundTruth", old: Path, new: Path, *, as_json: bool) -> None:
     """Compare two models on the same pictures."""
     from edge_agent.mlops.evaluate import compare, match
 

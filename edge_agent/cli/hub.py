@@ -19,9 +19,9 @@ from edge_agent.cli.options import ConfigOption, ProfileOption
 from edge_agent.cli.output import show
 
 if TYPE_CHECKING:
-    from edge_agent.config import Hub as Settings
+    from edge_agent.config import HubSettings as Settings
     from edge_agent.hub.ble import BleHub
-    from edge_agent.hub.calibration import Round
+    from edge_agent.hub.calibration import CalibrationRound
 
 T = TypeVar("T")
 
@@ -46,7 +46,7 @@ def scan(
     as_json: JsonOption = False,
 ) -> None:
     """List hubs in range and those this machine is linked to. Press a hub's green button so that it advertises."""
-    from edge_agent.hub.tools import survey
+    from edge_agent.hub.tools import list_hubs
 
     hubs = [
         {
@@ -57,7 +57,7 @@ def scan(
             "state": "held by another program" if hub.held else "connected" if hub.connected else "advertising",
             "usable": hub.fits and not hub.held,
         }
-        for hub in asyncio.run(survey(seconds))
+        for hub in asyncio.run(list_hubs(seconds))
     ]
     show({"hubs": hubs}, as_json, [tuple(hubs[0]), *(tuple(hub.values()) for hub in hubs)])
 
@@ -155,10 +155,10 @@ def calibrate(
     check_writable(output, "calibration")
     settings = _settings(address, name, config, profile)
 
-    def tell(number: int, one: Round) -> None:
+    def tell(number: int, one: CalibrationRound) -> None:
         typer.echo(f"round {number}: moved at {one.power_percent} percent, {one.voltage_mv or '?'} mV", err=True)
 
-    async def go(hub: BleHub) -> tuple[Round, ...]:
+    async def go(hub: BleHub) -> tuple[CalibrationRound, ...]:
         await hub.wait_connected(timeout)
         moved = asyncio.Event()
         typer.echo("Press the green button, or Enter, each time the train starts to move.", err=True)
@@ -212,13 +212,13 @@ def order(
 ) -> None:
     """Order an emulated hub to misbehave: drop the link, hang, drain its battery, press its button and more."""
     from edge_agent.hub.emulator import describe as describe_orders
-    from edge_agent.hub.emulator import tell
+    from edge_agent.hub.emulator import send_command
 
     if what == "help":
         for name, says in describe_orders().items():
             typer.echo(f"{name:<44} {says}")
         return
-    typer.echo(json.dumps(tell(control, what, **dict(map(_argument, arguments or ())))))
+    typer.echo(json.dumps(send_command(control, what, **dict(map(_argument, arguments or ())))))
 
 
 def _argument(words: str) -> tuple[str, Any]:
@@ -247,13 +247,13 @@ def _with_hub(act: Callable[[BleHub], Awaitable[T]], settings: Settings, hub_log
     `timeout_s` is how long `act` waits for the link: a search ends before that, so that its outcome is what is told.
     """
     from edge_agent.hub.ble import SEARCH_S, BleHub
-    from edge_agent.hub.recording import ByteLog
+    from edge_agent.hub.recording import HubLog
 
     async def run() -> T:
         async with AsyncExitStack() as stack:
             log = None
             if hub_log is not None:
-                log = ByteLog(hub_log)
+                log = HubLog(hub_log)
                 stack.callback(log.close)
             hub = BleHub(settings, log=log, search_s=min(SEARCH_S, timeout_s / 2))
             return await act(await stack.enter_async_context(hub))

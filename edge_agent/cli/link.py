@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from edge_agent.config import Settings
 
 
-def with_link(settings: "Settings") -> "Settings":
+def with_run_token(settings: "Settings") -> "Settings":
     """Return settings with a token for this run, and print the link that has it.
 
     Only where no token is set, a person is at the terminal, and nobody but this machine can reach the page.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edge_agent.config import Settings
-    from edge_agent.observers.kafka.tools import Heard
+    from edge_agent.observers.kafka.tools import ReceivedMessage
     from edge_agent.observers.outbox.view import OutboxView
 
 app = typer.Typer(help="The mirror to Kafka: what waits, the live stream, sending by hand.", no_args_is_help=True)
@@ -33,10 +33,10 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 @app.command(epilog="Example: edge-agent mirror status --json")
 def status(config: ConfigOption = None, profile: ProfileOption = None, as_json: JsonOption = False) -> None:
     """Show what waits in the outbox; the agent may be running."""
-    from edge_agent.observers.outbox.view import look
+    from edge_agent.observers.outbox.view import inspect_outbox
 
     settings, path = _settings(config, profile)
-    view = look(path)
+    view = inspect_outbox(path)
     facts = _facts(view, settings)
     if not as_json:
         typer.echo(_summary(view, facts["oldest_age_s"]))
@@ -147,7 +147,7 @@ def _rows(view: OutboxView) -> list[tuple[Any, ...]]:
     return rows
 
 
-def _text_line(heard: Heard) -> str:
+def _text_line(heard: ReceivedMessage) -> str:
     envelope = heard.envelope
     if envelope is None:
         return f"?  {heard.problem}"
@@ -155,7 +155,7 @@ def _text_line(heard: Heard) -> str:
     return f"{envelope.time}  {envelope.train_id}  {envelope.kind:<10}  {value}"
 
 
-def _json_line(heard: Heard) -> str:
+def _json_line(heard: ReceivedMessage) -> str:
     if heard.envelope is None:
         return json.dumps({"problem": heard.problem, "bytes": heard.bytes})
     line: dict[str, Any] = {**heard.envelope.attributes(), "datacontenttype": heard.envelope.datacontenttype}

@@ -34,7 +34,7 @@ def record(
     profile: ProfileOption = None,
 ) -> None:
     """Record a dry run; replay it with `edge-agent run --dry-run --source FILE.mp4`."""
-    from edge_agent.cli.collect import Keeping
+    from edge_agent.cli.collect import CollectorOptions
     from edge_agent.cli.run import drive, fail_on_fault
     from edge_agent.config import load
     from edge_agent.observers.recorder import Recorder
@@ -57,7 +57,7 @@ def record(
         duration_s=duration,
         quiet=False,
         sinks=(recorder,),
-        keeping=Keeping(collect, collect_mb) if collect else None,
+        keeping=CollectorOptions(collect, collect_mb) if collect else None,
     )
     fail_on_fault(report, "recorder_failed")
     typer.echo(f"{recorder.frames} frames: {out}, {out.with_suffix('.jsonl')}")

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from edge_agent.cli.collect import Keeping, open_collector
+from edge_agent.cli.collect import CollectorOptions, open_collector
 from edge_agent.cli.options import (
     CollectMbOption,
     CollectOption,
@@ -30,7 +30,7 @@ from edge_agent.cli.options import (
     host_and_port,
 )
 from edge_agent.errors import FatalError, UsageError
-from edge_agent.runtime.files import write_whole
+from edge_agent.runtime.files import write_atomic
 
 HubOption = Annotated[str | None, typer.Option("--hub", metavar="KIND", help="mock or ble.")]
 DryRunOption = Annotated[
@@ -88,7 +88,7 @@ def run(
         **console_overrides(console, off=no_console),
     }
     check_writable(report, "report")
-    keeping = Keeping(collect, collect_mb) if collect else None
+    keeping = CollectorOptions(collect, collect_mb) if collect else None
     result = drive(
         overrides,
         config=config,
@@ -102,10 +102,10 @@ def run(
         _write(report, result)
     if as_json:
         typer.echo(json.dumps(result))
-    _judge(result)
+    _exit_by_result(result)
 
 
-def _judge(result: dict[str, Any]) -> None:
+def _exit_by_result(result: dict[str, Any]) -> None:
     """End the command as its run went."""
     fail_on_fault(result, "source_damaged")
     if result["mission"]["outcome"] == "derailed":
@@ -148,26 +148,26 @@ def drive(
     quiet: bool,
     sinks: Any = (),
     hub_log: Path | None = None,
-    keeping: Keeping | None = None,
+    keeping: CollectorOptions | None = None,
 ) -> dict[str, Any]:
     """Run one train by the settings and return its report; shown in the terminal unless `quiet`."""
-    from edge_agent.cli.link import with_link
-    from edge_agent.cli.startup import open_ahead
+    from edge_agent.cli.link import with_run_token
+    from edge_agent.cli.startup import preload_detector
     from edge_agent.config import load, load_rules
     from edge_agent.runtime import log
 
     loaded = load(config, overrides, profile=profile)
-    settings = with_link(loaded.settings) if loaded.settings.capture.realtime and not quiet else loaded.settings
+    settings = with_run_token(loaded.settings) if loaded.settings.capture.realtime and not quiet else loaded.settings
     rules = load_rules(settings.policy.rules)
     watched = sys.stderr.isatty() and not quiet
     log.configure("error" if watched else settings.log.level, settings.log.format)
     virtual = not settings.capture.realtime
-    opener = open_ahead(settings)
-    from edge_agent.agent import Job  # most of the code of a run; loaded while the detector is opened
+    opener = preload_detector(settings)
+    from edge_agent.agent import RunOptions  # most of the code of a run; loaded while the detector is opened
 
     collector = open_collector(keeping, settings) if keeping else None
     sinks = (*sinks, collector) if collector else tuple(sinks)
-    job = Job(
+    job = RunOptions(
         settings,
         rules,
         sinks,
@@ -202,7 +202,7 @@ def _tell_end(result: dict[str, Any], *, quiet: bool) -> None:
 
 def _run_to_end(job: Any, watched: bool) -> dict[str, Any]:
     """Run the job on the clock that it asks for."""
-    from edge_agent.agent import Vista, run
+    from edge_agent.agent import RunView, run
     from edge_agent.runtime import event_loop as loop
 
     gc.enable()
@@ -215,7 +215,7 @@ def _run_to_end(job: Any, watched: bool) -> dict[str, Any]:
 
         from edge_agent.cli.terminal import show_status
 
-        async def watch(vista: Vista) -> None:
+        async def watch(vista: RunView) -> None:
             await show_status(vista, Console(stderr=True))
 
         job = dataclasses.replace(job, watch=watch)
@@ -225,4 +225,4 @@ def _run_to_end(job: Any, watched: bool) -> dict[str, Any]:
 
 
 def _write(path: Path, report: dict[str, Any]) -> None:
-    write_whole(path, (json.dumps(report, indent=2) + "\n").encode())
+    write_atomic(path, (json.dumps(report, indent=2) + "\n").encode())

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from edge_agent.ports import Detector
 
 
-def open_ahead(settings: "Settings") -> "Callable[[], Detector] | None":
+def preload_detector(settings: "Settings") -> "Callable[[], Detector] | None":
     """Begin to open the detector that a train starts with, and return what waits for it.
 
     None where the run has to open it by itself: what works on a GPU is used in the thread that opened it. Whatever is

@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from edge_agent.agent import Vista
+from edge_agent.agent import RunView
 from edge_agent.events import GuardState
 
 REFRESH_S = 0.5
@@ -25,7 +25,7 @@ _COLOURS = {
 }
 
 
-async def show_status(vista: Vista, console: Console) -> None:
+async def show_status(vista: RunView, console: Console) -> None:
     """Keep a status line on `console` until cancelled."""
     with Live(console=console, auto_refresh=False, transient=True) as live:
         while True:
@@ -33,7 +33,7 @@ async def show_status(vista: Vista, console: Console) -> None:
             await asyncio.sleep(REFRESH_S)
 
 
-def _status(vista: Vista) -> Text:
+def _status(vista: RunView) -> Text:
     tally, permit = vista.tally, vista.control.permit
     run_s = vista.clock() - tally.started_s
     line = Text(no_wrap=True, overflow="ellipsis")

@@ -14,7 +14,7 @@ import typer
 from edge_agent.errors import UsageError
 
 if TYPE_CHECKING:
-    from edge_agent.mlops.job import Job
+    from edge_agent.mlops.job import TrainingJob
 
 DataOption = Annotated[
     list[Path], typer.Option("--data", metavar="DIR", help="A data set in COCO form; may be given several times.")
@@ -73,15 +73,15 @@ def train(
     except ImportError as error:
         raise UsageError("training needs PyTorch", remedy="pip install 'edge-agent[train]'") from error
     from edge_agent.mlops.evaluate.truth import parse_label_map
-    from edge_agent.mlops.job import Job
-    from edge_agent.mlops.train import Settings
+    from edge_agent.mlops.job import TrainingJob
+    from edge_agent.mlops.train import TrainingSettings
 
-    settings = Settings(samples=_total(samples, epochs, data), batch=batch, seed=seed)
+    settings = TrainingSettings(samples=_total(samples, epochs, data), batch=batch, seed=seed)
     if finetune:
         settings = replace(settings, rate=1.5e-4, warm_up=400, hold=0.3, calm=0.5)
     if rate is not None:
         settings = replace(settings, rate=rate)
-    job = Job(
+    job = TrainingJob(
         folders=tuple(data),
         out=out,
         settings=settings,
@@ -132,7 +132,7 @@ def _size(text: str) -> tuple[int, int]:
     return int(width), int(height)
 
 
-def _run(job: "Job") -> None:
+def _run(job: "TrainingJob") -> None:
     """Run the job under a progress bar."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn

@@ -4,35 +4,53 @@ Knows how they are written, found and checked. Knows nothing of the rooms that r
 """
 
 from edge_agent.config.base import read_secret
-from edge_agent.config.control import Capture, Detector, Guard, Hub, Policy, Sim, Train
+from edge_agent.config.control import (
+    CaptureSettings,
+    DetectorSettings,
+    GuardSettings,
+    HubSettings,
+    PolicySettings,
+    SimSettings,
+    TrainSettings,
+)
 from edge_agent.config.load import Loaded, load
-from edge_agent.config.observers import Commands, Console, HomeAssistant, Kafka, Log, Mqtt, Outbox, State, Tls
-from edge_agent.config.rules import Confirm, Rules, SignRule, Then, check_labels, load_rules
+from edge_agent.config.observers import (
+    CommandSettings,
+    ConsoleSettings,
+    HomeAssistantSettings,
+    KafkaSettings,
+    LogSettings,
+    MqttSettings,
+    OutboxSettings,
+    StateSettings,
+    TlsSettings,
+)
+from edge_agent.config.rules import AfterHold, Confirm, SignRule, SignRules, check_labels, load_rules
 from edge_agent.config.settings import Settings
 
 __all__ = [
-    "Capture",
-    "Commands",
+    "AfterHold",
+    "CaptureSettings",
+    "CommandSettings",
     "Confirm",
-    "Console",
-    "Detector",
-    "Guard",
-    "HomeAssistant",
-    "Hub",
-    "Kafka",
+    "ConsoleSettings",
+    "DetectorSettings",
+    "GuardSettings",
+    "HomeAssistantSettings",
+    "HubSettings",
+    "KafkaSettings",
     "Loaded",
-    "Log",
-    "Mqtt",
-    "Outbox",
-    "Policy",
-    "Rules",
+    "LogSettings",
+    "MqttSettings",
+    "OutboxSettings",
+    "PolicySettings",
     "Settings",
     "SignRule",
-    "Sim",
-    "State",
-    "Then",
-    "Tls",
-    "Train",
+    "SignRules",
+    "SimSettings",
+    "StateSettings",
+    "TlsSettings",
+    "TrainSettings",
     "check_labels",
     "load",
     "load_rules",

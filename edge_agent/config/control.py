@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from edge_agent.config.base import Address, Percent, PositivePercent, Section, Text
 
 
-class Train(Section):
+class TrainSettings(Section):
     """Which train this is."""
 
     id: str = Field(
@@ -23,7 +23,7 @@ class Train(Section):
     name: Text = Field("Train 1", max_length=80, description="What people call the train.")
 
 
-class Capture(Section):
+class CaptureSettings(Section):
     """Where pictures come from and how often."""
 
     source: Text = Field(
@@ -60,7 +60,7 @@ class Capture(Section):
         return self
 
 
-class Sim(Section):
+class SimSettings(Section):
     """The simulated world behind `capture.source: sim`."""
 
     seed: int = Field(1, ge=0, le=2**32 - 1, description="Chooses textures, background, light and noise.")
@@ -71,7 +71,7 @@ class Sim(Section):
     )
 
 
-class Detector(Section):
+class DetectorSettings(Section):
     """What looks for signs in the frames."""
 
     backend: Literal["auto", "onnxruntime", "tensorrt", "none"] = Field(
@@ -97,7 +97,7 @@ class Detector(Section):
     max_detections: int = Field(50, ge=1, le=1000, description="At most this many detections a frame, best first.")
 
 
-class Policy(Section):
+class PolicySettings(Section):
     """How detections become decisions; what each sign asks for stands in the sign rules (signs.yaml)."""
 
     rules: Path | None = Field(None, description="The sign rules; null takes the signs.yaml that ships.")
@@ -117,7 +117,7 @@ class Policy(Section):
     )
 
 
-class Guard(Section):
+class GuardSettings(Section):
     """What the train may do: leases and limits of the fail-safe rules."""
 
     lease_ms: int = Field(300, ge=50, le=2000, description="No fresh prediction for this long, in ms, brakes.")
@@ -162,7 +162,7 @@ class Guard(Section):
         return self
 
 
-class Hub(Section):
+class HubSettings(Section):
     """The actuator and how power becomes motion."""
 
     kind: Literal["mock", "ble"] = Field("mock", description="`mock` moves nothing real; `ble` is a LEGO hub.")

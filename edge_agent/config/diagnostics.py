@@ -20,7 +20,7 @@ Location = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ValueSource:
     """Where a value was written: `name` is the file as shown to people, the variable, or `command line`."""
 
     kind: Literal["file", "environment", "command line"]
@@ -44,7 +44,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class SettingsProblem:
     """One thing to correct, told in one line: `where: key: text`."""
 
     where: str
@@ -58,14 +58,14 @@ class Problem:
 
 
 @dataclass(slots=True)
-class Tree:
+class SettingsTree:
     """Nested values, the place of each (sections and list items too), and what was wrong while reading them."""
 
     values: dict[str, object] = field(default_factory=dict)
-    places: dict[Location, Place] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
+    places: dict[Location, ValueSource] = field(default_factory=dict)
+    problems: list[SettingsProblem] = field(default_factory=list)
 
-    def set(self, path: tuple[str, ...], value: object, place: Place) -> None:
+    def set(self, path: tuple[str, ...], value: object, place: ValueSource) -> None:
         """Set the value at `path`, making the sections above it."""
         node = self.values
         for depth, name in enumerate(path[:-1], start=1):
@@ -79,19 +79,21 @@ class Tree:
         self.places[path] = place
         self._place_below(path, value, place)
 
-    def merge(self, upper: "Tree") -> None:
+    def merge(self, upper: "SettingsTree") -> None:
         """Lay `upper` over this tree: sections merge key by key, anything else is replaced."""
         self.problems.extend(upper.problems)
         self._merge((), self.values, upper.values, upper)
 
-    def place_of(self, location: Location) -> Place | None:
+    def place_of(self, location: Location) -> ValueSource | None:
         """Return the place of the value at `location`, or of the nearest thing around it that has one."""
         for length in range(len(location), 0, -1):
             if location[:length] in self.places:
                 return self.places[location[:length]]
         return None
 
-    def _merge(self, at: Location, lower: dict[str, object], upper: Mapping[str, object], source: "Tree") -> None:
+    def _merge(
+        self, at: Location, lower: dict[str, object], upper: Mapping[str, object], source: "SettingsTree"
+    ) -> None:
         for name, value in upper.items():
             here = (*at, name)
             below = lower.get(name)
@@ -102,7 +104,7 @@ class Tree:
             self.places = {k: v for k, v in self.places.items() if k[: len(here)] != here}
             self.places.update({k: v for k, v in source.places.items() if k[: len(here)] == here})
 
-    def _place_below(self, path: Location, value: object, place: Place) -> None:
+    def _place_below(self, path: Location, value: object, place: ValueSource) -> None:
         children: list[tuple[str | int, object]] = []
         if isinstance(value, dict):
             children = list(value.items())
@@ -139,13 +141,13 @@ _TEXTS: Mapping[str, str] = {
 _SHOWN_CHARACTERS = 60
 
 
-def problems_of(error: ValidationError, tree: Tree, model: type[BaseModel]) -> list[Problem]:
+def problems_of(error: ValidationError, tree: SettingsTree, model: type[BaseModel]) -> list[SettingsProblem]:
     """Return one Problem for each thing that pydantic found, in the order of the places."""
     secrets = {leaf.path for leaf in leaves(model) if leaf.secret}
     return [_problem(detail, tree, model, secrets) for detail in error.errors(include_url=False)]
 
 
-def raise_if_any(problems: Iterable[Problem]) -> None:
+def raise_if_any(problems: Iterable[SettingsProblem]) -> None:
     """Raise one ConfigError whose text has a line for each problem; its data holds the lines under `problems`."""
     lines = list(dict.fromkeys(str(problem) for problem in sorted(problems, key=_order)))
     if lines:
@@ -158,19 +160,21 @@ def close_match(word: str, known: Iterable[str]) -> str:
     return f"; did you mean '{near[0]}'?" if near else ""
 
 
-def _order(problem: Problem) -> tuple[str, int, int]:
+def _order(problem: SettingsProblem) -> tuple[str, int, int]:
     """Sort by file, then line, then column; what has no line keeps its name's order."""
     name, line, column = [*problem.where.rsplit(":", 2), "", ""][:3]
     return (name, int(line), int(column)) if line.isdigit() and column.isdigit() else (problem.where, 0, 0)
 
 
-def _problem(detail: ErrorDetails, tree: Tree, model: type[BaseModel], secrets: set[tuple[str, ...]]) -> Problem:
+def _problem(
+    detail: ErrorDetails, tree: SettingsTree, model: type[BaseModel], secrets: set[tuple[str, ...]]
+) -> SettingsProblem:
     location: Location = detail["loc"]
     place = tree.place_of(location)
     unknown = detail["type"] == "extra_forbidden"
     where = place.exact(of_key=unknown) if place else ""
     text = _unknown_key(location, model) if unknown else _text(detail, model, show=location not in secrets)
-    return Problem(where, ".".join(map(str, location)), text)
+    return SettingsProblem(where, ".".join(map(str, location)), text)
 
 
 def _unknown_key(location: Location, model: type[BaseModel]) -> str:

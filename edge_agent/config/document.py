@@ -14,10 +14,10 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from edge_agent.config.fields import leaves, section_of
-from edge_agent.config.rules import Confirm, RulesFile, SignRule
+from edge_agent.config.rules import Confirm, SignRule, SignRulesFile
 from edge_agent.config.settings import Settings
 from edge_agent.config.sources import variable
-from edge_agent.runtime.files import write_whole
+from edge_agent.runtime.files import write_atomic
 
 _HEAD = """\
 # Configuration
@@ -60,7 +60,7 @@ start.
 
 def json_schema(*, rules: bool = False) -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of agent.yaml, or of signs.yaml."""
-    model: type[BaseModel] = RulesFile if rules else Settings
+    model: type[BaseModel] = SignRulesFile if rules else Settings
     title = "edge-agent sign rules (signs.yaml)" if rules else "edge-agent settings (agent.yaml)"
     schema = model.model_json_schema()
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": title}
@@ -82,7 +82,7 @@ def markdown() -> str:
 
 def write(path: Path) -> None:
     """Write the page to `path`, whole or not at all."""
-    write_whole(path, markdown().encode())
+    write_atomic(path, markdown().encode())
 
 
 def _table(rows: list[tuple[str, str, str, str]]) -> str:

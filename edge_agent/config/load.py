@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from pydantic import BaseModel, ValidationError
 
-from edge_agent.config.diagnostics import Problem, Tree, close_match, problems_of, raise_if_any
+from edge_agent.config.diagnostics import SettingsProblem, SettingsTree, close_match, problems_of, raise_if_any
 from edge_agent.config.fields import leaves, model_at
 from edge_agent.config.settings import Settings
 from edge_agent.config.sources import (
@@ -62,7 +62,7 @@ def load(
     """
     environ = os.environ if environ is None else environ
     files = find_files(path, environ, profile, system_file)
-    tree = Tree()
+    tree = SettingsTree()
     for file in files:
         tree.merge(_without_empty_sections(read_yaml(file)))
     tree.merge(_without_empty_sections(from_environment(environ, Settings)))
@@ -99,7 +99,7 @@ def _profile(base: Path, name: str) -> Path:
     raise ConfigError(f"unknown profile '{name}'{hint}", profile=name)
 
 
-def _without_empty_sections(tree: Tree) -> Tree:
+def _without_empty_sections(tree: SettingsTree) -> SettingsTree:
     """Take out sections without a value: what is left when every key of a section is commented out."""
     _drop_empty(tree.values, Settings)
     return tree
@@ -114,7 +114,7 @@ def _drop_empty(values: dict[str, object], model: type[BaseModel]) -> None:
             _drop_empty(value, section)
 
 
-def _resolve_paths(tree: Tree) -> None:
+def _resolve_paths(tree: SettingsTree) -> None:
     """Make relative paths that stand in a file relative to that file's folder, not to the working directory."""
     for leaf in leaves(Settings):
         place = tree.places.get(leaf.path)
@@ -127,7 +127,7 @@ def _resolve_paths(tree: Tree) -> None:
             node[leaf.path[-1]] = str(place.folder / node[leaf.path[-1]])
 
 
-def _validate(tree: Tree) -> Settings:
+def _validate(tree: SettingsTree) -> Settings:
     """Return the settings of a merged tree; raises ConfigError with all problems of all layers."""
     problems = [*tree.problems, *_exposed_secrets(tree)]
     settings = Settings()
@@ -139,12 +139,12 @@ def _validate(tree: Tree) -> Settings:
     return settings
 
 
-def _exposed_secrets(tree: Tree) -> list[Problem]:
+def _exposed_secrets(tree: SettingsTree) -> list[SettingsProblem]:
     """Return a problem for each secret that stands where others can read it: in a settings file or a process list."""
     problems = []
     for leaf in leaves(Settings):
         place = tree.places.get(leaf.path)
         if leaf.secret and place is not None and place.kind != "environment":
             text = f"a secret does not belong here; use {leaf.path[-1]}_file or the variable {variable(leaf.path)}"
-            problems.append(Problem(place.exact(of_key=True), leaf.key, text))
+            problems.append(SettingsProblem(place.exact(of_key=True), leaf.key, text))
     return problems

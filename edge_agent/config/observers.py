@@ -26,7 +26,7 @@ Origin = Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9_.\-\[\]:]+$", max_l
 Header = Annotated[str, Field(pattern=r"^[A-Za-z0-9\-]{1,64}$")]
 
 
-class Tls(Section):
+class TlsSettings(Section):
     """Encryption of a connection."""
 
     enabled: bool = Field(False, description="Use TLS.")
@@ -42,7 +42,7 @@ class Tls(Section):
         return self
 
 
-class HomeAssistant(Section):
+class HomeAssistantSettings(Section):
     """Discovery by Home Assistant."""
 
     enabled: bool = Field(False, description="Announce the train to Home Assistant.")
@@ -51,7 +51,7 @@ class HomeAssistant(Section):
     )
 
 
-class Mqtt(Section):
+class MqttSettings(Section):
     """The mirror to an MQTT broker."""
 
     enabled: bool = Field(False, description="Publish to an MQTT broker.")
@@ -62,11 +62,11 @@ class Mqtt(Section):
     username: Text | None = Field(None, description="User name.")
     password: SecretStr | None = Field(None, description="Password; environment only.")
     password_file: Path | None = Field(None, description="File that holds the password.")
-    tls: Tls = Field(default_factory=Tls, description="Encryption.")
+    tls: TlsSettings = Field(default_factory=TlsSettings, description="Encryption.")
     topic_prefix: Topic = Field(
         "edge-agent", examples=["edge-agent/booth"], description="First part of each topic; the train's id follows."
     )
-    home_assistant: HomeAssistant = Field(default_factory=HomeAssistant, description="Home Assistant.")
+    home_assistant: HomeAssistantSettings = Field(default_factory=HomeAssistantSettings, description="Home Assistant.")
     images: bool = Field(False, description="Publish frames as JPEG too.")
     jpeg_quality: int = Field(80, ge=10, le=100, description="Quality of the frames.")
     commands: bool = Field(True, description="Take commands; those that move the train need the command token.")
@@ -83,7 +83,7 @@ class Mqtt(Section):
         return self
 
 
-class Commands(Section):
+class CommandSettings(Section):
     """What a command from outside has to fulfil, whatever channel it comes by; a stop is obeyed in any case."""
 
     max_age_s: float = Field(10.0, gt=0, le=300, description="An older command is refused, in seconds.")
@@ -96,7 +96,7 @@ class Commands(Section):
     max_per_s: int = Field(20, ge=1, le=50, description="More commands in a second are a flood, and refused.")
 
 
-class Outbox(Section):
+class OutboxSettings(Section):
     """What keeps events while the uplink is away."""
 
     path: Path | None = Field(None, description="The SQLite file; null takes outbox.db in the state folder.")
@@ -116,7 +116,7 @@ class Outbox(Section):
     )
 
 
-class Kafka(Section):
+class KafkaSettings(Section):
     """The mirror to a Kafka cluster, behind the outbox."""
 
     enabled: bool = Field(False, description="Send to Kafka.")
@@ -158,7 +158,9 @@ class Kafka(Section):
         10.0, gt=0, le=120, description="A producer hanging this long, in seconds, is given up."
     )
     retry_max_s: float = Field(30.0, ge=1, le=600, description="Longest wait between two attempts, in seconds.")
-    outbox: Outbox = Field(default_factory=Outbox, description="What keeps events while the uplink is away.")
+    outbox: OutboxSettings = Field(
+        default_factory=OutboxSettings, description="What keeps events while the uplink is away."
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -170,7 +172,7 @@ class Kafka(Section):
         return self
 
 
-class Console(Section):
+class ConsoleSettings(Section):
     """The web page on the train, with its metrics and health endpoints."""
 
     enabled: bool = Field(True, description="Serve the page.")
@@ -209,7 +211,7 @@ class Console(Section):
         return self
 
 
-class Log(Section):
+class LogSettings(Section):
     """What the agent tells on stderr."""
 
     level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe lines shown.")
@@ -218,7 +220,7 @@ class Log(Section):
     )
 
 
-class State(Section):
+class StateSettings(Section):
     """Where the agent keeps what must outlive the process."""
 
     directory: Path | None = Field(
@@ -229,7 +231,7 @@ class State(Section):
 Url = Annotated[str, Field(pattern=r"^https?://[^\s@]+$")]
 
 
-class Tracing(Section):
+class TracingSettings(Section):
     """A trace of each frame for OpenTelemetry; needs the extra `tracing`."""
 
     enabled: bool = Field(False, description="Export a span for each frame, with its stages.")

@@ -14,13 +14,13 @@ from typing import Self
 from pydantic import Field, ValidationError, model_validator
 
 from edge_agent.config.base import PositivePercent, Section
-from edge_agent.config.diagnostics import Place, Problem, close_match, problems_of, raise_if_any
-from edge_agent.config.yaml_file import read_yaml, shown
+from edge_agent.config.diagnostics import SettingsProblem, ValueSource, close_match, problems_of, raise_if_any
+from edge_agent.config.yaml_file import display_path, read_yaml
 from edge_agent.events import Action
 from edge_agent.runtime import resources
 
 
-class Then(StrEnum):
+class AfterHold(StrEnum):
     """What follows when a sign's hold time is over."""
 
     CRUISE = "cruise"
@@ -51,8 +51,8 @@ class SignRule(Section):
     hold_s: float | None = Field(
         None, gt=0, le=3600, description="How long the action lasts, in seconds; null is until another sign."
     )
-    then: Then = Field(
-        Then.STAY,
+    then: AfterHold = Field(
+        AfterHold.STAY,
         description="After `hold_s`: `cruise` at the policy's power, or `resume` what was before; `stay` has no end.",
     )
     confirm: Confirm = Field(default_factory=Confirm, description="How many of the last frames must agree.")
@@ -72,48 +72,48 @@ class SignRule(Section):
             raise ValueError(f"power_percent is missing; action {self.action} needs it")
         if self.action in {Action.STOP, Action.NONE} and self.power_percent is not None:
             raise ValueError(f"power_percent has no meaning with action {self.action}; take it out")
-        if self.hold_s is not None and self.then is Then.STAY:
+        if self.hold_s is not None and self.then is AfterHold.STAY:
             raise ValueError("hold_s ends, but then: stay does not; take hold_s out, or say what follows")
-        if self.hold_s is None and self.then is not Then.STAY:
+        if self.hold_s is None and self.then is not AfterHold.STAY:
             raise ValueError(f"hold_s is missing; then: {self.then} needs to know when")
         return self
 
 
-class RulesFile(Section):
+class SignRulesFile(Section):
     """The form of signs.yaml."""
 
     signs: dict[str, SignRule] = Field(description="A rule for each sign, by the label that the detector gives it.")
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class SignRules:
     """The loaded rules by label; `source` is the file as shown to people."""
 
     signs: Mapping[str, SignRule]
     source: str = ""
-    _places: Mapping[str, Place] = field(default_factory=dict, repr=False, compare=False)
+    _places: Mapping[str, ValueSource] = field(default_factory=dict, repr=False, compare=False)
 
     def get(self, label: str) -> SignRule | None:
         """Return the rule for `label`; None for a sign that no rule names."""
         return self.signs.get(label)
 
 
-def load_rules(path: Path | None = None) -> Rules:
+def load_rules(path: Path | None = None) -> SignRules:
     """Load the rules from `path`, or those that ship; raises one ConfigError with a line for each problem."""
     path = path or resources.config_dir() / "signs.yaml"
     tree = read_yaml(path)
     try:
-        parsed = RulesFile.model_validate_json(json.dumps(tree.values))
+        parsed = SignRulesFile.model_validate_json(json.dumps(tree.values))
     except ValidationError as error:
-        found = [] if tree.problems and not tree.values else problems_of(error, tree, RulesFile)
+        found = [] if tree.problems and not tree.values else problems_of(error, tree, SignRulesFile)
         raise_if_any([*tree.problems, *found])
         raise  # not reached: a ValidationError has at least one error
     raise_if_any(tree.problems)
     places = {label: place for label in parsed.signs if (place := tree.places.get(("signs", label)))}
-    return Rules(MappingProxyType(dict(parsed.signs)), shown(path), MappingProxyType(places))
+    return SignRules(MappingProxyType(dict(parsed.signs)), display_path(path), MappingProxyType(places))
 
 
-def check_labels(rules: Rules, labels: Iterable[str]) -> None:
+def check_labels(rules: SignRules, labels: Iterable[str]) -> None:
     """Raise one ConfigError naming each rule whose sign the model does not know (`labels` is what it knows)."""
     known = tuple(labels)
     problems = []
@@ -122,5 +122,5 @@ def check_labels(rules: Rules, labels: Iterable[str]) -> None:
             place = rules._places.get(label)
             hint = close_match(label, known) or f"; it knows: {', '.join(known)}"
             where = place.exact(of_key=True) if place else rules.source
-            problems.append(Problem(where, f"signs.{label}", f"the model does not know this sign{hint}"))
+            problems.append(SettingsProblem(where, f"signs.{label}", f"the model does not know this sign{hint}"))
     raise_if_any(problems)

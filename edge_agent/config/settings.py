@@ -8,30 +8,60 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from edge_agent.config.base import Section
-from edge_agent.config.control import Capture, Detector, Guard, Hub, Policy, Sim, Train
-from edge_agent.config.observers import Commands, Console, Kafka, Log, Mqtt, State, Tracing
+from edge_agent.config.control import (
+    CaptureSettings,
+    DetectorSettings,
+    GuardSettings,
+    HubSettings,
+    PolicySettings,
+    SimSettings,
+    TrainSettings,
+)
+from edge_agent.config.observers import (
+    CommandSettings,
+    ConsoleSettings,
+    KafkaSettings,
+    LogSettings,
+    MqttSettings,
+    StateSettings,
+    TracingSettings,
+)
 
 
 class Settings(Section):
     """Everything that can be set; `Settings()` holds the defaults."""
 
-    train: Train = Field(default_factory=Train, description="Which train this is.")
-    capture: Capture = Field(default_factory=Capture, description="Where pictures come from and how often.")
-    sim: Sim = Field(default_factory=Sim, description="The simulated world behind `capture.source: sim`.")
-    detector: Detector = Field(default_factory=Detector, description="What looks for signs in the frames.")
-    policy: Policy = Field(default_factory=Policy, description="How detections become decisions.")
-    guard: Guard = Field(default_factory=Guard, description="Leases and limits of the fail-safe rules.")
-    hub: Hub = Field(default_factory=Hub, description="The actuator and how power becomes motion.")
-    mqtt: Mqtt = Field(default_factory=Mqtt, description="The mirror to an MQTT broker.")
-    kafka: Kafka = Field(default_factory=Kafka, description="The mirror to a Kafka cluster, behind the outbox.")
+    train: TrainSettings = Field(default_factory=TrainSettings, description="Which train this is.")
+    capture: CaptureSettings = Field(
+        default_factory=CaptureSettings, description="Where pictures come from and how often."
+    )
+    sim: SimSettings = Field(
+        default_factory=SimSettings, description="The simulated world behind `capture.source: sim`."
+    )
+    detector: DetectorSettings = Field(
+        default_factory=DetectorSettings, description="What looks for signs in the frames."
+    )
+    policy: PolicySettings = Field(default_factory=PolicySettings, description="How detections become decisions.")
+    guard: GuardSettings = Field(default_factory=GuardSettings, description="Leases and limits of the fail-safe rules.")
+    hub: HubSettings = Field(default_factory=HubSettings, description="The actuator and how power becomes motion.")
+    mqtt: MqttSettings = Field(default_factory=MqttSettings, description="The mirror to an MQTT broker.")
+    kafka: KafkaSettings = Field(
+        default_factory=KafkaSettings, description="The mirror to a Kafka cluster, behind the outbox."
+    )
     compat: Literal["crazy-train"] | None = Field(
         None, description="`crazy-train` also speaks the original demo's topics and payloads; null does not."
     )
-    commands: Commands = Field(default_factory=Commands, description="What a command from outside has to fulfil.")
-    console: Console = Field(default_factory=Console, description="The web page, metrics and health endpoints.")
-    tracing: Tracing = Field(default_factory=Tracing, description="Traces for OpenTelemetry.")
-    log: Log = Field(default_factory=Log, description="What the agent tells on stderr.")
-    state: State = Field(default_factory=State, description="Where the agent keeps what must outlive the process.")
+    commands: CommandSettings = Field(
+        default_factory=CommandSettings, description="What a command from outside has to fulfil."
+    )
+    console: ConsoleSettings = Field(
+        default_factory=ConsoleSettings, description="The web page, metrics and health endpoints."
+    )
+    tracing: TracingSettings = Field(default_factory=TracingSettings, description="Traces for OpenTelemetry.")
+    log: LogSettings = Field(default_factory=LogSettings, description="What the agent tells on stderr.")
+    state: StateSettings = Field(
+        default_factory=StateSettings, description="Where the agent keeps what must outlive the process."
+    )
 
     @model_validator(mode="after")
     def _ends_in_time(self) -> Self:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from edge_agent.config.diagnostics import Place, Problem, Tree
+from edge_agent.config.diagnostics import SettingsProblem, SettingsTree, ValueSource
 from edge_agent.config.fields import Leaf, leaves
 from edge_agent.config.yaml_file import parse_value
 
@@ -26,9 +26,9 @@ def variable(path: tuple[str, ...]) -> str:
     return PREFIX + "__".join(path).upper()
 
 
-def from_environment(environ: Mapping[str, str], model: type[BaseModel]) -> Tree:
+def from_environment(environ: Mapping[str, str], model: type[BaseModel]) -> SettingsTree:
     """Read the settings in `environ`; names are not case-sensitive."""
-    tree = Tree()
+    tree = SettingsTree()
     known = {leaf.path: leaf for leaf in leaves(model)}
     flat = {"_".join(path).upper(): path for path in known if len(path) > 1}
     # Shorter names first: a variable that sets a whole section is overlaid by those that set one of its keys.
@@ -37,26 +37,26 @@ def from_environment(environ: Mapping[str, str], model: type[BaseModel]) -> Tree
         if rest == name.upper():
             continue
         if not _is_text(environ[name]):
-            tree.problems.append(Problem(name, "", "is not UTF-8 text"))
+            tree.problems.append(SettingsProblem(name, "", "is not UTF-8 text"))
             continue
         path = tuple(part.lower() for part in rest.split("__"))
         if len(path) > 1 or path[0] in model.model_fields:
-            tree.set(path, _value(environ[name], known.get(path)), Place("environment", name))
+            tree.set(path, _value(environ[name], known.get(path)), ValueSource("environment", name))
         elif rest in flat:
-            tree.problems.append(Problem(name, "", f"unknown variable; did you mean {variable(flat[rest])}?"))
+            tree.problems.append(SettingsProblem(name, "", f"unknown variable; did you mean {variable(flat[rest])}?"))
     return tree
 
 
-def from_overrides(overrides: Mapping[str, object], model: type[BaseModel]) -> Tree:
+def from_overrides(overrides: Mapping[str, object], model: type[BaseModel]) -> SettingsTree:
     """Read what the command line set, by dotted key; text is read as the environment's, None is left out."""
-    tree = Tree()
+    tree = SettingsTree()
     known = {leaf.path: leaf for leaf in leaves(model)}
     for key, value in overrides.items():
         if value is None:
             continue
         path = tuple(key.split("."))
         plain = _value(value, known.get(path)) if isinstance(value, str) else value
-        tree.set(path, list(plain) if isinstance(plain, tuple) else plain, Place("command line", "command line"))
+        tree.set(path, list(plain) if isinstance(plain, tuple) else plain, ValueSource("command line", "command line"))
     return tree
 
 
@@ -83,7 +83,7 @@ _PREFIX = "edge-agent_"
 """What systemd puts in front where a whole folder is handed over, as the unit does (LoadCredential=edge-agent:...)."""
 
 
-def add_credentials(tree: Tree, environ: Mapping[str, str], model: type[BaseModel]) -> None:
+def add_credentials(tree: SettingsTree, environ: Mapping[str, str], model: type[BaseModel]) -> None:
     """Name the credentials in `tree`, where neither the file nor the secret itself is set elsewhere."""
     folder = Path(environ.get(VARIABLE, ""))
     if not folder.is_absolute():
@@ -94,7 +94,7 @@ def add_credentials(tree: Tree, environ: Mapping[str, str], model: type[BaseMode
         return
     except OSError as error:
         tree.problems.append(
-            Problem(VARIABLE, "", f"cannot look into {folder}: {error.strerror}; start the service anew")
+            SettingsProblem(VARIABLE, "", f"cannot look into {folder}: {error.strerror}; start the service anew")
         )
         return
     for leaf in leaves(model):
@@ -104,4 +104,4 @@ def add_credentials(tree: Tree, environ: Mapping[str, str], model: type[BaseMode
         set_already = {leaf.path, tuple(plain.split("."))} & tree.places.keys()
         for name in () if set_already else (f"{_PREFIX}{plain}", plain):
             if name in there:
-                tree.set(leaf.path, str(folder / name), Place("environment", f"credential {name}"))
+                tree.set(leaf.path, str(folder / name), ValueSource("environment", f"credential {name}"))

@@ -11,13 +11,13 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from edge_agent.config.diagnostics import Location, Place, Problem, Tree
+from edge_agent.config.diagnostics import Location, SettingsProblem, SettingsTree, ValueSource
 
 _MAX_BYTES = 1 << 20  # a configuration of 1 MiB is not one: somebody named a video
 _PLAIN_TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("null", "bool", "int", "float", "str", "timestamp"))
 
 
-def shown(path: Path) -> str:
+def display_path(path: Path) -> str:
     """Return `path` as people read it: below the working directory where it is there, else as it was given."""
     try:
         return str(path.resolve().relative_to(Path.cwd()))
@@ -25,22 +25,22 @@ def shown(path: Path) -> str:
         return str(path)
 
 
-def read_yaml(path: Path) -> Tree:
+def read_yaml(path: Path) -> SettingsTree:
     """Read the mapping in `path`; what is wrong with it is in the tree's problems, never raised."""
-    tree = Tree()
-    name = shown(path)
+    tree = SettingsTree()
+    name = display_path(path)
     try:
         with path.open("rb") as stream:
             raw = stream.read(_MAX_BYTES + 1)
         text = raw.decode("utf-8")
     except OSError as error:
-        tree.problems.append(Problem(name, "", f"cannot be read ({error.strerror}); name a readable file"))
+        tree.problems.append(SettingsProblem(name, "", f"cannot be read ({error.strerror}); name a readable file"))
         return tree
     except UnicodeDecodeError:
-        tree.problems.append(Problem(name, "", "is not UTF-8 text; name a YAML file"))
+        tree.problems.append(SettingsProblem(name, "", "is not UTF-8 text; name a YAML file"))
         return tree
     if len(raw) > _MAX_BYTES:
-        tree.problems.append(Problem(name, "", f"has more than {_MAX_BYTES} bytes; name a YAML file"))
+        tree.problems.append(SettingsProblem(name, "", f"has more than {_MAX_BYTES} bytes; name a YAML file"))
         return tree
     _parse(text, name, path.resolve().parent, tree)
     return tree
@@ -48,35 +48,35 @@ def read_yaml(path: Path) -> Tree:
 
 def parse_value(text: str) -> object:
     """Read one value as YAML (JSON is YAML too); text that is no plain YAML is itself."""
-    tree = Tree()
+    tree = SettingsTree()
     root = _compose(text, "", tree)
     value = _Walk("", Path(), tree).value(root, ()) if root is not None else None
     return text if tree.problems else value
 
 
-def _parse(text: str, name: str, folder: Path, tree: Tree) -> None:
+def _parse(text: str, name: str, folder: Path, tree: SettingsTree) -> None:
     """Read the mapping in `text` into `tree`; an empty file is an empty mapping."""
     root = _compose(text, name, tree)
     if root is None:
         return
     if not isinstance(root, MappingNode):
-        tree.problems.append(Problem(f"{name}:1:1", "", "must hold `key: value` lines"))
+        tree.problems.append(SettingsProblem(f"{name}:1:1", "", "must hold `key: value` lines"))
         return
     tree.values.update(_Walk(name, folder, tree).mapping(root, ()))
 
 
-def _compose(text: str, name: str, tree: Tree) -> Node | None:
+def _compose(text: str, name: str, tree: SettingsTree) -> Node | None:
     """Return the document's root node; None where there is none, or where it is no YAML (told in the tree)."""
     try:
         root: Node | None = YAML(typ="safe", pure=True).compose(io.StringIO(text))
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
-        tree.problems.append(Problem(where, "", f"is not valid YAML: {error.problem or error.context}"))
+        tree.problems.append(SettingsProblem(where, "", f"is not valid YAML: {error.problem or error.context}"))
     except YAMLError as error:  # characters that YAML does not admit; the message's first line says which
-        tree.problems.append(Problem(name, "", f"is not valid YAML: {str(error).splitlines()[0]}"))
+        tree.problems.append(SettingsProblem(name, "", f"is not valid YAML: {str(error).splitlines()[0]}"))
     except RecursionError:
-        tree.problems.append(Problem(name, "", "is nested too deeply; settings have at most three levels"))
+        tree.problems.append(SettingsProblem(name, "", "is nested too deeply; settings have at most three levels"))
     else:
         return root
     return None
@@ -89,7 +89,7 @@ def _dotted(at: Location) -> str:
 class _Walk:
     """Turns composed nodes into plain values and notes the place of each."""
 
-    def __init__(self, name: str, folder: Path, tree: Tree) -> None:
+    def __init__(self, name: str, folder: Path, tree: SettingsTree) -> None:
         self._name = name
         self._folder = folder
         self._tree = tree
@@ -118,7 +118,7 @@ class _Walk:
             place = self._tree.places[at]  # its key's: the node's own mark is the anchor's
             where = f"{self._name}:{place.key_line}:{place.key_column}"
             text = "anchors and aliases are not taken here; write the value out"
-            self._tree.problems.append(Problem(where, _dotted(at), text))
+            self._tree.problems.append(SettingsProblem(where, _dotted(at), text))
             return None
         self._seen.add(id(node))
         if isinstance(node, MappingNode):
@@ -146,13 +146,15 @@ class _Walk:
             self._problem(node, at, "cannot be read as a number")
             return None
 
-    def _place(self, node: Node, key: Node | None = None) -> Place:
+    def _place(self, node: Node, key: Node | None = None) -> ValueSource:
         mark = (key or node).start_mark
         empty = node.start_mark.index == node.end_mark.index  # then its mark is wherever the next thing begins
         value = mark if empty else node.start_mark
-        return Place("file", self._name, value.line + 1, value.column + 1, self._folder, mark.column + 1, mark.line + 1)
+        return ValueSource(
+            "file", self._name, value.line + 1, value.column + 1, self._folder, mark.column + 1, mark.line + 1
+        )
 
     def _problem(self, node: Node, at: Location, text: str) -> None:
         mark = node.start_mark
         where = f"{self._name}:{mark.line + 1}:{mark.column + 1}"
-        self._tree.problems.append(Problem(where, _dotted(at), text))
+        self._tree.problems.append(SettingsProblem(where, _dotted(at), text))

@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 from starlette.requests import HTTPConnection
 
-from edge_agent.config import Console, read_secret
-from edge_agent.console.responses import Refusal
+from edge_agent.config import ConsoleSettings, read_secret
+from edge_agent.console.responses import ApiError
 from edge_agent.errors import ConfigError
 
 
@@ -102,7 +102,7 @@ class Caller:
         return self.token is None
 
 
-class Limiter:
+class ClientRateLimiter:
     """Counts what each client did in the last seconds; forgets the oldest clients when there are too many."""
 
     def __init__(self, most: int, within_s: float, clock: Callable[[], float]) -> None:
@@ -127,7 +127,7 @@ class Limiter:
         return max(0.0, times[0] + self._within_s - self._clock())
 
 
-class Access:
+class Authenticator:
     """Says who a request comes from.
 
     Args:
@@ -136,12 +136,12 @@ class Access:
         clock: monotonic seconds.
     """
 
-    def __init__(self, settings: Console, origins: Origins, clock: Callable[[], float]) -> None:
+    def __init__(self, settings: ConsoleSettings, origins: Origins, clock: Callable[[], float]) -> None:
         self._settings = settings
         self._origins = origins
         self._proxies = frozenset(map(str, settings.trusted_proxies))
-        self._failures = Limiter(MAX_FAILURES, FAILURES_S, clock)
-        self._commands = Limiter(MAX_COMMANDS_PER_S, 1.0, clock)
+        self._failures = ClientRateLimiter(MAX_FAILURES, FAILURES_S, clock)
+        self._commands = ClientRateLimiter(MAX_COMMANDS_PER_S, 1.0, clock)
 
     @property
     def takes_token(self) -> bool:
@@ -172,13 +172,13 @@ class Access:
             return self._by_token(header, client, read_token, user)
         if user is not None:
             if not self._origins.surely_ours(request.headers):
-                raise Refusal(403, "a command has to come from the console's own page", "open it and command there")
+                raise ApiError(403, "a command has to come from the console's own page", "open it and command there")
             return Caller(user)
         if not self.takes_token and self._settings.user_header is None:
             remedy = "set console.token_file, or console.user_header behind a proxy that logs people in"
-            raise Refusal(403, "this console only shows: no token is set", remedy)
+            raise ApiError(403, "this console only shows: no token is set", remedy)
         remedy = "send Authorization: Bearer with the console's token"
-        raise Refusal(401, "commands need a token", remedy, {"WWW-Authenticate": "Bearer"})
+        raise ApiError(401, "commands need a token", remedy, {"WWW-Authenticate": "Bearer"})
 
     def pace(self, request: HTTPConnection) -> None:
         """Count a command that does more than stop; raises Refusal where there are too many."""
@@ -193,20 +193,20 @@ class Access:
         try:
             return read_secret(self._settings.token, self._settings.token_file, "console.token_file")
         except ConfigError as error:
-            raise Refusal(503, error.message, error.remedy) from None
+            raise ApiError(503, error.message, error.remedy) from None
 
     def _by_token(self, header: str, client: str, expected: SecretStr | None, user: str | None) -> Caller:
         wait_s = self._failures.wait_s(client)
         if wait_s > 0:
             raise _too_many("too many wrong tokens came from this address", wait_s)
         if expected is None:
-            raise Refusal(403, "this console takes no token: none is set", "set console.token_file")
+            raise ApiError(403, "this console takes no token: none is set", "set console.token_file")
         scheme, _, shown = header.partition(" ")
         right = expected.get_secret_value().encode("utf-8", "surrogatepass")
         if scheme.lower() != "bearer" or not hmac.compare_digest(shown.strip().encode("latin-1", "replace"), right):
             self._failures.add(client)
             remedy = "look it up where console.token_file lies, or in the link that the program printed"
-            raise Refusal(401, "this is not the console's token", remedy, {"WWW-Authenticate": "Bearer"})
+            raise ApiError(401, "this is not the console's token", remedy, {"WWW-Authenticate": "Bearer"})
         return Caller(user or f"token holder at {client}", expected)
 
     def _behind_proxy(self, request: HTTPConnection) -> bool:
@@ -214,6 +214,6 @@ class Access:
         return address in _LOOPBACK or address in self._proxies
 
 
-def _too_many(what: str, wait_s: float) -> Refusal:
+def _too_many(what: str, wait_s: float) -> ApiError:
     seconds = max(1, round(wait_s + 0.5))
-    return Refusal(429, what, f"wait {seconds} s", {"Retry-After": str(seconds)})
+    return ApiError(429, what, f"wait {seconds} s", {"Retry-After": str(seconds)})

@@ -11,11 +11,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from edge_agent.console.app import Site
-from edge_agent.console.picture_history import Kept
-from edge_agent.console.responses import NOT_STORED, Refusal, view
+from edge_agent.console.app import ConsoleApp
+from edge_agent.console.picture_history import StoredPicture
+from edge_agent.console.responses import NOT_STORED, ApiError, view
 from edge_agent.console.schemas import FrameRef, Item, Train
-from edge_agent.console.train_state import TrainBook
+from edge_agent.console.train_state import TrainProjection
 
 MAX_ITEMS = 1000
 _KEPT = {"Cache-Control": "private, max-age=3600, immutable"}
@@ -42,9 +42,9 @@ class Frames:
     frames: Annotated[tuple[FrameRef, ...], Field(description="Oldest first.")]
 
 
-def read_routes(site: Site) -> list[BaseRoute]:
+def read_routes(site: ConsoleApp) -> list[BaseRoute]:
     """Return the routes that only read."""
-    reader = _Reader(site)
+    reader = _ReadEndpoints(site)
     train = "/api/trains/{train_id}"
     return [
         Route("/api", reader.api),
@@ -58,8 +58,8 @@ def read_routes(site: Site) -> list[BaseRoute]:
     ]
 
 
-class _Reader:
-    def __init__(self, site: Site) -> None:
+class _ReadEndpoints:
+    def __init__(self, site: ConsoleApp) -> None:
         self._site = site
         self._store = site.store
 
@@ -100,32 +100,32 @@ class _Reader:
         """Show what was found in a frame and what came of it."""
         frame = self._store.frame(self._book(request).train_id, request.path_params["frame_id"])
         if frame is None:
-            raise Refusal(404, "nothing is known of this frame (any more)", "take one of /api/trains/{id}/frames")
+            raise ApiError(404, "nothing is known of this frame (any more)", "take one of /api/trains/{id}/frames")
         return view(frame)
 
     async def picture(self, request: Request) -> Response:
         """Return the picture of a frame."""
         kept = self._store.picture(self._book(request).train_id, request.path_params["frame_id"])
         if kept is None:
-            raise Refusal(404, "this picture is not kept (any more)", "take one of /api/trains/{id}/frames")
+            raise ApiError(404, "this picture is not kept (any more)", "take one of /api/trains/{id}/frames")
         return _picture(kept, _KEPT)
 
     async def snapshot(self, request: Request) -> Response:
         """Return the newest picture."""
         kept = self._store.newest(self._book(request).train_id)
         if kept is None:
-            raise Refusal(404, "the train has sent no picture yet", "see whether its camera runs, and kafka.images")
+            raise ApiError(404, "the train has sent no picture yet", "see whether its camera runs, and kafka.images")
         return _picture(kept, NOT_STORED)
 
-    def _book(self, request: Request) -> TrainBook:
+    def _book(self, request: Request) -> TrainProjection:
         self._site.admit(request)
         book = self._store.book(request.path_params["train_id"])
         if book is None:
-            raise Refusal(404, "no train of this name was heard of", "take one of /api/trains")
+            raise ApiError(404, "no train of this name was heard of", "take one of /api/trains")
         return book
 
 
-def _picture(kept: Kept, caching: dict[str, str]) -> Response:
+def _picture(kept: StoredPicture, caching: dict[str, str]) -> Response:
     kind = "image/webp" if kept.data[:4] == b"RIFF" else "image/jpeg"
     headers = {"Content-Type": kind, "X-Frame-Id": kept.frame_id.encode("ascii", "replace").decode()}
     return Response(kept.data, 200, {**headers, **caching})
@@ -136,5 +136,5 @@ def _number(request: Request, name: str) -> int | None:
     if text is None or text == "":
         return None
     if not text.isascii() or not text.isdecimal() or len(text) > 15:
-        raise Refusal(400, f"{name} has to be a whole number", "leave it out, or give milliseconds since 1970")
+        raise ApiError(400, f"{name} has to be a whole number", "leave it out, or give milliseconds since 1970")
     return int(text)

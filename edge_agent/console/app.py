@@ -12,18 +12,18 @@ from pydantic import Field
 from starlette.requests import HTTPConnection
 
 from edge_agent import __version__
-from edge_agent.config import Console
+from edge_agent.config import ConsoleSettings
 from edge_agent.console import messages
-from edge_agent.console.access import Access, origins
-from edge_agent.console.broadcast import Live
-from edge_agent.console.picture_history import Kept
-from edge_agent.console.responses import Refusal
+from edge_agent.console.access import Authenticator, origins
+from edge_agent.console.broadcast import Broadcaster
+from edge_agent.console.picture_history import StoredPicture
+from edge_agent.console.responses import ApiError
 from edge_agent.console.schemas import Trouble
-from edge_agent.console.store import Change, Store
+from edge_agent.console.store import Change, TrainStore
 from edge_agent.observers.cloudevents import Envelope
 
 Role = Literal["train", "fleet"]
-Way = Literal["none", "token", "user"]
+AuthMethod = Literal["none", "token", "user"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Facts:
     version: Annotated[str, Field(description="Of the program.")]
     role: Annotated[Role, Field(description="`train`: on the train itself; `fleet`: many trains, over Kafka.")]
     commands: Annotated[
-        Way,
+        AuthMethod,
         Field(description="`none`: nobody may; `token`: with the token; `user`: whom the proxy has logged in."),
     ]
     user: Annotated[str | None, Field(description="Whom the proxy has logged in.")]
@@ -41,7 +41,7 @@ class Facts:
     trouble: Annotated[Trouble | None, Field(description="Why nothing is heard of any train; null where all is well.")]
 
 
-class Site:
+class ConsoleApp:
     """What a console's routes share; `commanded` is set where there is a way to command.
 
     Args:
@@ -54,20 +54,20 @@ class Site:
 
     def __init__(
         self,
-        settings: Console,
+        settings: ConsoleSettings,
         role: Role,
         *,
         budget_bytes: int,
         now_ms: Callable[[], int] | None = None,
-        small: Callable[[Kept], bytes] | None = None,
+        small: Callable[[StoredPicture], bytes] | None = None,
     ) -> None:
         self.settings = settings
         self.role = role
         self.now_ms = now_ms or wall_ms
-        self.store = Store(budget_bytes, settings.history_s)
-        self.live = Live(self.store, self.now_ms, small)
+        self.store = TrainStore(budget_bytes, settings.history_s)
+        self.live = Broadcaster(self.store, self.now_ms, small)
         self.origins = origins(settings.allowed_origins, host=settings.host)
-        self.access = Access(settings, self.origins, time.monotonic)
+        self.access = Authenticator(settings, self.origins, time.monotonic)
         self.commanded = False
         self.trouble: Trouble | None = None
 
@@ -92,20 +92,20 @@ class Site:
         """Raise Refusal where a web site that is not ours would read what a train sees."""
         if not self.origins.host_is_ours(request.headers.get("host")):
             remedy = "use its address, or add the name to console.allowed_origins, as https://host:port"
-            raise Refusal(421, "the console does not know the name that it was called by", remedy)
+            raise ApiError(421, "the console does not know the name that it was called by", remedy)
         if not self.origins.may_look(request.headers):
-            raise Refusal(403, "another web site has asked", "open the console's own page, or see allowed_origins")
+            raise ApiError(403, "another web site has asked", "open the console's own page, or see allowed_origins")
 
     def room(self) -> None:
         """Raise Refusal where as many look as may."""
         limit = self.settings.max_viewers
         if len(self.live.guests) + len(self.live.taps) >= limit:
-            raise Refusal(503, f"{limit} viewers look already", "close another page, or raise console.max_viewers")
+            raise ApiError(503, f"{limit} viewers look already", "close another page, or raise console.max_viewers")
 
     def facts(self, request: HTTPConnection) -> Facts:
         """Say what this server is to who asks."""
         user = self.access.user(request)
-        how: Way = "user" if user else "token" if self.access.takes_token else "none"
+        how: AuthMethod = "user" if user else "token" if self.access.takes_token else "none"
         return Facts(
             __version__, self.role, how if self.commanded else "none", user, self.settings.history_s, self.trouble
         )

@@ -10,10 +10,10 @@ from dataclasses import replace
 from typing import Any
 
 from edge_agent.console import messages
-from edge_agent.console.picture_history import Kept
+from edge_agent.console.picture_history import StoredPicture
 from edge_agent.console.schemas import Train
-from edge_agent.console.store import BoxesSeen, Change, FrameTaken, Gone, ItemAdded, Store, TrainChanged
-from edge_agent.console.viewer_queue import Picture, Viewer
+from edge_agent.console.store import BoxesSeen, Change, FrameTaken, ItemAdded, TrainChanged, TrainRemoved, TrainStore
+from edge_agent.console.viewer_queue import FrameMessage, ViewerQueue
 from edge_agent.runtime.queues import Latest, pace
 
 BEAT_S = 0.2
@@ -26,24 +26,24 @@ _EVERY = 5
 """In every so many beats all trains are looked at: one that has become silent changes by itself."""
 
 
-class Guest:
+class Subscriber:
     """A viewer, and what wakes the task that sends to it."""
 
     def __init__(self, train_id: str | None) -> None:
-        self.queue = Viewer(train_id)
+        self.queue = ViewerQueue(train_id)
         self.wake = asyncio.Event()
 
 
-class Tap:
+class LatestPicture:
     """One slot for the newest picture of a train, for who wants nothing else."""
 
     def __init__(self, train_id: str) -> None:
         self.train_id = train_id
-        self._slot: Latest[Kept] = Latest()
+        self._slot: Latest[StoredPicture] = Latest()
         self.put, self.get = self._slot.put, self._slot.get
 
 
-class Live:
+class Broadcaster:
     """Hands changes to viewers.
 
     Args:
@@ -53,9 +53,11 @@ class Live:
         now_ms: our clock.
     """
 
-    def __init__(self, store: Store, now_ms: Callable[[], int], small: Callable[[Kept], bytes] | None = None) -> None:
-        self.guests: set[Guest] = set()
-        self.taps: set[Tap] = set()
+    def __init__(
+        self, store: TrainStore, now_ms: Callable[[], int], small: Callable[[StoredPicture], bytes] | None = None
+    ) -> None:
+        self.guests: set[Subscriber] = set()
+        self.taps: set[LatestPicture] = set()
         self._store = store
         self._now_ms = now_ms
         self._small = small
@@ -63,29 +65,29 @@ class Live:
         self._dirty: set[str] = set()
         self._overview_ms: dict[str, int] = {}
 
-    def enter(self, train_id: str | None, api: dict[str, Any]) -> Guest:
+    def enter(self, train_id: str | None, api: dict[str, Any]) -> Subscriber:
         """Add a viewer, with all it has to know at first."""
-        guest, now_ms = Guest(train_id), self._now_ms()
+        guest, now_ms = Subscriber(train_id), self._now_ms()
         guest.queue.tell(messages.hello(now_ms, self._store.trains(now_ms), api))
         self.guests.add(guest)
         self.look(guest)
         return guest
 
-    def leave(self, guest: Guest) -> None:
+    def leave(self, guest: Subscriber) -> None:
         """Take a viewer off."""
         self.guests.discard(guest)
 
     @contextlib.contextmanager
-    def tapped(self, train_id: str) -> Iterator[Tap]:
+    def tapped(self, train_id: str) -> Iterator[LatestPicture]:
         """Yield a tap that gets each picture of a train."""
-        tap = Tap(train_id)
+        tap = LatestPicture(train_id)
         self.taps.add(tap)
         try:
             yield tap
         finally:
             self.taps.discard(tap)
 
-    def look(self, guest: Guest) -> None:
+    def look(self, guest: Subscriber) -> None:
         """Have a viewer see the newest picture of each train that it watches now."""
         trains = self._store.trains(self._now_ms()) if guest.queue.train_id is None else ()
         for train_id in [train.id for train in trains] or [guest.queue.train_id or ""]:
@@ -106,7 +108,7 @@ class Live:
                     self._dirty.add(train_id)
                 case ItemAdded(train_id) if guests := self._watching(train_id):
                     self._tell(guests, messages.item(change))
-                case Gone(train_id):
+                case TrainRemoved(train_id):
                     self._told.pop(train_id, None)
                     self._overview_ms.pop(train_id, None)
                     self._tell(list(self.guests), messages.gone(change))
@@ -142,22 +144,22 @@ class Live:
         books = (self._store.book(train_id) for train_id in self._dirty)
         return [book.view(now_ms) for book in books if book is not None]
 
-    def _watching(self, train_id: str) -> list[Guest]:
+    def _watching(self, train_id: str) -> list[Subscriber]:
         return [guest for guest in self.guests if guest.queue.wants(train_id)]
 
-    def _tell(self, guests: list[Guest], text: str) -> None:
+    def _tell(self, guests: list[Subscriber], text: str) -> None:
         for guest in guests:
             guest.queue.tell(text)
             guest.wake.set()
 
-    def _boxes(self, guests: list[Guest], change: BoxesSeen) -> None:
+    def _boxes(self, guests: list[Subscriber], change: BoxesSeen) -> None:
         text = messages.boxes(change)
         for guest in guests:
             if guest.queue.train_id is not None or guest.queue.has(change.train_id, change.boxes.frame_id):
                 guest.queue.state("boxes", change.train_id, text)
                 guest.wake.set()
 
-    def _frame(self, guests: list[Guest], change: FrameTaken) -> None:
+    def _frame(self, guests: list[Subscriber], change: FrameTaken) -> None:
         for tap in self.taps:
             if tap.train_id == change.train_id:
                 tap.put(change.picture)
@@ -172,7 +174,7 @@ class Live:
             self._show(others, messages.picture(change.picture, change.at_ms, data))
 
     @staticmethod
-    def _show(guests: list[Guest], picture: Picture) -> None:
+    def _show(guests: list[Subscriber], picture: FrameMessage) -> None:
         for guest in guests:
             guest.queue.show(picture)
             guest.wake.set()

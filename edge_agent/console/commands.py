@@ -18,10 +18,9 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from edge_agent.console.access import Caller
-from edge_agent.console.app import Site
-from edge_agent.console.responses import Refusal, view
-from edge_agent.control.commands import STOPPING, Refused, Verb, read
-from edge_agent.control.commands import Request as CommandRequest
+from edge_agent.console.app import ConsoleApp
+from edge_agent.console.responses import ApiError, view
+from edge_agent.control.commands import STOPPING, CommandRequest, Refused, Verb, parse_command
 from edge_agent.errors import EdgeAgentError
 from edge_agent.events import new_id
 from edge_agent.observers.cloudevents.payloads import Moment
@@ -31,7 +30,7 @@ PATIENCE_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class OutgoingCommand:
     """A command on its way; `who` gave it."""
 
     train_id: str
@@ -41,7 +40,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class CommandReply:
     """What the train said; `state` is the guard's after an accepted command."""
 
     accepted: bool
@@ -52,7 +51,7 @@ class Reply:
 class Commander(Protocol):
     """Brings commands to trains."""
 
-    async def send(self, order: Order) -> Reply | None:
+    async def send(self, order: OutgoingCommand) -> CommandReply | None:
         """Send a command and return the train's reply; None where there was none within PATIENCE_S.
 
         Raises EdgeAgentError where it cannot be sent.
@@ -108,17 +107,17 @@ class TrainAnswers:
     answers: Annotated[tuple[TrainAnswer, ...], Field(description="One for each train that was heard of.")]
 
 
-def command_routes(site: Site, commander: Commander) -> list[BaseRoute]:
+def command_routes(site: ConsoleApp, commander: Commander) -> list[BaseRoute]:
     """Return the routes by which trains are commanded: one of them, and all of them, which can only be stopped."""
-    desk = _Counter(site, commander)
+    desk = _CommandEndpoints(site, commander)
     return [
         Route("/api/trains/{train_id}/commands", desk.command, methods=["POST"]),
         Route("/api/commands", desk.stop_all, methods=["POST"]),
     ]
 
 
-class _Counter:
-    def __init__(self, site: Site, commander: Commander) -> None:
+class _CommandEndpoints:
+    def __init__(self, site: ConsoleApp, commander: Commander) -> None:
         self._site = site
         self._commander = commander
 
@@ -128,11 +127,11 @@ class _Counter:
         async with self._telling(request, train_id):
             caller, body, document = await self._admitted(request)
             if self._site.store.book(train_id) is None:
-                raise Refusal(404, "no train of this name was heard of", "take one of /api/trains")
+                raise ApiError(404, "no train of this name was heard of", "take one of /api/trains")
         try:
             answer = await self._carry(_order(train_id, document["verb"], body, caller), request)
         except EdgeAgentError as error:
-            raise Refusal(503, error.message, error.remedy) from None
+            raise ApiError(503, error.message, error.remedy) from None
         return view(answer, 200 if answer.answered else 504)
 
     async def stop_all(self, request: Request) -> Response:
@@ -140,7 +139,7 @@ class _Counter:
         async with self._telling(request, "all"):
             caller, _, document = await self._admitted(request)
             if document["verb"] not in STOPPING:
-                raise Refusal(400, "all trains at once can only be stopped", "send it to one train after the other")
+                raise ApiError(400, "all trains at once can only be stopped", "send it to one train after the other")
         trains = [train.id for train in self._site.store.trains(self._site.now_ms())]
 
         async def carry(train_id: str) -> TrainAnswer:
@@ -153,7 +152,7 @@ class _Counter:
 
         return view(TrainAnswers(tuple(await asyncio.gather(*map(carry, trains)))))
 
-    async def _carry(self, order: Order, request: Request) -> CommandAnswer:
+    async def _carry(self, order: OutgoingCommand, request: Request) -> CommandAnswer:
         """Send an order and tell what became of it; raises EdgeAgentError where it cannot be sent."""
         begun_s = asyncio.get_running_loop().time()
         try:
@@ -180,7 +179,7 @@ class _Counter:
         """Log who was refused, and why."""
         try:
             yield
-        except Refusal as refusal:
+        except ApiError as refusal:
             client = self._site.access.client(request)
             _log.warning("command_refused", train=train, client=client, status=refusal.status_code, why=refusal.detail)
             raise
@@ -191,7 +190,7 @@ class _Counter:
         site.admit(request)
         media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if media != "application/json":
-            raise Refusal(415, "a command has to be JSON", "send Content-Type: application/json")
+            raise ApiError(415, "a command has to be JSON", "send Content-Type: application/json")
         body = await _body(request)
         caller = site.access.authorise(request, await asyncio.to_thread(site.access.token))
         document = _document(body)
@@ -208,9 +207,9 @@ async def _body(request: Request) -> bytes:
             async for chunk in request.stream():
                 chunks += chunk
                 if len(chunks) > MAX_BODY_BYTES:
-                    raise Refusal(413, f"a command has at most {MAX_BODY_BYTES} bytes", "send a shorter one")
+                    raise ApiError(413, f"a command has at most {MAX_BODY_BYTES} bytes", "send a shorter one")
     except TimeoutError:
-        raise Refusal(408, "the command did not come", "send it at once") from None
+        raise ApiError(408, "the command did not come", "send it at once") from None
     return bytes(chunks)
 
 
@@ -218,22 +217,22 @@ def _document(body: bytes) -> dict[str, Any]:
     try:
         document: dict[str, Any] = json.loads(body)
     except (ValueError, RecursionError):
-        raise Refusal(400, "the command is no JSON", "see /api/openapi.json for what it has to look like") from None
+        raise ApiError(400, "the command is no JSON", "see /api/openapi.json for what it has to look like") from None
     verb = document.get("verb") if isinstance(document, dict) else None
     if not isinstance(verb, str) or verb not in VERBS:
-        raise Refusal(400, "the command has no verb that is known", f"verb is one of {', '.join(sorted(VERBS))}")
+        raise ApiError(400, "the command has no verb that is known", f"verb is one of {', '.join(sorted(VERBS))}")
     return document
 
 
-def _order(train_id: str, verb: str, body: bytes, caller: Caller) -> Order:
-    request = read(verb, body)
+def _order(train_id: str, verb: str, body: bytes, caller: Caller) -> OutgoingCommand:
+    request = parse_command(verb, body)
     if isinstance(request, CommandRequest):
         token = caller.token.get_secret_value() if caller.token else None
         request = dataclasses.replace(request, token=token, vouched=caller.vouched)
-    return Order(train_id, verb, request, caller.name)
+    return OutgoingCommand(train_id, verb, request, caller.name)
 
 
-def _answer(reply: Reply | None, ms: float) -> CommandAnswer:
+def _answer(reply: CommandReply | None, ms: float) -> CommandAnswer:
     if reply is None:
         why = f"not acknowledged within {PATIENCE_S:g} s: the train may be out of reach; it may still obey"
         return CommandAnswer(False, None, None, why, ms)

@@ -8,21 +8,21 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from edge_agent.console.app import Site
-from edge_agent.console.picture_history import Kept
+from edge_agent.console.app import ConsoleApp
+from edge_agent.console.picture_history import StoredPicture
 from edge_agent.console.schemas import Links
 from edge_agent.events import Event, Frame
-from edge_agent.observers.cloudevents import Stamp, seal
+from edge_agent.observers.cloudevents import EventContext, to_cloudevent
 from edge_agent.observers.cloudevents.images import encode_jpeg, smaller_jpeg
 from edge_agent.ports import EventSource
 
 FACTS_S = 0.5
-SMALL_PX = 300
+THUMBNAIL_PX = 300
 """Width of a picture in the overview."""
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class TrainFacts:
     """What the train's events do not tell; called from the console's loop."""
 
     name: str
@@ -35,7 +35,7 @@ class Feed:
 
     name = "console"
 
-    def __init__(self, site: Site, train_id: str, facts: Facts, *, quality_percent: int) -> None:
+    def __init__(self, site: ConsoleApp, train_id: str, facts: TrainFacts, *, quality_percent: int) -> None:
         self._site = site
         self._train_id = train_id
         self._facts = facts
@@ -54,11 +54,11 @@ class Feed:
         """Hand over one event; a picture is encoded in a thread meanwhile."""
         self._sequence += 1
         offset_s = time.time() - asyncio.get_running_loop().time()
-        stamp = Stamp(self._train_id, self._sequence, offset_s)
+        stamp = EventContext(self._train_id, self._sequence, offset_s)
         picture = None
         if isinstance(event, Frame):
             picture = await asyncio.to_thread(encode_jpeg, event.image, self._quality)
-        self._site.hear(seal(event, stamp, picture))
+        self._site.hear(to_cloudevent(event, stamp, picture))
 
     async def _note(self) -> None:
         facts, site = self._facts, self._site
@@ -68,6 +68,6 @@ class Feed:
             await asyncio.sleep(FACTS_S)
 
 
-def small(picture: Kept) -> bytes:
+def thumbnail(picture: StoredPicture) -> bytes:
     """Return a picture as it is shown in the overview; as it is where it cannot be decoded."""
-    return smaller_jpeg(picture.data, SMALL_PX) or picture.data
+    return smaller_jpeg(picture.data, THUMBNAIL_PX) or picture.data

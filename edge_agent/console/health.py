@@ -24,7 +24,7 @@ FRESH_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class HealthStatus:
     """What is wrong, in words; nothing where all is well."""
 
     troubles: tuple[str, ...]
@@ -35,7 +35,7 @@ class Verdict:
         return not self.troubles
 
 
-class Health:
+class HealthMonitor:
     """Folds events into what the two health checks need.
 
     Args:
@@ -60,12 +60,12 @@ class Health:
             case _:
                 pass
 
-    def live(self, now_s: float) -> Verdict:
+    def live(self, now_s: float) -> HealthStatus:
         """Tell whether the control does its work. Who asks hears nothing where the loop itself stands still."""
         silent_s = now_s - self._told_s
-        return Verdict((f"the control has been silent for {silent_s:.0f} s",) if silent_s > SILENCE_S else ())
+        return HealthStatus((f"the control has been silent for {silent_s:.0f} s",) if silent_s > SILENCE_S else ())
 
-    def ready(self, now_s: float) -> Verdict:
+    def ready(self, now_s: float) -> HealthStatus:
         """Tell whether the train could drive if told to: camera, detector and hub work, and no fault holds it."""
         troubles = list(self.live(now_s).troubles)
         troubles += _stale("picture", self._frame_s, now_s)
@@ -78,7 +78,7 @@ class Health:
                 troubles.append("the hub is not connected")
             if state.guard in (GuardState.INIT, GuardState.FAULT_LATCHED):
                 troubles.append(f"{state.guard.value.replace('_', ' ')}: {state.reason}")
-        return Verdict(tuple(troubles))
+        return HealthStatus(tuple(troubles))
 
 
 def _stale(what: str, taken_s: float | None, now_s: float) -> list[str]:
@@ -88,12 +88,12 @@ def _stale(what: str, taken_s: float | None, now_s: float) -> list[str]:
     return [f"the last {what} is {age_s:.1f} s old"] if age_s > FRESH_S else []
 
 
-class Watch:
+class HealthObserver:
     """Folds each event where it is needed; never waits for anything but the next."""
 
     name = "metrics"
 
-    def __init__(self, health: Health, metrics: TrainMetrics) -> None:
+    def __init__(self, health: HealthMonitor, metrics: TrainMetrics) -> None:
         self._health = health
         self._metrics = metrics
 
@@ -109,7 +109,7 @@ class Watch:
 _NOT_STORED = {"Cache-Control": "no-store"}
 
 
-def status_routes(health: Health, registry: Registry, clock: Callable[[], float] | None = None) -> list[Route]:
+def status_routes(health: HealthMonitor, registry: Registry, clock: Callable[[], float] | None = None) -> list[Route]:
     """Return the routes; `clock` is the loop's by default.
 
     `/healthz` and `/readyz` answer 200 where all is well and 503 where not, both with `{"ok", "troubles"}`.
@@ -132,6 +132,6 @@ def status_routes(health: Health, registry: Registry, clock: Callable[[], float]
     return [Route("/metrics", metrics), Route("/healthz", healthz), Route("/readyz", readyz)]
 
 
-def _answer(verdict: Verdict) -> Response:
+def _answer(verdict: HealthStatus) -> Response:
     body = {"ok": verdict.ok, "troubles": list(verdict.troubles)}
     return JSONResponse(body, status_code=200 if verdict.ok else 503, headers=_NOT_STORED)

@@ -10,10 +10,10 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from edge_agent.console.picture_history import Kept
+from edge_agent.console.picture_history import StoredPicture
 from edge_agent.console.schemas import Train, Trouble
-from edge_agent.console.store import BoxesSeen, Gone, ItemAdded
-from edge_agent.console.viewer_queue import Picture
+from edge_agent.console.store import BoxesSeen, ItemAdded, TrainRemoved
+from edge_agent.console.viewer_queue import FrameMessage
 
 
 def to_json(value: Any) -> bytes:
@@ -43,7 +43,7 @@ def boxes(change: BoxesSeen) -> str:
     return f'{{"t":"boxes","train":{json.dumps(change.train_id)},{body[1:]}'
 
 
-def gone(change: Gone) -> str:
+def gone(change: TrainRemoved) -> str:
     """Return the message that a train was taken off the list."""
     return json.dumps({"t": "gone", "id": change.train_id})
 
@@ -59,7 +59,7 @@ def hello(now_ms: int, trains: list[Train], api: dict[str, Any]) -> str:
     return f'{{"t":"hello","now_ms":{now_ms},"trains":[{views}],"api":{json.dumps(api)}}}'
 
 
-def picture(kept: Kept, at_ms: int, data: bytes | None = None) -> Picture:
+def picture(kept: StoredPicture, at_ms: int, data: bytes | None = None) -> FrameMessage:
     """Return a frame ready to be sent; `data` is another encoding of it, a smaller one."""
     head = {
         "train": kept.train_id,
@@ -69,4 +69,4 @@ def picture(kept: Kept, at_ms: int, data: bytes | None = None) -> Picture:
         "width": kept.width,
         "height": kept.height,
     }
-    return Picture(kept.train_id, kept.frame_id, json.dumps(head)[:-1], kept.data if data is None else data)
+    return FrameMessage(kept.train_id, kept.frame_id, json.dumps(head)[:-1], kept.data if data is None else data)

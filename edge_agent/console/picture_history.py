@@ -21,7 +21,7 @@ SPARSE_MS = 1000
 
 
 @dataclass(slots=True, eq=False)
-class Kept:
+class StoredPicture:
     """One encoded picture. `at_ms` is by the train's clock, `seen_ms` by ours; both in ms since 1970."""
 
     train_id: str
@@ -42,7 +42,7 @@ class Kept:
         return len(self.data) + OVERHEAD_BYTES
 
 
-class Pictures:
+class PictureHistory:
     """Keeps what the budget allows.
 
     Args:
@@ -55,13 +55,13 @@ class Pictures:
         self._budget = budget_bytes
         self._history_ms = history_ms
         self._recent_bytes = 0
-        self._recent: deque[Kept] = deque()
-        self._sparse: deque[Kept] = deque()
-        self._marked: deque[Kept] = deque()
+        self._recent: deque[StoredPicture] = deque()
+        self._sparse: deque[StoredPicture] = deque()
+        self._marked: deque[StoredPicture] = deque()
         self._last_sparse_ms: dict[str, int] = {}
-        self._trains: dict[str, dict[str, Kept]] = {}
+        self._trains: dict[str, dict[str, StoredPicture]] = {}
 
-    def put(self, picture: Kept) -> None:
+    def put(self, picture: StoredPicture) -> None:
         """Keep a picture; one whose id is known already is not kept twice."""
         shelf = self._trains.setdefault(picture.train_id, {})
         if picture.frame_id in shelf:
@@ -77,11 +77,11 @@ class Pictures:
         if (picture := self.get(train_id, frame_id)) is not None:
             picture.marked = True
 
-    def get(self, train_id: str, frame_id: str) -> Kept | None:
+    def get(self, train_id: str, frame_id: str) -> StoredPicture | None:
         """Return a picture, None where it is not here (any more)."""
         return self._trains.get(train_id, {}).get(frame_id)
 
-    def of(self, train_id: str) -> Iterator[Kept]:
+    def of(self, train_id: str) -> Iterator[StoredPicture]:
         """Yield the pictures of a train, in the order in which they came."""
         yield from self._trains.get(train_id, {}).values()
 
@@ -106,13 +106,13 @@ class Pictures:
             while self.bytes > self._budget and queue:
                 self._drop(self._leave(queue))
 
-    def _leave(self, queue: deque[Kept]) -> Kept:
+    def _leave(self, queue: deque[StoredPicture]) -> StoredPicture:
         picture = queue.popleft()
         if queue is self._recent and picture.here:
             self._recent_bytes -= picture.size
         return picture
 
-    def _settle(self, picture: Kept) -> None:
+    def _settle(self, picture: StoredPicture) -> None:
         """Find a place for a picture that is not recent any more."""
         last_ms = self._last_sparse_ms.get(picture.train_id)
         if picture.marked:
@@ -123,14 +123,14 @@ class Pictures:
         else:
             self._drop(picture)
 
-    def _demote(self, picture: Kept) -> None:
+    def _demote(self, picture: StoredPicture) -> None:
         """Drop a thinned-out picture; one that was marked since then stays with its like."""
         if picture.marked and picture.here:
             self._marked.append(picture)
         else:
             self._drop(picture)
 
-    def _drop(self, picture: Kept) -> None:
+    def _drop(self, picture: StoredPicture) -> None:
         if not picture.here:
             return
         picture.here = False

@@ -56,7 +56,7 @@ class Problem:
     remedy: Annotated[str, Field(description="What to do.")]
 
 
-class Refusal(HTTPException):
+class ApiError(HTTPException):
     """A request that is not answered: an HTTP status, what is wrong and what to do."""
 
     def __init__(self, status: int, error: str, remedy: str, headers: dict[str, str] | None = None) -> None:
@@ -74,7 +74,7 @@ def refused(request: Request, error: Exception) -> Response:
     status, text, headers = 500, "the console has failed", None
     if isinstance(error, HTTPException):
         status, text, headers = error.status_code, error.detail, dict(error.headers or {})
-    remedy = error.remedy if isinstance(error, Refusal) else _REMEDIES.get(status, "try again, and look into the log")
+    remedy = error.remedy if isinstance(error, ApiError) else _REMEDIES.get(status, "try again, and look into the log")
     response = view(Problem(text, remedy), status)
     response.headers.update(headers or {})
     return response
@@ -82,10 +82,10 @@ def refused(request: Request, error: Exception) -> Response:
 
 def application(routes: list[BaseRoute]) -> ASGIApp:
     """Return what is served: the routes, errors as JSON, safe headers on every answer."""
-    return _Safe(Starlette(routes=routes, exception_handlers={HTTPException: refused, 500: refused}))
+    return _SecurityHeaders(Starlette(routes=routes, exception_handlers={HTTPException: refused, 500: refused}))
 
 
-class _Safe:
+class _SecurityHeaders:
     """Adds the headers that keep a browser from doing what no page of ours asks for."""
 
     def __init__(self, app: ASGIApp) -> None:

@@ -12,7 +12,7 @@ import os
 import socket
 from typing import TYPE_CHECKING, Any
 
-from edge_agent.config import Console
+from edge_agent.config import ConsoleSettings
 from edge_agent.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # What uvicorn has to say (scanners that speak no HTTP, mostly) is no concern of who runs a train.
 logging.getLogger("uvicorn").addHandler(logging.NullHandler())
 
-MAX_WORD_BYTES = 4096
+MAX_MESSAGE_BYTES = 4096
 """What a page has to say is short."""
 
 MAX_CONNECTIONS = 160
@@ -34,7 +34,7 @@ the kernel would hold some MB, ten seconds of pictures."""
 _END_S = 1.0
 
 
-def listen(settings: Console) -> socket.socket:
+def listen(settings: ConsoleSettings) -> socket.socket:
     """Open the port; raises ConfigError where that is not possible."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     where = f"{settings.host}:{settings.port}"
@@ -72,7 +72,7 @@ async def serve(app: "ASGIApp", door: socket.socket, connections: int = MAX_CONN
         lifespan="off",
         http="h11",
         ws="websockets-sansio",
-        ws_max_size=MAX_WORD_BYTES,
+        ws_max_size=MAX_MESSAGE_BYTES,
         ws_per_message_deflate=False,  # pictures do not get smaller, and 50 viewers would each cost a compressor
         proxy_headers=False,
         server_header=False,

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from edge_agent.console.responses import Refusal
+from edge_agent.console.responses import ApiError
 
 _KINDS = {
     "html": "text/html; charset=utf-8",
@@ -28,7 +28,7 @@ _INDEX = "index.html"
 
 
 @dataclass(frozen=True, slots=True)
-class _File:
+class _StaticFile:
     kind: str
     tag: str
     data: bytes = field(repr=False)
@@ -56,18 +56,18 @@ def _paths() -> Iterator[resources.abc.Traversable]:
     return folder.iterdir() if folder.is_dir() else iter(())
 
 
-def _read(name: str) -> _File | None:
+def _read(name: str) -> _StaticFile | None:
     kind = _KINDS.get(name.rpartition(".")[2])
     if kind is None:
         return None
     data = (_folder() / name).read_bytes()
-    return _File(kind, f'"{hashlib.sha256(data).hexdigest()[:16]}"', data)
+    return _StaticFile(kind, f'"{hashlib.sha256(data).hexdigest()[:16]}"', data)
 
 
-def _answer(request: Request, files: dict[str, _File], name: str) -> Response:
+def _answer(request: Request, files: dict[str, _StaticFile], name: str) -> Response:
     found = files.get(name)
     if found is None:
-        raise Refusal(404, "the page has no such file", "open / instead")
+        raise ApiError(404, "the page has no such file", "open / instead")
     headers = {"ETag": found.tag, "Cache-Control": "no-cache", "Content-Type": found.kind}
     if request.headers.get("if-none-match") == found.tag:
         return Response(None, 304, headers)

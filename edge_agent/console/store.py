@@ -8,24 +8,24 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from edge_agent.console.image_size import size_of
-from edge_agent.console.picture_history import Kept, Pictures
+from edge_agent.console.picture_history import PictureHistory, StoredPicture
 from edge_agent.console.schemas import Boxes, FrameView, Item, Links, Train
-from edge_agent.console.train_state import Stamp, TrainBook
+from edge_agent.console.train_state import EventRef, TrainProjection
 from edge_agent.events import CommandKind
 from edge_agent.observers.cloudevents import (
     AnswerData,
     CommandData,
     DecisionData,
+    EncodedImage,
     Envelope,
     FaultData,
     MalformedMessageError,
     Payload,
-    Picture,
     PredictionData,
     StateData,
-    unseal,
+    from_cloudevent,
 )
-from edge_agent.observers.cloudevents.convert import unix_ms
+from edge_agent.observers.cloudevents.convert import from_rfc3339
 
 MAX_TRAINS = 200
 MAX_PIXELS = 16_000_000
@@ -61,7 +61,7 @@ class FrameTaken:
     """A new picture. `at_ms` is the exposure on our clock."""
 
     train_id: str
-    picture: Kept
+    picture: StoredPicture
     at_ms: int
 
 
@@ -73,16 +73,16 @@ class TrainChanged:
 
 
 @dataclass(frozen=True, slots=True)
-class Gone:
+class TrainRemoved:
     """A train was taken off the list."""
 
     train_id: str
 
 
-Change = ItemAdded | BoxesSeen | FrameTaken | TrainChanged | Gone
+Change = ItemAdded | BoxesSeen | FrameTaken | TrainChanged | TrainRemoved
 
 
-class Store:
+class TrainStore:
     """Folds envelopes of any number of trains; `unreadable` counts what was no event of a train.
 
     Args:
@@ -93,9 +93,9 @@ class Store:
     def __init__(self, budget_bytes: int, history_s: float) -> None:
         self.unreadable = 0
         self.refused = 0
-        self.pictures = Pictures(budget_bytes, round(history_s * 1000))
-        self._books: dict[str, TrainBook] = {}
-        self._newest: dict[str, Kept] = {}
+        self.pictures = PictureHistory(budget_bytes, round(history_s * 1000))
+        self._books: dict[str, TrainProjection] = {}
+        self._newest: dict[str, StoredPicture] = {}
 
     def fold(self, envelope: Envelope, now_ms: int) -> list[Change]:
         """Take in one envelope, heard at `now_ms`, and return what it changed; whatever it says, nothing is raised."""
@@ -106,8 +106,8 @@ class Store:
             return []
 
     def _fold(self, envelope: Envelope, now_ms: int) -> list[Change]:
-        value = unseal(envelope)
-        stamp = Stamp(envelope.id, envelope.causationid, unix_ms(envelope.time or ""))
+        value = from_cloudevent(envelope)
+        stamp = EventRef(envelope.id, envelope.causationid, from_rfc3339(envelope.time or ""))
         train_id = envelope.train_id
         fits = train_id and len(envelope.id) <= _MAX_ID and envelope.id.isprintable()
         book = self._book(train_id, now_ms) if train_id and fits else None
@@ -116,7 +116,7 @@ class Store:
             return []
         book.seen_ms = now_ms
         book.ahead.hear(stamp.at_ms, now_ms)
-        if isinstance(value, Picture):
+        if isinstance(value, EncodedImage):
             return [*self._frame(book, stamp, value, envelope, now_ms), TrainChanged(book.train_id)]
         return [*self._event(book, stamp, value), TrainChanged(book.train_id)]
 
@@ -138,15 +138,15 @@ class Store:
         """Return every train, by its id."""
         return [self._books[train_id].view(now_ms) for train_id in sorted(self._books)]
 
-    def book(self, train_id: str) -> TrainBook | None:
+    def book(self, train_id: str) -> TrainProjection | None:
         """Return what is known of a train, None for one that was never heard of."""
         return self._books.get(train_id)
 
-    def newest(self, train_id: str) -> Kept | None:
+    def newest(self, train_id: str) -> StoredPicture | None:
         """Return the last picture of a train."""
         return self._newest.get(train_id)
 
-    def picture(self, train_id: str, frame_id: str) -> Kept | None:
+    def picture(self, train_id: str, frame_id: str) -> StoredPicture | None:
         """Return a picture, None where it is not kept (any more)."""
         newest = self.newest(train_id)
         if newest is not None and newest.frame_id == frame_id:
@@ -168,7 +168,7 @@ class Store:
         detections = boxes.detections if boxes else ()
         return FrameView(frame_id, at_ms, width, height, kept is not None, detections, chain)
 
-    def _book(self, train_id: str, now_ms: int) -> TrainBook | None:
+    def _book(self, train_id: str, now_ms: int) -> TrainProjection | None:
         """Return a train's book, a new one where there is room: none that speaks is pushed out."""
         book = self._books.get(train_id)
         if book is None and len(train_id) <= _MAX_ID and train_id.isprintable():
@@ -177,18 +177,18 @@ class Store:
                 if now_ms - silent.seen_ms < _SILENT_MS:
                     return None
                 self._forget(silent.train_id)
-            book = self._books[train_id] = TrainBook(train_id)
+            book = self._books[train_id] = TrainProjection(train_id)
             book.seen_ms = now_ms
         return book
 
-    def _forget(self, train_id: str) -> Gone:
+    def _forget(self, train_id: str) -> TrainRemoved:
         del self._books[train_id]
         self._newest.pop(train_id, None)
         self.pictures.forget(train_id)
-        return Gone(train_id)
+        return TrainRemoved(train_id)
 
     def _frame(
-        self, book: TrainBook, stamp: Stamp, value: Picture, envelope: Envelope, now_ms: int
+        self, book: TrainProjection, stamp: EventRef, value: EncodedImage, envelope: Envelope, now_ms: int
     ) -> Iterator[FrameTaken]:
         size = size_of(value.data)
         if size is None or size[0] * size[1] > MAX_PIXELS or len(value.data) > MAX_PICTURE_BYTES:
@@ -199,7 +199,9 @@ class Store:
             return
         digits = envelope.sequence or ""
         sequence = int(digits) if digits.isascii() and digits.isdecimal() else 0
-        picture = Kept(book.train_id, stamp.event_id, sequence, stamp.at_ms, now_ms, size[0], size[1], value.data)
+        picture = StoredPicture(
+            book.train_id, stamp.event_id, sequence, stamp.at_ms, now_ms, size[0], size[1], value.data
+        )
         self.pictures.put(picture)
         if not book.on_frame(stamp.at_ms):
             return
@@ -208,8 +210,8 @@ class Store:
 
     def _event(
         self,
-        book: TrainBook,
-        stamp: Stamp,
+        book: TrainProjection,
+        stamp: EventRef,
         value: Payload,
     ) -> Iterator[Change]:
         items: list[Item | None] = []
@@ -236,7 +238,7 @@ class Store:
                 self._mark(book, item)
                 yield ItemAdded(book.train_id, item)
 
-    def _mark(self, book: TrainBook, item: Item) -> None:
+    def _mark(self, book: TrainProjection, item: Item) -> None:
         """Have the picture behind an item stay; a stop without one keeps what was seen last."""
         newest = self._newest.get(book.train_id)
         stop = isinstance(item.data, CommandData) and item.data.kind is CommandKind.BRAKE

@@ -11,7 +11,7 @@ from edge_agent.console.schemas import Boxes, FaultView, Item, Link, Links, Sign
 from edge_agent.console.timeline import Timeline
 from edge_agent.events import Severity
 from edge_agent.observers.cloudevents import AnswerData, CommandData, DecisionData, FaultData, PredictionData, StateData
-from edge_agent.observers.cloudevents.convert import unix_ms
+from edge_agent.observers.cloudevents.convert import from_rfc3339
 from edge_agent.observers.cloudevents.payloads import HubData
 
 STALE_MS = 3000
@@ -29,7 +29,7 @@ _CLOCK_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True)
-class Stamp:
+class EventRef:
     """What every event says of itself: id, cause, and when, by the train's clock."""
 
     event_id: str
@@ -37,7 +37,7 @@ class Stamp:
     at_ms: int
 
 
-class Rate:
+class FrameRate:
     """Frames a second, over the last seconds in which there were any."""
 
     def __init__(self) -> None:
@@ -58,7 +58,7 @@ class Rate:
         return (len(self._at_ms) - 1) * 1000 / (self._at_ms[-1] - self._at_ms[0])
 
 
-class Ahead:
+class ClockOffset:
     """How far a train's clock is ahead of ours, at least: nothing can arrive before it was sent.
 
     How far it is behind cannot be told from a slow way here, so that counts as age.
@@ -80,7 +80,7 @@ class Ahead:
         return at_ms - max(self._now_ms, self._before_ms)
 
 
-class Newest:
+class LateEventFilter:
     """Tells what is news from what comes late: an outbox that drains sends the past beside the present.
 
     Where nothing newer was heard for STALE_MS, what comes counts as news whatever its time: clocks may be set back.
@@ -97,7 +97,7 @@ class Newest:
         return True
 
 
-class TrainBook:
+class TrainProjection:
     """Folds what one train says; `timeline`, `view` and `boxes` tell what it came to."""
 
     def __init__(self, train_id: str) -> None:
@@ -105,14 +105,14 @@ class TrainBook:
         self.name = train_id
         self.seen_ms = 0
         self.timeline = Timeline()
-        self.ahead = Ahead()
+        self.ahead = ClockOffset()
         self.links: Links | None = None
         self.speed_mm_s: float | None = None
         self._state: StateData | None = None
-        self._news: dict[str, Newest] = {}
+        self._news: dict[str, LateEventFilter] = {}
         self._faults: dict[str, FaultView] = {}
         self._troubles: dict[str, str] = {}
-        self._frames, self._predictions = Rate(), Rate()
+        self._frames, self._predictions = FrameRate(), FrameRate()
         self._last_sequence: int | None = None
         self._dropped = 0
         self._boxes: OrderedDict[str, Boxes] = OrderedDict()
@@ -149,14 +149,14 @@ class TrainBook:
             self._frames.add(at_ms)
         return fresh
 
-    def on_state(self, state: StateData, stamp: Stamp) -> None:
+    def on_state(self, state: StateData, stamp: EventRef) -> None:
         """Take the train's word on itself."""
         if self._is_news("state", stamp.at_ms):
             self._state = state
 
-    def on_prediction(self, data: PredictionData, stamp: Stamp) -> tuple[Boxes, bool, list[Item]]:
+    def on_prediction(self, data: PredictionData, stamp: EventRef) -> tuple[Boxes, bool, list[Item]]:
         """Keep what was found; return it, whether it is news, and the signs that came into view."""
-        taken_ms = unix_ms(data.taken_at)
+        taken_ms = from_rfc3339(data.taken_at)
         fresh = self._is_news("prediction", taken_ms)
         if fresh:
             self._predictions.add(taken_ms)
@@ -175,13 +175,13 @@ class TrainBook:
             self._boxes.popitem(last=False)
         return boxes, fresh, [item for item in self._signs(boxes, stamp) if self.timeline.add(item)]
 
-    def on_decision(self, data: DecisionData, stamp: Stamp) -> Item | None:
+    def on_decision(self, data: DecisionData, stamp: EventRef) -> Item | None:
         """Return the decision's item; its cause is the sight of its sign, where that is known."""
         sight = self.timeline.last(lambda item: isinstance(item.data, SignData) and item.data.label == data.sign)
         cause = sight.id if sight is not None and data.sign is not None else stamp.cause
         return self._add(Item(stamp.event_id, "decision", stamp.at_ms, data.frame_id, cause, data.latency_ms, data))
 
-    def on_command(self, data: CommandData, stamp: Stamp) -> Item | None:
+    def on_command(self, data: CommandData, stamp: EventRef) -> Item | None:
         """Return the command's item; None for one that only renews the last, or is a step on the way to its power."""
         written = (data.kind.value, data.decision_id)
         if written == self._written:
@@ -191,7 +191,7 @@ class TrainBook:
             Item(stamp.event_id, "command", stamp.at_ms, data.frame_id, stamp.cause, data.latency_ms, data)
         )
 
-    def on_fault(self, data: FaultData, stamp: Stamp) -> Item | None:
+    def on_fault(self, data: FaultData, stamp: EventRef) -> Item | None:
         """Keep a fault until it is over, and return its item; `info` is only told, it is not a condition."""
         item = Item(stamp.event_id, "fault", stamp.at_ms, None, stamp.cause, None, data)
         if not self._is_news("fault", stamp.at_ms):
@@ -205,7 +205,7 @@ class TrainBook:
             self._faults[data.code] = FaultView(data.code, data.message, data.remedy, data.severity, True, began_ms)
         return self._add(item)
 
-    def on_answer(self, data: AnswerData, stamp: Stamp) -> Item | None:
+    def on_answer(self, data: AnswerData, stamp: EventRef) -> Item | None:
         """Return the item of the train's answer to a command from outside."""
         return self._add(Item(stamp.event_id, "answer", stamp.at_ms, None, stamp.cause, None, data))
 
@@ -219,9 +219,9 @@ class TrainBook:
         return replace(links, hub=_hub_link(self._state.hub)) if self._state else links
 
     def _is_news(self, kind: str, at_ms: int) -> bool:
-        return self._news.setdefault(kind, Newest()).take(at_ms, self.seen_ms)
+        return self._news.setdefault(kind, LateEventFilter()).take(at_ms, self.seen_ms)
 
-    def _signs(self, boxes: Boxes, stamp: Stamp) -> list[Item]:
+    def _signs(self, boxes: Boxes, stamp: EventRef) -> list[Item]:
         fresh: list[Item] = []
         for found in boxes.detections:
             last_ms = self._in_view.get(found.label)

@@ -21,7 +21,7 @@ MAX_TEXTS = 500
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Picture:
+class FrameMessage:
     """A frame ready to be sent: `head` is the JSON header without its end, `data` the encoded picture."""
 
     train_id: str
@@ -36,10 +36,10 @@ class Picture:
 
 
 @dataclass(slots=True)
-class _Lane:
+class _TrainQueue:
     """The frames of one train on their way."""
 
-    waiting: Picture | None = None
+    waiting: FrameMessage | None = None
     skipped: int = 0
     last_sent: str | None = None
     unshown: dict[str, int] = field(default_factory=dict)
@@ -50,7 +50,7 @@ class _Lane:
                 del self.unshown[frame_id]
 
 
-class Viewer:
+class ViewerQueue:
     """The queue of one viewer. `train_id` is the train it watches, None for all."""
 
     def __init__(self, train_id: str | None) -> None:
@@ -58,7 +58,7 @@ class Viewer:
         self.overflown = False
         self._texts: deque[str] = deque()
         self._states: dict[tuple[str, str], str] = {}
-        self._lanes: dict[str, _Lane] = {}
+        self._lanes: dict[str, _TrainQueue] = {}
 
     def watch(self, train_id: str | None) -> None:
         """Watch another train, or all; what waits of the others is dropped."""
@@ -81,9 +81,9 @@ class Viewer:
         """Add a message that replaces an older one of the same kind and train that still waits."""
         self._states[kind, train_id] = text
 
-    def show(self, picture: Picture) -> None:
+    def show(self, picture: FrameMessage) -> None:
         """Have a frame wait; the one that waited is skipped."""
-        lane = self._lanes.setdefault(picture.train_id, _Lane())
+        lane = self._lanes.setdefault(picture.train_id, _TrainQueue())
         lane.skipped += lane.waiting is not None
         lane.waiting = picture
 
@@ -119,7 +119,7 @@ class Viewer:
                 return self._send(lane, lane.waiting, now_ms)
         return None
 
-    def _send(self, lane: _Lane, picture: Picture, now_ms: int) -> bytes:
+    def _send(self, lane: _TrainQueue, picture: FrameMessage, now_ms: int) -> bytes:
         skipped, lane.skipped, lane.waiting = lane.skipped, 0, None
         lane.last_sent = picture.frame_id
         lane.unshown[picture.frame_id] = now_ms

@@ -16,22 +16,22 @@ from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from edge_agent.console.app import Site
-from edge_agent.console.broadcast import Guest, Live
-from edge_agent.console.responses import Problem, Refusal, view
+from edge_agent.console.app import ConsoleApp
+from edge_agent.console.broadcast import Broadcaster, Subscriber
+from edge_agent.console.responses import ApiError, Problem, view
 
 PING_S = 2.0
-DEAF_S = 10.0
+PONG_TIMEOUT_S = 10.0
 """A viewer that answered no ping for this long is not there any more."""
 
-MAX_WORDS_PER_S = 500
+MAX_MESSAGES_PER_S = 500
 """More messages than any page has reason to send."""
 
-MAX_WORD_BYTES = 4096
-SLOW, RUDE, DEAF = 1013, 1008, 1001
+MAX_MESSAGE_BYTES = 4096
+CLOSE_TOO_SLOW, CLOSE_FLOODING, CLOSE_UNRESPONSIVE = 1013, 1008, 1001
 
 
-class Conversation:
+class ViewerSocket:
     """Talks with one viewer until either side ends it.
 
     Args:
@@ -41,7 +41,9 @@ class Conversation:
         now_ms: our clock, in milliseconds since 1970.
     """
 
-    def __init__(self, live: Live, guest: Guest, receive: Receive, send: Send, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, live: Broadcaster, guest: Subscriber, receive: Receive, send: Send, now_ms: Callable[[], int]
+    ) -> None:
         self._live = live
         self._guest = guest
         self._receive = receive
@@ -76,15 +78,15 @@ class Conversation:
                 key = "text" if isinstance(message, str) else "bytes"
                 await self._send({"type": "websocket.send", key: message})
             if queue.overflown:
-                return SLOW
+                return CLOSE_TOO_SLOW
 
     async def _ping(self) -> int:
         number = 0
-        while self._clock() - self._heard_s < DEAF_S:
+        while self._clock() - self._heard_s < PONG_TIMEOUT_S:
             number += 1
             self._say({"t": "ping", "n": number, "now_ms": self._now_ms()})
             await asyncio.sleep(PING_S)
-        return DEAF
+        return CLOSE_UNRESPONSIVE
 
     async def _hear(self) -> int | None:
         second_s, words = self._clock(), 0
@@ -96,12 +98,12 @@ class Conversation:
             if now_s - second_s >= 1:
                 second_s, words = now_s, 0
             words += 1
-            if words > MAX_WORDS_PER_S or not self._understand(event.get("text")):
-                return RUDE
+            if words > MAX_MESSAGES_PER_S or not self._understand(event.get("text")):
+                return CLOSE_FLOODING
 
     def _understand(self, text: str | None) -> bool:
         """Do what the page says; False for what no page of ours says."""
-        if text is None or len(text) > MAX_WORD_BYTES:
+        if text is None or len(text) > MAX_MESSAGE_BYTES:
             return False
         try:
             word = json.loads(text)
@@ -134,15 +136,15 @@ class Conversation:
 _log = structlog.get_logger(__name__)
 
 
-def live_routes(site: Site) -> list[BaseRoute]:
+def live_routes(site: ConsoleApp) -> list[BaseRoute]:
     """Return `/api/live`."""
-    return [WebSocketRoute("/api/live", _Live(site))]
+    return [WebSocketRoute("/api/live", _LiveEndpoint(site))]
 
 
-class _Live:
+class _LiveEndpoint:
     """Judges who comes, and talks with whom it lets in."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: ConsoleApp) -> None:
         self._site = site
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -150,7 +152,7 @@ class _Live:
         try:
             site.admit(socket)
             site.room()
-        except Refusal as refusal:
+        except ApiError as refusal:
             client = site.access.client(socket)
             _log.warning("viewer_refused", client=client, status=refusal.status_code, why=refusal.detail)
             await _refuse(socket, refusal)
@@ -161,12 +163,12 @@ class _Live:
         who = {"client": site.access.client(socket), "user": api["user"]}
         _log.info("viewer_came", **who, viewers=len(site.live.guests))
         try:
-            await Conversation(site.live, guest, receive, send, site.now_ms).run()
+            await ViewerSocket(site.live, guest, receive, send, site.now_ms).run()
         finally:
             site.live.leave(guest)
             _log.info("viewer_left", **who, viewers=len(site.live.guests))
 
 
-async def _refuse(socket: WebSocket, refusal: Refusal) -> None:
+async def _refuse(socket: WebSocket, refusal: ApiError) -> None:
     """Answer the handshake with an HTTP error instead of an upgrade."""
     await socket.send_denial_response(view(Problem(refusal.detail, refusal.remedy), refusal.status_code))

@@ -13,7 +13,7 @@ import structlog
 import uuid_utils
 
 from edge_agent.errors import RetryableError
-from edge_agent.events import Command, CommandKind
+from edge_agent.events import CommandKind, MotorCommand
 from edge_agent.ports import Hub
 
 _log = structlog.get_logger(__name__)
@@ -23,7 +23,7 @@ BRAKE_REPEAT_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class MotorTarget:
     """Where the motor should be: a power, or (None) braked; with what caused it.
 
     A target with a newer `taken_s` is written even when the power is the same: that renews the train's lease of motion
@@ -69,7 +69,7 @@ class Driver:
         *,
         ramp: Ramp,
         adapt: Callable[[int], int],
-        publish: Callable[[Command], None],
+        publish: Callable[[MotorCommand], None],
         clock: Callable[[], float],
     ) -> None:
         self._hub = hub
@@ -77,7 +77,7 @@ class Driver:
         self._adapt = adapt
         self._publish = publish
         self._clock = clock
-        self._target = Target(None, "not started")
+        self._target = MotorTarget(None, "not started")
         self._changed = asyncio.Event()
         self._under_way: asyncio.Timeout | None = None
         """The write that a brake may cut short."""
@@ -90,7 +90,7 @@ class Driver:
         """The power on the ramp that was written last, before adaptation; 0 when braked."""
         return self._power_percent
 
-    def aim(self, target: Target) -> None:
+    def aim(self, target: MotorTarget) -> None:
         """Set where the motor should be. Never waits; a brake interrupts whatever is under way."""
         if target == self._target:
             return
@@ -120,11 +120,11 @@ class Driver:
 
     async def brake_now(self, reason: str) -> None:
         """Brake at once, beside `run`: the last write of a run. Raises RetryableError when the link is gone."""
-        self.aim(Target(None, reason))
+        self.aim(MotorTarget(None, reason))
         await self._hub.brake()
         self._note(CommandKind.BRAKE, 0, self._target)
 
-    async def _brake(self, target: Target, *, announce: bool) -> bool:
+    async def _brake(self, target: MotorTarget, *, announce: bool) -> bool:
         self._power_percent = 0
         if not await self._write(self._hub.brake(), interruptible=False):
             return False
@@ -132,7 +132,7 @@ class Driver:
             self._note(CommandKind.BRAKE, 0, target)
         return True
 
-    async def _step(self, target: Target, wanted_percent: int) -> None:
+    async def _step(self, target: MotorTarget, wanted_percent: int) -> None:
         power_percent = self._ramp.towards(self._power_percent, wanted_percent)
         written_percent = self._adapt(power_percent)
         if await self._write(self._hub.drive(written_percent), interruptible=True):
@@ -178,9 +178,9 @@ class Driver:
         except TimeoutError:
             pass
 
-    def _note(self, kind: CommandKind, power_percent: int, target: Target) -> None:
+    def _note(self, kind: CommandKind, power_percent: int, target: MotorTarget) -> None:
         self._publish(
-            Command(
+            MotorCommand(
                 command_id=str(uuid_utils.uuid7()),
                 kind=kind,
                 power_percent=power_percent,

@@ -73,7 +73,7 @@ class Health:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class PowerRequest:
     """What the signs ask for: a power, or (None) a stop; with the reason in words."""
 
     power_percent: int | None
@@ -85,13 +85,13 @@ class Inputs:
     """Everything one step looks at, besides the memory and the limits."""
 
     now_s: float
-    ask: Ask
+    ask: PowerRequest
     health: Health
     orders: tuple[Order, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
+class GuardMemory:
     """What the guard remembers between two steps. `latched` holds the fault in words while in FAULT_LATCHED.
 
     `operator_stop` is true until somebody orders DRIVE, and again after each return to DISARMED.
@@ -122,7 +122,7 @@ _ARMED = frozenset({GuardState.ARMED_STOPPED, GuardState.RUNNING, GuardState.STO
 _LATCHING = frozenset({Priority.EMERGENCY_STOP, Priority.INTEGRITY, Priority.LIVENESS, Priority.HUB_HEALTH})
 
 
-def step(memory: Memory, inputs: Inputs, limits: Limits) -> tuple[Memory, Permit]:
+def step(memory: GuardMemory, inputs: Inputs, limits: Limits) -> tuple[GuardMemory, Permit]:
     """Take one step: fold orders and health into the memory, and say what the train may do until the next step."""
     memory = _obey(memory, inputs, limits)
     objections = sorted(_objections(memory, inputs, limits))
@@ -131,7 +131,7 @@ def step(memory: Memory, inputs: Inputs, limits: Limits) -> tuple[Memory, Permit
     return _note_braking(memory, permit, inputs.now_s), permit
 
 
-def _obey(memory: Memory, inputs: Inputs, limits: Limits) -> Memory:
+def _obey(memory: GuardMemory, inputs: Inputs, limits: Limits) -> GuardMemory:
     now_s = inputs.now_s
     for order in inputs.orders:
         match order:
@@ -150,7 +150,7 @@ def _obey(memory: Memory, inputs: Inputs, limits: Limits) -> Memory:
     return replace(memory, operator_stop=True) if stops else memory
 
 
-def _objections(memory: Memory, inputs: Inputs, limits: Limits) -> Iterator[tuple[Priority, str]]:
+def _objections(memory: GuardMemory, inputs: Inputs, limits: Limits) -> Iterator[tuple[Priority, str]]:
     """Yield every reason to hold the train back."""
     health, ask = inputs.health, inputs.ask
     if Order.EMERGENCY_STOP in inputs.orders:
@@ -173,7 +173,9 @@ def _objections(memory: Memory, inputs: Inputs, limits: Limits) -> Iterator[tupl
         yield Priority.OPERATOR, "waits for the order to drive"
 
 
-def _transition(memory: Memory, objections: list[tuple[Priority, str]], inputs: Inputs, limits: Limits) -> Memory:
+def _transition(
+    memory: GuardMemory, objections: list[tuple[Priority, str]], inputs: Inputs, limits: Limits
+) -> GuardMemory:
     """Move to the state that the objections demand, or along the ordinary course."""
     for by, reason in objections:
         latches = by in _LATCHING or (by is Priority.FRESHNESS and _blind_too_long(memory, inputs, limits))
@@ -185,7 +187,7 @@ def _transition(memory: Memory, objections: list[tuple[Priority, str]], inputs: 
     return _enter(memory, _course(memory, objections, inputs, limits), inputs.now_s)
 
 
-def _course(memory: Memory, objections: list[tuple[Priority, str]], inputs: Inputs, limits: Limits) -> GuardState:
+def _course(memory: GuardMemory, objections: list[tuple[Priority, str]], inputs: Inputs, limits: Limits) -> GuardState:
     """Name the next state on the ordinary course, where nothing latches."""
     state = memory.state
     if inputs.health.link_trouble:
@@ -202,14 +204,14 @@ def _course(memory: Memory, objections: list[tuple[Priority, str]], inputs: Inpu
     return state
 
 
-def _blind_too_long(memory: Memory, inputs: Inputs, limits: Limits) -> bool:
+def _blind_too_long(memory: GuardMemory, inputs: Inputs, limits: Limits) -> bool:
     """Tell whether an armed or disarmed train has been without an understood picture for longer than `latch_s`."""
     evidence_s = inputs.health.evidence_s
     starting = memory.state in (GuardState.INIT, GuardState.LINK_LOST)
     return not starting and evidence_s is not None and inputs.now_s - evidence_s > limits.latch_s
 
 
-def _permit(memory: Memory, inputs: Inputs, objections: list[tuple[Priority, str]]) -> Permit:
+def _permit(memory: GuardMemory, inputs: Inputs, objections: list[tuple[Priority, str]]) -> Permit:
     """Put the state into words. At the end only DISARMED is left: the others have a power, a latch or an objection."""
     if memory.state is GuardState.RUNNING:
         return Permit(memory.state, inputs.ask.power_percent, inputs.ask.reason)
@@ -221,17 +223,17 @@ def _permit(memory: Memory, inputs: Inputs, objections: list[tuple[Priority, str
     return Permit(memory.state, None, f"cannot be armed: {trouble}" if trouble else "waits to be armed")
 
 
-def _note_braking(memory: Memory, permit: Permit, now_s: float) -> Memory:
+def _note_braking(memory: GuardMemory, permit: Permit, now_s: float) -> GuardMemory:
     if permit.power_percent is not None:
         return replace(memory, brake_since_s=None)
     return memory if memory.brake_since_s is not None else replace(memory, brake_since_s=now_s)
 
 
-def _standing(memory: Memory, now_s: float, limits: Limits) -> bool:
+def _standing(memory: GuardMemory, now_s: float, limits: Limits) -> bool:
     return memory.brake_since_s is not None and now_s - memory.brake_since_s >= limits.stop_time_s
 
 
-def _enter(memory: Memory, state: GuardState, now_s: float) -> Memory:
+def _enter(memory: GuardMemory, state: GuardState, now_s: float) -> GuardMemory:
     if memory.state is state:
         return memory
     operator_stop = memory.operator_stop or state is GuardState.DISARMED

@@ -7,13 +7,13 @@ Knows nothing of ramps, of hubs or of why a power is asked for.
 
 import math
 
-from edge_agent.config.control import Hub
+from edge_agent.config.control import HubSettings
 
 PLAUSIBLE_MV = range(3_000, 12_001)
 """Battery voltages that a hub of six small cells can have; any other reading is taken as no reading."""
 
 
-def compensate(power_percent: int, voltage_mv: int | None, settings: Hub) -> int:
+def compensate(power_percent: int, voltage_mv: int | None, settings: HubSettings) -> int:
     """Return the power to write, -100..100, for the power asked for at `settings.nominal_voltage_mv`.
 
     0 stays 0. Anything else keeps its sign, is never inside the dead band (`min_power_percent` at nominal voltage, more
@@ -38,7 +38,7 @@ def weak_since(since_s: float | None, voltage_mv: int | None, limit_mv: int, now
     return now_s if since_s is None else since_s
 
 
-def _scale(voltage_mv: int | None, settings: Hub) -> float:
+def _scale(voltage_mv: int | None, settings: HubSettings) -> float:
     """How much more duty than at nominal voltage the same motor voltage takes."""
     if not settings.battery_compensation or voltage_mv is None or voltage_mv not in PLAUSIBLE_MV:
         return 1.0

@@ -1,7 +1,7 @@
 """A thread outside the event loop that brakes when the loop has not beaten for too long.
 
-The timing core (`Pulse`) is pure: beats and looks come with their time. The thread around it only sleeps, looks and
-calls. Knows nothing of hubs: what brakes is handed in, and must not need the loop (a D-Bus connection of its own, say).
+The timing core (`StallDetector`) is pure: beats and checks come with their time. The thread around it sleeps, checks and
+calls what brakes, which is handed in and must not need the loop (a D-Bus connection of its own, say).
 """
 
 import threading
@@ -16,7 +16,7 @@ LOOKS_PER_LIMIT = 5
 """How often the thread looks within one limit: a stall is noticed at most a fifth of the limit late."""
 
 
-class Pulse:
+class StallDetector:
     """Decides when a loop has stalled.
 
     Args:
@@ -75,7 +75,7 @@ class Watchdog:
     ) -> None:
         self.trips = 0
         self.failures = 0
-        self._pulse = Pulse(limit_s)
+        self._pulse = StallDetector(limit_s)
         self._period_s = limit_s / LOOKS_PER_LIMIT
         self._brake, self._on_trip, self._clock = brake, on_trip, clock
         self._stop = threading.Event()

@@ -9,15 +9,15 @@ import socket
 from pathlib import Path
 
 from edge_agent.config import read_secret
-from edge_agent.config.control import Hub
-from edge_agent.config.observers import Kafka, Mqtt
+from edge_agent.config.control import HubSettings
+from edge_agent.config.observers import KafkaSettings, MqttSettings
 from edge_agent.doctor.check import CheckResult, fail, in_thread, ok, warn
 
 CONNECT_LIMIT_S = 3.0
 _DRIVES_ON = "the train drives without it"
 
 
-async def check_mqtt(settings: Mqtt, limit_s: float = CONNECT_LIMIT_S) -> CheckResult:
+async def check_mqtt(settings: MqttSettings, limit_s: float = CONNECT_LIMIT_S) -> CheckResult:
     """Connect to the MQTT broker's port."""
     if not settings.enabled:
         return ok("off")
@@ -30,7 +30,7 @@ async def check_mqtt(settings: Mqtt, limit_s: float = CONNECT_LIMIT_S) -> CheckR
     return ok(f"{where} answers")
 
 
-async def check_kafka(settings: Kafka, limit_s: float = CONNECT_LIMIT_S) -> CheckResult:
+async def check_kafka(settings: KafkaSettings, limit_s: float = CONNECT_LIMIT_S) -> CheckResult:
     """Connect to the port of each Kafka broker; one that answers is enough to start with."""
     if not settings.enabled:
         return ok("off")
@@ -68,7 +68,7 @@ SYSFS_BLUETOOTH = Path("/sys/class/bluetooth")
 SYSTEM_BUS = Path("/run/dbus/system_bus_socket")
 
 
-async def check_hub(settings: Hub, sysfs: Path = SYSFS_BLUETOOTH, bus: Path = SYSTEM_BUS) -> CheckResult:
+async def check_hub(settings: HubSettings, sysfs: Path = SYSFS_BLUETOOTH, bus: Path = SYSTEM_BUS) -> CheckResult:
     """Look for what `hub.kind` needs."""
     if settings.kind == "mock":
         return ok("dry run: the mocked hub moves nothing")

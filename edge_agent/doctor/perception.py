@@ -10,17 +10,17 @@ import time
 import numpy as np
 
 from edge_agent.config import Settings, check_labels, load_rules
-from edge_agent.config.control import Capture
+from edge_agent.config.control import CaptureSettings
 from edge_agent.doctor.check import CheckResult, fail, in_thread, ok, warn
 
 _SLOW_INFERENCE_SHARE = 0.8  # of the frame period: above this, little is left for the rest of the way to the motor
 
 
-async def check_camera(settings: Capture) -> CheckResult:
+async def check_camera(settings: CaptureSettings) -> CheckResult:
     """Open the source and take one picture."""
     if settings.source == "sim":
         return ok("the simulated world needs none")
-    from edge_agent.perception.camera import Patience, open_camera  # noqa: PLC0415 - OpenCV is slow to load
+    from edge_agent.perception.camera import LiveTimeouts, open_camera  # noqa: PLC0415 - OpenCV is slow to load
 
     started = time.perf_counter()
     camera = open_camera(
@@ -28,7 +28,7 @@ async def check_camera(settings: Capture) -> CheckResult:
         fps=settings.fps,
         width_hint=settings.width,
         height_hint=settings.height,
-        patience=Patience(open_s=settings.open_timeout_s),
+        patience=LiveTimeouts(open_s=settings.open_timeout_s),
     )
     async with camera:
         shot = await camera.grab()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from edge_agent.config import Settings
 from edge_agent.doctor.check import CheckResult, fail, in_thread, ok, warn
-from edge_agent.runtime.permissions import folder_refusal
+from edge_agent.runtime.permissions import folder_problem
 
 _MB = 1_000_000
 _ROOM = 10  # times the least free space: below this somebody should clear up before it is short
@@ -37,7 +37,7 @@ def _look(state: Path, least_mb: int) -> CheckResult:
     there = next(folder for folder in (state.absolute(), *state.absolute().parents) if os.access(folder, os.F_OK))
     if not there.is_dir():
         return fail(f"{state} cannot be written to: {there} is no folder", "set state.directory")
-    refused = folder_refusal(there)
+    refused = folder_problem(there)
     if refused is not None:
         return fail(f"{state} cannot be written to: {refused.message}", refused.remedy)
     free_mb = shutil.disk_usage(there).free // _MB
@@ -104,14 +104,14 @@ async def check_gpu(settings: Settings, root: Path = Path("/")) -> CheckResult:
 
 def _load(settings: Settings) -> str:
     """Say what there is, and whether the engine is built; raises GpuUnavailableError with what is missing."""
-    from edge_agent.perception.detector import wanted_engine  # noqa: PLC0415 - ONNX Runtime is slow to load
-    from edge_agent.perception.detector.tensorrt.bindings import identify, load_bindings  # noqa: PLC0415
+    from edge_agent.perception.detector import engine_spec  # noqa: PLC0415 - ONNX Runtime is slow to load
+    from edge_agent.perception.detector.tensorrt.bindings import gpu_platform, load_bindings  # noqa: PLC0415
     from edge_agent.perception.detector.tensorrt.cache import cache_dir  # noqa: PLC0415
     from edge_agent.perception.detector.tensorrt.selection import find_engine  # noqa: PLC0415
 
     bindings = load_bindings()
-    machine, cuda = identify(bindings), bindings.driver.get_driver_version()
-    engine, _ = find_engine(wanted_engine(settings.detector, cache_dir(os.environ, settings.state.directory)), bindings)
+    machine, cuda = gpu_platform(bindings), bindings.driver.get_driver_version()
+    engine, _ = find_engine(engine_spec(settings.detector, cache_dir(os.environ, settings.state.directory)), bindings)
     jetson = f", Jetson Linux {machine.l4t}" if machine.l4t else ""
     built = f"engine {engine.name}" if engine else "no engine yet: it is built while the train drives"
     return f"{machine.gpu}, TensorRT {machine.tensorrt}, CUDA {cuda // 1000}.{cuda % 1000 // 10}{jetson}; {built}"

@@ -12,21 +12,21 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
-from edge_agent.config.control import Hub as Settings
+from edge_agent.config.control import HubSettings as Settings
 from edge_agent.errors import RetryableError
 from edge_agent.events import HubStatus
-from edge_agent.hub.bluez_monitor import BusWatch
-from edge_agent.hub.connection import Connection, connect
+from edge_agent.hub.bluez_monitor import BluezMonitor
+from edge_agent.hub.connection import HubConnection, connect
 from edge_agent.hub.emergency import PORTS, ThreadBrake
-from edge_agent.hub.errors import LINK, NO_HUB, no_motor, problem
+from edge_agent.hub.errors import LINK, NO_HUB, hub_error, no_motor
 from edge_agent.hub.lwp3 import Colour
-from edge_agent.hub.recording import ByteLog
-from edge_agent.hub.session import Session
+from edge_agent.hub.recording import HubLog
+from edge_agent.hub.session import HubSession
 from edge_agent.ports import HubEvent
 from edge_agent.runtime.backoff import Backoff
 
 
-async def keep_linked(
+async def reconnect_forever(
     attempt: Callable[[], Awaitable[None]],
     *,
     initial_s: float,
@@ -59,7 +59,7 @@ SEARCH_S = 10.0
 LEAVE_LIMIT_S = 1.0
 """How long the last brake may take when leaving."""
 
-Connect = Callable[[], Awaitable[Connection]]
+Connect = Callable[[], Awaitable[HubConnection]]
 
 
 class BleHub:
@@ -80,7 +80,7 @@ class BleHub:
         self,
         settings: Settings,
         *,
-        log: ByteLog | None = None,
+        log: HubLog | None = None,
         connect: Connect | None = None,
         search_s: float | None = None,
     ) -> None:
@@ -89,10 +89,10 @@ class BleHub:
         self.links = 0
         self._settings = settings
         self._log = log
-        self._watch = BusWatch()
+        self._watch = BluezMonitor()
         self._search_s = SEARCH_S if search_s is None else search_s
         self._connect = connect or self._connect_bluez
-        self._session: Session | None = None
+        self._session: HubSession | None = None
         self._last = HubStatus(connected=False)
         self._motor_port: int | None = None
         self._callbacks: list[Callable[[HubEvent], None]] = []
@@ -106,7 +106,7 @@ class BleHub:
         """Start connecting, in the background."""
         self._loop = asyncio.get_running_loop()
         self._task = asyncio.create_task(
-            keep_linked(
+            reconnect_forever(
                 self._attempt,
                 initial_s=self._settings.retry_initial_s,
                 longest_s=self._settings.retry_max_s,
@@ -144,10 +144,10 @@ class BleHub:
                     await self._up.wait()
         except TimeoutError:
             waits_for_motor = self._session is not None and self._session.model.ports
-            raise self.problem or (no_motor() if waits_for_motor else problem(NO_HUB)) from None
+            raise self.problem or (no_motor() if waits_for_motor else hub_error(NO_HUB)) from None
 
     @property
-    def session(self) -> Session | None:
+    def session(self) -> HubSession | None:
         """The session of the present link, also while it is being opened."""
         return self._session
 
@@ -202,26 +202,26 @@ class BleHub:
             self._again.add(task)
             task.add_done_callback(self._again.discard)
 
-    async def _hold_quietly(self, session: Session) -> None:
+    async def _hold_quietly(self, session: HubSession) -> None:
         with contextlib.suppress(RetryableError):
             await session.motion.hold()
 
-    def _ready(self) -> Session:
+    def _ready(self) -> HubSession:
         if self._session is None or not self._session.ready:
             raise self._why_not()
         return self._session
 
     def _why_not(self) -> RetryableError:
         """Return why there is no link. Without the traceback of the last time, which would grow with each."""
-        return (self.problem or problem(LINK)).with_traceback(None)
+        return (self.problem or hub_error(LINK)).with_traceback(None)
 
-    async def _connect_bluez(self) -> Connection:
+    async def _connect_bluez(self) -> HubConnection:
         return await connect(self._settings, self._watch, self._search_s)
 
     async def _attempt(self) -> None:
         """Make one link and stay with it until it is lost; raises RetryableError when it did not come up."""
         connection = await self._connect()
-        session = self._session = Session(
+        session = self._session = HubSession(
             connection,
             keep_alive_s=self._settings.keep_alive_ms / 1000,
             write_limit_s=self._settings.write_timeout_ms / 1000,
@@ -240,7 +240,7 @@ class BleHub:
         if self.links == links:
             raise RetryableError(f"The link failed: {connection.reason}", code=LINK)
 
-    def _come_up(self, session: Session) -> None:
+    def _come_up(self, session: HubSession) -> None:
         self._motor_port = session.model.motor_port
         self._thread_brake.aim(session.connection.target, PORTS if self._motor_port is None else (self._motor_port,))
         self.name = session.model.name or session.connection.target.name
@@ -249,12 +249,12 @@ class BleHub:
         self._up.set()
         self._emit(HubEvent("connected", self.name))
 
-    def _tell_loss(self, session: Session) -> None:
+    def _tell_loss(self, session: HubSession) -> None:
         self._let_go(session)
         reason = session.connection.reason or "closed by us"
         self._tell_problem(RetryableError(f"The link was lost: {reason}", code=LINK))
 
-    def _let_go(self, session: Session) -> None:
+    def _let_go(self, session: HubSession) -> None:
         self._session = None
         self._thread_brake.aim(None)
         self._last = replace(session.status(), connected=False)

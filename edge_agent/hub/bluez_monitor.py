@@ -14,7 +14,7 @@ from typing import Any
 from dbus_fast import BusType, Message, MessageType, unpack_variants
 from dbus_fast.aio import MessageBus
 
-from edge_agent.hub.errors import LINK, LINK_ERRORS, explain, of_dbus_name, problem
+from edge_agent.hub.errors import LINK, LINK_ERRORS, explain, hub_error, of_dbus_name
 from edge_agent.runtime.timeouts import finish_within
 
 BLUEZ = "org.bluez"
@@ -48,7 +48,7 @@ class Signal:
     body: tuple[Any, ...]
 
 
-def verdict(signal: Signal, device: str) -> str | None:
+def loss_reason(signal: Signal, device: str) -> str | None:
     """Tell why the link to the device at that object path is gone, or None if this signal does not say so."""
     if signal.member == "NameOwnerChanged":
         _name, _old, new = signal.body
@@ -67,7 +67,7 @@ def verdict(signal: Signal, device: str) -> str | None:
     return None
 
 
-class BusWatch:
+class BluezMonitor:
     """Watches one device at a time. `open` may be called again after the bus was lost; `close` ends it for good."""
 
     def __init__(self) -> None:
@@ -125,14 +125,14 @@ class BusWatch:
     async def _call(self, path: str, interface: str, member: str) -> list[Any]:
         bus = self._bus
         if bus is None or not bus.connected:
-            raise problem(LINK)
+            raise hub_error(LINK)
         message = Message(destination=BLUEZ, path=path, interface=interface, member=member)
         try:
             reply = await finish_within(bus.call(message), BUS_LIMIT_S, f"BlueZ's {member}")
         except LINK_ERRORS as error:
             raise explain(error) from error
         if reply.message_type is MessageType.ERROR:
-            raise problem(of_dbus_name(reply.error_name) or LINK)
+            raise hub_error(of_dbus_name(reply.error_name) or LINK)
         return reply.body
 
     async def _introduce(self, bus: MessageBus) -> None:
@@ -160,7 +160,7 @@ class BusWatch:
             return
         signal = Signal(message.member, message.path or "", tuple(unpack_variants(message.body)))
         if signal.member in ("NameOwnerChanged", "InterfacesRemoved", "PropertiesChanged"):
-            reason = verdict(signal, self._device)
+            reason = loss_reason(signal, self._device)
             if reason is not None:
                 self._tell(reason)
 

@@ -13,10 +13,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
-from edge_agent.config.control import Hub as Settings
+from edge_agent.config.control import HubSettings as Settings
 from edge_agent.errors import RetryableError
 from edge_agent.ports import Hub, HubEvent
-from edge_agent.runtime.files import write_whole
+from edge_agent.runtime.files import write_atomic
 
 FIRST_PERCENT = 6
 STEP_PERCENT = 2
@@ -29,14 +29,14 @@ REST_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Round:
+class CalibrationRound:
     """One rise from standstill: the power at which the train began to move, and the voltage at that moment."""
 
     power_percent: int
     voltage_mv: int | None
 
 
-def dead_band(rounds: Sequence[Round], settings: Settings) -> int:
+def dead_band(rounds: Sequence[CalibrationRound], settings: Settings) -> int:
     """Return the least power that moved the train in every round, in percent at nominal voltage, rounded up.
 
     The worst round counts: friction differs along the track. Rounds without a voltage count as at nominal voltage.
@@ -48,7 +48,7 @@ def dead_band(rounds: Sequence[Round], settings: Settings) -> int:
     return max(1, math.ceil(max(scaled) / settings.nominal_voltage_mv))
 
 
-async def rise(hub: Hub, moved: asyncio.Event, step_s: float = STEP_S) -> Round:
+async def ramp_until_moving(hub: Hub, moved: asyncio.Event, step_s: float = STEP_S) -> CalibrationRound:
     """Raise the power step by step until `moved` is set, then brake.
 
     Raises RetryableError when the link fails, or when nobody has said so at the last step.
@@ -60,7 +60,7 @@ async def rise(hub: Hub, moved: asyncio.Event, step_s: float = STEP_S) -> Round:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(step_s):
                     await moved.wait()
-                    return Round(power_percent, hub.status().voltage_mv)
+                    return CalibrationRound(power_percent, hub.status().voltage_mv)
     finally:
         with contextlib.suppress(RetryableError):
             await hub.brake()
@@ -71,8 +71,8 @@ async def rise(hub: Hub, moved: asyncio.Event, step_s: float = STEP_S) -> Round:
 
 
 async def calibrate(
-    hub: Hub, count: int, moved: asyncio.Event, tell: Callable[[int, Round], None], step_s: float = STEP_S
-) -> tuple[Round, ...]:
+    hub: Hub, count: int, moved: asyncio.Event, tell: Callable[[int, CalibrationRound], None], step_s: float = STEP_S
+) -> tuple[CalibrationRound, ...]:
     """Do `count` rounds on a connected hub and tell each. The green button sets `moved`, as may the caller."""
 
     def on_event(event: HubEvent) -> None:
@@ -82,7 +82,7 @@ async def calibrate(
     hub.subscribe(on_event)
     rounds = []
     for number in range(1, count + 1):
-        one = await rise(hub, moved, step_s)
+        one = await ramp_until_moving(hub, moved, step_s)
         rounds.append(one)
         tell(number, one)
         await asyncio.sleep(min(REST_S, step_s))
@@ -111,7 +111,7 @@ async def enter_key(stream: IO[str], moved: asyncio.Event) -> AsyncIterator[None
         loop.remove_reader(stream)
 
 
-def write_profile(path: Path, rounds: Sequence[Round], settings: Settings) -> int:
+def write_profile(path: Path, rounds: Sequence[CalibrationRound], settings: Settings) -> int:
     """Write the dead band as a configuration profile, whole or not at all; return it. Raises FatalError."""
     percent = dead_band(rounds, settings)
     powers = ", ".join(f"{one.power_percent} % at {one.voltage_mv or '?'} mV" for one in rounds)
@@ -120,5 +120,5 @@ def write_profile(path: Path, rounds: Sequence[Round], settings: Settings) -> in
         f"# min_power_percent is the worst of them at {settings.nominal_voltage_mv} mV.\n"
         f"hub:\n  min_power_percent: {percent}\n  nominal_voltage_mv: {settings.nominal_voltage_mv}\n"
     )
-    write_whole(path, text.encode())
+    write_atomic(path, text.encode())
     return percent

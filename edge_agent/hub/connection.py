@@ -12,12 +12,12 @@ from typing import Protocol
 from bleak import BleakClient
 from bleak_retry_connector import establish_connection
 
-from edge_agent.config.control import Hub
+from edge_agent.config.control import HubSettings
 from edge_agent.errors import RetryableError
-from edge_agent.hub.bluez_monitor import BusWatch
-from edge_agent.hub.discovery import Sighting, find
-from edge_agent.hub.emergency import Target
-from edge_agent.hub.errors import LINK_ERRORS, explain, problem, wrong_hub
+from edge_agent.hub.bluez_monitor import BluezMonitor
+from edge_agent.hub.discovery import DiscoveredHub, find
+from edge_agent.hub.emergency import BrakeTarget
+from edge_agent.hub.errors import LINK_ERRORS, explain, hub_error, wrong_hub
 from edge_agent.hub.lwp3 import CHARACTERISTIC_UUID
 from edge_agent.runtime.timeouts import finish_within
 
@@ -28,10 +28,10 @@ LISTEN_LIMIT_S = 5.0
 """Switching on notifications is one exchange with the hub."""
 
 
-class Connection(Protocol):
+class HubConnection(Protocol):
     """A link to a hub. `lost` is set once, for good; `reason` then says why in words."""
 
-    target: Target
+    target: BrakeTarget
     lost: asyncio.Event
     reason: str
 
@@ -55,17 +55,17 @@ class Connection(Protocol):
 class BleakConnection:
     """Implements Connection over BlueZ. Made by `connect`."""
 
-    def __init__(self, sighting: Sighting, watch: BusWatch) -> None:
-        self.target = Target(sighting.address, sighting.name, _path(sighting), None)
+    def __init__(self, sighting: DiscoveredHub, watch: BluezMonitor) -> None:
+        self.target = BrakeTarget(sighting.address, sighting.name, _path(sighting), None)
         self.lost = asyncio.Event()
         self.reason = ""
         self._watch = watch
         self._client: BleakClient | None = None
 
-    async def open(self, sighting: Sighting, settings: Hub) -> None:
+    async def open(self, sighting: DiscoveredHub, settings: HubSettings) -> None:
         """Connect; raises RetryableError that says what to do, with nothing left behind."""
         if sighting.device is None:
-            raise problem("no_hub")
+            raise hub_error("no_hub")
         self._watch.follow(self.target.device, self.drop)
         limit_s = settings.connect_timeout_s * settings.connect_attempts
         try:
@@ -98,7 +98,7 @@ class BleakConnection:
     async def listen(self, heard: Callable[[bytes], None]) -> None:
         """Switch on notifications."""
         if self._client is None:
-            raise problem("link")
+            raise hub_error("link")
         try:
             await finish_within(
                 self._client.start_notify(CHARACTERISTIC_UUID, lambda _sender, data: heard(bytes(data))),
@@ -123,14 +123,14 @@ class BleakConnection:
             with contextlib.suppress(RetryableError, *LINK_ERRORS):
                 await finish_within(client.disconnect(), CLOSE_LIMIT_S, "Disconnecting")
 
-    def _with_characteristic(self, client: BleakClient) -> Target:
+    def _with_characteristic(self, client: BleakClient) -> BrakeTarget:
         characteristic = client.services.get_characteristic(CHARACTERISTIC_UUID)
         if characteristic is None:
             raise wrong_hub(f"{self.target.name} does not speak LEGO's protocol")
-        return Target(self.target.address, self.target.name, self.target.device, str(characteristic.obj[0]))
+        return BrakeTarget(self.target.address, self.target.name, self.target.device, str(characteristic.obj[0]))
 
 
-async def connect(settings: Hub, watch: BusWatch, search_s: float) -> BleakConnection:
+async def connect(settings: HubSettings, watch: BluezMonitor, search_s: float) -> BleakConnection:
     """Find the hub that the settings ask for and connect to it; raises RetryableError that says what to do."""
     await watch.open()
     sighting = await find(await watch.objects(), settings, search_s)
@@ -139,5 +139,5 @@ async def connect(settings: Hub, watch: BusWatch, search_s: float) -> BleakConne
     return connection
 
 
-def _path(sighting: Sighting) -> str:
+def _path(sighting: DiscoveredHub) -> str:
     return str(sighting.device.details["path"]) if sighting.device is not None else ""

@@ -14,7 +14,7 @@ from bleak import BleakScanner
 from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData
 
-from edge_agent.config.control import Hub
+from edge_agent.config.control import HubSettings
 from edge_agent.errors import RetryableError
 from edge_agent.hub.bluez_monitor import ADAPTER, CHARACTERISTIC, DEVICE, Objects
 from edge_agent.hub.errors import (
@@ -24,8 +24,8 @@ from edge_agent.hub.errors import (
     NO_HUB,
     explain,
     held,
-    not_the_one,
-    problem,
+    hub_error,
+    wrong_address,
     wrong_hub,
 )
 from edge_agent.hub.lwp3 import (
@@ -58,7 +58,7 @@ _KINDS: Mapping[int, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class DiscoveredHub:
     """A hub that can be seen: advertising, or connected to this machine. `held`: another program uses it."""
 
     address: str
@@ -84,7 +84,7 @@ class Sighting:
         """Tell whether it can drive the train. A hub that is connected already may not tell its kind any more."""
         return not self.pybricks and self.system_type in (SystemType.CITY, None)
 
-    def wanted(self, settings: Hub) -> bool:
+    def wanted(self, settings: HubSettings) -> bool:
         """Tell whether it is the one that the settings name, if they name one."""
         if settings.address is not None and self.address.casefold() != settings.address.casefold():
             return False
@@ -95,12 +95,12 @@ def check_adapters(objects: Objects) -> None:
     """Raise HubError when there is no adapter, or none that is switched on."""
     adapters = [interfaces[ADAPTER] for interfaces in objects.values() if ADAPTER in interfaces]
     if not adapters:
-        raise problem(NO_ADAPTER)
+        raise hub_error(NO_ADAPTER)
     if not any(adapter.get("Powered", False) for adapter in adapters):
-        raise problem(ADAPTER_OFF)
+        raise hub_error(ADAPTER_OFF)
 
 
-def connected_hubs(objects: Objects) -> list[Sighting]:
+def connected_hubs(objects: Objects) -> list[DiscoveredHub]:
     """List the hubs that BlueZ holds a link to."""
     return [
         _from_properties(path, interfaces[DEVICE], held=_is_used(objects, path))
@@ -109,11 +109,11 @@ def connected_hubs(objects: Objects) -> list[Sighting]:
     ]
 
 
-def choose(sightings: Iterable[Sighting], settings: Hub) -> Sighting:
+def choose(sightings: Iterable[DiscoveredHub], settings: HubSettings) -> DiscoveredHub:
     """Pick the hub to take: connected ones first, then the strongest. Raises HubError that names what is in the way."""
     seen = list(sightings)
     if not seen:
-        raise problem(NO_HUB)
+        raise hub_error(NO_HUB)
     wanted = [sighting for sighting in seen if sighting.wanted(settings)]
     fitting = [sighting for sighting in wanted if sighting.fits]
     free = [sighting for sighting in fitting if not sighting.held]
@@ -123,12 +123,14 @@ def choose(sightings: Iterable[Sighting], settings: Hub) -> Sighting:
         raise held(fitting[0].name)
     if wanted:
         raise wrong_hub(f"Found {wanted[0].name} ({wanted[0].address}), which is a {wanted[0].kind}")
-    raise not_the_one(" ".join(filter(None, (settings.name, settings.address))), seen[0].name, seen[0].address)
+    raise wrong_address(" ".join(filter(None, (settings.name, settings.address))), seen[0].name, seen[0].address)
 
 
-async def look(limit_s: float, enough: Callable[[Sighting], bool] = lambda _sighting: False) -> list[Sighting]:
+async def scan(
+    limit_s: float, enough: Callable[[DiscoveredHub], bool] = lambda _sighting: False
+) -> list[DiscoveredHub]:
     """Listen for hubs that advertise, for `limit_s` seconds or until one is `enough`; raises RetryableError."""
-    seen: dict[str, Sighting] = {}
+    seen: dict[str, DiscoveredHub] = {}
     satisfied = asyncio.Event()
 
     def detected(device: BLEDevice, advertisement: AdvertisementData) -> None:
@@ -152,7 +154,7 @@ async def look(limit_s: float, enough: Callable[[Sighting], bool] = lambda _sigh
     return list(seen.values())
 
 
-async def find(objects: Objects, settings: Hub, limit_s: float) -> Sighting:
+async def find(objects: Objects, settings: HubSettings, limit_s: float) -> DiscoveredHub:
     """Find the hub to take; raises RetryableError that says what to do.
 
     A hub that is linked to this machine already is taken before any search. One that is held by another program is
@@ -162,7 +164,7 @@ async def find(objects: Objects, settings: Hub, limit_s: float) -> Sighting:
     linked = [hub for hub in connected_hubs(objects) if hub.wanted(settings) and hub.fits]
     if any(not hub.held for hub in linked):
         return choose(linked, settings)
-    found = await look(limit_s, lambda hub: hub.wanted(settings) and hub.fits)
+    found = await scan(limit_s, lambda hub: hub.wanted(settings) and hub.fits)
     return choose([*found, *linked], settings)
 
 
@@ -174,10 +176,10 @@ def _is_used(objects: Objects, device: str) -> bool:
     return any(one.get("UUID") == CHARACTERISTIC_UUID and any(map(one.get, _USES)) for one in characteristics)
 
 
-def _from_properties(path: str, properties: Mapping[str, Any], *, held: bool) -> Sighting:
+def _from_properties(path: str, properties: Mapping[str, Any], *, held: bool) -> DiscoveredHub:
     address = str(properties.get("Address", ""))
     name = str(properties.get("Alias", address))
-    return Sighting(
+    return DiscoveredHub(
         address=address,
         name=name,
         system_type=_system_type(properties.get("ManufacturerData", {})),
@@ -188,8 +190,8 @@ def _from_properties(path: str, properties: Mapping[str, Any], *, held: bool) ->
     )
 
 
-def _from_advertisement(device: BLEDevice, advertisement: AdvertisementData) -> Sighting:
-    return Sighting(
+def _from_advertisement(device: BLEDevice, advertisement: AdvertisementData) -> DiscoveredHub:
+    return DiscoveredHub(
         address=device.address,
         name=advertisement.local_name or device.name or device.address,
         system_type=_system_type(advertisement.manufacturer_data),

@@ -44,7 +44,7 @@ def brake_bytes(port: int) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class BrakeTarget:
     """A connected hub as BlueZ has it. `characteristic` is None while its services are not resolved."""
 
     address: str
@@ -54,7 +54,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class BrakeOutcome:
     """What became of one hub: `braked`, `disconnected` (the brake failed), or `failed` (neither worked)."""
 
     address: str
@@ -98,7 +98,7 @@ class Bluez:
         """Close the connection."""
         self._bus.close()
 
-    def connected(self, address: str | None = None) -> tuple[Target, ...]:
+    def connected(self, address: str | None = None) -> tuple[BrakeTarget, ...]:
         """List the connected hubs that speak LWP3, or the one with that address; raises RetryableError."""
         objects = self._call("/", "org.freedesktop.DBus.ObjectManager", "GetManagedObjects")[0]
         return tuple(
@@ -127,7 +127,7 @@ class Bluez:
         return tuple(reply.body)
 
 
-def targets(objects: dict[str, dict[str, dict[str, Any]]]) -> tuple[Target, ...]:
+def targets(objects: dict[str, dict[str, dict[str, Any]]]) -> tuple[BrakeTarget, ...]:
     """Pick the connected LWP3 hubs from BlueZ's objects: {path: {interface: {property: (signature, value)}}}."""
 
     def value(properties: dict[str, Any], name: str, default: object) -> Any:
@@ -147,27 +147,27 @@ def targets(objects: dict[str, dict[str, dict[str, Any]]]) -> tuple[Target, ...]
         if own is None and SERVICE_UUID not in value(device, "UUIDs", ()):
             continue
         address = value(device, "Address", "")
-        found.append(Target(address, value(device, "Alias", address), path, own))
+        found.append(BrakeTarget(address, value(device, "Alias", address), path, own))
     return tuple(found)
 
 
-def brake_or_drop(bluez: Bluez, target: Target, ports: Iterable[int] = PORTS) -> Outcome:
+def brake_or_drop(bluez: Bluez, target: BrakeTarget, ports: Iterable[int] = PORTS) -> BrakeOutcome:
     """Brake every port given; when a write fails, drop the link, on which LEGO's firmware stops by itself."""
     try:
         if target.characteristic is not None:
             for port in ports:
                 bluez.write(target.characteristic, brake_bytes(port))
-            return Outcome(target.address, target.name, "braked")
+            return BrakeOutcome(target.address, target.name, "braked")
     except RetryableError:
         pass  # told by the result: the link goes
     try:
         bluez.disconnect(target.device)
     except RetryableError:
-        return Outcome(target.address, target.name, "failed")
-    return Outcome(target.address, target.name, "disconnected")
+        return BrakeOutcome(target.address, target.name, "failed")
+    return BrakeOutcome(target.address, target.name, "disconnected")
 
 
-def brake_all(address: str | None = None) -> tuple[Outcome, ...]:
+def brake_all(address: str | None = None) -> tuple[BrakeOutcome, ...]:
     """Brake (or else drop) every connected hub, or the one with `address`.
 
     Tries again for PATIENCE_S while BlueZ does not answer, as on a machine that has just run out of memory. Raises
@@ -187,7 +187,7 @@ def brake_all(address: str | None = None) -> tuple[Outcome, ...]:
         time.sleep(PAUSE_S)
 
 
-def _brake_once(address: str | None) -> tuple[Outcome, ...]:
+def _brake_once(address: str | None) -> tuple[BrakeOutcome, ...]:
     bluez = Bluez()
     try:
         return tuple(brake_or_drop(bluez, target) for target in bluez.connected(address))
@@ -199,16 +199,16 @@ class ThreadBrake:
     """Brakes one known hub from any thread, over a D-Bus connection of its own that opens with the first use."""
 
     def __init__(self) -> None:
-        self._target: Target | None = None
+        self._target: BrakeTarget | None = None
         self._ports: tuple[int, ...] = PORTS
         self._bluez: Bluez | None = None
         self._lock = threading.Lock()
 
-    def aim(self, target: Target | None, ports: tuple[int, ...] = PORTS) -> None:
+    def aim(self, target: BrakeTarget | None, ports: tuple[int, ...] = PORTS) -> None:
         """Name the hub and its motor's port, or None when the link is gone. Never blocks."""
         self._target, self._ports = target, ports
 
-    def brake(self) -> Outcome | None:
+    def brake(self) -> BrakeOutcome | None:
         """Brake, or drop the link; None when there is no link. Blocks a second at most; raises RetryableError."""
         target, ports = self._target, self._ports
         if target is None:
@@ -222,7 +222,7 @@ class ThreadBrake:
             raise RetryableError("The hub could not be braked nor let go", remedy="switch it off by its button")
         return outcome
 
-    def _try(self, target: Target, ports: tuple[int, ...]) -> Outcome:
+    def _try(self, target: BrakeTarget, ports: tuple[int, ...]) -> BrakeOutcome:
         if self._bluez is None:
             self._bluez = Bluez()
         outcome = brake_or_drop(self._bluez, target, ports)
@@ -259,7 +259,7 @@ def main(arguments: list[str] | None = None) -> int:
         return error.exit_code
 
 
-def report(outcomes: tuple[Outcome, ...], *, as_json: bool, address: str | None = None) -> int:
+def report(outcomes: tuple[BrakeOutcome, ...], *, as_json: bool, address: str | None = None) -> int:
     """Print a line for each hub, or JSON; return the exit code. `address` is what was asked for."""
     if as_json:
         import json  # noqa: PLC0415 - as above

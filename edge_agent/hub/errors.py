@@ -96,7 +96,7 @@ class HubError(RetryableError):
         self.code = code
 
 
-def problem(code: str) -> HubError:
+def hub_error(code: str) -> HubError:
     """Make the error of one of the codes above that need no further data."""
     message, remedy = _LINES[code]
     return HubError(message, remedy=remedy, code=code)
@@ -107,7 +107,7 @@ def wrong_hub(what: str) -> HubError:
     return HubError(what, remedy="switch on the train's City Hub (88009), with LEGO's own firmware", code=WRONG_HUB)
 
 
-def not_the_one(asked: str, name: str, address: str) -> HubError:
+def wrong_address(asked: str, name: str, address: str) -> HubError:
     """Make the error of a hub that is in range where another one was asked for."""
     return HubError(
         f"The hub {asked} is not in range, only {name} ({address})",
@@ -137,7 +137,7 @@ def explain(error: BaseException) -> RetryableError:
     if isinstance(error, RetryableError):
         return error
     code = next((code for cause in _chain(error) if (code := _code_of(cause)) is not None), LINK)
-    return held("that was found") if code == HELD else problem(code)
+    return held("that was found") if code == HELD else hub_error(code)
 
 
 def is_gone(error: BaseException) -> bool:

@@ -21,7 +21,7 @@ LOG_LENGTH = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Write:
+class MockWrite:
     """One write as it was asked for: `kind` drive, brake, light or show; `value` percent or colour; loop clock."""
 
     kind: str
@@ -50,7 +50,7 @@ class MockHub:
         connected: bool = True,
     ) -> None:
         self.name = name
-        self.log: deque[Write] = deque(maxlen=LOG_LENGTH)
+        self.log: deque[MockWrite] = deque(maxlen=LOG_LENGTH)
         self._latency_s = latency_s
         self._link_at_entry = connected
         self._failures = 0
@@ -101,7 +101,7 @@ class MockHub:
     def emergency_brake(self) -> None:
         """Record a brake from any thread; powers are refused until a brake through the loop. See BleHub."""
         self._revoked = True
-        self.log.append(Write("brake", 0, time.monotonic()))  # the loop's clock too, where the loop is a real one
+        self.log.append(MockWrite("brake", 0, time.monotonic()))  # the loop's clock too, where the loop is a real one
 
     async def light(self, brightness_percent: int) -> None:
         """Record a brightness, 0..100."""
@@ -148,4 +148,4 @@ class MockHub:
         if self._failures:
             self._failures -= 1
             raise RetryableError("The hub did not take the write", remedy="try again", kind=kind)
-        self.log.append(Write(kind, value, asyncio.get_running_loop().time()))
+        self.log.append(MockWrite(kind, value, asyncio.get_running_loop().time()))

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from edge_agent.errors import RetryableError
-from edge_agent.hub.errors import LINK, LINK_ERRORS, explain, is_gone, problem
+from edge_agent.hub.errors import LINK, LINK_ERRORS, explain, hub_error, is_gone
 from edge_agent.hub.lwp3 import Message, brake, start_power
 from edge_agent.runtime.timeouts import TimeLimitError, finish_within
 
@@ -20,12 +20,12 @@ PAUSE_S = 0.02
 """Between an attempt that was refused (rather than timed out) and the next."""
 
 
-def always() -> bool:
+def always_wanted() -> bool:
     """Go on with a write whatever happens meanwhile."""
     return True
 
 
-class Writer:
+class LinkWriter:
     """Sends bytes over one link.
 
     Args:
@@ -46,13 +46,13 @@ class Writer:
         self._stuck_since_s: float | None = None
         self._tried_s = 0.0
 
-    async def write(self, data: bytes, still: Callable[[], bool] = always) -> None:
+    async def write(self, data: bytes, still: Callable[[], bool] = always_wanted) -> None:
         """Send; returns when the stack below has taken it.
 
         Raises RetryableError when the link was given up for it, and says what to do where BlueZ has told why. `still`
         is asked before each attempt: where it says no, the write is out of date, and RetryableError tells so.
         """
-        why: RetryableError = problem(LINK)
+        why: RetryableError = hub_error(LINK)
         for _ in range(ATTEMPTS):
             if not still():
                 raise RetryableError("The write is out of date", remedy="nothing to do")
@@ -88,11 +88,11 @@ class Writer:
         await self._send(data)
 
 
-Still = Callable[[], bool]
-Write = Callable[[Message, Still], Coroutine[Any, Any, None]]
+StillWanted = Callable[[], bool]
+WriteCall = Callable[[Message, StillWanted], Coroutine[Any, Any, None]]
 
 
-class Motion:
+class MotorWriter:
     """Drives and brakes the motor.
 
     Args:
@@ -103,7 +103,7 @@ class Motion:
     """
 
     def __init__(
-        self, write: Write, port: Callable[[], int | None], fallback_ports: tuple[int, ...], keep_alive_s: float
+        self, write: WriteCall, port: Callable[[], int | None], fallback_ports: tuple[int, ...], keep_alive_s: float
     ) -> None:
         self._write = write
         self._port = port
@@ -153,7 +153,7 @@ class Motion:
         self._set(0)
         port = self._port()
         for one in (port,) if port is not None else self._fallback_ports:
-            await self._write(brake(one), always)
+            await self._write(brake(one), always_wanted)
 
     async def keep_alive(self) -> None:
         """Write the current power again and again while it is not 0; until cancelled."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from edge_agent.errors import ConfigError, UsageError
-from edge_agent.hub.emergency import Target
+from edge_agent.hub.emergency import BrakeTarget
 
 
 class Direction(StrEnum):
@@ -25,7 +25,7 @@ class Direction(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class HubLogRecord:
     """One write or one notification."""
 
     t_ms: int
@@ -33,7 +33,7 @@ class Record:
     data: bytes
 
 
-class ByteLog:
+class HubLog:
     """Appends records to a file, a line at a time. A disk that is full ends the recording, never the driving."""
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
@@ -69,7 +69,7 @@ class ByteLog:
                 self.failed = True
 
 
-def read_log(path: Path) -> tuple[Record, ...]:
+def read_log(path: Path) -> tuple[HubLogRecord, ...]:
     """Read a recording; raises ConfigError that names file and line."""
     records = []
     try:
@@ -81,10 +81,10 @@ def read_log(path: Path) -> tuple[Record, ...]:
     return tuple(records)
 
 
-def _record(path: Path, number: int, line: str) -> Record:
+def _record(path: Path, number: int, line: str) -> HubLogRecord:
     try:
         read = json.loads(line)
-        return Record(int(read["t_ms"]), Direction(read["dir"]), bytes.fromhex(read["hex"]))
+        return HubLogRecord(int(read["t_ms"]), Direction(read["dir"]), bytes.fromhex(read["hex"]))
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{path}:{number}: not a record of bytes", remedy="delete that line") from error
 
@@ -96,9 +96,9 @@ class ReplayConnection:
     """
 
     def __init__(
-        self, records: Iterable[Record], *, address: str = "00:00:00:00:00:00", name: str = "recorded"
+        self, records: Iterable[HubLogRecord], *, address: str = "00:00:00:00:00:00", name: str = "recorded"
     ) -> None:
-        self.target = Target(address, name, "/replay", "/replay/characteristic")
+        self.target = BrakeTarget(address, name, "/replay", "/replay/characteristic")
         self.lost = asyncio.Event()
         self.reason = ""
         self.sent: list[bytes] = []

@@ -10,39 +10,39 @@ from dataclasses import replace
 
 from edge_agent.errors import RetryableError
 from edge_agent.events import HubStatus
-from edge_agent.hub.connection import Connection
+from edge_agent.hub.connection import HubConnection
 from edge_agent.hub.emergency import PORTS
 from edge_agent.hub.errors import no_motor
 from edge_agent.hub.lwp3 import (
-    Action,
     Colour,
     Decoder,
     HubAction,
+    HubActionType,
     HubModel,
     Malformed,
     Message,
     PortAttached,
     encode,
-    introduction,
+    initial_requests,
     light,
     port_setup,
     show_colour,
 )
-from edge_agent.hub.motor import Motion, Still, Writer, always
-from edge_agent.hub.recording import ByteLog, Direction
+from edge_agent.hub.motor import LinkWriter, MotorWriter, StillWanted, always_wanted
+from edge_agent.hub.recording import Direction, HubLog
 from edge_agent.ports import HubEvent
 
 MOTOR_LIMIT_S = 3.0
 """A hub announces what is plugged in right after it was listened to; after so long there is no motor."""
 
 _FAREWELLS = {
-    Action.WILL_SWITCH_OFF: "the hub switches itself off",
-    Action.WILL_DISCONNECT: "the hub disconnects",
-    Action.WILL_ENTER_BOOT_MODE: "the hub restarts",
+    HubActionType.WILL_SWITCH_OFF: "the hub switches itself off",
+    HubActionType.WILL_DISCONNECT: "the hub disconnects",
+    HubActionType.WILL_ENTER_BOOT_MODE: "the hub restarts",
 }
 
 
-class Session:
+class HubSession:
     """What one link carries.
 
     Args:
@@ -57,13 +57,13 @@ class Session:
 
     def __init__(
         self,
-        connection: Connection,
+        connection: HubConnection,
         *,
         keep_alive_s: float,
         write_limit_s: float,
         emit: Callable[[HubEvent], None],
         trouble: Callable[[RetryableError], None],
-        log: ByteLog | None = None,
+        log: HubLog | None = None,
         motor_port: int | None = None,
     ) -> None:
         self.connection = connection
@@ -71,9 +71,9 @@ class Session:
         self.decoder = Decoder()
         self.ready = False
         self._emit, self._trouble, self._log = emit, trouble, log
-        self._writer = Writer(connection.send, write_limit_s, connection.drop)
+        self._writer = LinkWriter(connection.send, write_limit_s, connection.drop)
         self._first_ports = PORTS if motor_port is None else (motor_port,)
-        self.motion = Motion(self._write, lambda: self.model.motor_port, self._first_ports, keep_alive_s)
+        self.motion = MotorWriter(self._write, lambda: self.model.motor_port, self._first_ports, keep_alive_s)
         self._motor_known = asyncio.Event()
         self._errands: asyncio.Queue[Message] = asyncio.Queue()
 
@@ -123,7 +123,7 @@ class Session:
         """Brake, listen, introduce ourselves and wait for the motor."""
         await self.motion.hold()
         await self.connection.listen(self._hear)
-        for message in introduction():
+        for message in initial_requests():
             await self._write(message)
         await self._await_motor()
         if self.model.motor_port not in self._first_ports:
@@ -153,7 +153,7 @@ class Session:
         while True:
             await self._write(await self._errands.get())
 
-    async def _write(self, message: Message, still: Still = always) -> None:
+    async def _write(self, message: Message, still: StillWanted = always_wanted) -> None:
         data = encode(message)
         self.model = self.model.written(message, asyncio.get_running_loop().time())
         if self._log is not None:

@@ -9,11 +9,11 @@ from typing import Any
 
 from edge_agent.errors import RetryableError
 from edge_agent.hub.ble import BleHub
-from edge_agent.hub.bluez_monitor import BusWatch
-from edge_agent.hub.discovery import Sighting, check_adapters, connected_hubs, look
-from edge_agent.hub.errors import NO_HUB, problem
+from edge_agent.hub.bluez_monitor import BluezMonitor
+from edge_agent.hub.discovery import DiscoveredHub, check_adapters, connected_hubs, scan
+from edge_agent.hub.errors import NO_HUB, hub_error
 from edge_agent.hub.lwp3 import DeviceType, HubModel, Malformed, decode
-from edge_agent.hub.recording import Direction, Record
+from edge_agent.hub.recording import Direction, HubLogRecord
 from edge_agent.ports import HubEvent
 
 SETTLE_S = 1.0
@@ -22,9 +22,9 @@ SETTLE_S = 1.0
 BEAT_S = 0.05
 
 
-async def survey(limit_s: float) -> list[Sighting]:
+async def list_hubs(limit_s: float) -> list[DiscoveredHub]:
     """List the hubs that are linked to this machine or advertise within `limit_s`; raises RetryableError if none."""
-    watch = BusWatch()
+    watch = BluezMonitor()
     try:
         await watch.open()
         objects = await watch.objects()
@@ -32,11 +32,11 @@ async def survey(limit_s: float) -> list[Sighting]:
         await watch.close()
     check_adapters(objects)
     linked = connected_hubs(objects)
-    heard = await look(limit_s)
+    heard = await scan(limit_s)
     addresses = {one.address for one in linked}
     hubs = [*linked, *(one for one in heard if one.address not in addresses)]
     if not hubs:
-        raise problem(NO_HUB)
+        raise hub_error(NO_HUB)
     return sorted(hubs, key=lambda one: (not one.connected, -(one.rssi_dbm or -127)))
 
 
@@ -52,7 +52,7 @@ async def describe(hub: BleHub, limit_s: float) -> HubModel:
 
 def _model(hub: BleHub) -> HubModel:
     if hub.session is None:
-        raise hub.problem or problem(NO_HUB)
+        raise hub.problem or hub_error(NO_HUB)
     return hub.session.model
 
 
@@ -99,7 +99,7 @@ async def _brake_surely(hub: BleHub) -> None:
             return
 
 
-def read_out(records: Iterable[Record]) -> tuple[list[dict[str, Any]], HubModel]:
+def read_out(records: Iterable[HubLogRecord]) -> tuple[list[dict[str, Any]], HubModel]:
     """Decode a recording: a line for each message, and what is known of the hub at its end."""
     model = HubModel()
     lines = []

@@ -22,7 +22,7 @@ PAD_VALUE = 114
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class View:
+class TrainingView:
     """A training view: (H, W, 3) uint8 BGR with boxes (K, 4) left, top, right, bottom and labels (K,)."""
 
     image: Image
@@ -31,7 +31,7 @@ class View:
 
 
 @dataclass(frozen=True, slots=True)
-class Chances:
+class AugmentOptions:
     """How often each change happens, and how strong it is."""
 
     mosaic: float = 0.6
@@ -45,7 +45,9 @@ class Chances:
     pile: float = 0.08
 
 
-def crop(source: View, width: int, height: int, chances: Chances, rng: np.random.Generator) -> View:
+def crop(
+    source: TrainingView, width: int, height: int, chances: AugmentOptions, rng: np.random.Generator
+) -> TrainingView:
     """Cut a random window, scaled and slightly stretched, that the picture fills wholly."""
     rows, columns = source.image.shape[:2]
     least = max(width / columns, height / rows)
@@ -63,7 +65,9 @@ def crop(source: View, width: int, height: int, chances: Chances, rng: np.random
     matrix[:, 2] += np.array([scale_x, scale_y]) * 0.5 - 0.5
     image = cv2.warpAffine(source.image, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
     boxes = source.boxes * np.array([scale_x, scale_y] * 2, np.float32) - np.array([left, top] * 2, np.float32)
-    return clip(View(np.asarray(image, np.uint8), boxes.astype(np.float32), source.labels), (0, 0, width, height))
+    return clip(
+        TrainingView(np.asarray(image, np.uint8), boxes.astype(np.float32), source.labels), (0, 0, width, height)
+    )
 
 
 def _aim(
@@ -74,7 +78,7 @@ def _aim(
     return x - rng.uniform(0.1, 0.9) * size[0], y - rng.uniform(0.1, 0.9) * size[1]
 
 
-def clip(view: View, window: tuple[int, int, int, int]) -> View:
+def clip(view: TrainingView, window: tuple[int, int, int, int]) -> TrainingView:
     """Cut boxes at a window (left, top, right, bottom); ignore what is mostly cut or tiny, drop the rest."""
     if not len(view.boxes):
         return view
@@ -86,10 +90,12 @@ def clip(view: View, window: tuple[int, int, int, int]) -> View:
     share = after.prod(axis=1) / before.prod(axis=1).clip(min=1e-6)
     labels = np.where((share < LEAST_VISIBLE) | (after.max(axis=1) < LEAST_SIGN_PX), IGNORE, view.labels)
     keep = (share > 0.02) & (after.min(axis=1) > 0.5)
-    return View(view.image, cut[keep], labels[keep])
+    return TrainingView(view.image, cut[keep], labels[keep])
 
 
-def mosaic(sources: list[View], width: int, height: int, chances: Chances, rng: np.random.Generator) -> View:
+def mosaic(
+    sources: list[TrainingView], width: int, height: int, chances: AugmentOptions, rng: np.random.Generator
+) -> TrainingView:
     """Lay four windows around a random point: many scales and signs in one view."""
     x, y = int(rng.uniform(0.3, 0.7) * width), int(rng.uniform(0.3, 0.7) * height)
     corners = ((0, 0, x, y), (x, 0, width, y), (0, y, x, height), (x, y, width, height))
@@ -100,7 +106,7 @@ def mosaic(sources: list[View], width: int, height: int, chances: Chances, rng: 
         canvas[top:bottom, left:right] = part.image
         boxes.append(part.boxes + np.array([left, top] * 2, np.float32))
         labels.append(part.labels)
-    return View(canvas, np.concatenate(boxes), np.concatenate(labels))
+    return TrainingView(canvas, np.concatenate(boxes), np.concatenate(labels))
 
 
 def recolour(image: Image, rng: np.random.Generator) -> Image:
@@ -137,17 +143,17 @@ def soften(image: Image, rng: np.random.Generator) -> Image:
     return np.asarray(cv2.resize(small, (columns, rows), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
-def bars(view: View, rng: np.random.Generator) -> View:
+def bars(view: TrainingView, rng: np.random.Generator) -> TrainingView:
     """Grey bars as letterboxing leaves them: above and below, or left and right."""
     rows, columns = view.image.shape[:2]
     image = view.image.copy()
     if rng.random() < 0.5:
         size = int(rng.integers(4, 40))
         image[:size] = image[-size:] = PAD_VALUE
-        return clip(View(image, view.boxes, view.labels), (0, size, columns, rows - size))
+        return clip(TrainingView(image, view.boxes, view.labels), (0, size, columns, rows - size))
     size = int(rng.integers(4, 40))
     image[:, :size] = image[:, -size:] = PAD_VALUE
-    return clip(View(image, view.boxes, view.labels), (size, 0, columns - size, rows))
+    return clip(TrainingView(image, view.boxes, view.labels), (size, 0, columns - size, rows))
 
 
 def grain(image: Image, rng: np.random.Generator) -> Image:
@@ -156,7 +162,7 @@ def grain(image: Image, rng: np.random.Generator) -> Image:
     return np.asarray(cv2.add(image, cv2.merge([noise] * 3), dtype=cv2.CV_8U), np.uint8)
 
 
-def relight(image: Image, chances: Chances, rng: np.random.Generator) -> Image:
+def relight(image: Image, chances: AugmentOptions, rng: np.random.Generator) -> Image:
     """Apply the changes that leave boxes alone."""
     if rng.random() < chances.colour:
         image = recolour(image, rng)

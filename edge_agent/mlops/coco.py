@@ -26,7 +26,7 @@ LabelMap = dict[str, str]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Picture:
+class LabelledPicture:
     """One picture: its compressed bytes, boxes (K, 4) float32 left, top, right, bottom in pixels, labels (K,) int64.
 
     `known` (classes,) tells which classes its data set annotates at all.
@@ -70,7 +70,7 @@ def read_split(
     *,
     label_map: LabelMap | None = None,
     tick: Callable[[], None] = lambda: None,
-) -> list[Picture]:
+) -> list[LabelledPicture]:
     """Read a split whole, compressed pictures included, and check it.
 
     Raises ConfigError naming the file for broken JSON, unknown labels, duplicate ids, boxes outside their picture,
@@ -150,7 +150,7 @@ def _picture(
     file: Path,
     names: dict[int, str],
     known: NDArray[np.bool_],
-) -> Picture:
+) -> LabelledPicture:
     """Read and check one picture with its boxes."""
     path = images / Path(entry["file_name"]).name
     if not path.is_file():
@@ -166,7 +166,7 @@ def _picture(
             raise ConfigError(f"{file}: annotation {row['id']} has the unknown category {row['category_id']}")
         crowd = row.get("iscrowd") or row.get("ignore")
         labels[index] = IGNORE if crowd else CLASS_IDS[names[row["category_id"]]]
-    return Picture(path, width, height, boxes, labels, known, data)
+    return LabelledPicture(path, width, height, boxes, labels, known, data)
 
 
 def read_picture_bytes(path: Path) -> bytes:

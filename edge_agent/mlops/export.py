@@ -19,8 +19,8 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
 from edge_agent.errors import ConfigError, FatalError
-from edge_agent.mlops.network import Architecture, Decoded, SignNet
-from edge_agent.runtime.files import write_whole
+from edge_agent.mlops.network import Architecture, ExportNet, SignNet
+from edge_agent.runtime.files import write_atomic
 
 OPSET = 17
 """Old enough for TensorRT 8.6 and every ONNX Runtime since 1.12."""
@@ -35,7 +35,7 @@ _NO_SHIFTS: Mapping[str, float] = {}
 class Exported:
     """What came of an export: the bytes, and the largest difference from PyTorch in boxes (px) and scores.
 
-    `shifts` and `margin_px` are what was added on the way, see `Decoded`.
+    `shifts` and `margin_px` are what was added on the way, see `ExportNet`.
     """
 
     data: bytes
@@ -54,14 +54,14 @@ def export(
     shifts: Mapping[str, float] = _NO_SHIFTS,
     margin_px: float = 0.0,
 ) -> Exported:
-    """Make a static, self-contained ONNX file; see `Decoded` for `shifts` and `margin_px`.
+    """Make a static, self-contained ONNX file; see `ExportNet` for `shifts` and `margin_px`.
 
     Input `images` [1, 3, height, width] RGB 0..1; output `output0` [1, N, 4 + classes]: centre x, centre y, width,
     height in input pixels, then scores. Raises FatalError when ONNX Runtime and PyTorch disagree.
     """
     net = net.cpu()
     module = (
-        Decoded(net.forked(), height, width, shifts=[shifts.get(label, 0.0) for label in labels], margin_px=margin_px)
+        ExportNet(net.forked(), height, width, shifts=[shifts.get(label, 0.0) for label in labels], margin_px=margin_px)
         .eval()
         .cpu()
     )
@@ -119,7 +119,7 @@ def _twins(model: Any, net: SignNet) -> dict[str, str]:
 
 
 @torch.no_grad()
-def verify(data: bytes, module: Decoded, width: int, height: int) -> tuple[float, float]:
+def verify(data: bytes, module: ExportNet, width: int, height: int) -> tuple[float, float]:
     """Run both on two pictures of noise and return the largest difference of boxes (px) and of scores."""
     session = ort.InferenceSession(data, providers=["CPUExecutionProvider"])
     rng = np.random.default_rng(0)
@@ -141,7 +141,7 @@ def verify(data: bytes, module: Decoded, width: int, height: int) -> tuple[float
 
 def save(path: Path, exported: Exported) -> None:
     """Write the file whole or not at all; raises FatalError naming it."""
-    write_whole(path, exported.data)
+    write_atomic(path, exported.data)
 
 
 def read_back(path: Path) -> tuple[Architecture, dict[str, torch.Tensor]]:

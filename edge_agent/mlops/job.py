@@ -14,12 +14,12 @@ from edge_agent.errors import ConfigError, UsageError
 from edge_agent.mlops import coco as data
 from edge_agent.mlops import export, release
 from edge_agent.mlops import run_state as checkpoint
-from edge_agent.mlops.augment import Chances
-from edge_agent.mlops.coco import Picture
+from edge_agent.mlops.augment import AugmentOptions
+from edge_agent.mlops.coco import LabelledPicture
 from edge_agent.mlops.network import Architecture, SignNet
 from edge_agent.mlops.sampler import Sampler
-from edge_agent.mlops.train import Progress, Settings, Trainer
-from edge_agent.mlops.validation import ValidationJudge
+from edge_agent.mlops.train import Progress, Trainer, TrainingSettings
+from edge_agent.mlops.validation import Validator
 from edge_agent.signs import LABELS
 
 VIEW = (320, 256)
@@ -34,12 +34,12 @@ MOST_JUDGED = 400
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class TrainingJob:
     """What to do: see the options of `edge-agent train`."""
 
     folders: tuple[Path, ...]
     out: Path
-    settings: Settings
+    settings: TrainingSettings
     command: str
     resume: bool = False
     init: Path | None = None
@@ -71,10 +71,12 @@ def pick_device(name: str) -> torch.device:
     return torch.device("cuda" if there and name != "cpu" else "cpu")
 
 
-def read_sets(job: Job, tick: Callable[[], None]) -> tuple[tuple[list[Picture], ...], list[Picture]]:
+def read_sets(
+    job: TrainingJob, tick: Callable[[], None]
+) -> tuple[tuple[list[LabelledPicture], ...], list[LabelledPicture]]:
     """Read all training splits, and the validation splits that exist; raises ConfigError when there is none."""
     train = tuple(data.read_split(folder, "train", label_map=job.label_map, tick=tick) for folder in job.folders)
-    judged: list[Picture] = []
+    judged: list[LabelledPicture] = []
     for folder in job.folders:
         if (folder / "annotations" / "val.json").is_file():
             judged += data.read_split(folder, "val", label_map=job.label_map)
@@ -84,7 +86,7 @@ def read_sets(job: Job, tick: Callable[[], None]) -> tuple[tuple[list[Picture], 
     return train, judged[::step]
 
 
-def shares_of(sets: Sequence[Sequence[Picture]], *, finetune: bool) -> tuple[float, ...]:
+def shares_of(sets: Sequence[Sequence[LabelledPicture]], *, finetune: bool) -> tuple[float, ...]:
     """How often each set is drawn: by its size; evenly when fine-tuning, where few own pictures meet many synthetic."""
     if finetune:
         return (1 / len(sets),) * len(sets)
@@ -92,7 +94,7 @@ def shares_of(sets: Sequence[Sequence[Picture]], *, finetune: bool) -> tuple[flo
     return tuple(len(one) / total for one in sets)
 
 
-def initial(job: Job) -> SignNet:
+def initial(job: TrainingJob) -> SignNet:
     """Make the network: random by the seed, or with the weights of `job.init` (ours as ONNX, or a checkpoint)."""
     torch.manual_seed(job.settings.seed)
     if job.init is None:
@@ -108,7 +110,7 @@ def initial(job: Job) -> SignNet:
     return net
 
 
-def run(job: Job, hooks: Hooks = Hooks()) -> Path:
+def run(job: TrainingJob, hooks: Hooks = Hooks()) -> Path:
     """Do the job and return the exported model's path.
 
     Raises ConfigError for bad data or files, UsageError for options that do not fit each other.
@@ -121,24 +123,24 @@ def run(job: Job, hooks: Hooks = Hooks()) -> Path:
     if (job.out / "last.pt").exists() and not job.resume:
         raise UsageError(f"{job.out} holds a run already", remedy="add --resume, or choose another --out")
     sets, judged = read_sets(job, hooks.reading)
-    chances = Chances(mosaic=0.25, scale=(0.5, 1.3)) if job.finetune else Chances()
+    chances = AugmentOptions(mosaic=0.25, scale=(0.5, 1.3)) if job.finetune else AugmentOptions()
     shares = job.shares or shares_of(sets, finetune=job.finetune)
     sampler = Sampler(sets, shares, *VIEW, job.settings.seed, chances)
     trainer = Trainer(initial(job), sampler, job.settings, job.out, device)
     if job.resume:
         trainer.resume()
-    net = trainer.run(ValidationJudge(judged, *VIEW, device), hooks.progress)
+    net = trainer.run(Validator(judged, *VIEW, device), hooks.progress)
     return finish(job, net, trainer, sets)
 
 
-def finish(job: Job, net: SignNet, trainer: Trainer, sets: Sequence[Sequence[Picture]]) -> Path:
+def finish(job: TrainingJob, net: SignNet, trainer: Trainer, sets: Sequence[Sequence[LabelledPicture]]) -> Path:
     """Export the average and write its manifest into the run's folder."""
     exported = export.export(net, *job.size, LABELS, shifts=PRIORS, margin_px=job.margin_px)
     rated = [line for line in trainer.lines if line.ap50 is not None]
     metrics: dict[str, Any] = {}
     if rated:
         metrics["synthetic validation"] = {"ap50": rated[-1].ap50, "ap": rated[-1].ap}
-    origin = release.Origin(
+    origin = release.Provenance(
         command=job.command,
         samples=trainer.samples,
         data=[release.describe_data(folder, len(one)) for folder, one in zip(job.folders, sets, strict=True)],

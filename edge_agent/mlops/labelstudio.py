@@ -17,7 +17,7 @@ import cv2
 from edge_agent.errors import ConfigError, FatalError
 from edge_agent.events import Box, Detection
 from edge_agent.mlops.coco import read_picture_bytes
-from edge_agent.runtime.files import write_whole
+from edge_agent.runtime.files import write_atomic
 from edge_agent.signs import CLASS_IDS, LABELS
 
 _COLOURS = ("#d32f2f", "#f57c00", "#fbc02d", "#b71c1c", "#880e4f", "#fdd835", "#1976d2", "#388e3c", "#616161")
@@ -74,8 +74,8 @@ def _rectangle(detection: Detection, width: int, height: int) -> dict[str, Any]:
 def write_tasks(out: Path, tasks: Iterable[dict[str, Any]]) -> tuple[Path, Path]:
     """Write `tasks.json` and `labelling.xml` into a folder and return their paths."""
     made = out / "tasks.json", out / "labelling.xml"
-    write_whole(made[0], (json.dumps(list(tasks), indent=1) + "\n").encode())
-    write_whole(made[1], labelling_config().encode())
+    write_atomic(made[0], (json.dumps(list(tasks), indent=1) + "\n").encode())
+    write_atomic(made[1], labelling_config().encode())
     return made
 
 
@@ -158,7 +158,7 @@ def to_coco(
     try:
         for split, chosen in splits.items():
             content = _coco(chosen, pictures, partial / "images" / split, labelled)
-            write_whole(partial / "annotations" / f"{split}.json", (json.dumps(content) + "\n").encode())
+            write_atomic(partial / "annotations" / f"{split}.json", (json.dumps(content) + "\n").encode())
         partial.replace(out)
     finally:
         shutil.rmtree(partial, ignore_errors=True)

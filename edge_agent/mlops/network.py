@@ -68,7 +68,7 @@ class Residual(nn.Module):
         return x + y if self.shortcut else y
 
 
-class Fork(nn.Module):
+class SplitConvBlock(nn.Module):
     """A convolution block as two, one for each half of its channels: the same numbers, without a split.
 
     ONNX Runtime keeps convolutions in a layout of its own, and a split forces it out of that layout and back.
@@ -87,27 +87,27 @@ class Fork(nn.Module):
         return [self.left(x), self.right(x)]
 
 
-class Stage(nn.Module):
+class CspStage(nn.Module):
     """A cross-stage block: half of the channels pass `depth` residuals, and every stage of them is kept and mixed."""
 
     def __init__(self, inputs: int, outputs: int, depth: int, *, shortcut: bool = True) -> None:
         super().__init__()
         self.hidden = outputs // 2
-        self.enter: ConvBlock | Fork = ConvBlock(inputs, 2 * self.hidden, 1)
+        self.enter: ConvBlock | SplitConvBlock = ConvBlock(inputs, 2 * self.hidden, 1)
         self.blocks = nn.ModuleList(Residual(self.hidden, shortcut=shortcut) for _ in range(depth))
         self.leave = ConvBlock((2 + depth) * self.hidden, outputs, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, inputs, H, W) -> (B, outputs, H, W)."""
         enter = self.enter
-        parts = enter.split(x) if isinstance(enter, Fork) else list(enter(x).split(self.hidden, dim=1))
+        parts = enter.split(x) if isinstance(enter, SplitConvBlock) else list(enter(x).split(self.hidden, dim=1))
         for block in self.blocks:
             parts.append(block(parts[-1]))
         mixed: Tensor = self.leave(torch.cat(parts, dim=1))
         return mixed
 
 
-class Context(nn.Module):
+class SppfBlock(nn.Module):
     """Pool the coarsest map thrice at 5x5 and mix: lets a cell see what surrounds a sign."""
 
     def __init__(self, channels: int) -> None:
@@ -158,14 +158,14 @@ class SignNet(nn.Module):
         d4, d8, d16, d32 = arch.depths
         n8, n16 = arch.neck
         self.stem = ConvBlock(3, w2, 3, 2)
-        self.stage4 = nn.Sequential(ConvBlock(w2, w4, 3, 2), Stage(w4, w4, d4))
-        self.stage8 = nn.Sequential(ConvBlock(w4, w8, 3, 2), Stage(w8, w8, d8))
-        self.stage16 = nn.Sequential(ConvBlock(w8, w16, 3, 2), Stage(w16, w16, d16))
-        self.stage32 = nn.Sequential(ConvBlock(w16, w32, 3, 2), Stage(w32, w32, d32), Context(w32))
-        self.down16 = Stage(w32 + w16, n16, 1, shortcut=False)
-        self.down8 = Stage(n16 + w8, n8, 1, shortcut=False)
+        self.stage4 = nn.Sequential(ConvBlock(w2, w4, 3, 2), CspStage(w4, w4, d4))
+        self.stage8 = nn.Sequential(ConvBlock(w4, w8, 3, 2), CspStage(w8, w8, d8))
+        self.stage16 = nn.Sequential(ConvBlock(w8, w16, 3, 2), CspStage(w16, w16, d16))
+        self.stage32 = nn.Sequential(ConvBlock(w16, w32, 3, 2), CspStage(w32, w32, d32), SppfBlock(w32))
+        self.down16 = CspStage(w32 + w16, n16, 1, shortcut=False)
+        self.down8 = CspStage(n16 + w8, n8, 1, shortcut=False)
         self.lift16 = ConvBlock(n8, n8, 3, 2)
-        self.up16 = Stage(n8 + n16, n16, 1, shortcut=False)
+        self.up16 = CspStage(n8 + n16, n16, 1, shortcut=False)
         self.heads = nn.ModuleList((Head(n8, arch), Head(n16, arch)))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -183,11 +183,11 @@ class SignNet(nn.Module):
         return torch.cat((fine[0], coarse[0]), dim=1), torch.cat((fine[1], coarse[1]), dim=1)
 
     def forked(self) -> "SignNet":
-        """Return a copy for export: see `Fork`."""
+        """Return a copy for export: see `SplitConvBlock`."""
         made = copy.deepcopy(self)
         for part in made.modules():
-            if isinstance(part, Stage) and isinstance(part.enter, ConvBlock):
-                part.enter = Fork(part.enter)
+            if isinstance(part, CspStage) and isinstance(part.enter, ConvBlock):
+                part.enter = SplitConvBlock(part.enter)
         return made
 
 
@@ -215,7 +215,7 @@ def decode_boxes(box_logits: Tensor, centres: Tensor, strides: Tensor, bins: int
     return torch.cat((centres - distance[..., :2], centres + distance[..., 2:]), dim=-1)
 
 
-class Decoded(nn.Module):
+class ExportNet(nn.Module):
     """The network as it ships: pixels in, centre-size boxes and scores out; static shape, no suppression.
 
     `shifts` (one a class) are added to the scores' logits, for labels that are rarer outside than in training;

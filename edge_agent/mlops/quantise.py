@@ -24,9 +24,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edge_agent.errors import ConfigError
 from edge_agent.mlops.synth.options import SynthOptions
-from edge_agent.mlops.synth.scene import Studio
+from edge_agent.mlops.synth.scene import SceneGenerator
 from edge_agent.perception.vision import Letterbox
-from edge_agent.runtime.files import write_whole
+from edge_agent.runtime.files import write_atomic
 
 CALIBRATION_PICTURES = 48
 _SEED = 7000
@@ -67,9 +67,9 @@ def convert(model: bytes, precision: Precision, pictures: Iterable[NDArray[np.ui
     return bytes(graph.SerializeToString(deterministic=True))
 
 
-def drawn(count: int = CALIBRATION_PICTURES, seed: int = _SEED) -> Iterator[NDArray[np.uint8]]:
+def calibration_pictures(count: int = CALIBRATION_PICTURES, seed: int = _SEED) -> Iterator[NDArray[np.uint8]]:
     """Draw `count` synthetic pictures, (480, 640, 3) uint8 BGR, the same for the same seed."""
-    studio = Studio(SynthOptions(count, seed=seed, width=_WIDTH_PX, height=_HEIGHT_PX))
+    studio = SceneGenerator(SynthOptions(count, seed=seed, width=_WIDTH_PX, height=_HEIGHT_PX))
     for index in range(count):
         yield studio.scene(index).image
 
@@ -80,11 +80,11 @@ def write(model: Path, out: Path, pictures: Iterable[NDArray[np.uint8]] | None =
     Raises ConfigError when the model or its manifest cannot be read, FatalError when a file cannot be written.
     """
     data, described = _read(model)
-    chosen = list(drawn() if pictures is None else pictures)
+    chosen = list(calibration_pictures() if pictures is None else pictures)
     for precision in Precision:
         path = out / f"{model.stem}-{precision}.onnx"
         converted = convert(data, precision, chosen)
-        write_whole(path, converted)
+        write_atomic(path, converted)
         manifest = {
             "schema": 1,
             "model": path.name,
@@ -94,7 +94,7 @@ def write(model: Path, out: Path, pictures: Iterable[NDArray[np.uint8]] | None =
             "made_from": {"model": model.name, "sha256": hashlib.sha256(data).hexdigest()},
         }
         manifest |= _measured(path, manifest["sha256"])
-        write_whole(path.with_suffix(".json"), (json.dumps(manifest, indent=2) + "\n").encode())
+        write_atomic(path.with_suffix(".json"), (json.dumps(manifest, indent=2) + "\n").encode())
         yield path
 
 
@@ -200,7 +200,7 @@ def _halve(graph: Any) -> None:
     graph.graph.node.extend(copies)
 
 
-class _Pictures:
+class _CalibrationReader:
     """What ONNX Runtime's quantiser asks its pictures of."""
 
     def __init__(self, name: str, letterbox: Letterbox, pictures: Iterable[NDArray[np.uint8]]) -> None:
@@ -232,7 +232,7 @@ def _quantised(graph: Any, precision: Precision, pictures: Iterable[NDArray[np.u
         quantize_static(
             graph,
             str(path),
-            _Pictures(source.name, Letterbox(width, height), pictures),
+            _CalibrationReader(source.name, Letterbox(width, height), pictures),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=_QUANTISED,
             per_channel=True,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_agent.errors import ConfigError, FatalError
-from edge_agent.runtime.files import write_whole
+from edge_agent.runtime.files import write_atomic
 from edge_agent.signs import LABELS
 
 if TYPE_CHECKING:  # they need PyTorch, which promoting a model does without
@@ -25,7 +25,7 @@ SHIPPED = "signs"
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class Provenance:
     """How a model came about: enough to make it again."""
 
     command: str
@@ -37,7 +37,13 @@ class Origin:
 
 
 def manifest(
-    name: str, exported: "Exported", arch: "Architecture", *, size: tuple[int, int], threshold: float, origin: Origin
+    name: str,
+    exported: "Exported",
+    arch: "Architecture",
+    *,
+    size: tuple[int, int],
+    threshold: float,
+    origin: Provenance,
 ) -> dict[str, Any]:
     """Describe a model; the agent refuses a file whose sha256 differs from the one here. `size` is width, height."""
     return {
@@ -77,8 +83,8 @@ def write(folder: Path, exported: "Exported", described: dict[str, Any]) -> Path
     The manifest comes last: between the two writes the agent sees a model that nobody vouches for, and refuses it.
     """
     path = folder / str(described["model"])
-    write_whole(path, exported.data)
-    write_whole(path.with_suffix(".json"), (json.dumps(described, indent=2) + "\n").encode())
+    write_atomic(path, exported.data)
+    write_atomic(path.with_suffix(".json"), (json.dumps(described, indent=2) + "\n").encode())
     return path
 
 
@@ -110,8 +116,8 @@ def promote(new_model: Path, engines: Path) -> Path | None:
     data, described = _checked_pair(new_model)
     kept = _keep_old(engines)
     described["model"] = f"{SHIPPED}.onnx"
-    write_whole(engines / f"{SHIPPED}.onnx", data)
-    write_whole(engines / f"{SHIPPED}.json", (json.dumps(described, indent=2) + "\n").encode())
+    write_atomic(engines / f"{SHIPPED}.onnx", data)
+    write_atomic(engines / f"{SHIPPED}.json", (json.dumps(described, indent=2) + "\n").encode())
     return kept
 
 
@@ -144,7 +150,7 @@ def _keep_old(engines: Path) -> Path | None:
         if old.with_suffix(".json").is_file():
             described = json.loads(old.with_suffix(".json").read_text(encoding="utf-8"))
             described["model"] = kept.name
-            write_whole(kept.with_suffix(".json"), (json.dumps(described, indent=2) + "\n").encode())
+            write_atomic(kept.with_suffix(".json"), (json.dumps(described, indent=2) + "\n").encode())
     except OSError as error:
         raise FatalError(f"{engines} cannot keep the old model: {error.strerror}", remedy="free some space") from error
     return kept

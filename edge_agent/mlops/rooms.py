@@ -12,7 +12,7 @@ from pathlib import Path
 
 import cv2
 
-from edge_agent.runtime.files import write_whole
+from edge_agent.runtime.files import write_atomic
 from edge_agent.signs import LABELS
 from edge_agent.simulation.invent import default_layout
 from edge_agent.simulation.render import Renderer
@@ -33,14 +33,14 @@ def write_rooms(out: Path, count: int, seed: int) -> None:
             moment = replace(world.snapshot(), s_mm=s_mm, pose=layout.track.pose(s_mm), speed_mm_s=200.0)
             picture = renderer.render(moment, step)[0]
             name = f"{first + step:05d}.jpg"
-            write_whole(out / "images" / "train" / name, cv2.imencode(".jpg", picture)[1].tobytes())
+            write_atomic(out / "images" / "train" / name, cv2.imencode(".jpg", picture)[1].tobytes())
             height, width = picture.shape[:2]
             images.append({"id": first + step, "file_name": name, "width": width, "height": height})
     categories = [{"id": index, "name": label} for index, label in enumerate(LABELS)]
     content = {"images": images, "annotations": [], "categories": categories}
     noted = {"command": f"python -m edge_agent.mlops.rooms --count {count} --seed {seed} --out DIR"}
-    write_whole(out / "annotations" / "train.json", json.dumps(content).encode())
-    write_whole(out / "synth.json", json.dumps(noted | {"count": count, "seed": seed}).encode())
+    write_atomic(out / "annotations" / "train.json", json.dumps(content).encode())
+    write_atomic(out / "synth.json", json.dumps(noted | {"count": count, "seed": seed}).encode())
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ import torch
 
 from edge_agent.errors import ConfigError
 from edge_agent.mlops.network import Architecture
-from edge_agent.runtime.files import write_whole
+from edge_agent.runtime.files import write_atomic
 
 SCHEMA = 1
 
@@ -46,7 +46,7 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
         },
         buffer,
     )
-    write_whole(path, buffer.getvalue())
+    write_atomic(path, buffer.getvalue())
 
 
 def load(path: Path) -> Checkpoint:
@@ -72,7 +72,7 @@ def require_same(found: Architecture, wanted: Architecture, path: Path) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class LogLine:
     """Means since the line before; `ap50` and `ap` of the validation split where this line has one."""
 
     samples: int
@@ -85,7 +85,7 @@ class Line:
     ap: float | None = None
 
 
-def read(path: Path) -> list[Line]:
+def read(path: Path) -> list[LogLine]:
     """Read a log; an absent one is empty."""
     if not path.is_file():
         return []
@@ -96,23 +96,23 @@ def read(path: Path) -> list[Line]:
         raise ConfigError(f"{path} is not a training log of this program", remedy="move it away") from error
 
 
-def _parse(row: dict[str, str]) -> Line:
+def _parse(row: dict[str, str]) -> LogLine:
     """Turn one CSV row into a line."""
-    numbers = [float(row[field.name]) if row[field.name] else None for field in fields(Line)[1:]]
-    return Line(int(row["samples"]), *numbers)  # type: ignore[arg-type]
+    numbers = [float(row[field.name]) if row[field.name] else None for field in fields(LogLine)[1:]]
+    return LogLine(int(row["samples"]), *numbers)  # type: ignore[arg-type]
 
 
-def write(path: Path, lines: list[Line]) -> None:
+def write(path: Path, lines: list[LogLine]) -> None:
     """Write the whole log anew: it is short, and never half-written."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, [field.name for field in fields(Line)], lineterminator="\n")
+    writer = csv.DictWriter(text, [field.name for field in fields(LogLine)], lineterminator="\n")
     writer.writeheader()
     for line in lines:
         writer.writerow({k: "" if v is None else round(v, 5) for k, v in asdict(line).items()})
-    write_whole(path, text.getvalue().encode())
+    write_atomic(path, text.getvalue().encode())
 
 
-def plot(path: Path, lines: list[Line]) -> None:
+def plot(path: Path, lines: list[LogLine]) -> None:
     """Draw losses and validation figures over samples as a PNG."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - slow to import
     from matplotlib.figure import Figure  # noqa: PLC0415
@@ -132,4 +132,4 @@ def plot(path: Path, lines: list[Line]) -> None:
     scores.set_ylim(0, 1)
     buffer = io.BytesIO()
     FigureCanvasAgg(figure).print_png(buffer)  # type: ignore[no-untyped-call]
-    write_whole(path, buffer.getvalue())
+    write_atomic(path, buffer.getvalue())

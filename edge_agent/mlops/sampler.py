@@ -13,10 +13,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from edge_agent.mlops.augment import Chances, View, bars, crop, mosaic, relight
-from edge_agent.mlops.coco import Picture
+from edge_agent.mlops.augment import AugmentOptions, TrainingView, bars, crop, mosaic, relight
+from edge_agent.mlops.coco import LabelledPicture
 from edge_agent.mlops.loss import Targets
-from edge_agent.mlops.synth.dead_leaves import pile
+from edge_agent.mlops.synth.dead_leaves import dead_leaves
 from edge_agent.signs import LABELS
 
 
@@ -32,14 +32,14 @@ class Batch:
 class Sampler:
     """Draws views from several sets, set i with the share `shares[i]`."""
 
-    sets: tuple[list[Picture], ...]
+    sets: tuple[list[LabelledPicture], ...]
     shares: tuple[float, ...]
     width: int
     height: int
     seed: int
-    chances: Chances = field(default_factory=Chances)
+    chances: AugmentOptions = field(default_factory=AugmentOptions)
 
-    def view(self, index: int, *, calm: bool = False) -> tuple[View, NDArray[np.bool_]]:
+    def view(self, index: int, *, calm: bool = False) -> tuple[TrainingView, NDArray[np.bool_]]:
         """Make sample `index` and the classes known in it; `calm` makes few mosaics: so end runs."""
         rng = np.random.default_rng((self.seed, index))
         if rng.random() < self.chances.pile:
@@ -47,20 +47,20 @@ class Sampler:
         group = self.sets[rng.choice(len(self.sets), p=self.shares)]
         tiled = rng.random() < (self.chances.mosaic / 4 if calm else self.chances.mosaic)
         picked = [group[i] for i in rng.integers(len(group), size=4 if tiled else 1)]
-        sources = [View(picture.decode(), picture.boxes, picture.labels) for picture in picked]
+        sources = [TrainingView(picture.decode(), picture.boxes, picture.labels) for picture in picked]
         if tiled:
             made = mosaic(sources, self.width, self.height, self.chances, rng)
         else:
             made = crop(sources[0], self.width, self.height, self.chances, rng)
-        made = View(relight(made.image, self.chances, rng), made.boxes, made.labels)
+        made = TrainingView(relight(made.image, self.chances, rng), made.boxes, made.labels)
         if rng.random() < self.chances.bars:
             made = bars(made, rng)
         return made, picked[0].known
 
-    def _pile(self, rng: np.random.Generator) -> View:
+    def _pile(self, rng: np.random.Generator) -> TrainingView:
         """Make a view that holds nothing."""
-        image = relight(pile(self.width, self.height, rng), self.chances, rng)
-        return View(image, np.zeros((0, 4), np.float32), np.zeros(0, np.int64))
+        image = relight(dead_leaves(self.width, self.height, rng), self.chances, rng)
+        return TrainingView(image, np.zeros((0, 4), np.float32), np.zeros(0, np.int64))
 
     def batch(self, first: int, count: int, *, calm: bool = False) -> Batch:
         """Make samples `first` to `first + count - 1`."""
@@ -68,7 +68,7 @@ class Sampler:
         return collate([view for view, _ in made], [known for _, known in made])
 
 
-def collate(views: list[View], known: list[NDArray[np.bool_]]) -> Batch:
+def collate(views: list[TrainingView], known: list[NDArray[np.bool_]]) -> Batch:
     """Stack views; rows of boxes are padded with the label -1."""
     most = max(1, *(len(view.boxes) for view in views))
     boxes = np.zeros((len(views), most, 4), np.float32)

@@ -12,8 +12,8 @@ import cv2
 
 from edge_agent.errors import EdgeAgentError
 from edge_agent.mlops.synth.options import SynthOptions
-from edge_agent.mlops.synth.scene import Studio
-from edge_agent.runtime.files import write_whole
+from edge_agent.mlops.synth.scene import SceneGenerator
+from edge_agent.runtime.files import write_atomic
 
 PICTURES = 8
 _SEED = 9100
@@ -23,7 +23,7 @@ _JPEG_QUALITY = 85
 
 def write(folder: Path, count: int = PICTURES) -> list[Path]:
     """Draw `count` scenes that hold signs and write them as JPEG; raises FatalError when the folder refuses."""
-    studio = Studio(SynthOptions(10 * count, seed=_SEED, width=_WIDTH_PX, height=_HEIGHT_PX))
+    studio = SceneGenerator(SynthOptions(10 * count, seed=_SEED, width=_WIDTH_PX, height=_HEIGHT_PX))
     written: list[Path] = []
     for index in range(10 * count):
         scene = studio.scene(index)
@@ -31,7 +31,7 @@ def write(folder: Path, count: int = PICTURES) -> list[Path]:
             continue
         _, jpeg = cv2.imencode(".jpg", scene.image, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
         path = folder / f"{len(written) + 1}.jpg"
-        write_whole(path, jpeg.tobytes())
+        write_atomic(path, jpeg.tobytes())
         written.append(path)
         if len(written) == count:
             break

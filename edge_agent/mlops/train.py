@@ -26,7 +26,7 @@ from edge_agent.mlops.sampler import Batch, Sampler, stream
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class TrainingSettings:
     """How to train. `samples` is the whole run's length: resuming with another one moves the decay with it."""
 
     samples: int
@@ -49,14 +49,14 @@ class Progress:
 
     samples: int
     total: int
-    line: runlog.Line
+    line: runlog.LogLine
 
 
-Judge = Callable[[SignNet], tuple[float, float]]
+Validate = Callable[[SignNet], tuple[float, float]]
 """From a network to its AP50 and AP on the validation split."""
 
 
-def rate_at(settings: Settings, samples: int) -> float:
+def rate_at(settings: TrainingSettings, samples: int) -> float:
     """Learning rate: a linear warm-up, level until `hold` of the run, then half a cosine down to a hundredth.
 
     A long level part makes a run extensible: stop it anywhere, resume it with another `samples`.
@@ -70,7 +70,7 @@ def rate_at(settings: Settings, samples: int) -> float:
     return settings.rate * (0.01 + 0.99 * (1 + math.cos(math.pi * part)) / 2)
 
 
-def optimiser_for(net: SignNet, settings: Settings) -> torch.optim.AdamW:
+def optimiser_for(net: SignNet, settings: TrainingSettings) -> torch.optim.AdamW:
     """AdamW; weights of convolutions decay, norms and biases do not."""
     matrices = [p for p in net.parameters() if p.ndim > 1]
     vectors = [p for p in net.parameters() if p.ndim <= 1]
@@ -79,7 +79,7 @@ def optimiser_for(net: SignNet, settings: Settings) -> torch.optim.AdamW:
 
 
 @torch.no_grad()
-def follow(average: nn.Module, net: nn.Module, decay: float) -> None:
+def update_average(average: nn.Module, net: nn.Module, decay: float) -> None:
     """Move the running average towards the network; counters are copied."""
     for mine, theirs in zip(average.state_dict().values(), net.state_dict().values(), strict=True):
         if mine.dtype.is_floating_point:
@@ -91,14 +91,16 @@ def follow(average: nn.Module, net: nn.Module, decay: float) -> None:
 class Trainer:
     """One run in one folder: `last.pt`, `log.csv`, `log.png`."""
 
-    def __init__(self, net: SignNet, sampler: Sampler, settings: Settings, out: Path, device: torch.device) -> None:
+    def __init__(
+        self, net: SignNet, sampler: Sampler, settings: TrainingSettings, out: Path, device: torch.device
+    ) -> None:
         self.settings, self.sampler, self.out, self.device = settings, sampler, out, device
         self.net: SignNet = net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average: SignNet = copy.deepcopy(net).eval()
         self.optimiser = optimiser_for(self.net, settings)
         self.loss = DetectionLoss(net.arch, sampler.height, sampler.width, device)
         self.samples = 0
-        self.lines: list[runlog.Line] = []
+        self.lines: list[runlog.LogLine] = []
 
     def resume(self) -> None:
         """Go on from the folder's `last.pt`; raises ConfigError where it holds another architecture or seed."""
@@ -134,7 +136,7 @@ class Trainer:
         if self.lines and self.lines[-1].ap50 is not None:
             runlog.plot(self.out / "log.png", self.lines)
 
-    def run(self, judge: Judge | None = None, tell: Callable[[Progress], None] = lambda progress: None) -> SignNet:
+    def run(self, judge: Validate | None = None, tell: Callable[[Progress], None] = lambda progress: None) -> SignNet:
         """Train to the end of the run and return the running average.
 
         `judge` rates the average now and then; `tell` is called at each report. Raises FatalError when the loss is no
@@ -173,7 +175,7 @@ class Trainer:
         self.optimiser.step()
         self.samples += len(batch.pixels)
         steps = self.samples / self.settings.batch
-        follow(self.average, self.net, self.settings.average * (1 - math.exp(-steps / 300)))
+        update_average(self.average, self.net, self.settings.average * (1 - math.exp(-steps / 300)))
         return losses
 
     def _precision(self) -> AbstractContextManager[Any]:
@@ -195,13 +197,13 @@ class _Meter:
         self.count += 1
         self.seen += samples
 
-    def line(self, samples: int, rated: tuple[float | None, float | None]) -> runlog.Line:
+    def line(self, samples: int, rated: tuple[float | None, float | None]) -> runlog.LogLine:
         """Make a line and begin anew."""
         now_s = time.monotonic()
         span_s = now_s - self.since_s
         self.elapsed_s += span_s
         score, overlap, side = (value / max(self.count, 1) for value in self.sums)
         speed = self.seen / max(span_s, 1e-9)
-        line = runlog.Line(samples, self.elapsed_s, speed, score, overlap, side, *rated)
+        line = runlog.LogLine(samples, self.elapsed_s, speed, score, overlap, side, *rated)
         self.since_s, self.sums, self.count, self.seen = now_s, [0.0, 0.0, 0.0], 0, 0
         return line

@@ -16,11 +16,11 @@ from pathlib import Path
 import cv2
 import structlog
 
-from edge_agent.control.policy import Track, Tracking, follow
+from edge_agent.control.policy import Track, TrackerParameters, update_tracks
 from edge_agent.errors import FatalError, UsageError
 from edge_agent.events import Detection, Event, Frame, Prediction
 from edge_agent.ports import EventSource
-from edge_agent.runtime.files import write_whole
+from edge_agent.runtime.files import write_atomic
 
 _log = structlog.get_logger(__name__)
 
@@ -33,7 +33,7 @@ _WAITING = 32
 """Frames kept until their prediction comes; at most a few are under way."""
 
 
-class Reason(StrEnum):
+class HardReason(StrEnum):
     """Why a frame is hard."""
 
     LOW_CONFIDENCE = "low_confidence"
@@ -41,27 +41,27 @@ class Reason(StrEnum):
     DISAGREEMENT = "disagreement"
 
 
-def hard(detections: Iterable[Detection], tracks: Sequence[Track], threshold: float) -> tuple[Reason, ...]:
+def hard_reasons(detections: Iterable[Detection], tracks: Sequence[Track], threshold: float) -> tuple[HardReason, ...]:
     """Tell why the newest frame is hard, by its detections and the tracks that they have been folded into.
 
     Low confidence: a score less than `UNSURE` above the threshold. Flicker: a sign seen, missed, and now seen again;
     the frame before is the one to look at. Disagreement: a sign that had another label when it was last seen.
     """
-    found = {Reason.LOW_CONFIDENCE} if any(d.score < threshold + UNSURE for d in detections) else set()
+    found = {HardReason.LOW_CONFIDENCE} if any(d.score < threshold + UNSURE for d in detections) else set()
     for track in tracks:
         *before, now = track.votes
         seen = [label for label in before if label is not None]
         if now is None or not seen:
             continue
         if before[-1] is None:
-            found.add(Reason.FLICKER)
+            found.add(HardReason.FLICKER)
         if seen[-1] != now:
-            found.add(Reason.DISAGREEMENT)
-    return tuple(reason for reason in Reason if reason in found)
+            found.add(HardReason.DISAGREEMENT)
+    return tuple(reason for reason in HardReason if reason in found)
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class DetectedFrame:
     """A frame with what the detector saw in it."""
 
     frame: Frame
@@ -83,14 +83,16 @@ class Collector:
 
     name = "collector"
 
-    def __init__(self, folder: Path, *, threshold: float, budget_bytes: int, tracking: Tracking | None = None) -> None:
+    def __init__(
+        self, folder: Path, *, threshold: float, budget_bytes: int, tracking: TrackerParameters | None = None
+    ) -> None:
         self._folder, self._lines = folder, folder / "collected.jsonl"
-        self._threshold, self._budget_bytes, self._tracking = threshold, budget_bytes, tracking or Tracking()
+        self._threshold, self._budget_bytes, self._tracking = threshold, budget_bytes, tracking or TrackerParameters()
         self._held_bytes = _prepare(folder, self._lines)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="collector")
         self._frames: deque[Frame] = deque(maxlen=_WAITING)
         self._tracks: tuple[Track, ...] = ()
-        self._before: Sight | None = None
+        self._before: DetectedFrame | None = None
         self._next_s = float("-inf")
         self._full = False
         self.kept = 0
@@ -115,23 +117,23 @@ class Collector:
         elif isinstance(event, Prediction):
             frame = next((one for one in self._frames if one.sequence == event.sequence), None)
             if frame is not None:
-                await self._look(Sight(frame, event))
+                await self._look(DetectedFrame(frame, event))
 
-    async def _look(self, sight: Sight) -> None:
+    async def _look(self, sight: DetectedFrame) -> None:
         """Fold a sight into the tracks, and keep it if it is hard and its time has come."""
         seen = sight.prediction
-        self._tracks, _ = follow(self._tracks, seen.detections, seen.taken_s, self._tracking)
-        reasons = hard(seen.detections, self._tracks, self._threshold)
+        self._tracks, _ = update_tracks(self._tracks, seen.detections, seen.taken_s, self._tracking)
+        reasons = hard_reasons(seen.detections, self._tracks, self._threshold)
         before, self._before = self._before, sight
         if not reasons or self._full or seen.taken_s < self._next_s:
             return
         self._next_s = seen.taken_s + PERIOD_S
-        missed = Reason.FLICKER in reasons and before is not None
+        missed = HardReason.FLICKER in reasons and before is not None
         chosen = before if missed and before is not None else sight
-        told = (Reason.FLICKER,) if missed else reasons
+        told = (HardReason.FLICKER,) if missed else reasons
         await asyncio.get_running_loop().run_in_executor(self._thread, self._keep, chosen, told)
 
-    def _keep(self, sight: Sight, reasons: tuple[Reason, ...]) -> None:
+    def _keep(self, sight: DetectedFrame, reasons: tuple[HardReason, ...]) -> None:
         """Write a picture and its line, or tell once that the folder is full."""
         encoded, data = cv2.imencode(".jpg", sight.frame.image, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
         if not encoded:
@@ -143,7 +145,7 @@ class Collector:
             self._full = True
             _log.warning("collector_full", folder=str(self._folder), budget_mb=self._budget_bytes // 1_000_000)
             return
-        write_whole(picture, data.tobytes())
+        write_atomic(picture, data.tobytes())
         try:
             _append(self._lines, line)
         except FatalError:
@@ -168,7 +170,7 @@ def _prepare(folder: Path, lines: Path) -> int:
         ) from error
 
 
-def _line(sight: Sight, reasons: tuple[Reason, ...]) -> bytes:
+def _line(sight: DetectedFrame, reasons: tuple[HardReason, ...]) -> bytes:
     plain = [
         {
             "label": one.label,

@@ -20,7 +20,7 @@ from edge_agent.perception.camera.images import SUFFIXES, list_images, read_imag
 from edge_agent.perception.camera.video import VideoReader
 from edge_agent.perception.vision.draw import draw
 from edge_agent.ports import Detector
-from edge_agent.runtime.files import whole
+from edge_agent.runtime.files import atomic_path
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".ts"})
 """File name endings that are taken for videos in a folder, in small letters; a file named by itself may have any."""
@@ -30,7 +30,7 @@ _DEFAULT_FPS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class FrameResult:
     """What was found in one picture; boxes in its own pixels.
 
     In a video `frame` is the picture's number and `fps` the video's rate (0 where it tells none).
@@ -83,7 +83,7 @@ def list_files(path: Path) -> list[Path]:
     return files
 
 
-def detect_in(detector: Detector, path: Path) -> Iterator[Finding]:
+def detect_in(detector: Detector, path: Path) -> Iterator[FrameResult]:
     """Yield what the detector finds in one file: one finding for a picture, one a frame for a video.
 
     Raises ConfigError when the file cannot be read (for a video cut short: after its last good frame), FatalError
@@ -108,17 +108,17 @@ def detect_in(detector: Detector, path: Path) -> Iterator[Finding]:
 
 def _look(
     detector: Detector, path: Path, image: NDArray[np.uint8], frame: int | None = None, fps: float = 0.0
-) -> Finding:
+) -> FrameResult:
     began_s = time.perf_counter()
     try:
         detections = detector.infer(image)
     except FatalError as error:
         where = path if frame is None else f"{path}, frame {frame}"
         raise FatalError(f"{where}: {error.message}", remedy=error.remedy) from error
-    return Finding(path, frame, fps, image, detections, (time.perf_counter() - began_s) * 1000)
+    return FrameResult(path, frame, fps, image, detections, (time.perf_counter() - began_s) * 1000)
 
 
-class Album:
+class AnnotatedOutput:
     """Annotated copies of findings in one folder: .jpg for .jpg, .mp4 for videos, .png for the rest.
 
     A file appears under its name only when it is whole. Names that meet twice get a number.
@@ -142,13 +142,13 @@ class Album:
             if (folder / name).resolve() in taken:
                 raise UsageError(f"{folder / name}: would be written over ({source})", remedy="name another folder")
 
-    def keep_picture(self, finding: Finding) -> None:
+    def keep_picture(self, finding: FrameResult) -> None:
         """Write the annotated copy of a still picture."""
         target = self._folder / self._names[finding.path]
         good, content = cv2.imencode(target.suffix, draw(finding.image, finding.detections))
         if not good:
             raise FatalError(f"{target}: the picture cannot be encoded")
-        with whole(target) as partial:
+        with atomic_path(target) as partial:
             partial.write_bytes(content.tobytes())
 
     def video(self, path: Path) -> AbstractContextManager["VideoCopy"]:
@@ -163,7 +163,7 @@ class VideoCopy:
         self._path = path
         self._writer: cv2.VideoWriter | None = None
 
-    def add(self, finding: Finding) -> None:
+    def add(self, finding: FrameResult) -> None:
         """Write one annotated frame; raises FatalError when the video cannot be written."""
         height, width = finding.image.shape[:2]
         if self._writer is None:
@@ -181,7 +181,7 @@ class VideoCopy:
 
 @contextmanager
 def _video_copy(target: Path) -> Iterator[VideoCopy]:
-    with whole(target) as partial:
+    with atomic_path(target) as partial:
         copy = VideoCopy(partial)
         try:
             yield copy

@@ -26,7 +26,7 @@ class Track:
 
 
 @dataclass(frozen=True, slots=True)
-class Tracking:
+class TrackerParameters:
     """How boxes are associated.
 
     Boxes are grown by `grow` times their size on every side before their overlap is compared with `min_iou`. A track
@@ -39,8 +39,8 @@ class Tracking:
     forget_s: float = 0.5
 
 
-def follow(
-    tracks: Sequence[Track], detections: Iterable[Detection], now_s: float, how: Tracking
+def update_tracks(
+    tracks: Sequence[Track], detections: Iterable[Detection], now_s: float, how: TrackerParameters
 ) -> tuple[tuple[Track, ...], tuple[Track, ...]]:
     """Fold one frame's detections into the tracks; return those that live on and those that have left the view."""
     pairs, fresh = _associate(tracks, list(detections), how)
@@ -52,7 +52,7 @@ def follow(
     return living, gone
 
 
-def _see(track: Track, detection: Detection | None, now_s: float, how: Tracking) -> Track:
+def _see(track: Track, detection: Detection | None, now_s: float, how: TrackerParameters) -> Track:
     votes = (*track.votes, detection.label if detection else None)[-how.memory :]
     if detection is None:
         return replace(track, votes=votes)
@@ -60,7 +60,7 @@ def _see(track: Track, detection: Detection | None, now_s: float, how: Tracking)
 
 
 def _associate(
-    tracks: Sequence[Track], detections: list[Detection], how: Tracking
+    tracks: Sequence[Track], detections: list[Detection], how: TrackerParameters
 ) -> tuple[dict[int, Detection], list[Detection]]:
     """Pair tracks with detections, best overlap first; return the pairs by track number and the unpaired detections."""
     candidates = sorted(

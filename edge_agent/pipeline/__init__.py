@@ -4,8 +4,16 @@ A frame flows one way. Between capture and detection lies one slot that holds th
 prediction happens in the same step of the loop.
 """
 
-from edge_agent.pipeline.capture import Capture, Pace
-from edge_agent.pipeline.control import Control, Rules
-from edge_agent.pipeline.inference import Inference, Post, Worker
+from edge_agent.pipeline.capture import Capture, CaptureParameters
+from edge_agent.pipeline.control import Control, ControlParameters
+from edge_agent.pipeline.inference import DetectorSlot, DetectorWorker, Inference
 
-__all__ = ["Capture", "Control", "Inference", "Pace", "Post", "Rules", "Worker"]
+__all__ = [
+    "Capture",
+    "CaptureParameters",
+    "Control",
+    "ControlParameters",
+    "DetectorSlot",
+    "DetectorWorker",
+    "Inference",
+]

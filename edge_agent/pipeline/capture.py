@@ -12,9 +12,9 @@ import uuid_utils
 
 from edge_agent.errors import FatalError, RetryableError
 from edge_agent.events import Box, Detection, Event, Fault, Frame, Severity
-from edge_agent.perception.vision import Fitted
+from edge_agent.perception.vision import ResizedPicture
 from edge_agent.ports import Camera, Shot
-from edge_agent.report import Tally
+from edge_agent.report import RunStats
 from edge_agent.runtime.queues import Fanout, Latest, pace
 
 _log = structlog.get_logger(__name__)
@@ -26,7 +26,7 @@ _CHECK = "check the cable and the power"
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class CaptureParameters:
     """How frames are taken: `fps`, the size in pixels, and for how long a lost camera is asked again.
 
     A `retry_for_s` of None asks for ever.
@@ -50,10 +50,10 @@ class Capture:
         self,
         camera: Camera,
         frames: Latest[Frame],
-        how: Pace,
+        how: CaptureParameters,
         *,
         observers: Fanout[Event],
-        tally: Tally,
+        tally: RunStats,
         clock: Callable[[], float],
     ) -> None:
         self._camera = camera
@@ -99,7 +99,7 @@ class Capture:
         frame = Frame(
             frame_id=str(uuid_utils.uuid7()),
             sequence=self._tally.captured,
-            picture=Fitted(shot.image, self._how.width, self._how.height),
+            picture=ResizedPicture(shot.image, self._how.width, self._how.height),
             taken_s=shot.taken_s,
             taken_unix_s=time.time() - (self._clock() - shot.taken_s),
             truth=_scaled_truth(shot, self._how),
@@ -150,7 +150,7 @@ def _told(size: tuple[int, ...]) -> str:
     return f"{size[1]}x{size[0]}"
 
 
-def _scaled_truth(shot: Shot, how: Pace) -> tuple[Detection, ...] | None:
+def _scaled_truth(shot: Shot, how: CaptureParameters) -> tuple[Detection, ...] | None:
     """Return what the source knows to be in the picture, in pixels of the frame."""
     if shot.truth is None:
         return None

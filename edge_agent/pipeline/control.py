@@ -15,12 +15,12 @@ import uuid_utils
 
 from edge_agent.config import SignRule
 from edge_agent.control import guard, policy
-from edge_agent.control.driver import Driver, Target
+from edge_agent.control.driver import Driver, MotorTarget
 from edge_agent.control.guard import Order, Permit, Priority
 from edge_agent.control.power import weak_since
 from edge_agent.events import Decision, Event, Fault, GuardState, HubStatus, Prediction, Severity, TrainState
 from edge_agent.ports import Hub, HubEvent
-from edge_agent.report import ActionTaken, Tally
+from edge_agent.report import ActionTaken, RunStats
 from edge_agent.runtime.queues import Fanout
 
 _log = structlog.get_logger(__name__)
@@ -46,7 +46,7 @@ _FAULTS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class ControlParameters:
     """What the control works by.
 
     `critical_voltage_mv` stops the train, `low_voltage_mv` warns. `auto_arm` arms it once, when all is well. Until
@@ -77,23 +77,23 @@ class Control:
         self,
         hub: Hub,
         driver: Driver,
-        rules: Rules,
+        rules: ControlParameters,
         *,
         integrity: Callable[[], str],
         storage: Callable[[], str],
         stalls: Callable[[], int],
         observers: Fanout[Event],
-        tally: Tally,
+        tally: RunStats,
         clock: Callable[[], float],
     ) -> None:
         self._hub, self._driver, self._rules = hub, driver, rules
         self._integrity, self._storage, self._stalls = integrity, storage, stalls
         self._observers, self._tally, self._clock = observers, tally, clock
-        self._signs = policy.Memory()
-        self._guard = guard.Memory()
+        self._signs = policy.PolicyMemory()
+        self._guard = guard.GuardMemory()
         self._orders: deque[Order] = deque()
         self._prediction: Prediction | None = None
-        self._wish: policy.Wish | None = None
+        self._wish: policy.PolicyOutput | None = None
         self._decision: Decision | None = None
         self._permit = Permit(GuardState.INIT, None, "starting")
         self._faults: dict[str, Fault] = {}
@@ -164,11 +164,11 @@ class Control:
         now_s = self._stepped_s = self._clock()
         if self._closed:
             return
-        wish = policy.wish(self._signs, now_s, self._rules.tuning)
+        wish = policy.evaluate(self._signs, now_s, self._rules.tuning)
         if wish != self._wish:
             self._decide(wish, now_s)
         orders = self._take_orders()
-        ask = guard.Ask(wish.power_percent, wish.reason)
+        ask = guard.PowerRequest(wish.power_percent, wish.reason)
         inputs = guard.Inputs(now_s, ask, self._health(), orders)
         before = self._permit
         self._guard, self._permit = guard.step(self._guard, inputs, self._rules.limits)
@@ -213,7 +213,7 @@ class Control:
         if cause is None and permit.by is Priority.SIGN:
             cause = decision
         self._driver.aim(
-            Target(
+            MotorTarget(
                 permit.power_percent,
                 permit.reason,
                 decision_id=decision.decision_id if decision else None,
@@ -234,7 +234,7 @@ class Control:
         else:
             self.step()
 
-    def _decide(self, wish: policy.Wish, now_s: float) -> None:
+    def _decide(self, wish: policy.PolicyOutput, now_s: float) -> None:
         self._wish = wish
         self._decision = Decision(
             decision_id=str(uuid_utils.uuid7()),

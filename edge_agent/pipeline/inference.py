@@ -16,9 +16,9 @@ import structlog
 from edge_agent.errors import EdgeAgentError, FatalError
 from edge_agent.events import Detection, Event, Fault, Frame, Picture, Prediction, Severity
 from edge_agent.ports import Detector, DetectorInfo
-from edge_agent.report import Tally
+from edge_agent.report import RunStats
 from edge_agent.runtime.queues import Fanout, Latest
-from edge_agent.runtime.threads import Lane
+from edge_agent.runtime.threads import WorkerThread
 
 _log = structlog.get_logger(__name__)
 
@@ -30,14 +30,14 @@ HUNG_AFTER_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Post:
+class DetectorSlot:
     """A detector and the one thread in which it was opened, works and will be closed."""
 
     detector: Detector
-    lane: Lane
+    lane: WorkerThread
 
 
-class Worker:
+class DetectorWorker:
     """One detector on one thread, which may be replaced by another between two frames.
 
     Args:
@@ -52,15 +52,15 @@ class Worker:
         self._hung_after_s = hung_after_s
         self._opener = opener
         self._modelled_s = modelled_s
-        self._lane = Lane("inference")
-        self._post: Post | None = None
-        self._spare: Post | None = None
-        self._gone: list[Post] = []
+        self._lane = WorkerThread("inference")
+        self._post: DetectorSlot | None = None
+        self._spare: DetectorSlot | None = None
+        self._gone: list[DetectorSlot] = []
         self._on_failure: Callable[[EdgeAgentError], None] = lambda error: None
 
     async def __aenter__(self) -> Self:
         """Open the detector; raises what the opener raises."""
-        self._post = Post(await self._lane.ask(self._opener), self._lane)
+        self._post = DetectorSlot(await self._lane.ask(self._opener), self._lane)
         return self
 
     async def __aexit__(
@@ -80,11 +80,11 @@ class Worker:
         return self._at_work.detector.info
 
     @property
-    def _at_work(self) -> Post:
+    def _at_work(self) -> DetectorSlot:
         assert self._post is not None, "enter the worker first"  # noqa: S101 - a mistake of ours, not of the world
         return self._post
 
-    def replace(self, post: Post, on_failure: Callable[[EdgeAgentError], None]) -> None:
+    def replace(self, post: DetectorSlot, on_failure: Callable[[EdgeAgentError], None]) -> None:
         """Have `post` look at the next frame; the worker closes its detector in the end.
 
         The detector before it is kept: it takes over for good, in the same frame, when the new one fails or hangs
@@ -109,7 +109,7 @@ class Worker:
             await asyncio.sleep(self._modelled_s)
         return found
 
-    async def _run(self, post: Post, picture: Picture) -> tuple[tuple[Detection, ...], float]:
+    async def _run(self, post: DetectorSlot, picture: Picture) -> tuple[tuple[Detection, ...], float]:
         return await post.lane.ask(_timed, post.detector, picture)
 
 
@@ -126,12 +126,12 @@ class Inference:
     def __init__(
         self,
         frames: Latest[Frame],
-        worker: Worker,
+        worker: DetectorWorker,
         *,
         max_age_s: float,
         deliver: Callable[[Prediction], None],
         observers: Fanout[Event],
-        tally: Tally,
+        tally: RunStats,
         clock: Callable[[], float],
     ) -> None:
         self._frames = frames

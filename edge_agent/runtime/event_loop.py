@@ -24,7 +24,7 @@ _Times = ctypes.c_long * 4
 Ready = list[tuple[selectors.SelectorKey, int]]
 
 
-class Alarm:
+class TimerFd:
     """A timer with a file descriptor, `handle`, that can be read once it has rung.
 
     Raises OSError where the system has none to give.
@@ -106,7 +106,7 @@ class WaitingSelector(selectors.BaseSelector):
 
 def punctual_selector() -> WaitingSelector:
     """Return a selector that waits as long as it is told, not up to a millisecond longer; raises OSError as Alarm."""
-    alarm, real = Alarm(), selectors.DefaultSelector()
+    alarm, real = TimerFd(), selectors.DefaultSelector()
     real.register(alarm.handle, selectors.EVENT_READ)
 
     def wait(timeout_s: float | None) -> Ready:
@@ -138,7 +138,7 @@ def run(main: Coroutine[Any, Any, T]) -> T:
         return runner.run(main)
 
 
-TURN_NS = 100_000
+SLICE_NS = 100_000
 """The shortest turn that Linux grants; its own choice is a few milliseconds."""
 
 _CALLS = {"x86_64": (314, 315), "aarch64": (274, 275)}
@@ -163,7 +163,7 @@ class _Attributes(ctypes.Structure):
     )
 
 
-def wake_promptly() -> bool:
+def request_short_slices() -> bool:
     """Ask for turns of TURN_NS for the calling thread, and for those that it starts later.
 
     Return whether the kernel took it, which older ones do without heeding it. A thread with a real-time policy is left
@@ -172,11 +172,11 @@ def wake_promptly() -> bool:
     now = _attributes()
     if now is None or now.policy != _ORDINARY:
         return False
-    now.runtime_ns = TURN_NS
+    now.runtime_ns = SLICE_NS
     return _call(0, ctypes.byref(now), 0)
 
 
-def turn_ns() -> int | None:
+def slice_ns() -> int | None:
     """Return the turns of the calling thread; None where that cannot be told."""
     now = _attributes()
     return None if now is None else int(now.runtime_ns)

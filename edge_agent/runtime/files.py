@@ -12,7 +12,7 @@ from edge_agent.errors import FatalError
 
 
 @contextmanager
-def whole(target: Path) -> Iterator[Path]:
+def atomic_path(target: Path) -> Iterator[Path]:
     """Give a name in the same folder to write to; it becomes the target when all went well, and is removed when not.
 
     The name ends as the target's does, for writers that choose a format by it. Raises FatalError naming the target when
@@ -34,9 +34,9 @@ def whole(target: Path) -> Iterator[Path]:
             partial.unlink()
 
 
-def write_whole(path: Path, data: bytes) -> None:
+def write_atomic(path: Path, data: bytes) -> None:
     """Write a file that is on the disk when this returns, and make its folder; raises FatalError naming the file."""
-    with whole(path) as partial:
+    with atomic_path(path) as partial:
         path.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("wb") as file:
             file.write(data)

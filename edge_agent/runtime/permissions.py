@@ -16,7 +16,7 @@ _ENFORCING = Path("/sys/fs/selinux/enforce")
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class AccessProblem:
     """What is in the way, and what to do."""
 
     message: str
@@ -27,16 +27,16 @@ class Refusal:
         return f"{self.message}; {self.remedy}"
 
 
-def device_refusal(path: Path) -> Refusal | None:
+def device_problem(path: Path) -> AccessProblem | None:
     """Try to open a device for reading and writing, without waiting; None where that works, or it is only in use."""
     try:
         os.close(os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC))
     except OSError as error:
-        return None if error.errno in (errno.EBUSY, errno.EAGAIN) else refusal(path, error)
+        return None if error.errno in (errno.EBUSY, errno.EAGAIN) else path_problem(path, error)
     return None
 
 
-def folder_refusal(path: Path) -> Refusal | None:
+def folder_problem(path: Path) -> AccessProblem | None:
     """Tell why nothing can be written in a folder, or in the nearest one above it that exists; None where it can."""
     there = next(folder for folder in (path.absolute(), *path.absolute().parents) if os.access(folder, os.F_OK))
     try:
@@ -44,47 +44,51 @@ def folder_refusal(path: Path) -> Refusal | None:
     except OSError as error:
         if error.errno in (errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT):  # a file system without nameless files
             return None if os.access(there, os.W_OK | os.X_OK) else _forbidden(there, os.W_OK | os.X_OK)
-        return refusal(there, error)
+        return path_problem(there, error)
     os.close(descriptor)
     return None
 
 
-def refusal(path: Path, error: OSError, wanted: int = os.R_OK | os.W_OK) -> Refusal:
+def path_problem(path: Path, error: OSError, wanted: int = os.R_OK | os.W_OK) -> AccessProblem:
     """Say in words what an error of the system about `path` means here; `wanted` is as in os.access."""
     match error.errno:
         case errno.ENOENT | errno.ENODEV | errno.ENXIO:
-            return Refusal(f"there is no {path}", "plug the device in, or name another one")
+            return AccessProblem(f"there is no {path}", "plug the device in, or name another one")
         case errno.EROFS:
             remedy = f"mount it writable, or add ReadWritePaths={path} to the service (systemctl edit edge-agent)"
-            return Refusal(f"{path} is on a read-only file system", remedy)
+            return AccessProblem(f"{path} is on a read-only file system", remedy)
         case errno.ENOSPC | errno.EDQUOT:
-            return Refusal(f"the disk of {path} is full", f"free some space: `du -xh {path} | sort -h | tail`")
+            return AccessProblem(f"the disk of {path} is full", f"free some space: `du -xh {path} | sort -h | tail`")
         case errno.EPERM if _is_device(path):
             remedy = f"add DeviceAllow={path} rw to the service (systemctl edit edge-agent)"
-            return Refusal(f"the service's sandbox does not allow {path}", remedy)
+            return AccessProblem(f"the service's sandbox does not allow {path}", remedy)
         case errno.EACCES | errno.EPERM:
             return _forbidden(path, wanted)
         case _:
-            return Refusal(f"{path} cannot be used: {error.strerror}", "see `journalctl -k` for what the kernel says")
+            return AccessProblem(
+                f"{path} cannot be used: {error.strerror}", "see `journalctl -k` for what the kernel says"
+            )
 
 
-def _forbidden(path: Path, wanted: int) -> Refusal:
+def _forbidden(path: Path, wanted: int) -> AccessProblem:
     """Tell a wrong owner, group or mode from a denial by SELinux: that one comes although the mode allows it."""
     who = _user()
     try:
         found = path.stat()
     except OSError:
-        return Refusal(f"{who} may not look into {path.parent}", f"allow it: `namei -l {path}` shows where it ends")
+        return AccessProblem(
+            f"{who} may not look into {path.parent}", f"allow it: `namei -l {path}` shows where it ends"
+        )
     if _mode_allows(found, wanted):
         how = "SELinux denies" if _enforcing() else "the system's security module denies"
         remedy = "see `ausearch -m avc -ts recent -c edge-agent`, and restore the labels: "
-        return Refusal(f"{how} {who} {path}, though its mode allows it", f"{remedy}`restorecon -v {path}`")
+        return AccessProblem(f"{how} {who} {path}, though its mode allows it", f"{remedy}`restorecon -v {path}`")
     group = _group(found.st_gid)
     if _bits(found.st_mode >> 3, wanted) and found.st_gid != 0:
         remedy = f"add the user to the group {group}: `usermod -aG {group} {who}`, and start the service again"
-        return Refusal(f"{who} is not in the group {group} that {path} belongs to", remedy)
+        return AccessProblem(f"{who} is not in the group {group} that {path} belongs to", remedy)
     mode = stat.filemode(found.st_mode)
-    return Refusal(f"{who} may not use {path} ({mode}, group {group})", f"let {who} or a group of it own {path}")
+    return AccessProblem(f"{who} may not use {path} ({mode}, group {group})", f"let {who} or a group of it own {path}")
 
 
 def _mode_allows(found: os.stat_result, wanted: int) -> bool:

@@ -123,7 +123,7 @@ async def pace(period_s: float, clock: Callable[[], float] | None = None) -> Asy
         index = following
 
 
-class Handover(Generic[T]):
+class ThreadQueue(Generic[T]):
     """A bounded queue from one thread to another; a value that finds no room is refused and counted as lost.
 
     The newest is refused, not the oldest dropped: what is in the queue is the past without gaps.

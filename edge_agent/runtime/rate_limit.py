@@ -6,7 +6,7 @@ Knows numbers. Knows nothing of what is sent.
 from collections.abc import Callable
 
 
-class Rate:
+class RateLimiter:
     """Allows `per_s` waiting values a second beside as many as are newly appended.
 
     Args:

@@ -18,7 +18,7 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 
-class Lane:
+class WorkerThread:
     """One daemon thread that does what it is asked in the order in which it is asked.
 
     What an executor does, at half its price to the loop: each frame goes through one. It starts with the first call.

@@ -14,7 +14,7 @@ from edge_agent.errors import RetryableError
 T = TypeVar("T")
 
 
-async def bounded(work: "Coroutine[Any, Any, T] | asyncio.Future[T]", timeout_s: float) -> T:
+async def with_timeout(work: "Coroutine[Any, Any, T] | asyncio.Future[T]", timeout_s: float) -> T:
     """Return what comes of it, or raise TimeoutError after `timeout_s` without waiting for it to be cancelled.
 
     `asyncio.wait_for` would wait for that, for ever where the coroutine does not let itself be cancelled.
@@ -26,18 +26,18 @@ async def bounded(work: "Coroutine[Any, Any, T] | asyncio.Future[T]", timeout_s:
         task.cancel()
         raise
     if not done:
-        leave(task)
+        cancel_and_forget(task)
         raise TimeoutError
     return task.result()
 
 
-def leave(task: "asyncio.Future[Any]") -> None:
+def cancel_and_forget(task: "asyncio.Future[Any]") -> None:
     """Cancel a task and forget it; what it still has to say goes nowhere."""
-    task.add_done_callback(_hear)
+    task.add_done_callback(_retrieve_exception)
     task.cancel()
 
 
-async def let_go(
+async def close_client(
     calls: Iterable[Callable[[], Coroutine[Any, Any, Any]]], before: "set[asyncio.Task[Any]]", timeout_s: float
 ) -> None:
     """End a client of other people's making: by the first call that works, and by cancelling what it had started.
@@ -46,23 +46,23 @@ async def let_go(
     """
     for call in calls:
         with contextlib.suppress(Exception):
-            await bounded(call(), timeout_s)
+            await with_timeout(call(), timeout_s)
             break
-    await leave_all(asyncio.all_tasks() - before - {asyncio.current_task()}, timeout_s)
+    await cancel_all(asyncio.all_tasks() - before - {asyncio.current_task()}, timeout_s)
 
 
-async def leave_all(tasks: Iterable["asyncio.Task[Any]"], timeout_s: float) -> int:
+async def cancel_all(tasks: Iterable["asyncio.Task[Any]"], timeout_s: float) -> int:
     """Cancel tasks and give them `timeout_s` to end; return how many did not."""
     left = set(tasks)
     for task in left:
-        leave(task)
+        cancel_and_forget(task)
     if not left:
         return 0
     _, pending = await asyncio.wait(left, timeout=timeout_s)
     return len(pending)
 
 
-def _hear(task: "asyncio.Future[Any]") -> None:
+def _retrieve_exception(task: "asyncio.Future[Any]") -> None:
     """Take a task's exception, so that nobody complains that it was never heard."""
     if not task.cancelled():
         task.exception()
@@ -99,7 +99,7 @@ async def finish_within(call: Coroutine[Any, Any, T], limit_s: float, what: str)
 
 async def _end(task: asyncio.Future[Any]) -> None:
     """Cancel until it has ended, or give up on it; whatever it still raises is nobody's business any more."""
-    task.add_done_callback(_look_away)
+    task.add_done_callback(_discard_result)
     for _ in range(CANCELS):
         if task.done():
             return
@@ -107,6 +107,6 @@ async def _end(task: asyncio.Future[Any]) -> None:
         await asyncio.wait({task}, timeout=GRACE_S)
 
 
-def _look_away(task: asyncio.Future[Any]) -> None:
+def _discard_result(task: asyncio.Future[Any]) -> None:
     if not task.cancelled():
         task.exception()

@@ -19,7 +19,7 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 
-class _Jump:
+class _TimeJump:
     """A way to wait: asks the real selector without waiting and, with nothing to report, moves the clock instead."""
 
     def __init__(self, now_s: float, job_patience_s: float | None) -> None:
@@ -62,7 +62,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     """
 
     def __init__(self, start_s: float = 0.0, job_patience_s: float | None = None) -> None:
-        self._jump = _Jump(start_s, job_patience_s)
+        self._jump = _TimeJump(start_s, job_patience_s)
         super().__init__(WaitingSelector(self._jump.real, self._jump.wait))
         self._threads: concurrent.futures.Executor | None = None
 

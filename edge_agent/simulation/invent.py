@@ -13,8 +13,8 @@ from numpy.random import Generator
 from edge_agent.errors import FatalError
 from edge_agent.signs import Sign
 from edge_agent.simulation import artwork
-from edge_agent.simulation.layout import Layout, Look, PlacedSign
-from edge_agent.simulation.track import Segment, Track, curve, straight
+from edge_agent.simulation.layout import Layout, PlacedSign, RenderStyle
+from edge_agent.simulation.track import RailTrack, Segment, curve, straight
 
 _STRAIGHTS = 8
 _LIMIT_AT, _LIFT_AT, _STOP_AT, _DANGER_AT = 1, 3, 4, 7
@@ -47,8 +47,8 @@ def default_layout(seed: int) -> Layout:
     raise FatalError(f"no layout found for seed {seed}", remedy="choose another seed", seed=seed)
 
 
-def _look(seed: int, rng: Generator) -> Look:
-    return Look(
+def _look(seed: int, rng: Generator) -> RenderStyle:
+    return RenderStyle(
         seed=seed,
         exposure=float(rng.uniform(0.75, 1.15)),
         warmth=float(rng.uniform(-0.5, 0.7)),
@@ -58,7 +58,7 @@ def _look(seed: int, rng: Generator) -> Look:
     )
 
 
-def _tracks(rng: Generator) -> Iterator[tuple[Track, tuple[float, ...]]]:
+def _tracks(rng: Generator) -> Iterator[tuple[RailTrack, tuple[float, ...]]]:
     """Yield tracks that cross nothing and end at their table's far side, with the start of each straight."""
     for _ in range(_TRIES):
         segments: list[Segment] = []
@@ -68,12 +68,12 @@ def _tracks(rng: Generator) -> Iterator[tuple[Track, tuple[float, ...]]]:
             segments.append(straight(int(rng.integers(10, 12) if index == _DANGER_AT else rng.integers(8, 11))))
             if index < _STRAIGHTS - 1:
                 segments.append(curve(int(rng.integers(2, 7)) * int(rng.choice((-1, 1)))))
-        track = Track(tuple(segments))
+        track = RailTrack(tuple(segments))
         if _lies_well(track):
             yield track, tuple(starts)
 
 
-def _lies_well(track: Track) -> bool:
+def _lies_well(track: RailTrack) -> bool:
     """Tell whether no two parts come close and everything lies behind the line at which the rails end."""
     step_mm = 80.0
     points = track.sample(step_mm)
@@ -86,7 +86,7 @@ def _lies_well(track: Track) -> bool:
     return bool(gaps[apart].min() > _GAP_MM)
 
 
-def _signs(track: Track, starts: tuple[float, ...], rng: Generator) -> tuple[PlacedSign, ...]:
+def _signs(track: RailTrack, starts: tuple[float, ...], rng: Generator) -> tuple[PlacedSign, ...]:
     """Place what must be obeyed late on its straight, where the train has long had it in view."""
     must = {
         _LIMIT_AT: "speed_limit_30",

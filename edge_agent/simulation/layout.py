@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from edge_agent.simulation import artwork
-from edge_agent.simulation.track import Pose, Track
+from edge_agent.simulation.track import Pose, RailTrack
 
 HEAD_MM = 17.5
 """Height of a round sign's head, measured on photographs against the sleepers (64 mm) of the track beside it."""
@@ -52,7 +52,7 @@ class PlacedSign:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class RenderStyle:
     """How the picture looks.
 
     Args:
@@ -76,9 +76,9 @@ class Look:
 class Layout:
     """A whole little world at rest. The mission begins at `start_mm` and must end before the rails do."""
 
-    track: Track
+    track: RailTrack
     signs: tuple[PlacedSign, ...]
-    look: Look = field(default_factory=Look)
+    look: RenderStyle = field(default_factory=RenderStyle)
     start_mm: float = 160.0
     time_limit_s: float = 120.0
     side_mm: float = 300.0

@@ -18,11 +18,11 @@ from typing import Annotated, Self
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from edge_agent.config.base import Section
-from edge_agent.config.diagnostics import Problem, Tree, close_match, problems_of, raise_if_any
+from edge_agent.config.diagnostics import SettingsProblem, SettingsTree, close_match, problems_of, raise_if_any
 from edge_agent.config.yaml_file import read_yaml
 from edge_agent.simulation import artwork
-from edge_agent.simulation.layout import Layout, Look, PlacedSign
-from edge_agent.simulation.track import Segment, Track, curve, straight
+from edge_agent.simulation.layout import Layout, PlacedSign, RenderStyle
+from edge_agent.simulation.track import RailTrack, Segment, curve, straight
 
 _MAX_PIECES = 400
 _MAX_SIGNS = 200
@@ -71,7 +71,7 @@ class _Sign(Section):
         return PlacedSign(self.name, self.at_mm, self.left_mm, math.radians(self.yaw_deg), self.back)
 
 
-class _Look(Section):
+class _RenderStyle(Section):
     seed: int = Field(0, ge=0, le=2**32 - 1)
     exposure: float = Field(1.0, ge=0.05, le=3)
     warmth: float = Field(0.0, ge=-1, le=1)
@@ -83,7 +83,7 @@ class _Look(Section):
 class _LayoutFile(Section):
     track: tuple[_Piece, ...] = Field(min_length=1, max_length=_MAX_PIECES)
     signs: tuple[_Sign, ...] = Field((), max_length=_MAX_SIGNS)
-    look: _Look = _Look()
+    look: _RenderStyle = _RenderStyle()
     start_mm: float = Field(160.0, ge=0)
     time_limit_s: float = Field(120.0, gt=0, le=86400)
     side_mm: float = Field(300.0, ge=60, le=5000)
@@ -91,9 +91,9 @@ class _LayoutFile(Section):
     def layout(self) -> Layout:
         """Return what the file describes."""
         return Layout(
-            Track(tuple(piece.segment() for piece in self.track)),
+            RailTrack(tuple(piece.segment() for piece in self.track)),
             tuple(sign.placed() for sign in self.signs),
-            Look(**self.look.model_dump()),
+            RenderStyle(**self.look.model_dump()),
             self.start_mm,
             self.time_limit_s,
             self.side_mm,
@@ -114,7 +114,7 @@ def load_layout(path: Path) -> Layout:
     return layout
 
 
-def _off_the_rails(layout: Layout, tree: Tree) -> list[Problem]:
+def _off_the_rails(layout: Layout, tree: SettingsTree) -> list[SettingsProblem]:
     """Tell what lies beyond the end of the track."""
     ends = f"lies beyond the rails, which end at {layout.cliff_mm:.0f} mm"
     wrong: list[tuple[str | int, ...]] = [
@@ -123,4 +123,4 @@ def _off_the_rails(layout: Layout, tree: Tree) -> list[Problem]:
     if layout.start_mm >= layout.cliff_mm:
         wrong.append(("start_mm",))
     places = ((at, tree.place_of(at)) for at in wrong)
-    return [Problem(place.exact() if place else "", ".".join(map(str, at)), ends) for at, place in places]
+    return [SettingsProblem(place.exact() if place else "", ".".join(map(str, at)), ends) for at, place in places]

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from edge_agent.simulation.texture import Image, lay_over
-from edge_agent.simulation.view import Points, View
+from edge_agent.simulation.view import CameraView, Points
 
 Window = tuple[int, int, int, int]
 """Part of a canvas: x1, y1, x2, y2."""
@@ -31,7 +31,7 @@ class Plane:
             half = cv2.resize(self._mips[-1][0], None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
             self._mips.append(_mip(half.astype(np.uint8), across, down, corners[0]))
 
-    def draw(self, canvas: Image, view: View) -> None:
+    def draw(self, canvas: Image, view: CameraView) -> None:
         """Draw onto (h, w, 4) BGRA; a picture that is not opaque brings colours multiplied by its alpha."""
         polygon = view.polygon(self.corners)
         found = window(polygon, canvas.shape)
@@ -54,7 +54,7 @@ class Plane:
         else:
             lay_over(target, cv2.copyTo(warped, mask).astype(np.uint8))
 
-    def _at_distance(self, view: View) -> tuple[Image, Points]:
+    def _at_distance(self, view: CameraView) -> tuple[Image, Points]:
         """Return the smallest size of the picture that is sharp enough from here."""
         distance_mm = max(1.0, abs(float((self.corners[0] - view.centre) @ self.outward)))
         need_mm = 0.8 * distance_mm / view.optics.focal_px
@@ -87,7 +87,7 @@ def window(polygon: Points, shape: tuple[int, ...]) -> Window | None:
     return int(low[0]), int(low[1]), int(high[0]), int(high[1])
 
 
-def plane_matrix(view: View, to_world: Points, x1: float, y1: float) -> Points:
+def plane_matrix(view: CameraView, to_world: Points, x1: float, y1: float) -> Points:
     """Return the homography from a plane's own coordinates to the pixels of a canvas cut off at (x1, y1)."""
     optics = view.optics
     focal, cx, cy = optics.focal_px, optics.width / 2 - 0.5 - x1, optics.height / 2 - 0.5 - y1

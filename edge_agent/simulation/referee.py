@@ -22,7 +22,7 @@ _LIMIT_ZONE_MM = (20.0, 250.0)
 """Behind a speed limit: where it must be kept, whatever a policy does farther on."""
 
 
-class Outcome(StrEnum):
+class MissionOutcome(StrEnum):
     """How a mission ended."""
 
     STOPPED = "stopped"
@@ -39,7 +39,7 @@ class Referee:
     """STOP signs passed without a stop."""
     speeding: int = 0
     """Speed limits that were not kept."""
-    outcome: Outcome | None = None
+    outcome: MissionOutcome | None = None
     passed_s: dict[int, float] = field(default_factory=dict)
     """When the train's front passed each sign, by the sign's index."""
     joints_s: list[float] = field(default_factory=list)
@@ -67,9 +67,9 @@ class Referee:
         self._note_standing(now_s, s_mm, standing)
         self._note_passing(now_s, s_mm, speed_mm_s)
         if s_mm >= self.layout.cliff_mm:
-            self.outcome = Outcome.DERAILED
+            self.outcome = MissionOutcome.DERAILED
         elif self._stands_for_danger(now_s, s_mm):
-            self.outcome = Outcome.STOPPED
+            self.outcome = MissionOutcome.STOPPED
 
     def _note_standing(self, now_s: float, s_mm: float, standing: bool) -> None:
         if not standing:

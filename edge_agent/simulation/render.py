@@ -8,12 +8,12 @@ import math
 import cv2
 import numpy as np
 
-from edge_agent.simulation.layout import Layout, Look
+from edge_agent.simulation.layout import Layout, RenderStyle
 from edge_agent.simulation.room import Room
 from edge_agent.simulation.signart import SignArt
 from edge_agent.simulation.texture import Image
 from edge_agent.simulation.trackart import TrackArt
-from edge_agent.simulation.view import Optics, SeenSign, View, see
+from edge_agent.simulation.view import CameraView, Optics, SeenSign, see
 from edge_agent.simulation.world import Snapshot, view_of
 
 _NOISE_PX = 96
@@ -57,14 +57,14 @@ class Renderer:
             self._signs.draw(canvas, view, one, earlier)
         return self._develop(canvas, moment, frame), seen
 
-    def _shutter_opens(self, view: View, moment: Snapshot) -> View:
+    def _shutter_opens(self, view: CameraView, moment: Snapshot) -> CameraView:
         """Return the camera as it was when the shutter opened, turned as now: turning is blurred as a whole."""
         back_mm = moment.speed_mm_s * self._layout.look.shutter_s
         pose = moment.pose
         shift = np.array([math.cos(pose.heading_rad), math.sin(pose.heading_rad), 0.0]) * back_mm
-        return View(view.optics, view.centre - shift, view.matrix)
+        return CameraView(view.optics, view.centre - shift, view.matrix)
 
-    def _blur_ground(self, canvas: Image, view: View, moment: Snapshot) -> Image:
+    def _blur_ground(self, canvas: Image, view: CameraView, moment: Snapshot) -> Image:
         """Smear the table and the track as driving forward does: most at the picture's lower edge."""
         optics = self._optics
         travel_mm = moment.speed_mm_s * self._layout.look.shutter_s
@@ -101,7 +101,7 @@ class Renderer:
         return cv2.add(canvas, noise, dtype=cv2.CV_8U).astype(np.uint8)
 
 
-def _ground_shift(view: View, forward_mm: float, top: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+def _ground_shift(view: CameraView, forward_mm: float, top: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
     """Return the homography by which the table moves in the picture when the camera goes forward."""
     optics = view.optics
     cx, cy = optics.width / 2 - 0.5, optics.height / 2 - 0.5 - top
@@ -118,7 +118,7 @@ def _level(forward: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> tuple[
     return forward[0] / length, forward[1] / length
 
 
-def _tone_table(look: Look) -> Image:
+def _tone_table(look: RenderStyle) -> Image:
     """Return a (1, 256, 3) table of exposure, white balance, haze and a film-like curve."""
     grey = np.arange(256)[:, None] / 255
     balance = np.array([1 - 0.22 * look.warmth, 1.0, 1 + 0.14 * look.warmth])

@@ -13,7 +13,7 @@ from edge_agent.simulation.layout import Layout
 from edge_agent.simulation.plane import Plane, Window, plane_matrix, polygon_mask, window
 from edge_agent.simulation.scenery import CEILING_MM, FLOOR_MM, furniture, wall, wall_colour
 from edge_agent.simulation.texture import Colour, Image, colour_through, multiplied, through, tone_map, wood_grain
-from edge_agent.simulation.view import Optics, Points, View
+from edge_agent.simulation.view import CameraView, Optics, Points
 
 _TABLE_PX = 1024
 _TABLE_PX_PER_MM = 0.8
@@ -24,7 +24,7 @@ _FLOORS = ((104, 122, 142), (140, 140, 142), (70, 96, 128))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Thing:
+class _Furniture:
     """A piece of furniture: where it stands (2,), its BGRA picture and its size."""
 
     spot: Points
@@ -64,7 +64,7 @@ class Room:
         b, g, r = (int(part) for part in self._tones[128, 0])
         return b, g, r
 
-    def draw(self, canvas: Image, view: View) -> None:
+    def draw(self, canvas: Image, view: CameraView) -> None:
         """Fill the whole (h, w, 4) BGRA canvas."""
         self._draw_empty(canvas, view)
         polygon = view.polygon(self._corners)
@@ -79,13 +79,13 @@ class Room:
         if found is not None and mask is not None:
             self._draw_table(canvas, view, polygon, found, mask)
 
-    def _draw_empty(self, canvas: Image, view: View) -> None:
+    def _draw_empty(self, canvas: Image, view: CameraView) -> None:
         """Fill with what lies beyond the walls: ceiling above the horizon, floor below."""
         slope = view.matrix[2, 2] / math.hypot(view.matrix[2, 0], view.matrix[2, 1])
         horizon = int(np.clip(view.optics.height / 2 + view.optics.focal_px * slope, 0, view.optics.height))
         canvas[:horizon], canvas[horizon:] = self._ceiling[:horizon], self._floor[horizon:]
 
-    def _stand(self, canvas: Image, view: View, thing: _Thing) -> None:
+    def _stand(self, canvas: Image, view: CameraView, thing: _Furniture) -> None:
         to_camera = view.centre[:2] - thing.spot
         if -to_camera @ view.matrix[2, :2] < 0.3 * np.linalg.norm(to_camera):
             return
@@ -95,7 +95,7 @@ class Room:
         corners = np.array([[*left, high], [*right, high], [*right, low], [*left, low]])
         Plane(thing.picture, corners, opaque=False).draw(canvas, view)
 
-    def _draw_table(self, canvas: Image, view: View, polygon: Points, found: Window, mask: Image) -> None:
+    def _draw_table(self, canvas: Image, view: CameraView, polygon: Points, found: Window, mask: Image) -> None:
         x1, y1, x2, y2 = found
         warped = cv2.applyColorMap(self._table_grey(view, found), self._tones)
         warped = cv2.cvtColor(warped, cv2.COLOR_BGR2BGRA)
@@ -104,7 +104,7 @@ class Room:
         tone = tuple(int(part) for part in self._tones[96, 0])
         cv2.polylines(canvas, [np.round(rim * 16).astype(np.int32)], True, tone, 1, cv2.LINE_AA, 4)
 
-    def _table_grey(self, view: View, found: Window) -> Image:
+    def _table_grey(self, view: CameraView, found: Window) -> Image:
         """Return the table's grain in perspective, coarse where it is far, with the sheen of a low angle."""
         x1, y1, x2, y2 = found
         optics = view.optics
@@ -128,7 +128,7 @@ class Room:
         out: Image = cv2.add(grey, self._sheen_at(view)[y1:y2, x1:x2])  # type: ignore[assignment]
         return out
 
-    def _near_origin(self, view: View) -> Points:
+    def _near_origin(self, view: CameraView) -> Points:
         """Return a tile corner from which the doubled tile reaches around the camera's foot."""
         along, across, origin = self._axes
         tile_mm = _TABLE_PX / _TABLE_PX_PER_MM
@@ -144,7 +144,7 @@ class Room:
             [[along[0] * step, across[0] * step, origin[0]], [along[1] * step, across[1] * step, origin[1]], [0, 0, 0]]
         )
 
-    def _sheen_at(self, view: View) -> Image:
+    def _sheen_at(self, view: CameraView) -> Image:
         """Return the part of the sheen's panorama that lies ahead, (height, width)."""
         turn = (self._lamp_rad - math.atan2(view.matrix[2, 1], view.matrix[2, 0])) % (2 * math.pi)
         start = round(turn * view.optics.focal_px)
@@ -206,11 +206,11 @@ def _walls(rng: np.random.Generator, corners: Points, paint: Colour, tones: Imag
     return planes
 
 
-def _place(rng: np.random.Generator, corners: Points, tones: Image) -> _Thing:
+def _place(rng: np.random.Generator, corners: Points, tones: Image) -> _Furniture:
     """Stand a piece of furniture outside a random side of the table."""
     side = int(rng.integers(4))
     here, there = corners[side], corners[(side + 1) % 4]
     outward = _unit(np.array([there[1] - here[1], here[0] - there[0]]))
     picture, width_mm, height_mm = furniture(rng)
     spot = here + (there - here) * rng.uniform(0.02, 0.98) + outward * (width_mm / 2 + rng.uniform(20, 250))
-    return _Thing(spot, multiplied(through(picture, tones)), width_mm, height_mm)
+    return _Furniture(spot, multiplied(through(picture, tones)), width_mm, height_mm)

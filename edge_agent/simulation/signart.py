@@ -12,7 +12,7 @@ import numpy as np
 from edge_agent.simulation import artwork
 from edge_agent.simulation.layout import BASE_HEIGHT_MM, BASE_MM, Layout
 from edge_agent.simulation.texture import Colour, Image, colour_through, lay_over, multiplied, through
-from edge_agent.simulation.view import NEAR_MM, Points, SeenSign, View, head_axes, head_points, pole_polygon
+from edge_agent.simulation.view import NEAR_MM, CameraView, Points, SeenSign, head_axes, head_points, pole_polygon
 
 _MIPS = (12, 24, 48, 96, 192)
 _FIXED = 4
@@ -38,7 +38,7 @@ class SignArt:
         self._light = light
         self._tones = tones
 
-    def draw(self, canvas: Image, view: View, one: SeenSign, earlier: View) -> None:
+    def draw(self, canvas: Image, view: CameraView, one: SeenSign, earlier: CameraView) -> None:
         """Paint one sign onto (h, w, 3) BGR; `earlier` is the camera when the shutter opened."""
         flow = self._flow(view, earlier, one)
         corners = [one.outline, *self._solid(view, one.index)[0], pole_polygon(self._layout, view, one)]
@@ -54,7 +54,7 @@ class SignArt:
             patch = cv2.filter2D(patch, -1, _line_kernel(flow), borderType=cv2.BORDER_REPLICATE).astype(np.uint8)
         lay_over(canvas[low[1] : high[1], low[0] : high[0]], patch)
 
-    def _paint(self, patch: Image, view: View, one: SeenSign, low: Points) -> None:
+    def _paint(self, patch: Image, view: CameraView, one: SeenSign, low: Points) -> None:
         outlines, colours = self._solid(view, one.index)
         for outline, colour in zip(outlines, colours, strict=True):
             _fill(patch, outline - low, colour)
@@ -65,7 +65,7 @@ class SignArt:
             _fill(patch, shine - low, self._lit((70, 66, 64)))
         self._head(patch, view, one, low)
 
-    def _solid(self, view: View, index: int) -> tuple[list[Points], list[tuple[int, ...]]]:
+    def _solid(self, view: CameraView, index: int) -> tuple[list[Points], list[tuple[int, ...]]]:
         """Return shadow, sides and top of the base as pixel polygons with BGRA colours (alpha multiplied in)."""
         pose = self._layout.sign_poses[index]
         ahead = np.array([math.cos(pose.heading_rad), math.sin(pose.heading_rad)])
@@ -84,7 +84,7 @@ class SignArt:
         b, g, r = colour
         return (*colour_through((round(b * factor), round(g * factor), round(r * factor)), self._tones), 255)
 
-    def _head(self, patch: Image, view: View, one: SeenSign, low: Points) -> None:
+    def _head(self, patch: Image, view: CameraView, one: SeenSign, low: Points) -> None:
         layout, sign = self._layout, one.sign
         size_px = one.outline[:, 1].max() - one.outline[:, 1].min()
         height_px = next((mip for mip in _MIPS if mip >= size_px), _MIPS[-1])
@@ -105,7 +105,7 @@ class SignArt:
         )
         lay_over(patch, head)
 
-    def _flow(self, view: View, earlier: View, one: SeenSign) -> Points:
+    def _flow(self, view: CameraView, earlier: CameraView, one: SeenSign) -> Points:
         """Return how far the head moved in the picture while the shutter was open."""
         centre, _ = head_axes(self._layout, one.index, one.front)
         now, then = view.to_camera(centre), earlier.to_camera(centre)

@@ -78,7 +78,7 @@ def curve(pieces: float) -> Segment:
 
 
 @dataclass(frozen=True)
-class Track:
+class RailTrack:
     """Segments laid end to end from `start`. The rails end where the last one does."""
 
     segments: tuple[Segment, ...]

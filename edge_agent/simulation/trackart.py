@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 
 from edge_agent.simulation.texture import Colour, Image, colour_through
-from edge_agent.simulation.track import GAUGE_MM, SLEEPER_LENGTH_MM, SLEEPER_PITCH_MM, SLEEPER_WIDTH_MM, Track
-from edge_agent.simulation.view import NEAR_MM, Points, View
+from edge_agent.simulation.track import GAUGE_MM, SLEEPER_LENGTH_MM, SLEEPER_PITCH_MM, SLEEPER_WIDTH_MM, RailTrack
+from edge_agent.simulation.view import NEAR_MM, CameraView, Points
 
 SLEEPER_MM = 3.2
 """Height of a sleeper: one plate."""
@@ -46,7 +46,7 @@ class _Kind:
         self._centres = self._shapes.mean(axis=(1, 2, 3))
         self._reach_mm = max(coat.reach_mm for coat in coats)
 
-    def draw(self, canvas: Image, view: View) -> None:
+    def draw(self, canvas: Image, view: CameraView) -> None:
         """Paint coat over coat onto (h, w, 4) BGRA."""
         depth = _depth_ahead(self._centres, view)
         picked = np.flatnonzero((depth < self._reach_mm) & (depth >= self._from_mm))
@@ -73,7 +73,7 @@ class TrackArt:
         tones: (1, 256, 3) table that the plastic's colours go through.
     """
 
-    def __init__(self, track: Track, grey: float, table: Colour, tones: Image) -> None:
+    def __init__(self, track: RailTrack, grey: float, table: Colour, tones: Image) -> None:
         def plastic(factor: float) -> Colour:
             return colour_through(_tint((grey * 1.03, grey, grey * 0.96), factor), tones)
 
@@ -118,13 +118,13 @@ class TrackArt:
             )
             self._kinds.append(_Kind(coats, shapes))
 
-    def draw(self, canvas: Image, view: View) -> None:
+    def draw(self, canvas: Image, view: CameraView) -> None:
         """Paint onto (h, w, 4) BGRA."""
         for kind in self._kinds:
             kind.draw(canvas, view)
 
 
-def _depth_ahead(centres: Points, view: View) -> Points:
+def _depth_ahead(centres: Points, view: CameraView) -> Points:
     """Return how far ahead each (n, 3) point lies; infinite for those behind or well outside the picture."""
     relative = centres - view.centre
     depth = relative @ view.matrix[2]
@@ -139,7 +139,7 @@ def _tint(colour: tuple[float, ...], factor: float) -> Colour:
     return b, g, r
 
 
-def _cells(track: Track, step_mm: float) -> tuple[Points, Points]:
+def _cells(track: RailTrack, step_mm: float) -> tuple[Points, Points]:
     """Return the line's points (n, 2) and unit vectors to their left (n, 2)."""
     middle = track.sample(step_mm)
     return middle, track.sample(step_mm, 1.0) - middle
@@ -168,7 +168,7 @@ def _raise(flat: Points, z_mm: float) -> Points:
     return np.concatenate([flat, np.full((*flat.shape[:2], 1), z_mm)], axis=2)
 
 
-def _sleeper_frames(track: Track) -> list[tuple[Points, Points, Points]]:
+def _sleeper_frames(track: RailTrack) -> list[tuple[Points, Points, Points]]:
     """Return the centre, forward and left vector of every sleeper."""
     frames = []
     for s_mm in np.arange(SLEEPER_PITCH_MM / 2, track.length_mm, SLEEPER_PITCH_MM):
@@ -178,14 +178,14 @@ def _sleeper_frames(track: Track) -> list[tuple[Points, Points, Points]]:
     return frames
 
 
-def _sleepers(track: Track) -> Points:
+def _sleepers(track: RailTrack) -> Points:
     """Return every sleeper's outline, (n, 4, 2)."""
     half, wide = SLEEPER_LENGTH_MM / 2, SLEEPER_WIDTH_MM / 2
     signs = ((-half, -wide), (half, -wide), (half, wide), (-half, wide))
     return np.array([[c + f * a + left * b for a, b in signs] for c, f, left in _sleeper_frames(track)])
 
 
-def _studs(track: Track, z_mm: float) -> Points:
+def _studs(track: RailTrack, z_mm: float) -> Points:
     """Return the tops of each sleeper's studs, (n, 12, 6, 3): one row outside each rail, four between them."""
     turns = np.arange(6) * np.pi / 3
     ring = 2.45 * np.stack([np.cos(turns), np.sin(turns)], axis=1)

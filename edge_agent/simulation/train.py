@@ -14,7 +14,7 @@ STEP_S = 0.002
 """Length of one integration step; the fastest time constant below is 0.3 s."""
 
 
-class Motor(Enum):
+class MotorMode(Enum):
     """What the motor's bridge does."""
 
     DRIVE = "drive"
@@ -74,7 +74,7 @@ class TrainMotion:
 
     s_mm: float = 0.0
     speed_mm_s: float = 0.0
-    motor: Motor = Motor.COAST
+    motor: MotorMode = MotorMode.COAST
     power_percent: float = 0.0
     battery_percent: float = 100.0
     current_a: float = 0.05
@@ -92,7 +92,7 @@ def step(model: TrainModel, motion: TrainMotion, curved: bool) -> TrainMotion:
     push = _push(model, motion, back_emf)
     hold = model.rolling + (model.curve if curved else 0.0)
     speed_mm_s = _speed_after(model, motion.speed_mm_s, push, hold)
-    drawn = abs(push) if motion.motor is Motor.DRIVE else 0.0
+    drawn = abs(push) if motion.motor is MotorMode.DRIVE else 0.0
     current_a = model.idle_current_a + model.stall_current_a * drawn
     return TrainMotion(
         s_mm=motion.s_mm + 0.5 * (motion.speed_mm_s + speed_mm_s) * STEP_S,
@@ -106,9 +106,9 @@ def step(model: TrainModel, motion: TrainMotion, curved: bool) -> TrainMotion:
 
 def _push(model: TrainModel, motion: TrainMotion, back_emf: float) -> float:
     """Return the motor's force as a share of the stall force."""
-    if motion.motor is Motor.COAST or motion.battery_percent <= 0:
+    if motion.motor is MotorMode.COAST or motion.battery_percent <= 0:
         return 0.0
-    if motion.motor is Motor.BRAKE:
+    if motion.motor is MotorMode.BRAKE:
         return -back_emf  # shorted: only what it induces itself works, against the motion
     return motion.power_percent / 100 * terminal_v(model, motion) / model.nominal_v - back_emf
 

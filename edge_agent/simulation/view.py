@@ -51,7 +51,7 @@ class Optics:
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class CameraView:
     """The camera at a place. `matrix` is (3, 3): rows are the camera's right, down and forward in the world."""
 
     optics: Optics
@@ -59,7 +59,7 @@ class View:
     matrix: Points
 
     @classmethod
-    def at(cls, optics: Optics, pose: Pose, extra_pitch_rad: float = 0.0, drop_mm: float = 0.0) -> "View":
+    def at(cls, optics: Optics, pose: Pose, extra_pitch_rad: float = 0.0, drop_mm: float = 0.0) -> "CameraView":
         """Return the view from a train at `pose`; the extras are for a train that falls."""
         pitch_rad = optics.pitch_rad + extra_pitch_rad
         cos, sin = math.cos(pose.heading_rad), math.sin(pose.heading_rad)
@@ -160,14 +160,14 @@ def _facing(pose: Pose, centre: Points) -> float:
     return toward / max(1e-6, math.hypot(x_mm, y_mm))
 
 
-def see(layout: Layout, view: View) -> list[SeenSign]:
+def see(layout: Layout, view: CameraView) -> list[SeenSign]:
     """List the signs whose heads reach into the picture, farthest first."""
     seen = [one for index in range(len(layout.signs)) if (one := _see_one(layout, view, index)) is not None]
     seen.sort(key=lambda one: -one.distance_mm)
     return [_with_occlusion(layout, view, seen, place) for place in range(len(seen))]
 
 
-def _see_one(layout: Layout, view: View, index: int) -> SeenSign | None:
+def _see_one(layout: Layout, view: CameraView, index: int) -> SeenSign | None:
     sign, pose = layout.signs[index], layout.sign_poses[index]
     ahead = view.matrix[2]
     depth_mm = (pose.x_mm - view.centre[0]) * ahead[0] + (pose.y_mm - view.centre[1]) * ahead[1]
@@ -190,7 +190,7 @@ def _see_one(layout: Layout, view: View, index: int) -> SeenSign | None:
     return SeenSign(index, sign, facing > 0, distance_mm, abs(facing), box, 1.0, outline)
 
 
-def _with_occlusion(layout: Layout, view: View, seen: list[SeenSign], place: int) -> SeenSign:
+def _with_occlusion(layout: Layout, view: CameraView, seen: list[SeenSign], place: int) -> SeenSign:
     """Measure what can be seen of one sign, on a small grid over its outline."""
     own = seen[place]
     low, high = own.outline.min(axis=0), own.outline.max(axis=0)
@@ -213,7 +213,7 @@ def _on_grid(shape: Points, low: Points, scale: Points) -> NDArray[np.int32]:
     return np.clip(np.round((shape - low) * scale), -10_000, 10_000).astype(np.int32)
 
 
-def pole_polygon(layout: Layout, view: View, one: SeenSign, width_mm: float = 3.6) -> Points:
+def pole_polygon(layout: Layout, view: CameraView, one: SeenSign, width_mm: float = 3.6) -> Points:
     """Project the pole of a seen sign, from base to head: (4, 2) pixels, or empty when it is too near."""
     pose = layout.sign_poses[one.index]
     side = view.matrix[0] * width_mm / 2

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 
 from edge_agent.events import Detection
 from edge_agent.simulation.layout import Layout
-from edge_agent.simulation.referee import Outcome, Referee
+from edge_agent.simulation.referee import MissionOutcome, Referee
 from edge_agent.simulation.track import Pose
-from edge_agent.simulation.train import STEP_S, Motor, TrainModel, TrainMotion, step, terminal_v, varied
-from edge_agent.simulation.view import Optics, SeenSign, View, see, truth
+from edge_agent.simulation.train import STEP_S, MotorMode, TrainModel, TrainMotion, step, terminal_v, varied
+from edge_agent.simulation.view import CameraView, Optics, SeenSign, see, truth
 
 _WATCH_STEPS = 5
 """The referee looks every 10 ms."""
@@ -64,12 +64,12 @@ class World:
         """Drive the motor with -100..100 percent of the battery's voltage; 0 coasts. Raises ValueError beyond that."""
         if not -100 <= percent <= 100:
             raise ValueError(f"power must be -100..100 percent, not {percent}")
-        motor = Motor.DRIVE if percent else Motor.COAST
+        motor = MotorMode.DRIVE if percent else MotorMode.COAST
         self._motion = replace(self._motion, motor=motor, power_percent=float(percent))
 
     def brake(self) -> None:
         """Short the motor."""
-        self._motion = replace(self._motion, motor=Motor.BRAKE, power_percent=0.0)
+        self._motion = replace(self._motion, motor=MotorMode.BRAKE, power_percent=0.0)
 
     def coast(self) -> None:
         """Cut the motor off: only friction slows the train."""
@@ -130,7 +130,7 @@ class World:
         return self._derailed_s is not None
 
     @property
-    def motor(self) -> Motor:
+    def motor(self) -> MotorMode:
         """What the motor does."""
         return self._motion.motor
 
@@ -160,9 +160,9 @@ class World:
         return self.layout.cliff_mm - self._motion.s_mm
 
     @property
-    def outcome(self) -> Outcome:
+    def outcome(self) -> MissionOutcome:
         """How the mission stands: `ended` unless it came to `stopped` or `derailed`."""
-        return self.referee.outcome or Outcome.ENDED
+        return self.referee.outcome or MissionOutcome.ENDED
 
     @property
     def over(self) -> bool:
@@ -189,7 +189,7 @@ class World:
         motion = self._motion
         return Snapshot(self.elapsed_s, motion.s_mm, motion.speed_mm_s, self.layout.track.pose(motion.s_mm), fallen_s)
 
-    def view(self) -> View:
+    def view(self) -> CameraView:
         """Return the camera where it is now."""
         return view_of(self.optics, self.snapshot())
 
@@ -202,7 +202,7 @@ class World:
         return truth(self.see())
 
 
-def view_of(optics: Optics, moment: Snapshot) -> View:
+def view_of(optics: Optics, moment: Snapshot) -> CameraView:
     """Return the camera of a moment; a train that fell looks at the floor before long."""
     fall = min(1.0, moment.fallen_s / 0.6)
-    return View.at(optics, moment.pose, extra_pitch_rad=1.1 * fall, drop_mm=400 * fall * fall)
+    return CameraView.at(optics, moment.pose, extra_pitch_rad=1.1 * fall, drop_mm=400 * fall * fall)

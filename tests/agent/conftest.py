@@ -26,7 +26,7 @@ def put(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[Camera], N
 
     def put(camera: Camera) -> None:
         monkeypatch.setattr(
-            build, "build_parts", lambda *_, **__: build.Parts(camera, MockHub(), Mission, lambda: None)
+            build, "build_devices", lambda *_, **__: build.Devices(camera, MockHub(), Mission, lambda: None)
         )
         monkeypatch.setattr(build, "open_detector", lambda settings: detector)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from edge_agent.agent.build import build_rules
+from edge_agent.agent.build import build_control_parameters
 from edge_agent.config import Settings, load_rules
 
 
@@ -28,7 +28,7 @@ def test_train_arms_itself_only_where_nothing_real_moves_or_its_owner_said_so(
             "guard": plain.guard.model_copy(update={"arm": arm}),
         }
     )
-    assert build_rules(how, load_rules(), emulated=emulated).auto_arm is by_itself
+    assert build_control_parameters(how, load_rules(), emulated=emulated).auto_arm is by_itself
 
 
 def test_shipped_settings_leave_arming_to_the_kind_of_hub() -> None:

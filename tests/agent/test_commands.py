@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from edge_agent.agent.commands import REFUSALS_PER_S, Helm
+from edge_agent.agent.commands import REFUSALS_PER_S, CommandExecutor
 from edge_agent.control.commands import Code, Instruction, Refused, Verb
 from edge_agent.control.guard import Order
-from edge_agent.events import Answer
+from edge_agent.events import CommandResult
 
 
 class Control:
@@ -33,9 +33,11 @@ class Control:
         self.told.append("paused" if paused else "taking frames")
 
 
-def helm(control: Control, answers: list[Answer] | None = None, now_s: Callable[[], float] = lambda: 7.0) -> Helm:
+def helm(
+    control: Control, answers: list[CommandResult] | None = None, now_s: Callable[[], float] = lambda: 7.0
+) -> CommandExecutor:
     publish = (answers if answers is not None else []).append
-    return Helm(control, control, publish=publish, clock=now_s)  # type: ignore[arg-type]
+    return CommandExecutor(control, control, publish=publish, clock=now_s)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -67,19 +69,19 @@ def test_picture_on_request_is_nothing_to_the_train() -> None:
 
 
 def test_observers_are_told_of_each_command_and_who_gave_it() -> None:
-    answers: list[Answer] = []
+    answers: list[CommandResult] = []
     helm(Control(), answers).carry_out("console", Instruction(Verb.DRIVE, "c-1"), "ada")
-    assert answers == [Answer("console", "ada", "c-1", "drive", True, None, "running", "cruise", 7.0)]
+    assert answers == [CommandResult("console", "ada", "c-1", "drive", True, None, "running", "cruise", 7.0)]
 
 
 def test_observers_are_told_of_each_refusal_and_why() -> None:
-    answers: list[Answer] = []
+    answers: list[CommandResult] = []
     helm(Control(), answers).refuse("kafka", "drive", "c-1", Refused(Code.STALE, "given 12 s ago"), None)
-    assert answers == [Answer("kafka", None, "c-1", "drive", False, "stale", None, "given 12 s ago", 7.0)]
+    assert answers == [CommandResult("kafka", None, "c-1", "drive", False, "stale", None, "given 12 s ago", 7.0)]
 
 
 def test_flood_of_refusals_is_not_told_in_full_and_later_ones_are() -> None:
-    answers: list[Answer] = []
+    answers: list[CommandResult] = []
     now_s = 7.0
     wheel = helm(Control(), answers, lambda: now_s)
     for number in range(1000):
@@ -92,7 +94,7 @@ def test_flood_of_refusals_is_not_told_in_full_and_later_ones_are() -> None:
 
 
 def test_stop_among_a_flood_of_refusals_is_told() -> None:
-    answers: list[Answer] = []
+    answers: list[CommandResult] = []
     wheel = helm(Control(), answers)
     for _ in range(100):
         wheel.refuse("mqtt", "drive", None, Refused(Code.NO_TOKEN, "no token"))

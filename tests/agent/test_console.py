@@ -7,9 +7,9 @@ import threading
 
 import pytest
 
-from edge_agent.agent.console import MAX_FRAMES, SWITCH_S, Crossing, Helmsman, run_apart
-from edge_agent.console.commands import Order, Reply
-from edge_agent.control.commands import Acknowledgement, Desk, Gate, Rules, read
+from edge_agent.agent.console import MAX_FRAMES, SWITCH_S, EventBridge, LocalCommander, run_in_own_loop
+from edge_agent.console.commands import CommandReply, OutgoingCommand
+from edge_agent.control.commands import Acknowledgement, Authorizer, CommandHandler, CommandRules, parse_command
 from edge_agent.errors import FatalError
 from edge_agent.events import Event
 from edge_agent.runtime.queues import Fanout
@@ -19,7 +19,7 @@ from tests.support.mosquitto import until
 
 @contextlib.asynccontextmanager
 async def _apart(work: object) -> object:
-    task = asyncio.create_task(run_apart("console", work))  # type: ignore[arg-type]
+    task = asyncio.create_task(run_in_own_loop("console", work))  # type: ignore[arg-type]
     try:
         yield task
     finally:
@@ -28,7 +28,7 @@ async def _apart(work: object) -> object:
 
 
 async def test_events_cross_in_order_into_another_thread() -> None:
-    crossing, fanout = Crossing(), Fanout[Event]()
+    crossing, fanout = EventBridge(), Fanout[Event]()
     seen: list[tuple[int, Event]] = []
 
     async def work() -> None:
@@ -52,7 +52,7 @@ async def test_events_cross_in_order_into_another_thread() -> None:
 
 
 async def test_thread_that_does_not_keep_up_loses_frames_and_the_train_does_not_wait() -> None:
-    crossing, fanout = Crossing(), Fanout[Event]()
+    crossing, fanout = EventBridge(), Fanout[Event]()
     carry = asyncio.create_task(crossing.run(fanout.subscribe("console", 100)))
     waiting = asyncio.create_task(crossing.get())
     await asyncio.sleep(0)
@@ -72,7 +72,7 @@ async def test_work_that_ends_by_itself_is_a_failure_and_the_interpreter_is_as_b
         within_s.append(sys.getswitchinterval())
 
     with pytest.raises(FatalError, match="the console ended by itself"):
-        await run_apart("console", work)
+        await run_in_own_loop("console", work)
     assert within_s == [pytest.approx(SWITCH_S)]
     assert sys.getswitchinterval() == pytest.approx(before_s)
 
@@ -93,19 +93,19 @@ async def test_command_is_obeyed_in_the_trains_loop_and_answered_in_the_consoles
         threads.append(threading.get_ident())
         return Acknowledgement(True, "armed_stopped", "the operator's stop")
 
-    desk = Desk(Gate(), lambda: Rules(None), obey=obey, refuse=lambda *_: None)
-    helmsman, replies = Helmsman(desk), []
+    desk = CommandHandler(Authorizer(), lambda: CommandRules(None), obey=obey, refuse=lambda *_: None)
+    helmsman, replies = LocalCommander(desk), []
     body = b'{"id": "an-id"}'
 
     async def work() -> None:
         for verb in ("stop", "drive"):
-            replies.append(await helmsman.send(Order("train-1", verb, read(verb, body), "Ada")))
+            replies.append(await helmsman.send(OutgoingCommand("train-1", verb, parse_command(verb, body), "Ada")))
         await asyncio.Event().wait()
 
     async with _apart(work):
         await until(lambda: len(replies) == 2, "both are answered")
     assert threads == [threading.get_ident()]
-    assert replies[0] == Reply(True, "armed_stopped", "the operator's stop")
+    assert replies[0] == CommandReply(True, "armed_stopped", "the operator's stop")
     assert replies[1] is not None
     assert not replies[1].accepted
     assert "no command token" in replies[1].reason

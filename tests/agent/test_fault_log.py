@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from structlog.testing import capture_logs
 
-from edge_agent.agent.fault_log import Notices
+from edge_agent.agent.fault_log import FaultLog
 from edge_agent.events import Event, Fault, Severity
 from edge_agent.runtime.queues import Fanout
 
@@ -19,7 +19,7 @@ def told(*faults: Fault, before: tuple[Fault, ...] = ()) -> tuple[str, list[str]
 
     async def main() -> str:
         fanout: Fanout[Event] = Fanout()
-        notices = Notices(before)
+        notices = FaultLog(before)
         task = asyncio.create_task(notices.run(fanout.subscribe("notices", 10)))
         for fault in faults:
             fanout.publish(fault)
@@ -55,7 +55,7 @@ def test_observers_fault_with_a_remedy_is_for_somebody_too() -> None:
 
 
 def test_what_the_guard_says_already_is_not_said_twice() -> None:
-    notices = Notices((FULL, BLIND))
+    notices = FaultLog((FULL, BLIND))
     assert notices.words(BLIND.message).startswith("check the camera; 12 MB are free")
 
 

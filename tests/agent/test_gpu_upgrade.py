@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.agent.gpu_upgrade import Acceleration, acceleration
+from edge_agent.agent.gpu_upgrade import GpuUpgrade, gpu_upgrade
 from edge_agent.config import Settings
 from edge_agent.errors import FatalError
 from edge_agent.events import Fault, Severity
 from edge_agent.perception.detector import OnnxDetector
 from edge_agent.perception.detector.tensorrt.bindings import Bindings, GpuUnavailableError, load_bindings
-from edge_agent.perception.detector.tensorrt.build_process import MakingError
-from edge_agent.perception.detector.tensorrt.build_worker import Order, make
-from edge_agent.perception.detector.tensorrt.detector import Reading
-from edge_agent.perception.detector.tensorrt.selection import Wanted
-from edge_agent.perception.vision import Fitted
-from edge_agent.pipeline import Worker
+from edge_agent.perception.detector.tensorrt.build_process import BuildProcessError
+from edge_agent.perception.detector.tensorrt.build_worker import BuildRequest, build_engine
+from edge_agent.perception.detector.tensorrt.detector import PostprocessOptions
+from edge_agent.perception.detector.tensorrt.selection import EngineSpec
+from edge_agent.perception.vision import ResizedPicture
+from edge_agent.pipeline import DetectorWorker
 from tests.perception.detector.engines import PICTURE, made, tiny
 from tests.support.gpu import Gpu
 
@@ -32,13 +32,13 @@ def one_picture(monkeypatch: pytest.MonkeyPatch) -> None:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make engines in a thread: that a child process does it is tried once here, and in tests/detector."""
 
-    async def have_made(order: Order) -> tuple[Path, bool]:
+    async def have_made(order: BuildRequest) -> tuple[Path, bool]:
         try:
-            return await asyncio.to_thread(make, order, lambda message: True, load_bindings())
+            return await asyncio.to_thread(build_engine, order, lambda message: True, load_bindings())
         except FatalError as error:
-            raise MakingError(error.message, remedy=error.remedy) from error
+            raise BuildProcessError(error.message, remedy=error.remedy) from error
 
-    monkeypatch.setattr("edge_agent.agent.gpu_upgrade.have_made", have_made)
+    monkeypatch.setattr("edge_agent.agent.gpu_upgrade.build_in_process", have_made)
 
 
 class Move:
@@ -55,10 +55,10 @@ class Move:
         self.model = tiny(folder)
         self.engines = folder / "engines"
         self.faults: list[Fault] = []
-        self.worker = Worker(lambda: OnnxDetector(self.model))
-        wanted = Wanted(model or self.model, "auto", self.engines)
-        self.attempt = Acceleration(
-            self.worker, wanted, Reading(), must=must, tell=self.faults.append, clock=lambda: 1.0, load=load
+        self.worker = DetectorWorker(lambda: OnnxDetector(self.model))
+        wanted = EngineSpec(model or self.model, "auto", self.engines)
+        self.attempt = GpuUpgrade(
+            self.worker, wanted, PostprocessOptions(), must=must, tell=self.faults.append, clock=lambda: 1.0, load=load
         )
 
     async def run(self) -> str:
@@ -66,7 +66,7 @@ class Move:
         async with self.worker:
             await self.attempt.run()
             for _ in range(2):
-                detections, _ = await self.worker.infer(Fitted.of(PICTURE))
+                detections, _ = await self.worker.infer(ResizedPicture.of(PICTURE))
                 assert len(detections) == 2
             return self.worker.info.backend
 
@@ -88,11 +88,11 @@ async def test_engine_is_built_in_the_background_while_frames_are_seen(tmp_path:
         moving = asyncio.create_task(move.attempt.run())
         seen_before = 0
         while not moving.done():
-            await move.worker.infer(Fitted.of(PICTURE))
+            await move.worker.infer(ResizedPicture.of(PICTURE))
             seen_before += 1
         assert seen_before > 1
         assert move.worker.info.backend == "tensorrt"
-        assert len((await move.worker.infer(Fitted.of(PICTURE)))[0]) == 2
+        assert len((await move.worker.infer(ResizedPicture.of(PICTURE)))[0]) == 2
     assert gpu.left() == {}
 
 
@@ -179,7 +179,7 @@ async def test_gpu_that_fails_on_a_frame_hands_that_frame_back(tmp_path: Path, g
         await move.attempt.run()
         assert move.worker.info.backend == "tensorrt"
         gpu.say("run-fails")
-        detections, _ = await move.worker.infer(Fitted.of(PICTURE))
+        detections, _ = await move.worker.infer(ResizedPicture.of(PICTURE))
         assert (len(detections), move.worker.info.backend) == (2, "onnxruntime")
     assert move.codes() == ["gpu_failed"]
     assert gpu.left() == {}
@@ -238,5 +238,5 @@ async def test_machine_without_tensorrt_is_only_told_where_somebody_wants_it(
 @pytest.mark.parametrize(("backend", "moves"), [("auto", True), ("tensorrt", True), ("onnxruntime", False)])
 async def test_settings_say_whether_to_move(tmp_path: Path, backend: str, moves: bool) -> None:
     settings = Settings.model_validate({"detector": {"backend": backend}}, strict=False)
-    async with Worker(lambda: OnnxDetector(tiny(tmp_path))) as worker:
-        assert (acceleration(settings, worker, lambda fault: None, lambda: 0.0) is not None) is moves
+    async with DetectorWorker(lambda: OnnxDetector(tiny(tmp_path))) as worker:
+        assert (gpu_upgrade(settings, worker, lambda fault: None, lambda: 0.0) is not None) is moves

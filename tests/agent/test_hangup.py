@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from edge_agent.agent.lifecycle import Ending
+from edge_agent.agent.lifecycle import Shutdown
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def hangup() -> Iterator[None]:
 
 async def test_closed_terminal_brakes_and_ends_the_run(hangup: None) -> None:
     braked: list[str] = []
-    ending = Ending(braked.append, within_s=60.0)
+    ending = Shutdown(braked.append, within_s=60.0)
     with ending.on_signals(hangup=True):
         os.kill(os.getpid(), signal.SIGHUP)
         async with asyncio.timeout(10):
@@ -31,7 +31,7 @@ async def test_closed_terminal_brakes_and_ends_the_run(hangup: None) -> None:
 
 async def test_run_that_is_to_outlive_its_terminal_does(hangup: None) -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
-    ending = Ending(lambda _: None, within_s=60.0)
+    ending = Shutdown(lambda _: None, within_s=60.0)
     with ending.on_signals(hangup=True):
         os.kill(os.getpid(), signal.SIGHUP)
         await asyncio.sleep(0)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from edge_agent.agent import Job, run
+from edge_agent.agent import RunOptions, run
 from edge_agent.agent.console import _source
 from edge_agent.cli.run import console_overrides
 from edge_agent.config import Settings, load_rules
@@ -28,7 +28,7 @@ def settings(port: int, **console: object) -> Settings:
 async def test_running_agent_tells_its_figures_and_that_it_is_ready(put: Callable[[Camera], None]) -> None:
     camera, port = Camera(), free_port()
     put(camera)
-    train = asyncio.create_task(run(Job(settings(port), load_rules())))
+    train = asyncio.create_task(run(RunOptions(settings(port), load_rules())))
     well = '200 {"ok":true,"troubles":[]}'
     try:
         assert await answered(port, "/readyz", 200) == well
@@ -53,7 +53,7 @@ async def test_running_agent_tells_its_figures_and_that_it_is_ready(put: Callabl
 async def test_figures_know_what_happened_before_their_code_was_loaded(put: Callable[[Camera], None]) -> None:
     camera, port = Camera(), free_port()
     put(camera)
-    train = asyncio.create_task(run(Job(settings(port), load_rules())))
+    train = asyncio.create_task(run(RunOptions(settings(port), load_rules())))
     try:
         await answered(port, "/healthz", 200)
         text = await answered(port, "/metrics", 200)
@@ -76,7 +76,7 @@ def check_with_promtool(text: str) -> None:
 async def test_port_that_is_taken_is_told_and_the_train_drives_on(put: Callable[[Camera], None]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         put(Camera(last=5))
-        report = await run(Job(settings(taken.getsockname()[1]), load_rules()))
+        report = await run(RunOptions(settings(taken.getsockname()[1]), load_rules()))
     assert [(fault["code"], fault["severity"]) for fault in report["faults"]] == [("console_port_taken", "info")]
     assert report["frames"]["captured"] == 5
 
@@ -87,7 +87,7 @@ async def test_port_that_was_asked_for_and_is_taken_ends_the_run_before_it_begin
     with socket.create_server(("127.0.0.1", 0)) as taken:
         put(Camera(last=5))
         with pytest.raises(ConfigError, match="another program listens"):
-            await run(Job(settings(taken.getsockname()[1]), load_rules(), port_asked=True))
+            await run(RunOptions(settings(taken.getsockname()[1]), load_rules(), port_asked=True))
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ async def test_settings_say_what_is_served(
 ) -> None:
     camera, port = Camera(), free_port()
     put(camera)
-    train = asyncio.create_task(run(Job(settings(port, **console), load_rules())))
+    train = asyncio.create_task(run(RunOptions(settings(port, **console), load_rules())))
     try:
         answers = {path: int((await answered(port, path))[:3]) for path in paths}
     finally:
@@ -115,7 +115,7 @@ async def test_nothing_is_served_where_nothing_is_wanted(put: Callable[[Camera],
     with socket.create_server(("127.0.0.1", 0)) as taken:
         put(Camera(last=3))
         nothing = settings(taken.getsockname()[1], enabled=False, metrics=False)
-        assert (await run(Job(nothing, load_rules(), port_asked=True)))["faults"] == []
+        assert (await run(RunOptions(nothing, load_rules(), port_asked=True)))["faults"] == []
 
 
 @pytest.mark.parametrize(

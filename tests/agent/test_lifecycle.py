@@ -4,37 +4,37 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.agent.lifecycle import Lifeline
+from edge_agent.agent.lifecycle import CrashMarker
 from edge_agent.config import Settings
 
 ALWAYS = Settings().model_copy(update={"guard": Settings().guard.model_copy(update={"arm": "always"})})
 
 
-def armed(lifeline: Lifeline) -> str:
+def armed(lifeline: CrashMarker) -> str:
     return lifeline.cautious(ALWAYS).guard.arm
 
 
 def test_run_after_one_that_died_waits_to_be_armed(tmp_path: Path) -> None:
     environment = {"RUNTIME_DIRECTORY": str(tmp_path)}
-    with Lifeline(environment) as first:
+    with CrashMarker(environment) as first:
         assert armed(first) == "always"
-        with Lifeline(environment) as second:  # as if the first had been killed
+        with CrashMarker(environment) as second:  # as if the first had been killed
             assert armed(second) == "never"
             second.ended_well()
-    with Lifeline(environment) as third:
+    with CrashMarker(environment) as third:
         assert armed(third) == "always"
 
 
 def test_run_after_one_that_failed_waits_to_be_armed(tmp_path: Path) -> None:
     environment = {"RUNTIME_DIRECTORY": str(tmp_path)}
-    with pytest.raises(RuntimeError), Lifeline(environment):
+    with pytest.raises(RuntimeError), CrashMarker(environment):
         raise RuntimeError
-    with Lifeline(environment) as again:
+    with CrashMarker(environment) as again:
         assert armed(again) == "never"
 
 
 @pytest.mark.parametrize("environment", [{}, {"RUNTIME_DIRECTORY": "/nonexistent/edge-agent"}])
 def test_machine_without_such_a_folder_arms_as_the_settings_say(environment: dict[str, str]) -> None:
     for _ in range(2):
-        with Lifeline(environment) as lifeline:
+        with CrashMarker(environment) as lifeline:
             assert armed(lifeline) == "always"

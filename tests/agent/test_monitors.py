@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 
 from edge_agent.agent import monitors as module
-from edge_agent.agent.monitors import Storage, free_mb
+from edge_agent.agent.monitors import StorageMonitor, free_mb
 from edge_agent.events import Fault, Severity
 from edge_agent.simulation.clock import run_virtual
 
 STUCK = Fault("outbox_stuck", "database is locked", "end the other program", Severity.DEGRADED, 1.0)
 
 
-def stored(least_mb: int = 50) -> tuple[Storage, list[Fault]]:
+def stored(least_mb: int = 50) -> tuple[StorageMonitor, list[Fault]]:
     told: list[Fault] = []
-    return Storage(Path("/var/lib/edge-agent"), least_mb, tell=told.append, clock=lambda: 7.0), told
+    return StorageMonitor(Path("/var/lib/edge-agent"), least_mb, tell=told.append, clock=lambda: 7.0), told
 
 
 def test_enough_room_is_no_trouble() -> None:

@@ -11,15 +11,15 @@ import confluent_kafka
 import pytest
 from pydantic import SecretStr
 
-from edge_agent.agent import Job, run
-from edge_agent.agent.commands import Helm
-from edge_agent.agent.observers import _obey_original, make_desk
+from edge_agent.agent import RunOptions, run
+from edge_agent.agent.commands import CommandExecutor
+from edge_agent.agent.observers import _execute_capture_command, make_command_handler
 from edge_agent.config import Settings, load_rules
-from edge_agent.control.commands import Gate, Request, Rules, Verb
-from edge_agent.events import Answer
-from edge_agent.observers.cloudevents import KafkaMessage, OrderData, write_order
-from edge_agent.observers.cloudevents.convert import moment
-from edge_agent.observers.crazy_train.payloads import CaptureOrder
+from edge_agent.control.commands import Authorizer, CommandRequest, CommandRules, Verb
+from edge_agent.events import CommandResult
+from edge_agent.observers.cloudevents import KafkaMessage, OrderData, write_command
+from edge_agent.observers.cloudevents.convert import to_rfc3339
+from edge_agent.observers.crazy_train.payloads import CaptureCommand
 from tests.agent.served import Camera, answered
 from tests.agent.test_commands import Control
 from tests.support.kafka_brokers import Consumed, Tansu
@@ -46,8 +46,8 @@ def settings(mosquitto: Mosquitto, tansu: Tansu, port: int, state: Path) -> Sett
 
 
 def order(verb: str, command_id: str, **more: Any) -> KafkaMessage:
-    data = OrderData(command_id, moment(time.time()), by="ada", **more)
-    return write_order("train-1", verb, data, source="/consoles/fleet")
+    data = OrderData(command_id, to_rfc3339(time.time()), by="ada", **more)
+    return write_command("train-1", verb, data, source="/consoles/fleet")
 
 
 def answers(consumed: Consumed) -> dict[str, dict[str, Any]]:
@@ -75,7 +75,7 @@ async def test_commands_of_both_channels_pass_one_gate_and_every_observer_hears_
 
         with Consumed(tansu.address, "edge-agent-events") as consumed:
             async with listening(mosquitto.port) as person:
-                train = asyncio.create_task(run(Job(settings(mosquitto, tansu, port, tmp_path), load_rules())))
+                train = asyncio.create_task(run(RunOptions(settings(mosquitto, tansu, port, tmp_path), load_rules())))
                 try:
                     await person.hears(f"{ROOT}/state")
                     while "kafka" not in {answer["channel"] for answer in answers(consumed).values()}:
@@ -107,13 +107,13 @@ def id_of(message: Any) -> str:
 
 @pytest.mark.parametrize("first", ["stop by another channel", "nothing"])
 def test_original_console_is_obeyed_by_the_rules_of_all_channels(first: str) -> None:
-    control, told, gate = Control(), list[Answer](), Gate()
-    helm = Helm(control, control, publish=told.append, clock=lambda: 7.0)  # type: ignore[arg-type]
-    desk = make_desk("crazy-train", Settings(), helm, gate)
+    control, told, gate = Control(), list[CommandResult](), Authorizer()
+    helm = CommandExecutor(control, control, publish=told.append, clock=lambda: 7.0)  # type: ignore[arg-type]
+    desk = make_command_handler("crazy-train", Settings(), helm, gate)
     if first != "nothing":
-        gate.admit(Request(Verb.STOP), lambda: Rules(None))
-    _obey_original(CaptureOrder("start"), desk)
-    _obey_original(CaptureOrder("stop"), desk)
+        gate.admit(CommandRequest(Verb.STOP), lambda: CommandRules(None))
+    _execute_capture_command(CaptureCommand("start"), desk)
+    _execute_capture_command(CaptureCommand("stop"), desk)
     assert control.told == (["paused"] if first != "nothing" else ["taking frames", "paused"])
     assert [(answer.channel, answer.accepted) for answer in told] == [
         ("crazy-train", first == "nothing"),

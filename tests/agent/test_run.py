@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge_agent.agent import Job, build, run
+from edge_agent.agent import RunOptions, build, run
 from edge_agent.agent import monitors as storage
-from edge_agent.config import Rules, Settings, load_rules
+from edge_agent.config import Settings, SignRules, load_rules
 from edge_agent.errors import ConfigError, FatalError
-from edge_agent.events import Box, Command, Decision, Detection, Event, Frame, GuardState, Prediction, TrainState
+from edge_agent.events import Box, Decision, Detection, Event, Frame, GuardState, MotorCommand, Prediction, TrainState
 from edge_agent.hub.mock import MockHub
 from edge_agent.ports import DetectorInfo, EventSource, Shot
 from edge_agent.report import Mission
@@ -87,8 +87,8 @@ def parts(monkeypatch: pytest.MonkeyPatch) -> Callable[..., MockHub]:
 
     def put(camera: Camera, detector: Detector | None = None) -> MockHub:
         hub = MockHub()
-        found = build.Parts(camera, hub, Mission, lambda: None)
-        monkeypatch.setattr(build, "build_parts", lambda settings, **how: found)
+        found = build.Devices(camera, hub, Mission, lambda: None)
+        monkeypatch.setattr(build, "build_devices", lambda settings, **how: found)
         monkeypatch.setattr(build, "open_detector", lambda settings: detector or Detector())
         return hub
 
@@ -99,8 +99,8 @@ def settings(**changes: Any) -> Settings:
     return Settings().model_copy(update=changes)
 
 
-def go(job: Job | None = None) -> dict[str, Any]:
-    return run_virtual(run(job or Job(Settings(), load_rules(), virtual=True)), start_s=500.0)
+def go(job: RunOptions | None = None) -> dict[str, Any]:
+    return run_virtual(run(job or RunOptions(Settings(), load_rules(), virtual=True)), start_s=500.0)
 
 
 def drives(hub: MockHub) -> list[int | str]:
@@ -121,7 +121,7 @@ def test_train_leaves_when_all_is_well_and_brakes_when_the_source_ends(parts: Ca
 def test_train_that_arms_itself_leaves_in_the_moment_in_which_it_may(parts: Callable[..., MockHub]) -> None:
     parts(Camera(20))
     listener = Listener()
-    go(Job(Settings(), load_rules(), sinks=(listener,), virtual=True))
+    go(RunOptions(Settings(), load_rules(), sinks=(listener,), virtual=True))
     began_s: dict[GuardState, float] = {}
     for told in listener.of(TrainState):
         began_s.setdefault(told.guard, told.at_s)
@@ -130,10 +130,10 @@ def test_train_that_arms_itself_leaves_in_the_moment_in_which_it_may(parts: Call
 
 def test_danger_sign_stops_for_good_and_the_chain_is_linked(parts: Callable[..., MockHub]) -> None:
     hub, listener = parts(Camera(60), Detector(danger_from=30)), Listener()
-    report = go(Job(Settings(), load_rules(), sinks=(listener,), virtual=True))
+    report = go(RunOptions(Settings(), load_rules(), sinks=(listener,), virtual=True))
     (action,) = report["actions"]
     assert (action["sign"], action["action"], action["power_percent"]) == ("danger", "stop", None)
-    brake = next(c for c in listener.of(Command) if c.reason == "danger sign")
+    brake = next(c for c in listener.of(MotorCommand) if c.reason == "danger sign")
     decision = next(d for d in listener.of(Decision) if d.sign == "danger")
     prediction = next(p for p in listener.of(Prediction) if p.frame_id == decision.frame_id)
     assert brake.decision_id == decision.decision_id
@@ -184,7 +184,7 @@ def test_observer_that_fails_is_told_and_the_train_drives_on(parts: Callable[...
             raise failure
 
     hub = parts(Camera(100))
-    report = go(Job(Settings(), load_rules(), sinks=(Broken(),), virtual=True))
+    report = go(RunOptions(Settings(), load_rules(), sinks=(Broken(),), virtual=True))
     assert [fault["code"] for fault in report["faults"]] == ["listener_failed"]
     assert report["ended_by"] == "the source has ended"
     assert max(write.at_s for write in hub.log if write.kind == "drive") > 509.0
@@ -193,16 +193,16 @@ def test_observer_that_fails_is_told_and_the_train_drives_on(parts: Callable[...
 def test_rule_for_a_sign_the_model_does_not_know_never_moves(parts: Callable[..., MockHub]) -> None:
     hub = parts(Camera(100))
     shipped = load_rules()
-    rules = Rules({**shipped.signs, "giraffe": shipped.signs["stop"]})
+    rules = SignRules({**shipped.signs, "giraffe": shipped.signs["stop"]})
     with pytest.raises(ConfigError, match="giraffe"):
-        go(Job(Settings(), rules, virtual=True))
+        go(RunOptions(Settings(), rules, virtual=True))
     assert drives(hub) == []
 
 
 def test_train_that_is_not_armed_stays(parts: Callable[..., MockHub]) -> None:
     hub = parts(Camera(100))
     never = Settings().guard.model_copy(update={"arm": "never"})
-    go(Job(settings(guard=never), load_rules(), virtual=True))
+    go(RunOptions(settings(guard=never), load_rules(), virtual=True))
     assert drives(hub) == []
 
 
@@ -232,7 +232,7 @@ def test_disk_that_becomes_full_does_not_stop_a_train(
 
 def test_duration_ends_the_run(parts: Callable[..., MockHub]) -> None:
     parts(Camera(10_000))
-    report = go(replace(Job(Settings(), load_rules(), virtual=True), duration_s=5.0))
+    report = go(replace(RunOptions(Settings(), load_rules(), virtual=True), duration_s=5.0))
     assert report["ended_by"] == "5 s have passed"
     assert 49 <= report["frames"]["captured"] <= 52
 

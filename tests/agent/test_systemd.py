@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.agent.systemd import Notifier, watch
+from edge_agent.agent.systemd import Notifier, report_to_service_manager
 from edge_agent.control.guard import Permit
 from edge_agent.events import GuardState
 from edge_agent.simulation.clock import run_virtual
@@ -54,7 +54,7 @@ def watched(environment: dict[str, str], permits: list[Permit], seconds_each: fl
 
     async def main() -> None:
         now = [permits[0]]
-        task = asyncio.create_task(watch(Notifier(environment), lambda: now[0]))
+        task = asyncio.create_task(report_to_service_manager(Notifier(environment), lambda: now[0]))
         for permit in permits:
             now[0] = permit
             await asyncio.sleep(seconds_each)
@@ -104,7 +104,7 @@ def test_end_lifts_the_watchdogs_limit_above_the_processes_own(manager: Manager)
 def test_status_names_what_else_is_wrong_in_one_line(manager: Manager) -> None:
     async def main() -> None:
         task = asyncio.create_task(
-            watch(Notifier(manager.environment()), lambda: RUNNING, lambda _: "disk\nfull" * 300)
+            report_to_service_manager(Notifier(manager.environment()), lambda: RUNNING, lambda _: "disk\nfull" * 300)
         )
         await asyncio.sleep(0.1)
         task.cancel()

@@ -61,7 +61,7 @@ def test_pictures_hold_no_sign_that_ends_the_drive_and_are_a_webcams() -> None:
 
 
 def test_hole_takes_connections_and_says_nothing() -> None:
-    with brokers.hole() as port, socket.create_connection(("127.0.0.1", port), 5) as client:
+    with brokers.black_hole() as port, socket.create_connection(("127.0.0.1", port), 5) as client:
         client.sendall(b"hello")
         client.settimeout(0.05)
         with pytest.raises(TimeoutError):

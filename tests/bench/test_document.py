@@ -7,10 +7,10 @@ import numpy as np
 
 from edge_agent.bench import plots
 from edge_agent.bench.blocks import Block
-from edge_agent.bench.child import Told
+from edge_agent.bench.child import ChildReport
 from edge_agent.bench.document import page
 from edge_agent.bench.result import Ratio
-from edge_agent.bench.scale import Crowd
+from edge_agent.bench.scale import ScaleResult
 from edge_agent.bench.stats import Interval
 
 RATIOS = [
@@ -18,7 +18,7 @@ RATIOS = [
     Ratio(3, None, note="mosquitto is not installed"),
     Ratio(10, Interval(4.0, 3.9, 4.1), "12 and 12 starts"),
 ]
-CROWDS = [Crowd(count, 10.0 / count, 20.0 * count, 40.0 * count, 25.0, 160.0) for count in (1, 2, 4)]
+CROWDS = [ScaleResult(count, 10.0 / count, 20.0 * count, 40.0 * count, 25.0, 160.0) for count in (1, 2, 4)]
 
 
 def test_page_tells_every_ratio_and_why_one_was_missed() -> None:
@@ -35,7 +35,9 @@ def test_page_tells_every_ratio_and_why_one_was_missed() -> None:
 def test_plots_that_the_page_shows_are_written(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     blocks = {"bare": [Block(rng.gamma(9, 2, 50), 25.0, 10.0, 50, 100.0)], "plain": []}
-    told = Told(tuple({"t_s": t, "rss_mib": 100.0, "cpu_s": t, "frames": 10 * t} for t in range(5)), {"p50": 1.0})
+    told = ChildReport(
+        tuple({"t_s": t, "rss_mib": 100.0, "cpu_s": t, "frames": 10 * t} for t in range(5)), {"p50": 1.0}
+    )
     plots.latencies(tmp_path / "bench-latency.svg", blocks)
     plots.cpu(tmp_path / "bench-cpu.svg", blocks)
     plots.memory(tmp_path / "bench-memory.svg", told)

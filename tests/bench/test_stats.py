@@ -53,8 +53,8 @@ def test_percentile_of_known_samples() -> None:
 
 
 def test_order_goes_there_and_back() -> None:
-    assert list(stats.there_and_back(("A", "B"), 2)) == list("ABBAABBA")
-    assert list(stats.there_and_back(("A", "B", "C"), 1)) == list("ABCCBA")
+    assert list(stats.interleaved(("A", "B"), 2)) == list("ABBAABBA")
+    assert list(stats.interleaved(("A", "B", "C"), 1)) == list("ABCCBA")
 
 
 def test_time_from_the_tick_counts_what_a_pause_skipped() -> None:

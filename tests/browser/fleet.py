@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import SecretStr
 
-from edge_agent.config import Console
-from edge_agent.console.app import Site
+from edge_agent.config import ConsoleSettings
+from edge_agent.console.app import ConsoleApp
 from edge_agent.console.responses import application
 from edge_agent.console.routes import console_routes
 from edge_agent.console.server import listen, serve
@@ -31,7 +31,7 @@ class Fleet:
     `views` is what some of them see instead of noise; `behind_s` is how far their clocks are behind.
     """
 
-    site: Site
+    site: ConsoleApp
     trains: Train = field(default_factory=Train)
     guards: dict[str, GuardState] = field(default_factory=dict)
     views: dict[str, tuple[NDArray[np.uint8], tuple[Detection, ...]]] = field(default_factory=dict)
@@ -75,7 +75,7 @@ class Fleet:
 @contextlib.asynccontextmanager
 async def fleet(**guards: GuardState) -> AsyncIterator[Fleet]:
     """Serve a console for the length of the block; names of trains have no hyphens here."""
-    site = Site(Console(port=free_port(), token=SecretStr(TOKEN)), "fleet", budget_bytes=10_000_000)
+    site = ConsoleApp(ConsoleSettings(port=free_port(), token=SecretStr(TOKEN)), "fleet", budget_bytes=10_000_000)
     made = Fleet(site, guards=dict(guards))
     app = application(console_routes(site, made.trains))
     tasks = [asyncio.create_task(work) for work in (serve(app, listen(site.settings)), site.run(), made.run())]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from edge_agent.console.commands import Reply
+from edge_agent.console.commands import CommandReply
 from edge_agent.console.schemas import Trouble
 from edge_agent.events import GuardState
 from tests.browser.conftest import Gather, Open
@@ -79,9 +79,11 @@ async def test_emergency_stop_in_the_overview_is_for_every_train(gather: Gather,
 
 
 @pytest.mark.parametrize(
-    ("reply", "status"), [(None, "silent"), (Reply(False, None, "the train is busy"), "refused")], ids=["silence", "no"]
+    ("reply", "status"),
+    [(None, "silent"), (CommandReply(False, None, "the train is busy"), "refused")],
+    ids=["silence", "no"],
 )
-async def test_command_without_a_yes_says_so(gather: Gather, show: Open, reply: Reply | None, status: str):
+async def test_command_without_a_yes_says_so(gather: Gather, show: Open, reply: CommandReply | None, status: str):
     trains = await gather(anna=GuardState.RUNNING)
     trains.trains.reply = reply
     viewer = await show(trains.url, expected=("504",))

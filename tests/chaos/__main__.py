@@ -9,7 +9,7 @@ import gc
 import sys
 from pathlib import Path
 
-from edge_agent.runtime.files import write_whole
+from edge_agent.runtime.files import write_atomic
 
 from .latency import stops
 from .table import STOP_BOUND_MS, TRIALS, Outcome, markdown, percentile
@@ -37,7 +37,7 @@ def main() -> int:
     if asked.output is None:
         print(text, end="")
     else:
-        write_whole(asked.output, text.encode())
+        write_atomic(asked.output, text.encode())
     slow = bool(stops_ms) and percentile(stops_ms, 99) > STOP_BOUND_MS
     return int(slow or any(outcome.failures for outcome in outcomes))
 

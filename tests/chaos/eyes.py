@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from edge_agent.events import Box, Detection
 from edge_agent.perception.detector import OnnxDetector
-from edge_agent.perception.vision import Layout
+from edge_agent.perception.vision import OutputLayout
 from edge_agent.signs import LABELS
 from tests.perception.detector.models import outputs_for, save_fragile
 
@@ -36,7 +36,7 @@ class Eyes:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         model = save_fragile(
-            folder / "eyes.onnx", outputs_for(Layout.CHANNELS_LAST, [], len(LABELS)), names=str(list(LABELS))
+            folder / "eyes.onnx", outputs_for(OutputLayout.CHANNELS_LAST, [], len(LABELS)), names=str(list(LABELS))
         )
         self._inner = OnnxDetector(model, threshold=0.5, iou=0.5, threads=1, max_detections=10, needs_manifest=False)
         self.info = self._inner.info

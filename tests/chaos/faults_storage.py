@@ -11,7 +11,7 @@ from unittest import mock
 from edge_agent.config import Settings
 from edge_agent.control.guard import Order
 from edge_agent.events import GuardState
-from edge_agent.observers.outbox.store import Store
+from edge_agent.observers.outbox.store import OutboxStore
 
 from .stage import Scene
 from .trial import Inject, Trial, undisturbed
@@ -74,14 +74,14 @@ async def _fill(scene: Scene) -> None:
 
 async def _slow_down(scene: Scene) -> None:
     """Let each commit take as long as a card's fsync of half a second does, in the outbox's own thread."""
-    real = Store.commit
+    real = OutboxStore.commit
 
-    def slowly(store: Store, *arguments: Any) -> int:
+    def slowly(store: OutboxStore, *arguments: Any) -> int:
         time.sleep(FSYNC_S)
         return real(store, *arguments)
 
     scene.mark()
-    scene.undo.enter_context(mock.patch.object(Store, "commit", slowly))
+    scene.undo.enter_context(mock.patch.object(OutboxStore, "commit", slowly))
     await _held("outbox_slow")(scene)
 
 

@@ -16,12 +16,12 @@ from unittest import mock
 
 from structlog.testing import capture_logs
 
-from edge_agent.agent import Job, Vista, build, run
+from edge_agent.agent import RunOptions, RunView, build, run
 from edge_agent.config import Settings, load_rules
 from edge_agent.events import CommandKind, Decision, Event, Fault, GuardState, TrainState
 from edge_agent.hub.ble import BleHub
 from edge_agent.hub.emulator import BluezEmulator, EmulatorThread, MotorSetting
-from edge_agent.perception.camera.live import LiveCamera, Patience
+from edge_agent.perception.camera.live import LiveCamera, LiveTimeouts
 from edge_agent.ports import EventSource, Shot
 from edge_agent.report import Mission
 from tests.hub.conftest import close_bleak
@@ -82,7 +82,7 @@ class Camera:
 
     def __init__(self, film: Film, fps: float) -> None:
         self.ended = False
-        patience = Patience(open_s=PATIENCE_S, retry_initial_s=0.2, goodbye_s=0.1)
+        patience = LiveTimeouts(open_s=PATIENCE_S, retry_initial_s=0.2, goodbye_s=0.1)
         self._inner = LiveCamera("film", film.open, fps=fps, remedy=lambda: "mend it", patience=patience)
 
     async def __aenter__(self) -> "Camera":
@@ -107,7 +107,7 @@ class Scene:
     film: Film
     eyes: Eyes
     hub: BleHub
-    vista: Vista
+    vista: RunView
     listener: Listener
     folder: Path
     slack: float = 1.0
@@ -216,9 +216,9 @@ async def _perform(
     listener = Listener()
     camera = Camera(film, how.capture.fps)
     hub = BleHub(how.hub)
-    parts = build.Parts(camera, hub, Mission, lambda: None)
+    parts = build.Devices(camera, hub, Mission, lambda: None)
 
-    async def watch(vista: Vista) -> None:
+    async def watch(vista: RunView) -> None:
         scene = Scene(bluez, film, eyes, hub, vista, listener, eyes.folder, slack)
         bluez.call(lambda emulator: emulator.hub.watch(lambda to, at_s: scene.motor.append((at_s, to))))
         scenes.append(scene)
@@ -227,9 +227,9 @@ async def _perform(
             await story(scene)
         camera.ended = True
 
-    with _instead(build, "build_parts", parts), _instead(build, "open_detector", eyes):
+    with _instead(build, "build_devices", parts), _instead(build, "open_detector", eyes):
         try:
-            await run(Job(how, load_rules(), sinks=(listener,), watch=watch))
+            await run(RunOptions(how, load_rules(), sinks=(listener,), watch=watch))
         finally:
             await close_bleak()
 

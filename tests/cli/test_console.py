@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from edge_agent.cli.link import with_link
-from edge_agent.config import Console, Settings
+from edge_agent.cli.link import with_run_token
+from edge_agent.config import ConsoleSettings, Settings
 from tests.support.proxy import free_port
 
 
@@ -58,12 +58,12 @@ def _empty(folder: Path) -> Path:
 
 
 def settings(**console: object) -> Settings:
-    return Settings(console=Console.model_validate({"port": free_port(), **console}))
+    return Settings(console=ConsoleSettings.model_validate({"port": free_port(), **console}))
 
 
 def test_person_at_the_terminal_gets_a_link_with_a_token_for_this_run(capsys: pytest.CaptureFixture[str]) -> None:
     sys.stderr.isatty = lambda: True  # type: ignore[method-assign]  # capsys has put its own there
-    given, again = with_link(settings()).console.token, with_link(settings()).console.token
+    given, again = with_run_token(settings()).console.token, with_run_token(settings()).console.token
     assert given is not None
     assert again is not None
     assert len(given.get_secret_value()) >= 22
@@ -88,11 +88,11 @@ def test_no_link_where_others_could_use_it_or_nobody_needs_it(
 ) -> None:
     sys.stderr.isatty = lambda: True  # type: ignore[method-assign]  # capsys has put its own there
     before = settings(**console)
-    assert with_link(before) is before
+    assert with_run_token(before) is before
     assert capsys.readouterr().err == ""
 
 
 def test_no_link_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     before = settings()
-    assert with_link(before) is before
+    assert with_run_token(before) is before
     assert capsys.readouterr().err == ""

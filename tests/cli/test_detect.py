@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from edge_agent.cli.program import COMMANDS, build
 from edge_agent.errors import ConfigError, UsageError
-from edge_agent.perception.vision import Layout
+from edge_agent.perception.vision import OutputLayout
 from tests.perception.camera.pictures import grey, write_video
 from tests.perception.detector.models import outputs_for, save, save_fragile
 
@@ -23,7 +23,7 @@ ROWS = [(10.0, 12.0, 30.0, 40.0, 0.9, 1), (50.0, 20.0, 70.0, 60.0, 0.6, 0)]
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    return save(tmp_path / "m.onnx", outputs_for(Layout.CHANNELS_LAST, ROWS, 2), names="['danger', 'stop']")
+    return save(tmp_path / "m.onnx", outputs_for(OutputLayout.CHANNELS_LAST, ROWS, 2), names="['danger', 'stop']")
 
 
 @pytest.fixture
@@ -116,7 +116,9 @@ def test_detect_nothing_but_missing_files_needs_no_model(tmp_path: Path) -> None
 
 
 def test_detect_network_that_answers_nan_fails_that_picture_only(photos: Path, tmp_path: Path) -> None:
-    model = save_fragile(tmp_path / "f.onnx", outputs_for(Layout.CHANNELS_LAST, ROWS, 2), names="['danger', 'stop']")  # type: ignore[arg-type]
+    model = save_fragile(
+        tmp_path / "f.onnx", outputs_for(OutputLayout.CHANNELS_LAST, ROWS, 2), names="['danger', 'stop']"
+    )  # type: ignore[arg-type]
     cv2.imwrite(str(photos / "3.png"), grey(255))
     result = detect(photos, "--json", "--model", model)
     assert result.exit_code == 1
@@ -141,7 +143,7 @@ def test_detect_copies_over_the_originals_are_refused(model: Path, photos: Path)
 def test_detect_help_is_quick_and_shows_an_example() -> None:
     code = (
         "import sys\nfrom edge_agent.cli.program import COMMANDS, build\nfrom typer.testing import CliRunner\n"
-        "print(CliRunner().invoke(build(COMMANDS), ["detect", "--help"]).stdout)\n"
+        "print(CliRunner().invoke(build(COMMANDS), ['detect', '--help']).stdout)\n"
         "print([name for name in ('cv2', 'onnxruntime', 'torch') if name in sys.modules])\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -10,11 +10,11 @@ import typer
 from typer.testing import CliRunner
 
 from edge_agent.cli.mirror import app
-from edge_agent.config import Kafka
+from edge_agent.config import KafkaSettings
 from edge_agent.errors import EdgeAgentError, FatalError, RetryableError
-from edge_agent.observers.kafka.encoder import Encoder, Handed, dictionary
+from edge_agent.observers.kafka.encoder import OutboxEvent, RecordEncoder, compression_dictionary
 from edge_agent.observers.outbox.file import OutboxLock
-from edge_agent.observers.outbox.store import Budget, Store
+from edge_agent.observers.outbox.store import Budget, OutboxStore
 from tests.support import events as make
 from tests.support.kafka_brokers import Consumed, Tansu
 
@@ -44,11 +44,11 @@ def configure(folder: Path, address: str) -> None:
 
 
 def fill(folder: Path, faults: int) -> None:
-    settings = Kafka()
-    store = Store(folder / "outbox.db", Budget(), dictionary=dictionary(settings, "train-1"))
-    encode = Encoder(settings, "train-1")
+    settings = KafkaSettings()
+    store = OutboxStore(folder / "outbox.db", Budget(), dictionary=compression_dictionary(settings, "train-1"))
+    encode = RecordEncoder(settings, "train-1")
     for number in range(faults):
-        store.commit(encode(Handed(make.fault(f"event_{number}"), make.UNIX_S), store.next_seq))
+        store.commit(encode(OutboxEvent(make.fault(f"event_{number}"), make.UNIX_S), store.next_seq))
     store.close()
 
 
@@ -93,7 +93,7 @@ def test_status_works_beside_a_running_agent(place: Path) -> None:
 def test_status_names_dead_letters_and_what_was_set_aside(place: Path) -> None:
     fill(place, 2)
     (place / "outbox.db.broken-20260101T000000Z").write_bytes(b"x")
-    store = Store(place / "outbox.db", Budget())
+    store = OutboxStore(place / "outbox.db", Budget())
     store.bury(store.read(0, 1, 10**6)[0].seq, "it is too large")
     store.close()
     text, _ = call("status")

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 from edge_agent.cli.program import COMMANDS, build
 from edge_agent.errors import ConfigError, UsageError
 from edge_agent.mlops.coco import read_split
-from edge_agent.perception.vision import Layout
+from edge_agent.perception.vision import OutputLayout
 from edge_agent.signs import CLASS_IDS, LABELS
 from tests.perception.camera.pictures import grey
 from tests.perception.detector.models import outputs_for, save
@@ -26,7 +26,7 @@ ROWS = [(10.0, 12.0, 30.0, 40.0, 0.9, STOP), (50.0, 20.0, 70.0, 60.0, 0.6, DANGE
 def save_model(path: Path, score: float = 0.9) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = [(*row[:4], row[4] * score / 0.9, row[5]) for row in ROWS]
-    model = save(path, outputs_for(Layout.CHANNELS_LAST, rows, len(LABELS)), names=str(list(LABELS)))
+    model = save(path, outputs_for(OutputLayout.CHANNELS_LAST, rows, len(LABELS)), names=str(list(LABELS)))
     described = {"schema": 1, "sha256": hashlib.sha256(model.read_bytes()).hexdigest(), "labels": list(LABELS)}
     figures = {"metrics": {"validation": {"ap50": score, "ap": 0.5}}, "model": path.name}
     model.with_suffix(".json").write_text(json.dumps({**described, **figures}))

@@ -12,7 +12,7 @@ import pytest
 import structlog
 
 from edge_agent import cli
-from edge_agent.perception.vision import Layout
+from edge_agent.perception.vision import OutputLayout
 from tests.perception.camera.pictures import grey, write_video
 from tests.perception.detector.models import outputs_for, save
 
@@ -55,7 +55,7 @@ def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], t
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    return save(tmp_path / "m.onnx", outputs_for(Layout.CHANNELS_LAST, [DANGER], 6), names=LABELS)
+    return save(tmp_path / "m.onnx", outputs_for(OutputLayout.CHANNELS_LAST, [DANGER], 6), names=LABELS)
 
 
 @pytest.fixture
@@ -139,13 +139,13 @@ def test_model_that_cannot_be_used_is_one_line_and_exit_78(
     elif kind == "other form":
         save(bad, {"out": np.zeros((3, 3), np.float32)}, names=LABELS)
     elif kind == "without names":
-        save(bad, outputs_for(Layout.CHANNELS_LAST, [DANGER], 6), names=None)
+        save(bad, outputs_for(OutputLayout.CHANNELS_LAST, [DANGER], 6), names=None)
     assert shell("run", "--dry-run", "--no-realtime", "--source", photos, "--model", bad) == 78
     assert "bad.onnx" in shell.complaint
 
 
 def test_rule_for_a_sign_the_model_does_not_know_is_exit_78(shell: Shell, photos: Path, tmp_path: Path) -> None:
-    narrow = save(tmp_path / "n.onnx", outputs_for(Layout.CHANNELS_LAST, [], 2), names="['stop', 'danger']")
+    narrow = save(tmp_path / "n.onnx", outputs_for(OutputLayout.CHANNELS_LAST, [], 2), names="['stop', 'danger']")
     assert shell("run", "--dry-run", "--no-realtime", "--source", photos, "--model", narrow) == 78
     assert "signs.speed_limit_30: the model does not know this sign" in shell.err
 

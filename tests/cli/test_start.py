@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_agent.cli.startup import open_ahead
+from edge_agent.cli.startup import preload_detector
 from edge_agent.config import Settings
 from edge_agent.errors import ConfigError
 
@@ -64,18 +64,18 @@ def test_log_lines_are_the_same_with_structlog_loaded_without_rich() -> None:
 
 
 def test_detector_is_opened_in_another_thread_and_used_in_ours() -> None:
-    opener = open_ahead(Settings())
+    opener = preload_detector(Settings())
     assert opener is not None
     assert opener().infer(np.full((400, 600, 3), 128, np.uint8)) == ()
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("detector-ahead")]
 
 
 def test_detector_that_cannot_be_opened_is_told_to_whoever_waits_for_it(tmp_path: Path) -> None:
-    opener = open_ahead(detector(model=tmp_path / "missing.onnx"))
+    opener = preload_detector(detector(model=tmp_path / "missing.onnx"))
     assert opener is not None
     with pytest.raises(ConfigError, match=r"missing\.onnx"):
         opener()
 
 
 def test_engine_without_an_onnx_file_beside_it_is_left_to_the_thread_that_runs_it(tmp_path: Path) -> None:
-    assert open_ahead(detector(model=tmp_path / "signs.engine")) is None
+    assert preload_detector(detector(model=tmp_path / "signs.engine")) is None

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.config import Then, check_labels, load_rules
+from edge_agent.config import AfterHold, check_labels, load_rules
 from edge_agent.errors import ConfigError
 from edge_agent.events import Action
 from edge_agent.signs import LABELS
@@ -33,12 +33,12 @@ def test_default_rules_obey_the_six_signs_and_fit_the_shipped_labels() -> None:
     check_labels(rules, LABELS)
     told = {label: (rule.action, rule.then) for label, rule in rules.signs.items()}
     assert told == {
-        "speed_limit_30": (Action.SLOW, Then.STAY),
-        "speed_limit_50": (Action.CRUISE, Then.STAY),
-        "stop": (Action.STOP, Then.RESUME),
-        "no_entry": (Action.STOP, Then.STAY),
-        "danger": (Action.STOP, Then.STAY),
-        "pedestrian_crossing": (Action.SLOW, Then.RESUME),
+        "speed_limit_30": (Action.SLOW, AfterHold.STAY),
+        "speed_limit_50": (Action.CRUISE, AfterHold.STAY),
+        "stop": (Action.STOP, AfterHold.RESUME),
+        "no_entry": (Action.STOP, AfterHold.STAY),
+        "danger": (Action.STOP, AfterHold.STAY),
+        "pedestrian_crossing": (Action.SLOW, AfterHold.RESUME),
     }
 
 
@@ -52,7 +52,7 @@ def test_rule_with_every_part_is_read(folder: Path) -> None:
         "near_height_px: 30, cooldown_s: 1}\n"
     )
     rule = load_rules(write(text)).signs["stop"]
-    assert (rule.action, rule.hold_s, rule.then) == (Action.STOP, 2.5, Then.CRUISE)
+    assert (rule.action, rule.hold_s, rule.then) == (Action.STOP, 2.5, AfterHold.CRUISE)
     assert (rule.confirm.agree, rule.confirm.of, rule.near_height_px, rule.cooldown_s) == (2, 3, 30.0, 1.0)
 
 

@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 from edge_agent.config import Settings, load
 from edge_agent.config.document import json_schema, markdown, write
 from edge_agent.config.fields import leaves
-from edge_agent.config.rules import RulesFile
+from edge_agent.config.rules import SignRulesFile
 from edge_agent.runtime import resources
 
 PROFILES = sorted(file.stem for file in (resources.config_dir() / "profiles").glob("*.yaml"))
@@ -50,7 +50,7 @@ def test_every_setting_has_a_description_and_a_row_in_the_page() -> None:
         assert f"| `{row}` |" in page, leaf.key
 
 
-@pytest.mark.parametrize(("rules", "model"), [(False, Settings), (True, RulesFile)])
+@pytest.mark.parametrize(("rules", "model"), [(False, Settings), (True, SignRulesFile)])
 def test_schema_knows_every_key_and_admits_no_other(rules: bool, model: type[BaseModel]) -> None:
     schema = json_schema(rules=rules)
     assert set(schema["properties"]) == set(model.model_fields)

@@ -11,15 +11,15 @@ import websockets
 from pydantic import SecretStr
 from websockets.asyncio.client import ClientConnection, connect
 
-from edge_agent.config import Console
-from edge_agent.console.app import Site
-from edge_agent.console.commands import Order, Reply
+from edge_agent.config import ConsoleSettings
+from edge_agent.console.app import ConsoleApp
+from edge_agent.console.commands import CommandReply, OutgoingCommand
 from edge_agent.console.responses import application
 from edge_agent.console.routes import console_routes
 from edge_agent.console.server import listen, serve
 from edge_agent.errors import EdgeAgentError
 from edge_agent.events import Event, Frame
-from edge_agent.observers.cloudevents import Envelope, Stamp, seal
+from edge_agent.observers.cloudevents import Envelope, EventContext, to_cloudevent
 from edge_agent.observers.cloudevents.images import encode_jpeg
 from tests.support import events as make
 from tests.support.http import Answer, call
@@ -32,19 +32,19 @@ NOW_MS = round(make.UNIX_S * 1000)
 def envelope(event: Event, train_id: str = "train-1", sequence: int = 1) -> Envelope:
     """Seal an event as the agent does."""
     picture = encode_jpeg(event.image) if isinstance(event, Frame) else None
-    return seal(event, Stamp(train_id, sequence, make.UNIX_S - 0.25), picture)
+    return to_cloudevent(event, EventContext(train_id, sequence, make.UNIX_S - 0.25), picture)
 
 
 @dataclass
 class Train:
     """A train that answers what it is told to."""
 
-    reply: Reply | None = field(default_factory=lambda: Reply(True, "running", "clear track"))
+    reply: CommandReply | None = field(default_factory=lambda: CommandReply(True, "running", "clear track"))
     error: EdgeAgentError | None = None
-    orders: list[Order] = field(default_factory=list)
+    orders: list[OutgoingCommand] = field(default_factory=list)
     silent: str = ""
 
-    async def send(self, order: Order) -> Reply | None:
+    async def send(self, order: OutgoingCommand) -> CommandReply | None:
         self.orders.append(order)
         if order.train_id == self.silent:
             return None
@@ -58,7 +58,7 @@ class Rig:
     """The console, its port, and the train behind it."""
 
     port: int
-    site: Site
+    site: ConsoleApp
     train: Train
 
     def hear(self, *events: Event, train_id: str = "train-1") -> None:
@@ -92,7 +92,7 @@ async def console(**settings: Any) -> AsyncIterator[Rig]:
     """Serve a console for the length of the block; it takes TOKEN unless told otherwise."""
     values = {"port": free_port(), "token": SecretStr(TOKEN), **settings}
     train = Train()
-    site = Site(Console(**values), "train", budget_bytes=10_000_000)
+    site = ConsoleApp(ConsoleSettings(**values), "train", budget_bytes=10_000_000)
     tasks = [
         asyncio.create_task(serve(application(console_routes(site, train)), listen(site.settings))),
         asyncio.create_task(site.run()),

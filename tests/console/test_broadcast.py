@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from edge_agent.console.schemas import Trouble
-from edge_agent.console.websocket import RUDE
+from edge_agent.console.websocket import CLOSE_FLOODING
 from tests.console.rig import Picture, console, next_frame, next_word, receive, refused_with
 from tests.support import events as make
 from tests.support.http import call
@@ -134,7 +134,7 @@ async def test_what_no_page_says_ends_the_conversation(word: str | bytes) -> Non
     async with console() as rig, rig.look() as page:
         await page.send(word)
         await page.wait_closed()
-        assert page.close_code == RUDE
+        assert page.close_code == CLOSE_FLOODING
 
 
 @pytest.mark.parametrize("word", ['{"t":"later"}', '{"t":"shown"}', '{"t":"shown","train":1,"frame_id":[]}', "{}"])

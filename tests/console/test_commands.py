@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import structlog
 
-from edge_agent.console.access import MAX_COMMANDS_PER_S, MAX_FAILURES, Limiter
-from edge_agent.console.commands import Reply
-from edge_agent.control.commands import Request
+from edge_agent.console.access import MAX_COMMANDS_PER_S, MAX_FAILURES, ClientRateLimiter
+from edge_agent.console.commands import CommandReply
+from edge_agent.control.commands import CommandRequest
 from edge_agent.errors import RetryableError
 from tests.console.rig import TOKEN, Rig, console
 from tests.support import events as make
@@ -31,7 +31,7 @@ async def test_command_with_the_token_reaches_the_train_and_its_answer_comes_bac
             "clear track",
         )
         (order,) = rig.train.orders
-        assert isinstance(order.request, Request)
+        assert isinstance(order.request, CommandRequest)
         assert (order.train_id, order.verb, order.request.token, order.request.reason) == (
             "train-1",
             "rearm",
@@ -44,7 +44,7 @@ async def test_command_with_the_token_reaches_the_train_and_its_answer_comes_bac
 async def test_refusal_of_the_train_is_told_in_its_words() -> None:
     async with console() as rig:
         rig.hear(make.state())
-        rig.train.reply = Reply(False, None, "given 20.0 s ago")
+        rig.train.reply = CommandReply(False, None, "given 20.0 s ago")
         body = (await rig.command()).json
         assert (body["answered"], body["accepted"], body["reason"]) == (True, False, "given 20.0 s ago")
 
@@ -74,7 +74,7 @@ async def test_all_trains_are_stopped_by_one_command_each_under_an_id_of_its_own
         answer = await rig.post("/api/commands", verb="emergency_stop")
         told = {each["train_id"]: each["answer"]["accepted"] for each in answer.json["answers"]}
         assert (answer.status, told) == (200, {"red": True, "blue": True, "green": True})
-        ids = {order.request.command_id for order in rig.train.orders if isinstance(order.request, Request)}
+        ids = {order.request.command_id for order in rig.train.orders if isinstance(order.request, CommandRequest)}
         assert len(ids) == 3
         assert {(order.train_id, order.verb) for order in rig.train.orders} == {(n, "emergency_stop") for n in told}
 
@@ -142,7 +142,7 @@ async def test_user_whom_a_proxy_has_logged_in_commands_from_the_own_page(own: d
         answer = await rig.command(headers={"Authorization": None, "X_Forwarded_User": "ada", **headers})
         assert answer.status == 200
         (order,) = rig.train.orders
-        assert isinstance(order.request, Request)
+        assert isinstance(order.request, CommandRequest)
         assert (order.who, order.request.vouched, order.request.token) == ("ada", True, None)
         facts = await rig.get("/api", X_Forwarded_User="ada")
         assert (facts.json["commands"], facts.json["user"]) == ("user", "ada")
@@ -226,7 +226,7 @@ async def _as_ada(rig: Rig) -> None:
 
 def test_limiter_counts_each_client_by_itself_and_lets_time_pass() -> None:
     now_s = 0.0
-    limiter = Limiter(2, 10.0, lambda: now_s)
+    limiter = ClientRateLimiter(2, 10.0, lambda: now_s)
     for _ in range(2):
         assert limiter.wait_s("a") == 0.0
         limiter.add("a")

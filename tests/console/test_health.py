@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from edge_agent.console.health import FRESH_S, SILENCE_S, Health
+from edge_agent.console.health import FRESH_S, SILENCE_S, HealthMonitor
 from edge_agent.events import Event, GuardState, HubStatus
 from tests.support import events as make
 
@@ -14,8 +14,8 @@ def driving(*, at_s: float = 100.0) -> list[Event]:
     return [frame, make.prediction(frame), make.state(GuardState.RUNNING, at_s=at_s)]
 
 
-def health(*events: Event, at_s: float = 100.0) -> Health:
-    health = Health(started_s=0.0)
+def health(*events: Event, at_s: float = 100.0) -> HealthMonitor:
+    health = HealthMonitor(started_s=0.0)
     for event in events:
         health.fold(event, at_s)
     return health
@@ -28,7 +28,7 @@ def test_train_that_drives_is_alive_and_ready() -> None:
 
 
 def test_agent_that_starts_is_alive_and_not_ready() -> None:
-    told = Health(started_s=100.0)
+    told = HealthMonitor(started_s=100.0)
     assert told.live(101.0).ok
     assert told.ready(101.0).troubles == (
         "there was no picture yet",

@@ -5,17 +5,17 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.console.picture_history import OVERHEAD_BYTES, Kept, Pictures
+from edge_agent.console.picture_history import OVERHEAD_BYTES, PictureHistory, StoredPicture
 
 KB = 2000
 
 
-def picture(number: int, *, train: str = "a", size: int = KB, at_ms: int | None = None) -> Kept:
+def picture(number: int, *, train: str = "a", size: int = KB, at_ms: int | None = None) -> StoredPicture:
     seen_ms = number * 100 if at_ms is None else at_ms
-    return Kept(train, f"f{number}", number, seen_ms, seen_ms, 600, 400, bytes(size - OVERHEAD_BYTES))
+    return StoredPicture(train, f"f{number}", number, seen_ms, seen_ms, 600, 400, bytes(size - OVERHEAD_BYTES))
 
 
-def ids(pictures: Pictures, train: str = "a") -> list[str]:
+def ids(pictures: PictureHistory, train: str = "a") -> list[str]:
     return [each.frame_id for each in pictures.of(train)]
 
 
@@ -29,7 +29,7 @@ def ids(pictures: Pictures, train: str = "a") -> list[str]:
 def test_budget_is_kept_whatever_comes_and_sums_stay_right(
     events: list[tuple[str, int, int, bool]], budget_kb: int
 ) -> None:
-    pictures, now_ms = Pictures(budget_kb * KB, 60_000), 0
+    pictures, now_ms = PictureHistory(budget_kb * KB, 60_000), 0
     for number, (train, size, wait_ms, marked) in enumerate(events):
         now_ms += wait_ms
         pictures.put(picture(number, train=train, size=size, at_ms=now_ms))
@@ -41,14 +41,14 @@ def test_budget_is_kept_whatever_comes_and_sums_stay_right(
 
 
 def test_everything_stays_while_there_is_room() -> None:
-    pictures = Pictures(1000 * KB, 60_000)
+    pictures = PictureHistory(1000 * KB, 60_000)
     for number in range(500):
         pictures.put(picture(number))
     assert ids(pictures) == [f"f{number}" for number in range(500)]
 
 
 def test_old_pictures_are_thinned_to_one_a_second_and_marked_ones_stay() -> None:
-    pictures = Pictures(100 * KB, 3_600_000)
+    pictures = PictureHistory(100 * KB, 3_600_000)
     for number in range(300):
         pictures.put(picture(number))
         if number in {33, 34, 35}:
@@ -63,7 +63,7 @@ def test_old_pictures_are_thinned_to_one_a_second_and_marked_ones_stay() -> None
 
 
 def test_marked_pictures_go_last() -> None:
-    pictures = Pictures(20 * KB, 3_600_000)
+    pictures = PictureHistory(20 * KB, 3_600_000)
     for number in range(1000):
         pictures.put(picture(number))
         if number < 8:
@@ -72,7 +72,7 @@ def test_marked_pictures_go_last() -> None:
 
 
 def test_history_ends_for_marked_pictures_too() -> None:
-    pictures = Pictures(1000 * KB, 10_000)
+    pictures = PictureHistory(1000 * KB, 10_000)
     pictures.put(picture(0))
     pictures.mark("a", "f0")
     pictures.put(picture(101))
@@ -80,14 +80,14 @@ def test_history_ends_for_marked_pictures_too() -> None:
 
 
 def test_picture_that_comes_twice_is_kept_once() -> None:
-    pictures = Pictures(1000 * KB, 10_000)
+    pictures = PictureHistory(1000 * KB, 10_000)
     pictures.put(picture(0))
     pictures.put(picture(0))
     assert (ids(pictures), pictures.bytes) == (["f0"], KB)
 
 
 def test_train_that_is_forgotten_frees_its_room() -> None:
-    pictures = Pictures(1000 * KB, 10_000)
+    pictures = PictureHistory(1000 * KB, 10_000)
     pictures.put(picture(0))
     pictures.put(picture(1, train="b"))
     pictures.forget("a")

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 import pytest
 from starlette.applications import Starlette
 
-from edge_agent.config import Console
-from edge_agent.console.health import Health, Watch, status_routes
+from edge_agent.config import ConsoleSettings
+from edge_agent.console.health import HealthMonitor, HealthObserver, status_routes
 from edge_agent.console.server import MAX_CONNECTIONS, listen, serve
 from edge_agent.errors import ConfigError
 from edge_agent.events import Event
@@ -28,7 +28,7 @@ class Site:
     """A server at work, and what feeds it."""
 
     port: int
-    health: Health
+    health: HealthMonitor
     fanout: Fanout[Event] = field(default_factory=Fanout)
     now_s: float = 100.0
 
@@ -47,14 +47,14 @@ class Site:
 @contextlib.asynccontextmanager
 async def running() -> AsyncIterator[Site]:
     """Serve for the length of the block."""
-    settings = Console(port=free_port())
-    site = Site(settings.port, Health(started_s=100.0))
+    settings = ConsoleSettings(port=free_port())
+    site = Site(settings.port, HealthMonitor(started_s=100.0))
     metrics, registry = TrainMetrics(lambda: {"version": "0.1.0"}), Registry()
     registry.add(metrics.collect)
     routes = status_routes(site.health, registry, lambda: site.now_s)
     tasks = [
         asyncio.create_task(serve(Starlette(routes=routes), listen(settings))),
-        asyncio.create_task(Watch(site.health, metrics).run(site.fanout.subscribe("metrics", 100))),
+        asyncio.create_task(HealthObserver(site.health, metrics).run(site.fanout.subscribe("metrics", 100))),
     ]
     await asyncio.sleep(0)
     try:
@@ -155,7 +155,7 @@ def test_port_that_is_taken_is_told_with_a_remedy() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(ConfigError) as caught:
-            listen(Console(port=port))
+            listen(ConsoleSettings(port=port))
     assert str(caught.value) == (
         f"another program listens at 127.0.0.1:{port}; end the program that listens there, or set console.port to "
         "another one"
@@ -164,7 +164,7 @@ def test_port_that_is_taken_is_told_with_a_remedy() -> None:
 
 def test_address_of_another_machine_is_told_with_a_remedy() -> None:
     with pytest.raises(ConfigError, match=r"cannot listen at 192\.0\.2\.1:8080: .*; set console\.host"):
-        listen(Console(host="192.0.2.1"))
+        listen(ConsoleSettings(host="192.0.2.1"))
 
 
 async def test_watch_feeds_health_and_figures(site: Site) -> None:

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.console.schemas import Item, Link, Links, SignData
-from edge_agent.console.store import MAX_TRAINS, BoxesSeen, FrameTaken, Gone, ItemAdded, Store
+from edge_agent.console.store import MAX_TRAINS, BoxesSeen, FrameTaken, ItemAdded, TrainRemoved, TrainStore
 from edge_agent.console.timeline import Timeline
-from edge_agent.events import Answer, CommandKind, Event, Fault, GuardState, Severity
+from edge_agent.events import CommandKind, CommandResult, Event, Fault, GuardState, Severity
 from edge_agent.observers.cloudevents import Envelope
 from edge_agent.observers.cloudevents.payloads import BoxData
 from tests.console.rig import NOW_MS, envelope
@@ -18,15 +18,15 @@ from tests.support import events as make
 DAY_MS = 24 * 3600 * 1000
 
 
-def store() -> Store:
-    return Store(10_000_000, 300)
+def store() -> TrainStore:
+    return TrainStore(10_000_000, 300)
 
 
-def fold(into: Store, *events: Event, now_ms: int = NOW_MS) -> list[object]:
+def fold(into: TrainStore, *events: Event, now_ms: int = NOW_MS) -> list[object]:
     return [change for event in events for change in into.fold(envelope(event), now_ms)]
 
 
-def items(of: Store) -> list[Item]:
+def items(of: TrainStore) -> list[Item]:
     book = of.book("train-1")
     assert book is not None
     return book.timeline.between(None, None, 100)
@@ -110,7 +110,7 @@ def test_fault_is_active_until_it_is_over_and_information_never_is() -> None:
 
 def test_answer_is_an_item() -> None:
     known = store()
-    fold(known, Answer("kafka", "Ada", "an-id", "stop", True, None, "running", "clear track", 0.3))
+    fold(known, CommandResult("kafka", "Ada", "an-id", "stop", True, None, "running", "clear track", 0.3))
     (item,) = items(known)
     assert (item.kind, item.cause) == ("answer", "an-id")
 
@@ -150,7 +150,7 @@ def test_silent_train_is_stale_and_gone_after_a_day() -> None:
     fold(known, make.frame(), make.state())
     assert [known.trains(NOW_MS + wait)[0].stale for wait in (3000, 3001)] == [False, True]
     assert known.tick(NOW_MS + DAY_MS) == []
-    assert known.tick(NOW_MS + DAY_MS + 1) == [Gone("train-1")]
+    assert known.tick(NOW_MS + DAY_MS + 1) == [TrainRemoved("train-1")]
     assert known.trains(NOW_MS) == []
     assert known.newest("train-1") is None
     assert known.pictures.bytes == 0
@@ -176,7 +176,7 @@ def test_clock_that_is_ahead_makes_no_frame_of_the_future() -> None:
 
 def test_picture_of_a_stop_is_kept_when_others_are_thinned_out() -> None:
     size = 20_000
-    known = Store(size * 40, 3600)
+    known = TrainStore(size * 40, 3600)
     stopped = make.frame(5, at_s=0.5)
     for number in range(200):
         now_ms = NOW_MS + number * 100

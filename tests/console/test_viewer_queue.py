@@ -5,12 +5,12 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.console.viewer_queue import FORGIVE_MS, MAX_TEXTS, WINDOW, Picture, Viewer
+from edge_agent.console.viewer_queue import FORGIVE_MS, MAX_TEXTS, WINDOW, FrameMessage, ViewerQueue
 
 
-def picture(number: int, train: str = "a") -> Picture:
+def picture(number: int, train: str = "a") -> FrameMessage:
     head = json.dumps({"train": train, "frame_id": str(number), "sequence": number})[:-1]
-    return Picture(train, str(number), head, b"jpeg")
+    return FrameMessage(train, str(number), head, b"jpeg")
 
 
 def header(message: str | bytes | None) -> dict[str, object]:
@@ -22,7 +22,7 @@ def header(message: str | bytes | None) -> dict[str, object]:
 
 
 def test_frame_goes_with_its_header_and_picture() -> None:
-    viewer = Viewer("a")
+    viewer = ViewerQueue("a")
     viewer.show(picture(7))
     expected = {"train": "a", "frame_id": "7", "sequence": 7, "sent_ms": 50, "skipped": 0}
     assert header(viewer.take(50)) == expected
@@ -30,7 +30,7 @@ def test_frame_goes_with_its_header_and_picture() -> None:
 
 
 def test_viewer_that_shows_nothing_gets_no_more_than_the_window_and_then_the_newest() -> None:
-    viewer = Viewer("a")
+    viewer = ViewerQueue("a")
     sent = []
     for number in range(10):
         viewer.show(picture(number))
@@ -43,7 +43,7 @@ def test_viewer_that_shows_nothing_gets_no_more_than_the_window_and_then_the_new
 
 
 def test_frame_that_is_never_shown_is_forgiven() -> None:
-    viewer = Viewer("a")
+    viewer = ViewerQueue("a")
     for number in range(WINDOW):
         viewer.show(picture(number))
         viewer.take(0)
@@ -53,14 +53,14 @@ def test_frame_that_is_never_shown_is_forgiven() -> None:
 
 
 def test_trains_take_turns() -> None:
-    viewer = Viewer(None)
+    viewer = ViewerQueue(None)
     for train in ("a", "b", "a", "b"):
         viewer.show(picture(1, train))
     assert [header(viewer.take(0))["train"] for _ in range(2)] == ["a", "b"]
 
 
 def test_words_go_before_frames_and_states_replace_each_other() -> None:
-    viewer = Viewer("a")
+    viewer = ViewerQueue("a")
     viewer.show(picture(1))
     viewer.state("boxes", "a", "old boxes")
     viewer.state("boxes", "a", "new boxes")
@@ -70,7 +70,7 @@ def test_words_go_before_frames_and_states_replace_each_other() -> None:
 
 
 def test_viewer_that_reads_nothing_is_told_from_one_that_is_slow() -> None:
-    viewer = Viewer("a")
+    viewer = ViewerQueue("a")
     for number in range(MAX_TEXTS):
         viewer.tell(str(number))
     assert not viewer.overflown
@@ -79,7 +79,7 @@ def test_viewer_that_reads_nothing_is_told_from_one_that_is_slow() -> None:
 
 
 def test_viewer_that_looks_elsewhere_gets_nothing_of_the_train_before() -> None:
-    viewer = Viewer("a")
+    viewer = ViewerQueue("a")
     viewer.show(picture(1))
     viewer.state("boxes", "a", "boxes")
     viewer.watch("b")
@@ -90,7 +90,7 @@ def test_viewer_that_looks_elsewhere_gets_nothing_of_the_train_before() -> None:
 
 @given(st.lists(st.one_of(st.just("show"), st.just("take"), st.integers(0, 30), st.just("wait")), max_size=200))
 def test_frames_under_way_are_bounded_in_order_and_all_accounted_for(steps: list[str | int]) -> None:
-    viewer, now_ms, taken, under_way, total = Viewer("a"), 0, 0, dict[str, int](), 0
+    viewer, now_ms, taken, under_way, total = ViewerQueue("a"), 0, 0, dict[str, int](), 0
     last = -1
     for step in steps:
         if step == "show":

@@ -8,23 +8,23 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from edge_agent.control.driver import BRAKE_REPEAT_S, Driver, Ramp, Target
+from edge_agent.control.driver import BRAKE_REPEAT_S, Driver, MotorTarget, Ramp
 from edge_agent.errors import RetryableError
-from edge_agent.events import Command, HubStatus
+from edge_agent.events import HubStatus, MotorCommand
 from edge_agent.hub.mock import MockHub
 from edge_agent.simulation.clock import run_virtual
 
 RAMP = Ramp(percent_per_s=200.0, step_s=0.05, start_percent=25)
-CRUISE = Target(70, "cruise")
-STOP = Target(None, "stop sign", frame_id="f1", taken_s=1.0)
+CRUISE = MotorTarget(70, "cruise")
+STOP = MotorTarget(None, "stop sign", frame_id="f1", taken_s=1.0)
 
 
 def drive(
     scenario: Callable[[Driver, Any], Awaitable[None]], hub: Any = None, adapt: Callable[[int], int] = lambda p: p
-) -> tuple[list[tuple[str, int | str]], list[Command]]:
+) -> tuple[list[tuple[str, int | str]], list[MotorCommand]]:
     """Run a scenario with a driver on a virtual clock; return the hub's log and the published commands."""
     hub = hub or MockHub()
-    commands: list[Command] = []
+    commands: list[MotorCommand] = []
 
     async def main() -> None:
         clock = asyncio.get_running_loop().time
@@ -69,7 +69,7 @@ def test_slower_target_falls_in_steps_and_does_not_jump() -> None:
     async def go(driver: Driver, hub: MockHub) -> None:
         driver.aim(CRUISE)
         await asyncio.sleep(1.0)
-        driver.aim(Target(40, "speed_limit_30 sign"))
+        driver.aim(MotorTarget(40, "speed_limit_30 sign"))
         await asyncio.sleep(1.0)
 
     log, _ = drive(go)
@@ -81,7 +81,7 @@ def test_same_power_from_a_newer_picture_is_written_again() -> None:
         driver.aim(CRUISE)
         await asyncio.sleep(1.0)
         for n in range(3):
-            driver.aim(Target(70, "cruise", frame_id=f"f{n}", taken_s=101.0 + n))
+            driver.aim(MotorTarget(70, "cruise", frame_id=f"f{n}", taken_s=101.0 + n))
             await asyncio.sleep(0.1)
 
     log, commands = drive(go)
@@ -105,7 +105,7 @@ def test_brake_in_the_middle_of_slowing_down_is_the_next_write() -> None:
     async def go(driver: Driver, hub: MockHub) -> None:
         driver.aim(CRUISE)
         await asyncio.sleep(1.0)
-        driver.aim(Target(30, "speed_limit_30 sign"))
+        driver.aim(MotorTarget(30, "speed_limit_30 sign"))
         await asyncio.sleep(0.07)
         driver.aim(STOP)
         await asyncio.sleep(1.0)
@@ -188,7 +188,7 @@ def test_outage_is_logged_once_and_the_next_one_again() -> None:
     async def go(driver: Driver, hub: MockHub) -> None:
         for n in range(2):
             hub.fail_next(50)
-            driver.aim(Target(None, "stop", taken_s=float(n)))
+            driver.aim(MotorTarget(None, "stop", taken_s=float(n)))
             await asyncio.sleep(10.0)
 
     with capture_logs() as logs:
@@ -199,7 +199,7 @@ def test_outage_is_logged_once_and_the_next_one_again() -> None:
 def test_lost_link_is_not_logged_at_each_write() -> None:
     async def go(driver: Driver, hub: MockHub) -> None:
         hub.drop_link()
-        driver.aim(Target(None, "link lost", taken_s=1.0))
+        driver.aim(MotorTarget(None, "link lost", taken_s=1.0))
         await asyncio.sleep(10.0)
         assert driver.failed_writes > 0
 
@@ -243,7 +243,7 @@ def test_power_is_adapted_before_it_is_written_and_told() -> None:
 def test_stop_aimed_among_a_thousand_powers_wins() -> None:
     async def go(driver: Driver, hub: MockHub) -> None:
         for n in range(1000):
-            driver.aim(Target(70, "drive", taken_s=float(n)))
+            driver.aim(MotorTarget(70, "drive", taken_s=float(n)))
         driver.aim(STOP)
         await asyncio.sleep(1.0)
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.control.guard import Ask, Order, Permit, Priority
+from edge_agent.control.guard import Order, Permit, PowerRequest, Priority
 from edge_agent.events import GuardState
 from tests.support.guarded import CRUISE, SIGN_STOP, Train, train_in
 
@@ -222,7 +222,7 @@ def test_since_tells_when_the_state_was_entered() -> None:
 _inputs = st.builds(
     dict,
     orders=st.lists(st.sampled_from(Order), max_size=3),
-    ask=st.sampled_from([CRUISE, Ask(30, "slow"), SIGN_STOP]),
+    ask=st.sampled_from([CRUISE, PowerRequest(30, "slow"), SIGN_STOP]),
     link_trouble=st.sampled_from(["", "", "out of range"]),
     integrity=st.sampled_from(["", "", "", "broken"]),
     hub_trouble=st.sampled_from(["", "", "", "low voltage"]),

@@ -5,7 +5,7 @@ from dataclasses import FrozenInstanceError, fields
 
 import pytest
 
-from edge_agent.control.guard import Health, Inputs, Limits, Memory, Order, Permit, Priority, step
+from edge_agent.control.guard import GuardMemory, Health, Inputs, Limits, Order, Permit, Priority, step
 from edge_agent.events import GuardState
 from tests.support.guarded import CRUISE, SIGN_STOP, train_in
 
@@ -18,37 +18,37 @@ from tests.support.guarded import CRUISE, SIGN_STOP, train_in
 def test_limits_are_still_within_themselves(age_s: float, state: GuardState) -> None:
     """In numbers that are exact in binary: an age of exactly the limit is no excess."""
     limits, now_s = Limits(lease_s=0.25, latch_s=2.0, stop_time_s=0.5), 64.0
-    running = Memory(GuardState.RUNNING, operator_stop=False)
+    running = GuardMemory(GuardState.RUNNING, operator_stop=False)
     memory, _ = step(running, Inputs(now_s, CRUISE, Health(now_s - age_s)), limits)
     assert memory.state is state
 
 
 def test_stopping_time_to_the_instant_is_enough() -> None:
     limits, now_s = Limits(stop_time_s=0.5), 64.0
-    stopping = Memory(GuardState.STOPPING, operator_stop=False, brake_since_s=now_s - 0.5)
+    stopping = GuardMemory(GuardState.STOPPING, operator_stop=False, brake_since_s=now_s - 0.5)
     memory, _ = step(stopping, Inputs(now_s, SIGN_STOP, Health(now_s)), limits)
     assert memory.state is GuardState.ARMED_STOPPED
 
 
 def test_stopping_time_counts_from_the_brake_on_a_clock_that_has_just_begun() -> None:
-    stopping = Memory(GuardState.STOPPING, operator_stop=False, brake_since_s=1.0)
+    stopping = GuardMemory(GuardState.STOPPING, operator_stop=False, brake_since_s=1.0)
     memory, _ = step(stopping, Inputs(5.0, SIGN_STOP, Health(5.0)), Limits(stop_time_s=0.5))
     assert memory.state is GuardState.ARMED_STOPPED
 
 
 def test_blind_train_latches_on_a_clock_that_has_just_begun() -> None:
-    running = Memory(GuardState.RUNNING, operator_stop=False)
+    running = GuardMemory(GuardState.RUNNING, operator_stop=False)
     memory, _ = step(running, Inputs(4.0, CRUISE, Health(1.0)), Limits(latch_s=2.0))
     assert memory.state is GuardState.FAULT_LATCHED
 
 
 def test_reason_names_the_lease_as_it_is_set() -> None:
-    _, permit = step(Memory(), Inputs(64.0, CRUISE, Health(1.0)), Limits(lease_s=2.0))
+    _, permit = step(GuardMemory(), Inputs(64.0, CRUISE, Health(1.0)), Limits(lease_s=2.0))
     assert permit.reason == "no fresh picture was understood for 2000 ms"
 
 
 def test_stop_sign_in_view_at_the_start_does_not_keep_it_from_being_ready() -> None:
-    _, permit = step(Memory(), Inputs(64.0, SIGN_STOP, Health(64.0)), Limits())
+    _, permit = step(GuardMemory(), Inputs(64.0, SIGN_STOP, Health(64.0)), Limits())
     assert permit.state is GuardState.DISARMED
 
 
@@ -107,7 +107,7 @@ def test_lost_link_that_is_blind_too_long_latches_for_being_blind() -> None:
 
 
 def test_values_start_safe_and_cannot_be_changed() -> None:
-    memory = Memory()
+    memory = GuardMemory()
     assert (memory.state, memory.since_s, memory.operator_stop) == (GuardState.INIT, 0.0, True)
     assert (memory.latched, memory.latched_by, memory.brake_since_s) == ("", None, None)
     health = Health(None)

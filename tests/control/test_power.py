@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.config.control import Hub
+from edge_agent.config.control import HubSettings
 from edge_agent.control.power import compensate, weak_since
 
-SETTINGS = Hub(nominal_voltage_mv=8_000, min_power_percent=25, max_power_percent=90)
+SETTINGS = HubSettings(nominal_voltage_mv=8_000, min_power_percent=25, max_power_percent=90)
 powers = st.integers(-100, 100)
 voltages = st.none() | st.integers(-1_000, 20_000)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from edge_agent.control.watchdog import Pulse, Watchdog
+from edge_agent.control.watchdog import StallDetector, Watchdog
 from edge_agent.errors import RetryableError
 
 
@@ -105,7 +105,7 @@ def test_brake_that_fails_is_counted_and_tried_again(error: Exception) -> None:
 @pytest.mark.parametrize("limit_s", [0.0, -1.0, float("nan")])
 def test_limit_that_is_not_positive_is_refused(limit_s: float) -> None:
     with pytest.raises(ValueError, match="limit_s"):
-        Pulse(limit_s)
+        StallDetector(limit_s)
 
 
 async def test_loop_blocked_by_a_call_is_braked_from_the_thread() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.config import Kafka, Mqtt
+from edge_agent.config import KafkaSettings, MqttSettings
 from edge_agent.doctor.check import Status
 from edge_agent.doctor.connections import check_kafka, check_mqtt
 from edge_agent.errors import ConfigError
@@ -29,16 +29,16 @@ def closed_port() -> Iterator[int]:
 
 
 async def test_brokers_that_are_off_are_well() -> None:
-    assert (await check_mqtt(Mqtt())).message == "off"
-    assert (await check_kafka(Kafka())).message == "off"
+    assert (await check_mqtt(MqttSettings())).message == "off"
+    assert (await check_kafka(KafkaSettings())).message == "off"
 
 
 async def test_mqtt_broker_that_listens_is_well(open_port: int) -> None:
-    assert (await check_mqtt(Mqtt(enabled=True, port=open_port))).status is Status.OK
+    assert (await check_mqtt(MqttSettings(enabled=True, port=open_port))).status is Status.OK
 
 
 async def test_mqtt_broker_that_does_not_listen_fails(closed_port: int) -> None:
-    result = await check_mqtt(Mqtt(enabled=True, port=closed_port))
+    result = await check_mqtt(MqttSettings(enabled=True, port=closed_port))
     assert (result.status, result.message) == (Status.FAIL, f"127.0.0.1:{closed_port}: nothing listens there")
     assert "the train drives without it" in result.remedy
 
@@ -48,7 +48,7 @@ async def test_mqtt_broker_that_never_answers_fails_within_its_time(monkeypatch:
         await asyncio.Event().wait()
 
     monkeypatch.setattr(asyncio, "open_connection", black_hole)
-    result = await check_mqtt(Mqtt(enabled=True), limit_s=0.01)
+    result = await check_mqtt(MqttSettings(enabled=True), limit_s=0.01)
     assert (result.status, result.message) == (Status.FAIL, "127.0.0.1:1883: no answer within 0.01 s")
 
 
@@ -57,22 +57,22 @@ async def test_mqtt_host_that_does_not_exist_fails(monkeypatch: pytest.MonkeyPat
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(asyncio, "open_connection", unknown)
-    assert (await check_mqtt(Mqtt(enabled=True, host="broker"))).message == "broker:1883: unknown host name"
+    assert (await check_mqtt(MqttSettings(enabled=True, host="broker"))).message == "broker:1883: unknown host name"
 
 
 async def test_mqtt_password_file_that_is_missing_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"mqtt\.password_file"):
-        await check_mqtt(Mqtt(enabled=True, password_file=tmp_path / "none"))
+        await check_mqtt(MqttSettings(enabled=True, password_file=tmp_path / "none"))
 
 
 async def test_kafka_with_one_of_two_brokers_warns_and_names_the_other(open_port: int, closed_port: int) -> None:
     servers = (f"127.0.0.1:{open_port}", f"127.0.0.1:{closed_port}")
-    result = await check_kafka(Kafka(enabled=True, bootstrap_servers=servers))
+    result = await check_kafka(KafkaSettings(enabled=True, bootstrap_servers=servers))
     assert (result.status, result.message) == (Status.WARN, f"127.0.0.1:{closed_port}: nothing listens there")
 
 
 async def test_kafka_without_any_broker_fails(closed_port: int) -> None:
-    result = await check_kafka(Kafka(enabled=True, bootstrap_servers=(f"127.0.0.1:{closed_port}",)))
+    result = await check_kafka(KafkaSettings(enabled=True, bootstrap_servers=(f"127.0.0.1:{closed_port}",)))
     assert result.status is Status.FAIL
 
 
@@ -84,5 +84,5 @@ async def test_kafka_broker_by_its_ipv6_address_is_asked_there(monkeypatch: pyte
         raise ConnectionRefusedError
 
     monkeypatch.setattr(asyncio, "open_connection", refuse)
-    await check_kafka(Kafka(enabled=True, bootstrap_servers=("[::1]:9092",)))
+    await check_kafka(KafkaSettings(enabled=True, bootstrap_servers=("[::1]:9092",)))
     assert asked == [("::1", 9092)]

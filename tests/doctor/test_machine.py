@@ -7,12 +7,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from edge_agent.config import Hub
+from edge_agent.config import HubSettings
 from edge_agent.doctor.check import Status
 from edge_agent.doctor.connections import check_hub
 from edge_agent.doctor.system import check_clock, check_disk, check_python, kernel_clock_state
 
-BLE = Hub(kind="ble")
+BLE = HubSettings(kind="ble")
 NOW_UNIX_S = 1_800_000_000.0
 
 
@@ -23,7 +23,7 @@ def adapter(sysfs: Path, name: str, *, soft: str = "0") -> None:
 
 
 async def test_mocked_hub_is_well_without_bluetooth(tmp_path: Path) -> None:
-    assert (await check_hub(Hub(), tmp_path, tmp_path / "bus")).status is Status.OK
+    assert (await check_hub(HubSettings(), tmp_path, tmp_path / "bus")).status is Status.OK
 
 
 async def test_hub_without_an_adapter_fails(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from edge_agent.config import Settings
 from edge_agent.doctor.check import Check, CheckResult, Status, run_checks
 from edge_agent.doctor.perception import check_camera, check_detector
-from edge_agent.perception.vision import Layout
+from edge_agent.perception.vision import OutputLayout
 from tests.perception.detector.models import outputs_for, save
 
 
@@ -32,7 +32,7 @@ def rules(tmp_path: Path) -> Path:
 
 
 def model(folder: Path, names: str) -> Path:
-    return save(folder / "m.onnx", outputs_for(Layout.CHANNELS_LAST, [(8, 8, 24, 24, 0.9, 0)], 1), names=names)
+    return save(folder / "m.onnx", outputs_for(OutputLayout.CHANNELS_LAST, [(8, 8, 24, 24, 0.9, 0)], 1), names=names)
 
 
 async def test_simulated_camera_is_well() -> None:

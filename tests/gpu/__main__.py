@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_agent.perception.detector.tensorrt.bindings import GpuUnavailableError, identify, load_bindings
+from edge_agent.perception.detector.tensorrt.bindings import GpuUnavailableError, gpu_platform, load_bindings
 from edge_agent.runtime import resources
 from tests.gpu import steps
 
@@ -36,7 +36,7 @@ def main() -> int:
     if options.step:
         print(steps.STEPS[options.step](options.engines, options.inferences))
         return 0
-    machine = identify(bindings)
+    machine = gpu_platform(bindings)
     print(f"TensorRT {machine.tensorrt} on {machine.gpu} (SM {machine.sm}) {machine.l4t}, NumPy {np.__version__}, ")
     print(f"model {resources.engines_dir() / 'signs.onnx'}, {time.strftime('%Y-%m-%d')}\n")
     print("| step | seconds | found |\n|---|---|---|")

@@ -13,33 +13,33 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from edge_agent.agent.gpu_upgrade import Acceleration
+from edge_agent.agent.gpu_upgrade import GpuUpgrade
 from edge_agent.errors import FatalError
 from edge_agent.events import Fault
 from edge_agent.perception.detector import OnnxDetector
 from edge_agent.perception.detector.tensorrt.bindings import load_bindings
-from edge_agent.perception.detector.tensorrt.build_process import have_made
-from edge_agent.perception.detector.tensorrt.build_worker import Order
-from edge_agent.perception.detector.tensorrt.detector import Reading, TensorRtDetector
+from edge_agent.perception.detector.tensorrt.build_process import build_in_process
+from edge_agent.perception.detector.tensorrt.build_worker import BuildRequest
+from edge_agent.perception.detector.tensorrt.detector import PostprocessOptions, TensorRtDetector
 from edge_agent.perception.detector.tensorrt.libcuda import load_libcuda
-from edge_agent.perception.detector.tensorrt.selection import Wanted, find_engine
-from edge_agent.perception.detector.tensorrt.verification import open_proven, sample_pictures
-from edge_agent.perception.vision import Fitted
-from edge_agent.pipeline import Worker
+from edge_agent.perception.detector.tensorrt.selection import EngineSpec, find_engine
+from edge_agent.perception.detector.tensorrt.verification import open_verified, sample_pictures
+from edge_agent.perception.vision import ResizedPicture
+from edge_agent.pipeline import DetectorWorker
 from edge_agent.runtime import resources
 
 MODEL = resources.engines_dir() / "signs.onnx"
 
 
-def _wanted(engines: Path, precision: str = "auto") -> Wanted:
-    return Wanted(MODEL, precision, engines)
+def _wanted(engines: Path, precision: str = "auto") -> EngineSpec:
+    return EngineSpec(MODEL, precision, engines)
 
 
 def _open(engines: Path) -> TensorRtDetector:
     bindings = load_bindings()
     engine, _ = find_engine(_wanted(engines), bindings)
     assert engine is not None, "the first step builds it"
-    return TensorRtDetector(engine, bindings, Reading())
+    return TensorRtDetector(engine, bindings, PostprocessOptions())
 
 
 def build(engines: Path, inferences: int) -> str:
@@ -47,11 +47,11 @@ def build(engines: Path, inferences: int) -> str:
     bindings, told = load_bindings(), []
     for precision in ("fp32", "fp16", "int8"):
         began_s = time.monotonic()
-        path, _ = asyncio.run(have_made(Order(str(MODEL), precision, str(engines))))
+        path, _ = asyncio.run(build_in_process(BuildRequest(str(MODEL), precision, str(engines))))
         took_s = time.monotonic() - began_s
         _, reference = find_engine(_wanted(engines, precision), bindings)
         assert reference is not None
-        detector, found = open_proven(path, reference, bindings, Reading(), sample_pictures())
+        detector, found = open_verified(path, reference, bindings, PostprocessOptions(), sample_pictures())
         detector.close()
         told.append(
             f"{precision} in {took_s:.0f} s, {path.stat().st_size / 1e6:.1f} MB, IoU {found.worst_iou:.3f}, "
@@ -169,7 +169,7 @@ def leave_by_exception(engines: Path, inferences: int) -> str:
     assert engine is not None
     bad.write_bytes(b"\x02\x00\x00\x00{}" + b"nonsense")
     try:
-        TensorRtDetector(bad, bindings, Reading())
+        TensorRtDetector(bad, bindings, PostprocessOptions())
     except FatalError as error:
         first = str(error)
     detector = _open(engines)
@@ -183,14 +183,14 @@ def swap(engines: Path, inferences: int) -> str:
 
     async def main() -> tuple[int, float, str]:
         picture, longest_ms, frames = sample_pictures()[0], 0.0, 0
-        async with Worker(lambda: OnnxDetector(MODEL, threads=2)) as worker:
-            move = Acceleration(
-                worker, _wanted(engines), Reading(), must=True, tell=faults.append, clock=time.monotonic
+        async with DetectorWorker(lambda: OnnxDetector(MODEL, threads=2)) as worker:
+            move = GpuUpgrade(
+                worker, _wanted(engines), PostprocessOptions(), must=True, tell=faults.append, clock=time.monotonic
             )
             moving = asyncio.create_task(move.run())
             while not moving.done() or frames < 50:
                 began_s = time.perf_counter()
-                await worker.infer(Fitted.of(picture))
+                await worker.infer(ResizedPicture.of(picture))
                 longest_ms, frames = max(longest_ms, 1000 * (time.perf_counter() - began_s)), frames + 1
             return frames, longest_ms, worker.info.backend
 

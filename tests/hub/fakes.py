@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Callable
 
-from edge_agent.config.control import Hub
-from edge_agent.hub.emergency import Target
+from edge_agent.config.control import HubSettings
+from edge_agent.hub.emergency import BrakeTarget
 from edge_agent.hub.lwp3 import (
     DeviceType,
     Feedback,
@@ -18,7 +18,7 @@ from edge_agent.hub.lwp3 import (
     encode,
 )
 
-SETTINGS = Hub(kind="ble", retry_initial_s=0.5, retry_max_s=8.0, keep_alive_ms=200, write_timeout_ms=150)
+SETTINGS = HubSettings(kind="ble", retry_initial_s=0.5, retry_max_s=8.0, keep_alive_ms=200, write_timeout_ms=150)
 CITY_HUB = {0: DeviceType.TRAIN_MOTOR, 1: DeviceType.LIGHT, 50: DeviceType.RGB_LIGHT}
 
 
@@ -26,7 +26,7 @@ class FakeConnection:
     """Implements Connection. `hang` and `refuse` are looked at by each attempt to write."""
 
     def __init__(self, ports: dict[int, DeviceType] | None = None) -> None:
-        self.target = Target("AA:BB:CC:DD:EE:FF", "Train", "/hub", "/hub/characteristic")
+        self.target = BrakeTarget("AA:BB:CC:DD:EE:FF", "Train", "/hub", "/hub/characteristic")
         self.lost = asyncio.Event()
         self.reason = ""
         self.ports = CITY_HUB if ports is None else ports

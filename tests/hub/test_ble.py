@@ -8,10 +8,10 @@ import pytest
 
 from edge_agent.errors import RetryableError
 from edge_agent.hub.ble import BleHub
-from edge_agent.hub.connection import Connection
-from edge_agent.hub.errors import NO_HUB, problem
-from edge_agent.hub.lwp3 import Action as HubActionCode
+from edge_agent.hub.connection import HubConnection
+from edge_agent.hub.errors import NO_HUB, hub_error
 from edge_agent.hub.lwp3 import DeviceType, HubAction, HubProperty, HubPropertyUpdate, OutputCommand
+from edge_agent.hub.lwp3 import HubActionType as HubActionCode
 from edge_agent.ports import Hub, HubEvent
 from edge_agent.simulation.clock import run_virtual
 
@@ -30,7 +30,7 @@ class Air:
         self.links = list(links)
         self.made: list[FakeConnection] = []
 
-    async def connect(self) -> Connection:
+    async def connect(self) -> HubConnection:
         link = self.links.pop(0) if self.links else FakeConnection()
         if isinstance(link, RetryableError):
             raise link
@@ -101,7 +101,7 @@ def test_reconnect_never_resumes_motion_by_itself() -> None:
 
 
 def test_no_link_is_told_once_per_reason_and_tried_until_there_is_one() -> None:
-    air = Air(*[problem(NO_HUB)] * 20)
+    air = Air(*[hub_error(NO_HUB)] * 20)
 
     async def story(hub: BleHub, events: list[HubEvent]) -> None:
         with pytest.raises(RetryableError, match="No hub in range"):
@@ -198,7 +198,7 @@ def test_leaving_while_still_searching_is_quiet() -> None:
     async def story(_hub: BleHub, _events: list[HubEvent]) -> None:
         await asyncio.sleep(1)
 
-    with_hub(Air(*[problem(NO_HUB)] * 1000), story)
+    with_hub(Air(*[hub_error(NO_HUB)] * 1000), story)
 
 
 def test_button_reaches_the_subscriber() -> None:

@@ -9,7 +9,7 @@ from functools import partial
 
 import pytest
 
-from edge_agent.config.control import Hub
+from edge_agent.config.control import HubSettings
 from edge_agent.errors import RetryableError
 from edge_agent.hub import errors as problems
 from edge_agent.hub.ble import BleHub
@@ -19,7 +19,7 @@ from edge_agent.ports import HubEvent
 
 from .conftest import close_bleak, resources
 
-SETTINGS = Hub(kind="ble", retry_initial_s=0.01, retry_max_s=0.05, connect_timeout_s=2.0, connect_attempts=1)
+SETTINGS = HubSettings(kind="ble", retry_initial_s=0.01, retry_max_s=0.05, connect_timeout_s=2.0, connect_attempts=1)
 
 
 def order(bluez: EmulatorThread, act: Callable[[BluezEmulator], object]) -> None:
@@ -52,7 +52,7 @@ class Driven:
 
 
 @asynccontextmanager
-async def connected(settings: Hub = SETTINGS) -> AsyncIterator[Driven]:
+async def connected(settings: HubSettings = SETTINGS) -> AsyncIterator[Driven]:
     async with BleHub(settings) as hub:
         driven = Driven(hub)
         await hub.wait_connected(10)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from edge_agent.hub.bluez_monitor import ADAPTER, CHARACTERISTIC, DEVICE, Signal, verdict
+from edge_agent.hub.bluez_monitor import ADAPTER, CHARACTERISTIC, DEVICE, Signal, loss_reason
 
 ADAPTER_PATH = "/org/bluez/hci0"
 PATH = f"{ADAPTER_PATH}/dev_AA_00_00_00_00_01"
@@ -20,7 +20,7 @@ OTHER = f"{ADAPTER_PATH}/dev_AA_00_00_00_00_02"
     ],
 )
 def test_signal_of_a_loss_is_told_in_words(signal: Signal, words: str) -> None:
-    assert words in (verdict(signal, PATH) or "")
+    assert words in (loss_reason(signal, PATH) or "")
 
 
 @pytest.mark.parametrize(
@@ -39,4 +39,4 @@ def test_signal_of_a_loss_is_told_in_words(signal: Signal, words: str) -> None:
     ],
 )
 def test_signal_of_anything_else_is_no_loss(signal: Signal) -> None:
-    assert verdict(signal, PATH) is None
+    assert loss_reason(signal, PATH) is None

@@ -9,36 +9,38 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.config.control import Hub
+from edge_agent.config.control import HubSettings
 from edge_agent.control.power import compensate
 from edge_agent.errors import FatalError, RetryableError
 from edge_agent.hub.calibration import (
     FIRST_PERCENT,
     LAST_PERCENT,
     STEP_PERCENT,
-    Round,
+    CalibrationRound,
     calibrate,
     dead_band,
     enter_key,
-    rise,
+    ramp_until_moving,
     write_profile,
 )
 from edge_agent.hub.mock import MockHub
 from edge_agent.simulation.clock import run_virtual
 
-SETTINGS = Hub(nominal_voltage_mv=8_000)
+SETTINGS = HubSettings(nominal_voltage_mv=8_000)
 
 
 def test_worst_round_counts() -> None:
-    assert dead_band([Round(20, 8000), Round(26, 8000), Round(22, 8000)], SETTINGS) == 26
+    assert (
+        dead_band([CalibrationRound(20, 8000), CalibrationRound(26, 8000), CalibrationRound(22, 8000)], SETTINGS) == 26
+    )
 
 
 def test_low_battery_while_measuring_makes_the_dead_band_smaller_at_nominal_voltage() -> None:
-    assert dead_band([Round(30, 6400)], SETTINGS) == 24
+    assert dead_band([CalibrationRound(30, 6400)], SETTINGS) == 24
 
 
 def test_voltage_not_told_counts_as_nominal() -> None:
-    assert dead_band([Round(21, None)], SETTINGS) == 21
+    assert dead_band([CalibrationRound(21, None)], SETTINGS) == 21
 
 
 def test_no_round_is_no_result() -> None:
@@ -51,22 +53,22 @@ def test_power_written_at_the_measured_voltage_is_never_less_than_what_moved_the
     power_percent: int, voltage_mv: int
 ) -> None:
     """Calibration and compensation must agree on what the dead band is."""
-    percent = dead_band([Round(power_percent, voltage_mv)], SETTINGS)
+    percent = dead_band([CalibrationRound(power_percent, voltage_mv)], SETTINGS)
     settings = SETTINGS.model_copy(update={"min_power_percent": percent})
     assert compensate(1, voltage_mv, settings) >= power_percent
 
 
 def test_power_rises_by_steps_until_somebody_says_so_then_the_train_is_braked() -> None:
-    async def main() -> tuple[MockHub, Round]:
+    async def main() -> tuple[MockHub, CalibrationRound]:
         async with MockHub(voltage_mv=7_500) as hub:
             moved = asyncio.Event()
             asyncio.get_running_loop().call_later(2.0, moved.set)
-            return hub, await rise(hub, moved, step_s=0.8)
+            return hub, await ramp_until_moving(hub, moved, step_s=0.8)
 
     hub, found = run_virtual(main())
     powers = [write.value for write in hub.log if write.kind == "drive"]
     assert powers == [FIRST_PERCENT, FIRST_PERCENT + STEP_PERCENT, FIRST_PERCENT + 2 * STEP_PERCENT]
-    assert found == Round(FIRST_PERCENT + 2 * STEP_PERCENT, 7_500)
+    assert found == CalibrationRound(FIRST_PERCENT + 2 * STEP_PERCENT, 7_500)
     assert hub.log[-1].kind == "brake"
 
 
@@ -74,7 +76,7 @@ def test_nobody_saying_so_ends_at_the_last_step_with_a_brake() -> None:
     async def main() -> MockHub:
         async with MockHub() as hub:
             with pytest.raises(RetryableError, match="green button"):
-                await rise(hub, asyncio.Event(), step_s=0.1)
+                await ramp_until_moving(hub, asyncio.Event(), step_s=0.1)
             assert hub.log[-1].kind == "brake"
             return hub
 
@@ -83,7 +85,7 @@ def test_nobody_saying_so_ends_at_the_last_step_with_a_brake() -> None:
 
 
 def test_green_button_counts_and_an_old_press_does_not() -> None:
-    async def main() -> tuple[Round, ...]:
+    async def main() -> tuple[CalibrationRound, ...]:
         async with MockHub() as hub:
             loop = asyncio.get_running_loop()
             loop.call_later(0.5, hub.press_button)
@@ -97,13 +99,13 @@ def test_green_button_counts_and_an_old_press_does_not() -> None:
 
 def test_profile_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
-    assert write_profile(path, [Round(20, 8000)], SETTINGS) > 0
+    assert write_profile(path, [CalibrationRound(20, 8000)], SETTINGS) > 0
     before = path.read_bytes()
     with (
         mock.patch("pathlib.Path.replace", side_effect=OSError(28, "No space left on device")),
         pytest.raises(FatalError, match=r"mine\.yaml could not be written: No space left"),
     ):
-        write_profile(path, [Round(30, 8000)], SETTINGS)
+        write_profile(path, [CalibrationRound(30, 8000)], SETTINGS)
     assert [path] == list(tmp_path.iterdir())
     assert path.read_bytes() == before
 

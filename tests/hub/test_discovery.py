@@ -5,20 +5,20 @@ from typing import Any
 
 import pytest
 
-from edge_agent.config.control import Hub
+from edge_agent.config.control import HubSettings
 from edge_agent.hub.bluez_monitor import ADAPTER, CHARACTERISTIC, DEVICE
-from edge_agent.hub.discovery import Sighting, check_adapters, choose, connected_hubs
+from edge_agent.hub.discovery import DiscoveredHub, check_adapters, choose, connected_hubs
 from edge_agent.hub.errors import ADAPTER_OFF, HELD, NO_ADAPTER, NO_HUB, WRONG_HUB, HubError
 from edge_agent.hub.lwp3 import CHARACTERISTIC_UUID, COMPANY_ID, SERVICE_UUID, Advertisement, SystemType
 
-ANY = Hub()
-CITY = Sighting("AA:00:00:00:00:01", "Train", SystemType.CITY, rssi_dbm=-60)
-OTHER_CITY = Sighting("AA:00:00:00:00:02", "Tram", SystemType.CITY, rssi_dbm=-40)
-TECHNIC = Sighting("AA:00:00:00:00:03", "Crane", SystemType.TECHNIC, rssi_dbm=-30)
+ANY = HubSettings()
+CITY = DiscoveredHub("AA:00:00:00:00:01", "Train", SystemType.CITY, rssi_dbm=-60)
+OTHER_CITY = DiscoveredHub("AA:00:00:00:00:02", "Tram", SystemType.CITY, rssi_dbm=-40)
+TECHNIC = DiscoveredHub("AA:00:00:00:00:03", "Crane", SystemType.TECHNIC, rssi_dbm=-30)
 PATH = "/org/bluez/hci0/dev_AA_00_00_00_00_01"
 
 
-def code_of(sightings: list[Sighting], settings: Hub = ANY) -> str:
+def code_of(sightings: list[DiscoveredHub], settings: HubSettings = ANY) -> str:
     with pytest.raises(HubError) as caught:
         choose(sightings, settings)
     assert caught.value.remedy
@@ -36,11 +36,11 @@ def test_hub_that_is_connected_already_is_taken_before_a_stronger_one() -> None:
 
 @pytest.mark.parametrize("address", ["AA:00:00:00:00:01", "aa:00:00:00:00:01"])
 def test_pinned_address_is_taken_however_weak(address: str) -> None:
-    assert choose([CITY, OTHER_CITY], Hub(address=address)) == CITY
+    assert choose([CITY, OTHER_CITY], HubSettings(address=address)) == CITY
 
 
 def test_pinned_name_is_taken_however_weak() -> None:
-    assert choose([CITY, OTHER_CITY], Hub(name="Train")) == CITY
+    assert choose([CITY, OTHER_CITY], HubSettings(name="Train")) == CITY
 
 
 def test_nothing_in_range_says_no_hub() -> None:
@@ -49,9 +49,9 @@ def test_nothing_in_range_says_no_hub() -> None:
 
 def test_pinned_hub_not_among_those_seen_names_it_and_one_that_is_there() -> None:
     with pytest.raises(HubError, match=r"The hub Elsewhere is not in range, only Train \(AA:.*:01\)") as caught:
-        choose([CITY], Hub(name="Elsewhere"))
+        choose([CITY], HubSettings(name="Elsewhere"))
     assert caught.value.code == NO_HUB
-    assert code_of([], Hub(name="Elsewhere")) == NO_HUB
+    assert code_of([], HubSettings(name="Elsewhere")) == NO_HUB
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_pinned_hub_not_among_those_seen_names_it_and_one_that_is_there() -> Non
         (replace(CITY, pybricks=True, system_type=None), "Pybricks"),
     ],
 )
-def test_another_kind_of_hub_is_named(sighting: Sighting, words: str) -> None:
+def test_another_kind_of_hub_is_named(sighting: DiscoveredHub, words: str) -> None:
     with pytest.raises(HubError, match=words) as caught:
         choose([sighting], ANY)
     assert caught.value.code == WRONG_HUB

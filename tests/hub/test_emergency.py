@@ -11,7 +11,7 @@ import pytest
 
 from edge_agent.errors import RetryableError
 from edge_agent.hub import emergency
-from edge_agent.hub.emergency import Target, ThreadBrake, brake_bytes, main, targets
+from edge_agent.hub.emergency import BrakeTarget, ThreadBrake, brake_bytes, main, targets
 from edge_agent.hub.emulator import BluezEmulator, EmulatorThread, PrivateBus
 from edge_agent.hub.lwp3 import CHARACTERISTIC_UUID, SERVICE_UUID, brake, encode, start_power
 
@@ -153,11 +153,11 @@ CHARACTERISTIC = {"org.bluez.GattCharacteristic1": {"UUID": ("s", CHARACTERISTIC
 
 def test_connected_hub_is_found_with_its_characteristic() -> None:
     objects = {"/dev_1": device(), "/dev_1/service1/char1": CHARACTERISTIC, "/dev_10": device(Connected=("b", False))}
-    assert targets(objects) == (Target(ADDRESS, "Train", "/dev_1", "/dev_1/service1/char1"),)
+    assert targets(objects) == (BrakeTarget(ADDRESS, "Train", "/dev_1", "/dev_1/service1/char1"),)
 
 
 def test_hub_whose_services_are_not_resolved_is_found_without_it() -> None:
-    assert targets({"/dev_1": device()}) == (Target(ADDRESS, "Train", "/dev_1", None),)
+    assert targets({"/dev_1": device()}) == (BrakeTarget(ADDRESS, "Train", "/dev_1", None),)
 
 
 def test_hub_that_no_longer_advertises_its_service_is_known_by_its_characteristic() -> None:
@@ -172,7 +172,7 @@ def test_headphones_are_left_alone() -> None:
 def aimed(emulated: EmulatorThread) -> ThreadBrake:
     stack = emulated.emulator.stack
     thread_brake = ThreadBrake()
-    thread_brake.aim(Target(ADDRESS, "Train", stack.device_path, stack.characteristic_path), (0,))
+    thread_brake.aim(BrakeTarget(ADDRESS, "Train", stack.device_path, stack.characteristic_path), (0,))
     return thread_brake
 
 

@@ -13,7 +13,7 @@ from dbus_fast.errors import AuthError
 
 from edge_agent.errors import RetryableError
 from edge_agent.hub import errors as problems
-from edge_agent.hub.errors import HubError, explain, held, is_gone, no_motor, problem, wrong_hub
+from edge_agent.hub.errors import HubError, explain, held, hub_error, is_gone, no_motor, wrong_hub
 
 MISLEADING = "No powered Bluetooth adapters found, permission denied, not found"
 
@@ -64,13 +64,13 @@ def test_error_of_ours_stays_as_it_is() -> None:
 @pytest.mark.parametrize(
     "error",
     [
-        problem(problems.NO_BUS),
-        problem(problems.NO_PERMISSION),
-        problem(problems.NO_BLUETOOTHD),
-        problem(problems.NO_ADAPTER),
-        problem(problems.ADAPTER_OFF),
-        problem(problems.NO_HUB),
-        problem(problems.LINK),
+        hub_error(problems.NO_BUS),
+        hub_error(problems.NO_PERMISSION),
+        hub_error(problems.NO_BLUETOOTHD),
+        hub_error(problems.NO_ADAPTER),
+        hub_error(problems.ADAPTER_OFF),
+        hub_error(problems.NO_HUB),
+        hub_error(problems.LINK),
         wrong_hub("Found a crane"),
         no_motor(),
         held("Train"),
@@ -83,7 +83,7 @@ def test_each_problem_is_one_line_with_a_remedy(error: HubError) -> None:
 
 
 def test_no_permission_names_the_group_and_the_container_option() -> None:
-    line = str(problem(problems.NO_PERMISSION))
+    line = str(hub_error(problems.NO_PERMISSION))
     assert "group `bluetooth`" in line
     assert "--group-add" in line
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from edge_agent.errors import RetryableError
-from edge_agent.hub.ble import keep_linked
+from edge_agent.hub.ble import reconnect_forever
 from edge_agent.simulation.clock import run_virtual
 
 
@@ -24,7 +24,7 @@ def run_attempts(lives: list[float | None], limit_s: float) -> tuple[list[float]
     async def main() -> None:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(limit_s):
-                await keep_linked(attempt, initial_s=0.5, longest_s=4.0, failed=told.append, chance=lambda: 1.0)
+                await reconnect_forever(attempt, initial_s=0.5, longest_s=4.0, failed=told.append, chance=lambda: 1.0)
 
     run_virtual(main())
     return began, told
@@ -53,7 +53,7 @@ def test_error_of_another_kind_is_not_swallowed() -> None:
         raise ZeroDivisionError
 
     async def main() -> None:
-        await keep_linked(attempt, initial_s=0.5, longest_s=4.0, failed=lambda _error: None)
+        await reconnect_forever(attempt, initial_s=0.5, longest_s=4.0, failed=lambda _error: None)
 
     with pytest.raises(ZeroDivisionError):
         run_virtual(main())

@@ -8,7 +8,7 @@ import pytest
 
 from edge_agent.errors import RetryableError
 from edge_agent.hub.lwp3 import Message, OutputCommand
-from edge_agent.hub.motor import Motion
+from edge_agent.hub.motor import MotorWriter
 from edge_agent.simulation.clock import run_virtual
 
 
@@ -19,7 +19,7 @@ class Wire:
         self.port = port
         self.stuck = stuck
         self.taken: list[tuple[float, int, int]] = []
-        self.motion = Motion(self.write, lambda: self.port, (0, 1), keep_alive_s=0.2)
+        self.motion = MotorWriter(self.write, lambda: self.port, (0, 1), keep_alive_s=0.2)
 
     async def write(self, message: Message, still: Callable[[], bool]) -> None:
         assert isinstance(message, OutputCommand)

@@ -7,7 +7,7 @@ import pytest
 from bleak.exc import BleakDBusError, BleakError
 
 from edge_agent.errors import RetryableError
-from edge_agent.hub.motor import ATTEMPTS, Writer
+from edge_agent.hub.motor import ATTEMPTS, LinkWriter
 from edge_agent.simulation.clock import run_virtual
 
 LIMIT_S = 0.15
@@ -22,7 +22,7 @@ class Line:
         self.answers = list(answers)
         self.sent: list[bytes] = []
         self.given_up: list[tuple[str, float]] = []
-        self.writer = Writer(self.send, LIMIT_S, self.give_up)
+        self.writer = LinkWriter(self.send, LIMIT_S, self.give_up)
 
     async def send(self, data: bytes) -> None:
         self.sent.append(data)

@@ -7,31 +7,31 @@ import pytest
 
 from edge_agent.errors import ConfigError, UsageError
 from edge_agent.hub.ble import BleHub
-from edge_agent.hub.connection import Connection
-from edge_agent.hub.recording import ByteLog, Direction, Record, ReplayConnection, read_log
+from edge_agent.hub.connection import HubConnection
+from edge_agent.hub.recording import Direction, HubLog, HubLogRecord, ReplayConnection, read_log
 from edge_agent.simulation.clock import run_virtual
 from tests.hub.fakes import SETTINGS, FakeConnection
 
 
 def test_recording_read_back_is_what_was_recorded(tmp_path: Path) -> None:
     clock = iter([10.0, 10.0, 10.5])
-    log = ByteLog(tmp_path / "log.jsonl", clock=lambda: next(clock))
+    log = HubLog(tmp_path / "log.jsonl", clock=lambda: next(clock))
     log.add(Direction.SENT, b"\x01\x02")
     log.add(Direction.HEARD, b"\xff")
     log.close()
     assert read_log(tmp_path / "log.jsonl") == (
-        Record(0, Direction.SENT, b"\x01\x02"),
-        Record(500, Direction.HEARD, b"\xff"),
+        HubLogRecord(0, Direction.SENT, b"\x01\x02"),
+        HubLogRecord(500, Direction.HEARD, b"\xff"),
     )
 
 
 def test_folder_that_does_not_exist_is_refused_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="Cannot write"):
-        ByteLog(tmp_path / "none" / "log.jsonl")
+        HubLog(tmp_path / "none" / "log.jsonl")
 
 
 def test_disk_full_ends_the_recording_and_nothing_else() -> None:
-    log = ByteLog(Path("/dev/full"))
+    log = HubLog(Path("/dev/full"))
     for _ in range(10):
         log.add(Direction.SENT, b"\x00" * 20)
     log.close()
@@ -51,10 +51,10 @@ def test_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         read_log(tmp_path / "none")
 
 
-async def mission(connection: Connection, log: ByteLog | None = None) -> tuple[bool, int | None, bool]:
+async def mission(connection: HubConnection, log: HubLog | None = None) -> tuple[bool, int | None, bool]:
     """Connect, drive and brake on a link; tell what came of it."""
 
-    async def connect() -> Connection:
+    async def connect() -> HubConnection:
         return connection
 
     async with BleHub(SETTINGS, log=log, connect=connect) as hub:
@@ -68,7 +68,7 @@ async def mission(connection: Connection, log: ByteLog | None = None) -> tuple[b
 
 
 def test_recorded_session_played_back_goes_the_same_way(tmp_path: Path) -> None:
-    log = ByteLog(tmp_path / "log.jsonl")
+    log = HubLog(tmp_path / "log.jsonl")
     live = run_virtual(mission(FakeConnection(), log))
     log.close()
     replayed = run_virtual(mission(ReplayConnection(read_log(tmp_path / "log.jsonl"))))

@@ -7,12 +7,12 @@ import pytest
 from edge_agent.errors import RetryableError
 from edge_agent.hub.errors import NO_MOTOR, HubError
 from edge_agent.hub.lwp3 import (
-    Action,
     Alert,
     AlertOperation,
     Colour,
     DeviceType,
     HubAction,
+    HubActionType,
     HubAlertRequest,
     HubAlertUpdate,
     HubProperty,
@@ -140,8 +140,10 @@ def test_light_unplugged_changes_nothing() -> None:
     during(Told(), story)
 
 
-@pytest.mark.parametrize("action", [Action.WILL_SWITCH_OFF, Action.WILL_DISCONNECT, Action.WILL_ENTER_BOOT_MODE])
-def test_farewell_ends_the_link(action: Action) -> None:
+@pytest.mark.parametrize(
+    "action", [HubActionType.WILL_SWITCH_OFF, HubActionType.WILL_DISCONNECT, HubActionType.WILL_ENTER_BOOT_MODE]
+)
+def test_farewell_ends_the_link(action: HubActionType) -> None:
     async def story(told: Told) -> None:
         told.connection.tell(HubAction(action))
         assert told.connection.lost.is_set()

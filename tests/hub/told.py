@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from edge_agent.errors import RetryableError
 from edge_agent.hub.lwp3 import DeviceType, OutputCommand
-from edge_agent.hub.session import Session
+from edge_agent.hub.session import HubSession
 from edge_agent.ports import HubEvent
 from edge_agent.simulation.clock import run_virtual
 
@@ -21,7 +21,7 @@ class Told:
         self.troubles: list[RetryableError] = []
         self.ups: list[int] = []
         self.downs = 0
-        self.session = Session(
+        self.session = HubSession(
             self.connection,
             keep_alive_s=0.2,
             write_limit_s=0.15,

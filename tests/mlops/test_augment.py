@@ -4,22 +4,22 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_agent.mlops.augment import Chances, View, bars, clip, crop
+from edge_agent.mlops.augment import AugmentOptions, TrainingView, bars, clip, crop
 from edge_agent.mlops.coco import IGNORE, read_split
 from edge_agent.mlops.sampler import Sampler, stream
-from edge_agent.mlops.synth.dead_leaves import pile
+from edge_agent.mlops.synth.dead_leaves import dead_leaves
 
 
-def _scene() -> View:
+def _scene() -> TrainingView:
     image = np.zeros((100, 120, 3), np.uint8)
     image[40:60, 50:80] = 255
-    return View(image, np.array([[50, 40, 80, 60]], np.float32), np.array([3]))
+    return TrainingView(image, np.array([[50, 40, 80, 60]], np.float32), np.array([3]))
 
 
 def test_crop_any_scale_keeps_box_tight_around_sign() -> None:
     found = 0
     for seed in range(40):
-        made = crop(_scene(), 96, 80, Chances(), np.random.default_rng(seed))
+        made = crop(_scene(), 96, 80, AugmentOptions(), np.random.default_rng(seed))
         if list(made.labels) != [3]:
             continue
         found += 1
@@ -30,14 +30,14 @@ def test_crop_any_scale_keeps_box_tight_around_sign() -> None:
 
 
 def test_clip_sign_cut_in_half_is_ignored_and_gone_sign_is_dropped() -> None:
-    scene = View(_scene().image, np.array([[50, 40, 80, 60], [0, 0, 10, 10]], np.float32), np.array([3, 4]))
+    scene = TrainingView(_scene().image, np.array([[50, 40, 80, 60], [0, 0, 10, 10]], np.float32), np.array([3, 4]))
     made = clip(scene, (65, 0, 120, 100))
     assert made.labels.tolist() == [IGNORE]
     assert made.boxes.tolist() == [[65, 40, 80, 60]]
 
 
 def test_clip_tiny_sign_is_ignored() -> None:
-    scene = View(_scene().image, np.array([[50, 40, 55, 46]], np.float32), np.array([3]))
+    scene = TrainingView(_scene().image, np.array([[50, 40, 55, 46]], np.float32), np.array([3]))
     assert clip(scene, (0, 0, 120, 100)).labels.tolist() == [IGNORE]
 
 
@@ -68,7 +68,7 @@ def test_stream_covers_the_run_and_ends(toy: Path) -> None:
 
 
 def test_sampler_piles_hold_no_sign_and_are_known_to_hold_none(toy: Path) -> None:
-    only = Chances(pile=1.0)
+    only = AugmentOptions(pile=1.0)
     view, known = Sampler((read_split(toy, "train"),), (1.0,), 64, 64, 0, only).view(0)
     assert view.image.shape == (64, 64, 3)
     assert len(view.boxes) == 0
@@ -76,6 +76,6 @@ def test_sampler_piles_hold_no_sign_and_are_known_to_hold_none(toy: Path) -> Non
 
 
 def test_pile_same_seed_gives_same_picture_that_is_not_plain() -> None:
-    first, second = (pile(80, 60, np.random.default_rng(4)) for _ in range(2))
+    first, second = (dead_leaves(80, 60, np.random.default_rng(4)) for _ in range(2))
     assert np.array_equal(first, second)
     assert first.std() > 5

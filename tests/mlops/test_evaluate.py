@@ -9,34 +9,36 @@ import pytest
 
 from edge_agent.errors import ConfigError, UsageError
 from edge_agent.events import Box, Detection
-from edge_agent.mlops.evaluate import Find, Truth, compare, look, match, measure, read_truth
+from edge_agent.mlops.evaluate import GroundTruth, PictureDetections, compare, match, measure, read_truth, run_detector
 from edge_agent.mlops.evaluate.matching import ap_table, average_precision, mean_ap, pair
 from edge_agent.mlops.evaluate.metrics import coco_figures, confusion, point_at
 from edge_agent.mlops.evaluate.plots import write_plots
-from edge_agent.mlops.evaluate.truth import Scene, parse_label_map
+from edge_agent.mlops.evaluate.truth import AnnotatedPicture, parse_label_map
 from edge_agent.ports import DetectorInfo
 
 NAMES = ("Round", "Pointed")
 
 
-def scene(*signs: tuple[int, float, float, float]) -> Scene:
+def scene(*signs: tuple[int, float, float, float]) -> AnnotatedPicture:
     """Make signs from class, x, y, side."""
     boxes = np.array([[x, y, x + side, y + side] for _, x, y, side in signs], np.float64).reshape(-1, 4)
-    return Scene(Path("none.jpg"), boxes, np.array([kind for kind, *_ in signs], np.int64))
+    return AnnotatedPicture(Path("none.jpg"), boxes, np.array([kind for kind, *_ in signs], np.int64))
 
 
-def find(*seen: tuple[int, float, float, float, float]) -> Find:
+def find(*seen: tuple[int, float, float, float, float]) -> PictureDetections:
     """Make detections from class, x, y, side, score."""
     boxes = np.array([[x, y, x + side, y + side] for _, x, y, side, _ in seen], np.float64).reshape(-1, 4)
     scores = np.array([one[4] for one in seen], np.float64)
-    return Find(boxes, scores, np.array([one[0] for one in seen], np.int64), tuple(NAMES[one[0]] for one in seen))
+    return PictureDetections(
+        boxes, scores, np.array([one[0] for one in seen], np.int64), tuple(NAMES[one[0]] for one in seen)
+    )
 
 
-def truth(*scenes: Scene) -> Truth:
-    return Truth(scenes, NAMES, {name: index for index, name in enumerate(NAMES)})
+def truth(*scenes: AnnotatedPicture) -> GroundTruth:
+    return GroundTruth(scenes, NAMES, {name: index for index, name in enumerate(NAMES)})
 
 
-def noisy(seed: int, pictures: int = 12) -> tuple[Truth, list[Find]]:
+def noisy(seed: int, pictures: int = 12) -> tuple[GroundTruth, list[PictureDetections]]:
     """Signs found with some offset, some missed, some false."""
     rng = np.random.default_rng(seed)
     scenes, finds = [], []
@@ -105,7 +107,8 @@ def test_measure_detector_that_sees_nothing_has_recall_zero() -> None:
 def test_compare_clearly_better_is_told_and_same_is_undecided() -> None:
     made, finds = noisy(3, pictures=30)
     perfect = [
-        Find(one.boxes, np.full(len(one.classes), 0.9), one.classes, ("x",) * len(one.classes)) for one in made.scenes
+        PictureDetections(one.boxes, np.full(len(one.classes), 0.9), one.classes, ("x",) * len(one.classes))
+        for one in made.scenes
     ]
     old, new = match(made, finds), match(made, perfect)
     assert compare(old, new, draws=200).verdict == "better"
@@ -140,14 +143,14 @@ class StubDetector:
 
 def test_look_folds_labels_and_leaves_unmapped_ones_out(tmp_path: Path) -> None:
     made = read_truth(tmp_path, write_coco(tmp_path), {"danger": "DangerAhead"})
-    (seen,) = look(StubDetector(), made)
+    (seen,) = run_detector(StubDetector(), made)
     assert seen.labels == ("danger",)
     assert pair(made.scenes[0], seen, 0.5).tolist() == [0]
 
 
 def test_write_plots_makes_three_pictures(tmp_path: Path) -> None:
     made = read_truth(tmp_path, write_coco(tmp_path), {"danger": "DangerAhead"})
-    finds = look(StubDetector(), made)
+    finds = run_detector(StubDetector(), made)
     paths = write_plots(tmp_path / "plots", made, finds, measure(made, finds, 0.5, draws=10))
     assert [cv2.imread(str(path)) is not None for path in paths] == [True] * 3
 

@@ -12,7 +12,7 @@ import onnxruntime as ort  # noqa: E402
 
 from edge_agent.errors import ConfigError, FatalError  # noqa: E402
 from edge_agent.mlops import export  # noqa: E402
-from edge_agent.mlops.network import Architecture, Decoded, SignNet  # noqa: E402
+from edge_agent.mlops.network import Architecture, ExportNet, SignNet  # noqa: E402
 from edge_agent.perception.detector import OnnxDetector  # noqa: E402
 from edge_agent.signs import LABELS  # noqa: E402
 
@@ -38,7 +38,7 @@ def test_export_equals_torch(net: SignNet) -> None:
     made = export.export(net, 96, 64, LABELS)
     pixels = np.random.default_rng(5).random((1, 3, 64, 96), dtype=np.float32)
     with torch.no_grad():
-        ours = Decoded(net, 64, 96).eval()(torch.from_numpy(pixels)).numpy()
+        ours = ExportNet(net, 64, 96).eval()(torch.from_numpy(pixels)).numpy()
     theirs = run(made.data, pixels)
     assert theirs.shape == (1, 12 * 8 + 6 * 4, 4 + len(LABELS))
     assert np.abs(ours - theirs).max() < 1e-2

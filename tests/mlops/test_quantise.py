@@ -114,7 +114,7 @@ def test_written_files_open_in_the_agent_and_tell_what_they_were_made_from(model
 
 
 def test_drawn_pictures_are_the_same_for_the_same_seed() -> None:
-    one, other = next(quantise.drawn(1, seed=3)), next(quantise.drawn(1, seed=3))
+    one, other = next(quantise.calibration_pictures(1, seed=3)), next(quantise.calibration_pictures(1, seed=3))
     assert one.shape == (480, 640, 3)
     assert np.array_equal(one, other)
 

@@ -6,17 +6,17 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_agent.mlops.synth.billboard import Look, Sign, paint, random_look
+from edge_agent.mlops.synth.billboard import PosedSign, SignAppearance, paint, random_look
 from edge_agent.mlops.synth.faces import Faces
 from edge_agent.mlops.synth.options import SynthOptions
-from edge_agent.mlops.synth.pose import Pose
-from edge_agent.mlops.synth.scene import Scene, Studio
+from edge_agent.mlops.synth.pose import SignPose
+from edge_agent.mlops.synth.scene import Scene, SceneGenerator
 from edge_agent.mlops.synth.textures import Textures, make_textures
-from edge_agent.mlops.synth.view import View
+from edge_agent.mlops.synth.view import SceneCamera
 from edge_agent.signs import LABELS
 
-VIEW = View(width=160, height=160, focal_px=400, centre_px=80, horizon_px=40, camera_mm=100, roll_rad=0.03)
-PLAIN = Look(light=1.0, veil=(0, 0, 0), fade=0.0, blur=(0.0, 0.0), defocus_px=0.0, slope=0.0, edge=0.8)
+VIEW = SceneCamera(width=160, height=160, focal_px=400, centre_px=80, horizon_px=40, camera_mm=100, roll_rad=0.03)
+PLAIN = SignAppearance(light=1.0, veil=(0, 0, 0), fade=0.0, blur=(0.0, 0.0), defocus_px=0.0, slope=0.0, edge=0.8)
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def textures() -> Textures:
 
 @pytest.fixture(scope="module")
 def scenes() -> list[Scene]:
-    studio = Studio(SynthOptions(count=40, seed=5))
+    studio = SceneGenerator(SynthOptions(count=40, seed=5))
     return [studio.scene(index) for index in range(40)]
 
 
@@ -45,9 +45,9 @@ def test_outline_encloses_exactly_the_painted_sign(
     yaw: float, height: float, magenta: Faces, textures: Textures
 ) -> None:
     rng = np.random.default_rng(3)
-    pose = Pose(np.array([80.3, 150.6]), height, 400.0, yaw, 0.04, 0.05, 0.1, pole=1.2)
+    pose = SignPose(np.array([80.3, 150.6]), height, 400.0, yaw, 0.04, 0.05, 0.1, pole=1.2)
     image = np.zeros((160, 160, 3), dtype=np.uint8)
-    seen, _ = paint(image, Sign(magenta.pick(rng, "stop"), pose, PLAIN), VIEW, rng, textures)
+    seen, _ = paint(image, PosedSign(magenta.pick(rng, "stop"), pose, PLAIN), VIEW, rng, textures)
     cover = (image[..., 2].astype(float) - image[..., 1]) / 255 / PLAIN.edge  # poles and bases are grey
     rows, columns = np.nonzero(cover > 0.5)
     drawn = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1])
@@ -84,22 +84,24 @@ def test_some_pictures_hold_no_sign_and_some_hold_several(scenes: list[Scene]) -
 
 
 def test_same_seed_and_index_give_the_same_picture_whatever_came_before(scenes: list[Scene]) -> None:
-    alone = Studio(SynthOptions(count=1, seed=5)).scene(37)
+    alone = SceneGenerator(SynthOptions(count=1, seed=5)).scene(37)
     assert alone.image.tobytes() == scenes[37].image.tobytes()
     assert alone.boxes == scenes[37].boxes
 
 
 def test_another_seed_gives_another_picture(scenes: list[Scene]) -> None:
-    assert Studio(SynthOptions(count=1, seed=6)).scene(0).image.tobytes() != scenes[0].image.tobytes()
+    assert SceneGenerator(SynthOptions(count=1, seed=6)).scene(0).image.tobytes() != scenes[0].image.tobytes()
 
 
 def test_only_negatives_give_no_box() -> None:
-    studio = Studio(SynthOptions(count=12, seed=1, negatives=1.0))
+    studio = SceneGenerator(SynthOptions(count=12, seed=1, negatives=1.0))
     assert not any(studio.scene(index).boxes for index in range(12))
 
 
 def test_crowded_negatives_give_no_box_and_other_pictures() -> None:
-    plain, crowded = (Studio(SynthOptions(count=12, seed=1, negatives=1.0, clutter=share)) for share in (0.0, 1.0))
+    plain, crowded = (
+        SceneGenerator(SynthOptions(count=12, seed=1, negatives=1.0, clutter=share)) for share in (0.0, 1.0)
+    )
     changed = 0
     for index in range(12):
         scene = crowded.scene(index)
@@ -109,13 +111,15 @@ def test_crowded_negatives_give_no_box_and_other_pictures() -> None:
 
 
 def test_clutter_is_the_share_of_crowded_scenes_and_leaves_the_others_alone() -> None:
-    none, half = (Studio(SynthOptions(count=24, seed=2, width=96, height=96, clutter=share)) for share in (0.0, 0.5))
+    none, half = (
+        SceneGenerator(SynthOptions(count=24, seed=2, width=96, height=96, clutter=share)) for share in (0.0, 0.5)
+    )
     same = sum(none.scene(index).image.tobytes() == half.scene(index).image.tobytes() for index in range(24))
     assert 7 <= same <= 17
 
 
 def test_look_alikes_hide_no_sign() -> None:
-    none, full = (Studio(SynthOptions(count=10, seed=9, negatives=0.0, clutter=share)) for share in (0.0, 1.0))
+    none, full = (SceneGenerator(SynthOptions(count=10, seed=9, negatives=0.0, clutter=share)) for share in (0.0, 1.0))
     for index in range(10):
         before, after = none.scene(index).boxes, full.scene(index).boxes
         assert [item.label for item in after] == [item.label for item in before]
@@ -124,10 +128,10 @@ def test_look_alikes_hide_no_sign() -> None:
 
 def test_back_of_a_sign_shows_no_print(textures: Textures, magenta: Faces) -> None:
     rng = np.random.default_rng(1)
-    pose = Pose(np.array([80.0, 150.0]), 40.0, 400.0, np.pi, 0.0, 0.0, 0.1, pole=1.2)
+    pose = SignPose(np.array([80.0, 150.0]), 40.0, 400.0, np.pi, 0.0, 0.0, 0.1, pole=1.2)
     face = Faces(1).pick(rng, "stop")
     image = np.zeros((160, 160, 3), dtype=np.uint8)
-    paint(image, Sign(face, pose, PLAIN), VIEW, rng, textures)
+    paint(image, PosedSign(face, pose, PLAIN), VIEW, rng, textures)
     centre = image[75:90, 70:76].astype(int)
     assert centre.max() > 20
     assert np.ptp(centre, axis=2).max() < 30

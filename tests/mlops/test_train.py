@@ -10,15 +10,15 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from edge_agent.errors import ConfigError, FatalError, UsageError  # noqa: E402
 from edge_agent.mlops import job, run_state  # noqa: E402
-from edge_agent.mlops.augment import Chances  # noqa: E402
+from edge_agent.mlops.augment import AugmentOptions  # noqa: E402
 from edge_agent.mlops.coco import read_split  # noqa: E402
-from edge_agent.mlops.job import Job  # noqa: E402
+from edge_agent.mlops.job import TrainingJob  # noqa: E402
 from edge_agent.mlops.network import Architecture, SignNet  # noqa: E402
 from edge_agent.mlops.sampler import Sampler  # noqa: E402
-from edge_agent.mlops.train import Progress, Settings, Trainer, rate_at  # noqa: E402
+from edge_agent.mlops.train import Progress, Trainer, TrainingSettings, rate_at  # noqa: E402
 
 TINY = Architecture(widths=(8, 8, 16, 16, 16), depths=(1, 1, 1, 1), neck=(16, 16), head=16, bins=8)
-SETTINGS = Settings(samples=48, batch=8, warm_up=8, report=16, judge=32, bf16=False)
+SETTINGS = TrainingSettings(samples=48, batch=8, warm_up=8, report=16, judge=32, bf16=False)
 
 
 @pytest.fixture(autouse=True)
@@ -26,16 +26,16 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def trainer(toy: Path, out: Path, settings: Settings = SETTINGS) -> Trainer:
+def trainer(toy: Path, out: Path, settings: TrainingSettings = SETTINGS) -> Trainer:
     torch.manual_seed(settings.seed)
     sampler = Sampler((read_split(toy, "train"),), (1.0,), 64, 64, settings.seed)
     return Trainer(SignNet(TINY), sampler, settings, out, torch.device("cpu"))
 
 
 def test_run_toy_set_loss_falls(toy: Path, tmp_path: Path) -> None:
-    settings = Settings(samples=320, batch=8, warm_up=16, report=80, rate=5e-3, bf16=False)
+    settings = TrainingSettings(samples=320, batch=8, warm_up=16, report=80, rate=5e-3, bf16=False)
     torch.manual_seed(0)
-    plain = Chances(mosaic=0, colour=0, grey=0, noise=0, blur=0, bars=0)
+    plain = AugmentOptions(mosaic=0, colour=0, grey=0, noise=0, blur=0, bars=0)
     sampler = Sampler((read_split(toy, "train"),), (1.0,), 64, 64, 0, plain)
     made = Trainer(SignNet(TINY), sampler, settings, tmp_path / "run", torch.device("cpu"))
     made.run()
@@ -49,7 +49,7 @@ def test_run_same_seed_gives_same_weights(toy: Path, tmp_path: Path) -> None:
 
 
 def test_run_bfloat16_stays_finite(toy: Path, tmp_path: Path) -> None:
-    made = trainer(toy, tmp_path / "run", Settings(samples=32, batch=8, warm_up=8, report=32)).run()
+    made = trainer(toy, tmp_path / "run", TrainingSettings(samples=32, batch=8, warm_up=8, report=32)).run()
     assert all(bool(value.isfinite().all()) for value in made.state_dict().values())
 
 
@@ -85,7 +85,7 @@ def test_resume_other_architecture_names_file_and_difference(toy: Path, tmp_path
 def test_resume_other_seed_is_refused(toy: Path, tmp_path: Path) -> None:
     trainer(toy, tmp_path / "run").save()
     with pytest.raises(ConfigError, match="--seed"):
-        trainer(toy, tmp_path / "run", Settings(samples=48, batch=8, seed=5, bf16=False)).resume()
+        trainer(toy, tmp_path / "run", TrainingSettings(samples=48, batch=8, seed=5, bf16=False)).resume()
 
 
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04broken"])
@@ -123,14 +123,14 @@ def test_run_diverging_loss_is_told(toy: Path, tmp_path: Path) -> None:
 
 
 def test_rate_warms_up_holds_and_decays() -> None:
-    settings = Settings(samples=1000, batch=10, warm_up=100, hold=0.5, rate=1.0)
+    settings = TrainingSettings(samples=1000, batch=10, warm_up=100, hold=0.5, rate=1.0)
     rates = [rate_at(settings, samples) for samples in (0, 50, 100, 500, 750, 1000)]
     assert rates == pytest.approx([1 / 11, 6 / 11, 1, 1, 0.505, 0.01])
 
 
-def make_job(toy: Path, out: Path, **other: object) -> Job:
+def make_job(toy: Path, out: Path, **other: object) -> TrainingJob:
     values = {"folders": (toy,), "out": out, "settings": SETTINGS, "command": "test", "arch": TINY, "size": (64, 64)}
-    return Job(**(values | other))  # type: ignore[arg-type]
+    return TrainingJob(**(values | other))  # type: ignore[arg-type]
 
 
 @pytest.fixture

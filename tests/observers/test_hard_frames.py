@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
-from edge_agent.control.policy import Track, Tracking, follow
+from edge_agent.control.policy import Track, TrackerParameters, update_tracks
 from edge_agent.errors import FatalError, UsageError
 from edge_agent.events import Box, Detection, Event, Frame, Prediction
-from edge_agent.observers.hard_frames import Collector, Reason, hard
-from edge_agent.perception.vision import Fitted
+from edge_agent.observers.hard_frames import Collector, HardReason, hard_reasons
+from edge_agent.perception.vision import ResizedPicture
 from edge_agent.runtime.queues import Fanout
 
 SURE = Detection("stop", 0.95, Box(10, 10, 30, 30))
@@ -23,12 +23,12 @@ OTHER = Detection("no_entry", 0.95, Box(10, 10, 30, 30))
 Seen = Sequence[Detection]
 
 
-def reasons_of_last(*frames: Seen) -> tuple[Reason, ...]:
+def reasons_of_last(*frames: Seen) -> tuple[HardReason, ...]:
     """Tell what `hard` says of the last frame, 100 ms after the one before it."""
     tracks: tuple[Track, ...] = ()
     for n, seen in enumerate(frames):
-        tracks, _ = follow(tracks, seen, n / 10, Tracking())
-    return hard(frames[-1], tracks, threshold=0.5)
+        tracks, _ = update_tracks(tracks, seen, n / 10, TrackerParameters())
+    return hard_reasons(frames[-1], tracks, threshold=0.5)
 
 
 @pytest.mark.parametrize(
@@ -38,16 +38,16 @@ def reasons_of_last(*frames: Seen) -> tuple[Reason, ...]:
         ([[SURE], [SURE]], ()),
         ([[SURE], []], ()),
         ([[], [SURE]], ()),
-        ([[UNSURE]], (Reason.LOW_CONFIDENCE,)),
-        ([[SURE], [], [SURE]], (Reason.FLICKER,)),
+        ([[UNSURE]], (HardReason.LOW_CONFIDENCE,)),
+        ([[SURE], [], [SURE]], (HardReason.FLICKER,)),
         ([[SURE], [], [SURE], [SURE]], ()),
         ([[SURE], *[[]] * 8, [SURE]], ()),
-        ([[SURE], [OTHER]], (Reason.DISAGREEMENT,)),
-        ([[SURE], [], [OTHER]], (Reason.FLICKER, Reason.DISAGREEMENT)),
-        ([[SURE], [], [UNSURE]], (Reason.LOW_CONFIDENCE, Reason.FLICKER)),
+        ([[SURE], [OTHER]], (HardReason.DISAGREEMENT,)),
+        ([[SURE], [], [OTHER]], (HardReason.FLICKER, HardReason.DISAGREEMENT)),
+        ([[SURE], [], [UNSURE]], (HardReason.LOW_CONFIDENCE, HardReason.FLICKER)),
     ],
 )
-def test_frame_is_hard_for_these_reasons(frames: Sequence[Seen], reasons: tuple[Reason, ...]) -> None:
+def test_frame_is_hard_for_these_reasons(frames: Sequence[Seen], reasons: tuple[HardReason, ...]) -> None:
     assert reasons_of_last(*frames) == reasons
 
 
@@ -60,7 +60,7 @@ def shown(*frames: Seen, period_s: float = 0.1) -> list[Event]:
     events: list[Event] = []
     for n, seen in enumerate(frames):
         taken_s = n * period_s
-        events.append(Frame(f"f{n}", n, Fitted.of(noisy(n)), taken_s, 0.0))
+        events.append(Frame(f"f{n}", n, ResizedPicture.of(noisy(n)), taken_s, 0.0))
         events.append(Prediction(f"f{n}", n, taken_s, 0.0, 80, 60, tuple(seen), 3.0, taken_s))
     return events
 

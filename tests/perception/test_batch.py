@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edge_agent.errors import ConfigError, FatalError, UsageError
 from edge_agent.events import Box, Detection
-from edge_agent.perception.batch import Album, Finding, detect_in, list_files
+from edge_agent.perception.batch import AnnotatedOutput, FrameResult, detect_in, list_files
 from edge_agent.perception.camera import VideoReader
 from edge_agent.ports import DetectorInfo
 from tests.perception.camera.pictures import grey, write_video
@@ -80,7 +80,7 @@ def test_detect_in_video_cut_short_gives_what_is_there_and_then_says_so(tmp_path
     path = write_video(tmp_path / "v.avi", 30, kind="MJPG")
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
-    findings: list[Finding] = []
+    findings: list[FrameResult] = []
     with pytest.raises(ConfigError, match="cut short"):
         findings.extend(detect_in(Corner(), path))
     assert [finding.frame for finding in findings] == list(range(len(findings)))
@@ -93,13 +93,13 @@ def test_detect_in_network_that_fails_names_the_picture(tmp_path: Path) -> None:
         list(detect_in(Corner(), path))
 
 
-def finding(path: Path, image: NDArray[np.uint8], frame: int | None = None) -> Finding:
-    return Finding(path, frame, 30.0, image, Corner().infer(image), 1.0)
+def finding(path: Path, image: NDArray[np.uint8], frame: int | None = None) -> FrameResult:
+    return FrameResult(path, frame, 30.0, image, Corner().infer(image), 1.0)
 
 
 def test_album_copies_are_annotated_under_their_own_names(tmp_path: Path) -> None:
     sources = [save(tmp_path / name, grey(90)) for name in ("a.JPG", "b.bmp", "c.png")]
-    album = Album(tmp_path / "out" / "deep", sources)
+    album = AnnotatedOutput(tmp_path / "out" / "deep", sources)
     for source in sources:
         album.keep_picture(finding(source, grey(90)))
     kept = sorted((tmp_path / "out" / "deep").iterdir())
@@ -110,7 +110,7 @@ def test_album_copies_are_annotated_under_their_own_names(tmp_path: Path) -> Non
 def test_album_names_that_meet_twice_are_numbered(tmp_path: Path) -> None:
     (tmp_path / "x").mkdir()
     sources = [save(tmp_path / name, grey(90)) for name in ("a.png", "a.bmp", "x/A.png")]
-    album = Album(tmp_path / "out", sources)
+    album = AnnotatedOutput(tmp_path / "out", sources)
     for source in sources:
         album.keep_picture(finding(source, grey(90)))
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["A-3.png", "a-2.png", "a.png"]
@@ -119,20 +119,20 @@ def test_album_names_that_meet_twice_are_numbered(tmp_path: Path) -> None:
 def test_album_never_writes_over_a_source(tmp_path: Path) -> None:
     source = save(tmp_path / "a.png", grey(90))
     with pytest.raises(UsageError, match="written over"):
-        Album(tmp_path, [source])
+        AnnotatedOutput(tmp_path, [source])
     (tmp_path / "link").symlink_to(tmp_path)
     with pytest.raises(UsageError, match="written over"):
-        Album(tmp_path / "link", [source])
+        AnnotatedOutput(tmp_path / "link", [source])
 
 
 def test_album_folder_that_cannot_be_made_is_a_wrong_call(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="cannot be made"):
-        Album(tmp_path / "file" / "out", [])
+        AnnotatedOutput(tmp_path / "file" / "out", [])
 
 
 def test_album_video_has_every_frame_and_the_rate(tmp_path: Path) -> None:
-    album = Album(tmp_path / "out", [tmp_path / "v.avi"])
+    album = AnnotatedOutput(tmp_path / "out", [tmp_path / "v.avi"])
     with album.video(tmp_path / "v.avi") as video:
         for number in range(4):
             video.add(finding(tmp_path / "v.avi", grey(90, 97, 63), number))
@@ -144,9 +144,9 @@ def test_album_video_has_every_frame_and_the_rate(tmp_path: Path) -> None:
 
 
 def test_album_video_that_fails_leaves_nothing(tmp_path: Path) -> None:
-    album = Album(tmp_path / "out", [tmp_path / "v.mp4"])
+    album = AnnotatedOutput(tmp_path / "out", [tmp_path / "v.mp4"])
 
-    def half() -> Iterator[Finding]:
+    def half() -> Iterator[FrameResult]:
         yield finding(tmp_path / "v.mp4", grey(90), 0)
         raise FatalError("half")
 

@@ -12,15 +12,15 @@ import pytest
 
 from edge_agent.errors import FatalError, RetryableError
 from edge_agent.events import Box, Detection, Event, Fault, Frame, Prediction
-from edge_agent.pipeline import Capture, Inference, Pace, Worker
+from edge_agent.pipeline import Capture, CaptureParameters, DetectorWorker, Inference
 from edge_agent.pipeline.inference import FAILURES_IN_A_ROW
 from edge_agent.ports import Shot
-from edge_agent.report import Tally
+from edge_agent.report import RunStats
 from edge_agent.runtime.queues import Fanout, Latest
 from edge_agent.simulation.clock import run_virtual
 from tests.pipeline.stand_ins import DANGER, GREY, Seeing
 
-PACE = Pace(fps=10.0, width=60, height=40, retry_for_s=5.0)
+PACE = CaptureParameters(fps=10.0, width=60, height=40, retry_for_s=5.0)
 Sizes = dict[int, tuple[int, int]]
 """Height and width of the pictures that are not like GREY, by serial number."""
 
@@ -60,14 +60,14 @@ class Line:
 
     def __init__(self, camera: Script, detector: Seeing, modelled_s: float = 0.0) -> None:
         clock = asyncio.get_running_loop().time
-        self.tally = Tally(started_s=clock())
+        self.tally = RunStats(started_s=clock())
         self.predictions: list[Prediction] = []
         observers: Fanout[Event] = Fanout()
         self.events = observers.subscribe("test", 10_000)
         frames: Latest[Frame] = Latest()
         self.told: list[Event] = []
         self.detector = detector
-        self.worker = Worker(lambda: detector, modelled_s=modelled_s)
+        self.worker = DetectorWorker(lambda: detector, modelled_s=modelled_s)
         self.capture = Capture(camera, frames, PACE, observers=observers, tally=self.tally, clock=clock)
         self.inference = Inference(
             frames,

@@ -7,8 +7,8 @@ from edge_agent.control import guard, policy
 from edge_agent.control.driver import Driver, Ramp
 from edge_agent.events import Event
 from edge_agent.hub.mock import MockHub
-from edge_agent.pipeline import Control, Rules
-from edge_agent.report import Tally
+from edge_agent.pipeline import Control, ControlParameters
+from edge_agent.report import RunStats
 from edge_agent.runtime.queues import Fanout
 from edge_agent.simulation.clock import run_virtual
 
@@ -24,7 +24,7 @@ def control(clock: Callable[[], float], stepped: Callable[[], None]) -> Control:
         return 0
 
     driver = Driver(hub, ramp=Ramp(), adapt=lambda power: power, publish=lambda command: None, clock=clock)
-    rules = Rules("train", policy.Tuning(50, {}), guard.Limits(), tick_s=TICK_S)
+    rules = ControlParameters("train", policy.Tuning(50, {}), guard.Limits(), tick_s=TICK_S)
     return Control(
         hub,
         driver,
@@ -33,7 +33,7 @@ def control(clock: Callable[[], float], stepped: Callable[[], None]) -> Control:
         storage=lambda: "",
         stalls=stalls,
         observers=observers,
-        tally=Tally(0.0),
+        tally=RunStats(0.0),
         clock=clock,
     )
 

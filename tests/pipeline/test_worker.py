@@ -5,18 +5,18 @@ import threading
 
 from edge_agent.errors import FatalError
 from edge_agent.events import Detection
-from edge_agent.perception.vision import Fitted
-from edge_agent.pipeline import Post, Worker
-from edge_agent.runtime.threads import Lane
+from edge_agent.perception.vision import ResizedPicture
+from edge_agent.pipeline import DetectorSlot, DetectorWorker
+from edge_agent.runtime.threads import WorkerThread
 from tests.pipeline.stand_ins import DANGER, GREY, Seeing
 
 
 async def test_worker_hands_frames_to_the_new_detector_and_closes_both_in_the_end() -> None:
     old, new = Seeing(lambda call: ()), Seeing(lambda call: (DANGER,))
-    async with Worker(lambda: old) as worker:
-        assert (await worker.infer(Fitted.of(GREY)))[0] == ()
-        worker.replace(Post(new, Lane("new")), lambda error: None)
-        assert (await worker.infer(Fitted.of(GREY)))[0] == (DANGER,)
+    async with DetectorWorker(lambda: old) as worker:
+        assert (await worker.infer(ResizedPicture.of(GREY)))[0] == ()
+        worker.replace(DetectorSlot(new, WorkerThread("new")), lambda error: None)
+        assert (await worker.infer(ResizedPicture.of(GREY)))[0] == (DANGER,)
     assert (old.calls, old.closed, new.closed) == (1, True, True)
 
 
@@ -26,9 +26,9 @@ async def test_worker_goes_back_in_the_same_frame_when_the_new_detector_fails() 
 
     old, new = Seeing(lambda call: (DANGER,)), Seeing(fail)
     told: list[str] = []
-    async with Worker(lambda: old) as worker:
-        worker.replace(Post(new, Lane("new")), lambda error: told.append(str(error)))
-        assert [(await worker.infer(Fitted.of(GREY)))[0] for _ in range(2)] == [(DANGER,)] * 2
+    async with DetectorWorker(lambda: old) as worker:
+        worker.replace(DetectorSlot(new, WorkerThread("new")), lambda error: told.append(str(error)))
+        assert [(await worker.infer(ResizedPicture.of(GREY)))[0] for _ in range(2)] == [(DANGER,)] * 2
     assert (told, new.calls, old.closed, new.closed) == (["the GPU failed"], 1, True, True)
 
 
@@ -40,9 +40,9 @@ async def test_worker_goes_back_when_the_new_detector_hangs() -> None:
         return ()
 
     told: list[str] = []
-    async with Worker(lambda: Seeing(lambda call: (DANGER,)), hung_after_s=0.01) as worker:
-        worker.replace(Post(Seeing(hang), Lane("new")), lambda error: told.append(str(error)))
-        assert (await worker.infer(Fitted.of(GREY)))[0] == (DANGER,)
+    async with DetectorWorker(lambda: Seeing(lambda call: (DANGER,)), hung_after_s=0.01) as worker:
+        worker.replace(DetectorSlot(Seeing(hang), WorkerThread("new")), lambda error: told.append(str(error)))
+        assert (await worker.infer(ResizedPicture.of(GREY)))[0] == (DANGER,)
         go_on.set()
     assert told == ["the detector hangs"]
 
@@ -56,10 +56,10 @@ async def test_replacing_does_not_touch_the_frame_that_is_being_seen() -> None:
         return (DANGER,)
 
     old, new = Seeing(slow), Seeing(lambda call: ())
-    async with Worker(lambda: old) as worker:
-        frame = asyncio.create_task(worker.infer(Fitted.of(GREY)))
+    async with DetectorWorker(lambda: old) as worker:
+        frame = asyncio.create_task(worker.infer(ResizedPicture.of(GREY)))
         await asyncio.to_thread(looking.wait, 30)
-        worker.replace(Post(new, Lane("new")), lambda error: None)
+        worker.replace(DetectorSlot(new, WorkerThread("new")), lambda error: None)
         going.set()
         assert (await frame)[0] == (DANGER,)
-        assert (await worker.infer(Fitted.of(GREY)))[0] == ()
+        assert (await worker.infer(ResizedPicture.of(GREY)))[0] == ()

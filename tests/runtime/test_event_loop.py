@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.runtime import event_loop as loop
-from edge_agent.runtime.event_loop import Alarm, WaitingSelector, new_loop, punctual_selector
+from edge_agent.runtime.event_loop import TimerFd, WaitingSelector, new_loop, punctual_selector
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_closed_loop_gives_its_file_descriptors_back() -> None:
     before = len(list(Path("/proc/self/fd").iterdir()))
     for _ in range(5):
         new_loop().close()
-        Alarm().close()
+        TimerFd().close()
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
@@ -103,10 +103,10 @@ def test_loop_watches_file_descriptors_and_threads_and_children() -> None:
 
 
 def test_system_without_such_timers_gets_an_ordinary_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    def none_to_give(self: Alarm) -> None:
+    def none_to_give(self: TimerFd) -> None:
         raise OSError("this system has no timerfd")
 
-    monkeypatch.setattr(Alarm, "__init__", none_to_give)
+    monkeypatch.setattr(TimerFd, "__init__", none_to_give)
 
     async def main() -> str:
         await asyncio.sleep(0.001)

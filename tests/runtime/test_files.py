@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from edge_agent.errors import FatalError
-from edge_agent.runtime.files import whole, write_whole
+from edge_agent.runtime.files import atomic_path, write_atomic
 
 
 def test_write_whole_makes_the_folder_and_leaves_nothing_beside(tmp_path: Path) -> None:
-    write_whole(tmp_path / "new" / "report.json", b"{}")
+    write_atomic(tmp_path / "new" / "report.json", b"{}")
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["report.json"]
     assert (tmp_path / "new" / "report.json").read_bytes() == b"{}"
 
@@ -22,7 +22,7 @@ def test_write_that_fails_keeps_the_old_file_and_nothing_else(tmp_path: Path) ->
         pass
 
     def write() -> None:
-        with whole(target) as partial:
+        with atomic_path(target) as partial:
             assert partial.suffix == ".mp4"
             partial.write_bytes(b"half")
             raise BrokenError
@@ -35,4 +35,4 @@ def test_write_that_fails_keeps_the_old_file_and_nothing_else(tmp_path: Path) ->
 def test_folder_that_cannot_be_made_is_told_with_a_remedy(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(FatalError, match=r"x\.json could not be written: .*; free some space or choose another folder"):
-        write_whole(tmp_path / "file" / "x.json", b"{}")
+        write_atomic(tmp_path / "file" / "x.json", b"{}")

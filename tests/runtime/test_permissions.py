@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.runtime import permissions as access
+from edge_agent.runtime import permissions
 
 NOBODY = 65534
 
@@ -20,7 +20,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become 
 def as_nobody(call: str, *groups: int) -> str:
     """Return what a call says to a user without rights."""
     code = f"import os; os.setgroups({list(groups)}); os.setgid({NOBODY}); os.setuid({NOBODY})\nprint({call})"
-    prelude = "from pathlib import Path\nfrom edge_agent import access\n"  # before the rights are gone
+    prelude = "from pathlib import Path\nfrom edge_agent.runtime import permissions\n"  # before the rights are gone
     done = subprocess.run([sys.executable, "-c", prelude + code], capture_output=True, text=True, check=True)
     return done.stdout.strip()
 
@@ -35,14 +35,14 @@ def open_folder() -> Iterator[Path]:
 
 
 def test_device_that_is_not_there_is_named(tmp_path: Path) -> None:
-    assert str(access.device_refusal(tmp_path / "video7")) == (
+    assert str(permissions.device_problem(tmp_path / "video7")) == (
         f"there is no {tmp_path / 'video7'}; plug the device in, or name another one"
     )
 
 
 def test_device_and_folder_in_order_have_nothing_in_the_way(tmp_path: Path) -> None:
-    assert access.device_refusal(Path("/dev/null")) is None
-    assert access.folder_refusal(tmp_path / "not" / "yet") is None
+    assert permissions.device_problem(Path("/dev/null")) is None
+    assert permissions.folder_problem(tmp_path / "not" / "yet") is None
 
 
 @needs_root
@@ -51,15 +51,15 @@ def test_wrong_group_names_the_group_to_join(open_folder: Path) -> None:
     device.touch()
     os.chown(device, 0, 44)
     device.chmod(0o660)
-    told = as_nobody(f"access.device_refusal(Path('{device}'))")
+    told = as_nobody(f"permissions.device_problem(Path('{device}'))")
     assert told.startswith(("nobody is not in the group video", "nobody is not in the group 44"))
     assert "`usermod -aG " in told
-    assert as_nobody(f"access.device_refusal(Path('{device}'))", 44) == "None"
+    assert as_nobody(f"permissions.device_problem(Path('{device}'))", 44) == "None"
 
 
 @needs_root
 def test_folder_of_another_user_names_its_mode(open_folder: Path) -> None:
-    told = as_nobody(f"access.folder_refusal(Path('{open_folder}/state'))")
+    told = as_nobody(f"permissions.folder_problem(Path('{open_folder}/state'))")
     assert (
         told
         == f"nobody may not use {open_folder} (drwxr-xr-x, group root); let nobody or a group of it own {open_folder}"
@@ -68,8 +68,8 @@ def test_folder_of_another_user_names_its_mode(open_folder: Path) -> None:
 
 def test_denial_though_the_mode_allows_it_is_selinux(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "enforce").write_text("1")
-    monkeypatch.setattr(access, "_ENFORCING", tmp_path / "enforce")
-    told = str(access.refusal(tmp_path, PermissionError(errno.EACCES, "Permission denied")))
+    monkeypatch.setattr(permissions, "_ENFORCING", tmp_path / "enforce")
+    told = str(permissions.path_problem(tmp_path, PermissionError(errno.EACCES, "Permission denied")))
     assert told.startswith("SELinux denies ")
     assert "`ausearch -m avc -ts recent -c edge-agent`" in told
     assert f"`restorecon -v {tmp_path}`" in told
@@ -86,6 +86,6 @@ def test_denial_though_the_mode_allows_it_is_selinux(tmp_path: Path, monkeypatch
     ],
 )
 def test_error_of_the_system_says_what_to_do(number: int, path: str, says: tuple[str, ...]) -> None:
-    told = str(access.refusal(Path(path), OSError(number, os.strerror(number))))
+    told = str(permissions.path_problem(Path(path), OSError(number, os.strerror(number))))
     assert all(words in told for words in says), told
     assert "\n" not in told

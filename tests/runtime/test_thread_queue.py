@@ -1,6 +1,6 @@
 """The way from the loop to a thread: bounded, counted, and woken once."""
 
-from edge_agent.runtime.queues import Handover
+from edge_agent.runtime.queues import ThreadQueue
 
 
 class Wakes:
@@ -13,7 +13,7 @@ class Wakes:
 
 def test_values_come_out_in_order_and_wake_once() -> None:
     wakes = Wakes()
-    handover: Handover[int] = Handover(wakes)
+    handover: ThreadQueue[int] = ThreadQueue(wakes)
     assert all(handover.offer(number) for number in range(5))
     assert wakes.count == 1
     handover.look()
@@ -23,7 +23,7 @@ def test_values_come_out_in_order_and_wake_once() -> None:
 
 
 def test_full_handover_refuses_and_counts_instead_of_waiting() -> None:
-    handover: Handover[int] = Handover(Wakes(), max_items=3)
+    handover: ThreadQueue[int] = ThreadQueue(Wakes(), max_items=3)
     assert [handover.offer(number) for number in range(5)] == [True, True, True, False, False]
     assert (handover.lost, len(handover)) == (2, 3)
     handover.take()
@@ -31,7 +31,7 @@ def test_full_handover_refuses_and_counts_instead_of_waiting() -> None:
 
 
 def test_pictures_have_a_bound_of_their_own_and_leave_room_for_events() -> None:
-    handover: Handover[str] = Handover(Wakes(), max_items=10, max_bulky=2)
+    handover: ThreadQueue[str] = ThreadQueue(Wakes(), max_items=10, max_bulky=2)
     assert [handover.offer("picture", bulky=True) for _ in range(4)] == [True, True, False, False]
     assert handover.offer("event")
     assert (handover.lost, handover.lost_bulky) == (0, 2)

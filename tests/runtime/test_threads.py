@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from edge_agent.runtime.threads import Lane, in_daemon_thread
+from edge_agent.runtime.threads import WorkerThread, in_daemon_thread
 from edge_agent.simulation.clock import run_virtual
 
 
@@ -34,7 +34,7 @@ async def test_cancelling_does_not_wait_for_work_that_hangs() -> None:
 
 
 async def test_lane_does_what_it_is_asked_in_order_in_one_thread() -> None:
-    lane = Lane("lane")
+    lane = WorkerThread("lane")
     done: list[int] = []
     threads = await asyncio.gather(*(lane.ask(note, done, number) for number in range(5)))
     lane.close()
@@ -49,7 +49,7 @@ def note(done: list[int], number: int) -> str:
 
 
 async def test_lane_carries_a_failure_to_whoever_asked_and_goes_on() -> None:
-    lane = Lane("lane")
+    lane = WorkerThread("lane")
     with pytest.raises(ZeroDivisionError):
         await lane.ask(lambda: 1 // 0)
     assert await lane.ask(lambda: "well") == "well"
@@ -57,7 +57,7 @@ async def test_lane_carries_a_failure_to_whoever_asked_and_goes_on() -> None:
 
 
 async def test_lane_that_hangs_keeps_nobody_who_gives_up_and_what_waits_is_done_later() -> None:
-    lane, release, done = Lane("lane"), threading.Event(), threading.Event()
+    lane, release, done = WorkerThread("lane"), threading.Event(), threading.Event()
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01):
             await lane.ask(release.wait)
@@ -71,7 +71,7 @@ async def test_lane_that_hangs_keeps_nobody_who_gives_up_and_what_waits_is_done_
 
 def test_simulated_time_stands_still_while_a_lane_works() -> None:
     async def main() -> float:
-        loop, lane = asyncio.get_running_loop(), Lane("lane")
+        loop, lane = asyncio.get_running_loop(), WorkerThread("lane")
         asyncio.get_running_loop().call_later(1.0, lambda: None)
         began_s = loop.time()
         await lane.ask(threading.Event().wait, 0.05)
@@ -82,6 +82,6 @@ def test_simulated_time_stands_still_while_a_lane_works() -> None:
 
 
 def test_lane_that_was_never_asked_ends_at_once() -> None:
-    lane = Lane("lane")
+    lane = WorkerThread("lane")
     lane.close()
     lane.join()

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from edge_agent.runtime.rate_limit import Rate
-from edge_agent.runtime.timeouts import bounded, leave_all
+from edge_agent.runtime.rate_limit import RateLimiter
+from edge_agent.runtime.timeouts import cancel_all, with_timeout
 
 
 class Clock:
@@ -18,7 +18,7 @@ class Clock:
 
 def test_backlog_is_sent_at_the_rate_and_live_events_beside_it() -> None:
     clock = Clock()
-    rate = Rate(80, clock)
+    rate = RateLimiter(80, clock)
     rate.take(rate.allowed(0))
     sent = 0
     for _ in range(80):  # ten seconds, in which 16 events a second are appended
@@ -31,14 +31,14 @@ def test_backlog_is_sent_at_the_rate_and_live_events_beside_it() -> None:
 
 def test_allowance_does_not_pile_up_while_nothing_waits() -> None:
     clock = Clock()
-    rate = Rate(100, clock)
+    rate = RateLimiter(100, clock)
     clock.now_s += 3600
     assert rate.allowed(0) == 25
 
 
 def test_wait_is_the_time_until_so_many_are_allowed() -> None:
     clock = Clock()
-    rate = Rate(100, clock)
+    rate = RateLimiter(100, clock)
     rate.take(rate.allowed(0))
     assert rate.wait_s(50) == 0.5
     clock.now_s += 0.125
@@ -60,11 +60,11 @@ async def test_call_that_does_not_let_itself_be_cancelled_is_left_behind() -> No
 
     before = asyncio.all_tasks()
     with pytest.raises(TimeoutError):
-        await bounded(stubborn(), 0.01)
+        await with_timeout(stubborn(), 0.01)
     left = asyncio.all_tasks() - before
-    assert await leave_all(left, 0.01) == 1
+    assert await cancel_all(left, 0.01) == 1
     release.set()
-    assert await leave_all(left, 5) == 0
+    assert await cancel_all(left, 5) == 0
 
 
 async def test_call_that_ends_in_time_gives_its_result_or_its_error() -> None:
@@ -74,9 +74,9 @@ async def test_call_that_ends_in_time_gives_its_result_or_its_error() -> None:
     async def fail() -> int:
         raise LookupError
 
-    assert await bounded(give(), 5) == 7
+    assert await with_timeout(give(), 5) == 7
     with pytest.raises(LookupError):
-        await bounded(fail(), 5)
+        await with_timeout(fail(), 5)
 
 
 async def test_call_is_cancelled_with_its_caller() -> None:
@@ -88,7 +88,7 @@ async def test_call_is_cancelled_with_its_caller() -> None:
         finally:
             cancelled.set()
 
-    task = asyncio.create_task(bounded(wait(), 60))
+    task = asyncio.create_task(with_timeout(wait(), 60))
     await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -2,21 +2,21 @@
 
 from dataclasses import dataclass, field
 
-from edge_agent.simulation.layout import Layout, Look, PlacedSign
-from edge_agent.simulation.track import Track, curve, straight
+from edge_agent.simulation.layout import Layout, PlacedSign, RenderStyle
+from edge_agent.simulation.track import RailTrack, curve, straight
 from edge_agent.simulation.world import World
 
 
 def short_layout() -> Layout:
     """Lay a straight, a curve and a straight with a 30 sign, a STOP sign, danger and the cliff; 5 m."""
-    track = Track((straight(14), curve(3), straight(20)))
+    track = RailTrack((straight(14), curve(3), straight(20)))
     signs = (
         PlacedSign("speed_limit_30", 700, 70),
         PlacedSign("stop", 1500, -75, -0.1),
         PlacedSign("other_sign/no_horn", 1560, 80),
         PlacedSign("danger/exclamation", 4000, -70),
     )
-    return Layout(track, signs, Look(seed=5), side_mm=150)
+    return Layout(track, signs, RenderStyle(seed=5), side_mm=150)
 
 
 @dataclass

@@ -4,9 +4,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edge_agent.simulation.layout import Layout, Look, PlacedSign
+from edge_agent.simulation.layout import Layout, PlacedSign, RenderStyle
 from edge_agent.simulation.render import Renderer
-from edge_agent.simulation.track import Track, straight
+from edge_agent.simulation.track import RailTrack, straight
 from edge_agent.simulation.view import Optics
 from edge_agent.simulation.world import Snapshot, World
 from tests.simulation.driving import short_layout
@@ -37,7 +37,7 @@ def test_another_frame_number_gives_other_noise_only(renderer: Renderer):
 
 def test_another_seed_gives_another_room(renderer: Renderer):
     at = moment(short_layout(), 400)
-    other = Renderer(replace(short_layout(), look=Look(seed=99))).render(at, 0)[0]
+    other = Renderer(replace(short_layout(), look=RenderStyle(seed=99))).render(at, 0)[0]
     assert np.abs(renderer.render(at, 0)[0].astype(int) - other.astype(int)).mean() > 10
 
 
@@ -50,7 +50,7 @@ THREE = (
 
 @pytest.fixture(scope="module")
 def with_and_without_signs() -> tuple[Renderer, Renderer, Layout]:
-    layout = Layout(Track((straight(22),)), THREE, Look(seed=5, shutter_s=0), side_mm=100)
+    layout = Layout(RailTrack((straight(22),)), THREE, RenderStyle(seed=5, shutter_s=0), side_mm=100)
     return Renderer(layout), Renderer(replace(layout, signs=())), layout
 
 
@@ -76,7 +76,7 @@ def test_box_of_a_sign_is_where_its_pixels_are(
 
 
 def test_sign_cut_off_by_the_pictures_edge_tells_how_much_is_left():
-    layout = Layout(Track((straight(10),)), (PlacedSign("stop", 700, 75),))
+    layout = Layout(RailTrack((straight(10),)), (PlacedSign("stop", 700, 75),))
     at = [World(replace(layout, start_mm=s_mm)).see()[0] for s_mm in (500, 560, 575)]
     assert at[0].visible == 1.0
     assert 0.05 < at[-1].visible < 0.9
@@ -88,13 +88,13 @@ def test_sign_behind_another_is_partly_hidden_and_a_hidden_one_is_no_truth():
     near = PlacedSign("no_entry", 700, 56)
     shares = []
     for left_mm in (60, 66, 72):
-        layout = Layout(Track((straight(12),)), (PlacedSign("stop", 740, left_mm), near), start_mm=100)
+        layout = Layout(RailTrack((straight(12),)), (PlacedSign("stop", 740, left_mm), near), start_mm=100)
         by_name = {one.sign.name: one for one in World(layout).see()}
         assert by_name["no_entry"].visible == 1.0
         shares.append(by_name["stop"].visible)
     assert shares == sorted(shares)
     assert shares[0] < 0.4
-    hidden = Layout(Track((straight(12),)), (PlacedSign("stop", 740, 60), near), start_mm=100)
+    hidden = Layout(RailTrack((straight(12),)), (PlacedSign("stop", 740, 60), near), start_mm=100)
     assert [one.label for one in World(hidden).truth()] == ["no_entry"]
 
 

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from edge_agent.simulation.train import STEP_S, Motor, TrainModel, TrainMotion, step, terminal_v, varied
+from edge_agent.simulation.train import STEP_S, MotorMode, TrainModel, TrainMotion, step, terminal_v, varied
 
 MODEL = TrainModel()
 
@@ -14,7 +14,7 @@ def run(motion: TrainMotion, seconds: float, *, curved: bool = False, model: Tra
 
 
 def driven(power: float, battery: float = 100, *, seconds: float = 4, curved: bool = False) -> TrainMotion:
-    start = TrainMotion(motor=Motor.DRIVE, power_percent=power, battery_percent=battery)
+    start = TrainMotion(motor=MotorMode.DRIVE, power_percent=power, battery_percent=battery)
     return run(start, seconds, curved=curved)
 
 
@@ -59,8 +59,8 @@ def test_battery_drains_faster_under_load_and_an_empty_one_drives_nothing():
 
 def test_brake_stops_within_100_mm_and_coasting_takes_twice_as_long():
     cruising = driven(60)
-    braked = run(replace(cruising, motor=Motor.BRAKE, power_percent=0), 3)
-    coasted = run(replace(cruising, motor=Motor.COAST, power_percent=0), 3)
+    braked = run(replace(cruising, motor=MotorMode.BRAKE, power_percent=0), 3)
+    coasted = run(replace(cruising, motor=MotorMode.COAST, power_percent=0), 3)
     braked_mm, coasted_mm = braked.s_mm - cruising.s_mm, coasted.s_mm - cruising.s_mm
     assert braked.speed_mm_s == coasted.speed_mm_s == 0
     assert 30 < braked_mm < 100
@@ -68,7 +68,7 @@ def test_brake_stops_within_100_mm_and_coasting_takes_twice_as_long():
 
 
 def test_friction_never_turns_a_train_round():
-    motion = run(replace(driven(60), motor=Motor.COAST, power_percent=0), 0)
+    motion = run(replace(driven(60), motor=MotorMode.COAST, power_percent=0), 0)
     for _ in range(2000):
         motion = step(MODEL, motion, True)
         assert motion.speed_mm_s >= 0

@@ -4,7 +4,7 @@ import pytest
 
 from edge_agent.simulation.invent import default_layout
 from edge_agent.simulation.layout import Layout, PlacedSign
-from edge_agent.simulation.track import Track, curve, straight
+from edge_agent.simulation.track import RailTrack, curve, straight
 from edge_agent.simulation.world import World
 from tests.simulation.driving import Driver, short_layout
 
@@ -84,7 +84,7 @@ def test_power_out_of_range_is_refused():
 
 def lap_s(battery: float, power_at: "dict[str, float] | None" = None) -> float:
     """Time a loop of straights and curves at power that may follow the voltage."""
-    loop = Layout(Track((straight(6), curve(8), straight(6), curve(8), straight(1))), ())
+    loop = Layout(RailTrack((straight(6), curve(8), straight(6), curve(8), straight(1))), ())
     world = World(loop, battery_percent=battery)
     world.advance(0)
     now_s = 0.0

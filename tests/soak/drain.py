@@ -10,28 +10,28 @@ import tempfile
 import time
 from pathlib import Path
 
-from edge_agent.config import Kafka
+from edge_agent.config import KafkaSettings
 from edge_agent.events import Event, Frame
-from edge_agent.observers.kafka.encoder import Encoder, Handed, dictionary
+from edge_agent.observers.kafka.encoder import OutboxEvent, RecordEncoder, compression_dictionary
 from edge_agent.observers.kafka.tools import drain
 from edge_agent.observers.outbox.outbox import budget_of
-from edge_agent.observers.outbox.record import Record
-from edge_agent.observers.outbox.store import Store
+from edge_agent.observers.outbox.record import OutboxRecord
+from edge_agent.observers.outbox.store import OutboxStore
 from tests.support import events as make
 from tests.support.kafka_brokers import Tansu
 
 LEAST_TIMES_REAL_TIME = 20
 
 
-def fill(path: Path, settings: Kafka, minutes: float) -> tuple[int, int]:
+def fill(path: Path, settings: KafkaSettings, minutes: float) -> tuple[int, int]:
     """Put the backlog into an outbox; return how many messages and bytes that are."""
-    store = Store(path, budget_of(settings), dictionary=dictionary(settings, "train-1"))
-    encode = Encoder(settings, "train-1")
+    store = OutboxStore(path, budget_of(settings), dictionary=compression_dictionary(settings, "train-1"))
+    encode = RecordEncoder(settings, "train-1")
     pictures = [make.frame(number) for number in range(20)]
     for second in range(round(minutes * 60)):
-        records: list[Record] = []
+        records: list[OutboxRecord] = []
         for event in _second(second, pictures):
-            records += encode(Handed(event, make.UNIX_S), store.next_seq + len(records))
+            records += encode(OutboxEvent(event, make.UNIX_S), store.next_seq + len(records))
         store.commit(records)
     rows = sum(tally.rows for tally in store.tallies.values())
     size = sum(tally.bytes for tally in store.tallies.values())
@@ -53,7 +53,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=5.0)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, Tansu(Path(folder) / "tansu.log") as broker:
-        settings = Kafka(bootstrap_servers=(broker.address,))
+        settings = KafkaSettings(bootstrap_servers=(broker.address,))
         path = Path(folder) / "outbox.db"
         rows, size = fill(path, settings, options.minutes)
         begun_s = time.process_time()

@@ -23,7 +23,7 @@ import numpy as np
 
 from edge_agent.events import Event, Fault
 from edge_agent.observers.kafka.mirror import KafkaMirror
-from edge_agent.observers.outbox.store import Store
+from edge_agent.observers.outbox.store import OutboxStore
 from edge_agent.runtime.queues import Fanout, pace
 from tests.observers.kafka.rig import settings
 from tests.support import events as make
@@ -92,13 +92,13 @@ async def in_trouble(kind: str, broker: Tansu, proxy: Proxy, outbox: Path) -> As
 
 @contextlib.contextmanager
 def _disk_in_trouble(kind: str, outbox: Path) -> Iterator[None]:
-    real = Store.commit
+    real = OutboxStore.commit
 
-    def slow(store: Store, *arguments: Any) -> int:
+    def slow(store: OutboxStore, *arguments: Any) -> int:
         time.sleep(0.5)  # as long as the card takes, in the outbox's own thread
         return real(store, *arguments)
 
-    def full(_store: Store, *_arguments: Any) -> int:
+    def full(_store: OutboxStore, *_arguments: Any) -> int:
         error = sqlite3.OperationalError("database or disk is full")
         error.sqlite_errorcode = sqlite3.SQLITE_FULL
         raise error
@@ -108,7 +108,7 @@ def _disk_in_trouble(kind: str, outbox: Path) -> Iterator[None]:
             other = stack.enter_context(contextlib.closing(sqlite3.connect(outbox, isolation_level=None)))
             other.execute("BEGIN EXCLUSIVE")
         elif kind in DISK_TROUBLES:
-            stack.enter_context(mock.patch.object(Store, "commit", full if kind == "disk full" else slow))
+            stack.enter_context(mock.patch.object(OutboxStore, "commit", full if kind == "disk full" else slow))
         yield
 
 

@@ -10,20 +10,20 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from edge_agent.config import Kafka
+from edge_agent.config import KafkaSettings
 from edge_agent.observers.kafka.uplink import Uplink
 from edge_agent.observers.outbox.outbox import Outbox
-from edge_agent.observers.outbox.record import Kind, Record
+from edge_agent.observers.outbox.record import OutboxRecord, RecordKind
 from edge_agent.observers.outbox.store import Budget
 
 
-def encode(number: int, _sequence: int) -> Sequence[Record]:
-    return (Record(Kind.SAFETY, "kill", b"train-1", (), b"%d" % number, 1_000 * number),)
+def encode(number: int, _sequence: int) -> Sequence[OutboxRecord]:
+    return (OutboxRecord(RecordKind.SAFETY, "kill", b"train-1", (), b"%d" % number, 1_000 * number),)
 
 
 def main(path: Path, address: str, first: int) -> None:
     """Append until killed; with a FIRST below zero only send what waits, and end."""
-    settings = Kafka(bootstrap_servers=(address,), send_timeout_s=2, retry_max_s=1)
+    settings = KafkaSettings(bootstrap_servers=(address,), send_timeout_s=2, retry_max_s=1)
     outbox: Outbox[int] = Outbox(path, Budget(), encode, tell=lambda _: None)
     uplink = Uplink(settings, outbox, "kill", tell=lambda _: None)
     base = -1

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import structlog
 
-from edge_agent.config import Mqtt
+from edge_agent.config import MqttSettings
 from edge_agent.control.commands import Acknowledgement, Instruction, Verb
 from edge_agent.events import Event
 from edge_agent.observers.mqtt.mirror import MqttMirror
@@ -40,7 +40,7 @@ TROUBLES = ("healthy", "refused", "black-holed", "frozen", "flapping", "flood")
 class Timed(MqttMirror):
     """A mirror that notes what each append takes of the loop's time, and how long each stop was on its way."""
 
-    def __init__(self, append_ms: list[float], stop_ms: list[float], config: Mqtt) -> None:
+    def __init__(self, append_ms: list[float], stop_ms: list[float], config: MqttSettings) -> None:
         super().__init__(config, DEVICE, report=lambda _: None, command=self._note)
         self._append_ms = append_ms
         self._stop_ms = stop_ms

@@ -29,17 +29,17 @@ import uuid_utils
 
 from edge_agent.agent import console as apart
 from edge_agent.agent.monitors import resident_mib
-from edge_agent.config import Console, Kafka, Settings
-from edge_agent.console.app import Site
-from edge_agent.console.feed import Facts, Feed, small
-from edge_agent.console.fleet import Fleet
-from edge_agent.console.fleet.listener import Message
+from edge_agent.config import ConsoleSettings, KafkaSettings, Settings
+from edge_agent.console.app import ConsoleApp
+from edge_agent.console.feed import Feed, TrainFacts, thumbnail
+from edge_agent.console.fleet import FleetConsole
+from edge_agent.console.fleet.listener import EventMessage
 from edge_agent.console.responses import application
 from edge_agent.console.routes import console_routes
 from edge_agent.console.schemas import Links
 from edge_agent.console.server import listen, serve
 from edge_agent.events import Event, Frame
-from edge_agent.observers.cloudevents import KafkaMessage, Stamp, kafka, seal
+from edge_agent.observers.cloudevents import EventContext, KafkaMessage, kafka, to_cloudevent
 from edge_agent.observers.cloudevents.images import encode_jpeg
 from edge_agent.runtime.queues import Fanout, pace
 from tests.support import events as make
@@ -117,23 +117,23 @@ async def drive(fanout: Fanout[Event], frames: list[Frame], seconds_s: float, la
 @contextlib.asynccontextmanager
 async def console_of_train(how: str) -> AsyncIterator[tuple[int, Fanout[Event]]]:
     """Serve one train's console, in a thread or in this loop."""
-    settings = Console(port=free_port())
-    site = Site(settings, "train", budget_bytes=64_000_000, small=small)
-    feed = Feed(site, "train-1", Facts("Train 1", Links, lambda: None), quality_percent=80)
+    settings = ConsoleSettings(port=free_port())
+    site = ConsoleApp(settings, "train", budget_bytes=64_000_000, small=thumbnail)
+    feed = Feed(site, "train-1", TrainFacts("Train 1", Links, lambda: None), quality_percent=80)
     fanout: Fanout[Event] = Fanout()
     events, door = fanout.subscribe("console", 256), listen(settings)
     app = application(console_routes(site, None))
     if how == "loop":
         tasks = [asyncio.create_task(feed.run(events)), asyncio.create_task(serve(app, door))]
     else:
-        crossing = apart.Crossing()
+        crossing = apart.EventBridge()
 
         async def work() -> None:
             async with asyncio.TaskGroup() as group:
                 group.create_task(feed.run(crossing))
                 group.create_task(serve(app, door))
 
-        tasks = [asyncio.create_task(crossing.run(events)), asyncio.create_task(apart.run_apart("console", work))]
+        tasks = [asyncio.create_task(crossing.run(events)), asyncio.create_task(apart.run_in_own_loop("console", work))]
     try:
         yield settings.port, fanout
     finally:
@@ -171,15 +171,16 @@ async def one_train(seconds_s: float, viewers: int, how: str) -> dict[str, Any]:
 
 
 @contextlib.asynccontextmanager
-async def console_of_fleet(history_mb: int, via_kafka: bool) -> AsyncIterator[tuple[Fleet, Send]]:
+async def console_of_fleet(history_mb: int, via_kafka: bool) -> AsyncIterator[tuple[FleetConsole, Send]]:
     """Serve many trains' console; yields what a train's message is sent with: by a real broker, or straight."""
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         address = stack.enter_context(Tansu(folder / "tansu.log")).address if via_kafka else "127.0.0.1:9"
         settings = Settings(
-            console=Console(port=free_port(), history_mb=history_mb), kafka=Kafka(bootstrap_servers=(address,))
+            console=ConsoleSettings(port=free_port(), history_mb=history_mb),
+            kafka=KafkaSettings(bootstrap_servers=(address,)),
         )
-        fleet, door = Fleet(settings), listen(settings.console)
+        fleet, door = FleetConsole(settings), listen(settings.console)
         if via_kafka:
             producer = confluent_kafka.Producer({"bootstrap.servers": address, "linger.ms": 5, "log_level": 0})
             topic = settings.kafka.topic
@@ -188,14 +189,14 @@ async def console_of_fleet(history_mb: int, via_kafka: bool) -> AsyncIterator[tu
                 producer.produce(topic, message.value, message.key, headers=list(message.headers))
                 producer.poll(0)
 
-            send(kafka.binary(seal(make.state(), Stamp("train-00", 0, time.time() - 0.25))))
+            send(kafka.binary(to_cloudevent(make.state(), EventContext("train-00", 0, time.time() - 0.25))))
             producer.flush(10)
             tasks = [asyncio.create_task(fleet.run(door))]
             await until(lambda: fleet.site.trouble is None, "it listens")
         else:
 
             def send(message: KafkaMessage) -> None:
-                fleet._hear([Message(message.headers, message.value)])
+                fleet._hear([EventMessage(message.headers, message.value)])
 
             app = application(console_routes(fleet.site, None))
             tasks = [asyncio.create_task(fleet.site.run()), asyncio.create_task(serve(app, door))]
@@ -220,12 +221,12 @@ async def many_trains(seconds_s: float, trains: int, history_mb: int, *, via_kaf
         async for tick in pace(PERIOD_S):
             which = (tick.index + number) % len(frames)
             frame = fresh(frames[which], tick.index, clock())
-            stamp = Stamp(name, tick.index, time.time() - clock())
+            stamp = EventContext(name, tick.index, time.time() - clock())
             events: list[Event] = [frame, make.prediction(frame)]
             if tick.index % 10 == 0:
                 events.append(dataclasses.replace(make.state(at_s=clock()), train_id=name, at_unix_s=time.time()))
             for event in events:
-                send(kafka.binary(seal(event, stamp, encoded[which])))
+                send(kafka.binary(to_cloudevent(event, stamp, encoded[which])))
 
     async with console_of_fleet(history_mb, via_kafka) as (fleet, send):
         tasks = [asyncio.create_task(train(number, send)) for number in range(trains)]

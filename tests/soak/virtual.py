@@ -19,19 +19,19 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from edge_agent.agent import Job, Vista, build, run
+from edge_agent.agent import RunOptions, RunView, build, run
 from edge_agent.config import Settings, load_rules
 from edge_agent.control.guard import Order
 from edge_agent.errors import FatalError, RetryableError
 from edge_agent.events import Box, CommandKind, Detection, TrainState
-from edge_agent.pipeline import Worker
+from edge_agent.pipeline import DetectorWorker
 from edge_agent.ports import DetectorInfo, EventSource, Shot
 from edge_agent.report import Mission
 from edge_agent.signs import LABELS
 from edge_agent.simulation.clock import run_virtual
 from edge_agent.simulation.hub import SimHub
-from edge_agent.simulation.layout import Layout, Look
-from edge_agent.simulation.track import Track, straight
+from edge_agent.simulation.layout import Layout, RenderStyle
+from edge_agent.simulation.track import RailTrack, straight
 from edge_agent.simulation.world import World
 
 from .judge import Record, Span
@@ -115,7 +115,7 @@ class Trouble:
 
     eyes: Eyes
     hub: SimHub
-    worker: Worker
+    worker: DetectorWorker
     record: Record
     chance: random.Random
     made: dict[str, int] = field(default_factory=dict)
@@ -169,26 +169,26 @@ class Trouble:
 def soak(minutes: float, seed: int) -> tuple[Record, dict[str, int]]:
     """Drive for so long and return what happened, and how many faults of which kind."""
     chance = random.Random(seed)  # noqa: S311 - no secret
-    endless = Layout(Track((straight(100_000),)), (), Look(seed=1), time_limit_s=1e9)
+    endless = Layout(RailTrack((straight(100_000),)), (), RenderStyle(seed=1), time_limit_s=1e9)
     record, eyes, world = Record(GRACE_S), Eyes(chance), World(endless, 0, 95.0)
-    hub, worker = SimHub(world, reconnect_s=RECONNECT_S), Worker(lambda: eyes, modelled_s=INFERENCE_S)
+    hub, worker = SimHub(world, reconnect_s=RECONNECT_S), DetectorWorker(lambda: eyes, modelled_s=INFERENCE_S)
     _watch_motor(world, record)
     trouble = Trouble(eyes, hub, worker, record, chance)
 
-    async def watch(vista: Vista) -> None:
+    async def watch(vista: RunView) -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(_operate(vista, chance, trouble.rearmed_s))
             while True:
                 await asyncio.sleep(chance.uniform(0.5, 6.0))
                 await trouble.make()
 
-    parts = build.Parts(eyes, hub, Mission, lambda: None)
+    parts = build.Devices(eyes, hub, Mission, lambda: None)
     plain = Settings()
     capture = plain.capture.model_copy(update={"retry_for_s": None})
     how = plain.model_copy(update={"capture": capture, "console": plain.console.model_copy(update={"enabled": False})})
-    job = Job(how, load_rules(), sinks=(Listener(record),), watch=watch, virtual=True, duration_s=60 * minutes)
+    job = RunOptions(how, load_rules(), sinks=(Listener(record),), watch=watch, virtual=True, duration_s=60 * minutes)
     with (
-        mock.patch.object(build, "build_parts", return_value=parts),
+        mock.patch.object(build, "build_devices", return_value=parts),
         mock.patch.object(build, "build_worker", return_value=worker),
     ):
         run_virtual(run(job))
@@ -210,7 +210,7 @@ def _watch_motor(world: World, record: Record) -> None:
     world.brake = wrapped(world.brake, CommandKind.BRAKE)  # type: ignore[method-assign]
 
 
-async def _operate(vista: Vista, chance: random.Random, rearmed_s: list[float]) -> None:
+async def _operate(vista: RunView, chance: random.Random, rearmed_s: list[float]) -> None:
     """Give orders, most of them to get the train going again; note when it was re-armed."""
     while True:
         await asyncio.sleep(chance.uniform(0.2, 2.0))

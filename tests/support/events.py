@@ -5,10 +5,9 @@ import uuid_utils
 
 from edge_agent.events import (
     Action,
-    Answer,
     Box,
-    Command,
     CommandKind,
+    CommandResult,
     Decision,
     Detection,
     Event,
@@ -16,11 +15,12 @@ from edge_agent.events import (
     Frame,
     GuardState,
     HubStatus,
+    MotorCommand,
     Prediction,
     Severity,
     TrainState,
 )
-from edge_agent.perception.vision import Fitted
+from edge_agent.perception.vision import ResizedPicture
 
 UNIX_S = 1_795_285_200.25
 """The wall clock at the loop's time 0.25; 2026-11-21T18:20:00.250Z."""
@@ -31,7 +31,7 @@ def frame(number: int = 1, *, width: int = 600, height: int = 400, at_s: float =
     image[:, : width // 2] = (40, 120, 200)
     cells = np.random.default_rng(number).integers(0, 255, (height // 16, width // 16, 3), dtype=np.uint8)
     image[: cells.shape[0] * 4, : cells.shape[1] * 4] = np.kron(cells, np.ones((4, 4, 1), np.uint8))
-    return Frame(str(uuid_utils.uuid7()), number, Fitted.of(image), at_s, UNIX_S - 0.25 + at_s)
+    return Frame(str(uuid_utils.uuid7()), number, ResizedPicture.of(image), at_s, UNIX_S - 0.25 + at_s)
 
 
 def prediction(of: Frame, *detections: Detection) -> Prediction:
@@ -58,8 +58,8 @@ def decision(of: Frame) -> Decision:
     )
 
 
-def command(of: Decision) -> Command:
-    return Command(
+def command(of: Decision) -> MotorCommand:
+    return MotorCommand(
         str(uuid_utils.uuid7()),
         CommandKind.BRAKE,
         0,
@@ -80,8 +80,8 @@ def state(guard: GuardState = GuardState.RUNNING, *, at_s: float = 0.25) -> Trai
     return TrainState("train-1", guard, "clear track", 75, hub, at_s, UNIX_S - 0.25 + at_s)
 
 
-def answer(command_id: str | None = "c-1", *, at_s: float = 0.25) -> Answer:
-    return Answer("kafka", "ada", command_id, "drive", True, None, "running", "clear track", at_s)
+def answer(command_id: str | None = "c-1", *, at_s: float = 0.25) -> CommandResult:
+    return CommandResult("kafka", "ada", command_id, "drive", True, None, "running", "clear track", at_s)
 
 
 def one_of_each() -> list[Event]:

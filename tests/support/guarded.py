@@ -2,21 +2,21 @@
 
 from dataclasses import dataclass, field
 
-from edge_agent.control.guard import Ask, Health, Inputs, Limits, Memory, Order, Permit, step
+from edge_agent.control.guard import GuardMemory, Health, Inputs, Limits, Order, Permit, PowerRequest, step
 from edge_agent.events import GuardState
 
 LIMITS = Limits(lease_s=0.3, latch_s=2.0, stop_time_s=0.7)
-CRUISE = Ask(60, "cruise")
-SIGN_STOP = Ask(None, "stop sign")
+CRUISE = PowerRequest(60, "cruise")
+SIGN_STOP = PowerRequest(None, "stop sign")
 
 
 @dataclass
 class Train:
     """Steps a guard through time; what it is told stays until changed, and all is well by default."""
 
-    memory: Memory = field(default_factory=Memory)
+    memory: GuardMemory = field(default_factory=GuardMemory)
     now_s: float = 100.0
-    ask: Ask = CRUISE
+    ask: PowerRequest = CRUISE
     link_trouble: str = ""
     integrity: str = ""
     hub_trouble: str = ""

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from edge_agent.agent import Job, build, run
+from edge_agent.agent import RunOptions, build, run
 from edge_agent.config import Settings, load_rules
 from edge_agent.events import HubStatus
 from edge_agent.report import Mission
@@ -24,12 +24,12 @@ def lap(
 ) -> tuple[World, dict[str, Any]]:
     """Drive one mission on a virtual clock; return the world as it was left, and the report."""
     world = World(default_layout(seed), seed, battery_percent)
-    found = build.Parts(TruthCamera(world), hub(world), lambda: Mission(world.outcome.value), lambda: None)
-    monkeypatch.setattr(build, "build_parts", lambda *_args, **_how: found)
+    found = build.Devices(TruthCamera(world), hub(world), lambda: Mission(world.outcome.value), lambda: None)
+    monkeypatch.setattr(build, "build_devices", lambda *_args, **_how: found)
     monkeypatch.setattr(build, "open_detector", lambda _settings: TruthDetector(lambda: world))
     plain = Settings()
     settings = plain.model_copy(update={"hub": plain.hub.model_copy(update=how)})
-    return world, run_virtual(run(Job(settings, load_rules(), virtual=True)))
+    return world, run_virtual(run(RunOptions(settings, load_rules(), virtual=True)))
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from edge_agent.agent import Job, build, run
+from edge_agent.agent import RunOptions, build, run
 from edge_agent.config import load_rules
 from edge_agent.events import CommandKind
 from edge_agent.hub.emulator import EmulatorThread, MotorSetting
@@ -81,7 +81,7 @@ def drive(tmp_path: Path) -> dict[str, Any]:
 
     async def main() -> dict[str, Any]:
         try:
-            return await run(Job(how, load_rules(), hub_log=log))
+            return await run(RunOptions(how, load_rules(), hub_log=log))
         finally:
             await close_bleak()
 
@@ -119,7 +119,7 @@ def test_hub_that_is_no_emulated_one_is_not_armed_by_itself(
 
     async def main() -> None:
         try:
-            await run(Job(how, load_rules(), duration_s=3.0))
+            await run(RunOptions(how, load_rules(), duration_s=3.0))
         finally:
             await close_bleak()
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from edge_agent.agent import Job, run
+from edge_agent.agent import RunOptions, run
 from edge_agent.config import load, load_rules
 from edge_agent.simulation.clock import run_virtual
 
@@ -14,7 +14,7 @@ def drive(**overrides: object) -> dict[str, Any]:
     """Drive the short mission on a virtual clock."""
     asked = {"sim.layout": str(TRACK), "hub.kind": "mock", **overrides}
     settings = load(None, asked, {}).settings
-    return run_virtual(run(Job(settings, load_rules(), virtual=True)))
+    return run_virtual(run(RunOptions(settings, load_rules(), virtual=True)))
 
 
 def test_train_slows_for_30_waits_at_stop_and_stops_before_the_cliff() -> None:

@@ -9,10 +9,10 @@ import cv2
 import pytest
 from structlog.testing import capture_logs
 
-from edge_agent.agent import Job
+from edge_agent.agent import RunOptions
 from edge_agent.agent.run import run
 from edge_agent.config import Settings, load_rules
-from edge_agent.perception.vision import Layout
+from edge_agent.perception.vision import OutputLayout
 from edge_agent.signs import LABELS
 from tests.perception.detector.engines import PICTURE, ROWS, made
 from tests.perception.detector.models import outputs_for, save
@@ -26,7 +26,7 @@ def model(tmp_path: Path) -> Path:
     """Write a model that knows all signs and sees two of them everywhere, and a picture to prove engines on."""
     (tmp_path / "samples").mkdir()
     cv2.imwrite(str(tmp_path / "samples" / "1.png"), PICTURE)
-    outputs = outputs_for(Layout.CHANNELS_LAST, ROWS, len(LABELS))
+    outputs = outputs_for(OutputLayout.CHANNELS_LAST, ROWS, len(LABELS))
     return save(tmp_path / "m.onnx", outputs, names=str(list(LABELS)))
 
 
@@ -45,7 +45,7 @@ def settings(model: Path, folder: Path) -> Settings:
 async def ended_after(event: str, how: Settings) -> dict[str, object]:
     """Run an agent until it logs `event`, then end it as a service manager does, and return its report."""
     with capture_logs() as logs:
-        running = asyncio.create_task(run(Job(how, load_rules())))
+        running = asyncio.create_task(run(RunOptions(how, load_rules())))
         while not running.done() and not any(entry["event"] == event for entry in logs):  # noqa: ASYNC110 - a list
             await asyncio.sleep(0.05)
         if not running.done():

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from edge_agent.agent import Job, run
+from edge_agent.agent import RunOptions, run
 from edge_agent.config import load, load_rules
 from edge_agent.simulation.clock import run_virtual
 from tests.seeds import Judge
@@ -20,7 +20,7 @@ def replay(name: str) -> tuple[dict[str, Any], Judge]:
     settings = load(None, {"capture.source": str(FIXTURES / f"{name}.mp4"), "hub.kind": "mock"}, {}).settings
     rules = load_rules()
     judge = Judge(rules)
-    return run_virtual(run(Job(settings, rules, sinks=(judge,), virtual=True))), judge
+    return run_virtual(run(RunOptions(settings, rules, sinks=(judge,), virtual=True))), judge
 
 
 @pytest.mark.parametrize("name", EXPECTED)

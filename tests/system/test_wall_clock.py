@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import edge_agent
-from edge_agent.agent import Job, build, run
+from edge_agent.agent import RunOptions, build, run
 from edge_agent.config import Settings, load_rules
 from edge_agent.report import Mission
 from edge_agent.simulation.clock import run_virtual
@@ -26,18 +26,18 @@ STAMPS = {"pipeline/capture.py", "pipeline/control.py"}
 """Where a wall time is written into an event, for people; `taken_unix_s` and `at_unix_s`."""
 NAMED = {"perception/detector/tensorrt/build_worker.py", "hub/calibration.py"}
 """Where a date is written into a file."""
-GIVEN = {"agent/observers.py"}
-"""Where an order that came without a time is given one; the gate compares it with the same clock."""
+GIVEN = {"agent/observers.py", "control/commands/parser.py", "control/commands/rules.py"}
+"""Where the time at which a command was given is read, written, or set where it came without one."""
 
 
 def writes(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, str, int]]:
     """Drive for a while on a virtual clock; return what reached the hub, and when."""
     world = World(default_layout(1), 1)
     hub = SimHub(world)
-    parts = build.Parts(TruthCamera(world), hub, Mission, lambda: None)
-    monkeypatch.setattr(build, "build_parts", lambda *_args, **_how: parts)
+    parts = build.Devices(TruthCamera(world), hub, Mission, lambda: None)
+    monkeypatch.setattr(build, "build_devices", lambda *_args, **_how: parts)
     monkeypatch.setattr(build, "open_detector", lambda _settings: TruthDetector(lambda: world))
-    run_virtual(run(Job(Settings(), load_rules(), virtual=True, duration_s=DURATION_S)))
+    run_virtual(run(RunOptions(Settings(), load_rules(), virtual=True, duration_s=DURATION_S)))
     return list(hub.writes)
 
 

@@ -12,14 +12,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from edge_agent.config import Kafka, read_secret
-from edge_agent.console.commands import PATIENCE_S, Order, Reply
+from edge_agent.config import KafkaSettings, read_secret
+from edge_agent.console.commands import PATIENCE_S, CommandReply, OutgoingCommand
 from edge_agent.console.store import Change, ItemAdded
-from edge_agent.control.commands import Request
+from edge_agent.control.commands import CommandRequest
 from edge_agent.errors import EdgeAgentError, RetryableError
-from edge_agent.observers.cloudevents import AnswerData, OrderData, write_order
+from edge_agent.observers.cloudevents import AnswerData, OrderData, write_command
 from edge_agent.observers.kafka.producer import Producer
-from edge_agent.observers.outbox.record import Kind, Record
+from edge_agent.observers.outbox.record import OutboxRecord, RecordKind
 from edge_agent.runtime.backoff import Backoff
 from edge_agent.runtime.threads import LoopThread, in_daemon_thread
 
@@ -32,7 +32,7 @@ _MAX_WAITING = 1000
 class _Job:
     """A message to send; given up at `until_s`."""
 
-    record: Record
+    record: OutboxRecord
     until_s: float
 
 
@@ -43,9 +43,9 @@ class FleetCommander:
         settings: how to reach Kafka, the topic of commands and the trains' command token.
     """
 
-    def __init__(self, settings: Kafka) -> None:
+    def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
-        self._waiting: dict[str, asyncio.Future[Reply]] = {}
+        self._waiting: dict[str, asyncio.Future[CommandReply]] = {}
         self._jobs: asyncio.Queue[_Job] | None = None
         self._thread = LoopThread("fleet-orders", self._send_for_ever, lambda: None)
 
@@ -57,17 +57,17 @@ class FleetCommander:
         finally:
             self._thread.cancel()
 
-    async def send(self, order: Order) -> Reply | None:
+    async def send(self, order: OutgoingCommand) -> CommandReply | None:
         """Send a command and wait for the train's answer; raises EdgeAgentError where it cannot be sent."""
         request = order.request
-        if not isinstance(request, Request):
-            return Reply(False, None, request.reason)
+        if not isinstance(request, CommandRequest):
+            return CommandReply(False, None, request.reason)
         if not request.command_id or request.command_id in self._waiting:
-            return Reply(False, None, "the command has no id of its own; give each one an id")
+            return CommandReply(False, None, "the command has no id of its own; give each one an id")
         if len(self._waiting) >= _MAX_WAITING:
             raise RetryableError("too many commands wait for an answer", remedy="try again in some seconds")
         record = await in_daemon_thread(lambda: self._record(order, request, request.command_id or ""), "fleet-order")
-        answer: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[CommandReply] = asyncio.get_running_loop().create_future()
         self._waiting[request.command_id] = answer
         try:
             self._offer(_Job(record, time.monotonic() + PATIENCE_S))
@@ -86,9 +86,9 @@ class FleetCommander:
             data = change.item.data
             waiting = self._waiting.get(data.command_id or "")
             if waiting is not None and not waiting.done():
-                waiting.set_result(Reply(data.accepted, data.state, data.reason))
+                waiting.set_result(CommandReply(data.accepted, data.state, data.reason))
 
-    def _record(self, order: Order, request: Request, command_id: str) -> Record:
+    def _record(self, order: OutgoingCommand, request: CommandRequest, command_id: str) -> OutboxRecord:
         token = read_secret(self._settings.command_token, self._settings.command_token_file, "kafka.command_token_file")
         now_s = time.time()
         issued_s = now_s if request.issued_unix_s is None else request.issued_unix_s
@@ -100,9 +100,9 @@ class FleetCommander:
             reason=request.reason or None,
             power_percent=request.power_percent,
         )
-        message = write_order(order.train_id, order.verb, data, source=SOURCE)
+        message = write_command(order.train_id, order.verb, data, source=SOURCE)
         topic, at_ms = self._settings.command_topic, round(now_s * 1000)
-        return Record(Kind.SAFETY, topic, message.key, message.headers, message.value, at_ms)
+        return OutboxRecord(RecordKind.SAFETY, topic, message.key, message.headers, message.value, at_ms)
 
     def _offer(self, job: _Job) -> None:
         jobs = self._jobs

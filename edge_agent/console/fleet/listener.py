@@ -14,12 +14,12 @@ from typing import Any
 import structlog
 from aiokafka import AIOKafkaConsumer
 
-from edge_agent.config import Kafka
+from edge_agent.config import KafkaSettings
 from edge_agent.console.schemas import Trouble
-from edge_agent.observers.kafka.client import LinkError, client_arguments, link_error, reason
-from edge_agent.observers.kafka.consumer import consume_for_ever
+from edge_agent.observers.kafka.client import KafkaLinkError, client_arguments, link_error, reason
+from edge_agent.observers.kafka.consumer import consume_forever
 from edge_agent.runtime.threads import LoopThread
-from edge_agent.runtime.timeouts import bounded
+from edge_agent.runtime.timeouts import with_timeout
 
 _log = structlog.get_logger(__name__)
 
@@ -41,14 +41,14 @@ _FETCH_MS = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class EventMessage:
     """What came: headers and value, as bytes."""
 
     headers: Sequence[tuple[str, bytes]]
     value: bytes | None = field(repr=False)
 
 
-class Listener:
+class FleetListener:
     """Listens for ever.
 
     Args:
@@ -60,9 +60,9 @@ class Listener:
 
     def __init__(
         self,
-        settings: Kafka,
+        settings: KafkaSettings,
         history_s: float,
-        hear: Callable[[Sequence[Message]], None],
+        hear: Callable[[Sequence[EventMessage]], None],
         tell: Callable[[Trouble | None], None],
     ) -> None:
         self.skipped = 0
@@ -85,7 +85,7 @@ class Listener:
             self._thread.cancel()
 
     async def _listen_for_ever(self) -> None:
-        await consume_for_ever(self._settings, self._make, self._listen, self._say_why)
+        await consume_forever(self._settings, self._make, self._listen, self._say_why)
 
     def _make(self) -> Any:
         arguments = client_arguments(self._settings, _CLIENT) | {"metadata_max_age_ms": 10_000}
@@ -105,7 +105,7 @@ class Listener:
             return
         since_ms = round((time.time() - self._history_s) * 1000)
         try:
-            found = await bounded(
+            found = await with_timeout(
                 consumer.offsets_for_times(dict.fromkeys(parts, since_ms)), self._settings.send_timeout_s
             )
         except Exception as error:  # noqa: BLE001 - history is a favour
@@ -125,7 +125,7 @@ class Listener:
         while True:
             batches = await consumer.getmany(timeout_ms=_POLL_MS, max_records=_MAX_RECORDS)
             messages = [
-                Message(tuple(record.headers), record.value) for records in batches.values() for record in records
+                EventMessage(tuple(record.headers), record.value) for records in batches.values() for record in records
             ]
             now_s = time.monotonic()
             if messages:
@@ -142,9 +142,9 @@ class Listener:
         """Ask the brokers something where nothing has come for long; raises where they do not answer."""
         parts = consumer.assignment()
         if parts:
-            await bounded(consumer.end_offsets(list(parts)), self._settings.send_timeout_s)
+            await with_timeout(consumer.end_offsets(list(parts)), self._settings.send_timeout_s)
         else:
-            await bounded(consumer._client.force_metadata_update(), self._settings.send_timeout_s)
+            await with_timeout(consumer._client.force_metadata_update(), self._settings.send_timeout_s)
 
     async def _catch_up(self, consumer: Any) -> None:
         for part in consumer.assignment():
@@ -155,7 +155,7 @@ class Listener:
                 _log.warning("console_skips", partition=part.partition, messages=behind)
                 consumer.seek(part, newest)
 
-    async def _hand_over(self, messages: Sequence[Message]) -> None:
+    async def _hand_over(self, messages: Sequence[EventMessage]) -> None:
         """Have a batch taken in the console's loop, and wait until it has been."""
         loop = self._loop
         if loop is None or loop.is_closed():
@@ -172,13 +172,13 @@ class Listener:
         await taken.wait()
 
     async def _say_why(self, error: Exception) -> None:
-        link = error if isinstance(error, LinkError) else link_error(await self._behind(error), self._settings)
+        link = error if isinstance(error, KafkaLinkError) else link_error(await self._behind(error), self._settings)
         self._say(Trouble(link.words.message, link.words.remedy.partition(";")[0]))
 
     async def _behind(self, error: Exception) -> Exception:
         """Return what is behind an error that says no more than that there is no connection."""
         try:
-            return await bounded(reason(self._settings, _CLIENT), self._settings.send_timeout_s) or error
+            return await with_timeout(reason(self._settings, _CLIENT), self._settings.send_timeout_s) or error
         except Exception:  # noqa: BLE001 - the first error says enough then
             return error
 

@@ -15,10 +15,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from edge_agent.config import Settings, read_secret
-from edge_agent.console.app import Site
-from edge_agent.console.feed import small
+from edge_agent.console.app import ConsoleApp
+from edge_agent.console.feed import thumbnail
 from edge_agent.console.fleet.commander import FleetCommander
-from edge_agent.console.fleet.listener import STARTING, Listener, Message
+from edge_agent.console.fleet.listener import STARTING, EventMessage, FleetListener
 from edge_agent.console.responses import NOT_STORED, application
 from edge_agent.console.routes import console_routes
 from edge_agent.console.schemas import Trouble
@@ -32,7 +32,7 @@ HISTORY_MB = 512
 """What pictures may take where the settings do not say."""
 
 
-class Fleet:
+class FleetConsole:
     """One console of many trains.
 
     Args:
@@ -43,14 +43,14 @@ class Fleet:
     def __init__(self, settings: Settings, *, history_s: float = 0.0) -> None:
         console = settings.console
         budget_bytes = (console.history_mb or HISTORY_MB) * 1_000_000
-        self.site = Site(console, "fleet", budget_bytes=budget_bytes, small=small)
+        self.site = ConsoleApp(console, "fleet", budget_bytes=budget_bytes, small=thumbnail)
         self.site.trouble = STARTING
         self.heard = 0
         self.foreign = 0
         self._figures = Registry()
         self._figures.add(self._counts)
         self._commander = FleetCommander(settings.kafka)
-        self._listener = Listener(settings.kafka, history_s, self._hear, self._tell)
+        self._listener = FleetListener(settings.kafka, history_s, self._hear, self._tell)
 
     async def run(self, door: socket.socket) -> None:
         """Serve until cancelled."""
@@ -62,7 +62,7 @@ class Fleet:
             viewers = self.site.settings.max_viewers
             group.create_task(serve(application(routes), door, connections_for(viewers)))
 
-    def _hear(self, messages: Sequence[Message]) -> None:
+    def _hear(self, messages: Sequence[EventMessage]) -> None:
         self.heard += len(messages)
         for message in messages:
             try:
@@ -116,7 +116,7 @@ async def run(settings: Settings, door: socket.socket, *, history_s: float = 0.0
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, ended.set)
-    task = asyncio.create_task(Fleet(settings, history_s=history_s).run(door))
+    task = asyncio.create_task(FleetConsole(settings, history_s=history_s).run(door))
     waiting = asyncio.create_task(ended.wait())
     try:
         await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)

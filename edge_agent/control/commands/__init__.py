@@ -4,20 +4,20 @@ Shared by every channel that they come in by. Knows nothing of topics, HTTP or b
 does with a command it has accepted.
 """
 
-from edge_agent.control.commands.authorizer import Gate
-from edge_agent.control.commands.handler import Desk
+from edge_agent.control.commands.authorizer import Authorizer
+from edge_agent.control.commands.handler import CommandHandler
 from edge_agent.control.commands.model import (
     STOPPING,
     Accepted,
     Acknowledgement,
     Code,
+    CommandRequest,
     Instruction,
     Refused,
-    Request,
     Verb,
 )
-from edge_agent.control.commands.parser import NAMES, SWITCHES, read, read_moment
-from edge_agent.control.commands.rules import Past, Rules, judge, read_rules
+from edge_agent.control.commands.parser import NAMES, SWITCHES, parse_command, parse_unix_s
+from edge_agent.control.commands.rules import CommandHistory, CommandRules, check_rules, read_rules
 
 __all__ = [
     "NAMES",
@@ -25,17 +25,17 @@ __all__ = [
     "SWITCHES",
     "Accepted",
     "Acknowledgement",
+    "Authorizer",
     "Code",
-    "Desk",
-    "Gate",
+    "CommandHandler",
+    "CommandHistory",
+    "CommandRequest",
+    "CommandRules",
     "Instruction",
-    "Past",
     "Refused",
-    "Request",
-    "Rules",
     "Verb",
-    "judge",
-    "read",
-    "read_moment",
+    "check_rules",
+    "parse_command",
+    "parse_unix_s",
     "read_rules",
 ]

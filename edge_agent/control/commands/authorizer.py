@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 import structlog
 
-from edge_agent.control.commands.model import STOPPING, Accepted, Code, Refused, Request
-from edge_agent.control.commands.rules import Past, Rules, judge, may_command
+from edge_agent.control.commands.model import STOPPING, Accepted, Code, CommandRequest, Refused
+from edge_agent.control.commands.rules import CommandHistory, CommandRules, check_rules, may_command
 from edge_agent.errors import EdgeAgentError
 
 _log = structlog.get_logger(__name__)
@@ -22,7 +22,7 @@ REMEMBERED = 10_000
 _SECOND_S = 1.0
 
 
-class Gate:
+class Authorizer:
     """Judges the commands of one train: one gate for all channels, safe in every thread.
 
     Args:
@@ -39,7 +39,7 @@ class Gate:
         self._ids: OrderedDict[str, None] = OrderedDict()
         self._shown: deque[float] = deque()
 
-    def admit(self, request: Request, read_rules: Callable[[], Rules]) -> Accepted | Refused:
+    def admit(self, request: CommandRequest, read_rules: Callable[[], CommandRules]) -> Accepted | Refused:
         """Judge a command and, where the train obeys it, remember it.
 
         `read_rules` gives the rules of the channel; it is called for each command that does more than stop, so that a
@@ -48,25 +48,25 @@ class Gate:
         now_s, now_unix_s = self._clock(), self._wall()
         if request.verb in STOPPING:
             self._stopped_s = now_s
-            return judge(request, now_unix_s, Rules(None), Past())
+            return check_rules(request, now_unix_s, CommandRules(None), CommandHistory())
         try:
             rules = read_rules()
         except EdgeAgentError as error:
             _log.warning("command_token_unreadable", error=error.message, remedy=error.remedy)
             return Refused(Code.NO_TOKEN_SET, "the train cannot read its command token and obeys only stops")
         with self._lock:
-            past = Past(
+            past = CommandHistory(
                 self._ids,
                 up_s=now_s - self._started_s,
                 since_stop_s=now_s - self._stopped_s,
                 recent=self._count(request, rules, now_s),
             )
-            verdict = judge(request, now_unix_s, rules, past)
+            verdict = check_rules(request, now_unix_s, rules, past)
             if isinstance(verdict, Accepted):
                 self._remember(verdict.instruction.command_id)
         return verdict
 
-    def _count(self, request: Request, rules: Rules, now_s: float) -> int:
+    def _count(self, request: CommandRequest, rules: CommandRules, now_s: float) -> int:
         """Count the commands of the last second that showed the token: others must not keep its owner out."""
         while self._shown and (now_s - self._shown[0] >= _SECOND_S or len(self._shown) > rules.max_per_s):
             self._shown.popleft()

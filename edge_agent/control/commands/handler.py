@@ -5,13 +5,13 @@ Knows the order of things. Knows nothing of HTTP, brokers or what the train does
 
 from collections.abc import Callable
 
-from edge_agent.control.commands.authorizer import Gate
-from edge_agent.control.commands.model import STOPPING, Accepted, Acknowledgement, Instruction, Refused, Request
-from edge_agent.control.commands.rules import Rules
+from edge_agent.control.commands.authorizer import Authorizer
+from edge_agent.control.commands.model import STOPPING, Accepted, Acknowledgement, CommandRequest, Instruction, Refused
+from edge_agent.control.commands.rules import CommandRules
 from edge_agent.runtime.threads import in_daemon_thread
 
 
-class Desk:
+class CommandHandler:
     """Takes the commands of one channel.
 
     Args:
@@ -23,8 +23,8 @@ class Desk:
 
     def __init__(
         self,
-        gate: Gate,
-        read_rules: Callable[[], Rules],
+        gate: Authorizer,
+        read_rules: Callable[[], CommandRules],
         *,
         obey: Callable[[Instruction, str | None], Acknowledgement],
         refuse: Callable[[str, str | None, Refused, str | None], None],
@@ -34,7 +34,7 @@ class Desk:
         self._obey = obey
         self._refuse = refuse
 
-    def judge(self, request: Request | Refused) -> Accepted | Refused:
+    def judge(self, request: CommandRequest | Refused) -> Accepted | Refused:
         """Judge what was read. From any thread; reads the token unless the command only stops."""
         return request if isinstance(request, Refused) else self._gate.admit(request, self._read_rules)
 
@@ -47,10 +47,12 @@ class Desk:
         self._refuse(name, command_id, verdict, who)
         return verdict
 
-    async def take(self, name: str, request: Request | Refused, who: str | None = None) -> Acknowledgement | Refused:
+    async def take(
+        self, name: str, request: CommandRequest | Refused, who: str | None = None
+    ) -> Acknowledgement | Refused:
         """Take the command `name`: a stop at once, anything else when its rules have been read."""
-        if isinstance(request, Request) and request.verb not in STOPPING:
+        if isinstance(request, CommandRequest) and request.verb not in STOPPING:
             verdict = await in_daemon_thread(lambda: self.judge(request), "command")
         else:
             verdict = self.judge(request)
-        return self.settle(name, request.command_id if isinstance(request, Request) else None, verdict, who)
+        return self.settle(name, request.command_id if isinstance(request, CommandRequest) else None, verdict, who)

@@ -46,7 +46,7 @@ class Code(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class CommandRequest:
     """A command as it came in, before anybody has judged it. `issued_unix_s` is by the sender's clock.
 
     `by` is who gave it, as the sender says. `vouched` is set by a channel that knows the sender for one who may command

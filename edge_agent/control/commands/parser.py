@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from edge_agent.control.commands.model import STOPPING, Code, Refused, Request, Verb
+from edge_agent.control.commands.model import STOPPING, Code, CommandRequest, Refused, Verb
 
 MAX_BYTES = 4096
 """A longer body is not read; a stop is obeyed without reading it."""
@@ -52,7 +52,7 @@ NAMES: tuple[str, ...] = (
 _VERBS: dict[str, Verb] = {verb.value: verb for verb in Verb}
 
 
-def read(name: str, body: bytes, *, retained: bool = False) -> Request | Refused:
+def parse_command(name: str, body: bytes, *, retained: bool = False) -> CommandRequest | Refused:
     """Read the command `name`, one of NAMES or a Verb; Refused where it cannot be read and is no stop."""
     document = _document(body)
     switch = _SWITCHES.get(name)
@@ -70,7 +70,7 @@ def read(name: str, body: bytes, *, retained: bool = False) -> Request | Refused
     if verb in STOPPING:
         known = document or {}
         command_id, by = _text(known, "id", _MAX_ID), _text(known, "by", _MAX_ID)
-        return Request(verb, retained, command_id=command_id, reason=_reason(known), by=by)
+        return CommandRequest(verb, retained, command_id=command_id, reason=_reason(known), by=by)
     if document is None:
         return Refused(Code.MALFORMED, f"the body has to be a JSON object of at most {MAX_BYTES} bytes")
     return _request(verb, document, retained=retained)
@@ -94,13 +94,13 @@ def _word(document: Mapping[str, Any] | None, body: bytes) -> str:
     return str(value).lower() if isinstance(value, str | bool) else "?"
 
 
-def _request(verb: Verb, document: Mapping[str, Any], *, retained: bool) -> Request | Refused:
+def _request(verb: Verb, document: Mapping[str, Any], *, retained: bool) -> CommandRequest | Refused:
     issued_at = document.get("issued_at")
-    issued_unix_s = read_moment(issued_at)
+    issued_unix_s = parse_unix_s(issued_at)
     if issued_at is not None and issued_unix_s is None:
         return Refused(Code.MALFORMED, "issued_at has to be an RFC 3339 time with its offset, or seconds since 1970")
     token, power, duration = document.get("token"), document.get("power_percent"), document.get("duration_s")
-    return Request(
+    return CommandRequest(
         verb,
         retained,
         token=token if isinstance(token, str) else None,
@@ -113,7 +113,7 @@ def _request(verb: Verb, document: Mapping[str, Any], *, retained: bool) -> Requ
     )
 
 
-def read_moment(value: object) -> float | None:
+def parse_unix_s(value: object) -> float | None:
     """Return a moment in seconds since 1970; None for anything that is no moment."""
     if isinstance(value, str):
         try:

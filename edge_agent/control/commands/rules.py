@@ -12,15 +12,15 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from edge_agent.config import Commands, read_secret
-from edge_agent.control.commands.model import STOPPING, Accepted, Code, Instruction, Refused, Request, Verb
+from edge_agent.config import CommandSettings, read_secret
+from edge_agent.control.commands.model import STOPPING, Accepted, Code, CommandRequest, Instruction, Refused, Verb
 
 MAX_IMAGES_S = 300.0
 """Pictures can be asked for this long at once."""
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class CommandRules:
     """What a command has to fulfil.
 
     `max_age_s` and `max_ahead_s` allow for the way here and for clocks that differ. For `hold_s` after a stop, nothing
@@ -36,7 +36,7 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class CommandHistory:
     """What went before: ids that were obeyed, the age of the agent and of the last stop, commands in this second.
 
     `recent` counts the commands that showed the token, this one included.
@@ -48,7 +48,9 @@ class Past:
     recent: int = 1
 
 
-def judge(request: Request, now_unix_s: float, rules: Rules, past: Past) -> Accepted | Refused:
+def check_rules(
+    request: CommandRequest, now_unix_s: float, rules: CommandRules, past: CommandHistory
+) -> Accepted | Refused:
     """Say whether the train obeys; `now_unix_s` is its wall clock, in seconds since 1970."""
     if request.verb not in STOPPING:
         refused = (
@@ -65,7 +67,7 @@ def judge(request: Request, now_unix_s: float, rules: Rules, past: Past) -> Acce
     )
 
 
-def may_command(request: Request, rules: Rules) -> Refused | None:
+def may_command(request: CommandRequest, rules: CommandRules) -> Refused | None:
     """Say why the sender may not command more than a stop; None where the sender may."""
     if request.retained:
         return Refused(Code.RETAINED, "a retained command is not obeyed; send it without the retain flag")
@@ -80,7 +82,7 @@ def may_command(request: Request, rules: Rules) -> Refused | None:
     return None
 
 
-def _pace(rules: Rules, past: Past) -> Refused | None:
+def _pace(rules: CommandRules, past: CommandHistory) -> Refused | None:
     if past.recent > rules.max_per_s:
         return Refused(Code.TOO_MANY, f"more than {rules.max_per_s} commands came in a second; send fewer")
     if past.since_stop_s < rules.hold_s:
@@ -88,7 +90,7 @@ def _pace(rules: Rules, past: Past) -> Refused | None:
     return None
 
 
-def _moment(request: Request, now_unix_s: float, rules: Rules, past: Past) -> Refused | None:
+def _moment(request: CommandRequest, now_unix_s: float, rules: CommandRules, past: CommandHistory) -> Refused | None:
     if request.issued_unix_s is None:
         return Refused(Code.NO_TIME, "the command does not say when it was given; put the time into issued_at")
     age_s = now_unix_s - request.issued_unix_s
@@ -102,7 +104,7 @@ def _moment(request: Request, now_unix_s: float, rules: Rules, past: Past) -> Re
     return None
 
 
-def _identity(request: Request, past: Past) -> Refused | None:
+def _identity(request: CommandRequest, past: CommandHistory) -> Refused | None:
     if not request.command_id:
         return Refused(Code.NO_ID, "the command has no id; give each one an id of its own")
     if request.command_id in past.ids:
@@ -110,7 +112,7 @@ def _identity(request: Request, past: Past) -> Refused | None:
     return None
 
 
-def _value(request: Request) -> Refused | None:
+def _value(request: CommandRequest) -> Refused | None:
     power_percent, duration_s = request.power_percent, request.duration_s
     match request.verb:
         case Verb.POWER if power_percent is None or not 1 <= power_percent <= 100:
@@ -132,12 +134,12 @@ def _text(unix_s: float) -> str:
     return datetime.fromtimestamp(unix_s, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def read_rules(limits: Commands, token: SecretStr | None, file: Path | None, key: str) -> Rules:
+def read_rules(limits: CommandSettings, token: SecretStr | None, file: Path | None, key: str) -> CommandRules:
     """Return what commands have to fulfil; the token is `token`, or what stands in `file` now.
 
     `key` names the setting of the file. Raises ConfigError when the file cannot be read.
     """
-    return Rules(
+    return CommandRules(
         read_secret(token, file, key),
         max_age_s=limits.max_age_s,
         max_ahead_s=limits.max_ahead_s,

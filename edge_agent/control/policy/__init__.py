@@ -1,6 +1,17 @@
 """What the signs ask of the train: confirmation over frames, distance, priority, holds, cool-down. Pure functions."""
 
-from edge_agent.control.policy.policy import Memory, Tuning, Wish, observe, release, wish
-from edge_agent.perception.tracking import Track, Tracking, follow, iou
+from edge_agent.control.policy.policy import PolicyMemory, PolicyOutput, Tuning, evaluate, observe, release
+from edge_agent.perception.tracking import Track, TrackerParameters, iou, update_tracks
 
-__all__ = ["Memory", "Track", "Tracking", "Tuning", "Wish", "follow", "iou", "observe", "release", "wish"]
+__all__ = [
+    "PolicyMemory",
+    "PolicyOutput",
+    "Track",
+    "TrackerParameters",
+    "Tuning",
+    "evaluate",
+    "iou",
+    "observe",
+    "release",
+    "update_tracks",
+]

@@ -7,9 +7,9 @@ Knows nothing of health, hub or power limits: whether the train may do what the 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from edge_agent.config.rules import SignRule, Then
+from edge_agent.config.rules import AfterHold, SignRule
 from edge_agent.events import Action, Detection, Prediction
-from edge_agent.perception.tracking import Track, Tracking, follow
+from edge_agent.perception.tracking import Track, TrackerParameters, update_tracks
 
 REFERENCE_HEIGHT_PX = 400
 """Height of the frame in which a rule's `near_height_px` is meant; other frames are measured in proportion."""
@@ -28,12 +28,12 @@ class Tuning:
 
     cruise_power_percent: int
     rules: Mapping[str, SignRule]
-    tracking: Tracking = field(default_factory=Tracking)
+    tracking: TrackerParameters = field(default_factory=TrackerParameters)
     ignore_above: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class PolicyOutput:
     """What the signs ask of the train; a `power_percent` of None is a stop.
 
     `frame_id` and `taken_s` are of the sighting. Two wishes are equal when they come from the same sighting.
@@ -51,13 +51,13 @@ class Wish:
 class Hold:
     """A wish with an end (`until_s`; None: until released), and whether the train cruises or resumes after it."""
 
-    wish: Wish
+    wish: PolicyOutput
     until_s: float | None
     then_cruise: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
+class PolicyMemory:
     """What the policy remembers: signs in the view, signs that just left it, the lasting wish and the one that holds.
 
     `unknown` counts sightings of labels without a rule, by label.
@@ -65,14 +65,16 @@ class Memory:
 
     tracks: tuple[Track, ...] = ()
     ghosts: tuple[Track, ...] = ()
-    lasting: Wish | None = None
+    lasting: PolicyOutput | None = None
     hold: Hold | None = None
     unknown: Mapping[str, int] = field(default_factory=dict)
 
 
-def wish(memory: Memory, now_s: float, tuning: Tuning) -> Wish:
+def evaluate(memory: PolicyMemory, now_s: float, tuning: Tuning) -> PolicyOutput:
     """Tell what the signs ask for at `now_s`: the hold while it lasts, else the lasting wish, else cruise."""
-    lasting = memory.lasting or Wish(Action.CRUISE, tuning.cruise_power_percent, "no sign asks for anything else")
+    lasting = memory.lasting or PolicyOutput(
+        Action.CRUISE, tuning.cruise_power_percent, "no sign asks for anything else"
+    )
     if memory.hold is None:
         return lasting
     if memory.hold.until_s is None or now_s < memory.hold.until_s:
@@ -80,12 +82,14 @@ def wish(memory: Memory, now_s: float, tuning: Tuning) -> Wish:
     return lasting if not memory.hold.then_cruise else _cruise_after(memory.hold.wish, tuning)
 
 
-def release(memory: Memory) -> Memory:
+def release(memory: PolicyMemory) -> PolicyMemory:
     """End a hold that waits for a person (a stop that stays); the operator ordered the train to drive on."""
     return replace(memory, hold=None) if memory.hold is not None and memory.hold.until_s is None else memory
 
 
-def observe(memory: Memory, prediction: Prediction, now_s: float, tuning: Tuning) -> tuple[Memory, tuple[Wish, ...]]:
+def observe(
+    memory: PolicyMemory, prediction: Prediction, now_s: float, tuning: Tuning
+) -> tuple[PolicyMemory, tuple[PolicyOutput, ...]]:
     """Fold one prediction into the memory; return it with what the signs that acted in this frame ask for.
 
     A sign acts once, when it is confirmed and near. Where several act in one frame, the most restrictive prevails.
@@ -99,7 +103,7 @@ def observe(memory: Memory, prediction: Prediction, now_s: float, tuning: Tuning
     return replace(memory, tracks=tracks), tuple(sighting.wish for sighting in acting)
 
 
-def _settle(memory: Memory, now_s: float, tuning: Tuning) -> Memory:
+def _settle(memory: PolicyMemory, now_s: float, tuning: Tuning) -> PolicyMemory:
     """Make the end of a hold lasting."""
     hold = memory.hold
     if hold is None or hold.until_s is None or now_s < hold.until_s:
@@ -107,7 +111,7 @@ def _settle(memory: Memory, now_s: float, tuning: Tuning) -> Memory:
     return replace(memory, hold=None, lasting=_cruise_after(hold.wish, tuning) if hold.then_cruise else memory.lasting)
 
 
-def _follow(memory: Memory, prediction: Prediction, now_s: float, tuning: Tuning) -> Memory:
+def _follow(memory: PolicyMemory, prediction: Prediction, now_s: float, tuning: Tuning) -> PolicyMemory:
     """Track the frame's boxes; a sign that left the view and is seen again does not act a second time."""
     known = [d for d in prediction.detections if d.label in tuning.rules and _counts(d, prediction, tuning)]
     unknown = dict(memory.unknown)
@@ -115,7 +119,7 @@ def _follow(memory: Memory, prediction: Prediction, now_s: float, tuning: Tuning
         if detection.label not in tuning.rules:
             unknown[detection.label] = unknown.get(detection.label, 0) + 1
     before = {track.number for track in memory.tracks}
-    living, gone = follow(memory.tracks, known, now_s, tuning.tracking)
+    living, gone = update_tracks(memory.tracks, known, now_s, tuning.tracking)
     ghosts = tuple(g for g in (*memory.ghosts, *gone) if g.acted and now_s - g.last_seen_s <= _cooldown_s(g, tuning))
     living = tuple(t if t.number in before else _recognise(t, ghosts) for t in living)
     return replace(memory, tracks=living, ghosts=ghosts, unknown=unknown)
@@ -150,15 +154,15 @@ def _cooldown_s(track: Track, tuning: Tuning) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class _Sighting:
+class _ActingSign:
     """A sign that acts in this frame."""
 
     track: Track
     rule: SignRule
-    wish: Wish
+    wish: PolicyOutput
 
 
-def _ready(memory: Memory, prediction: Prediction, tuning: Tuning) -> Iterator[_Sighting]:
+def _ready(memory: PolicyMemory, prediction: Prediction, tuning: Tuning) -> Iterator[_ActingSign]:
     """Yield the signs that are in this frame, confirmed by their votes, near, and have not acted."""
     scale = prediction.height / REFERENCE_HEIGHT_PX
     for track in memory.tracks:
@@ -168,23 +172,23 @@ def _ready(memory: Memory, prediction: Prediction, tuning: Tuning) -> Iterator[_
         rule = tuning.rules[label]
         confirmed = track.votes[-rule.confirm.of :].count(label) >= rule.confirm.agree
         if confirmed and track.box.height >= rule.near_height_px * scale and rule.action is not Action.NONE:
-            yield _Sighting(track, rule, _wish_of(label, rule, prediction))
+            yield _ActingSign(track, rule, _output_of(label, rule, prediction))
 
 
-def _wish_of(label: str, rule: SignRule, prediction: Prediction) -> Wish:
+def _output_of(label: str, rule: SignRule, prediction: Prediction) -> PolicyOutput:
     power_percent = None if rule.action is Action.STOP else rule.power_percent
     reason = f"{label.replace('_', ' ').removesuffix(' sign')} sign"
-    return Wish(rule.action, power_percent, reason, label, prediction.frame_id, prediction.taken_s)
+    return PolicyOutput(rule.action, power_percent, reason, label, prediction.frame_id, prediction.taken_s)
 
 
 def _rank(rule: SignRule) -> tuple[int, int]:
     """Order rules by how much they restrict the train: the smaller, the more."""
     if rule.action is Action.STOP:
-        return (0 if rule.then is Then.STAY else 1, 0)
+        return (0 if rule.then is AfterHold.STAY else 1, 0)
     return (2 if rule.action in (Action.SLOW, Action.CRUISE) else 3, rule.power_percent or 0)
 
 
-def _act(memory: Memory, sighting: _Sighting, now_s: float) -> Memory:
+def _act(memory: PolicyMemory, sighting: _ActingSign, now_s: float) -> PolicyMemory:
     """Carry out one rule: one with an end, and a stop, becomes the hold; a power that stays the lasting wish."""
     rule, wished = sighting.rule, sighting.wish
     if rule.action is Action.LIGHTS:
@@ -192,7 +196,7 @@ def _act(memory: Memory, sighting: _Sighting, now_s: float) -> Memory:
     if rule.action is not Action.STOP and rule.hold_s is None:
         return replace(memory, lasting=wished)
     until_s = None if rule.hold_s is None else now_s + rule.hold_s
-    hold = Hold(wished, until_s, then_cruise=rule.then is Then.CRUISE)
+    hold = Hold(wished, until_s, then_cruise=rule.then is AfterHold.CRUISE)
     return replace(memory, hold=hold) if memory.hold is None or _outranks(hold, memory.hold) else memory
 
 
@@ -205,12 +209,12 @@ def _outranks(new: Hold, old: Hold) -> bool:
     return rank(new) <= rank(old)
 
 
-def _slower(a: Wish, b: Wish) -> Wish:
+def _slower(a: PolicyOutput, b: PolicyOutput) -> PolicyOutput:
     """Return the wish with less power, `a` where they ask for the same."""
     if a.power_percent is None or b.power_percent is None:
         return a if a.power_percent is None else b
     return a if a.power_percent <= b.power_percent else b
 
 
-def _cruise_after(ended: Wish, tuning: Tuning) -> Wish:
-    return Wish(Action.CRUISE, tuning.cruise_power_percent, f"{ended.reason} obeyed")
+def _cruise_after(ended: PolicyOutput, tuning: Tuning) -> PolicyOutput:
+    return PolicyOutput(Action.CRUISE, tuning.cruise_power_percent, f"{ended.reason} obeyed")

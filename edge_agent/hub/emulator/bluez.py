@@ -12,17 +12,17 @@ from dbus_fast import Variant
 
 from edge_agent.hub.emulator import objects
 from edge_agent.hub.emulator.device import EmulatedHub
-from edge_agent.hub.emulator.faults import FAILED, NOT_PERMITTED, Holder
+from edge_agent.hub.emulator.faults import FAILED, NOT_PERMITTED, LinkHolder
 from edge_agent.hub.emulator.objects import ADAPTER, ADAPTER_PATH, CHARACTERISTIC, DEVICE, ObjectTree
-from edge_agent.hub.emulator.protocol import answer
-from edge_agent.hub.lwp3 import SERVICE_UUID, Action, Message, encode
+from edge_agent.hub.emulator.protocol import handle_write
+from edge_agent.hub.lwp3 import SERVICE_UUID, HubActionType, Message, encode
 
 JOURNAL_LENGTH = 20_000
 
 Uuids = frozenset[str] | None
 
 
-class RefusalError(Exception):
+class BluezError(Exception):
     """BlueZ refuses: its name for the error, and its words."""
 
     def __init__(self, error: str, text: str) -> None:
@@ -32,7 +32,7 @@ class RefusalError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Write:
+class ReceivedWrite:
     """Bytes that reached the hub, and when, in monotonic seconds."""
 
     raw: bytes
@@ -50,12 +50,12 @@ class BluezStack:
     def __init__(self, hub: EmulatedHub, clock: Callable[[], float]) -> None:
         self.hub = hub
         self.tree = ObjectTree()
-        self.writes: deque[Write] = deque(maxlen=JOURNAL_LENGTH)
+        self.writes: deque[ReceivedWrite] = deque(maxlen=JOURNAL_LENGTH)
         self.links = 0
         self.connected = False
         self.in_range = True
         self.silent = False
-        self.holder = Holder.NOBODY
+        self.holder = LinkHolder.NOBODY
         self.on_link_lost: Callable[[], None] = lambda: None
         self.device_path = objects.device_path(hub.profile.address)
         self.service_path = objects.service_path(hub.profile.address)
@@ -122,7 +122,7 @@ class BluezStack:
     def scan(self, client: str) -> None:
         """Start looking for devices on behalf of a client."""
         if not self.powered:
-            raise RefusalError("org.bluez.Error.NotReady", "Resource Not Ready")
+            raise BluezError("org.bluez.Error.NotReady", "Resource Not Ready")
         self._scanners[client] = self._filters.get(client)
         self._tell_discovering()
         self.advertise()
@@ -130,14 +130,14 @@ class BluezStack:
     def stop_scan(self, client: str) -> None:
         """Stop looking for devices on behalf of a client."""
         if client not in self._scanners:
-            raise RefusalError(FAILED, "No discovery started")
+            raise BluezError(FAILED, "No discovery started")
         del self._scanners[client]
         self._tell_discovering()
 
     def advertise(self) -> None:
         """Be seen by those who scan; the device's object appears with the first sight."""
         wanted = any(uuids is None or SERVICE_UUID in uuids for uuids in self._scanners.values())
-        free = self.in_range and not self.connected and self.holder is not Holder.ELSEWHERE
+        free = self.in_range and not self.connected and self.holder is not LinkHolder.ELSEWHERE
         if not (self.powered and wanted and free):
             return
         self._flicker_db ^= 1
@@ -149,9 +149,9 @@ class BluezStack:
         if self.connected:
             return
         if not self.powered:
-            raise RefusalError("org.bluez.Error.NotReady", "Resource Not Ready")
-        if not self.in_range or self.holder is Holder.ELSEWHERE:
-            raise RefusalError(FAILED, "Connection timed out")
+            raise BluezError("org.bluez.Error.NotReady", "Resource Not Ready")
+        if not self.in_range or self.holder is LinkHolder.ELSEWHERE:
+            raise BluezError(FAILED, "Connection timed out")
         self.connected = True
         self.links += 1
         self.tree.add(self.device_path, objects.device(self.hub))
@@ -160,11 +160,11 @@ class BluezStack:
         self.tree.add(self.characteristic_path, objects.characteristic(self.hub))
         self.tree.change(self.device_path, DEVICE, {"ServicesResolved": Variant("b", True)})
 
-    def hold(self, holder: Holder) -> None:
+    def hold(self, holder: LinkHolder) -> None:
         """Let somebody else have the hub, or nobody; a program on this machine gets a link, and all that can be had."""
-        self.holder = Holder.NOBODY
+        self.holder = LinkHolder.NOBODY
         self.drop_link()
-        if holder is Holder.HERE:
+        if holder is LinkHolder.HERE:
             self.connect()
         self.holder = holder
         self._tell_use()
@@ -196,8 +196,8 @@ class BluezStack:
         """Carry a write to the hub and its answers back."""
         self._require_use("Write acquired")
         now_s = self._clock()
-        self.writes.append(Write(raw, now_s))
-        self.notify(answer(self.hub, raw, now_s))
+        self.writes.append(ReceivedWrite(raw, now_s))
+        self.notify(handle_write(self.hub, raw, now_s))
 
     def notify(self, messages: Iterable[Message]) -> None:
         """Have the hub speak, where somebody listens; a farewell ends the link."""
@@ -205,7 +205,7 @@ class BluezStack:
             self.notify_raw(encode(message))
         leaving, self.hub.leaving = self.hub.leaving, None
         if leaving is not None:
-            self.in_range = self.in_range and leaving is not Action.WILL_SWITCH_OFF
+            self.in_range = self.in_range and leaving is not HubActionType.WILL_SWITCH_OFF
             self.drop_link()
 
     def notify_raw(self, raw: bytes) -> None:
@@ -222,10 +222,10 @@ class BluezStack:
             self.unlisten(client)
 
     def _require_use(self, refusal: str) -> None:
-        if self.holder is Holder.HERE:
-            raise RefusalError(NOT_PERMITTED, refusal)
+        if self.holder is LinkHolder.HERE:
+            raise BluezError(NOT_PERMITTED, refusal)
         if not self.connected:
-            raise RefusalError(FAILED, "Not connected")
+            raise BluezError(FAILED, "Not connected")
 
     def _lose_link(self) -> None:
         had_link, self.connected = self.connected, False
@@ -239,7 +239,7 @@ class BluezStack:
 
     def _tell_use(self) -> None:
         """Tell whether anybody listens, and whether a program has reading and writing for itself."""
-        acquired = self.connected and self.holder is Holder.HERE
+        acquired = self.connected and self.holder is LinkHolder.HERE
         use = {"Notifying": bool(self._listeners) or acquired, "NotifyAcquired": acquired, "WriteAcquired": acquired}
         told = {name: Variant("b", value) for name, value in use.items()}
         self.tree.change(self.characteristic_path, CHARACTERISTIC, told)

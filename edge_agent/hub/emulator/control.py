@@ -18,7 +18,7 @@ from edge_agent.errors import EdgeAgentError, RetryableError, UsageError
 from edge_agent.hub.emulator.bus import listen
 from edge_agent.hub.emulator.device import MotorSetting
 from edge_agent.hub.emulator.emulator import BluezEmulator
-from edge_agent.hub.emulator.orders import obey
+from edge_agent.hub.emulator.orders import execute
 from edge_agent.hub.emulator.remote import control_beside
 
 TELL_LIMIT_S = 10.0
@@ -67,7 +67,7 @@ async def serve(
         await asyncio.Event().wait()
 
 
-def tell(control: Path, order: str, **arguments: Any) -> dict[str, Any]:
+def send_command(control: Path, order: str, **arguments: Any) -> dict[str, Any]:
     """Give an emulator an order and return its status after it; blocks.
 
     Raises RetryableError when no emulator listens there, UsageError when the order does not fit.
@@ -119,7 +119,7 @@ async def _answer(emulator: BluezEmulator, words: dict[str, Any]) -> dict[str, A
         if not words:
             raise UsageError("that is no order", remedy='write one line of JSON like {"order": "drop-link"}')
         order = words.pop("order")
-        return {"ok": True, "status": await obey(emulator, order, words)}
+        return {"ok": True, "status": await execute(emulator, order, words)}
     except EdgeAgentError as error:
         return {"ok": False, "error": str(error)}
 

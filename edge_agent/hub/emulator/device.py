@@ -15,10 +15,10 @@ from edge_agent.hub.emulator.sensors import Battery, HubProfile
 from edge_agent.hub.lwp3 import (
     BRAKE,
     COAST,
-    Action,
     Alert,
     Colour,
     HubAction,
+    HubActionType,
     HubAlertUpdate,
     HubProperty,
     HubPropertyUpdate,
@@ -54,7 +54,7 @@ OnMotor = Callable[[MotorSetting, float], None]
 """Called at each command to the motor, repeated ones too, and when a lost link halts it; with monotonic seconds."""
 
 
-def nobody(setting: MotorSetting, now_s: float) -> None:
+def ignore_motor(setting: MotorSetting, now_s: float) -> None:
     """Watch no motor."""
 
 
@@ -69,7 +69,9 @@ class EmulatedHub:
     `leaving` is set once the hub has said farewell: whoever carries its bytes then drops the link.
     """
 
-    def __init__(self, profile: HubProfile | None = None, *, on_motor: OnMotor = nobody, runs_on: bool = False) -> None:
+    def __init__(
+        self, profile: HubProfile | None = None, *, on_motor: OnMotor = ignore_motor, runs_on: bool = False
+    ) -> None:
         self.profile = profile or HubProfile()
         self.runs_on = runs_on
         self.name = self.profile.name
@@ -81,7 +83,7 @@ class EmulatedHub:
         self.alerts: set[Alert] = set()
         self.battery = Battery()
         self.drain_percent_per_s = 0.0
-        self.leaving: Action | None = None
+        self.leaving: HubActionType | None = None
         self._watchers: list[OnMotor] = [on_motor]
         self._advanced_s: float | None = None
         self.followed: set[HubProperty] = set()
@@ -199,7 +201,7 @@ class EmulatedHub:
         if low != (before.percent < LOW_BATTERY_PERCENT):
             told += self.set_alert(Alert.LOW_VOLTAGE, raised=low)
         if battery.percent == 0 and self.leaving is None:
-            self.leaving = Action.WILL_SWITCH_OFF
+            self.leaving = HubActionType.WILL_SWITCH_OFF
             told.append(HubAction(self.leaving))
         return told + self.told_sensors()
 

@@ -11,10 +11,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from edge_agent.errors import UsageError
-from edge_agent.hub.emulator.bluez import BluezStack, Write
+from edge_agent.hub.emulator.bluez import BluezStack, ReceivedWrite
 from edge_agent.hub.emulator.bus import PrivateBus
 from edge_agent.hub.emulator.device import EmulatedHub
-from edge_agent.hub.emulator.faults import FAILED, IN_PROGRESS, Faults, Holder
+from edge_agent.hub.emulator.faults import FAILED, IN_PROGRESS, Faults, LinkHolder
 from edge_agent.hub.emulator.methods import NAMES
 from edge_agent.hub.emulator.sensors import MOTOR_PORT
 from edge_agent.hub.emulator.server import BluezServer
@@ -55,7 +55,7 @@ class BluezEmulator:
         return self.hub.profile.address
 
     @property
-    def writes(self) -> list[Write]:
+    def writes(self) -> list[ReceivedWrite]:
         """The newest writes that reached the hub, oldest first."""
         return list(self.stack.writes)
 
@@ -85,11 +85,11 @@ class BluezEmulator:
         self.stack.in_range = True
         self.stack.advertise()
 
-    def hold(self, holder: str = Holder.ELSEWHERE) -> None:
+    def hold(self, holder: str = LinkHolder.ELSEWHERE) -> None:
         """Have another machine (`elsewhere`), another program of this one (`here`) or `nobody` hold the hub."""
-        if holder not in tuple(Holder):
-            raise UsageError(f"nobody called {holder!r} holds hubs", remedy=f"choose one of {', '.join(Holder)}")
-        self.stack.hold(Holder(holder))
+        if holder not in tuple(LinkHolder):
+            raise UsageError(f"nobody called {holder!r} holds hubs", remedy=f"choose one of {', '.join(LinkHolder)}")
+        self.stack.hold(LinkHolder(holder))
 
     def remove_adapter(self) -> None:
         """Pull the Bluetooth adapter out; BlueZ does not tell that anything is disconnected."""

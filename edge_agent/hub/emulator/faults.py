@@ -13,7 +13,7 @@ FAILED = "org.bluez.Error.Failed"
 NOT_PERMITTED = "org.bluez.Error.NotPermitted"
 
 
-class Holder(StrEnum):
+class LinkHolder(StrEnum):
     """Who has the hub's one link: nobody, another machine, or another program behind the same BlueZ."""
 
     NOBODY = "nobody"

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from dbus_fast import ErrorType, Message, MessageFlag, MessageType, Variant
 
-from edge_agent.hub.emulator.bluez import BluezStack, RefusalError
+from edge_agent.hub.emulator.bluez import BluezError, BluezStack
 from edge_agent.hub.emulator.faults import FAILED, Faults
 from edge_agent.hub.emulator.objects import ADAPTER, CHARACTERISTIC, DEVICE, OBJECT_MANAGER, PROPERTIES
 
@@ -70,7 +70,7 @@ class BluezMethods:
         try:
             self._refuse(name, call.path or "")
             reply = Message.new_method_return(call, method.signature, method.run(self._stack, call))
-        except RefusalError as refusal:
+        except BluezError as refusal:
             reply = Message.new_error(call, refusal.error, refusal.text)
         if name in self.faults.mute:
             self._unanswered.append(call)
@@ -80,9 +80,9 @@ class BluezMethods:
     def _refuse(self, name: str, path: str) -> None:
         """Refuse what has no object to act on, and what is told to fail."""
         if path != "/" and path not in self._stack.tree:
-            raise RefusalError(ErrorType.UNKNOWN_OBJECT.value, f"no object {path}")
+            raise BluezError(ErrorType.UNKNOWN_OBJECT.value, f"no object {path}")
         if name in self.faults.errors:
-            raise RefusalError(*self.faults.errors[name])
+            raise BluezError(*self.faults.errors[name])
 
     def _fail_unanswered(self) -> None:
         calls, self._unanswered = self._unanswered, []
@@ -98,14 +98,14 @@ def _property(stack: BluezStack, call: Message) -> Variant:
     path, (interface, name) = call.path or "", call.body[:2]
     found = (stack.tree.interface(path, interface) or {}).get(name)
     if found is None:
-        raise RefusalError(ErrorType.UNKNOWN_PROPERTY.value, f"no property {interface}.{name}")
+        raise BluezError(ErrorType.UNKNOWN_PROPERTY.value, f"no property {interface}.{name}")
     return found
 
 
 def _set_property(stack: BluezStack, call: Message) -> Body:
     interface, name, value = call.body
     if _property(stack, call).signature != value.signature:
-        raise RefusalError("org.freedesktop.DBus.Error.InvalidArgs", f"{name} is of another type")
+        raise BluezError("org.freedesktop.DBus.Error.InvalidArgs", f"{name} is of another type")
     if (interface, name) == (ADAPTER, "Powered"):
         stack.power(on=value.value)
     else:

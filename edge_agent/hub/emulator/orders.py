@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from edge_agent.errors import UsageError
-from edge_agent.hub.emulator.bluez import RefusalError
+from edge_agent.hub.emulator.bluez import BluezError
 from edge_agent.hub.emulator.emulator import BluezEmulator
 
 _Order = Callable[..., Any]
@@ -48,7 +48,7 @@ _METHODS: tuple[_Order, ...] = (
     BluezEmulator.run_on,
 )
 
-ORDERS: Mapping[str, _Order] = {
+EMULATOR_COMMANDS: Mapping[str, _Order] = {
     **{method.__name__.replace("_", "-"): method for method in _METHODS},
     "babble": _babble,
 }
@@ -58,7 +58,7 @@ ORDERS: Mapping[str, _Order] = {
 def describe() -> dict[str, str]:
     """Tell each order with its arguments and what it does."""
     told = {}
-    for name, method in ORDERS.items():
+    for name, method in EMULATOR_COMMANDS.items():
         arguments = list(inspect.signature(method).parameters.values())[1:]
         words = " ".join(f"{argument.name}={_example(argument)}" for argument in arguments)
         told[f"{name} {words}".strip()] = (inspect.getdoc(method) or "").partition("\n")[0]
@@ -69,15 +69,17 @@ def _example(argument: inspect.Parameter) -> str:
     return "..." if argument.default is inspect.Parameter.empty else str(argument.default)
 
 
-async def obey(emulator: BluezEmulator, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+async def execute(emulator: BluezEmulator, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Carry out an order and tell the emulator's status after it. Raises UsageError for one that does not fit."""
-    method = ORDERS.get(name.replace("_", "-"))
+    method = EMULATOR_COMMANDS.get(name.replace("_", "-"))
     if name != "status" and method is None:
-        raise UsageError(f"there is no order {name!r}", remedy=f"choose one of {', '.join(ORDERS)} and status")
+        raise UsageError(
+            f"there is no order {name!r}", remedy=f"choose one of {', '.join(EMULATOR_COMMANDS)} and status"
+        )
     if method is not None:
         try:
             result = method(emulator, **arguments)
-        except RefusalError as error:
+        except BluezError as error:
             raise UsageError(f"the emulated BlueZ refuses {name!r}: {error}", remedy="look at its status") from error
         except (TypeError, ValueError, KeyError) as error:
             raise UsageError(f"order {name!r} does not take {dict(arguments)}", remedy=f"mind this: {error}") from error

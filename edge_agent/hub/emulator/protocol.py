@@ -11,7 +11,6 @@ from edge_agent.hub.emulator import sensors
 from edge_agent.hub.emulator.device import EmulatedHub, MotorSetting
 from edge_agent.hub.lwp3 import (
     BRAKE,
-    Action,
     AlertOperation,
     Colour,
     DeviceType,
@@ -19,6 +18,7 @@ from edge_agent.hub.lwp3 import (
     Feedback,
     GenericError,
     HubAction,
+    HubActionType,
     HubAlertRequest,
     HubAlertUpdate,
     HubProperty,
@@ -48,14 +48,14 @@ _CARRIED_OUT = Feedback.COMPLETED | Feedback.IDLE
 
 _SENSORS = (DeviceType.VOLTAGE_SENSOR, DeviceType.CURRENT_SENSOR)
 
-_FAREWELLS: Mapping[Action, Action] = {
-    Action.SWITCH_OFF: Action.WILL_SWITCH_OFF,
-    Action.SHUT_DOWN_NOW: Action.WILL_SWITCH_OFF,
-    Action.DISCONNECT: Action.WILL_DISCONNECT,
+_FAREWELLS: Mapping[HubActionType, HubActionType] = {
+    HubActionType.SWITCH_OFF: HubActionType.WILL_SWITCH_OFF,
+    HubActionType.SHUT_DOWN_NOW: HubActionType.WILL_SWITCH_OFF,
+    HubActionType.DISCONNECT: HubActionType.WILL_DISCONNECT,
 }
 
 
-def answer(hub: EmulatedHub, raw: bytes, now_s: float) -> Answers:
+def handle_write(hub: EmulatedHub, raw: bytes, now_s: float) -> Answers:
     """Take one write: do what it says and return what the hub notifies; what the hub does not know it refuses."""
     message = decode(raw)
     if isinstance(message, Malformed):

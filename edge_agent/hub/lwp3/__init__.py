@@ -12,7 +12,6 @@ from edge_agent.hub.lwp3.codes import (
     CHARACTERISTIC_UUID,
     COMPANY_ID,
     SERVICE_UUID,
-    Action,
     Alert,
     AlertOperation,
     Capability,
@@ -20,6 +19,7 @@ from edge_agent.hub.lwp3.codes import (
     DeviceType,
     ErrorCode,
     Feedback,
+    HubActionType,
     HubProperty,
     InformationType,
     MessageType,
@@ -28,8 +28,8 @@ from edge_agent.hub.lwp3.codes import (
     SystemType,
 )
 from edge_agent.hub.lwp3.errors import GenericError
-from edge_agent.hub.lwp3.frame import Malformed, Reason
-from edge_agent.hub.lwp3.handshake import introduction, port_setup
+from edge_agent.hub.lwp3.frame import Malformed, MalformedReason
+from edge_agent.hub.lwp3.handshake import initial_requests, port_setup
 from edge_agent.hub.lwp3.model import HubModel
 from edge_agent.hub.lwp3.output_state import PortOutput
 from edge_agent.hub.lwp3.port_information import (
@@ -62,7 +62,6 @@ __all__ = [
     "COAST",
     "COMPANY_ID",
     "SERVICE_UUID",
-    "Action",
     "Advertisement",
     "Alert",
     "AlertOperation",
@@ -74,6 +73,7 @@ __all__ = [
     "Feedback",
     "GenericError",
     "HubAction",
+    "HubActionType",
     "HubAlertRequest",
     "HubAlertUpdate",
     "HubModel",
@@ -85,6 +85,7 @@ __all__ = [
     "InputFormat",
     "InputFormatSetup",
     "Malformed",
+    "MalformedReason",
     "Message",
     "MessageType",
     "ModeInformationType",
@@ -102,7 +103,6 @@ __all__ = [
     "PortOutput",
     "PortValue",
     "PropertyOperation",
-    "Reason",
     "SystemType",
     "Version",
     "VirtualPortAttached",
@@ -111,7 +111,7 @@ __all__ = [
     "decode",
     "decode_advertisement",
     "encode",
-    "introduction",
+    "initial_requests",
     "light",
     "port_setup",
     "show_colour",

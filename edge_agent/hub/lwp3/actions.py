@@ -6,7 +6,7 @@ Knows the action message. Knows nothing of what follows from one.
 from dataclasses import dataclass
 from typing import ClassVar
 
-from edge_agent.hub.lwp3.codes import Action, MessageType
+from edge_agent.hub.lwp3.codes import HubActionType, MessageType
 from edge_agent.hub.lwp3.frame import code, unpack
 
 
@@ -16,7 +16,7 @@ class HubAction:
 
     TYPE: ClassVar[MessageType] = MessageType.HUB_ACTIONS
 
-    action: Action
+    action: HubActionType
 
     def payload(self) -> bytes:
         """Lay out behind the common header."""
@@ -25,4 +25,4 @@ class HubAction:
 
 def parse(payload: bytes) -> HubAction:
     """Read a hub action message; raises DecodeError."""
-    return HubAction(code(Action, unpack("B", payload)[0]))
+    return HubAction(code(HubActionType, unpack("B", payload)[0]))

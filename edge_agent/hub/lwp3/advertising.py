@@ -6,7 +6,7 @@ Knows the six bytes behind the company id. Knows nothing of scanning.
 from dataclasses import dataclass
 
 from edge_agent.hub.lwp3.codes import Capability
-from edge_agent.hub.lwp3.frame import Malformed, Reason
+from edge_agent.hub.lwp3.frame import Malformed, MalformedReason
 
 _LENGTH = 6
 
@@ -32,8 +32,8 @@ def decode_advertisement(data: bytes | bytearray) -> Advertisement | Malformed:
     """Read manufacturer data filed under codes.COMPANY_ID; never raises."""
     raw = bytes(data)
     if len(raw) < _LENGTH:
-        return Malformed(Reason.TRUNCATED, f"{_LENGTH} bytes expected, there are {len(raw)}", raw)
+        return Malformed(MalformedReason.TRUNCATED, f"{_LENGTH} bytes expected, there are {len(raw)}", raw)
     if len(raw) > _LENGTH:
-        return Malformed(Reason.TOO_LONG, f"{_LENGTH} bytes expected, there are {len(raw)}", raw)
+        return Malformed(MalformedReason.TOO_LONG, f"{_LENGTH} bytes expected, there are {len(raw)}", raw)
     button, system_type, capabilities, *rest = raw
     return Advertisement(bool(button), system_type, Capability(capabilities), *rest)

@@ -11,7 +11,7 @@ from edge_agent.hub.lwp3.codes import AttachEvent, MessageType
 from edge_agent.hub.lwp3.frame import at_least, code, pack, unpack
 from edge_agent.hub.lwp3.version import Version
 
-_UNTOLD = Version(0)
+_UNKNOWN_VERSION = Version(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +22,8 @@ class PortAttached:
 
     port: int
     device_type: int
-    hardware: Version = _UNTOLD
-    software: Version = _UNTOLD
+    hardware: Version = _UNKNOWN_VERSION
+    software: Version = _UNKNOWN_VERSION
 
     def payload(self) -> bytes:
         """Lay out behind the common header."""

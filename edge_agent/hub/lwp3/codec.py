@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 from edge_agent.hub.lwp3 import actions, alerts, attached, errors, port_information, port_input, port_output, properties
 from edge_agent.hub.lwp3.codes import MessageType
-from edge_agent.hub.lwp3.frame import DecodeError, Malformed, Reason, unwrap, wrap
+from edge_agent.hub.lwp3.frame import DecodeError, Malformed, MalformedReason, unwrap, wrap
 
 Message = (
     properties.PropertyMessage
@@ -62,7 +62,7 @@ def decode(raw: bytes | bytearray) -> Message | Malformed:
         message_type, payload = unwrap(data)
         parser = _PARSERS.get(message_type)
         if parser is None:
-            return Malformed(Reason.UNKNOWN_TYPE, f"message type 0x{message_type:02x} is unknown", data)
+            return Malformed(MalformedReason.UNKNOWN_TYPE, f"message type 0x{message_type:02x} is unknown", data)
         return parser(payload)
     except DecodeError as error:
         return Malformed(error.reason, error.detail, data)
@@ -72,7 +72,7 @@ class Decoder:
     """Reads notifications one by one and counts those that are no message, by reason."""
 
     def __init__(self) -> None:
-        self.malformed: Counter[Reason] = Counter()
+        self.malformed: Counter[MalformedReason] = Counter()
 
     def feed(self, raw: bytes | bytearray) -> Message | Malformed:
         """Read one notification; never raises."""

@@ -69,7 +69,7 @@ class PropertyOperation(IntEnum):
     UPDATE = 0x06
 
 
-class Action(IntEnum):
+class HubActionType(IntEnum):
     """What a hub is told to do (below 0x30) or tells that it is about to do (from 0x30)."""
 
     SWITCH_OFF = 0x01

@@ -18,7 +18,7 @@ _MAX_LENGTH = 0x7FFF
 Code = TypeVar("Code", bound=IntEnum)
 
 
-class Reason(StrEnum):
+class MalformedReason(StrEnum):
     """Why bytes are no message."""
 
     TRUNCATED = "truncated"
@@ -32,7 +32,7 @@ class Reason(StrEnum):
 class Malformed:
     """Bytes that are no message we know: why, in words, and the bytes themselves."""
 
-    reason: Reason
+    reason: MalformedReason
     detail: str
     raw: bytes
 
@@ -40,7 +40,7 @@ class Malformed:
 class DecodeError(Exception):
     """Inside this package only: the bytes at hand are no message, and why."""
 
-    def __init__(self, reason: Reason, detail: str) -> None:
+    def __init__(self, reason: MalformedReason, detail: str) -> None:
         super().__init__(detail)
         self.reason = reason
         self.detail = detail
@@ -63,13 +63,13 @@ def wrap(message_type: int, payload: bytes) -> bytes:
 def unwrap(raw: bytes) -> tuple[int, bytes]:
     """Split bytes into message type and payload. The hub id is reserved and not looked at."""
     if not raw:
-        raise DecodeError(Reason.TRUNCATED, "no bytes")
+        raise DecodeError(MalformedReason.TRUNCATED, "no bytes")
     header = 4 if raw[0] & _LONG else 3
     if len(raw) < header:
-        raise DecodeError(Reason.TRUNCATED, f"header of {len(raw)} bytes")
+        raise DecodeError(MalformedReason.TRUNCATED, f"header of {len(raw)} bytes")
     length = raw[0] & 0x7F | raw[1] << 7 if raw[0] & _LONG else raw[0]
     if length != len(raw):
-        reason = Reason.TRUNCATED if len(raw) < length else Reason.TOO_LONG
+        reason = MalformedReason.TRUNCATED if len(raw) < length else MalformedReason.TOO_LONG
         raise DecodeError(reason, f"length says {length} bytes, there are {len(raw)}")
     return raw[header - 1], raw[header:]
 
@@ -78,7 +78,7 @@ def unpack(layout: str, payload: bytes) -> tuple[Any, ...]:
     """Take apart a payload that must have exactly the layout's size (struct notation, little-endian)."""
     size = struct.calcsize("<" + layout)
     if len(payload) != size:
-        reason = Reason.TRUNCATED if len(payload) < size else Reason.TOO_LONG
+        reason = MalformedReason.TRUNCATED if len(payload) < size else MalformedReason.TOO_LONG
         raise DecodeError(reason, f"{size} bytes of payload expected, there are {len(payload)}")
     return struct.unpack("<" + layout, payload)
 
@@ -91,7 +91,9 @@ def pack(layout: str, *values: float | bytes) -> bytes:
 def at_least(size: int, payload: bytes) -> None:
     """Insist on a minimum length."""
     if len(payload) < size:
-        raise DecodeError(Reason.TRUNCATED, f"at least {size} bytes of payload expected, there are {len(payload)}")
+        raise DecodeError(
+            MalformedReason.TRUNCATED, f"at least {size} bytes of payload expected, there are {len(payload)}"
+        )
 
 
 def code(kind: type[Code], value: int) -> Code:
@@ -99,7 +101,7 @@ def code(kind: type[Code], value: int) -> Code:
     try:
         return kind(value)
     except ValueError as error:
-        raise DecodeError(Reason.UNKNOWN_CODE, f"{kind.__name__} 0x{value:02x} is unknown") from error
+        raise DecodeError(MalformedReason.UNKNOWN_CODE, f"{kind.__name__} 0x{value:02x} is unknown") from error
 
 
 def text(payload: bytes) -> str:
@@ -107,4 +109,4 @@ def text(payload: bytes) -> str:
     try:
         return payload.rstrip(b"\0").decode()
     except UnicodeDecodeError as error:
-        raise DecodeError(Reason.BAD_VALUE, "text is not UTF-8") from error
+        raise DecodeError(MalformedReason.BAD_VALUE, "text is not UTF-8") from error

@@ -33,7 +33,7 @@ _DELTAS: Mapping[int, int] = {DeviceType.VOLTAGE_SENSOR: 20, DeviceType.CURRENT_
 """How far a sensor must move, in raw steps, before it tells again: some 50 mV and 24 mA on a City hub."""
 
 
-def introduction() -> tuple[Message, ...]:
+def initial_requests() -> tuple[Message, ...]:
     """Messages to write once the first brake is out: alerts and button first, they are what safety needs."""
     watch = [HubAlertRequest(alert, AlertOperation.ENABLE_UPDATES) for alert in Alert]
     ask = [HubAlertRequest(alert, AlertOperation.REQUEST_UPDATE) for alert in Alert]

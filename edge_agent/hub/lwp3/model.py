@@ -13,7 +13,7 @@ from edge_agent.hub.lwp3.actions import HubAction
 from edge_agent.hub.lwp3.alerts import HubAlertUpdate
 from edge_agent.hub.lwp3.attached import PortAttached, PortDetached, VirtualPortAttached
 from edge_agent.hub.lwp3.codec import Message
-from edge_agent.hub.lwp3.codes import Action, Alert, DeviceType, HubProperty, ModeInformationType
+from edge_agent.hub.lwp3.codes import Alert, DeviceType, HubActionType, HubProperty, ModeInformationType
 from edge_agent.hub.lwp3.errors import GenericError
 from edge_agent.hub.lwp3.frame import Malformed
 from edge_agent.hub.lwp3.output_state import PortOutput
@@ -45,7 +45,7 @@ _FIELDS: Mapping[HubProperty, str] = {
 
 _READINGS: Mapping[int, str] = {DeviceType.VOLTAGE_SENSOR: "voltage_mv", DeviceType.CURRENT_SENSOR: "current_ma"}
 
-_FAREWELLS = (Action.WILL_SWITCH_OFF, Action.WILL_DISCONNECT, Action.WILL_ENTER_BOOT_MODE)
+_FAREWELLS = (HubActionType.WILL_SWITCH_OFF, HubActionType.WILL_DISCONNECT, HubActionType.WILL_ENTER_BOOT_MODE)
 
 
 def _nothing() -> Mapping[Any, Any]:
@@ -75,7 +75,7 @@ class HubModel:
     ports: Mapping[int, int] = field(default_factory=_nothing)
     outputs: Mapping[int, PortOutput] = field(default_factory=_nothing)
     ranges: Mapping[tuple[int, ModeInformationType], float] = field(default_factory=_nothing)
-    leaving: Action | None = None
+    leaving: HubActionType | None = None
     refusals: int = 0
     last_refusal: GenericError | None = None
 

@@ -25,7 +25,7 @@ class CommandState(StrEnum):
     DROPPED = "dropped"
 
 
-class Outcome(StrEnum):
+class FeedbackOutcome(StrEnum):
     """What a feedback says about the command it belongs to; see `outcome`."""
 
     COMPLETED = "completed"
@@ -35,31 +35,34 @@ class Outcome(StrEnum):
     NOTHING = "nothing"
 
 
-TRANSITIONS: Mapping[tuple[CommandState, Outcome], CommandState] = {
-    (CommandState.WRITTEN, Outcome.COMPLETED): CommandState.DONE,
-    (CommandState.WRITTEN, Outcome.DISCARDED): CommandState.DROPPED,
-    (CommandState.WRITTEN, Outcome.BUSY): CommandState.DROPPED,
-    (CommandState.WRITTEN, Outcome.IN_PROGRESS): CommandState.RUNNING,
-    (CommandState.WRITTEN, Outcome.NOTHING): CommandState.WRITTEN,
-    (CommandState.RUNNING, Outcome.COMPLETED): CommandState.DONE,
-    (CommandState.RUNNING, Outcome.DISCARDED): CommandState.DROPPED,
-    (CommandState.RUNNING, Outcome.BUSY): CommandState.RUNNING,
-    (CommandState.RUNNING, Outcome.IN_PROGRESS): CommandState.RUNNING,
-    (CommandState.RUNNING, Outcome.NOTHING): CommandState.RUNNING,
+TRANSITIONS: Mapping[tuple[CommandState, FeedbackOutcome], CommandState] = {
+    (CommandState.WRITTEN, FeedbackOutcome.COMPLETED): CommandState.DONE,
+    (CommandState.WRITTEN, FeedbackOutcome.DISCARDED): CommandState.DROPPED,
+    (CommandState.WRITTEN, FeedbackOutcome.BUSY): CommandState.DROPPED,
+    (CommandState.WRITTEN, FeedbackOutcome.IN_PROGRESS): CommandState.RUNNING,
+    (CommandState.WRITTEN, FeedbackOutcome.NOTHING): CommandState.WRITTEN,
+    (CommandState.RUNNING, FeedbackOutcome.COMPLETED): CommandState.DONE,
+    (CommandState.RUNNING, FeedbackOutcome.DISCARDED): CommandState.DROPPED,
+    (CommandState.RUNNING, FeedbackOutcome.BUSY): CommandState.RUNNING,
+    (CommandState.RUNNING, FeedbackOutcome.IN_PROGRESS): CommandState.RUNNING,
+    (CommandState.RUNNING, FeedbackOutcome.NOTHING): CommandState.RUNNING,
 }
 """DONE and DROPPED are final: a settled command leaves the port's list."""
 
 _PRECEDENCE = (
-    (Feedback.COMPLETED, Outcome.COMPLETED),  # with DISCARDED beside it, an earlier command was discarded by this one
-    (Feedback.DISCARDED, Outcome.DISCARDED),
-    (Feedback.BUSY, Outcome.BUSY),
-    (Feedback.IN_PROGRESS, Outcome.IN_PROGRESS),
+    (
+        Feedback.COMPLETED,
+        FeedbackOutcome.COMPLETED,
+    ),  # with DISCARDED beside it, an earlier command was discarded by this one
+    (Feedback.DISCARDED, FeedbackOutcome.DISCARDED),
+    (Feedback.BUSY, FeedbackOutcome.BUSY),
+    (Feedback.IN_PROGRESS, FeedbackOutcome.IN_PROGRESS),
 )
 
 
-def outcome(flags: Feedback) -> Outcome:
+def feedback_outcome(flags: Feedback) -> FeedbackOutcome:
     """Read feedback bits: completed before discarded, busy and in progress; idle alone settles nothing."""
-    return next((result for flag, result in _PRECEDENCE if flag in flags), Outcome.NOTHING)
+    return next((result for flag, result in _PRECEDENCE if flag in flags), FeedbackOutcome.NOTHING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,7 @@ class PortOutput:
         if not self.open:
             return self
         oldest, *later = self.open
-        state = TRANSITIONS[oldest.state, outcome(flags)]
+        state = TRANSITIONS[oldest.state, feedback_outcome(flags)]
         if state is CommandState.DROPPED:
             return replace(self, open=tuple(later), discarded=self.discarded + 1)
         if state is CommandState.DONE:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from edge_agent.hub.lwp3.codes import InformationType, MessageType, ModeInformationType
-from edge_agent.hub.lwp3.frame import DecodeError, Reason, at_least, code, pack, unpack
+from edge_agent.hub.lwp3.frame import DecodeError, MalformedReason, at_least, code, pack, unpack
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,7 @@ def parse_information(payload: bytes) -> PortInformationMessage:
     if kind is InformationType.MODE_COMBINATIONS:
         port, _, *combinations = unpack(f"BB{len(payload) // 2 - 1}H", payload)
         return PortModeCombinations(port, tuple(combinations))
-    raise DecodeError(Reason.UNKNOWN_CODE, "a value is told by its own message, not as port information")
+    raise DecodeError(MalformedReason.UNKNOWN_CODE, "a value is told by its own message, not as port information")
 
 
 def parse_mode_request(payload: bytes) -> PortModeInformationRequest:
@@ -149,5 +149,5 @@ def parse_mode_information(payload: bytes) -> PortModeInformationMessage:
         return PortModeDetail(payload[0], payload[1], kind, payload[3:])
     port, mode, _, minimum, maximum = unpack("BBBff", payload)
     if not (math.isfinite(minimum) and math.isfinite(maximum)):
-        raise DecodeError(Reason.BAD_VALUE, f"range {minimum}..{maximum} is not finite")
+        raise DecodeError(MalformedReason.BAD_VALUE, f"range {minimum}..{maximum} is not finite")
     return PortModeRange(port, mode, kind, minimum, maximum)

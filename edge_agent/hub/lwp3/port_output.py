@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from edge_agent.hub.lwp3.codes import Colour, Feedback, MessageType, OutputSubcommand
-from edge_agent.hub.lwp3.frame import DecodeError, Reason, at_least, code
+from edge_agent.hub.lwp3.frame import DecodeError, MalformedReason, at_least, code
 
 BRAKE = 127
 """Power that shorts the motor: it brakes."""
@@ -110,7 +110,7 @@ def parse_command(payload: bytes) -> OutputCommand:
     port, how, subcommand, mode = payload[:4]
     code(OutputSubcommand, subcommand)
     if how & ~(_IMMEDIATE | _FEEDBACK):
-        raise DecodeError(Reason.UNKNOWN_CODE, f"start-up and completion 0x{how:02x} is unknown")
+        raise DecodeError(MalformedReason.UNKNOWN_CODE, f"start-up and completion 0x{how:02x} is unknown")
     return OutputCommand(port, mode, payload[4:], immediate=bool(how & _IMMEDIATE), feedback=bool(how & _FEEDBACK))
 
 
@@ -118,6 +118,6 @@ def parse_feedback(payload: bytes) -> OutputFeedback:
     """Read a feedback message; bits without a name are ignored. Raises DecodeError."""
     at_least(2, payload)
     if len(payload) % 2:
-        raise DecodeError(Reason.TRUNCATED, f"feedback of {len(payload)} bytes is no list of pairs")
+        raise DecodeError(MalformedReason.TRUNCATED, f"feedback of {len(payload)} bytes is no list of pairs")
     pairs = zip(payload[::2], payload[1::2], strict=True)
     return OutputFeedback(tuple(PortFeedback(port, Feedback(flags) & _KNOWN_FLAGS) for port, flags in pairs))

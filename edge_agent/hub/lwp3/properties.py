@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 from edge_agent.hub.lwp3.codes import MAX_NAME_BYTES, HubProperty, MessageType, PropertyOperation
-from edge_agent.hub.lwp3.frame import DecodeError, Reason, at_least, code, pack, text, unpack
+from edge_agent.hub.lwp3.frame import DecodeError, MalformedReason, at_least, code, pack, text, unpack
 from edge_agent.hub.lwp3.version import Version
 
 PropertyValue = str | int | bool | Version
@@ -36,7 +36,7 @@ def _write_text(value: PropertyValue) -> bytes:
 
 def _read_text(data: bytes) -> str:
     if len(data) > MAX_NAME_BYTES + 1:
-        raise DecodeError(Reason.TOO_LONG, f"text of {len(data)} bytes")
+        raise DecodeError(MalformedReason.TOO_LONG, f"text of {len(data)} bytes")
     return text(data)
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.mlops.evaluate.detect import Find
-from edge_agent.mlops.evaluate.truth import Scene, Truth
+from edge_agent.mlops.evaluate.detect import PictureDetections
+from edge_agent.mlops.evaluate.truth import AnnotatedPicture, GroundTruth
 
 OVERLAPS = np.arange(0.5, 0.96, 0.05)
 """The ten overlaps over which COCO averages."""
@@ -37,7 +37,9 @@ def iou(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(inter / (area_a[:, None] + area_b[None] - inter).clip(1e-9))
 
 
-def pair(scene: Scene, find: Find, least: float, *, any_class: bool = False) -> NDArray[np.int64]:
+def pair(
+    scene: AnnotatedPicture, find: PictureDetections, least: float, *, any_class: bool = False
+) -> NDArray[np.int64]:
     """For each detection the sign it found, or -1: best scores first, each takes the free sign it overlaps most."""
     overlaps = iou(find.boxes, scene.boxes)
     if not any_class:
@@ -52,7 +54,7 @@ def pair(scene: Scene, find: Find, least: float, *, any_class: bool = False) -> 
     return chosen
 
 
-def match(truth: Truth, finds: Sequence[Find]) -> list[Matches]:
+def match(truth: GroundTruth, finds: Sequence[PictureDetections]) -> list[Matches]:
     """Match every picture at every overlap."""
     made = []
     for scene, find in zip(truth.scenes, finds, strict=True):

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.mlops.evaluate.detect import Find
+from edge_agent.mlops.evaluate.detect import PictureDetections
 from edge_agent.mlops.evaluate.matching import ap_table, bootstrap, match, pair
-from edge_agent.mlops.evaluate.truth import Scene, Truth
+from edge_agent.mlops.evaluate.truth import AnnotatedPicture, GroundTruth
 
 SIZES_PX = {"small": (0.0, 20.0), "medium": (20.0, 40.0), "large": (40.0, 1e5)}
 """Bounds of the square root of a box's area in the picture's pixels; COCO's own (32 and 96) would call every toy sign
@@ -23,7 +23,7 @@ THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 20))
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class OperatingPoint:
     """Precision, recall and F1 at one threshold, all classes together; NaN where there is nothing to divide by."""
 
     threshold: float
@@ -48,13 +48,13 @@ class Report:
     classes: dict[str, dict[str, float]]
     sizes: dict[str, dict[str, float]]
     threshold: float
-    working_point: Point
-    points: tuple[Point, ...]
+    working_point: OperatingPoint
+    points: tuple[OperatingPoint, ...]
     names: tuple[str, ...]
     confusion: tuple[tuple[int, ...], ...]
 
 
-def measure(truth: Truth, finds: Sequence[Find], threshold: float, *, draws: int = 1000) -> Report:
+def measure(truth: GroundTruth, finds: Sequence[PictureDetections], threshold: float, *, draws: int = 1000) -> Report:
     """Make the report; `finds` must reach far below `threshold` for AP to mean anything."""
     matches = match(truth, finds)
     table = ap_table(matches)
@@ -78,7 +78,7 @@ def measure(truth: Truth, finds: Sequence[Find], threshold: float, *, draws: int
     )
 
 
-def coco_figures(truth: Truth, finds: Sequence[Find]) -> dict[str, float]:
+def coco_figures(truth: GroundTruth, finds: Sequence[PictureDetections]) -> dict[str, float]:
     """AP50, AP50-95 and AP50 by size, by faster-coco-eval."""
     from faster_coco_eval import COCO, COCOeval_faster  # noqa: PLC0415 - slow to import
 
@@ -103,7 +103,7 @@ def _mean(values: NDArray[Any]) -> float:
     return float(kept.mean()) if kept.size else float("nan")
 
 
-def _coco_truth(truth: Truth) -> dict[str, Any]:
+def _coco_truth(truth: GroundTruth) -> dict[str, Any]:
     """Build a COCO data set in memory."""
     annotations: list[dict[str, Any]] = []
     for image, scene in enumerate(truth.scenes):
@@ -118,7 +118,7 @@ def _coco_truth(truth: Truth) -> dict[str, Any]:
     }
 
 
-def _coco_finds(finds: Sequence[Find]) -> list[dict[str, Any]]:
+def _coco_finds(finds: Sequence[PictureDetections]) -> list[dict[str, Any]]:
     """Build COCO results."""
     rows = []
     for image, find in enumerate(finds):
@@ -130,14 +130,16 @@ def _coco_finds(finds: Sequence[Find]) -> list[dict[str, Any]]:
     return rows
 
 
-def above(find: Find, threshold: float) -> Find:
+def above(find: PictureDetections, threshold: float) -> PictureDetections:
     """Keep what scores at least `threshold`."""
     keep = find.scores >= threshold
     labels = tuple(label for label, kept in zip(find.labels, keep, strict=True) if kept)
-    return Find(find.boxes[keep], find.scores[keep], find.classes[keep], labels)
+    return PictureDetections(find.boxes[keep], find.scores[keep], find.classes[keep], labels)
 
 
-def point_at(truth: Truth, finds: Sequence[Find], threshold: float, kind: int | None = None) -> Point:
+def point_at(
+    truth: GroundTruth, finds: Sequence[PictureDetections], threshold: float, kind: int | None = None
+) -> OperatingPoint:
     """Precision, recall and F1 at an overlap of 0.5, of all classes or of one."""
     right = seen = signs = 0
     for scene, find in zip(truth.scenes, finds, strict=True):
@@ -150,15 +152,15 @@ def point_at(truth: Truth, finds: Sequence[Find], threshold: float, kind: int | 
     return _point(threshold, right, seen, signs)
 
 
-def _point(threshold: float, right: int, seen: int, signs: int) -> Point:
+def _point(threshold: float, right: int, seen: int, signs: int) -> OperatingPoint:
     """Turn counts into a point."""
     nothing = float("nan")
     both = right / (seen + signs) * 2 if seen + signs else nothing
-    return Point(threshold, right / seen if seen else nothing, right / signs if signs else nothing, both)
+    return OperatingPoint(threshold, right / seen if seen else nothing, right / signs if signs else nothing, both)
 
 
 def _by_class(
-    truth: Truth, finds: Sequence[Find], table: NDArray[np.float64], threshold: float
+    truth: GroundTruth, finds: Sequence[PictureDetections], table: NDArray[np.float64], threshold: float
 ) -> dict[str, dict[str, float]]:
     """Figures of each class that occurs."""
     rows = {}
@@ -171,7 +173,7 @@ def _by_class(
 
 
 def _by_size(
-    truth: Truth, finds: Sequence[Find], coco: dict[str, float], threshold: float
+    truth: GroundTruth, finds: Sequence[PictureDetections], coco: dict[str, float], threshold: float
 ) -> dict[str, dict[str, float]]:
     """AP50 and recall of each size band."""
     rows = {}
@@ -187,12 +189,12 @@ def _by_size(
     return rows
 
 
-def side_px(scene: Scene) -> NDArray[np.float64]:
+def side_px(scene: AnnotatedPicture) -> NDArray[np.float64]:
     """Square root of each box's area."""
     return np.asarray(np.sqrt((scene.boxes[:, 2:] - scene.boxes[:, :2]).prod(axis=1)))
 
 
-def confusion(truth: Truth, finds: Sequence[Find], threshold: float) -> tuple[tuple[int, ...], ...]:
+def confusion(truth: GroundTruth, finds: Sequence[PictureDetections], threshold: float) -> tuple[tuple[int, ...], ...]:
     """Count truth (rows) against detections (columns), paired by overlap whatever the class; last is background."""
     size = len(truth.names) + 1
     table = np.zeros((size, size), dtype=np.int64)

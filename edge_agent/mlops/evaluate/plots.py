@@ -12,17 +12,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.mlops.evaluate.detect import Find
+from edge_agent.mlops.evaluate.detect import PictureDetections
 from edge_agent.mlops.evaluate.matching import pair
 from edge_agent.mlops.evaluate.metrics import Report, above
-from edge_agent.mlops.evaluate.truth import Scene, Truth
-from edge_agent.runtime.files import write_whole
+from edge_agent.mlops.evaluate.truth import AnnotatedPicture, GroundTruth
+from edge_agent.runtime.files import write_atomic
 
 _GREEN, _RED, _YELLOW = (60, 200, 60), (60, 60, 230), (40, 200, 240)  # BGR: found, false, missed
 _TILE = (480, 360)
 
 
-def write_plots(folder: Path, truth: Truth, finds: Sequence[Find], report: Report) -> list[Path]:
+def write_plots(folder: Path, truth: GroundTruth, finds: Sequence[PictureDetections], report: Report) -> list[Path]:
     """Write `curves.png`, `confusion.png` and `worst.png`; raises FatalError naming a file that cannot be written."""
     made = {
         "curves.png": curves(report),
@@ -30,7 +30,7 @@ def write_plots(folder: Path, truth: Truth, finds: Sequence[Find], report: Repor
         "worst.png": worst(truth, finds, report.threshold),
     }
     for name, data in made.items():
-        write_whole(folder / name, data)
+        write_atomic(folder / name, data)
     return [folder / name for name in made]
 
 
@@ -80,13 +80,13 @@ def confusion_plot(report: Report) -> bytes:
     return _png(figure)
 
 
-def mistakes(scene: Scene, find: Find) -> int:
+def mistakes(scene: AnnotatedPicture, find: PictureDetections) -> int:
     """Count false detections and missed signs."""
     chosen = pair(scene, find, 0.5)
     return int((chosen < 0).sum()) + len(scene.classes) - int((chosen >= 0).sum())
 
 
-def worst(truth: Truth, finds: Sequence[Find], threshold: float, *, most: int = 9) -> bytes:
+def worst(truth: GroundTruth, finds: Sequence[PictureDetections], threshold: float, *, most: int = 9) -> bytes:
     """Draw the pictures with most mistakes, three a row: green found, red false, yellow missed; returns a PNG."""
     kept = [above(find, threshold) for find in finds]
     counts = [mistakes(scene, find) for scene, find in zip(truth.scenes, kept, strict=True)]
@@ -97,7 +97,7 @@ def worst(truth: Truth, finds: Sequence[Find], threshold: float, *, most: int = 
     return cv2.imencode(".png", sheet)[1].tobytes()
 
 
-def _tile(scene: Scene, find: Find, names: Sequence[str]) -> NDArray[np.uint8]:
+def _tile(scene: AnnotatedPicture, find: PictureDetections, names: Sequence[str]) -> NDArray[np.uint8]:
     """Draw one picture with its boxes into a tile."""
     image = cv2.imread(str(scene.path), cv2.IMREAD_COLOR)
     tile = np.zeros((_TILE[1], _TILE[0], 3), np.uint8)

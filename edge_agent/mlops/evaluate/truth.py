@@ -15,7 +15,7 @@ from edge_agent.errors import ConfigError, UsageError
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Scene:
+class AnnotatedPicture:
     """One picture: boxes (K, 4) float64 left, top, right, bottom in pixels; classes (K,) indices into Truth.names."""
 
     path: Path
@@ -24,10 +24,10 @@ class Scene:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Truth:
+class GroundTruth:
     """All pictures; `names` are the annotation's classes; `folds` maps a detector's label to an index into them."""
 
-    scenes: tuple[Scene, ...]
+    scenes: tuple[AnnotatedPicture, ...]
     names: tuple[str, ...]
     folds: dict[str, int]
 
@@ -48,7 +48,7 @@ def parse_label_map(text: str) -> dict[str, str]:
     return pairs
 
 
-def read_truth(images: Path, annotations: Path, label_map: dict[str, str] | None = None) -> Truth:
+def read_truth(images: Path, annotations: Path, label_map: dict[str, str] | None = None) -> GroundTruth:
     """Read a COCO file; labels that the map leaves out stand for a class of their own name, if there is one.
 
     Raises ConfigError naming the file when it is no COCO file, is empty or a picture is missing, and UsageError when
@@ -70,7 +70,7 @@ def read_truth(images: Path, annotations: Path, label_map: dict[str, str] | None
     scenes = tuple(_scene(entry, rows.get(entry["id"], []), images, ids) for entry in raw["images"])
     if not scenes:
         raise ConfigError(f"{annotations} lists no pictures", remedy="there is nothing to evaluate")
-    return Truth(scenes, names, folds)
+    return GroundTruth(scenes, names, folds)
 
 
 def _load(file: Path) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def _load(file: Path) -> dict[str, Any]:
     return checked
 
 
-def _scene(entry: dict[str, Any], rows: list[dict[str, Any]], images: Path, ids: list[int]) -> Scene:
+def _scene(entry: dict[str, Any], rows: list[dict[str, Any]], images: Path, ids: list[int]) -> AnnotatedPicture:
     """Build one picture's truth."""
     path = images / entry["file_name"]
     if not path.is_file():
@@ -95,4 +95,4 @@ def _scene(entry: dict[str, Any], rows: list[dict[str, Any]], images: Path, ids:
         raise ConfigError(f"{path} is missing", remedy="check --images")
     boxes = np.array([row["bbox"] for row in rows], dtype=np.float64).reshape(-1, 4)
     boxes[:, 2:] += boxes[:, :2]
-    return Scene(path, boxes, np.array([ids.index(row["category_id"]) for row in rows], dtype=np.int64))
+    return AnnotatedPicture(path, boxes, np.array([ids.index(row["category_id"]) for row in rows], dtype=np.int64))

@@ -11,16 +11,16 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from edge_agent.mlops.synth.faces import FACE_PX, Face
-from edge_agent.mlops.synth.pose import Outline, Pose, outline, stand_polygons
+from edge_agent.mlops.synth.pose import Outline, SignPose, outline, stand_polygons
 from edge_agent.mlops.synth.textures import Image, Plane, Textures
-from edge_agent.mlops.synth.view import Colour, Points, View, log_uniform, near, shade
+from edge_agent.mlops.synth.view import Colour, Points, SceneCamera, log_uniform, near, shade
 from edge_agent.simulation import artwork
 
 _PLASTIC = (168, 168, 168)
 
 
 @dataclass(frozen=True)
-class Look:
+class SignAppearance:
     """Light and wear of one sign.
 
     Args:
@@ -45,15 +45,15 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Sign:
+class PosedSign:
     """Everything about one sign of a scene."""
 
     face: Face
-    pose: Pose
-    look: Look
+    pose: SignPose
+    look: SignAppearance
 
 
-def random_look(rng: Generator, height_px: float, most_fade: float) -> Look:
+def random_look(rng: Generator, height_px: float, most_fade: float) -> SignAppearance:
     """Choose a look: mostly plain, often dull, sometimes glossy and washed out (up to `most_fade`) or nearly dark."""
     light, veil, fade = _lighting(rng, most_fade)
     tint = rng.uniform(0.6, 1.0, 3)
@@ -62,7 +62,7 @@ def random_look(rng: Generator, height_px: float, most_fade: float) -> Look:
     if rng.random() < 0.18:
         length, angle = float(rng.uniform(0.08, 0.4)) * height_px, float(rng.normal(0, 0.5))
         blur = (length * float(np.cos(angle)), length * float(np.sin(angle)))
-    return Look(
+    return SignAppearance(
         light=light,
         veil=(float(tint[0]), float(tint[1]), float(tint[2])),
         fade=fade,
@@ -85,7 +85,9 @@ def _lighting(rng: Generator, most_fade: float) -> tuple[float, float, float]:
     return float(rng.uniform(0.75, 1.1)), 0.0, worn
 
 
-def paint(image: Image, sign: Sign, view: View, rng: Generator, textures: Textures) -> tuple[Outline, list[Points]]:
+def paint(
+    image: Image, sign: PosedSign, view: SceneCamera, rng: Generator, textures: Textures
+) -> tuple[Outline, list[Points]]:
     """Render a sign into `image` (BGR, in place); returns its outline and the polygons of its stand."""
     seen, stand = outline(sign.face, sign.pose, view), stand_polygons(sign.pose, view)
     polygons = [polygon for polygon, _ in stand]
@@ -108,7 +110,7 @@ def paint(image: Image, sign: Sign, view: View, rng: Generator, textures: Textur
     return seen, polygons
 
 
-def _paint_stand(patch: Image, stand: list[tuple[Points, str]], look: Look, rng: Generator) -> None:
+def _paint_stand(patch: Image, stand: list[tuple[Points, str]], look: SignAppearance, rng: Generator) -> None:
     """Paint base and pole into a transparent patch (premultiplied)."""
     base, pole = near(rng, artwork.BASE_BGR, 14), near(rng, artwork.POLE_BGR, 5)
     light = 0.4 + 0.6 * look.light
@@ -130,7 +132,7 @@ def _fill(patch: Image, points: Points, colour: Colour) -> None:
     cv2.fillPoly(patch, [fixed], (*colour, 255), cv2.LINE_AA, 4)
 
 
-def _lay_face(layer: NDArray[np.float32], sign: Sign, seen: Outline, uneven: Plane) -> None:
+def _lay_face(layer: NDArray[np.float32], sign: PosedSign, seen: Outline, uneven: Plane) -> None:
     """Render face and edge, finer than the scene, and lay them onto the layer (premultiplied BGRA, 0 to 255)."""
     height, width = layer.shape[:2]
     low = np.maximum(np.floor(seen.hull.min(axis=0)).astype(int) - 1, 0)
@@ -146,7 +148,7 @@ def _lay_face(layer: NDArray[np.float32], sign: Sign, seen: Outline, uneven: Pla
     target[:] = small + target * (1 - small[..., 3:] / 255)
 
 
-def _plate(sign: Sign, seen: Outline, size: tuple[int, int], fine: int) -> Image:
+def _plate(sign: PosedSign, seen: Outline, size: tuple[int, int], fine: int) -> Image:
     """Render edge and face `fine` times larger than `size` (width, height): (h, w, 4) uint8, premultiplied BGRA."""
     plate = np.zeros((size[1] * fine, size[0] * fine, 4), dtype=np.uint8)
     bare = np.asarray(sign.face.edge) * (1 - sign.look.edge_grey) + np.array(_PLASTIC) * sign.look.edge_grey
@@ -169,7 +171,7 @@ def _level(face: Face, size_px: float) -> Image:
     return face.levels[index]
 
 
-def _light(small: NDArray[np.float32], sign: Sign, uneven: Plane) -> None:
+def _light(small: NDArray[np.float32], sign: PosedSign, uneven: Plane) -> None:
     """Fade, light and veil a rendered plate in place; premultiplied BGRA, 0 to 255."""
     face, look = sign.face, sign.look
     cover = small[..., 3:] / 255
@@ -184,7 +186,7 @@ def _light(small: NDArray[np.float32], sign: Sign, uneven: Plane) -> None:
     np.maximum(small, 0, out=small)
 
 
-def _smear(layer: NDArray[np.float32], look: Look) -> NDArray[np.float32]:
+def _smear(layer: NDArray[np.float32], look: SignAppearance) -> NDArray[np.float32]:
     """Blur a layer by the sign's own motion and depth."""
     if look.defocus_px:
         layer = np.asarray(cv2.GaussianBlur(layer, (0, 0), look.defocus_px), dtype=np.float32)

@@ -23,7 +23,7 @@ from edge_agent.errors import FatalError, UsageError
 from edge_agent.mlops.synth import formats, preview
 from edge_agent.mlops.synth.labels import LabelledBox
 from edge_agent.mlops.synth.options import SynthOptions
-from edge_agent.mlops.synth.scene import Studio
+from edge_agent.mlops.synth.scene import SceneGenerator
 from edge_agent.mlops.synth.textures import Image
 
 GENERATOR = 2
@@ -78,7 +78,7 @@ def synthesise(
     if jobs < 0:
         raise UsageError(f"--jobs is {jobs}", remedy="give 0 for all cores, or a number of processes")
     _refuse_foreign(out, force=force)
-    studio = Studio(options)  # bad folders are told here, not by a worker
+    studio = SceneGenerator(options)  # bad folders are told here, not by a worker
     partial = out.with_name(f"{out.name}.partial-{os.getpid()}")
     try:
         shutil.rmtree(partial, ignore_errors=True)
@@ -122,7 +122,7 @@ def _swap(partial: Path, out: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _rendered(studio: Studio, index: int) -> _Rendered:
+def _rendered(studio: SceneGenerator, index: int) -> _Rendered:
     scene = studio.scene(index)
     done, data = cv2.imencode(".jpg", scene.image, [cv2.IMWRITE_JPEG_QUALITY, scene.jpeg_quality])
     if not done:
@@ -133,20 +133,20 @@ def _rendered(studio: Studio, index: int) -> _Rendered:
 class _Worker:
     """A process's own studio, made once by the pool's initialiser."""
 
-    studio: Studio
+    studio: SceneGenerator
 
     @classmethod
     def start(cls, options: SynthOptions) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
         cv2.setNumThreads(1)
-        cls.studio = Studio(options)
+        cls.studio = SceneGenerator(options)
 
     @classmethod
     def render(cls, index: int) -> _Rendered:
         return _rendered(cls.studio, index)
 
 
-def _render(options: SynthOptions, studio: Studio, jobs: int) -> Iterator[_Rendered]:
+def _render(options: SynthOptions, studio: SceneGenerator, jobs: int) -> Iterator[_Rendered]:
     """All pictures in order; the processes end with the iteration."""
     cv2.setNumThreads(1)  # the processes share the cores among themselves
     processes = min(jobs or os.cpu_count() or 1, -(-options.count // _CHUNK))

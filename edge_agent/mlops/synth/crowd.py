@@ -8,7 +8,7 @@ import numpy as np
 from numpy.random import Generator
 
 from edge_agent.mlops.synth import lookalikes, oddments
-from edge_agent.mlops.synth.billboard import Sign
+from edge_agent.mlops.synth.billboard import PosedSign
 from edge_agent.mlops.synth.props import Painter
 from edge_agent.mlops.synth.textures import Textures
 from edge_agent.mlops.synth.view import Image, log_uniform
@@ -51,7 +51,7 @@ def paint_near(image: Image, rng: Generator, textures: Textures, floor_px: float
         painter(image, rng, textures, (x * width, float(rng.uniform(0.02, 0.95)) * height), size)
 
 
-def paint_around(image: Image, rng: Generator, textures: Textures, signs: list[Sign]) -> None:
+def paint_around(image: Image, rng: Generator, textures: Textures, signs: list[PosedSign]) -> None:
     """Put look-alikes of a like size behind and beside signs that are not painted yet."""
     for sign in signs:
         if rng.random() < 0.45:

@@ -18,7 +18,7 @@ _RED_SHARE = 0.3
 """Red things are what false STOP signs are made of: show many."""
 
 
-def pile(width: int, height: int, rng: np.random.Generator) -> Image:
+def dead_leaves(width: int, height: int, rng: np.random.Generator) -> Image:
     """Draw a pile, (height, width, 3) uint8 BGR: many small patches or few large ones, in one light."""
     image = np.empty((height, width, 3), np.uint8)
     image[:] = _colour(rng)

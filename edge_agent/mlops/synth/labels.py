@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.mlops.synth.billboard import Sign
+from edge_agent.mlops.synth.billboard import PosedSign
 from edge_agent.mlops.synth.pose import Outline
 from edge_agent.mlops.synth.textures import Image
 from edge_agent.mlops.synth.view import Points
@@ -38,11 +38,11 @@ class LabelledBox:
 
 
 @dataclass(frozen=True)
-class Standing:
+class PaintedSign:
     """A sign already painted: its number in the map of visible signs, and its outline."""
 
     number: int
-    sign: Sign
+    sign: PosedSign
     outline: Outline
 
 
@@ -53,7 +53,7 @@ def mark(seen_by: Image, polygon: Points, number: int) -> None:
 
 
 def boxes_of(
-    final: Image, seen_by: Image, signs: list[Standing], spread: tuple[float, float]
+    final: Image, seen_by: Image, signs: list[PaintedSign], spread: tuple[float, float]
 ) -> tuple[LabelledBox, ...]:
     """Label the signs of a finished picture; backs get no label.
 
@@ -69,7 +69,7 @@ def boxes_of(
 
 
 def _box(
-    soft: NDArray[np.float32], seen_by: Image, standing: Standing, spread: tuple[float, float]
+    soft: NDArray[np.float32], seen_by: Image, standing: PaintedSign, spread: tuple[float, float]
 ) -> LabelledBox | None:
     """Label a painted sign, or give None where nothing worth a label is left of it."""
     height, width = seen_by.shape

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.random import Generator
 
-from edge_agent.mlops.synth.billboard import Look, Sign, random_look
+from edge_agent.mlops.synth.billboard import PosedSign, SignAppearance, random_look
 from edge_agent.mlops.synth.faces import Face, Faces
-from edge_agent.mlops.synth.pose import POLE_HEIGHTS, Pose
-from edge_agent.mlops.synth.view import View, log_uniform
+from edge_agent.mlops.synth.pose import POLE_HEIGHTS, SignPose
+from edge_agent.mlops.synth.view import SceneCamera, log_uniform
 from edge_agent.signs import Sign as Label
 
 _MIX = {
@@ -26,22 +26,22 @@ _TALLEST_FACE = 0.75  # a narrow plate's height counts for its size
 
 
 @dataclass(frozen=True)
-class Stage:
+class CameraSetup:
     """A camera, the distance of the table's far edge from it, and how far poles lean outwards at the sides."""
 
-    view: View
+    view: SceneCamera
     far_mm: float
     lean_rad: float
 
 
-def random_stage(rng: Generator, width: int, height: int) -> Stage:
+def random_camera_setup(rng: Generator, width: int, height: int) -> CameraSetup:
     """Choose a camera at train height, or a phone's higher up, and how far the table reaches."""
     focal = log_uniform(rng, 230, 800) * width / 320
     camera = log_uniform(rng, 55, 300)
     far = float(np.clip(focal * 32 / rng.uniform(6, 20), 500, 2600))
     edge = float(rng.uniform(-0.1, 0.75)) * height  # where the far edge of the table is to appear
     roll = float(rng.normal(0, 0.12 if rng.random() < 0.12 else 0.035))
-    view = View(
+    view = SceneCamera(
         width=width,
         height=height,
         focal_px=focal,
@@ -51,7 +51,7 @@ def random_stage(rng: Generator, width: int, height: int) -> Stage:
         roll_rad=roll,
     )
     lean = abs(float(rng.normal(0, 0.3))) if rng.random() < 0.4 else 0.0  # a wide lens that looks down
-    return Stage(view, far, lean)
+    return CameraSetup(view, far, lean)
 
 
 def random_count(rng: Generator, negatives: float) -> int:
@@ -59,9 +59,9 @@ def random_count(rng: Generator, negatives: float) -> int:
     return 0 if rng.random() < negatives else 1 + int(rng.choice(len(_COUNTS), p=_COUNTS))
 
 
-def plan_signs(stage: Stage, faces: Faces, rng: Generator, count: int) -> list[Sign]:
+def plan_signs(stage: CameraSetup, faces: Faces, rng: Generator, count: int) -> list[PosedSign]:
     """Choose signs and places, the farthest first; some stand behind others, few overlap otherwise."""
-    planned: list[Sign] = []
+    planned: list[PosedSign] = []
     line_up = _line_up(rng, stage.view) if rng.random() < 0.05 else None
     shared = random_look(rng, 30.0, 1.0) if rng.random() < 0.25 else None  # one lamp shines on all signs alike
     for place in range(count):
@@ -75,11 +75,11 @@ def plan_signs(stage: Stage, faces: Faces, rng: Generator, count: int) -> list[S
             pose = _behind(rng, planned[-1].pose, pose)
             free = True
         if free or all(_apart(pose, other.pose) or rng.random() < _LOOSE_OVERLAP for other in planned):
-            planned.append(Sign(face, pose, _look(rng, face, pose, shared)))
+            planned.append(PosedSign(face, pose, _look(rng, face, pose, shared)))
     return sorted(planned, key=lambda sign: -sign.pose.ahead_mm)
 
 
-def _look(rng: Generator, face: Face, pose: Pose, shared: Look | None) -> Look:
+def _look(rng: Generator, face: Face, pose: SignPose, shared: SignAppearance | None) -> SignAppearance:
     """Choose a sign's look; a yellow triangle is told without its pictogram, other prints must stay readable."""
     speed = face.label.startswith("speed_limit")
     most_fade = 0.95 if face.label == Label.DANGER else 0.72 if speed else 0.45
@@ -89,7 +89,7 @@ def _look(rng: Generator, face: Face, pose: Pose, shared: Look | None) -> Look:
     return look
 
 
-def _random_pose(rng: Generator, stage: Stage, face: Face) -> Pose:
+def _random_pose(rng: Generator, stage: CameraSetup, face: Face) -> SignPose:
     """Stand a sign somewhere in sight: on the table if it fits there, else held anywhere in the picture."""
     view = stage.view
     height = _random_size(rng, face) * view.width / 320 / max(face.aspect, _TALLEST_FACE)
@@ -102,7 +102,7 @@ def _random_pose(rng: Generator, stage: Stage, face: Face) -> Pose:
         foot_y = middle_y + (pole + 0.5) * height
     aside = float(rng.uniform(-0.03, 1.03))
     tilt = float(rng.normal(0, 0.16 if rng.random() < 0.15 else 0.05))
-    return Pose(
+    return SignPose(
         foot=np.array([aside * view.width, foot_y]),
         height_px=height,
         ahead_mm=ahead,
@@ -134,7 +134,7 @@ def _random_yaw(rng: Generator) -> float:
     return float(np.clip(rng.normal(0, 0.45), -1.25, 1.25))
 
 
-def _behind(rng: Generator, front: Pose, pose: Pose) -> Pose:
+def _behind(rng: Generator, front: SignPose, pose: SignPose) -> SignPose:
     """Move a sign behind another one, so that the near sign hides a part of it."""
     height = front.height_px * float(rng.uniform(0.6, 0.95))
     away = front.height_px * np.array([rng.uniform(-0.7, 0.7), rng.uniform(-1.0, -0.3)])
@@ -142,18 +142,18 @@ def _behind(rng: Generator, front: Pose, pose: Pose) -> Pose:
     return replace(pose, foot=foot, height_px=height, ahead_mm=front.ahead_mm * front.height_px / height)
 
 
-def _line_up(rng: Generator, view: View) -> tuple[float, np.ndarray, np.ndarray]:
+def _line_up(rng: Generator, view: SceneCamera) -> tuple[float, np.ndarray, np.ndarray]:
     """Signs side by side, as on a photograph of a set: height, first foot, step to the next foot."""
     height = log_uniform(rng, 22, 110) * view.width / 320
     foot = (float(rng.uniform(0, 0.5)) * view.width, float(rng.uniform(0.2, 0.75)) * view.height + 2.55 * height)
     return height, np.array(foot), np.array([float(rng.uniform(1.3, 2.2)) * height, 0.0])
 
 
-def _apart(one: Pose, other: Pose) -> bool:
+def _apart(one: SignPose, other: SignPose) -> bool:
     """Whether two faces hardly overlap."""
     reach = (one.height_px + other.height_px) * 0.5
     return bool(np.abs(one.foot[0] - other.foot[0]) > reach or np.abs(_face_y(one) - _face_y(other)) > reach)
 
 
-def _face_y(pose: Pose) -> float:
+def _face_y(pose: SignPose) -> float:
     return float(pose.foot[1]) - (pose.pole + 0.5) * pose.height_px

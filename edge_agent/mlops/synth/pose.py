@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.mlops.synth.faces import Face
-from edge_agent.mlops.synth.view import Points, View
+from edge_agent.mlops.synth.view import Points, SceneCamera
 
 POLE_HEIGHTS = 2.05
 """Length of the pole in heights of the face, measured on photographs of the toys."""
@@ -18,7 +18,7 @@ _CLIP_DEPTH = 0.22  # of the clip behind the plate, in heights of the face
 
 
 @dataclass(frozen=True)
-class Pose:
+class SignPose:
     """Where and how a sign stands. Lengths in pixels of the scene.
 
     Args:
@@ -67,7 +67,7 @@ class Outline:
         return Outline(self.corners + by, self.hull + by, self.clip + by)
 
 
-def outline(face: Face, pose: Pose, view: View) -> Outline:
+def outline(face: Face, pose: SignPose, view: SceneCamera) -> Outline:
     """Project a sign's face and edge."""
     height, width = pose.height_px, pose.height_px * face.aspect
     turned = _rotation(pose)
@@ -93,7 +93,7 @@ def _hull(points: Points) -> Points:
     return np.asarray(cv2.convexHull(points.astype(np.float32))[:, 0], dtype=float)
 
 
-def _rotation(pose: Pose) -> NDArray[np.float64]:
+def _rotation(pose: SignPose) -> NDArray[np.float64]:
     cos, sin = np.cos(pose.yaw_rad), np.sin(pose.yaw_rad)
     yaw = np.array([[cos, 0, sin], [0, 1, 0], [-sin, 0, cos]])
     cos, sin = np.cos(pose.nod_rad), np.sin(pose.nod_rad)
@@ -103,7 +103,7 @@ def _rotation(pose: Pose) -> NDArray[np.float64]:
     return np.asarray(tilt @ nod @ yaw)
 
 
-def stand_polygons(pose: Pose, view: View) -> list[tuple[Points, str]]:
+def stand_polygons(pose: SignPose, view: SceneCamera) -> list[tuple[Points, str]]:
     """Outline base and pole as polygons from back to front, each with the part's name."""
     size = pose.height_px
     up = np.array([np.sin(pose.tilt_rad), -np.cos(pose.tilt_rad)]) * size

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.random import Generator
 
 from edge_agent.mlops.synth import crowd, photo, room, table
-from edge_agent.mlops.synth.billboard import Sign, paint
+from edge_agent.mlops.synth.billboard import PosedSign, paint
 from edge_agent.mlops.synth.faces import Faces
-from edge_agent.mlops.synth.labels import LabelledBox, Standing, boxes_of, mark
+from edge_agent.mlops.synth.labels import LabelledBox, PaintedSign, boxes_of, mark
 from edge_agent.mlops.synth.options import SynthOptions, read_backgrounds
-from edge_agent.mlops.synth.plan import Stage, plan_signs, random_count, random_stage
+from edge_agent.mlops.synth.plan import CameraSetup, plan_signs, random_camera_setup, random_count
 from edge_agent.mlops.synth.textures import Image, Textures, make_textures
 
 
@@ -28,7 +28,7 @@ class Scene:
     jpeg_quality: int
 
 
-class Studio:
+class SceneGenerator:
     """Makes the scenes of one data set.
 
     Args:
@@ -48,7 +48,7 @@ class Studio:
         """Render picture number `index`."""
         options = self._options
         rng = np.random.default_rng([options.seed, 3, index])
-        stage = random_stage(rng, options.width, options.height)
+        stage = random_camera_setup(rng, options.width, options.height)
         image = np.zeros((options.height, options.width, 3), dtype=np.uint8)
         likes = self._likes_rng(index)
         self._paint_surroundings(image, stage, rng, likes)
@@ -70,7 +70,7 @@ class Studio:
         rng = np.random.default_rng([self._options.seed, 11, index])
         return rng if rng.random() < self._options.clutter else None
 
-    def _paint_surroundings(self, image: Image, stage: Stage, rng: Generator, likes: Generator | None) -> None:
+    def _paint_surroundings(self, image: Image, stage: CameraSetup, rng: Generator, likes: Generator | None) -> None:
         view, far_mm = stage.view, stage.far_mm
         far_px = view.horizon_px + view.camera_mm * view.focal_px / far_mm
         if self._backgrounds and rng.random() < 0.33:
@@ -91,8 +91,8 @@ class Studio:
             crowd.paint_near(image, likes, self._textures, far_px)
 
     def _paint_signs(
-        self, image: Image, seen_by: Image, stage: Stage, rng: Generator, planned: list[Sign]
-    ) -> list[Standing]:
+        self, image: Image, seen_by: Image, stage: CameraSetup, rng: Generator, planned: list[PosedSign]
+    ) -> list[PaintedSign]:
         """Paint signs in order, so that near ones hide far ones; `seen_by` gets each visible sign's number."""
         painted = []
         for number, sign in enumerate(planned, start=1):
@@ -100,7 +100,7 @@ class Studio:
             for polygon in stand:
                 mark(seen_by, polygon, 0)
             mark(seen_by, seen.hull, number)
-            painted.append(Standing(number, sign, seen))
+            painted.append(PaintedSign(number, sign, seen))
         return painted
 
 

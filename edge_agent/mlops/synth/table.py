@@ -12,7 +12,7 @@ from edge_agent.mlops.synth.view import (
     Colour,
     Image,
     Points,
-    View,
+    SceneCamera,
     fill,
     fill_all,
     line,
@@ -33,7 +33,7 @@ _TABLES: tuple[tuple[Colour, float], ...] = (
 _MM_PER_TEXEL = 3.0
 
 
-def paint_table(image: Image, view: View, rng: Generator, textures: Textures, far_mm: float) -> None:
+def paint_table(image: Image, view: SceneCamera, rng: Generator, textures: Textures, far_mm: float) -> None:
     """Paint the table over the lower part of the picture, from just before the lens to `far_mm` ahead."""
     base = _TABLES[int(rng.choice(len(_TABLES), p=[p for _, p in _TABLES]))][0]
     colour = near(rng, base, 6)
@@ -67,7 +67,7 @@ def _table_corners(rng: Generator, far_mm: float) -> Points:
     return np.array([(near_left, 40.0), (left, far_mm + skew), (right, far_mm - skew), (right, 40.0)])
 
 
-def _ground_picture(view: View, texture: Image, rng: Generator) -> Image:
+def _ground_picture(view: SceneCamera, texture: Image, rng: Generator) -> Image:
     """Lay the table's grain out in perspective: (h, w) uint8."""
     turn, shift = rng.uniform(0, 2 * np.pi), rng.uniform(0, GROUND_PX, 2)
     ground = np.array([(-200.0, 200.0), (200.0, 200.0), (300.0, 900.0), (-300.0, 900.0)])
@@ -80,7 +80,7 @@ def _ground_picture(view: View, texture: Image, rng: Generator) -> Image:
     )
 
 
-def paint_track(image: Image, view: View, rng: Generator, far_mm: float) -> None:
+def paint_track(image: Image, view: SceneCamera, rng: Generator, far_mm: float) -> None:
     """Paint one length of track: straight, then curving away, from before the camera towards the far edge."""
     path = _track_path(rng, far_mm)
     colour = near(rng, (118, 114, 112), 12) if rng.random() < 0.75 else near(rng, (60, 58, 58), 8)
@@ -112,7 +112,9 @@ def _track_path(rng: Generator, far_mm: float) -> Points:
     return np.array(points if len(points) > 2 else [(0.0, 100.0), (0.0, 132.0), (0.0, 164.0)])
 
 
-def _sleepers(image: Image, view: View, rng: Generator, track: tuple[Points, Points, Points], colour: Colour) -> None:
+def _sleepers(
+    image: Image, view: SceneCamera, rng: Generator, track: tuple[Points, Points, Points], colour: Colour
+) -> None:
     light, dark = float(rng.uniform(1.0, 1.3)), float(rng.uniform(0.4, 0.75))
     path, ahead, side = track
     corners = ((-32, -8), (-32, 8), (32, 8), (32, -8))
@@ -139,14 +141,14 @@ def _sleepers(image: Image, view: View, rng: Generator, track: tuple[Points, Poi
                 fill_all(image, row[:, None] + shape - (0, 0.7 * shift), colours[3])
 
 
-def _stud_shape(view: View, ahead_mm: float, scale: float) -> tuple[Points, float]:
+def _stud_shape(view: SceneCamera, ahead_mm: float, scale: float) -> tuple[Points, float]:
     """Size a stud: its oval around (0, 0), and the height it stands out."""
     radius = max(0.5, 2.4 * scale)
     flat = max(0.15, min(1.0, view.camera_mm / ahead_mm)) * radius
     return oval((0.0, 0.0), (radius, flat), steps=10), 1.7 * scale
 
 
-def _studs(view: View, track: tuple[Points, Points, Points], rises: Points) -> Points:
+def _studs(view: SceneCamera, track: tuple[Points, Points, Points], rises: Points) -> Points:
     """Middles of the studs: (sleepers, 2 rows, 6, 2), the far row first."""
     path, ahead, side = (part[:, None] for part in track)
     across, along = np.array([-28.0, -12.0, -4.0, 4.0, 12.0, 28.0]), (4.0, -4.0)
@@ -156,7 +158,7 @@ def _studs(view: View, track: tuple[Points, Points, Points], rises: Points) -> P
     return view.ground(flat).reshape(spots.shape) + rises[:, None]
 
 
-def _rails(image: Image, view: View, rng: Generator, track: tuple[Points, Points], colour: Colour) -> None:
+def _rails(image: Image, view: SceneCamera, rng: Generator, track: tuple[Points, Points], colour: Colour) -> None:
     path, side = track
     shine = shade(colour, float(rng.uniform(1.1, 1.9)))
     scales = view.focal_px / path[:, 1:]

@@ -20,7 +20,7 @@ _SHIFT = 4
 
 
 @dataclass(frozen=True)
-class View:
+class SceneCamera:
     """A camera that looks along the table, its verticals upright (as in a shifted lens), then rolled.
 
     Args:

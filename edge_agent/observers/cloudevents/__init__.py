@@ -4,8 +4,15 @@ Knows the formats. Knows nothing of topics, brokers or when something is sent. `
 name where they are needed.
 """
 
-from edge_agent.observers.cloudevents.command import Order, OrderData, read_order, write_order
-from edge_agent.observers.cloudevents.envelope import Envelope, Picture, Stamp, prediction_id, seal, unseal
+from edge_agent.observers.cloudevents.command import CommandMessage, OrderData, read_command, write_command
+from edge_agent.observers.cloudevents.envelope import (
+    EncodedImage,
+    Envelope,
+    EventContext,
+    from_cloudevent,
+    prediction_id,
+    to_cloudevent,
+)
 from edge_agent.observers.cloudevents.kafka import KafkaMessage
 from edge_agent.observers.cloudevents.mqtt import MqttMessage
 from edge_agent.observers.cloudevents.names import MalformedMessageError
@@ -22,22 +29,22 @@ from edge_agent.observers.cloudevents.payloads import (
 __all__ = [
     "AnswerData",
     "CommandData",
+    "CommandMessage",
     "DecisionData",
+    "EncodedImage",
     "Envelope",
+    "EventContext",
     "FaultData",
     "KafkaMessage",
     "MalformedMessageError",
     "MqttMessage",
-    "Order",
     "OrderData",
     "Payload",
-    "Picture",
     "PredictionData",
-    "Stamp",
     "StateData",
+    "from_cloudevent",
     "prediction_id",
-    "read_order",
-    "seal",
-    "unseal",
-    "write_order",
+    "read_command",
+    "to_cloudevent",
+    "write_command",
 ]

@@ -36,7 +36,7 @@ class OrderData:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class CommandMessage:
     """A command as it came: its verb, the bytes of its body, the event's own id and time, and where it came from."""
 
     verb: str
@@ -46,7 +46,7 @@ class Order:
     source: str
 
 
-def write_order(train_id: str, verb: str, data: OrderData, *, source: str) -> KafkaMessage:
+def write_command(train_id: str, verb: str, data: OrderData, *, source: str) -> KafkaMessage:
     """Return the Kafka message that gives a command to a train; `source` names the sender, as `/consoles/fleet`."""
     body = {each.name: value for each in fields(data) if (value := getattr(data, each.name)) is not None}
     envelope = Envelope(
@@ -61,17 +61,17 @@ def write_order(train_id: str, verb: str, data: OrderData, *, source: str) -> Ka
     return kafka.binary(envelope)
 
 
-def read_order(headers: Iterable[tuple[str, bytes]], value: bytes | None) -> Order:
+def read_command(headers: Iterable[tuple[str, bytes]], value: bytes | None) -> CommandMessage:
     """Read a command in binary or structured mode; raises MalformedMessageError for anything else."""
     envelope = kafka.read(headers, value)
     if envelope.kind != KIND:
         raise MalformedMessageError(f"'{envelope.type}' is no order to a train", type=envelope.type)
     if not envelope.subject:
         raise MalformedMessageError("the order has no subject: it names what is commanded")
-    return Order(envelope.subject, envelope.data, envelope.id, envelope.time, envelope.source)
+    return CommandMessage(envelope.subject, envelope.data, envelope.id, envelope.time, envelope.source)
 
 
-def order_schema() -> dict[str, Any]:
+def command_schema() -> dict[str, Any]:
     """Return the JSON Schema of a command's value."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -5,7 +5,7 @@ Knows both sides. Knows nothing of envelopes or transports.
 
 from datetime import UTC, datetime
 
-from edge_agent.events import Answer, Command, Decision, Detection, Fault, HubStatus, Prediction, TrainState
+from edge_agent.events import CommandResult, Decision, Detection, Fault, HubStatus, MotorCommand, Prediction, TrainState
 from edge_agent.observers.cloudevents.payloads import (
     AnswerData,
     BoxData,
@@ -20,30 +20,30 @@ from edge_agent.observers.cloudevents.payloads import (
 )
 
 
-def moment(unix_s: float) -> str:
+def to_rfc3339(unix_s: float) -> str:
     """Return a wall-clock time as RFC 3339 text in UTC, to the millisecond."""
     return datetime.fromtimestamp(unix_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def unix_ms(text: str) -> int:
+def from_rfc3339(text: str) -> int:
     """Return what `moment` was given, in ms since 1970; raises ValueError for a text that is no moment."""
     return round(datetime.fromisoformat(text).timestamp() * 1000)
 
 
-def payload_of(event: Prediction | Decision | Command | Fault | TrainState | Answer) -> Payload:
+def payload_of(event: Prediction | Decision | MotorCommand | Fault | TrainState | CommandResult) -> Payload:
     """Return what `event` says to other machines."""
     match event:
         case Prediction():
             return _prediction(event)
         case Decision():
             return _decision(event)
-        case Command():
+        case MotorCommand():
             return _command(event)
         case Fault():
             return FaultData(event.code, event.message, event.remedy, event.severity, event.active)
         case TrainState():
             return StateData(event.train_id, event.guard, event.reason, event.power_percent, _hub(event.hub))
-        case Answer():
+        case CommandResult():
             return _answer(event)
 
 
@@ -61,7 +61,7 @@ def _prediction(event: Prediction) -> PredictionData:
     return PredictionData(
         frame_id=event.frame_id,
         frame_sequence=event.sequence,
-        taken_at=moment(event.taken_unix_s),
+        taken_at=to_rfc3339(event.taken_unix_s),
         width=event.width,
         height=event.height,
         detections=tuple(_detection(found) for found in event.detections),
@@ -82,7 +82,7 @@ def _decision(event: Decision) -> DecisionData:
     )
 
 
-def _command(event: Command) -> CommandData:
+def _command(event: MotorCommand) -> CommandData:
     return CommandData(
         command_id=event.command_id,
         kind=event.kind,
@@ -94,7 +94,7 @@ def _command(event: Command) -> CommandData:
     )
 
 
-def _answer(event: Answer) -> AnswerData:
+def _answer(event: CommandResult) -> AnswerData:
     return AnswerData(
         channel=event.channel,
         who=event.who,

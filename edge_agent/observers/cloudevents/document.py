@@ -11,9 +11,9 @@ from typing import Any
 
 from edge_agent.observers.cloudevents import names
 from edge_agent.observers.cloudevents.command import KIND as ORDER
-from edge_agent.observers.cloudevents.command import order_schema
+from edge_agent.observers.cloudevents.command import command_schema
 from edge_agent.observers.cloudevents.schemas import schema_text, schemas
-from edge_agent.runtime.files import write_whole
+from edge_agent.runtime.files import write_atomic
 
 _HEAD = f"""\
 # Events
@@ -72,11 +72,11 @@ def events_page() -> str:
 def write(folder: Path) -> None:
     """Write events.md and schemas/*.json into `folder`, each file whole or not at all."""
     (folder / "schemas").mkdir(parents=True, exist_ok=True)
-    write_whole(folder / "events.md", events_page().encode())
+    write_atomic(folder / "events.md", events_page().encode())
     for kind, schema in schemas().items():
-        write_whole(folder / "schemas" / f"{kind}.json", schema_text(schema).encode())
+        write_atomic(folder / "schemas" / f"{kind}.json", schema_text(schema).encode())
     (folder / "schemas" / "kafka").mkdir(exist_ok=True)
-    write_whole(folder / "schemas" / "kafka" / f"{ORDER}.json", schema_text(order_schema()).encode())
+    write_atomic(folder / "schemas" / "kafka" / f"{ORDER}.json", schema_text(command_schema()).encode())
 
 
 def _kind(kind: str, schema: dict[str, Any]) -> Iterator[str]:

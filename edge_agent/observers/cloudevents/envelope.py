@@ -11,16 +11,16 @@ from dataclasses import dataclass, field
 
 from pydantic import TypeAdapter, ValidationError
 
-from edge_agent.events import Answer, Command, Decision, Event, Fault, Frame, Prediction, TrainState
+from edge_agent.events import CommandResult, Decision, Event, Fault, Frame, MotorCommand, Prediction, TrainState
 from edge_agent.observers.cloudevents import names
-from edge_agent.observers.cloudevents.convert import moment, payload_of
+from edge_agent.observers.cloudevents.convert import payload_of, to_rfc3339
 from edge_agent.observers.cloudevents.names import MalformedMessageError
-from edge_agent.observers.cloudevents.payloads import PAYLOADS, Kind, Payload
+from edge_agent.observers.cloudevents.payloads import PAYLOADS, EventKind, Payload
 
 SEQUENCE_DIGITS = 20
 """Enough for any 64-bit number, so that texts sort as the numbers do."""
 
-_ADAPTERS: dict[Kind, TypeAdapter[Payload]] = {kind: TypeAdapter(payload) for kind, payload in PAYLOADS.items()}
+_ADAPTERS: dict[EventKind, TypeAdapter[Payload]] = {kind: TypeAdapter(payload) for kind, payload in PAYLOADS.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Envelope:
 
 
 @dataclass(frozen=True, slots=True)
-class Stamp:
+class EventContext:
     """What an event does not know of itself.
 
     `offset_s` is wall clock minus event-loop clock; `sequence` orders the events of one train as they were sealed.
@@ -77,7 +77,7 @@ class Stamp:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class EncodedImage:
     """An encoded picture and its content type."""
 
     data: bytes = field(repr=False)
@@ -89,7 +89,7 @@ def prediction_id(frame_id: str) -> str:
     return f"{frame_id}.prediction"
 
 
-def seal(event: Event, stamp: Stamp, picture: Picture | None = None) -> Envelope:
+def to_cloudevent(event: Event, stamp: EventContext, picture: EncodedImage | None = None) -> Envelope:
     """Put `event` into an envelope. A Frame needs its encoded `picture`; ValueError without."""
     if isinstance(event, Frame) and picture is None:
         raise ValueError("a frame needs its encoded picture")
@@ -102,18 +102,18 @@ def seal(event: Event, stamp: Stamp, picture: Picture | None = None) -> Envelope
         data=value.data if value else _dump(kind, event),
         datacontenttype=value.content_type if value else names.JSON,
         subject=subject,
-        time=moment(unix_s),
+        time=to_rfc3339(unix_s),
         sequence=f"{stamp.sequence:0{SEQUENCE_DIGITS}d}",
         partitionkey=stamp.train_id,
         causationid=cause,
     )
 
 
-def unseal(envelope: Envelope) -> Payload | Picture:
+def from_cloudevent(envelope: Envelope) -> Payload | EncodedImage:
     """Return the value of an envelope of ours; raises MalformedMessageError for anything else."""
     kind = envelope.kind
     if kind == "frame":
-        return Picture(envelope.data, envelope.datacontenttype)
+        return EncodedImage(envelope.data, envelope.datacontenttype)
     adapter = next((adapter for name, adapter in _ADAPTERS.items() if name == kind), None)
     if adapter is None:
         raise MalformedMessageError(f"'{envelope.type}' is no event of a train", type=envelope.type)
@@ -125,11 +125,11 @@ def unseal(envelope: Envelope) -> Payload | Picture:
         raise MalformedMessageError(f"the value of a {kind} is wrong: {where}: {first['msg']}", type=kind) from None
 
 
-def _dump(kind: Kind, event: Event) -> bytes:
+def _dump(kind: EventKind, event: Event) -> bytes:
     return b"" if isinstance(event, Frame) else _ADAPTERS[kind].dump_json(payload_of(event))
 
 
-def _identity(event: Event, offset_s: float) -> tuple[Kind, str, str, float, str | None]:
+def _identity(event: Event, offset_s: float) -> tuple[EventKind, str, str, float, str | None]:
     """Return kind, id, subject, wall-clock time and cause of an event."""
     match event:
         case Frame():
@@ -140,17 +140,19 @@ def _identity(event: Event, offset_s: float) -> tuple[Kind, str, str, float, str
         case Decision():
             cause = prediction_id(event.frame_id) if event.frame_id else None
             return "decision", event.decision_id, "policy", event.decided_s + offset_s, cause
-        case Command():
+        case MotorCommand():
             return "command", event.command_id, "hub", event.written_s + offset_s, event.decision_id
         case _:
             return _identity_of_news(event, offset_s)
 
 
-def _identity_of_news(event: Fault | TrainState | Answer, offset_s: float) -> tuple[Kind, str, str, float, str | None]:
+def _identity_of_news(
+    event: Fault | TrainState | CommandResult, offset_s: float
+) -> tuple[EventKind, str, str, float, str | None]:
     match event:
         case Fault():
             return "fault", event.event_id, event.code, event.at_s + offset_s, None
         case TrainState():
             return "state", event.event_id, "guard", event.at_unix_s, None
-        case Answer():
+        case CommandResult():
             return "answer", event.event_id, "commands", event.at_s + offset_s, event.command_id

@@ -10,20 +10,20 @@ from numpy.typing import NDArray
 
 from edge_agent.errors import FatalError
 from edge_agent.observers.cloudevents import names
-from edge_agent.observers.cloudevents.envelope import Picture
+from edge_agent.observers.cloudevents.envelope import EncodedImage
 
 QUALITY_PERCENT = 80
 """The original system's quality; a 600 x 400 JPEG takes some 0.7 ms and 30 kB at it, a WebP some 15 ms."""
 
 
-def encode_jpeg(image: NDArray[np.uint8], quality_percent: int = QUALITY_PERCENT) -> Picture:
+def encode_jpeg(image: NDArray[np.uint8], quality_percent: int = QUALITY_PERCENT) -> EncodedImage:
     """Encode a (height, width, 3) uint8 BGR picture as JPEG; raises FatalError for anything else."""
-    return Picture(_encode(image, ".jpg", [cv2.IMWRITE_JPEG_QUALITY, quality_percent]), names.JPEG)
+    return EncodedImage(_encode(image, ".jpg", [cv2.IMWRITE_JPEG_QUALITY, quality_percent]), names.JPEG)
 
 
-def encode_webp(image: NDArray[np.uint8], quality_percent: int = QUALITY_PERCENT) -> Picture:
+def encode_webp(image: NDArray[np.uint8], quality_percent: int = QUALITY_PERCENT) -> EncodedImage:
     """Encode a (height, width, 3) uint8 BGR picture as WebP; raises FatalError for anything else."""
-    return Picture(_encode(image, ".webp", [cv2.IMWRITE_WEBP_QUALITY, quality_percent]), names.WEBP)
+    return EncodedImage(_encode(image, ".webp", [cv2.IMWRITE_WEBP_QUALITY, quality_percent]), names.WEBP)
 
 
 def smaller_jpeg(data: bytes, width_px: int, quality_percent: int = QUALITY_PERCENT) -> bytes | None:

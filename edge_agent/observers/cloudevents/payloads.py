@@ -137,10 +137,10 @@ class AnswerData:
 Payload = PredictionData | DecisionData | CommandData | FaultData | StateData | AnswerData
 """The value of any event but a frame; a frame's value is the picture itself."""
 
-Kind = Literal["frame", "prediction", "decision", "command", "fault", "state", "answer"]
+EventKind = Literal["frame", "prediction", "decision", "command", "fault", "state", "answer"]
 """Kinds of events, as they stand in the CloudEvents type."""
 
-PAYLOADS: dict[Kind, type[Payload]] = {
+PAYLOADS: dict[EventKind, type[Payload]] = {
     "prediction": PredictionData,
     "decision": DecisionData,
     "command": CommandData,

@@ -10,10 +10,10 @@ from pydantic import TypeAdapter
 
 from edge_agent.observers.cloudevents import names
 from edge_agent.observers.cloudevents.envelope import SEQUENCE_DIGITS
-from edge_agent.observers.cloudevents.payloads import PAYLOADS, Kind, Moment
+from edge_agent.observers.cloudevents.payloads import PAYLOADS, EventKind, Moment
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_TITLES: dict[Kind, str] = {
+_TITLES: dict[EventKind, str] = {
     "frame": "A picture from the train's camera",
     "prediction": "What the detector saw in one frame",
     "decision": "What the signs ask of the train from now on",
@@ -24,7 +24,7 @@ _TITLES: dict[Kind, str] = {
 }
 
 
-def schemas() -> dict[Kind, dict[str, Any]]:
+def schemas() -> dict[EventKind, dict[str, Any]]:
     """Return the schema of each kind's structured form; `properties.data` is that of binary mode's value."""
     return {kind: _schema(kind) for kind in _TITLES}
 
@@ -34,7 +34,7 @@ def schema_text(schema: dict[str, Any]) -> str:
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
-def _schema(kind: Kind) -> dict[str, Any]:
+def _schema(kind: EventKind) -> dict[str, Any]:
     data = _data(kind)
     definitions = data.pop("$defs", {})
     value_key = "data_base64" if kind == "frame" else "data"
@@ -50,7 +50,7 @@ def _schema(kind: Kind) -> dict[str, Any]:
     return {**schema, "$defs": definitions} if definitions else schema
 
 
-def _attributes(kind: Kind) -> dict[str, Any]:
+def _attributes(kind: EventKind) -> dict[str, Any]:
     text = {"type": "string", "minLength": 1}
     return {
         "specversion": {"const": names.SPEC_VERSION},
@@ -69,7 +69,7 @@ def _attributes(kind: Kind) -> dict[str, Any]:
     }
 
 
-def _data(kind: Kind) -> dict[str, Any]:
+def _data(kind: EventKind) -> dict[str, Any]:
     if kind == "frame":
         return {"type": "string", "contentEncoding": "base64", "description": "The picture, as its content type says."}
     return TypeAdapter(PAYLOADS[kind]).json_schema(mode="serialization")

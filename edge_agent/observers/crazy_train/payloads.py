@@ -14,8 +14,8 @@ import uuid_utils
 
 from edge_agent.events import Detection, Prediction
 from edge_agent.observers.cloudevents import names
-from edge_agent.observers.cloudevents.convert import moment
-from edge_agent.observers.cloudevents.envelope import Picture
+from edge_agent.observers.cloudevents.convert import to_rfc3339
+from edge_agent.observers.cloudevents.envelope import EncodedImage
 from edge_agent.signs import Sign
 
 RESULT_TOPIC = "train-model-result"
@@ -40,13 +40,13 @@ _CLASS_OF: dict[str, int] = {
 
 
 @dataclass(frozen=True, slots=True)
-class CaptureOrder:
+class CaptureCommand:
     """What the original's console asks of the camera."""
 
     command: Literal["start", "stop"]
 
 
-def model_result(prediction: Prediction, picture: Picture) -> bytes:
+def model_result(prediction: Prediction, picture: EncodedImage) -> bytes:
     """Return the JSON of MQTT topic `train-model-result`; the image is base64 without a prefix."""
     return _json(_result(prediction, base64.b64encode(picture.data).decode()))
 
@@ -57,7 +57,7 @@ def train_command(prediction: Prediction) -> bytes:
     return str(next(known, _NO_COMMAND)).encode()
 
 
-def monitoring(prediction: Prediction, picture: Picture, train_id: str) -> bytes:
+def monitoring(prediction: Prediction, picture: EncodedImage, train_id: str) -> bytes:
     """Return the JSON of Kafka topic `train-monitoring`: the result in a CloudEvent, the image as a data URL."""
     url = f"data:{picture.content_type};base64,{base64.b64encode(picture.data).decode()}"
     event = {
@@ -66,7 +66,7 @@ def monitoring(prediction: Prediction, picture: Picture, train_id: str) -> bytes
         "source": names.source_of(train_id),
         "type": "result",
         "subject": "result-message",
-        "time": moment(prediction.taken_unix_s),
+        "time": to_rfc3339(prediction.taken_unix_s),
         "datacontenttype": names.JSON,
         "data": _result(prediction, url),
     }
@@ -79,14 +79,14 @@ def known_detections(prediction: Prediction) -> tuple[tuple[str, Detection], ...
     return tuple((_CLASSES[class_id], found) for found, class_id in pairs if class_id is not None)
 
 
-def read_capture_order(raw: bytes | None) -> CaptureOrder | None:
+def read_capture_command(raw: bytes | None) -> CaptureCommand | None:
     """Read a message of `train-command-capture`; None for anything but a start or a stop."""
     try:
         document = json.loads(raw or b"")
     except (ValueError, RecursionError):
         return None
     command = document.get("command") if isinstance(document, dict) else None
-    return CaptureOrder(command) if command == "start" or command == "stop" else None  # noqa: PLR1714 - a list may stand there
+    return CaptureCommand(command) if command == "start" or command == "stop" else None  # noqa: PLR1714 - a list may stand there
 
 
 def _result(prediction: Prediction, image: str) -> dict[str, Any]:

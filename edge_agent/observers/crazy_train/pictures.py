@@ -11,17 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.events import Event, Frame, Prediction
-from edge_agent.observers.cloudevents import Picture
+from edge_agent.observers.cloudevents import EncodedImage
 from edge_agent.observers.cloudevents.images import encode_webp
 from edge_agent.observers.crazy_train import payloads as compat
-from edge_agent.observers.outbox.record import Kind, Record
+from edge_agent.observers.outbox.record import OutboxRecord, RecordKind
 
 _GREEN = (0, 255, 0)  # BGR
 _MAX_FRAMES = 4
 """A prediction follows its frame at once; frames that were never looked at must not pile up."""
 
 
-class Pairs:
+class FrameMatcher:
     """Finds the frame of a prediction."""
 
     def __init__(self) -> None:
@@ -42,25 +42,25 @@ class Pairs:
         return None
 
 
-class Monitoring:
+class MonitoringEncoder:
     """Makes the messages of the Kafka topic `train-monitoring`."""
 
     def __init__(self, train_id: str) -> None:
         self._train_id = train_id
-        self._pairs = Pairs()
+        self._pairs = FrameMatcher()
 
-    def records(self, event: Event) -> Sequence[Record]:
+    def records(self, event: Event) -> Sequence[OutboxRecord]:
         """Return the message of a prediction whose frame went before, nothing for any other event."""
         pair = self._pairs.match(event)
         if pair is None:
             return ()
         prediction, frame = pair
-        value = compat.monitoring(prediction, drawn(prediction, frame.image), self._train_id)
+        value = compat.monitoring(prediction, annotated_webp(prediction, frame.image), self._train_id)
         at_ms = round(prediction.taken_unix_s * 1000)
-        return (Record(Kind.IMAGE, compat.MONITORING_TOPIC, self._train_id.encode(), (), value, at_ms),)
+        return (OutboxRecord(RecordKind.IMAGE, compat.MONITORING_TOPIC, self._train_id.encode(), (), value, at_ms),)
 
 
-def drawn(prediction: Prediction, image: NDArray[np.uint8]) -> Picture:
+def annotated_webp(prediction: Prediction, image: NDArray[np.uint8]) -> EncodedImage:
     """Return a (height, width, 3) BGR picture as WebP with the signs that the original knows drawn in."""
     canvas = image.copy()
     for name, found in compat.known_detections(prediction):

@@ -12,36 +12,36 @@ from typing import Any
 from aiokafka import errors as kafka_errors
 from aiokafka.conn import create_conn
 
-from edge_agent.config import Kafka, read_secret
+from edge_agent.config import KafkaSettings, read_secret
 from edge_agent.errors import ConfigError, EdgeAgentError, RetryableError
-from edge_agent.faults import Notice
+from edge_agent.faults import FaultReport
 
 # aiokafka logs each failed attempt with a trace; what its failures mean is told by us.
 logging.getLogger("aiokafka").addHandler(logging.NullHandler())
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class LinkProblem:
     """What is wrong with the link, and what to do."""
 
     code: str
     message: str
     remedy: str
 
-    def notice(self) -> Notice:
+    def notice(self) -> FaultReport:
         """Return it as a notice. Losing Kafka is no fault of the train: it is only told."""
-        return Notice(self.code, self.message, self.remedy)
+        return FaultReport(self.code, self.message, self.remedy)
 
 
-class LinkError(RetryableError):
+class KafkaLinkError(RetryableError):
     """The link to Kafka does not work now. `words` say why."""
 
-    def __init__(self, words: Words) -> None:
+    def __init__(self, words: LinkProblem) -> None:
         super().__init__(words.message, remedy=words.remedy)
         self.words = words
 
 
-def client_arguments(settings: Kafka, client_id: str) -> dict[str, Any]:
+def client_arguments(settings: KafkaSettings, client_id: str) -> dict[str, Any]:
     """Return the arguments that producer and consumer share; raises ConfigError for a file that cannot be used."""
     arguments: dict[str, Any] = {
         "bootstrap_servers": list(settings.bootstrap_servers),
@@ -66,22 +66,24 @@ def client_arguments(settings: Kafka, client_id: str) -> dict[str, Any]:
     return arguments
 
 
-def link_error(error: BaseException, settings: Kafka) -> LinkError:
+def link_error(error: BaseException, settings: KafkaSettings) -> KafkaLinkError:
     """Return what an exception of aiokafka means; by its class, never by its text."""
     servers = ", ".join(settings.bootstrap_servers)
     for kinds, code, message, remedy in _MEANINGS:
         if isinstance(error, kinds):
-            words = Words(code, message.format(servers=servers, topic=settings.topic), remedy)
-            return LinkError(words)
+            words = LinkProblem(code, message.format(servers=servers, topic=settings.topic), remedy)
+            return KafkaLinkError(words)
     if isinstance(error, LookupError) and settings.security_protocol.startswith("SASL"):
         return link_error(kafka_errors.SaslAuthenticationFailed(), settings)  # a SCRAM answer that aiokafka cannot read
     if isinstance(error, EdgeAgentError):
-        return LinkError(Words("kafka_settings", error.message, error.remedy))
+        return KafkaLinkError(LinkProblem("kafka_settings", error.message, error.remedy))
     name = type(error).__name__
-    return LinkError(Words("kafka_unreachable", f"Kafka at {servers} fails ({name})", "check the broker's log"))
+    return KafkaLinkError(
+        LinkProblem("kafka_unreachable", f"Kafka at {servers} fails ({name})", "check the broker's log")
+    )
 
 
-async def reason(settings: Kafka, client_id: str) -> Exception | None:
+async def reason(settings: KafkaSettings, client_id: str) -> Exception | None:
     """Return why no connection comes about, by trying the first server once more; None where this one did.
 
     aiokafka's clients only log what went wrong with each server and raise one error for everything, a wrong password
@@ -144,7 +146,7 @@ _MEANINGS: tuple[tuple[tuple[type[BaseException], ...], str, str, str], ...] = (
 )
 
 
-def _tls(settings: Kafka) -> ssl.SSLContext:
+def _tls(settings: KafkaSettings) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=settings.ca_file)
     except (OSError, ssl.SSLError) as error:

@@ -15,14 +15,24 @@ import structlog
 from aiokafka import AIOKafkaConsumer
 from aiokafka import errors as kafka_errors
 
-from edge_agent.config import Kafka
-from edge_agent.control.commands import STOPPING, Accepted, Code, Desk, Refused, Request, Verb, read, read_moment
+from edge_agent.config import KafkaSettings
+from edge_agent.control.commands import (
+    STOPPING,
+    Accepted,
+    Code,
+    CommandHandler,
+    CommandRequest,
+    Refused,
+    Verb,
+    parse_command,
+    parse_unix_s,
+)
 from edge_agent.events import Fault
-from edge_agent.faults import Notice
-from edge_agent.observers.cloudevents import MalformedMessageError, Order, read_order
+from edge_agent.faults import FaultReport
+from edge_agent.observers.cloudevents import CommandMessage, MalformedMessageError, read_command
 from edge_agent.observers.crazy_train import payloads as compat
 from edge_agent.observers.kafka.client import client_arguments
-from edge_agent.observers.kafka.consumer import consume_for_ever
+from edge_agent.observers.kafka.consumer import consume_forever
 from edge_agent.runtime.threads import LoopThread
 
 PAUSE_S = 0.1
@@ -38,7 +48,7 @@ _FRESH_MS = 5000.0
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class TopicMessage:
     """A message of a topic of orders. `age_ms` is by the wall clocks of sender and train: compare it with care."""
 
     topic: str
@@ -48,23 +58,23 @@ class Message:
     age_ms: float
 
 
-class Handler(Protocol):
+class TopicHandler(Protocol):
     """What is done about the messages of one topic. Called in the listener's thread."""
 
-    def ours(self, message: Message) -> bool:
+    def ours(self, message: TopicMessage) -> bool:
         """Tell whether a message is for this train."""
         ...
 
-    def stop(self, message: Message) -> str | None:
+    def stop(self, message: TopicMessage) -> str | None:
         """Return what a message stops, None where it does not only stop."""
         ...
 
-    def handle(self, message: Message) -> Callable[[], object] | None:
+    def handle(self, message: TopicMessage) -> Callable[[], object] | None:
         """Read a message; return what to do about it in the event loop."""
         ...
 
 
-class KafkaOrders:
+class KafkaCommandConsumer:
     """Listens to a topic for as long as it runs, in a thread and a loop of its own.
 
     Args:
@@ -78,11 +88,11 @@ class KafkaOrders:
 
     def __init__(
         self,
-        settings: Kafka,
+        settings: KafkaSettings,
         *,
         train_id: str,
         topic: str,
-        handler: Handler,
+        handler: TopicHandler,
         report: Callable[[Fault], None] = lambda fault: None,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -114,7 +124,7 @@ class KafkaOrders:
         return self._thread.join(timeout_s)
 
     async def _listen_for_ever(self) -> None:
-        await consume_for_ever(self._settings, self._make, self._listen, self._tell_why)
+        await consume_forever(self._settings, self._make, self._listen, self._tell_why)
 
     def _make(self) -> Any:
         arguments = client_arguments(self._settings, self._client_id)
@@ -134,14 +144,14 @@ class KafkaOrders:
         finally:
             self.listening = False
 
-    def _message(self, record: Any) -> Message:
+    def _message(self, record: Any) -> TopicMessage:
         age_ms = max(0.0, self._wall() * 1000 - record.timestamp)
-        return Message(record.topic, record.key, tuple(record.headers), record.value or b"", age_ms)
+        return TopicMessage(record.topic, record.key, tuple(record.headers), record.value or b"", age_ms)
 
-    def _take(self, messages: list[Message]) -> None:
+    def _take(self, messages: list[TopicMessage]) -> None:
         """Handle stops first, then the others, of both only so many; what is left out was never looked at."""
         self.heard += len(messages)
-        firsts: dict[str, Message] = {}
+        firsts: dict[str, TopicMessage] = {}
         more, others = [], []
         for message in messages:
             if not self._handler.ours(message):
@@ -156,7 +166,7 @@ class KafkaOrders:
             self._deliver(message)
         self.discarded += len(stops[AT_ONCE:]) + len(others[AT_ONCE:])
 
-    def _deliver(self, message: Message) -> None:
+    def _deliver(self, message: TopicMessage) -> None:
         work = self._handler.handle(message)
         if work is not None:
             self._in_loop(work)
@@ -172,17 +182,17 @@ class KafkaOrders:
             return
         if self._told != message:
             self._told = message
-            self._tell(Notice("kafka_commands_unheard", f"{message}: no commands come in by it", remedy))
+            self._tell(FaultReport("kafka_commands_unheard", f"{message}: no commands come in by it", remedy))
 
     def _tell_over(self) -> None:
         if self._told is not None:
             self._told = None
-            self._tell(Notice("kafka_commands_unheard", active=False))
+            self._tell(FaultReport("kafka_commands_unheard", active=False))
 
     def _failed(self) -> None:
-        self._tell(Notice("kafka_commands_failed", "the listener for commands has failed", "restart the agent"))
+        self._tell(FaultReport("kafka_commands_failed", "the listener for commands has failed", "restart the agent"))
 
-    def _tell(self, notice: Notice) -> None:
+    def _tell(self, notice: FaultReport) -> None:
         self._in_loop(lambda: self._report(notice.fault(asyncio.get_running_loop().time())))
 
     def _in_loop(self, work: Callable[[], object]) -> None:
@@ -198,21 +208,21 @@ class CaptureHandler:
         obey: carries the wish out, in the event loop.
     """
 
-    def __init__(self, obey: Callable[[compat.CaptureOrder], None]) -> None:
+    def __init__(self, obey: Callable[[compat.CaptureCommand], None]) -> None:
         self._obey = obey
 
-    def ours(self, message: Message) -> bool:
+    def ours(self, message: TopicMessage) -> bool:
         """Every message is: the original knows one train."""
         return True
 
-    def stop(self, message: Message) -> str | None:
+    def stop(self, message: TopicMessage) -> str | None:
         """Return `stop` for an order to stop."""
-        wish = compat.read_capture_order(message.value)
+        wish = compat.read_capture_command(message.value)
         return "stop" if wish is not None and wish.command == "stop" else None
 
-    def handle(self, message: Message) -> Callable[[], object] | None:
+    def handle(self, message: TopicMessage) -> Callable[[], object] | None:
         """Return how to obey."""
-        wish = compat.read_capture_order(message.value)
+        wish = compat.read_capture_command(message.value)
         if wish is None or (wish.command != "stop" and message.age_ms > _FRESH_MS):
             return None
         return lambda: self._obey(wish)
@@ -224,7 +234,7 @@ _LONGEST = 128
 _NO_PICTURES = Refused(Code.VALUE, "pictures on request go out by MQTT; Kafka gets every one where kafka.images is set")
 
 
-class KafkaDesk:
+class KafkaCommands:
     """Takes the commands of one train, in the listener's thread. A kafka_orders.Handler.
 
     Args:
@@ -232,35 +242,35 @@ class KafkaDesk:
         desk: judges, carries out and tells.
     """
 
-    def __init__(self, train_id: str, desk: Desk) -> None:
+    def __init__(self, train_id: str, desk: CommandHandler) -> None:
         self.accepted = 0
         self.refused = 0
         self._key = train_id.encode()
         self._desk = desk
 
-    def ours(self, message: Message) -> bool:
+    def ours(self, message: TopicMessage) -> bool:
         """Tell whether a message is for this train."""
         return message.key == self._key
 
-    def stop(self, message: Message) -> str | None:
+    def stop(self, message: TopicMessage) -> str | None:
         """Return what a message stops, None where it does not only stop."""
         try:
-            order = read_order(message.headers, message.value)
+            order = read_command(message.headers, message.value)
         except MalformedMessageError:
             return None
-        request = read(order.verb, order.body)
-        return request.verb.value if isinstance(request, Request) and request.verb in STOPPING else None
+        request = parse_command(order.verb, order.body)
+        return request.verb.value if isinstance(request, CommandRequest) and request.verb in STOPPING else None
 
-    def handle(self, message: Message) -> Callable[[], object] | None:
+    def handle(self, message: TopicMessage) -> Callable[[], object] | None:
         """Judge a command; return what to do about it in the train's loop."""
         try:
-            order = read_order(message.headers, message.value)
+            order = read_command(message.headers, message.value)
         except MalformedMessageError as error:
             _log.warning("command_unreadable", channel="kafka", reason=error.message)
             return None
         request = _request(order)
         verdict = self._desk.judge(request)
-        command_id = request.command_id if isinstance(request, Request) else _short(order.order_id)
+        command_id = request.command_id if isinstance(request, CommandRequest) else _short(order.order_id)
         verb, who = _short(order.verb) or "", _who(order, request)
         if isinstance(verdict, Accepted):
             self.accepted += 1
@@ -271,19 +281,19 @@ class KafkaDesk:
         return lambda: self._desk.settle(verb, command_id, verdict, who)
 
 
-def _request(order: Order) -> Request | Refused:
+def _request(order: CommandMessage) -> CommandRequest | Refused:
     """Read a command's body; where it lacks id or time, those of the event are meant."""
-    request = read(order.verb, order.body)
+    request = parse_command(order.verb, order.body)
     if isinstance(request, Refused):
         return request
     if request.verb is Verb.IMAGE:
         return _NO_PICTURES
-    issued_unix_s = read_moment(order.issued_at) if request.issued_unix_s is None else request.issued_unix_s
+    issued_unix_s = parse_unix_s(order.issued_at) if request.issued_unix_s is None else request.issued_unix_s
     return replace(request, command_id=request.command_id or _short(order.order_id), issued_unix_s=issued_unix_s)
 
 
-def _who(order: Order, request: Request | Refused) -> str | None:
-    return (request.by if isinstance(request, Request) else None) or _short(order.source)
+def _who(order: CommandMessage, request: CommandRequest | Refused) -> str | None:
+    return (request.by if isinstance(request, CommandRequest) else None) or _short(order.source)
 
 
 def _short(text: str) -> str | None:

@@ -8,15 +8,15 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from edge_agent.config import Kafka
+from edge_agent.config import KafkaSettings
 from edge_agent.runtime.backoff import Backoff
-from edge_agent.runtime.timeouts import bounded, let_go
+from edge_agent.runtime.timeouts import close_client, with_timeout
 
 _ABANDON_S = 1.0
 
 
-async def consume_for_ever(
-    settings: Kafka,
+async def consume_forever(
+    settings: KafkaSettings,
     make: Callable[[], Any],
     consume: Callable[[Any, Callable[[], None]], Awaitable[None]],
     failed: Callable[[Exception], Awaitable[None]],
@@ -35,12 +35,12 @@ async def consume_for_ever(
         consumer: Any = None
         try:
             consumer = make()
-            await bounded(consumer.start(), settings.send_timeout_s)
+            await with_timeout(consumer.start(), settings.send_timeout_s)
             await consume(consumer, backoff.reset)
         except Exception as error:  # noqa: BLE001 - aiokafka lets more than its own errors out; each means no link
             await failed(error)
         finally:
             if consumer is not None:
                 # Where stop hangs, the sockets are still to be closed; there is no public way to them.
-                await let_go((consumer.stop, consumer._client.close), before, _ABANDON_S)
+                await close_client((consumer.stop, consumer._client.close), before, _ABANDON_S)
         await asyncio.sleep(backoff.next_s())

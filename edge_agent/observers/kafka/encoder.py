@@ -6,83 +6,83 @@ Knows the wire formats and what of an event is routine. Knows nothing of brokers
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edge_agent.config import Kafka
-from edge_agent.events import Command, CommandKind, Event, Frame, GuardState, HubStatus, Prediction, TrainState
-from edge_agent.observers.cloudevents import Picture, Stamp, kafka, seal
-from edge_agent.observers.cloudevents.convert import unix_ms
+from edge_agent.config import KafkaSettings
+from edge_agent.events import CommandKind, Event, Frame, GuardState, HubStatus, MotorCommand, Prediction, TrainState
+from edge_agent.observers.cloudevents import EncodedImage, EventContext, kafka, to_cloudevent
+from edge_agent.observers.cloudevents.convert import from_rfc3339
 from edge_agent.observers.cloudevents.images import encode_jpeg
-from edge_agent.observers.crazy_train.pictures import Monitoring
-from edge_agent.observers.outbox.record import Kind, Record, plain
+from edge_agent.observers.crazy_train.pictures import MonitoringEncoder
+from edge_agent.observers.outbox.record import OutboxRecord, RecordKind, serialise
 
 
 @dataclass(frozen=True, slots=True)
-class Handed:
+class OutboxEvent:
     """An event on its way to the outbox. `offset_s` is wall clock minus event-loop clock when it passed."""
 
     event: Event
     offset_s: float
 
 
-class Encoder:
+class RecordEncoder:
     """Turns events into records, in their order; remembers what the last ones said to tell news from routine."""
 
-    def __init__(self, settings: Kafka, train_id: str, *, compat: bool = False) -> None:
+    def __init__(self, settings: KafkaSettings, train_id: str, *, compat: bool = False) -> None:
         self._settings = settings
         self._train_id = train_id
         self._form = kafka.binary if settings.mode == "binary" else kafka.structured_json
-        self._monitoring = Monitoring(train_id) if compat else None
+        self._monitoring = MonitoringEncoder(train_id) if compat else None
         self._guard: GuardState | None = None
         self._written: tuple[CommandKind, int] | None = None
 
-    def __call__(self, handed: Handed, sequence: int) -> Sequence[Record]:
+    def __call__(self, handed: OutboxEvent, sequence: int) -> Sequence[OutboxRecord]:
         """Return the records of one event; the first gets `sequence`. Raises EdgeAgentError for a broken picture."""
         event = handed.event
         records = []
         if self._settings.images or not isinstance(event, Frame):
-            records.append(self._record(event, Stamp(self._train_id, sequence, handed.offset_s)))
+            records.append(self._record(event, EventContext(self._train_id, sequence, handed.offset_s)))
         if self._monitoring is not None:
             records.extend(self._monitoring.records(event))
         return records
 
-    def _record(self, event: Event, stamp: Stamp) -> Record:
-        envelope = seal(event, stamp, self._picture(event) if isinstance(event, Frame) else None)
+    def _record(self, event: Event, stamp: EventContext) -> OutboxRecord:
+        envelope = to_cloudevent(event, stamp, self._picture(event) if isinstance(event, Frame) else None)
         message = self._form(envelope)
-        at_ms = unix_ms(envelope.time or "")
-        return Record(self._kind(event), self._settings.topic, message.key, message.headers, message.value, at_ms)
+        at_ms = from_rfc3339(envelope.time or "")
+        return OutboxRecord(self._kind(event), self._settings.topic, message.key, message.headers, message.value, at_ms)
 
-    def _picture(self, frame: Frame) -> Picture:
+    def _picture(self, frame: Frame) -> EncodedImage:
         return encode_jpeg(frame.image, self._settings.jpeg_quality)
 
-    def _kind(self, event: Event) -> Kind:
+    def _kind(self, event: Event) -> RecordKind:
         """Tell pictures, routine and news apart: a state or command that says nothing new is telemetry."""
         match event:
             case Frame():
-                return Kind.IMAGE
+                return RecordKind.IMAGE
             case Prediction():
-                return Kind.TELEMETRY
+                return RecordKind.TELEMETRY
             case TrainState():
                 news, self._guard = event.guard is not self._guard, event.guard
-                return Kind.SAFETY if news else Kind.TELEMETRY
-            case Command():
+                return RecordKind.SAFETY if news else RecordKind.TELEMETRY
+            case MotorCommand():
                 written = (event.kind, event.power_percent)
                 news, self._written = written != self._written, written
-                return Kind.SAFETY if news else Kind.TELEMETRY
+                return RecordKind.SAFETY if news else RecordKind.TELEMETRY
             case _:
-                return Kind.SAFETY
+                return RecordKind.SAFETY
 
 
-def dictionary(settings: Kafka, train_id: str) -> bytes:
+def compression_dictionary(settings: KafkaSettings, train_id: str) -> bytes:
     """Return what the rows of this train have in common, so that an outbox need not repeat it in each."""
-    encoder = Encoder(settings, train_id)
+    encoder = RecordEncoder(settings, train_id)
     uuid = "019a0000-0000-7000-8000-000000000000"
     samples: tuple[Event, ...] = (
         Prediction(uuid, 100, 10.0, 1_760_000_000.0, 600, 400, (), 14.2, 10.03),
         TrainState(train_id, GuardState.RUNNING, "no sign asks for less", 75, _HUB, 10.0, 1_760_000_000.0),
-        Command(uuid, CommandKind.DRIVE, 75, 10.0, "no sign asks for less", uuid, uuid, 9.97),
+        MotorCommand(uuid, CommandKind.DRIVE, 75, 10.0, "no sign asks for less", uuid, uuid, 9.97),
     )
     # What is most frequent stands last: deflate reaches the nearest bytes with the shortest codes.
-    records = [record for event in reversed(samples) for record in encoder(Handed(event, 0.0), 0)]
-    return b"".join(plain(record) for record in records)
+    records = [record for event in reversed(samples) for record in encoder(OutboxEvent(event, 0.0), 0)]
+    return b"".join(serialise(record) for record in records)
 
 
 _HUB = HubStatus(True, battery_percent=100, voltage_mv=8000, current_ma=100, rssi_dbm=-60, name="Train")

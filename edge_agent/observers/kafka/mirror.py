@@ -11,15 +11,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_agent.config import Kafka
+from edge_agent.config import KafkaSettings
 from edge_agent.events import Event, Fault, Frame, Severity
-from edge_agent.faults import Notice
-from edge_agent.observers.kafka.encoder import Encoder, Handed, dictionary
+from edge_agent.faults import FaultReport
+from edge_agent.observers.kafka.encoder import OutboxEvent, RecordEncoder, compression_dictionary
 from edge_agent.observers.kafka.uplink import Uplink, UplinkStats
 from edge_agent.observers.metrics import MirrorFigures, OutboxFigures
 from edge_agent.observers.outbox.outbox import Outbox, budget_of
-from edge_agent.observers.outbox.record import Kind
-from edge_agent.observers.outbox.requests import OutboxAwayError
+from edge_agent.observers.outbox.record import RecordKind
+from edge_agent.observers.outbox.requests import OutboxUnavailableError
 from edge_agent.observers.outbox.status import OutboxStats
 from edge_agent.ports import EventSource
 from edge_agent.runtime.threads import in_daemon_thread
@@ -55,7 +55,7 @@ class KafkaMirror:
 
     def __init__(
         self,
-        settings: Kafka,
+        settings: KafkaSettings,
         *,
         train_id: str,
         path: Path,
@@ -69,11 +69,11 @@ class KafkaMirror:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lost_told = (0, 0)
         self._lost_told_s = -_LOST_TOLD_EVERY_S
-        self._outbox: Outbox[Handed] = Outbox(
+        self._outbox: Outbox[OutboxEvent] = Outbox(
             path,
             budget_of(settings),
-            Encoder(settings, train_id, compat=compat),
-            dictionary=dictionary(settings, train_id),
+            RecordEncoder(settings, train_id, compat=compat),
+            dictionary=compression_dictionary(settings, train_id),
             tell=self._tell,
         )
         self._drain_s = settings.outbox.drain_at_end_s
@@ -97,7 +97,7 @@ class KafkaMirror:
         if bulky and not self._images:
             return
         now_s = self._loop.time() if self._loop is not None else 0.0
-        if not self._outbox.offer(Handed(event, self._wall() - now_s), bulky=bulky):
+        if not self._outbox.offer(OutboxEvent(event, self._wall() - now_s), bulky=bulky):
             self._tell_lost(now_s)
 
     def stats(self) -> MirrorStats:
@@ -108,9 +108,9 @@ class KafkaMirror:
     def figures(self) -> MirrorFigures:
         """Tell the same in the form of all mirrors."""
         now = self.stats()
-        waiting = sum(tally.rows for kind, tally in now.outbox.tallies.items() if kind is not Kind.IMAGE)
+        waiting = sum(tally.rows for kind, tally in now.outbox.tallies.items() if kind is not RecordKind.IMAGE)
         evicted = {kind: tally.evicted for kind, tally in now.outbox.tallies.items()}
-        evicted_images = evicted.pop(Kind.IMAGE, 0)
+        evicted_images = evicted.pop(RecordKind.IMAGE, 0)
         return MirrorFigures(
             connected=now.uplink.connected,
             attempts=now.uplink.attempts,
@@ -150,20 +150,20 @@ class KafkaMirror:
         self._loop = None
 
     def _close(self) -> None:
-        with contextlib.suppress(OutboxAwayError, TimeoutError):
+        with contextlib.suppress(OutboxUnavailableError, TimeoutError):
             self._outbox.flush().result(_CLOSE_S)
         self._uplink.finish()
         if not self._uplink.join(self._drain_s):
             self._uplink.stop(_CLOSE_S)
         self._outbox.close(_CLOSE_S)
 
-    def _tell(self, notice: Notice) -> None:
+    def _tell(self, notice: FaultReport) -> None:
         """Bring a notice of one of the threads into the loop."""
         loop = self._loop
         if loop is not None and not loop.is_closed():
             loop.call_soon_threadsafe(self._publish, notice)
 
-    def _publish(self, notice: Notice) -> None:
+    def _publish(self, notice: FaultReport) -> None:
         self._report(notice.fault(asyncio.get_running_loop().time()))
 
     def _tell_lost(self, now_s: float) -> None:
@@ -174,5 +174,5 @@ class KafkaMirror:
         before, self._lost_told = self._lost_told, (events, images)
         message = f"{events - before[0]} events and {images - before[1]} frames were lost: the outbox does not keep up"
         self._publish(
-            Notice("outbox_lost", message, "check the disk that holds the outbox", severity=Severity.DEGRADED)
+            FaultReport("outbox_lost", message, "check the disk that holds the outbox", severity=Severity.DEGRADED)
         )

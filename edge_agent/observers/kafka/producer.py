@@ -15,11 +15,11 @@ from aiokafka import AIOKafkaProducer
 from aiokafka import errors as kafka_errors
 from aiokafka.partitioner import DefaultPartitioner
 
-from edge_agent.config import Kafka
+from edge_agent.config import KafkaSettings
 from edge_agent.errors import EdgeAgentError
-from edge_agent.observers.kafka.client import LinkError, client_arguments, link_error, reason
-from edge_agent.observers.outbox.record import Record
-from edge_agent.runtime.timeouts import bounded, let_go
+from edge_agent.observers.kafka.client import KafkaLinkError, client_arguments, link_error, reason
+from edge_agent.observers.outbox.record import OutboxRecord
+from edge_agent.runtime.timeouts import close_client, with_timeout
 
 _ABANDON_S = 1.0
 _NO_TOPIC_S = 1.0  # aiokafka gives up on a missing topic after the same time as we; its word says more
@@ -49,7 +49,7 @@ class Producer:
     """
 
     def __init__(
-        self, settings: Kafka, client_id: str, make: Callable[..., AIOKafkaProducer] = AIOKafkaProducer
+        self, settings: KafkaSettings, client_id: str, make: Callable[..., AIOKafkaProducer] = AIOKafkaProducer
     ) -> None:
         self.idempotent = False
         self._settings = settings
@@ -78,7 +78,7 @@ class Producer:
             await self.abandon()
             raise link_error(error, self._settings) from error
 
-    async def send(self, records: Sequence[Record]) -> int:
+    async def send(self, records: Sequence[OutboxRecord]) -> int:
         """Send the first records as one batch, as many as fit; return how many have arrived.
 
         They belong to one topic and key, so to one partition. Raises LinkError (the producer is abandoned then) and
@@ -95,7 +95,7 @@ class Producer:
                     if error.count == 1:
                         raise
                     records = records[: error.count // 2]
-        except (TooLargeError, LinkError):
+        except (TooLargeError, KafkaLinkError):
             raise
         except Exception as error:
             await self.abandon()
@@ -110,12 +110,12 @@ class Producer:
         if producer is None:
             return
         # Where stop hangs, the sockets are still to be closed.
-        await let_go((producer.stop, producer.client.close), self._others, _ABANDON_S)
+        await close_client((producer.stop, producer.client.close), self._others, _ABANDON_S)
 
     async def _reason(self, error: Exception) -> Exception:
         """Return what is behind an error that says no more than that there is no connection."""
         try:
-            return await bounded(reason(self._settings, self._client_id), self._timeout_s) or error
+            return await with_timeout(reason(self._settings, self._client_id), self._timeout_s) or error
         except TimeoutError as late:
             return late
 
@@ -130,7 +130,7 @@ class Producer:
             max_request_size=self._settings.max_message_bytes * 2,
         )
         try:
-            await bounded(self._producer.start(), self._timeout_s)
+            await with_timeout(self._producer.start(), self._timeout_s)
         except kafka_errors.KafkaError as error:
             await self.abandon()
             if not idempotent or isinstance(error, _CONNECTION):
@@ -138,7 +138,7 @@ class Producer:
             return False
         return True
 
-    async def _send(self, records: Sequence[Record]) -> int:
+    async def _send(self, records: Sequence[OutboxRecord]) -> int:
         topic, key = records[0].topic, records[0].key
         partition = await self._partition(topic, key)
         batch = self._producer.create_batch()
@@ -159,8 +159,8 @@ class Producer:
 
     async def _deliver(self, batch: Any, topic: str, partition: int, count: int) -> None:
         try:
-            sent = await bounded(self._producer.send_batch(batch, topic, partition=partition), self._timeout_s)
-            await bounded(sent, self._timeout_s)
+            sent = await with_timeout(self._producer.send_batch(batch, topic, partition=partition), self._timeout_s)
+            await with_timeout(sent, self._timeout_s)
         except _TOO_LARGE:
             if count > 1:
                 self._limit_bytes = min(self._limit_bytes, batch.size() * 3 // 4)
@@ -169,7 +169,7 @@ class Producer:
     async def _partition(self, topic: str, key: bytes | None) -> int:
         """Return the partition that Kafka's own clients would choose for the key."""
         if topic not in self._partitions:
-            found = await bounded(self._producer.partitions_for(topic), self._timeout_s + _NO_TOPIC_S)
+            found = await with_timeout(self._producer.partitions_for(topic), self._timeout_s + _NO_TOPIC_S)
             self._partitions[topic] = tuple(sorted(found))
         partitions = list(self._partitions[topic])
         return int(DefaultPartitioner()(key, partitions, partitions))

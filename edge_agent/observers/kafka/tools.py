@@ -11,25 +11,25 @@ from pathlib import Path
 
 from aiokafka import AIOKafkaConsumer
 
-from edge_agent.config import Kafka
+from edge_agent.config import KafkaSettings
 from edge_agent.errors import ConfigError
-from edge_agent.faults import Notice
+from edge_agent.faults import FaultReport
 from edge_agent.observers.cloudevents import Envelope, MalformedMessageError, kafka
 from edge_agent.observers.kafka.client import client_arguments, link_error
 from edge_agent.observers.kafka.uplink import Uplink
 from edge_agent.observers.outbox.file import OutboxLock
 from edge_agent.observers.outbox.outbox import Outbox, budget_of
-from edge_agent.observers.outbox.record import Record
-from edge_agent.observers.outbox.requests import OutboxAwayError
-from edge_agent.observers.outbox.view import look
-from edge_agent.runtime.timeouts import bounded
+from edge_agent.observers.outbox.record import OutboxRecord
+from edge_agent.observers.outbox.requests import OutboxUnavailableError
+from edge_agent.observers.outbox.view import inspect_outbox
+from edge_agent.runtime.timeouts import with_timeout
 
 _LOOK_EVERY_S = 0.1
 _END_S = 4.0
 
 
 @dataclass(frozen=True, slots=True)
-class Drained:
+class DrainResult:
     """What a drain came to: messages sent, dead-lettered and still waiting; `error` says why some still wait."""
 
     sent: int
@@ -41,20 +41,20 @@ class Drained:
 
 
 def drain(
-    settings: Kafka, path: Path, train_id: str, *, timeout_s: float, progress: Callable[[int, int], None]
-) -> Drained:
+    settings: KafkaSettings, path: Path, train_id: str, *, timeout_s: float, progress: Callable[[int, int], None]
+) -> DrainResult:
     """Send what waits, in order, at the configured rate, for at most `timeout_s`.
 
     `progress` gets how many are gone and how many there were, a few times a second. Raises RetryableError where an
     agent holds the outbox: it drains by itself.
     """
-    total = look(path).waiting
+    total = inspect_outbox(path).waiting
     if not total:
-        return Drained(0, 0, 0, 0.0, "", "")
+        return DrainResult(0, 0, 0, 0.0, "", "")
     lock = OutboxLock(path)
     lock.acquire()
     lock.release()
-    notices: list[Notice] = []
+    notices: list[FaultReport] = []
     outbox: Outbox[None] = Outbox(path, budget_of(settings), _nothing, tell=notices.append)
     uplink = Uplink(settings, outbox, f"edge-agent-{train_id}-drain", tell=notices.append)
     begun_s = time.monotonic()
@@ -66,29 +66,29 @@ def drain(
         while not uplink.join(_LOOK_EVERY_S) and time.monotonic() - begun_s < timeout_s:
             progress(uplink.stats.sent + uplink.stats.dead, total)
         progress(uplink.stats.sent + uplink.stats.dead, total)
-    except (OutboxAwayError, TimeoutError):
+    except (OutboxUnavailableError, TimeoutError):
         pass
     finally:
         uplink.stop(_END_S)
         outbox.close(_END_S)
-    left = look(path).waiting
+    left = inspect_outbox(path).waiting
     return _result(uplink, left, time.monotonic() - begun_s, notices)
 
 
-def _result(uplink: Uplink, left: int, duration_s: float, notices: Sequence[Notice]) -> Drained:
+def _result(uplink: Uplink, left: int, duration_s: float, notices: Sequence[FaultReport]) -> DrainResult:
     told = [notice for notice in notices if notice.active and notice.code != "kafka_dead_letter"]
     error = uplink.stats.error or (told[-1].message if told else "the time is up")
     remedy = told[-1].remedy if told else "try again with a longer --timeout"
     stats = uplink.stats
-    return Drained(stats.sent, stats.dead, left, duration_s, error if left else "", remedy if left else "")
+    return DrainResult(stats.sent, stats.dead, left, duration_s, error if left else "", remedy if left else "")
 
 
-def _nothing(_value: None, _sequence: int) -> Sequence[Record]:
+def _nothing(_value: None, _sequence: int) -> Sequence[OutboxRecord]:
     return ()
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class ReceivedMessage:
     """One message: its envelope, or why it is no event of ours."""
 
     envelope: Envelope | None
@@ -96,7 +96,7 @@ class Heard:
     bytes: int
 
 
-async def tail(settings: Kafka, *, from_start: bool) -> AsyncGenerator[Heard, None]:
+async def tail(settings: KafkaSettings, *, from_start: bool) -> AsyncGenerator[ReceivedMessage, None]:
     """Yield each message of the events' topic as it comes, for ever. Raises LinkError when Kafka cannot be reached."""
     arguments = client_arguments(settings, "edge-agent-tail")
     offset = "earliest" if from_start else "latest"
@@ -106,17 +106,17 @@ async def tail(settings: Kafka, *, from_start: bool) -> AsyncGenerator[Heard, No
         async for message in consumer:
             size = len(message.value or b"")
             try:
-                yield Heard(kafka.read(message.headers, message.value), "", size)
+                yield ReceivedMessage(kafka.read(message.headers, message.value), "", size)
             except MalformedMessageError as error:
-                yield Heard(None, error.message, size)
+                yield ReceivedMessage(None, error.message, size)
     finally:
-        with_time = asyncio.ensure_future(bounded(consumer.stop(), settings.send_timeout_s))
+        with_time = asyncio.ensure_future(with_timeout(consumer.stop(), settings.send_timeout_s))
         await asyncio.wait({with_time})
 
 
-async def _start(consumer: AIOKafkaConsumer, settings: Kafka) -> None:
+async def _start(consumer: AIOKafkaConsumer, settings: KafkaSettings) -> None:
     try:
-        await bounded(consumer.start(), settings.send_timeout_s)
+        await with_timeout(consumer.start(), settings.send_timeout_s)
     except ConfigError:
         raise
     except Exception as error:  # noqa: BLE001 - aiokafka lets more than its own errors out; each means no link

@@ -12,15 +12,15 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from edge_agent.config import Kafka
-from edge_agent.faults import Notice
-from edge_agent.observers.kafka.client import LinkError, Words
+from edge_agent.config import KafkaSettings
+from edge_agent.faults import FaultReport
+from edge_agent.observers.kafka.client import KafkaLinkError, LinkProblem
 from edge_agent.observers.kafka.producer import Producer, TooLargeError
-from edge_agent.observers.outbox.requests import OutboxAwayError
+from edge_agent.observers.outbox.requests import OutboxUnavailableError
 from edge_agent.observers.outbox.status import OutboxStats
-from edge_agent.observers.outbox.store import Row
+from edge_agent.observers.outbox.store import OutboxRow
 from edge_agent.runtime.backoff import Backoff
-from edge_agent.runtime.rate_limit import Rate
+from edge_agent.runtime.rate_limit import RateLimiter
 from edge_agent.runtime.threads import LoopThread
 
 _MAX_ROWS = 500
@@ -31,7 +31,7 @@ _ENDING_S = 0.2
 _PATIENCE_S = 5.0  # an outage shorter than this is not worth telling people
 
 
-class Source(Protocol):
+class OutboxReader(Protocol):
     """The outbox, as the uplink sees it."""
 
     @property
@@ -39,7 +39,7 @@ class Source(Protocol):
         """What it knew of itself after the last commit."""
         ...
 
-    def read(self, after_seq: int, max_rows: int, max_bytes: int) -> "Future[list[Row]]":
+    def read(self, after_seq: int, max_rows: int, max_bytes: int) -> "Future[list[OutboxRow]]":
         """Ask for committed rows behind `after_seq`, in order."""
         ...
 
@@ -80,12 +80,12 @@ class Uplink:
 
     def __init__(
         self,
-        settings: Kafka,
-        outbox: Source,
+        settings: KafkaSettings,
+        outbox: OutboxReader,
         client_id: str,
         *,
-        tell: Callable[[Notice], None],
-        connect: Callable[[Kafka, str], Producer] = Producer,
+        tell: Callable[[FaultReport], None],
+        connect: Callable[[KafkaSettings, str], Producer] = Producer,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -98,12 +98,12 @@ class Uplink:
         self._clock = clock
         self._wall = wall
         self._backoff = Backoff(settings.retry_max_s)
-        self._rate = Rate(settings.outbox.drain_events_per_s, clock)
-        self._bytes_rate = Rate(settings.outbox.drain_mb_per_s * 1e6, clock)
+        self._rate = RateLimiter(settings.outbox.drain_events_per_s, clock)
+        self._bytes_rate = RateLimiter(settings.outbox.drain_mb_per_s * 1e6, clock)
         self._cursor = 0
         self._seen_seq = 0
         self._down_s: float | None = None
-        self._told: Words | None = None
+        self._told: LinkProblem | None = None
         self._until_empty = False
         self._news = asyncio.Event()
         self._thread = LoopThread("kafka", self.run, self._failed)
@@ -141,7 +141,7 @@ class Uplink:
                 self._note(idempotent=producer.idempotent)
                 if await self._pump(producer):
                     return
-            except LinkError as error:
+            except KafkaLinkError as error:
                 self._went_down(error.words)
             finally:
                 self._note(connected=False)
@@ -159,7 +159,7 @@ class Uplink:
             elif ending:
                 return True
 
-    async def _next_rows(self) -> list[Row]:
+    async def _next_rows(self) -> list[OutboxRow]:
         """Return the rows to send now; waits where there are none, or where the rate asks for it."""
         self._news.clear()
         if self._bytes_rate.allowed(0) < 0:  # the last batch took more than its time
@@ -167,7 +167,7 @@ class Uplink:
         allowed = self._rate.allowed(self._appended())
         try:
             rows = await self._read(allowed)
-        except OutboxAwayError:
+        except OutboxUnavailableError:
             await asyncio.sleep(_AWAY_S)
             return []
         if not rows and not self._until_empty:
@@ -176,7 +176,7 @@ class Uplink:
             await asyncio.sleep(self._rate.wait_s(len(rows)))
         return rows
 
-    async def _read(self, allowed: int) -> list[Row]:
+    async def _read(self, allowed: int) -> list[OutboxRow]:
         """Ask for the next rows; where the outbox has told of none behind the cursor, it need not be asked."""
         if self._cursor and self._cursor >= self._outbox.stats.last_seq:
             return []
@@ -190,7 +190,7 @@ class Uplink:
         seen_seq, self._seen_seq = self._seen_seq, last_seq
         return min(max(0, last_seq - seen_seq), _MAX_ROWS) if seen_seq else 0  # 0: the outbox was not open yet
 
-    async def _send(self, producer: Producer, rows: list[Row]) -> None:
+    async def _send(self, producer: Producer, rows: list[OutboxRow]) -> None:
         begun_s = self._clock()
         try:
             sent = await producer.send([row.record for row in rows])
@@ -206,21 +206,21 @@ class Uplink:
         send_ms = round((self._clock() - begun_s) * 1000, 2)
         self._note(sent=self.stats.sent + sent, batches=self.stats.batches + 1, send_ms=send_ms)
 
-    def _waited(self, row: Row) -> bool:
+    def _waited(self, row: OutboxRow) -> bool:
         """Tell a row of the backlog from a live one."""
         return abs(self._wall() * 1000 - row.record.at_ms) > _LIVE_MS
 
-    async def _bury(self, row: Row, error: TooLargeError) -> None:
+    async def _bury(self, row: OutboxRow, error: TooLargeError) -> None:
         try:
             await asyncio.wrap_future(self._outbox.bury(row.seq, error.message))
-        except OutboxAwayError:
+        except OutboxUnavailableError:
             await asyncio.sleep(_AWAY_S)  # it is still the first in line, and will be met again
             return
         self._cursor = row.seq
         self._note(dead=self.stats.dead + 1)
         message = f"a message of {row.record.size} bytes was set aside as a dead letter: {error.message}"
         remedy = "raise kafka.max_message_bytes and the topic's max.message.bytes, or send smaller frames"
-        self._tell(Notice("kafka_dead_letter", message, remedy))
+        self._tell(FaultReport("kafka_dead_letter", message, remedy))
 
     async def _pause(self, wait_s: float) -> None:
         """Wait, at most until there is news that matters."""
@@ -235,7 +235,7 @@ class Uplink:
             if self._until_empty:
                 return
 
-    def _went_down(self, words: Words) -> None:
+    def _went_down(self, words: LinkProblem) -> None:
         """Note a failure; tell it once, when it lasts or when only a person can mend it."""
         now_s = self._clock()
         self._down_s = now_s if self._down_s is None else self._down_s
@@ -243,14 +243,14 @@ class Uplink:
         lasting = now_s - self._down_s >= _PATIENCE_S or words.code != "kafka_unreachable"
         if lasting and (self._told is None or self._told.code != words.code):
             if self._told is not None:
-                self._tell(Notice(self._told.code, active=False))
+                self._tell(FaultReport(self._told.code, active=False))
             self._told = words
             self._tell(words.notice())
 
     def _came_up(self) -> None:
         self._down_s = None
         if self._told is not None:
-            self._tell(Notice(self._told.code, active=False))
+            self._tell(FaultReport(self._told.code, active=False))
             self._told = None
         if self.stats.error:
             self._note(error="")
@@ -259,4 +259,4 @@ class Uplink:
         self.stats = replace(self.stats, **changes)  # type: ignore[arg-type]  # names and types are those above
 
     def _failed(self) -> None:
-        self._tell(Notice("kafka_failed", "the uplink has failed; events wait in the outbox", "restart the agent"))
+        self._tell(FaultReport("kafka_failed", "the uplink has failed; events wait in the outbox", "restart the agent"))

@@ -7,7 +7,7 @@ are handed in as functions.
 from edge_agent.observers.metrics.registry import Histogram, Registry
 from edge_agent.observers.metrics.runtime import (
     LAG_BOUNDS_S,
-    Dropped,
+    DropCounts,
     MirrorFigures,
     OutboxFigures,
     mirror_metrics,
@@ -19,7 +19,7 @@ from edge_agent.observers.metrics.train import TrainMetrics
 
 __all__ = [
     "LAG_BOUNDS_S",
-    "Dropped",
+    "DropCounts",
     "Histogram",
     "MirrorFigures",
     "OutboxFigures",

@@ -19,7 +19,7 @@ from prometheus_client.exposition import choose_encoder
 
 _log = structlog.get_logger(__name__)
 
-Source = Callable[[], Iterable[Metric]]
+MetricsSource = Callable[[], Iterable[Metric]]
 """Gives figures; called in the thread that renders them."""
 
 
@@ -27,12 +27,12 @@ class Registry:
     """Collects the figures of every source that was added."""
 
     def __init__(self) -> None:
-        self._sources: list[Source] = []
+        self._sources: list[MetricsSource] = []
         self._registry = CollectorRegistry(auto_describe=False)
         ProcessCollector(registry=self._registry)
         self._registry.register(self)
 
-    def add(self, source: Source) -> None:
+    def add(self, source: MetricsSource) -> None:
         """Collect from `source` too."""
         self._sources.append(source)
 

@@ -100,7 +100,7 @@ LAG_BOUNDS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Dropped:
+class DropCounts:
     """Frames that were taken but not understood, and writes that failed.
 
     `stale` were replaced by newer ones or too old, `invalid` could not be used, `repeated` came twice from the camera.
@@ -112,7 +112,7 @@ class Dropped:
     failed_writes: int
 
 
-def run_metrics(read: Callable[[], Dropped], lag: Histogram) -> Iterator[Metric]:
+def run_metrics(read: Callable[[], DropCounts], lag: Histogram) -> Iterator[Metric]:
     """Yield what the pipeline's tally knows and events do not tell."""
     now = read()
     dropped: Values = {("stale",): now.stale, ("invalid",): now.invalid, ("repeated",): now.repeated}

@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterator, Mapping
 from prometheus_client.core import Metric
 
 from edge_agent.events import (
-    Answer,
-    Command,
+    CommandResult,
     Decision,
     Event,
     Fault,
     Frame,
     GuardState,
     HubStatus,
+    MotorCommand,
     Prediction,
     TrainState,
 )
@@ -59,7 +59,7 @@ class TrainMetrics:
                 self._fold_prediction(event)
             case Decision():
                 self._decisions.add(event.action.value)
-            case Command():
+            case MotorCommand():
                 self._commands.add(event.kind.value)
                 if event.taken_s is not None:
                     self._to_command.add(event.written_s - event.taken_s)
@@ -69,7 +69,7 @@ class TrainMetrics:
                 self._active[(event.code,)] = float(event.active)
             case TrainState():
                 self._state = event
-            case Answer():
+            case CommandResult():
                 self._answers.add(event.channel, "accepted" if event.accepted else str(event.code))
 
     def _fold_prediction(self, event: Prediction) -> None:

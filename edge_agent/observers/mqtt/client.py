@@ -21,20 +21,20 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from edge_agent.config import Mqtt, read_secret
+from edge_agent.config import MqttSettings, read_secret
 from edge_agent.errors import ConfigError
-from edge_agent.observers.mqtt.errors import HungUpError, LinkError, link_error
-from edge_agent.observers.mqtt.messages import Outgoing
-from edge_agent.runtime.timeouts import bounded
+from edge_agent.observers.mqtt.errors import ConnectionClosedError, MqttLinkError, link_error
+from edge_agent.observers.mqtt.messages import OutgoingMessage
+from edge_agent.runtime.timeouts import with_timeout
 
 _CONTENT_TYPE, _CORRELATION_DATA, _USER_PROPERTY = b"\x03", b"\x09", b"\x26"
 _MORE = 0x80
 
 
-class Packed:
+class PackedProperties:
     """What paho asks a message's properties for."""
 
-    def __init__(self, message: Outgoing) -> None:
+    def __init__(self, message: OutgoingMessage) -> None:
         self._message = message
 
     def pack(self) -> bytes:
@@ -65,7 +65,7 @@ def _variable(number: int) -> bytes:
     return bytes(groups)
 
 
-def tls_context(settings: Mqtt) -> ssl.SSLContext | None:
+def tls_context(settings: MqttSettings) -> ssl.SSLContext | None:
     """Return what TLS needs, None where it is off; raises ConfigError for a file that cannot be used."""
     tls = settings.tls
     if not tls.enabled:
@@ -102,7 +102,7 @@ def _unusable(key: str, path: object, error: OSError) -> ConfigError:
     return ConfigError(f"{key}: {path}: {why}", remedy="name readable PEM files; the key without a passphrase")
 
 
-class Writes:
+class SocketWriter:
     """Writes the packets of one client of paho's; made in the thread of the loop, before the client connects.
 
     What paho wants to write from another thread, as it does while it connects, is left to aiomqtt; so is a socket that
@@ -172,7 +172,7 @@ _GRACE_S = 0.2
 _FAILURES = (MqttError, OSError, TimeoutError, ConfigError)
 
 
-class Connection:
+class MqttConnection:
     """One connection to a broker.
 
     Args:
@@ -183,7 +183,11 @@ class Connection:
     """
 
     def __init__(
-        self, settings: Mqtt, client_id: str, will: Outgoing, inbox: Callable[[], "asyncio.Queue[Message]"]
+        self,
+        settings: MqttSettings,
+        client_id: str,
+        will: OutgoingMessage,
+        inbox: Callable[[], "asyncio.Queue[Message]"],
     ) -> None:
         self._settings = settings
         self._client_id = client_id
@@ -195,7 +199,7 @@ class Connection:
         self._denied: list[ReasonCode] = []
         self._hung_up = asyncio.Event()
         self._moved = asyncio.Event()
-        self._writes: Writes | None = None
+        self._writes: SocketWriter | None = None
         self._max_bytes: int | None = None
 
     async def open(self) -> None:
@@ -231,13 +235,13 @@ class Connection:
             async for message in self._opened().messages:
                 yield message
 
-    def fits(self, message: Outgoing) -> bool:
+    def fits(self, message: OutgoingMessage) -> bool:
         """Tell whether the broker takes messages of this size; with 3.1.1 it does not say."""
         properties = sum(len(name) + len(value) + 5 for name, value in message.user_properties)
         size = len(message.payload) + len(message.topic) + properties + 64
         return self._max_bytes is None or size <= self._max_bytes
 
-    async def publish(self, message: Outgoing) -> bool:
+    async def publish(self, message: OutgoingMessage) -> bool:
         """Publish; return when the broker has it (QoS 1) or the socket has (QoS 0). Raises LinkError.
 
         False where the broker refuses it, which it tells at QoS 1 with MQTT 5 only. One call at a time with QoS 1.
@@ -250,7 +254,7 @@ class Connection:
             await self._in_time(self._opened().publish(*self._arguments(message)))
         return not self._denied
 
-    async def _write(self, message: Outgoing) -> None:
+    async def _write(self, message: OutgoingMessage) -> None:
         """Publish at QoS 0, which takes no waiting as long as the socket takes what we write."""
         paho: Any = self._opened()._client
         info = paho.publish(*self._arguments(message))
@@ -266,13 +270,13 @@ class Connection:
                 self._moved.clear()
                 await self._moved.wait()
 
-    async def close(self, last: Outgoing) -> None:
+    async def close(self, last: OutgoingMessage) -> None:
         """Say goodbye with one last message; takes no longer than a second, and never raises."""
         client = self._client
         if client is not None:
-            with contextlib.suppress(LinkError, *_FAILURES):
-                await bounded(self.publish(last), _CLOSE_S)
-                await bounded(client.__aexit__(None, None, None), _CLOSE_S)
+            with contextlib.suppress(MqttLinkError, *_FAILURES):
+                await with_timeout(self.publish(last), _CLOSE_S)
+                await with_timeout(client.__aexit__(None, None, None), _CLOSE_S)
         self.abandon()
 
     def abandon(self) -> None:
@@ -332,7 +336,7 @@ class Connection:
 
         paho.on_connect, paho.on_disconnect = on_connect, on_disconnect
         paho.on_publish, paho.on_socket_open = on_publish, on_socket_open
-        self._writes = Writes(paho)
+        self._writes = SocketWriter(paho)
 
     async def _enter(self, client: Client) -> None:
         """Connect in time; what takes longer is left to end by itself, and its socket is closed then."""
@@ -346,7 +350,7 @@ class Connection:
             if task.done():
                 task.result()
             elif hung_up.done():
-                raise HungUpError
+                raise ConnectionClosedError
             else:
                 raise TimeoutError
         finally:
@@ -364,7 +368,7 @@ class Connection:
 
         aiomqtt waits by asyncio.wait_for, which in Python 3.11 swallows a cancellation that comes with the answer.
         """
-        return await bounded(call, self._settings.connect_timeout_s)
+        return await with_timeout(call, self._settings.connect_timeout_s)
 
     def _opened(self) -> Client:
         assert self._client is not None  # noqa: S101 - for the type checker: open comes first
@@ -378,9 +382,9 @@ class Connection:
         except _FAILURES as error:
             raise link_error(error, self._settings) from error
 
-    def _arguments(self, message: Outgoing) -> tuple[str, bytes, int, bool, Any]:
+    def _arguments(self, message: OutgoingMessage) -> tuple[str, bytes, int, bool, Any]:
         """Return what aiomqtt and paho want to publish a message; of its properties they only ask for the bytes."""
-        properties = Packed(message) if self._modern else None
+        properties = PackedProperties(message) if self._modern else None
         return message.topic, message.payload, message.qos, message.retain, properties
 
 

@@ -20,16 +20,16 @@ from edge_agent.control.commands import (
     SWITCHES,
     Accepted,
     Acknowledgement,
+    Authorizer,
     Code,
-    Gate,
+    CommandRequest,
+    CommandRules,
     Instruction,
     Refused,
-    Request,
-    Rules,
     Verb,
-    read,
+    parse_command,
 )
-from edge_agent.observers.cloudevents.convert import moment
+from edge_agent.observers.cloudevents.convert import to_rfc3339
 from edge_agent.observers.mqtt.payloads import ReplyData
 
 MAX_WAITING = 64
@@ -43,7 +43,7 @@ RECENT_S = 10.0
 """A flood that ended with a connection may go on with the next one for this long."""
 
 
-class Kind(Enum):
+class MessageKind(Enum):
     """What a message is: a command that stops, any other command, or no command."""
 
     STOP = auto()
@@ -51,7 +51,7 @@ class Kind(Enum):
     OTHER = auto()
 
 
-class Inbox(asyncio.Queue[Message]):
+class CommandQueue(asyncio.Queue[Message]):
     """A queue of messages in two lanes, made for aiomqtt, which calls nothing but `put_nowait`, `get` and `qsize`.
 
     A stop is taken first, and throws out the commands that wait: they were given before it. Of a flood of commands
@@ -68,7 +68,7 @@ class Inbox(asyncio.Queue[Message]):
 
     def __init__(
         self,
-        kind: Callable[[Message], Kind],
+        kind: Callable[[Message], MessageKind],
         discarded: Callable[[int], None],
         flooded: Callable[[], None],
         *,
@@ -80,7 +80,7 @@ class Inbox(asyncio.Queue[Message]):
         self._flooded = flooded
         self._clock = clock
         self._stops: deque[Message] = deque()
-        self._others: deque[tuple[Kind, Message]] = deque()
+        self._others: deque[tuple[MessageKind, Message]] = deque()
         self._arrivals: deque[float] = deque(maxlen=max_per_s)
         self._flood_until_s = -float("inf")
         self._told = False
@@ -110,13 +110,13 @@ class Inbox(asyncio.Queue[Message]):
 
     def _put(self, item: Message) -> None:
         kind = self._kind(item)
-        if kind is Kind.STOP:
+        if kind is MessageKind.STOP:
             self._forget_commands()
             if len(self._stops) < MAX_WAITING:
                 self._stops.append(item)
             else:
                 self._discarded(1)
-        elif kind is Kind.COMMAND and self._floods():
+        elif kind is MessageKind.COMMAND and self._floods():
             self._discarded(1)
         else:
             if len(self._others) >= MAX_WAITING:
@@ -129,7 +129,7 @@ class Inbox(asyncio.Queue[Message]):
 
     def _forget_commands(self) -> None:
         waited = len(self._others)
-        self._others = deque(other for other in self._others if other[0] is not Kind.COMMAND)
+        self._others = deque(other for other in self._others if other[0] is not MessageKind.COMMAND)
         self._discarded(waited - len(self._others))
 
     def _floods(self) -> bool:
@@ -157,7 +157,7 @@ Execute = Callable[[Instruction, Callable[[Acknowledgement], None]], None]
 
 
 @dataclass(frozen=True, slots=True)
-class ReplyTo:
+class ReplyAddress:
     """Where the answer to a command goes."""
 
     topic: str
@@ -165,7 +165,7 @@ class ReplyTo:
 
 
 @dataclass(frozen=True, slots=True)
-class Office:
+class CommandContext:
     """What the desk works with, all of it used in the mirror's thread.
 
     `gate` remembers what was obeyed, `read_rules` gives the rules of this channel, `execute` hands an instruction to
@@ -173,15 +173,15 @@ class Office:
     its name, its id and why. More than `max_per_s` commands in a second are a flood.
     """
 
-    gate: Gate
-    read_rules: Callable[[], Rules]
+    gate: Authorizer
+    read_rules: Callable[[], CommandRules]
     execute: Execute
     show: Callable[[float], None]
     refused: Callable[[str, str | None, Refused], None]
     max_per_s: int
 
 
-class Desk:
+class MqttCommands:
     """Takes the commands of one train.
 
     Args:
@@ -195,10 +195,10 @@ class Desk:
     def __init__(
         self,
         root: str,
-        office: Office,
+        office: CommandContext,
         *,
         closed: tuple[str, ...] = (),
-        answer: Callable[[ReplyTo, ReplyData], None],
+        answer: Callable[[ReplyAddress, ReplyData], None],
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.accepted = 0
@@ -222,16 +222,16 @@ class Desk:
         spared = {f"{self._root}/{name}{_SET}" for name in (*_STOPPING_NAMES, *SWITCHES)}
         return {topic: qos for topic, qos in self.topics().items() if topic not in spared}
 
-    def kind(self, message: Message) -> Kind:
+    def kind(self, message: Message) -> MessageKind:
         """Tell what a message is."""
         name = self._name(message)
         if name is None:
-            return Kind.OTHER
+            return MessageKind.OTHER
         if name in _STOPPING_NAMES:
-            return Kind.STOP
-        request = read(name, _body(message))
-        stops = isinstance(request, Request) and request.verb in STOPPING
-        return Kind.STOP if stops else Kind.COMMAND
+            return MessageKind.STOP
+        request = parse_command(name, _body(message))
+        stops = isinstance(request, CommandRequest) and request.verb in STOPPING
+        return MessageKind.STOP if stops else MessageKind.COMMAND
 
     def receive(self, message: Message) -> bool:
         """Take a command; False for a message that is none. Returns at once, the answer follows."""
@@ -239,9 +239,9 @@ class Desk:
         if name is None:
             return False
         office = self._office
-        request = read(name, _body(message), retained=bool(message.retain))
+        request = parse_command(name, _body(message), retained=bool(message.retain))
         verdict = request if isinstance(request, Refused) else office.gate.admit(request, office.read_rules)
-        command_id = request.command_id if isinstance(request, Request) else None
+        command_id = request.command_id if isinstance(request, CommandRequest) else None
         back = self._reply_to(name, message)
         if isinstance(verdict, Accepted):
             self._obey(name, verdict.instruction, back)
@@ -252,7 +252,7 @@ class Desk:
             office.refused(name, command_id, verdict)
         return True
 
-    def _obey(self, name: str, instruction: Instruction, back: ReplyTo) -> None:
+    def _obey(self, name: str, instruction: Instruction, back: ReplyAddress) -> None:
         self.accepted += 1
         _log.info("command", channel="mqtt", name=name, id=instruction.command_id, reason=instruction.reason)
 
@@ -264,7 +264,7 @@ class Desk:
         self._office.execute(instruction, answered)
 
     def _reply(self, name: str, command_id: str | None, verdict: Acknowledgement | Refused) -> ReplyData:
-        train_time = moment(self._wall())
+        train_time = to_rfc3339(self._wall())
         if isinstance(verdict, Refused):
             return ReplyData(name, command_id, False, verdict.code, verdict.reason, None, train_time)
         code = None if verdict.accepted else Code.FAILED
@@ -277,14 +277,14 @@ class Desk:
         name = topic[len(self._root) + 1 : -len(_SET)]
         return name if name in NAMES else None
 
-    def _reply_to(self, name: str, message: Message) -> ReplyTo:
+    def _reply_to(self, name: str, message: Message) -> ReplyAddress:
         """Return the response topic that the sender names, where it can be one, else our own."""
         properties = message.properties
         topic = getattr(properties, "ResponseTopic", None)
         correlation = getattr(properties, "CorrelationData", None)
         if not isinstance(topic, str) or not self._may_reply_to(topic):
             topic = f"{self._root}/{name}/reply"
-        return ReplyTo(topic, correlation if isinstance(correlation, bytes) else None)
+        return ReplyAddress(topic, correlation if isinstance(correlation, bytes) else None)
 
     def _may_reply_to(self, topic: str) -> bool:
         """Tell whether a reply may go there; to another train it would be a command."""

@@ -13,39 +13,39 @@ from aiomqtt import MqttCodeError, MqttError
 from aiomqtt.exceptions import MqttConnectError
 from paho.mqtt.reasoncodes import ReasonCode
 
-from edge_agent.config import Mqtt
+from edge_agent.config import MqttSettings
 from edge_agent.errors import EdgeAgentError, RetryableError
-from edge_agent.faults import Notice
+from edge_agent.faults import FaultReport
 
 UNREACHABLE = "mqtt_unreachable"
 _REFUSED = "mqtt_refused"
 _SETTINGS = "mqtt_settings"
 
 
-class LinkError(RetryableError):
+class MqttLinkError(RetryableError):
     """The link to the broker does not work now; `notice` says why."""
 
-    def __init__(self, notice: Notice) -> None:
+    def __init__(self, notice: FaultReport) -> None:
         super().__init__(notice.message, remedy=notice.remedy)
         self.notice = notice
 
 
-class HungUpError(OSError):
+class ConnectionClosedError(OSError):
     """The broker ended the connection before it said whether we may come in."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Words:
+class _ErrorText:
     code: str
     message: str
     remedy: str
 
 
 # Reason codes of MQTT 5, section 2.4; paho translates those of 3.1.1 into them.
-_BY_CODE: tuple[tuple[frozenset[int], _Words], ...] = (
+_BY_CODE: tuple[tuple[frozenset[int], _ErrorText], ...] = (
     (
         frozenset({0x86, 0x87, 0x8C}),
-        _Words(
+        _ErrorText(
             _REFUSED,
             "{broker} does not accept our credentials",
             "check mqtt.username, mqtt.password_file, mqtt.tls and the broker's access rules",
@@ -53,64 +53,66 @@ _BY_CODE: tuple[tuple[frozenset[int], _Words], ...] = (
     ),
     (
         frozenset({0x84}),
-        _Words(_REFUSED, "{broker} does not speak this version of MQTT", "set mqtt.version to 3.1.1 or to 5"),
+        _ErrorText(_REFUSED, "{broker} does not speak this version of MQTT", "set mqtt.version to 3.1.1 or to 5"),
     ),
     (
         frozenset({0x85}),
-        _Words(_REFUSED, "{broker} does not accept our client id", "set mqtt.client_id to another one"),
+        _ErrorText(_REFUSED, "{broker} does not accept our client id", "set mqtt.client_id to another one"),
     ),
     (
         frozenset({0x8E}),
-        _Words(_REFUSED, "another client took our place at {broker}", "give each train an id of its own"),
+        _ErrorText(_REFUSED, "another client took our place at {broker}", "give each train an id of its own"),
     ),
 )
 
-_BY_CLASS: tuple[tuple[tuple[type[BaseException], ...], _Words], ...] = (
+_BY_CLASS: tuple[tuple[tuple[type[BaseException], ...], _ErrorText], ...] = (
     (
         (ssl.SSLError,),
-        _Words(_REFUSED, "{broker} and we do not agree on TLS", "check mqtt.tls and the broker's certificate"),
+        _ErrorText(_REFUSED, "{broker} and we do not agree on TLS", "check mqtt.tls and the broker's certificate"),
     ),
     (
         (socket.gaierror,),
-        _Words(UNREACHABLE, "the name of {broker} is not known", "check mqtt.host and the name server"),
+        _ErrorText(UNREACHABLE, "the name of {broker} is not known", "check mqtt.host and the name server"),
     ),
     (
-        (HungUpError,),
-        _Words(UNREACHABLE, "{broker} hangs up without an answer", "check mqtt.port, mqtt.tls and the broker's log"),
+        (ConnectionClosedError,),
+        _ErrorText(
+            UNREACHABLE, "{broker} hangs up without an answer", "check mqtt.port, mqtt.tls and the broker's log"
+        ),
     ),
-    ((TimeoutError,), _Words(UNREACHABLE, "{broker} does not answer", "check the network and the broker")),
+    ((TimeoutError,), _ErrorText(UNREACHABLE, "{broker} does not answer", "check the network and the broker")),
     (
         (OSError,),
-        _Words(UNREACHABLE, "{broker} cannot be reached", "start the broker or check mqtt.host and mqtt.port"),
+        _ErrorText(UNREACHABLE, "{broker} cannot be reached", "start the broker or check mqtt.host and mqtt.port"),
     ),
 )
 
 
-def link_error(error: BaseException, settings: Mqtt) -> LinkError:
+def link_error(error: BaseException, settings: MqttSettings) -> MqttLinkError:
     """Return what an exception means."""
     broker = f"the MQTT broker {settings.host}:{settings.port}"
-    if isinstance(error, LinkError):
+    if isinstance(error, MqttLinkError):
         return error
     if isinstance(error, EdgeAgentError):
-        return LinkError(Notice(_SETTINGS, error.message, error.remedy))
+        return MqttLinkError(FaultReport(_SETTINGS, error.message, error.remedy))
     words = _by_code(error) or _by_class(error)
     if words is None:
-        words = _Words(UNREACHABLE, "the link to {broker} broke", "check the network and the broker")
-    return LinkError(Notice(words.code, words.message.format(broker=broker), words.remedy))
+        words = _ErrorText(UNREACHABLE, "the link to {broker} broke", "check the network and the broker")
+    return MqttLinkError(FaultReport(words.code, words.message.format(broker=broker), words.remedy))
 
 
-def _by_code(error: BaseException) -> _Words | None:
+def _by_code(error: BaseException) -> _ErrorText | None:
     """Read the reason code that the broker gave, where it gave one."""
     if not isinstance(error, MqttCodeError) or not isinstance(error.rc, ReasonCode):
         return None
     value = error.rc.value
     known = next((words for codes, words in _BY_CODE if value in codes), None)
     if known is None and isinstance(error, MqttConnectError):
-        return _Words(UNREACHABLE, "{broker} is not ready for us", "look into the broker's log")
+        return _ErrorText(UNREACHABLE, "{broker} is not ready for us", "look into the broker's log")
     return known
 
 
-def _by_class(error: BaseException) -> _Words | None:
+def _by_class(error: BaseException) -> _ErrorText | None:
     """Read the class of the error, or of the one behind it: aiomqtt hides an OSError in an MqttError."""
     behind = error.__context__ if isinstance(error, MqttError) and error.__context__ is not None else error
     return next((words for kinds, words in _BY_CLASS if isinstance(behind, kinds)), None)
@@ -127,17 +129,17 @@ _WORDS = {
 }
 
 
-class Notices:
+class LinkFaultReporter:
     """Turns what happens to the link into notices."""
 
-    def __init__(self, tell: Callable[[Notice], None], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, tell: Callable[[FaultReport], None], clock: Callable[[], float] = time.monotonic) -> None:
         self._tell = tell
         self._clock = clock
         self._down_s: float | None = None
-        self._told: Notice | None = None
+        self._told: FaultReport | None = None
         self._denied: set[tuple[str, str]] = set()
 
-    def down(self, notice: Notice) -> None:
+    def down(self, notice: FaultReport) -> None:
         """Note that the link does not work; told when that lasts, or when only a person can mend it."""
         now_s = self._clock()
         self._down_s = now_s if self._down_s is None else self._down_s
@@ -160,9 +162,9 @@ class Notices:
         self._denied.add((topic, what))
         words, remedy = _WORDS[what]
         topics = ", ".join(sorted(name for name, denied in self._denied if denied == what))
-        self._tell(Notice(_DENIED, f"the MQTT broker {words.format(topics=topics)}", remedy))
+        self._tell(FaultReport(_DENIED, f"the MQTT broker {words.format(topics=topics)}", remedy))
 
     def _over(self) -> None:
         if self._told is not None:
-            self._tell(Notice(self._told.code, active=False))
+            self._tell(FaultReport(self._told.code, active=False))
             self._told = None

@@ -12,8 +12,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from edge_agent.config import HomeAssistant
-from edge_agent.observers.mqtt.messages import OFFLINE, ONLINE, Messages, Outgoing
+from edge_agent.config import HomeAssistantSettings
+from edge_agent.observers.mqtt.messages import OFFLINE, ONLINE, MqttMessageBuilder, OutgoingMessage
 
 TOKEN_HELPER = "input_text.edge_agent_token"  # noqa: S105 - the name of a text field, no secret
 BIRTH = b"online"
@@ -26,7 +26,7 @@ _COMMAND = (
 
 
 @dataclass(frozen=True, slots=True)
-class Device:
+class HomeAssistantDevice:
     """The train as Home Assistant shows it. `speed` tells whether its speed is known."""
 
     train_id: str
@@ -35,12 +35,14 @@ class Device:
     speed: bool = False
 
 
-def birth_topic(settings: HomeAssistant) -> str:
+def birth_topic(settings: HomeAssistantSettings) -> str:
     """Return the topic on which Home Assistant says that it has started."""
     return f"{settings.discovery_prefix}/status"
 
 
-def discovery(settings: HomeAssistant, device: Device, messages: Messages, *, structured: bool) -> Outgoing:
+def discovery(
+    settings: HomeAssistantSettings, device: HomeAssistantDevice, messages: MqttMessageBuilder, *, structured: bool
+) -> OutgoingMessage:
     """Return the message that announces the train; `structured` tells that events come as structured CloudEvents."""
     key = f"edge_agent_{device.train_id}".replace("-", "_")
     document = {
@@ -66,10 +68,12 @@ def discovery(settings: HomeAssistant, device: Device, messages: Messages, *, st
         },
     }
     payload = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
-    return Outgoing(f"{settings.discovery_prefix}/device/{key}/config", payload, qos=1, retain=True)
+    return OutgoingMessage(f"{settings.discovery_prefix}/device/{key}/config", payload, qos=1, retain=True)
 
 
-def _components(messages: Messages, value: str, device: Device) -> list[tuple[str, dict[str, Any]]]:
+def _components(
+    messages: MqttMessageBuilder, value: str, device: HomeAssistantDevice
+) -> list[tuple[str, dict[str, Any]]]:
     state, telemetry = messages.topic("state"), messages.topic("telemetry")
     components: list[tuple[str, dict[str, Any]]] = [
         ("camera", {"platform": "camera", "name": "Camera", "topic": messages.topic("image")}),
@@ -120,7 +124,7 @@ def _sensor(name: str, topic: str, value: str, *, unit: str | None = None, **mor
     return {"platform": "sensor", "name": name, "state_topic": topic, "value_template": template, **measured, **more}
 
 
-def _button(name: str, messages: Messages, command: str, *, icon: str) -> dict[str, Any]:
+def _button(name: str, messages: MqttMessageBuilder, command: str, *, icon: str) -> dict[str, Any]:
     return {
         "platform": "button",
         "name": name,

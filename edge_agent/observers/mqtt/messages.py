@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 
 import uuid_utils
 
-from edge_agent.config import Mqtt
-from edge_agent.events import Answer, Command, Decision, Event, Fault, Frame, Prediction, TrainState
-from edge_agent.observers.cloudevents import Envelope, MqttMessage, Picture, Stamp, names, seal
+from edge_agent.config import MqttSettings
+from edge_agent.events import CommandResult, Decision, Event, Fault, Frame, MotorCommand, Prediction, TrainState
+from edge_agent.observers.cloudevents import EncodedImage, Envelope, EventContext, MqttMessage, names, to_cloudevent
 from edge_agent.observers.cloudevents import mqtt as binding
-from edge_agent.observers.cloudevents.convert import moment
+from edge_agent.observers.cloudevents.convert import to_rfc3339
 from edge_agent.observers.cloudevents.envelope import SEQUENCE_DIGITS
 from edge_agent.observers.mqtt.payloads import ReplyData, TelemetryData, dump
 
@@ -24,7 +24,7 @@ ONLINE, OFFLINE = b"online", b"offline"
 
 
 @dataclass(frozen=True, slots=True)
-class Outgoing:
+class OutgoingMessage:
     """One message to a broker. The last three fields need MQTT 5 and are left out with 3.1.1."""
 
     topic: str
@@ -51,15 +51,15 @@ ROUTES: dict[type[Event], Route] = {
     TrainState: Route(STATE, 1, retain=True),
     Decision: Route("decision", 1, retain=True),
     Fault: Route("fault", 1),
-    Answer: Route("answer", 1),
+    CommandResult: Route("answer", 1),
     Prediction: Route("prediction", 0),
-    Command: Route("command", 0),
+    MotorCommand: Route("command", 0),
 }
 _IMAGE = Route("image", 0)
 _TELEMETRY = Route("telemetry", 1)
 
 
-class Messages:
+class MqttMessageBuilder:
     """Writes the messages of one train.
 
     Args:
@@ -67,7 +67,7 @@ class Messages:
         train_id: the second part of each topic.
     """
 
-    def __init__(self, settings: Mqtt, train_id: str) -> None:
+    def __init__(self, settings: MqttSettings, train_id: str) -> None:
         self._root = f"{settings.topic_prefix}/{train_id}"
         self._train_id = train_id
         self._modern = settings.version == "5"
@@ -77,30 +77,30 @@ class Messages:
         """Return the topic `name` of this train."""
         return f"{self._root}/{name}"
 
-    def availability(self, *, online: bool) -> Outgoing:
+    def availability(self, *, online: bool) -> OutgoingMessage:
         """Say that the train is there, or (as a last will too) that it is not."""
-        return Outgoing(self.topic("availability"), ONLINE if online else OFFLINE, qos=1, retain=True)
+        return OutgoingMessage(self.topic("availability"), ONLINE if online else OFFLINE, qos=1, retain=True)
 
-    def event(self, event: Event, stamp: Stamp) -> Outgoing:
+    def event(self, event: Event, stamp: EventContext) -> OutgoingMessage:
         """Write any event but a frame."""
-        return self._routed(ROUTES[type(event)], self._formed(seal(event, stamp)))
+        return self._routed(ROUTES[type(event)], self._formed(to_cloudevent(event, stamp)))
 
-    def image(self, frame: Frame, picture: Picture, stamp: Stamp) -> Outgoing:
+    def image(self, frame: Frame, picture: EncodedImage, stamp: EventContext) -> OutgoingMessage:
         """Write a frame: the picture itself is the payload, with either version of MQTT."""
-        message = binding.binary(seal(frame, stamp, picture)) if self._modern else MqttMessage(picture.data)
+        message = binding.binary(to_cloudevent(frame, stamp, picture)) if self._modern else MqttMessage(picture.data)
         return self._routed(_IMAGE, message)
 
-    def telemetry(self, data: TelemetryData, stamp: Stamp, now_unix_s: float) -> Outgoing:
+    def telemetry(self, data: TelemetryData, stamp: EventContext, now_unix_s: float) -> OutgoingMessage:
         """Write the figures of the last second."""
         envelope = self._envelope("telemetry", "agent", dump(data), stamp, now_unix_s)
         return self._routed(_TELEMETRY, self._formed(envelope))
 
     def reply(
-        self, topic: str, data: ReplyData, stamp: Stamp, now_unix_s: float, correlation: bytes | None = None
-    ) -> Outgoing:
+        self, topic: str, data: ReplyData, stamp: EventContext, now_unix_s: float, correlation: bytes | None = None
+    ) -> OutgoingMessage:
         """Write the reply to a command; its `correlationid` is the command's id."""
         message = self._formed(self._envelope("reply", data.command, dump(data), stamp, now_unix_s), data.id)
-        return Outgoing(
+        return OutgoingMessage(
             topic,
             message.payload,
             1,
@@ -109,14 +109,14 @@ class Messages:
             correlation_data=correlation if self._modern else None,
         )
 
-    def _envelope(self, kind: str, subject: str, data: bytes, stamp: Stamp, now_unix_s: float) -> Envelope:
+    def _envelope(self, kind: str, subject: str, data: bytes, stamp: EventContext, now_unix_s: float) -> Envelope:
         return Envelope(
             id=str(uuid_utils.uuid7()),
             source=names.source_of(self._train_id),
             type=names.type_of(kind),
             data=data,
             subject=subject,
-            time=moment(now_unix_s),
+            time=to_rfc3339(now_unix_s),
             sequence=f"{stamp.sequence:0{SEQUENCE_DIGITS}d}",
             partitionkey=self._train_id,
         )
@@ -135,8 +135,8 @@ class Messages:
         head = json.dumps({"correlationid": correlationid}, ensure_ascii=False).encode()
         return MqttMessage(head[:-1] + b"," + message.payload[1:])
 
-    def _routed(self, route: Route, message: MqttMessage) -> Outgoing:
-        return Outgoing(
+    def _routed(self, route: Route, message: MqttMessage) -> OutgoingMessage:
+        return OutgoingMessage(
             self.topic(route.name),
             message.payload,
             route.qos,

@@ -12,19 +12,19 @@ from dataclasses import dataclass
 
 import structlog
 
-from edge_agent.config import Commands, Mqtt
-from edge_agent.control.commands import Acknowledgement, Gate, Instruction, Refused, read_rules
+from edge_agent.config import CommandSettings, MqttSettings
+from edge_agent.control.commands import Acknowledgement, Authorizer, Instruction, Refused, read_rules
 from edge_agent.errors import EdgeAgentError
 from edge_agent.events import Event, Fault, Frame, TrainState
-from edge_agent.faults import Notice
+from edge_agent.faults import FaultReport
 from edge_agent.observers.metrics import MirrorFigures
-from edge_agent.observers.mqtt.commands import Office
-from edge_agent.observers.mqtt.home_assistant import Device
-from edge_agent.observers.mqtt.messages import Messages
-from edge_agent.observers.mqtt.send_queue import Handed, Intake, Lanes
-from edge_agent.observers.mqtt.session import Keeper, KeeperStats
+from edge_agent.observers.mqtt.commands import CommandContext
+from edge_agent.observers.mqtt.home_assistant import HomeAssistantDevice
+from edge_agent.observers.mqtt.messages import MqttMessageBuilder
+from edge_agent.observers.mqtt.send_queue import EventEncoder, QueuedEvent, SendQueue
+from edge_agent.observers.mqtt.session import MqttLinkStats, ReconnectLoop
 from edge_agent.ports import EventSource
-from edge_agent.runtime.queues import Handover
+from edge_agent.runtime.queues import ThreadQueue
 from edge_agent.runtime.threads import LoopThread
 
 END_S = 1.5
@@ -39,7 +39,7 @@ _log = structlog.get_logger(__name__)
 class MqttStats:
     """What the mirror knows of itself; events and images that are `lost` never reached its thread."""
 
-    keeper: KeeperStats
+    keeper: MqttLinkStats
     lost: int
     lost_images: int
 
@@ -76,14 +76,14 @@ class MqttMirror:
 
     def __init__(
         self,
-        settings: Mqtt,
-        device: Device,
+        settings: MqttSettings,
+        device: HomeAssistantDevice,
         *,
         report: Callable[[Fault], None],
         command: Callable[[Instruction], Acknowledgement] | None = None,
         refused: Callable[[str, str | None, Refused], None] = lambda name, command_id, why: None,
-        gate: Gate | None = None,
-        limits: Commands | None = None,
+        gate: Authorizer | None = None,
+        limits: CommandSettings | None = None,
         compat: bool = False,
         speed_mm_s: Callable[[], float | None] = lambda: None,
         wall: Callable[[], float] = time.time,
@@ -98,11 +98,11 @@ class MqttMirror:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ending = False
         self._ended = asyncio.Event()
-        self._handover: Handover[Handed] = Handover(self._wake, max_bulky=_MAX_PICTURES)
-        lanes = Lanes(settings.queue_size)
+        self._handover: ThreadQueue[QueuedEvent] = ThreadQueue(self._wake, max_bulky=_MAX_PICTURES)
+        lanes = SendQueue(settings.queue_size)
         first_sequence = round(wall() * 1_000_000)  # so that the numbers grow across restarts
-        messages = Messages(settings, device.train_id)
-        self._intake = Intake(
+        messages = MqttMessageBuilder(settings, device.train_id)
+        self._intake = EventEncoder(
             self._handover,
             lanes,
             messages,
@@ -110,20 +110,22 @@ class MqttMirror:
             first_sequence=first_sequence,
             compat=compat,
         )
-        self._keeper = Keeper(
+        self._keeper = ReconnectLoop(
             settings,
             device,
             self._intake,
             lanes,
             messages,
-            office=self._office(settings, gate or Gate(), limits or Commands()) if self._command is not None else None,
+            office=self._office(settings, gate or Authorizer(), limits or CommandSettings())
+            if self._command is not None
+            else None,
             tell=self._tell,
             wall=wall,
         )
         self._thread = LoopThread("mqtt", self._keep, self._failed)
 
-    def _office(self, settings: Mqtt, gate: Gate, limits: Commands) -> Office:
-        return Office(
+    def _office(self, settings: MqttSettings, gate: Authorizer, limits: CommandSettings) -> CommandContext:
+        return CommandContext(
             gate=gate,
             read_rules=lambda: read_rules(
                 limits, settings.command_token, settings.command_token_file, "mqtt.command_token_file"
@@ -154,10 +156,10 @@ class MqttMirror:
             self._intake.frames += 1
             shown = self._images or time.monotonic() < self._pictures_until_s
             if shown or self._compat:
-                self._handover.offer(Handed(event, offset_s, shown=shown), bulky=True)
+                self._handover.offer(QueuedEvent(event, offset_s, shown=shown), bulky=True)
             return
         speed_mm_s = self._speed_mm_s() if isinstance(event, TrainState) else None
-        self._handover.offer(Handed(event, offset_s, speed_mm_s=speed_mm_s))
+        self._handover.offer(QueuedEvent(event, offset_s, speed_mm_s=speed_mm_s))
 
     def stats(self) -> MqttStats:
         """Tell what the mirror knows of itself; from any thread, without waiting."""
@@ -225,15 +227,15 @@ class MqttMirror:
         except EdgeAgentError as error:
             return Acknowledgement(accepted=False, state="", reason=str(error))
 
-    def _tell(self, notice: Notice) -> None:
+    def _tell(self, notice: FaultReport) -> None:
         """Bring a notice into the train's loop. Called in the mirror's thread."""
         self._in_loop(lambda: self._publish(notice))
 
-    def _publish(self, notice: Notice) -> None:
+    def _publish(self, notice: FaultReport) -> None:
         self._report(notice.fault(asyncio.get_running_loop().time()))
 
     def _failed(self) -> None:
-        self._tell(Notice("mqtt_failed", "the mirror to MQTT has failed; see the log", "restart the agent"))
+        self._tell(FaultReport("mqtt_failed", "the mirror to MQTT has failed; see the log", "restart the agent"))
 
     def _in_loop(self, function: Callable[[], object]) -> bool:
         loop = self._loop

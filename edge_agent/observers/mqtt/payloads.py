@@ -15,7 +15,7 @@ from edge_agent.control.commands import Code
 from edge_agent.events import GuardState, HubStatus, Prediction, TrainState
 from edge_agent.observers.cloudevents.payloads import Milliseconds, Moment, Percent
 from edge_agent.observers.cloudevents.schemas import schema_text
-from edge_agent.runtime.files import write_whole
+from edge_agent.runtime.files import write_atomic
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +76,10 @@ def schemas() -> dict[str, dict[str, Any]]:
 def write(folder: Path) -> None:
     """Write the schemas into a folder."""
     for kind, schema in schemas().items():
-        write_whole(folder / f"{kind}.json", schema_text(schema).encode())
+        write_atomic(folder / f"{kind}.json", schema_text(schema).encode())
 
 
-class Meter:
+class TelemetryMeter:
     """Adds up what one second of telemetry tells."""
 
     def __init__(self) -> None:

@@ -12,40 +12,40 @@ from dataclasses import dataclass, replace
 import structlog
 
 from edge_agent.events import Event, Frame, Prediction, TrainState
-from edge_agent.observers.cloudevents import Stamp
-from edge_agent.observers.crazy_train.pictures import Pairs
-from edge_agent.observers.mqtt.messages import ROUTES, Messages, Outgoing
-from edge_agent.observers.mqtt.payloads import Meter, TelemetryData
-from edge_agent.runtime.queues import Handover
+from edge_agent.observers.cloudevents import EventContext
+from edge_agent.observers.crazy_train.pictures import FrameMatcher
+from edge_agent.observers.mqtt.messages import ROUTES, MqttMessageBuilder, OutgoingMessage
+from edge_agent.observers.mqtt.payloads import TelemetryData, TelemetryMeter
+from edge_agent.runtime.queues import ThreadQueue
 
 MAX_REPLIES = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
+class QueuedMessage:
     """A message on its way out, and the kind of event in it. Written once: sent twice, it keeps its id."""
 
     kind: str
-    message: Outgoing
+    message: OutgoingMessage
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class QueuedFrame:
     """A frame on its way out, not yet encoded."""
 
     frame: Frame
-    stamp: Stamp
+    stamp: EventContext
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class FrameWithPrediction:
     """A prediction and its frame, for the original demo's consumers."""
 
     prediction: Prediction
     frame: Frame
 
 
-class Lanes:
+class SendQueue:
     """The waiting room of one mirror.
 
     `assured` holds what is published at QoS 1 and stays until the broker has it, `stream` what is published at QoS 0.
@@ -57,17 +57,17 @@ class Lanes:
 
     def __init__(self, size: int) -> None:
         self.dropped: Counter[str] = Counter()
-        self.replies: deque[Outgoing] = deque(maxlen=MAX_REPLIES)
-        self.telemetry: Outgoing | None = None
+        self.replies: deque[OutgoingMessage] = deque(maxlen=MAX_REPLIES)
+        self.telemetry: OutgoingMessage | None = None
         self.assured_news = asyncio.Event()
         self.stream_news = asyncio.Event()
         self._size = size
-        self._assured: deque[Parcel] = deque()
-        self._stream: deque[Parcel] = deque()
-        self._picture: Picture | None = None
-        self._pair: Pair | None = None
+        self._assured: deque[QueuedMessage] = deque()
+        self._stream: deque[QueuedMessage] = deque()
+        self._picture: QueuedFrame | None = None
+        self._pair: FrameWithPrediction | None = None
 
-    def add(self, parcel: Parcel) -> None:
+    def add(self, parcel: QueuedMessage) -> None:
         """Take a message in."""
         if parcel.message.qos:
             self._append(self._assured, parcel)
@@ -76,40 +76,40 @@ class Lanes:
             self._append(self._stream, parcel)
             self.stream_news.set()
 
-    def show(self, picture: Picture) -> None:
+    def show(self, picture: QueuedFrame) -> None:
         """Take a picture in; it replaces the one that waits."""
         if self._picture is not None:
             self.dropped["image"] += 1
         self._picture = picture
         self.stream_news.set()
 
-    def show_original(self, pair: Pair) -> None:
+    def show_original(self, pair: FrameWithPrediction) -> None:
         """Take a prediction with its frame in; it replaces the one that waits."""
         if self._pair is not None:
             self.dropped["original"] += 1
         self._pair = pair
         self.stream_news.set()
 
-    def reply(self, message: Outgoing) -> None:
+    def reply(self, message: OutgoingMessage) -> None:
         """Take a reply in."""
         self.replies.append(message)
         self.assured_news.set()
 
-    def measure(self, message: Outgoing) -> None:
+    def measure(self, message: OutgoingMessage) -> None:
         """Take telemetry in; it replaces what waits."""
         self.telemetry = message
         self.assured_news.set()
 
-    def first(self) -> Parcel | None:
+    def first(self) -> QueuedMessage | None:
         """Return the oldest message that must arrive; it stays until `arrived`."""
         return self._assured[0] if self._assured else None
 
-    def arrived(self, parcel: Parcel) -> None:
+    def arrived(self, parcel: QueuedMessage) -> None:
         """Let go of the message that `first` gave; nothing happens where it was dropped meanwhile."""
         if self._assured and self._assured[0] is parcel:
             self._assured.popleft()
 
-    def take(self) -> Parcel | Pair | Picture | None:
+    def take(self) -> QueuedMessage | FrameWithPrediction | QueuedFrame | None:
         """Take the oldest of the stream, or what has a picture where nothing else waits."""
         if self._stream:
             return self._stream.popleft()
@@ -127,7 +127,7 @@ class Lanes:
         """Count the messages that wait."""
         return len(self._assured) + len(self._stream)
 
-    def _append(self, lane: deque[Parcel], parcel: Parcel) -> None:
+    def _append(self, lane: deque[QueuedMessage], parcel: QueuedMessage) -> None:
         if len(lane) >= self._size:
             self.dropped[lane.popleft().kind] += 1
         lane.append(parcel)
@@ -137,7 +137,7 @@ _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Handed:
+class QueuedEvent:
     """An event on its way into the thread.
 
     `shown` tells that a frame is wanted as a picture, `speed_mm_s` comes with a state where it is known.
@@ -149,7 +149,7 @@ class Handed:
     speed_mm_s: float | None = None
 
 
-class Intake:
+class EventEncoder:
     """Takes events in.
 
     Args:
@@ -163,9 +163,9 @@ class Intake:
 
     def __init__(
         self,
-        handover: Handover[Handed],
-        lanes: Lanes,
-        messages: Messages,
+        handover: ThreadQueue[QueuedEvent],
+        lanes: SendQueue,
+        messages: MqttMessageBuilder,
         *,
         train_id: str,
         first_sequence: int,
@@ -173,20 +173,20 @@ class Intake:
     ) -> None:
         self.frames = 0
         """Frames that the camera gave; counted by the train's loop."""
-        self.state: Outgoing | None = None
+        self.state: OutgoingMessage | None = None
         """The newest state of the train."""
         self._handover = handover
         self._lanes = lanes
         self._messages = messages
         self._train_id = train_id
         self._sequence = itertools.count(first_sequence)
-        self._meter = Meter()
+        self._meter = TelemetryMeter()
         self._told: TrainState | None = None
-        self._pairs = Pairs() if compat else None
+        self._pairs = FrameMatcher() if compat else None
 
-    def stamp(self, offset_s: float = 0.0) -> Stamp:
+    def stamp(self, offset_s: float = 0.0) -> EventContext:
         """Return the stamp of the next message."""
-        return Stamp(self._train_id, next(self._sequence), offset_s)
+        return EventContext(self._train_id, next(self._sequence), offset_s)
 
     def take(self) -> None:
         """Take in what was handed over."""
@@ -195,7 +195,7 @@ class Intake:
             try:
                 self._take_in(handed)
             except Exception:  # noqa: BLE001 - an event that cannot be written must not take the others with it
-                self._lanes.dropped[type(handed.event).__name__.lower()] += 1
+                self._lanes.dropped[_kind(handed.event)] += 1
                 _log.exception("event_not_written")
 
     def telemetry(self, period_s: float) -> TelemetryData:
@@ -203,15 +203,15 @@ class Intake:
         dropped = sum(self._lanes.dropped.values()) + self._handover.lost
         return self._meter.read(self.frames, period_s, waiting=len(self._lanes), dropped=dropped)
 
-    def _take_in(self, handed: Handed) -> None:
+    def _take_in(self, handed: QueuedEvent) -> None:
         event, stamp = handed.event, self.stamp(handed.offset_s)
         if self._pairs is not None and (pair := self._pairs.match(event)) is not None:
-            self._lanes.show_original(Pair(*pair))
+            self._lanes.show_original(FrameWithPrediction(*pair))
         if isinstance(event, Frame):
             if handed.shown:
-                self._lanes.show(Picture(event, stamp))
+                self._lanes.show(QueuedFrame(event, stamp))
             return
-        parcel = Parcel(ROUTES[type(event)].name, self._messages.event(event, stamp))
+        parcel = QueuedMessage(ROUTES[type(event)].name, self._messages.event(event, stamp))
         if isinstance(event, TrainState):
             self._meter.state(event, handed.speed_mm_s)
             lasting, self.state = _lasting(event), parcel.message
@@ -221,6 +221,10 @@ class Intake:
         elif isinstance(event, Prediction):
             self._meter.prediction(event)
         self._lanes.add(parcel)
+
+
+def _kind(event: Event) -> str:
+    return ROUTES[type(event)].name if type(event) in ROUTES else "image"
 
 
 def _lasting(state: TrainState) -> TrainState:

@@ -13,20 +13,33 @@ from dataclasses import dataclass, field
 import structlog
 from aiomqtt import Message
 
-from edge_agent.config import Mqtt
+from edge_agent.config import MqttSettings
 from edge_agent.errors import EdgeAgentError
-from edge_agent.faults import Notice
+from edge_agent.faults import FaultReport
 from edge_agent.observers.crazy_train import payloads as compat
 from edge_agent.observers.mqtt import home_assistant
-from edge_agent.observers.mqtt.client import Connection
-from edge_agent.observers.mqtt.commands import MAX_PER_S, Desk, Inbox, Kind, Office, ReplyTo
-from edge_agent.observers.mqtt.errors import LinkError, Notices
-from edge_agent.observers.mqtt.messages import STATE, Messages, Outgoing
+from edge_agent.observers.mqtt.client import MqttConnection
+from edge_agent.observers.mqtt.commands import (
+    MAX_PER_S,
+    CommandContext,
+    CommandQueue,
+    MessageKind,
+    MqttCommands,
+    ReplyAddress,
+)
+from edge_agent.observers.mqtt.errors import LinkFaultReporter, MqttLinkError
+from edge_agent.observers.mqtt.messages import STATE, MqttMessageBuilder, OutgoingMessage
 from edge_agent.observers.mqtt.payloads import ReplyData
-from edge_agent.observers.mqtt.send_queue import Intake, Lanes, Pair, Parcel, Picture
+from edge_agent.observers.mqtt.send_queue import (
+    EventEncoder,
+    FrameWithPrediction,
+    QueuedFrame,
+    QueuedMessage,
+    SendQueue,
+)
 from edge_agent.runtime.backoff import Backoff
 from edge_agent.runtime.threads import DaemonExecutor
-from edge_agent.runtime.timeouts import leave_all
+from edge_agent.runtime.timeouts import cancel_all
 
 _log = structlog.get_logger(__name__)
 
@@ -40,7 +53,7 @@ COMMANDS_PER_S = 50
 
 
 @dataclass
-class Counts:
+class MqttCounts:
     """What one mirror has done since its start. Mutable; belongs to its thread."""
 
     published: int = 0
@@ -49,7 +62,7 @@ class Counts:
     discarded: int = 0
 
 
-class Session:
+class MqttSession:
     """Works on an open connection.
 
     Args:
@@ -67,18 +80,18 @@ class Session:
 
     def __init__(
         self,
-        connection: Connection,
-        lanes: Lanes,
-        messages: Messages,
+        connection: MqttConnection,
+        lanes: SendQueue,
+        messages: MqttMessageBuilder,
         *,
         topics: Mapping[str, int],
         shed: Mapping[str, int],
         listening: Callable[[], None],
-        greeting: Callable[[], list[Outgoing]],
+        greeting: Callable[[], list[OutgoingMessage]],
         receive: Callable[[Message], bool],
         up: Callable[[], None],
         deny: Callable[[str, str], None],
-        counts: Counts,
+        counts: MqttCounts,
     ) -> None:
         self._connection = connection
         self._lanes = lanes
@@ -115,7 +128,7 @@ class Session:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
             # No TaskGroup: before Python 3.13 it forgets that it was cancelled when a task of it fails just then.
-            await leave_all(tasks, _END_S)
+            await cancel_all(tasks, _END_S)
         for task in done:
             task.result()
 
@@ -176,16 +189,16 @@ class Session:
             if item is None:
                 self._lanes.stream_news.clear()
                 await self._lanes.stream_news.wait()
-            elif isinstance(item, Parcel):
+            elif isinstance(item, QueuedMessage):
                 await self._publish(item.message)
-            elif isinstance(item, Pair):
+            elif isinstance(item, FrameWithPrediction):
                 await self._publish_original(item)
             else:
                 await self._publish_picture(item)
             if item is not None and len(self._lanes):
                 await asyncio.sleep(0)  # a stop that comes in must not wait for all that goes out
 
-    async def _publish_picture(self, waiting: Picture) -> None:
+    async def _publish_picture(self, waiting: QueuedFrame) -> None:
         from edge_agent.observers.cloudevents.images import encode_jpeg  # noqa: PLC0415 - OpenCV takes long to load
 
         try:
@@ -197,14 +210,14 @@ class Session:
             return
         await self._publish(self._messages.image(waiting.frame, picture, waiting.stamp))
 
-    async def _publish_original(self, pair: Pair) -> None:
+    async def _publish_original(self, pair: FrameWithPrediction) -> None:
         from edge_agent.observers.cloudevents.images import encode_webp  # noqa: PLC0415 - OpenCV takes long to load
 
-        await self._publish(Outgoing(compat.COMMAND_TOPIC, compat.train_command(pair.prediction)))
+        await self._publish(OutgoingMessage(compat.COMMAND_TOPIC, compat.train_command(pair.prediction)))
         picture = await asyncio.get_running_loop().run_in_executor(None, encode_webp, pair.frame.image)
-        await self._publish(Outgoing(compat.RESULT_TOPIC, compat.model_result(pair.prediction, picture)))
+        await self._publish(OutgoingMessage(compat.RESULT_TOPIC, compat.model_result(pair.prediction, picture)))
 
-    async def _publish(self, message: Outgoing) -> None:
+    async def _publish(self, message: OutgoingMessage) -> None:
         """Publish and count; what the broker does not take is told and let go of."""
         if not self._connection.fits(message):
             self._counts.too_large += 1
@@ -224,7 +237,7 @@ _WIND_UP_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class KeeperStats:
+class MqttLinkStats:
     """What the thread has done since its start; `discarded` commands were never looked at."""
 
     connected: bool = False
@@ -240,7 +253,7 @@ class KeeperStats:
     discarded: int = 0
 
 
-class Keeper:
+class ReconnectLoop:
     """The mirror's work, in its own thread.
 
     Args:
@@ -256,14 +269,14 @@ class Keeper:
 
     def __init__(
         self,
-        settings: Mqtt,
-        device: home_assistant.Device,
-        intake: Intake,
-        lanes: Lanes,
-        messages: Messages,
+        settings: MqttSettings,
+        device: home_assistant.HomeAssistantDevice,
+        intake: EventEncoder,
+        lanes: SendQueue,
+        messages: MqttMessageBuilder,
         *,
-        office: Office | None,
-        tell: Callable[[Notice], None],
+        office: CommandContext | None,
+        tell: Callable[[FaultReport], None],
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
@@ -272,20 +285,20 @@ class Keeper:
         self._lanes = lanes
         self._wall = wall
         self._messages = messages
-        self._notices = Notices(tell)
-        self._counts = Counts()
-        self._inbox = Inbox(
+        self._notices = LinkFaultReporter(tell)
+        self._counts = MqttCounts()
+        self._inbox = CommandQueue(
             self._kind, self._discard, self._flooded, max_per_s=office.max_per_s if office else MAX_PER_S
         )
-        self._session: Session | None = None
+        self._session: MqttSession | None = None
         self._connected = False
         self._attempts = self._failures = 0
         self._desk = None if office is None else self._make_desk(office)
 
-    def stats(self) -> KeeperStats:
+    def stats(self) -> MqttLinkStats:
         """Tell what the thread knows of itself. From any thread."""
         counts, desk = self._counts, self._desk
-        return KeeperStats(
+        return MqttLinkStats(
             connected=self._connected,
             attempts=self._attempts,
             failures=self._failures,
@@ -310,7 +323,7 @@ class Keeper:
                 await asyncio.sleep(backoff.next_s())
         finally:
             metering.cancel()
-            await leave_all(asyncio.all_tasks() - {asyncio.current_task()}, _WIND_UP_S)
+            await cancel_all(asyncio.all_tasks() - {asyncio.current_task()}, _WIND_UP_S)
 
     async def _live(self, backoff: Backoff) -> None:
         """Connect once and work until the link breaks; say goodbye when cancelled."""
@@ -318,12 +331,12 @@ class Keeper:
         self._inbox.reconnected()
         farewell = self._messages.availability(online=False)
         client_id = self._settings.client_id or f"edge-agent-{self._device.train_id}"
-        connection = Connection(self._settings, client_id, farewell, lambda: self._inbox)
+        connection = MqttConnection(self._settings, client_id, farewell, lambda: self._inbox)
         session = self._session = self._make_session(connection, backoff)
         try:
             await connection.open()
             await session.run()
-        except LinkError as error:
+        except MqttLinkError as error:
             self._fail(error.notice)
         except asyncio.CancelledError:
             if self._connected:
@@ -331,25 +344,27 @@ class Keeper:
             raise
         except Exception:  # noqa: BLE001 - a defect must not end the mirror for the rest of the run
             _log.exception("mqtt_link_failed")
-            self._fail(Notice("mqtt_failed", "the mirror to MQTT fails; it tries again", "report this, with the log"))
+            self._fail(
+                FaultReport("mqtt_failed", "the mirror to MQTT fails; it tries again", "report this, with the log")
+            )
         finally:
             self._connected = False
             connection.abandon()
 
-    async def _say_goodbye(self, connection: Connection, session: Session, farewell: Outgoing) -> None:
+    async def _say_goodbye(self, connection: MqttConnection, session: MqttSession, farewell: OutgoingMessage) -> None:
         self._intake.take()
         try:
             async with asyncio.timeout(_DRAIN_S):
                 await session.drain()
-        except (LinkError, TimeoutError):
+        except (MqttLinkError, TimeoutError):
             return
         await connection.close(farewell)
 
-    def _fail(self, notice: Notice) -> None:
+    def _fail(self, notice: FaultReport) -> None:
         self._failures += 1
         self._notices.down(notice)
 
-    def _make_session(self, connection: Connection, backoff: Backoff) -> Session:
+    def _make_session(self, connection: MqttConnection, backoff: Backoff) -> MqttSession:
         def up() -> None:
             self._connected = True
             self._notices.up()
@@ -358,7 +373,7 @@ class Keeper:
         topics = dict(self._desk.topics()) if self._desk else {}
         if self._settings.home_assistant.enabled:
             topics[home_assistant.birth_topic(self._settings.home_assistant)] = 0
-        return Session(
+        return MqttSession(
             connection,
             self._lanes,
             self._messages,
@@ -372,12 +387,12 @@ class Keeper:
             counts=self._counts,
         )
 
-    def _make_desk(self, office: Office) -> Desk:
+    def _make_desk(self, office: CommandContext) -> MqttCommands:
         closed = (f"{self._settings.home_assistant.discovery_prefix}/",)
         root = self._messages.topic("")[:-1]
-        return Desk(root, office, closed=closed, answer=self._answer, wall=self._wall)
+        return MqttCommands(root, office, closed=closed, answer=self._answer, wall=self._wall)
 
-    def _greeting(self) -> list[Outgoing]:
+    def _greeting(self) -> list[OutgoingMessage]:
         """Return what is said first: who this is, that it is there, and how it is."""
         home = self._settings.home_assistant
         structured = self._settings.version != "5"
@@ -388,8 +403,8 @@ class Keeper:
             greeting.append(self._intake.state)
         return greeting
 
-    def _kind(self, message: Message) -> Kind:
-        return Kind.OTHER if self._desk is None else self._desk.kind(message)
+    def _kind(self, message: Message) -> MessageKind:
+        return MessageKind.OTHER if self._desk is None else self._desk.kind(message)
 
     def _flooded(self) -> None:
         if self._session is not None:
@@ -406,7 +421,7 @@ class Keeper:
             return False
         return self._desk is not None and self._desk.receive(message)
 
-    def _answer(self, back: ReplyTo, data: ReplyData) -> None:
+    def _answer(self, back: ReplyAddress, data: ReplyData) -> None:
         reply = self._messages.reply(back.topic, data, self._intake.stamp(), self._wall(), back.correlation_data)
         self._lanes.reply(reply)
 

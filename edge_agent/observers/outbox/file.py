@@ -40,7 +40,7 @@ _META_ROWS = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class OpenedOutbox:
     """An open outbox file; `set_aside` is where a broken predecessor went, None where there was none."""
 
     connection: sqlite3.Connection
@@ -82,7 +82,7 @@ def is_broken(error: sqlite3.Error) -> bool:
     return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in _BROKEN
 
 
-def open_outbox(path: Path, dictionary: bytes) -> Opened:
+def open_outbox(path: Path, dictionary: bytes) -> OpenedOutbox:
     """Open the outbox at `path` (MEMORY keeps it in memory), a new one where there is none.
 
     A file that is damaged or no outbox is renamed, never deleted. `dictionary` is given to a new file; an old one keeps
@@ -98,7 +98,7 @@ def open_outbox(path: Path, dictionary: bytes) -> Opened:
         aside = set_aside(path)
         connection = _connect(path)
     kept, next_seq = _prepare(connection, dictionary)
-    return Opened(connection, kept, next_seq, aside)
+    return OpenedOutbox(connection, kept, next_seq, aside)
 
 
 def set_aside(path: Path) -> Path:

@@ -14,18 +14,27 @@ from typing import Generic, TypeVar
 
 import structlog
 
-from edge_agent.config import Kafka, Settings
+from edge_agent.config import KafkaSettings, Settings
 from edge_agent.errors import ConfigError
 from edge_agent.events import Severity
-from edge_agent.faults import Notice
+from edge_agent.faults import FaultReport
 from edge_agent.observers.outbox.file import MEMORY, OutboxLock
-from edge_agent.observers.outbox.record import Record
-from edge_agent.observers.outbox.requests import Acknowledge, Bury, Close, Flush, Read, Request, Wake, refuse
-from edge_agent.observers.outbox.status import OutboxStats, Reporter, say
-from edge_agent.observers.outbox.store import Budget, Row, Store
-from edge_agent.observers.outbox.writer import Writer
-from edge_agent.runtime.permissions import folder_refusal
-from edge_agent.runtime.queues import Handover
+from edge_agent.observers.outbox.record import OutboxRecord
+from edge_agent.observers.outbox.requests import (
+    Acknowledge,
+    Close,
+    DeadLetter,
+    Flush,
+    OutboxRequest,
+    Read,
+    Wake,
+    refuse,
+)
+from edge_agent.observers.outbox.status import OutboxFaultReporter, OutboxStats, explain
+from edge_agent.observers.outbox.store import Budget, OutboxRow, OutboxStore
+from edge_agent.observers.outbox.writer import OutboxWriter
+from edge_agent.runtime.permissions import folder_problem
+from edge_agent.runtime.queues import ThreadQueue
 from edge_agent.runtime.resources import state_dir
 
 T = TypeVar("T")
@@ -54,10 +63,10 @@ class Outbox(Generic[T]):
         self,
         path: Path,
         budget: Budget,
-        encode: Callable[[T, int], Sequence[Record]],
+        encode: Callable[[T, int], Sequence[OutboxRecord]],
         *,
         dictionary: bytes = b"",
-        tell: Callable[[Notice], None],
+        tell: Callable[[FaultReport], None],
         max_items: int = 20_000,
         max_bulky: int = 30,
     ) -> None:
@@ -66,17 +75,17 @@ class Outbox(Generic[T]):
         self._dictionary = dictionary
         self._tell = tell
         self._lock = OutboxLock(path)
-        self._requests: queue.SimpleQueue[Request] = queue.SimpleQueue()
-        self._handover: Handover[T] = Handover(
+        self._requests: queue.SimpleQueue[OutboxRequest] = queue.SimpleQueue()
+        self._handover: ThreadQueue[T] = ThreadQueue(
             lambda: self._requests.put(Wake()), max_items=max_items, max_bulky=max_bulky
         )
         self._committed: Callable[[], None] = lambda: None
-        self._writer = Writer(
+        self._writer = OutboxWriter(
             self._open,
             encode,
             self._handover,
             self._requests,
-            report=Reporter(tell, time.monotonic),
+            report=OutboxFaultReporter(tell, time.monotonic),
             committed=self._on_commit,
         )
         self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
@@ -106,7 +115,7 @@ class Outbox(Generic[T]):
         """Hand over a value; False where there is no room, which is counted. Never waits."""
         return self._handover.offer(value, bulky=bulky)
 
-    def read(self, after_seq: int, max_rows: int, max_bytes: int) -> "Future[list[Row]]":
+    def read(self, after_seq: int, max_rows: int, max_bytes: int) -> "Future[list[OutboxRow]]":
         """Ask for committed rows behind `after_seq`, in order; fails with OutboxAwayError."""
         request = Read(after_seq, max_rows, max_bytes)
         self._requests.put(request)
@@ -119,7 +128,7 @@ class Outbox(Generic[T]):
 
     def bury(self, seq: int, reason: str) -> "Future[None]":
         """Move the row `seq` to the dead letters; fails with OutboxAwayError."""
-        request = Bury(seq, reason)
+        request = DeadLetter(seq, reason)
         self._requests.put(request)
         self._refuse_when_closed()
         return request.answer
@@ -143,7 +152,7 @@ class Outbox(Generic[T]):
         except Exception:  # noqa: BLE001 - a fault of ours must be told; it must not end the train's drive
             _log.exception("the outbox's thread has failed")
             message = "the outbox has failed; nothing more reaches Kafka until the agent is started again"
-            self._tell(Notice("outbox_failed", message, "restart the agent and report the log", Severity.DEGRADED))
+            self._tell(FaultReport("outbox_failed", message, "restart the agent and report the log", Severity.DEGRADED))
         finally:
             self._closed = True
             self._refuse_when_closed()
@@ -157,23 +166,23 @@ class Outbox(Generic[T]):
         while self._closed and not self._requests.empty():
             refuse(self._requests.get(), "the outbox is closed")
 
-    def _open(self) -> Store:
+    def _open(self) -> OutboxStore:
         """Open the file; where it is out of reach or not ours, keep rows in memory."""
         try:
             self._lock.acquire()
-            return Store(self._path, self._budget, dictionary=self._dictionary)
+            return OutboxStore(self._path, self._budget, dictionary=self._dictionary)
         except (ConfigError, OSError, sqlite3.Error) as error:
             self._lock.release()
             if isinstance(error, sqlite3.Error) and (getattr(error, "sqlite_errorcode", 0) & 0xFF) not in _OUT_OF_REACH:
                 raise
-            refused = None if isinstance(error, ConfigError) else folder_refusal(self._path.parent)
-            words, remedy = (refused.message, refused.remedy) if refused else say(error)
+            refused = None if isinstance(error, ConfigError) else folder_problem(self._path.parent)
+            words, remedy = (refused.message, refused.remedy) if refused else explain(error)
             message = f"the outbox is kept in memory and will not outlive the agent: {words}"
-            self._tell(Notice("outbox_not_durable", message, remedy, Severity.DEGRADED))
-            return Store(MEMORY, _MEMORY_BUDGET, dictionary=self._dictionary)
+            self._tell(FaultReport("outbox_not_durable", message, remedy, Severity.DEGRADED))
+            return OutboxStore(MEMORY, _MEMORY_BUDGET, dictionary=self._dictionary)
 
 
-def budget_of(settings: Kafka) -> Budget:
+def budget_of(settings: KafkaSettings) -> Budget:
     """Return the outbox's budgets in its own units."""
     outbox = settings.outbox
     return Budget(outbox.max_events_mb * 1_000_000, outbox.max_events_h, outbox.max_images_mb * 1_000_000)

@@ -13,7 +13,7 @@ _LENGTH_BYTES = 4
 _PLAIN, _DEFLATED = b"\x00", b"\x01"
 
 
-class Kind(StrEnum):
+class RecordKind(StrEnum):
     """How much a message matters; in the order in which kinds have to go when there is no room."""
 
     IMAGE = "image"
@@ -22,10 +22,10 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class OutboxRecord:
     """One message for a broker. `at_ms` is its wall-clock time in ms since 1970."""
 
-    kind: Kind
+    kind: RecordKind
     topic: str
     key: bytes | None
     headers: tuple[tuple[str, bytes], ...]
@@ -39,19 +39,19 @@ class Record:
         return len(self.value) + len(self.key or b"") + headers
 
 
-def pack(record: Record, dictionary: bytes) -> bytes:
+def pack(record: OutboxRecord, dictionary: bytes) -> bytes:
     """Return the row of a record; `dictionary` holds what rows have in common, so that they need not repeat it.
 
     Pictures are stored as they are: nothing is left to squeeze out of them.
     """
-    flat = plain(record)
-    if record.kind is Kind.IMAGE:
+    flat = serialise(record)
+    if record.kind is RecordKind.IMAGE:
         return _PLAIN + flat
     squeeze = zlib.compressobj(6, zlib.DEFLATED, _WINDOW_BITS, 6, zlib.Z_DEFAULT_STRATEGY, dictionary)
     return _DEFLATED + squeeze.compress(flat) + squeeze.flush()
 
 
-def plain(record: Record) -> bytes:
+def serialise(record: OutboxRecord) -> bytes:
     """Return a record as bytes, before they are squeezed: what a dictionary is made of."""
     head = json.dumps(
         [
@@ -65,7 +65,7 @@ def plain(record: Record) -> bytes:
     return len(head).to_bytes(_LENGTH_BYTES, "big") + head + record.value
 
 
-def unpack(kind: Kind, at_ms: int, row: bytes, dictionary: bytes) -> Record:
+def unpack(kind: RecordKind, at_ms: int, row: bytes, dictionary: bytes) -> OutboxRecord:
     """Return the record of a row that was packed with the same dictionary."""
     flat = row[1:]
     if row[:1] == _DEFLATED:
@@ -74,4 +74,4 @@ def unpack(kind: Kind, at_ms: int, row: bytes, dictionary: bytes) -> Record:
     end = _LENGTH_BYTES + int.from_bytes(flat[:_LENGTH_BYTES], "big")
     topic, key, headers = json.loads(flat[_LENGTH_BYTES:end])
     pairs = tuple((name, value.encode("latin-1")) for name, value in headers)
-    return Record(kind, topic, None if key is None else key.encode("latin-1"), pairs, flat[end:], at_ms)
+    return OutboxRecord(kind, topic, None if key is None else key.encode("latin-1"), pairs, flat[end:], at_ms)

@@ -7,10 +7,10 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from edge_agent.errors import RetryableError
-from edge_agent.observers.outbox.store import Row
+from edge_agent.observers.outbox.store import OutboxRow
 
 
-class OutboxAwayError(RetryableError):
+class OutboxUnavailableError(RetryableError):
     """The outbox cannot be used now (locked, full, closed); asking again later may help."""
 
 
@@ -26,7 +26,7 @@ class Read:
     after_seq: int
     max_rows: int
     max_bytes: int
-    answer: "Future[list[Row]]" = field(default_factory=Future)
+    answer: "Future[list[OutboxRow]]" = field(default_factory=Future)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Acknowledge:
 
 
 @dataclass(frozen=True, slots=True)
-class Bury:
+class DeadLetter:
     """The row can never be sent: to the dead letters with it."""
 
     seq: int
@@ -57,10 +57,10 @@ class Close:
     """Commit what is here, close the file, end."""
 
 
-Request = Wake | Read | Acknowledge | Bury | Flush | Close
+OutboxRequest = Wake | Read | Acknowledge | DeadLetter | Flush | Close
 
 
-def refuse(request: Request, why: str) -> None:
+def refuse(request: OutboxRequest, why: str) -> None:
     """Answer a question that nobody can answer any more."""
-    if isinstance(request, Read | Bury | Flush) and request.answer.set_running_or_notify_cancel():
-        request.answer.set_exception(OutboxAwayError(why))
+    if isinstance(request, Read | DeadLetter | Flush) and request.answer.set_running_or_notify_cancel():
+        request.answer.set_exception(OutboxUnavailableError(why))

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from edge_agent.errors import EdgeAgentError
 from edge_agent.events import Severity
-from edge_agent.faults import Notice
-from edge_agent.observers.outbox.record import Kind
-from edge_agent.observers.outbox.store import Tally
+from edge_agent.faults import FaultReport
+from edge_agent.observers.outbox.record import RecordKind
+from edge_agent.observers.outbox.store import KindCounts
 
 _TELL_EVERY_S = 10.0
 _SLOW_MS = 400.0
@@ -36,7 +36,7 @@ class OutboxStats:
     The tallies count over the file's life; `commits` and `failed` (events that could not be encoded) since the start.
     """
 
-    tallies: dict[Kind, Tally] = field(default_factory=dict)
+    tallies: dict[RecordKind, KindCounts] = field(default_factory=dict)
     oldest_ms: int | None = None
     pending: int = 0
     commits: int = 0
@@ -47,10 +47,10 @@ class OutboxStats:
     last_seq: int = 0
 
 
-class Reporter:
+class OutboxFaultReporter:
     """Tells each trouble once when it comes and once when it is over, and sums up what comes often."""
 
-    def __init__(self, tell: Callable[[Notice], None], clock: Callable[[], float]) -> None:
+    def __init__(self, tell: Callable[[FaultReport], None], clock: Callable[[], float]) -> None:
         self.stuck_by = ""
         self._tell = tell
         self._clock = clock
@@ -61,17 +61,17 @@ class Reporter:
 
     def stuck(self, error: Exception) -> None:
         """Say why nothing can be written now."""
-        words, remedy = say(error)
+        words, remedy = explain(error)
         if words != self.stuck_by:
             self.stuck_by = words
             message = f"the outbox waits: {words}; events are kept in memory meanwhile"
-            self._tell(Notice("outbox_stuck", message, remedy, Severity.DEGRADED))
+            self._tell(FaultReport("outbox_stuck", message, remedy, Severity.DEGRADED))
 
     def free(self) -> None:
         """Say that writing works again, where it did not."""
         if self.stuck_by:
             self.stuck_by = ""
-            self._tell(Notice("outbox_stuck", active=False))
+            self._tell(FaultReport("outbox_stuck", active=False))
 
     def timed(self, commit_ms: float) -> None:
         """Say when the disk has become slow, and when it is quick again."""
@@ -81,14 +81,14 @@ class Reporter:
         self._slow, self._others = not self._slow, 0
         message = f"the disk is slow: {commit_ms:.0f} ms until it has written down what happened"
         remedy = "end what else writes to it, or put kafka.outbox.path on a quicker disk"
-        slow = Notice("outbox_slow", message, remedy, Severity.DEGRADED)
-        self._tell(slow if self._slow else Notice("outbox_slow", active=False))
+        slow = FaultReport("outbox_slow", message, remedy, Severity.DEGRADED)
+        self._tell(slow if self._slow else FaultReport("outbox_slow", active=False))
 
     def set_aside(self, where: Path) -> None:
         """Say where a damaged outbox went."""
         message = f"the outbox was damaged and set aside as {where.name}; a new one is in use"
         remedy = f"recover it with `sqlite3 {where.name} .recover`, or delete it"
-        self._tell(Notice("outbox_set_aside", message, remedy))
+        self._tell(FaultReport("outbox_set_aside", message, remedy))
 
     def evicted(self, rows: int) -> None:
         """Count evictions and tell of them, in one notice for several seconds of them."""
@@ -96,12 +96,12 @@ class Reporter:
         if self._evicted and self._clock() - self._told_s >= _TELL_EVERY_S:
             message = f"{self._evicted} messages that waited for the uplink were dropped: their budget is used up"
             remedy = "mend the uplink, or raise kafka.outbox.max_images_mb, max_events_mb or max_events_h"
-            self._tell(Notice("outbox_evicted", message, remedy))
+            self._tell(FaultReport("outbox_evicted", message, remedy))
             self._told_s = self._clock()
             self._evicted = 0
 
 
-def say(error: Exception) -> tuple[str, str]:
+def explain(error: Exception) -> tuple[str, str]:
     """Return what happened and the remedy, in words; by the error's code, never by its text."""
     if isinstance(error, EdgeAgentError):
         return error.message, error.remedy

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edge_agent.observers.outbox import file as outbox_schema
-from edge_agent.observers.outbox.record import Kind, Record, pack, unpack
+from edge_agent.observers.outbox.record import OutboxRecord, RecordKind, pack, unpack
 
 ROW_BYTES = 24
 """What SQLite adds to a row: key, time, headers and its share of a page (measured: 18 to 26)."""
@@ -21,7 +21,7 @@ _EVICT_ROWS = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class KindCounts:
     """Counters of one kind: rows and bytes that wait now; appended, sent, evicted and dead over the file's life."""
 
     rows: int = 0
@@ -32,15 +32,15 @@ class Tally:
     dead: int = 0
 
 
-class Change:
+class OutboxTransaction:
     """One transaction's changes, with the tallies as they will be after it; every method may raise sqlite3.Error."""
 
-    def __init__(self, connection: sqlite3.Connection, tallies: dict[Kind, Tally]) -> None:
+    def __init__(self, connection: sqlite3.Connection, tallies: dict[RecordKind, KindCounts]) -> None:
         self._connection = connection
         self._before = tallies
         self.tallies = dict(tallies)
 
-    def insert(self, kind: Kind, rows: Sequence[tuple[int, int, bytes]]) -> None:
+    def insert(self, kind: RecordKind, rows: Sequence[tuple[int, int, bytes]]) -> None:
         """Insert rows of number, time and body."""
         self._connection.executemany(f"INSERT INTO {kind} VALUES (?, ?, ?)", rows)  # noqa: S608 - an enum
         size = sum(len(body) + ROW_BYTES for _, _, body in rows)
@@ -48,7 +48,7 @@ class Change:
 
     def delete_up_to(self, seq: int, last_seq: int) -> None:
         """Delete the rows up to `seq`; where that are all up to `last_seq`, they need not be counted."""
-        for kind in Kind:
+        for kind in RecordKind:
             rows, size = self.tallies[kind].rows, self.tallies[kind].bytes
             if not rows:
                 continue
@@ -58,7 +58,7 @@ class Change:
                 rows, size = self._delete(kind, seq)
             self._count(kind, rows=-rows, size=-size, sent=rows)
 
-    def evict(self, kind: Kind, too_many_bytes: int, handed_seq: int, before_ms: int | None) -> int:
+    def evict(self, kind: RecordKind, too_many_bytes: int, handed_seq: int, before_ms: int | None) -> int:
         """Delete the oldest rows that were not handed out, until `too_many_bytes` are gone; return how many."""
         evicted = 0
         while too_many_bytes > 0:
@@ -80,7 +80,7 @@ class Change:
 
     def bury(self, seq: int, reason: str) -> None:
         """Move a row to the dead letters."""
-        for kind in Kind:
+        for kind in RecordKind:
             query = f"INSERT INTO dead SELECT seq, ?, at_ms, ?, body FROM {kind} WHERE seq = ?"  # noqa: S608 - an enum
             if self._connection.execute(query, (kind, reason, seq)).rowcount:
                 rows, size = self._delete(kind, seq, only=True)
@@ -104,7 +104,7 @@ class Change:
                 continue
             self._connection.execute(query, (t.rows, t.bytes, t.appended, t.sent, t.evicted, t.dead, kind))
 
-    def _delete(self, kind: Kind, seq: int, *, only: bool = False) -> tuple[int, int]:
+    def _delete(self, kind: RecordKind, seq: int, *, only: bool = False) -> tuple[int, int]:
         where = "seq = ?" if only else "seq <= ?"
         query = f"SELECT count(*), coalesce(sum(length(body)), 0) FROM {kind} WHERE {where}"  # noqa: S608 - our words
         rows, size = self._connection.execute(query, (seq,)).fetchone()
@@ -114,7 +114,7 @@ class Change:
 
     def _count(
         self,
-        kind: Kind,
+        kind: RecordKind,
         *,
         rows: int = 0,
         size: int = 0,
@@ -141,7 +141,7 @@ _VACUUM_PAGES = 256
 _FRESH_ROWS = 50  # of one commit, kept for the uplink; more is a backlog, and that is read from the file
 _SURE_BYTES = 256  # a row's body is its record with the names around its parts
 _OLDEST = "SELECT min(at_ms) FROM ({})".format(  # noqa: S608 - an enum
-    " UNION ALL ".join(f"SELECT * FROM (SELECT at_ms FROM {kind} ORDER BY seq LIMIT 1)" for kind in Kind)  # noqa: S608
+    " UNION ALL ".join(f"SELECT * FROM (SELECT at_ms FROM {kind} ORDER BY seq LIMIT 1)" for kind in RecordKind)  # noqa: S608
 )
 
 
@@ -155,14 +155,14 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class OutboxRow:
     """A record at its place in the order."""
 
     seq: int
-    record: Record
+    record: OutboxRecord
 
 
-class Store:
+class OutboxStore:
     """An open outbox file. Every method may raise sqlite3.Error, and then nothing of its change has happened.
 
     Args:
@@ -184,23 +184,23 @@ class Store:
         self._budget = budget
         self._wall = wall
         self._handed_seq = 0
-        self._fresh: list[Row] = []
+        self._fresh: list[OutboxRow] = []
         self._oldest_ms: int | None = None
         self._aged = False  # `_oldest_ms` is known
         columns = "kind, rows, bytes, appended, sent, evicted, dead"
         rows = self._connection.execute(f"SELECT {columns} FROM tally").fetchall()  # noqa: S608 - our own words
-        self.tallies = {Kind(kind): Tally(*numbers) for kind, *numbers in rows}
+        self.tallies = {RecordKind(kind): KindCounts(*numbers) for kind, *numbers in rows}
 
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
 
-    def commit(self, records: Sequence[Record], acknowledged_seq: int | None = None) -> int:
+    def commit(self, records: Sequence[OutboxRecord], acknowledged_seq: int | None = None) -> int:
         """Append `records` in their order and forget rows up to `acknowledged_seq`, in one transaction.
 
         Evicts what no longer fits; returns how many rows that were.
         """
-        change = Change(self._connection, self.tallies)
+        change = OutboxTransaction(self._connection, self.tallies)
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             if acknowledged_seq is not None:
@@ -215,13 +215,13 @@ class Store:
         first_seq, self.next_seq = self.next_seq, next_seq
         self.tallies = change.tallies
         few = records if not evicted and len(records) <= _FRESH_ROWS else ()
-        self._fresh = [Row(seq, record) for seq, record in enumerate(few, first_seq)]
+        self._fresh = [OutboxRow(seq, record) for seq, record in enumerate(few, first_seq)]
         self._aged = not evicted and sum(tally.rows for tally in self.tallies.values()) == len(records)
         if self._aged:
             self._oldest_ms = min((record.at_ms for record in records), default=None)
         return evicted
 
-    def read(self, after_seq: int, max_rows: int, max_bytes: int) -> list[Row]:
+    def read(self, after_seq: int, max_rows: int, max_bytes: int) -> list[OutboxRow]:
         """Return rows behind `after_seq` in their order: at most `max_rows`, of about `max_bytes` together.
 
         The first one is returned whatever its size. Rows that were handed out are not evicted any more.
@@ -231,7 +231,7 @@ class Store:
             self._handed_seq = max(self._handed_seq, rows[-1].seq)
         return rows
 
-    def _take_fresh(self, after_seq: int, max_rows: int, max_bytes: int) -> list[Row]:
+    def _take_fresh(self, after_seq: int, max_rows: int, max_bytes: int) -> list[OutboxRow]:
         """Return the rows of the last commit, once, where they are all that is asked for; else nothing.
 
         An uplink that keeps up asks for just these, and the file need not be read.
@@ -241,20 +241,20 @@ class Store:
             return []
         return fresh if sum(row.record.size for row in fresh) + _SURE_BYTES * len(fresh) <= max_bytes else []
 
-    def _load(self, after_seq: int, max_rows: int, max_bytes: int) -> list[Row]:
-        cursors = [self._rows(kind, after_seq, max_rows) for kind in Kind if self.tallies[kind].rows]
-        rows: list[Row] = []
+    def _load(self, after_seq: int, max_rows: int, max_bytes: int) -> list[OutboxRow]:
+        cursors = [self._rows(kind, after_seq, max_rows) for kind in RecordKind if self.tallies[kind].rows]
+        rows: list[OutboxRow] = []
         for seq, at_ms, body, kind in heapq.merge(*cursors, key=lambda row: row[0]):
             max_bytes -= len(body)
             if rows and (max_bytes < 0 or len(rows) >= max_rows):
                 break
-            rows.append(Row(seq, self._unpack(kind, at_ms, body)))
+            rows.append(OutboxRow(seq, self._unpack(kind, at_ms, body)))
         return rows
 
     def bury(self, seq: int, reason: str) -> None:
         """Move the row `seq` to the dead letters: it can never be sent, and must not hold up those behind it."""
         self._fresh, self._aged = [], False
-        change = Change(self._connection, self.tallies)
+        change = OutboxTransaction(self._connection, self.tallies)
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             change.bury(seq, reason)
@@ -276,7 +276,7 @@ class Store:
             self._oldest_ms, self._aged = self._connection.execute(_OLDEST).fetchone()[0], True
         return self._oldest_ms
 
-    def _rows(self, kind: Kind, after_seq: int, limit: int) -> Iterator[tuple[int, int, bytes, Kind]]:
+    def _rows(self, kind: RecordKind, after_seq: int, limit: int) -> Iterator[tuple[int, int, bytes, RecordKind]]:
         """Yield rows of one kind lazily: a picture that does not fit any more is never loaded."""
         query = f"SELECT seq, at_ms, body FROM {kind} WHERE seq > ? ORDER BY seq LIMIT ?"  # noqa: S608 - an enum
         cursor = self._connection.execute(query, (after_seq, limit))
@@ -286,27 +286,27 @@ class Store:
         finally:
             cursor.close()
 
-    def _unpack(self, kind: Kind, at_ms: int, body: bytes) -> Record:
+    def _unpack(self, kind: RecordKind, at_ms: int, body: bytes) -> OutboxRecord:
         try:
             return unpack(kind, at_ms, body, self._dictionary)
         except (zlib.error, ValueError):  # what was written is not what is read
             raise outbox_schema.damaged("a row is damaged") from None
 
-    def _append(self, change: Change, records: Sequence[Record]) -> int:
-        rows: dict[Kind, list[tuple[int, int, bytes]]] = {}
+    def _append(self, change: OutboxTransaction, records: Sequence[OutboxRecord]) -> int:
+        rows: dict[RecordKind, list[tuple[int, int, bytes]]] = {}
         for seq, record in enumerate(records, self.next_seq):
             rows.setdefault(record.kind, []).append((seq, record.at_ms, pack(record, self._dictionary)))
         for kind, added in rows.items():
             change.insert(kind, added)
         return self.next_seq + len(records)
 
-    def _evict(self, change: Change) -> int:
+    def _evict(self, change: OutboxTransaction) -> int:
         """Make room: frames over their budget, then events over both of theirs, telemetry before safety."""
         budget = self._budget
         floor = max(budget.images_bytes, _LIVE_IMAGES_BYTES)
-        evicted = change.evict(Kind.IMAGE, change.tallies[Kind.IMAGE].bytes - floor, self._handed_seq, None)
+        evicted = change.evict(RecordKind.IMAGE, change.tallies[RecordKind.IMAGE].bytes - floor, self._handed_seq, None)
         before_ms = int((self._wall() - budget.events_h * 3600) * 1000)
-        for kind in (Kind.TELEMETRY, Kind.SAFETY):
-            waiting = change.tallies[Kind.TELEMETRY].bytes + change.tallies[Kind.SAFETY].bytes
+        for kind in (RecordKind.TELEMETRY, RecordKind.SAFETY):
+            waiting = change.tallies[RecordKind.TELEMETRY].bytes + change.tallies[RecordKind.SAFETY].bytes
             evicted += change.evict(kind, waiting - budget.events_bytes, self._handed_seq, before_ms)
         return evicted

@@ -10,9 +10,9 @@ from urllib.parse import quote
 
 from edge_agent.errors import FatalError, RetryableError
 from edge_agent.observers.outbox.file import EVERY_TABLE, OutboxLock, is_broken
-from edge_agent.observers.outbox.record import Kind
-from edge_agent.observers.outbox.status import say
-from edge_agent.observers.outbox.store import Tally
+from edge_agent.observers.outbox.record import RecordKind
+from edge_agent.observers.outbox.status import explain
+from edge_agent.observers.outbox.store import KindCounts
 
 _TIMEOUT_S = 5.0
 
@@ -25,7 +25,7 @@ class OutboxView:
     exists: bool
     held: bool
     file_bytes: int
-    tallies: dict[Kind, Tally]
+    tallies: dict[RecordKind, KindCounts]
     oldest_ms: int | None
     dead_rows: int
     dead_reasons: dict[str, int]
@@ -37,7 +37,7 @@ class OutboxView:
         return sum(tally.rows for tally in self.tallies.values())
 
 
-def look(path: Path) -> OutboxView:
+def inspect_outbox(path: Path) -> OutboxView:
     """Look at the outbox at `path`, which may not exist. Raises FatalError when it is damaged or no outbox."""
     aside = tuple(sorted(found for found in path.parent.glob(f"{path.name}.broken-*") if _is_database(found)))
     if not path.exists():
@@ -54,7 +54,7 @@ def look(path: Path) -> OutboxView:
                 f"{path} is damaged",
                 remedy="the agent sets it aside at its next start; `sqlite3 FILE .recover` reads it",
             ) from None
-        words, remedy = say(error)
+        words, remedy = explain(error)
         raise RetryableError(f"{path} cannot be read: {words}", remedy=remedy) from None
 
 
@@ -64,10 +64,10 @@ def _read(connection: sqlite3.Connection, path: Path, aside: tuple[Path, ...]) -
         raise FatalError(f"{path} is no outbox", remedy="name the agent's outbox in kafka.outbox.path")
     columns = "kind, rows, bytes, appended, sent, evicted, dead"
     tallies = {
-        Kind(kind): Tally(*numbers)
+        RecordKind(kind): KindCounts(*numbers)
         for kind, *numbers in connection.execute(f"SELECT {columns} FROM tally")  # noqa: S608 - our own words
     }
-    ages = [connection.execute(f"SELECT at_ms FROM {kind} ORDER BY seq LIMIT 1").fetchone() for kind in Kind]  # noqa: S608
+    ages = [connection.execute(f"SELECT at_ms FROM {kind} ORDER BY seq LIMIT 1").fetchone() for kind in RecordKind]  # noqa: S608
     reasons = dict(connection.execute("SELECT reason, count(*) FROM dead GROUP BY reason"))
     return OutboxView(
         path=path,

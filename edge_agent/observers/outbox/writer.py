@@ -14,21 +14,21 @@ import structlog
 
 from edge_agent.errors import EdgeAgentError, RetryableError
 from edge_agent.observers.outbox import file as outbox_schema
-from edge_agent.observers.outbox.record import Record
+from edge_agent.observers.outbox.record import OutboxRecord
 from edge_agent.observers.outbox.requests import (
     Acknowledge,
-    Bury,
     Close,
+    DeadLetter,
     Flush,
-    OutboxAwayError,
+    OutboxRequest,
+    OutboxUnavailableError,
     Read,
-    Request,
     Wake,
     refuse,
 )
-from edge_agent.observers.outbox.status import OutboxStats, Reporter
-from edge_agent.observers.outbox.store import Store
-from edge_agent.runtime.queues import Handover
+from edge_agent.observers.outbox.status import OutboxFaultReporter, OutboxStats
+from edge_agent.observers.outbox.store import OutboxStore
+from edge_agent.runtime.queues import ThreadQueue
 
 T = TypeVar("T")
 
@@ -39,7 +39,7 @@ _MAX_PENDING = 1000
 _log = structlog.get_logger(__name__)
 
 
-class Writer(Generic[T]):
+class OutboxWriter(Generic[T]):
     """The outbox's work, one step at a time, in a thread of its own.
 
     Args:
@@ -53,12 +53,12 @@ class Writer(Generic[T]):
 
     def __init__(
         self,
-        open_store: Callable[[], Store],
-        encode: Callable[[T, int], Sequence[Record]],
-        handover: Handover[T],
-        requests: "queue.SimpleQueue[Request]",
+        open_store: Callable[[], OutboxStore],
+        encode: Callable[[T, int], Sequence[OutboxRecord]],
+        handover: ThreadQueue[T],
+        requests: "queue.SimpleQueue[OutboxRequest]",
         *,
-        report: Reporter,
+        report: OutboxFaultReporter,
         committed: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -70,8 +70,8 @@ class Writer(Generic[T]):
         self._report = report
         self._committed = committed
         self._clock = clock
-        self._store: Store | None = None
-        self._pending: list[Record] = []
+        self._store: OutboxStore | None = None
+        self._pending: list[OutboxRecord] = []
         self._look_s: float | None = None
         self._due_s: float | None = None
         self._acknowledged_seq: int | None = None
@@ -99,7 +99,7 @@ class Writer(Generic[T]):
             self._commit()
         return True
 
-    def _next_request(self) -> Request | None:
+    def _next_request(self) -> OutboxRequest | None:
         """Wait for a question, at most until something else has to be done."""
         again_s = self._again_s if self._store is None else None
         waits = [at_s for at_s in (self._look_s, self._due_s, again_s) if at_s is not None]
@@ -160,7 +160,7 @@ class Writer(Generic[T]):
                 continue
             self._pending.extend(records)
 
-    def _answer(self, request: Request) -> None:
+    def _answer(self, request: OutboxRequest) -> None:
         match request:
             case Wake() if self._look_s is None:
                 self._look_s = self._clock() + COMMIT_EVERY_S
@@ -170,7 +170,7 @@ class Writer(Generic[T]):
                 self._acknowledged_seq = max(seq, self._acknowledged_seq or 0)
                 if self._due_s is None:
                     self._due_s = self._clock() + COMMIT_EVERY_S
-            case Bury():
+            case DeadLetter():
                 self._bury(request)
             case Flush():
                 self._flush(request)
@@ -182,31 +182,31 @@ class Writer(Generic[T]):
             return
         try:
             rows = self._opened().read(request.after_seq, request.max_rows, request.max_bytes)
-        except OutboxAwayError as error:
+        except OutboxUnavailableError as error:
             request.answer.set_exception(error)
         except sqlite3.Error as error:
             self._trouble(error)
-            request.answer.set_exception(OutboxAwayError("the outbox cannot be read now"))
+            request.answer.set_exception(OutboxUnavailableError("the outbox cannot be read now"))
         else:
             request.answer.set_result(rows)
 
-    def _bury(self, request: Bury) -> None:
+    def _bury(self, request: DeadLetter) -> None:
         if not request.answer.set_running_or_notify_cancel():
             return
         try:
             self._opened().bury(request.seq, request.reason)
-        except OutboxAwayError as error:
+        except OutboxUnavailableError as error:
             request.answer.set_exception(error)
         except sqlite3.Error as error:
             self._trouble(error)
-            request.answer.set_exception(OutboxAwayError("the outbox cannot be written now"))
+            request.answer.set_exception(OutboxUnavailableError("the outbox cannot be written now"))
         else:
             self._note()
             request.answer.set_result(None)
 
-    def _opened(self) -> Store:
+    def _opened(self) -> OutboxStore:
         if self._store is None:
-            raise OutboxAwayError("the outbox is not open now")
+            raise OutboxUnavailableError("the outbox is not open now")
         return self._store
 
     def _commit(self) -> None:
@@ -275,7 +275,7 @@ class Writer(Generic[T]):
         if self._commit_all():
             request.answer.set_result(None)
         else:
-            request.answer.set_exception(OutboxAwayError("the outbox cannot be written now"))
+            request.answer.set_exception(OutboxUnavailableError("the outbox cannot be written now"))
 
     def _commit_all(self) -> bool:
         """Commit everything that was handed over; False where that does not work now."""

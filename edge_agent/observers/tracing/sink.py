@@ -12,8 +12,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from edge_agent.errors import ConfigError
-from edge_agent.events import Command, Frame, Prediction
-from edge_agent.observers.tracing.stages import Stages, Traced
+from edge_agent.events import Frame, MotorCommand, Prediction
+from edge_agent.observers.tracing.stages import FrameTrace, StageCollector
 from edge_agent.ports import EventSource
 from edge_agent.runtime.threads import in_daemon_thread
 
@@ -64,13 +64,13 @@ class Tracer:
     """
 
     name = "tracing"
-    wants = (Frame, Prediction, Command)
+    wants = (Frame, Prediction, MotorCommand)
 
     def __init__(self, provider: "TracerProvider", wall_ns: Callable[[], int] = time.time_ns) -> None:
         self._provider = provider
         self._tracer = provider.get_tracer("edge_agent")
         self._wall_ns = wall_ns
-        self._stages = Stages()
+        self._stages = StageCollector()
 
     async def run(self, events: EventSource) -> None:
         """Trace until cancelled; then tell what is still open, and end within a second."""
@@ -87,7 +87,7 @@ class Tracer:
                 async with asyncio.timeout(_END_S):
                     await in_daemon_thread(self._provider.shutdown, "tracing-end")
 
-    def _tell(self, traced: Traced, offset_ns: int) -> None:
+    def _tell(self, traced: FrameTrace, offset_ns: int) -> None:
         from opentelemetry.trace import set_span_in_context  # noqa: PLC0415 - an extra; loaded by now
 
         def ns(at_s: float) -> int:

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from edge_agent.events import Command, Event, Frame, Prediction
+from edge_agent.events import Event, Frame, MotorCommand, Prediction
 
 KEPT = 64
 """So many frames may be open; an older one is told as it is."""
@@ -24,7 +24,7 @@ class Stage:
 
 
 @dataclass(slots=True)
-class Traced:
+class FrameTrace:
     """A frame and what came of it: `outcome` is the command's kind, `seen` without one, or `dropped`."""
 
     frame_id: str
@@ -40,32 +40,32 @@ class Traced:
         return max((stage.to_s for stage in self.stages), default=self.taken_s)
 
 
-class Stages:
+class StageCollector:
     """Folds events; what is finished comes out in the order in which the frames were taken."""
 
     def __init__(self) -> None:
-        self._open: OrderedDict[str, Traced] = OrderedDict()
+        self._open: OrderedDict[str, FrameTrace] = OrderedDict()
 
-    def fold(self, event: Event) -> Iterator[Traced]:
+    def fold(self, event: Event) -> Iterator[FrameTrace]:
         """Take an event in; yields the frames that are finished by it."""
         match event:
             case Frame():
-                self._open[event.frame_id] = Traced(event.frame_id, event.sequence, event.taken_s)
+                self._open[event.frame_id] = FrameTrace(event.frame_id, event.sequence, event.taken_s)
                 while len(self._open) > KEPT:
                     yield self._open.popitem(last=False)[1]
             case Prediction():
                 yield from self._predicted(event)
-            case Command():
+            case MotorCommand():
                 self._commanded(event)
             case _:
                 pass
 
-    def rest(self) -> Iterator[Traced]:
+    def rest(self) -> Iterator[FrameTrace]:
         """Yield what is still open, at the end."""
         while self._open:
             yield self._open.popitem(last=False)[1]
 
-    def _predicted(self, event: Prediction) -> Iterator[Traced]:
+    def _predicted(self, event: Prediction) -> Iterator[FrameTrace]:
         """Note the stages up to the prediction; older frames are finished then: their command would have come."""
         if event.frame_id not in self._open:
             return
@@ -77,7 +77,7 @@ class Stages:
         traced.signs = tuple(one.label for one in event.detections)
         traced.outcome = "seen"
 
-    def _commanded(self, event: Command) -> None:
+    def _commanded(self, event: MotorCommand) -> None:
         """Note the first command that a frame caused."""
         traced = self._open.get(event.frame_id or "")
         if traced is None or traced.outcome != "seen":

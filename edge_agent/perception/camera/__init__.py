@@ -8,9 +8,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from edge_agent.errors import ConfigError
-from edge_agent.perception.camera.devices import Device, device_remedy, is_device, list_devices
+from edge_agent.perception.camera.devices import VideoDevice, device_remedy, is_device, list_devices
 from edge_agent.perception.camera.images import SUFFIXES, ImagesReader
-from edge_agent.perception.camera.live import LiveCamera, Patience
+from edge_agent.perception.camera.live import LiveCamera, LiveTimeouts
 from edge_agent.perception.camera.opencv import open_device, open_stream
 from edge_agent.perception.camera.recorded import RecordedCamera
 from edge_agent.perception.camera.video import VideoReader
@@ -25,7 +25,7 @@ def open_camera(
     width_hint: int,
     height_hint: int,
     realtime: bool = True,
-    patience: Patience | None = None,
+    patience: LiveTimeouts | None = None,
 ) -> LiveCamera | RecordedCamera:
     """Return the camera for any source but the simulator; entering it opens the source.
 
@@ -40,7 +40,7 @@ def open_camera(
 
     Raises ConfigError when `source` is none of these.
     """
-    patience = patience or Patience()
+    patience = patience or LiveTimeouts()
     if source.isdecimal() or is_device(Path(source)):
         path = Path(f"/dev/video{source}") if source.isdecimal() else Path(source)
         opener = partial(open_device, str(path), width_hint, height_hint)
@@ -66,7 +66,7 @@ def redact(url: str) -> str:
     return f"{parts.scheme}://{host}{parts.path}"
 
 
-def _stream(source: str, fps: float, patience: Patience) -> LiveCamera:
+def _stream(source: str, fps: float, patience: LiveTimeouts) -> LiveCamera:
     try:
         shown, scheme = redact(source), urlsplit(source).scheme.lower()
     except ValueError as error:
@@ -79,11 +79,11 @@ def _stream(source: str, fps: float, patience: Patience) -> LiveCamera:
 
 
 __all__ = [
-    "Device",
     "ImagesReader",
     "LiveCamera",
-    "Patience",
+    "LiveTimeouts",
     "RecordedCamera",
+    "VideoDevice",
     "VideoReader",
     "device_remedy",
     "list_devices",

@@ -7,24 +7,24 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_agent.runtime.permissions import device_refusal
+from edge_agent.runtime.permissions import device_problem
 
 _DEV = Path("/dev")
 _SYS = Path("/sys/class/video4linux")
 
 
 @dataclass(frozen=True, slots=True)
-class Device:
+class VideoDevice:
     """A video device: its path and the name that its driver gives it."""
 
     path: Path
     name: str
 
 
-def list_devices(dev: Path = _DEV, sys: Path = _SYS) -> tuple[Device, ...]:
+def list_devices(dev: Path = _DEV, sys: Path = _SYS) -> tuple[VideoDevice, ...]:
     """List the video devices by number. A USB camera often brings two, of which only the first gives pictures."""
     paths = sorted(dev.glob("video[0-9]*"), key=lambda path: (len(path.name), path.name))
-    return tuple(Device(path, _name(sys / path.name / "name")) for path in paths)
+    return tuple(VideoDevice(path, _name(sys / path.name / "name")) for path in paths)
 
 
 def device_remedy(path: Path, dev: Path = _DEV, sys: Path = _SYS) -> str:
@@ -35,7 +35,7 @@ def device_remedy(path: Path, dev: Path = _DEV, sys: Path = _SYS) -> str:
         return "no camera is connected to this machine: plug one in, or use --source sim"
     if not path.exists():
         return f"there is no {path}: use one of {listed}, or plug the camera in"
-    refused = device_refusal(path)
+    refused = device_problem(path)
     if refused is not None:
         return str(refused)
     return f"close other programs that use it, or use another of {listed}"

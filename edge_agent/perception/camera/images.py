@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.errors import ConfigError
-from edge_agent.perception.camera.opencv import as_bgr, quieten
-from edge_agent.perception.camera.recorded import Picture
+from edge_agent.perception.camera.opencv import as_bgr, silence_opencv
+from edge_agent.perception.camera.recorded import RecordedPicture
 
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".jp2"}
@@ -36,7 +36,7 @@ class ImagesReader:
         self.flattened = 0
         self._files: list[Path] = []
         self._position = 0
-        self._first: Picture | None = None
+        self._first: RecordedPicture | None = None
 
     @property
     def notes(self) -> list[str]:
@@ -61,7 +61,7 @@ class ImagesReader:
             told = f"none of its {len(self._files)} pictures can be read" if self._files else "holds no pictures"
             raise ConfigError(f"{self.path}: {told}", remedy="name a folder with .jpg or .png files, or a video")
 
-    def read(self) -> Picture | None:
+    def read(self) -> RecordedPicture | None:
         """Return the next picture that can be read, or None after the last."""
         if self._first is not None:
             first, self._first = self._first, None
@@ -71,7 +71,7 @@ class ImagesReader:
     def close(self) -> None:
         """Hold nothing open between pictures: nothing to do."""
 
-    def _read_next(self) -> Picture | None:
+    def _read_next(self) -> RecordedPicture | None:
         while self._position < len(self._files):
             path = self._files[self._position]
             self._position += 1
@@ -81,7 +81,7 @@ class ImagesReader:
                 continue
             image, flattened = found
             self.flattened += flattened
-            return Picture(image, self._position - 1, path.name)
+            return RecordedPicture(image, self._position - 1, path.name)
         return None
 
 
@@ -98,13 +98,13 @@ def read_image(path: Path) -> tuple[NDArray[np.uint8], bool] | None:
 
     None when the file cannot be read as a picture.
     """
-    quieten()
+    silence_opencv()
     try:
         content = np.fromfile(path, np.uint8)
         head = content[:32].tobytes()
         if not head or (head.startswith(_PNG) and _PNG_END not in content.tobytes()):
             return None  # a PNG that was cut short would make libpng print its own complaint
-        if _may_be_see_through(head):
+        if _may_have_alpha(head):
             image = cv2.imdecode(content, cv2.IMREAD_UNCHANGED)
             if image is not None and image.ndim == 3 and image.shape[2] == 4:
                 flat = as_bgr(image)
@@ -115,7 +115,7 @@ def read_image(path: Path) -> tuple[NDArray[np.uint8], bool] | None:
     return None if image is None else (image, False)
 
 
-def _may_be_see_through(head: bytes) -> bool:
+def _may_have_alpha(head: bytes) -> bool:
     """Tell from a file's first bytes whether it may have an opacity channel, so that other files are decoded once only.
 
     PNG keeps its colour type in byte 25 (4 and 6 have opacity); any WebP and TIFF may have it.

@@ -12,8 +12,8 @@ from types import TracebackType
 from typing import Self
 
 from edge_agent.errors import FatalError, RetryableError
-from edge_agent.perception.camera.opencv import Capture
-from edge_agent.perception.camera.reader import Reader
+from edge_agent.perception.camera.opencv import VideoCapture
+from edge_agent.perception.camera.reader import LiveReader
 from edge_agent.ports import Shot
 from edge_agent.runtime.backoff import Backoff
 
@@ -22,7 +22,7 @@ _MOST_STUCK = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class LiveTimeouts:
     """How long a live camera waits, in seconds.
 
     To open, for a new picture, between attempts (doubling from the first to the longest), and at the end for the
@@ -57,11 +57,11 @@ class LiveCamera:
     def __init__(
         self,
         source: str,
-        opener: Callable[[], Capture],
+        opener: Callable[[], VideoCapture],
         *,
         fps: float,
         remedy: Callable[[], str],
-        patience: Patience = Patience(),
+        patience: LiveTimeouts = LiveTimeouts(),
         stamped: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -76,8 +76,8 @@ class LiveCamera:
         self._serials = itertools.count(1)
         self._served = 0
         self._repeats = 0
-        self._reader: Reader | None = None
-        self._given_up: list[Reader] = []
+        self._reader: LiveReader | None = None
+        self._given_up: list[LiveReader] = []
         self._news = asyncio.Event()
         self._reason = ""
         self._lost = False
@@ -165,7 +165,7 @@ class LiveCamera:
             self._retry_at_s = self._clock() + self._patience.retry_max_s
             return
         loop = asyncio.get_running_loop()
-        self._reader = Reader(
+        self._reader = LiveReader(
             self._opener, self._clock, self._serials, lambda: self._announce(loop), stamped=self._stamped
         )
 

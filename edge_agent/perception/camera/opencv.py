@@ -22,7 +22,7 @@ _QUIET = {
 }
 
 
-class Capture(Protocol):
+class VideoCapture(Protocol):
     """The part of cv2.VideoCapture that is used here."""
 
     def isOpened(self) -> bool:  # noqa: N802 - OpenCV's name
@@ -41,7 +41,7 @@ class Capture(Protocol):
         """Close."""
 
 
-def quieten() -> None:
+def silence_opencv() -> None:
     """Keep OpenCV and FFmpeg from printing to stderr: what went wrong is said by us, in one line.
 
     FFmpeg's and V4L2's settings can only be given through the environment, before their first use; what the user has
@@ -53,16 +53,16 @@ def quieten() -> None:
     set_level(_LOG_SILENT)
 
 
-def open_file(path: Path) -> Capture:
+def open_file(path: Path) -> VideoCapture:
     """Open a video file with one decoding thread: at these sizes more threads cost more than they bring."""
-    quieten()
+    silence_opencv()
     # The absolute path is never taken for a URL or for a pattern of picture names.
     return cv2.VideoCapture(str(path.absolute()), _backend(cv2.CAP_FFMPEG), [cv2.CAP_PROP_N_THREADS, 1])
 
 
-def open_device(device: str, width: int, height: int) -> Capture:
+def open_device(device: str, width: int, height: int) -> VideoCapture:
     """Open a camera of this machine and ask it for about `width` x `height`; the driver chooses the nearest it has."""
-    quieten()
+    silence_opencv()
     if sys.platform != "linux" and device.isdecimal():
         capture = cv2.VideoCapture(int(device))
     else:
@@ -73,9 +73,9 @@ def open_device(device: str, width: int, height: int) -> Capture:
     return capture
 
 
-def open_stream(url: str) -> Capture:
+def open_stream(url: str) -> VideoCapture:
     """Open a network stream. One thread: frame threading would delay each picture by as many pictures as threads."""
-    quieten()
+    silence_opencv()
     parameters = [
         (cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, STREAM_OPEN_TIMEOUT_MS),
         (cv2.CAP_PROP_READ_TIMEOUT_MSEC, STREAM_READ_TIMEOUT_MS),

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.perception.camera.opencv import Capture, as_bgr
+from edge_agent.perception.camera.opencv import VideoCapture, as_bgr
 
 _OLDEST_STAMP_S = 60.0
 """A driver's stamp further back than this is on another clock than ours."""
@@ -38,7 +38,7 @@ class LivePicture:
     serial: int
 
 
-class Reader:
+class LiveReader:
     """A daemon thread that opens a source and reads it until `stop`, or until it fails.
 
     A read may block for seconds and cannot be interrupted: `stop` never waits for it, and a thread that is stuck ends
@@ -54,7 +54,7 @@ class Reader:
 
     def __init__(
         self,
-        opener: Callable[[], Capture],
+        opener: Callable[[], VideoCapture],
         clock: Callable[[], float],
         serials: Iterator[int],
         announce: Callable[[], None],
@@ -111,7 +111,7 @@ class Reader:
         finally:
             capture.release()
 
-    def _take(self, capture: Capture, image: NDArray[np.uint8] | None) -> bool:
+    def _take(self, capture: VideoCapture, image: NDArray[np.uint8] | None) -> bool:
         """Keep a picture; False when it is none. One that was there before is counted, and keeps its age."""
         arrived_s = self._clock()
         if image is None:
@@ -136,7 +136,7 @@ class Reader:
         self._recent.append(mark)
         return False
 
-    def _stamp(self, capture: Capture, arrived_s: float) -> float | None:
+    def _stamp(self, capture: VideoCapture, arrived_s: float) -> float | None:
         """Return the driver's stamp where it can be one on our clock."""
         if not self._stamped:
             return None

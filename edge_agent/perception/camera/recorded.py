@@ -18,7 +18,7 @@ from edge_agent.ports import Shot
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Picture:
+class RecordedPicture:
     """One picture of a file or folder: (height, width, 3) uint8 BGR, its number from 0, its name, what is in it."""
 
     image: NDArray[np.uint8] = field(repr=False)
@@ -41,7 +41,7 @@ class PictureReader(Protocol):
     def open(self) -> None:
         """Open the source; raises ConfigError with a remedy when it holds no pictures."""
 
-    def read(self) -> Picture | None:
+    def read(self) -> RecordedPicture | None:
         """Return the next picture (or the last one again, with its number), or None at the end."""
 
     def close(self) -> None:
@@ -61,7 +61,7 @@ class RecordedCamera:
         self.source = source
         self._reader = reader
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="camera")
-        self._next: asyncio.Future[Picture | None] | None = None
+        self._next: asyncio.Future[RecordedPicture | None] | None = None
         self._serial = 0
         self._number = -1
 

@@ -12,8 +12,8 @@ import cv2
 
 from edge_agent.errors import ConfigError
 from edge_agent.events import Box, Detection
-from edge_agent.perception.camera.opencv import Capture, as_bgr, open_file
-from edge_agent.perception.camera.recorded import Picture
+from edge_agent.perception.camera.opencv import VideoCapture, as_bgr, open_file
+from edge_agent.perception.camera.recorded import RecordedPicture
 
 _SAME_RATE = 0.01
 """Rates whose ratio is this close to a whole number count as one: 29.97 to 10 is 3, without drift between the two."""
@@ -39,9 +39,9 @@ class VideoReader:
         self._ratio = 1.0
         self._reads = 0
         self._passed = 0
-        self._capture: Capture | None = None
+        self._capture: VideoCapture | None = None
         self._truth: dict[int, tuple[Detection, ...]] = {}
-        self._last: Picture | None = None
+        self._last: RecordedPicture | None = None
 
     @property
     def damaged(self) -> bool:
@@ -62,7 +62,7 @@ class VideoReader:
             told = f"not a video that can be read, or cut short ({size} bytes)" if size else "an empty file"
             raise ConfigError(f"{self.path}: {told}", remedy="name another video, or copy or record it again")
 
-    def read(self) -> Picture | None:
+    def read(self) -> RecordedPicture | None:
         """Return the picture of the next moment, or None after the last."""
         wanted = math.floor(self._reads * self._ratio + 1e-6)
         while self._last is not None and self._last.number < wanted:
@@ -90,7 +90,7 @@ class VideoReader:
             self._end()
             return
         name = f"{self.path.name}#{self._passed}"
-        self._last = Picture(picture, self._passed, name, self._truth.get(self._passed))
+        self._last = RecordedPicture(picture, self._passed, name, self._truth.get(self._passed))
         self._passed += 1
 
     def _end(self) -> None:
@@ -143,6 +143,6 @@ def _sane_rate(fps: float) -> float:
     return fps if 0.5 <= fps <= 1000 else 0.0
 
 
-def _property(capture: Capture, name: str) -> float:
+def _property(capture: VideoCapture, name: str) -> float:
     value = capture.get(getattr(cv2, f"CAP_PROP_{name}"))
     return value if math.isfinite(value) else 0.0

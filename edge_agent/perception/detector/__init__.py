@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Protocol
 
 from edge_agent.errors import ConfigError, FatalError
-from edge_agent.perception.detector.manifest import CPU_PRECISION, SHIPPED_MODEL, shipped
+from edge_agent.perception.detector.manifest import CPU_PRECISION, SHIPPED_MODEL, shipped_model
 from edge_agent.perception.detector.none import NoDetector
 from edge_agent.perception.detector.onnx import OnnxDetector
-from edge_agent.perception.detector.tensorrt.spec import ENGINE_SUFFIXES, Reading, Wanted
+from edge_agent.perception.detector.tensorrt.spec import ENGINE_SUFFIXES, EngineSpec, PostprocessOptions
 from edge_agent.ports import Detector
 from edge_agent.runtime import resources
 
 
-class DetectorSettings(Protocol):
+class DetectorOptions(Protocol):
     """What the factory reads of the settings' section `detector`."""
 
     @property
@@ -49,7 +49,7 @@ class DetectorSettings(Protocol):
         """The most detections in one picture."""
 
 
-def open_fastest(settings: DetectorSettings, engines: Path | None = None) -> Detector:
+def open_fastest(settings: DetectorOptions, engines: Path | None = None) -> Detector:
     """Open the fastest detector that is ready: a TensorRT engine that was built before, else ONNX Runtime.
 
     Call this, `infer` and `close` in the same thread. `engines` is where engines are kept. Raises ConfigError when the
@@ -67,7 +67,7 @@ def open_fastest(settings: DetectorSettings, engines: Path | None = None) -> Det
         return _on_cpu(settings)
 
 
-def open_detector(settings: DetectorSettings) -> Detector:
+def open_detector(settings: DetectorOptions) -> Detector:
     """Open what a train starts with: ONNX Runtime, unless the model is an engine without its ONNX file beside it.
 
     It has been run once when it is open, so that the first frame is about as quick as the next. Raises as
@@ -86,33 +86,33 @@ def open_detector(settings: DetectorSettings) -> Detector:
     return _on_cpu(settings)
 
 
-def starts_on_cpu(settings: DetectorSettings) -> bool:
+def starts_on_cpu(settings: DetectorOptions) -> bool:
     """Tell whether `open_detector` needs no GPU: its detector may then be used in another thread than the opening."""
     if settings.backend in {"none", "onnxruntime"}:
         return True
-    return wanted_engine(settings, engines=Path()).onnx() is not None
+    return engine_spec(settings, engines=Path()).onnx() is not None
 
 
-def wanted_engine(settings: DetectorSettings, engines: Path) -> Wanted:
+def engine_spec(settings: DetectorOptions, engines: Path) -> EngineSpec:
     """Say which engine the settings mean; `engines` keeps those that we build."""
     model = settings.model or resources.engines_dir() / SHIPPED_MODEL
-    return Wanted(model, settings.precision, engines, needs_manifest=settings.model is None)
+    return EngineSpec(model, settings.precision, engines, needs_manifest=settings.model is None)
 
 
-def reading(settings: DetectorSettings) -> Reading:
+def postprocess_options(settings: DetectorOptions) -> PostprocessOptions:
     """Say how an engine's detections are to be taken."""
-    return Reading(settings.threshold, settings.iou, settings.max_detections)
+    return PostprocessOptions(settings.threshold, settings.iou, settings.max_detections)
 
 
-def _on_gpu(settings: DetectorSettings, engines: Path | None) -> Detector:
+def _on_gpu(settings: DetectorOptions, engines: Path | None) -> Detector:
     from edge_agent.perception.detector.tensorrt.cache import cache_dir  # noqa: PLC0415 - a train starts sooner without
     from edge_agent.perception.detector.tensorrt.selection import open_engine  # noqa: PLC0415
 
-    return open_engine(wanted_engine(settings, engines or cache_dir(os.environ)), reading(settings))
+    return open_engine(engine_spec(settings, engines or cache_dir(os.environ)), postprocess_options(settings))
 
 
-def _on_cpu(settings: DetectorSettings) -> OnnxDetector:
-    model = settings.model or shipped(resources.engines_dir(), CPU_PRECISION)
+def _on_cpu(settings: DetectorOptions) -> OnnxDetector:
+    model = settings.model or shipped_model(resources.engines_dir(), CPU_PRECISION)
     if model.suffix in ENGINE_SUFFIXES:
         model = model.with_suffix(".onnx")
     return OnnxDetector(
@@ -127,13 +127,13 @@ def _on_cpu(settings: DetectorSettings) -> OnnxDetector:
 
 __all__ = [
     "SHIPPED_MODEL",
-    "DetectorSettings",
+    "DetectorOptions",
     "NoDetector",
     "OnnxDetector",
+    "engine_spec",
     "open_detector",
     "open_fastest",
-    "reading",
-    "shipped",
+    "postprocess_options",
+    "shipped_model",
     "starts_on_cpu",
-    "wanted_engine",
 ]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_agent.errors import ConfigError
-from edge_agent.perception.vision import Layout
+from edge_agent.perception.vision import OutputLayout
 
 _LONGEST_NAMES = 100_000
 """Characters of a `names` entry that are still parsed; 1,000 class names need a tenth."""
@@ -28,7 +28,7 @@ class Manifest:
     input_width: int | None = None
     input_height: int | None = None
     threshold: float | None = None
-    layout: Layout | None = None
+    layout: OutputLayout | None = None
 
 
 def manifest_path(model: Path) -> Path:
@@ -100,13 +100,13 @@ def _pixels(raw: Mapping[str, Any], key: str, path: Path) -> int | None:
     return None if value is None else int(value)
 
 
-def _layout(value: Any, path: Path) -> Layout | None:
+def _layout(value: Any, path: Path) -> OutputLayout | None:
     if value is None:
         return None
-    if value not in {layout.value for layout in Layout}:
-        known = ", ".join(layout.value for layout in Layout)
+    if value not in {layout.value for layout in OutputLayout}:
+        known = ", ".join(layout.value for layout in OutputLayout)
         raise ConfigError(f"{path}: layout is {value!r}", remedy=f"it must be one of {known}")
-    return Layout(value)
+    return OutputLayout(value)
 
 
 def parse_names(text: str) -> tuple[str, ...] | None:
@@ -152,7 +152,7 @@ CPU_PRECISION = "uint8"
 """What ONNX Runtime runs by default: two thirds of float32's time on a CPU, and as good; see docs/detector.md."""
 
 
-def shipped(folder: Path, precision: str) -> Path:
+def shipped_model(folder: Path, precision: str) -> Path:
     """Return the shipped model in `precision` (`fp16`, `int8` or `uint8`), or the float32 one where that is not there.
 
     It counts as there when its manifest says that it was made from the float32 model of today: one that was promoted

@@ -19,9 +19,9 @@ from edge_agent.perception.detector.manifest import Manifest, manifest_path, par
 from edge_agent.perception.detector.postprocess import (
     DEFAULT_THRESHOLD,
     LEAST_SIDE,
-    Form,
-    Head,
-    learn,
+    ModelDescription,
+    OutputDecoder,
+    make_decoder,
     parse_size,
     read_model,
 )
@@ -81,7 +81,7 @@ class OnnxDetector:
         own = manifest.threshold if manifest else None
         self.threshold = next(value for value in (threshold, own, DEFAULT_THRESHOLD) if value is not None)
         self.info = DetectorInfo("onnxruntime", model.name, digest, width, height, labels)
-        self.head = Head(self._try_out(model, manifest), labels, self.threshold, iou, max_detections)
+        self.head = OutputDecoder(self._try_out(model, manifest), labels, self.threshold, iou, max_detections)
 
     def infer(self, image: NDArray[np.uint8]) -> tuple[Detection, ...]:
         """Find signs in a (height, width, 3) uint8 BGR picture; boxes in its pixels, best score first.
@@ -109,8 +109,8 @@ class OnnxDetector:
         grey = np.full((self.info.input_height, self.info.input_width, 3), PAD_GREY, np.uint8)
         outputs = self._run(self._letterbox.fill(grey)[0])
         layout = manifest.layout if manifest else None
-        form = Form(str(model), self.info.labels, self.info.input_width, self.info.input_height, layout)
-        return learn(outputs, form, self.threshold)
+        form = ModelDescription(str(model), self.info.labels, self.info.input_width, self.info.input_height, layout)
+        return make_decoder(outputs, form, self.threshold)
 
 
 def _open_session(model: Path, content: bytes, threads: int) -> Any:

@@ -15,7 +15,7 @@ from edge_agent.errors import ConfigError
 from edge_agent.events import Detection
 from edge_agent.perception.vision import (
     DENSE,
-    Layout,
+    OutputLayout,
     OutputSpec,
     Placement,
     decode,
@@ -30,7 +30,7 @@ LEAST_SIDE = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class OutputDecoder:
     """How the outputs of one network become detections."""
 
     spec: OutputSpec
@@ -49,17 +49,17 @@ class Head:
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class ModelDescription:
     """What a network is said to be, before it has run once."""
 
     model: str
     labels: tuple[str, ...]
     width: int
     height: int
-    layout: Layout | None = None
+    layout: OutputLayout | None = None
 
 
-def learn(outputs: Sequence[Any], form: Form, threshold: float) -> OutputSpec:
+def make_decoder(outputs: Sequence[Any], form: ModelDescription, threshold: float) -> OutputSpec:
     """Say what the outputs of a real run mean; raises ConfigError naming the model when no form fits."""
     shapes = [tuple(np.shape(output)) if _is_numbers(output) else () for output in outputs]
     spec = recognise(shapes, len(form.labels), form.width, form.height, form.layout)
@@ -85,7 +85,7 @@ def _check_units(output: NDArray[Any], spec: OutputSpec, model: str) -> None:
 
     So does YOLOX as it is exported by default (raw grid offsets), and any model without its last sigmoid.
     """
-    channels_first = spec.layout in {Layout.CHANNELS_FIRST, Layout.OBJECTNESS_FIRST}
+    channels_first = spec.layout in {OutputLayout.CHANNELS_FIRST, OutputLayout.OBJECTNESS_FIRST}
     channels = output[0] if channels_first else output[0].T
     boxes, scores = channels[:4], channels[4:]
     if 0 < boxes.max() <= 2:

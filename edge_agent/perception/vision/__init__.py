@@ -4,18 +4,18 @@ Knows arrays, boxes and colours. Knows nothing of cameras, backends or what a si
 """
 
 from edge_agent.perception.vision.decode import Candidates, decode, suppress, to_detections
-from edge_agent.perception.vision.layout import DENSE, Layout, OutputSpec, recognise
+from edge_agent.perception.vision.layout import DENSE, OutputLayout, OutputSpec, recognise
 from edge_agent.perception.vision.letterbox import Letterbox, Placement, resize
-from edge_agent.perception.vision.picture import Fitted
+from edge_agent.perception.vision.picture import ResizedPicture
 
 __all__ = [
     "DENSE",
     "Candidates",
-    "Fitted",
-    "Layout",
     "Letterbox",
+    "OutputLayout",
     "OutputSpec",
     "Placement",
+    "ResizedPicture",
     "decode",
     "recognise",
     "resize",

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edge_agent.errors import FatalError
 from edge_agent.events import Box, Detection
-from edge_agent.perception.vision.layout import Layout, OutputSpec
+from edge_agent.perception.vision.layout import OutputLayout, OutputSpec
 from edge_agent.perception.vision.letterbox import Placement
 
 _MOST_CANDIDATES = 300
@@ -40,12 +40,12 @@ def decode(outputs: Sequence[NDArray[Any]], spec: OutputSpec, threshold: float) 
     """Return what scores at least `threshold`; boxes still overlap where no NMS is inside."""
     chosen = [outputs[index] for index in spec.indices]
     match spec.layout:
-        case Layout.EFFICIENT_NMS:
+        case OutputLayout.EFFICIENT_NMS:
             found = _four_outputs(chosen)
-        case Layout.END_TO_END:
+        case OutputLayout.END_TO_END:
             rows = _finite(chosen[0].reshape(-1, 6))
             found = Candidates(rows[:, :4], rows[:, 4], rows[:, 5].astype(np.intp))
-        case Layout.END_TO_END_BATCH:
+        case OutputLayout.END_TO_END_BATCH:
             rows = _finite(chosen[0].reshape(-1, 7))
             rows = rows[rows[:, 0] == 0]
             found = Candidates(rows[:, 1:5], rows[:, 6], rows[:, 5].astype(np.intp))
@@ -69,21 +69,21 @@ def _four_outputs(outputs: Sequence[NDArray[Any]]) -> Candidates:
     return Candidates(_finite(boxes)[0, :kept], _finite(scores)[0, :kept], _finite(classes)[0, :kept].astype(np.intp))
 
 
-def _dense(output: NDArray[Any], layout: Layout, threshold: float) -> Candidates:
+def _dense(output: NDArray[Any], layout: OutputLayout, threshold: float) -> Candidates:
     """Read a dense head, best class first: only rows whose best class passes are looked at further."""
-    if layout in {Layout.CHANNELS_LAST, Layout.OBJECTNESS_LAST}:
+    if layout in {OutputLayout.CHANNELS_LAST, OutputLayout.OBJECTNESS_LAST}:
         return _dense_rows(output, layout, threshold)
     channels = _finite(output)
-    if layout is Layout.OBJECTNESS_FIRST:
+    if layout is OutputLayout.OBJECTNESS_FIRST:
         passing = np.flatnonzero(channels[4] >= threshold)
         return _pick(channels[:4, passing], channels[5:, passing] * channels[4, passing], threshold)
     passing = np.flatnonzero(channels[4:].max(axis=0) >= threshold)
     return _pick(channels[:4, passing], channels[4:, passing], threshold)
 
 
-def _dense_rows(output: NDArray[Any], layout: Layout, threshold: float) -> Candidates:
+def _dense_rows(output: NDArray[Any], layout: OutputLayout, threshold: float) -> Candidates:
     rows = _finite(output)
-    if layout is Layout.OBJECTNESS_LAST:
+    if layout is OutputLayout.OBJECTNESS_LAST:
         rows = rows[rows[:, 4] >= threshold]
         return _pick(rows[:, :4].T, (rows[:, 5:] * rows[:, 4:5]).T, threshold)
     # A maximum along the short last axis is slow; comparing everything, boxes too, and dropping their hits is not.

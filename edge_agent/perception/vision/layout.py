@@ -10,7 +10,7 @@ from enum import StrEnum
 Shape = tuple[int, ...]
 
 
-class Layout(StrEnum):
+class OutputLayout(StrEnum):
     """What an output holds; nc is the number of classes, N the number of places that the network looks at.
 
     Boxes are in pixels of the network's input: centre and size in the dense forms, corners where NMS is inside.
@@ -25,7 +25,14 @@ class Layout(StrEnum):
     EFFICIENT_NMS = "efficient_nms"  # four outputs: count, boxes, scores, classes
 
 
-DENSE = frozenset({Layout.CHANNELS_FIRST, Layout.CHANNELS_LAST, Layout.OBJECTNESS_FIRST, Layout.OBJECTNESS_LAST})
+DENSE = frozenset(
+    {
+        OutputLayout.CHANNELS_FIRST,
+        OutputLayout.CHANNELS_LAST,
+        OutputLayout.OBJECTNESS_FIRST,
+        OutputLayout.OBJECTNESS_LAST,
+    }
+)
 """Layouts that still need a threshold and NMS over all places."""
 
 _STRIDES = ((8, 16), (8, 16, 32), (16, 32), (4, 8, 16), (4, 8, 16, 32), (8, 16, 32, 64))
@@ -33,19 +40,19 @@ _MOST_KEPT = 1000
 """More rows than this are never the result of an NMS inside the network."""
 
 
-_INSIDE = {6: Layout.END_TO_END, 7: Layout.END_TO_END_BATCH}
+_INSIDE = {6: OutputLayout.END_TO_END, 7: OutputLayout.END_TO_END_BATCH}
 
 
 @dataclass(frozen=True, slots=True)
 class OutputSpec:
     """A recognised form, and which of the network's outputs carry it (in the order that `decode` wants)."""
 
-    layout: Layout
+    layout: OutputLayout
     indices: tuple[int, ...]
 
 
 def recognise(
-    shapes: Sequence[Shape], classes: int, input_width: int, input_height: int, wanted: Layout | None = None
+    shapes: Sequence[Shape], classes: int, input_width: int, input_height: int, wanted: OutputLayout | None = None
 ) -> OutputSpec | None:
     """Say what outputs of these shapes mean for a network with `classes` names, or None when no form fits.
 
@@ -53,13 +60,13 @@ def recognise(
     """
     grids = _grid_sizes(input_width, input_height)
     efficient = _efficient_nms(shapes)
-    forms = [OutputSpec(Layout.EFFICIENT_NMS, efficient)] if efficient else []
+    forms = [OutputSpec(OutputLayout.EFFICIENT_NMS, efficient)] if efficient else []
     for index, shape in enumerate(shapes):
         forms += [OutputSpec(layout, (index,)) for layout in _single(shape, classes, grids)]
     return next((form for form in forms if wanted in {None, form.layout}), None)
 
 
-def _single(shape: Shape, classes: int, grids: frozenset[int]) -> list[Layout]:
+def _single(shape: Shape, classes: int, grids: frozenset[int]) -> list[OutputLayout]:
     """List what one output may be, likeliest first: NMS inside unless it has just a dense head's number of places."""
     if len(shape) == 2:
         return [layout for columns, layout in _INSIDE.items() if columns == shape[1]]
@@ -69,16 +76,16 @@ def _single(shape: Shape, classes: int, grids: frozenset[int]) -> list[Layout]:
     dense = _dense(rows, columns, classes)
     if columns != 6 or rows > _MOST_KEPT:
         return dense
-    return [*dense, Layout.END_TO_END] if rows in grids else [Layout.END_TO_END, *dense]
+    return [*dense, OutputLayout.END_TO_END] if rows in grids else [OutputLayout.END_TO_END, *dense]
 
 
-def _dense(rows: int, columns: int, classes: int) -> list[Layout]:
+def _dense(rows: int, columns: int, classes: int) -> list[OutputLayout]:
     """List the dense forms that fit; the longer axis is the likelier one to be the places."""
     forms = (
-        (columns, rows, 4, Layout.CHANNELS_FIRST),
-        (rows, columns, 4, Layout.CHANNELS_LAST),
-        (columns, rows, 5, Layout.OBJECTNESS_FIRST),
-        (rows, columns, 5, Layout.OBJECTNESS_LAST),
+        (columns, rows, 4, OutputLayout.CHANNELS_FIRST),
+        (rows, columns, 4, OutputLayout.CHANNELS_LAST),
+        (columns, rows, 5, OutputLayout.OBJECTNESS_FIRST),
+        (rows, columns, 5, OutputLayout.OBJECTNESS_LAST),
     )
     fits = [(places, layout) for places, channels, extra, layout in forms if channels == classes + extra]
     return [layout for _, layout in sorted(fits, key=lambda fit: -fit[0])]

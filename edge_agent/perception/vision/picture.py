@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edge_agent.perception.vision.letterbox import resize
 
 
-class Fitted:
+class ResizedPicture:
     """Implements events.Picture.
 
     Args:
@@ -30,7 +30,7 @@ class Fitted:
         self._lock = threading.Lock()
 
     @classmethod
-    def of(cls, image: NDArray[np.uint8]) -> "Fitted":
+    def of(cls, image: NDArray[np.uint8]) -> "ResizedPicture":
         """Return a picture as it is."""
         return cls(image, image.shape[1], image.shape[0])
 

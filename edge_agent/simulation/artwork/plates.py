@@ -12,7 +12,7 @@ from edge_agent.simulation.artwork.canvas import Canvas, Colour, Point, ellipse,
 from edge_agent.simulation.artwork.glyphs import FONTS
 from edge_agent.simulation.artwork.style import Style
 
-Picture = NDArray[np.uint8]
+Image = NDArray[np.uint8]
 
 _MIDDLE: Point = (0.5, 0.5)
 TRIANGLE_ASPECT = 1.13
@@ -37,7 +37,7 @@ def _square(height_px: int, ground: Colour) -> Canvas:
     return canvas
 
 
-def speed_limit(height_px: int, style: Style, words: str, usual_font: str) -> Picture:
+def speed_limit(height_px: int, style: Style, words: str, usual_font: str) -> Image:
     """Draw a white disc, a red ring inside a white rim, black digits."""
     canvas = _disc(height_px, style.white)
     canvas.disc(_MIDDLE, 0.5 - style.rim, style.red)
@@ -47,7 +47,7 @@ def speed_limit(height_px: int, style: Style, words: str, usual_font: str) -> Pi
     return canvas.finish()
 
 
-def danger(height_px: int, style: Style, pictogram: pictograms.Painter, scale: float) -> Picture:
+def danger(height_px: int, style: Style, pictogram: pictograms.Painter, scale: float) -> Image:
     """Draw a yellow triangle, a black border inside it, a black pictogram."""
     width = TRIANGLE_ASPECT
     corners = [(width / 2, -0.055), (width + 0.05, 0.995), (-0.05, 0.995)]
@@ -61,7 +61,7 @@ def danger(height_px: int, style: Style, pictogram: pictograms.Painter, scale: f
     return canvas.finish()
 
 
-def stop(height_px: int, style: Style) -> Picture:
+def stop(height_px: int, style: Style) -> Image:
     """Draw a round red disc with a thin white rim and white letters."""
     canvas = _disc(height_px, style.white)
     canvas.disc(_MIDDLE, 0.5 - style.rim * 0.7, style.red)
@@ -69,7 +69,7 @@ def stop(height_px: int, style: Style) -> Picture:
     return canvas.finish()
 
 
-def no_entry(height_px: int, style: Style) -> Picture:
+def no_entry(height_px: int, style: Style) -> Image:
     """Draw a red disc with a white rim and a white bar."""
     canvas = _disc(height_px, style.white)
     canvas.disc(_MIDDLE, 0.5 - style.rim * 0.7, style.red)
@@ -77,7 +77,7 @@ def no_entry(height_px: int, style: Style) -> Picture:
     return canvas.finish()
 
 
-def mandatory(height_px: int, style: Style, pictogram: pictograms.Painter, scale: float) -> Picture:
+def mandatory(height_px: int, style: Style, pictogram: pictograms.Painter, scale: float) -> Image:
     """Draw a blue disc with a white rim and a white pictogram."""
     canvas = _disc(height_px, style.white)
     canvas.disc(_MIDDLE, 0.5 - style.rim * 0.6, style.blue)
@@ -85,7 +85,7 @@ def mandatory(height_px: int, style: Style, pictogram: pictograms.Painter, scale
     return canvas.finish()
 
 
-def pedestrian_crossing(height_px: int, style: Style) -> Picture:
+def pedestrian_crossing(height_px: int, style: Style) -> Image:
     """Draw a blue square with a white triangle, a black walker and zebra stripes."""
     canvas = _square(height_px, style.white)
     canvas.box(0.035, 0.035, 0.965, 0.965, style.blue)
@@ -98,7 +98,7 @@ def pedestrian_crossing(height_px: int, style: Style) -> Picture:
     return canvas.finish()
 
 
-def bus_stop(height_px: int, style: Style) -> Picture:
+def bus_stop(height_px: int, style: Style) -> Image:
     """Draw a blue square with a bus on white above the words BUS STOP."""
     canvas = _square(height_px, style.white)
     canvas.box(0.04, 0.04, 0.96, 0.96, style.blue)
@@ -108,7 +108,7 @@ def bus_stop(height_px: int, style: Style) -> Picture:
     return canvas.finish()
 
 
-def parking(height_px: int, style: Style, letter: str) -> Picture:
+def parking(height_px: int, style: Style, letter: str) -> Image:
     """Draw a blue square with one white letter."""
     canvas = _square(height_px, style.white)
     canvas.box(0.04, 0.04, 0.96, 0.96, style.blue)
@@ -116,7 +116,7 @@ def parking(height_px: int, style: Style, letter: str) -> Picture:
     return canvas.finish()
 
 
-def prohibited(height_px: int, style: Style, pictogram: pictograms.Painter, *, on_square: bool) -> Picture:
+def prohibited(height_px: int, style: Style, pictogram: pictograms.Painter, *, on_square: bool) -> Image:
     """Draw a red ring with a bar across a black pictogram, on a white square or a disc."""
     canvas = _square(height_px, style.white) if on_square else _disc(height_px, style.white)
     radius = 0.44 if on_square else 0.5 - style.rim * 0.6
@@ -128,7 +128,7 @@ def prohibited(height_px: int, style: Style, pictogram: pictograms.Painter, *, o
     return canvas.finish()
 
 
-def give_way(height_px: int, style: Style) -> Picture:
+def give_way(height_px: int, style: Style) -> Image:
     """Draw a white triangle on its tip with a red border."""
     width = TRIANGLE_ASPECT
     corners = [(width / 2, 1.055), (width + 0.05, 0.005), (-0.05, 0.005)]
@@ -140,7 +140,7 @@ def give_way(height_px: int, style: Style) -> Picture:
     return canvas.finish()
 
 
-def signal(height_px: int, style: Style, lit: tuple[bool, bool, bool]) -> Picture:
+def signal(height_px: int, style: Style, lit: tuple[bool, bool, bool]) -> Image:
     """Draw a black body with three lamps: red, amber, green from the top."""
     canvas = Canvas(height_px, SIGNAL_ASPECT, style.black)
     canvas.outline(rounded([(0.005, 0.005), (0.495, 0.005), (0.495, 0.995), (0.005, 0.995)], 0.04))
@@ -151,7 +151,7 @@ def signal(height_px: int, style: Style, lit: tuple[bool, bool, bool]) -> Pictur
     return canvas.finish()
 
 
-def foot_signal(height_px: int, style: Style, lit: tuple[bool, bool]) -> Picture:
+def foot_signal(height_px: int, style: Style, lit: tuple[bool, bool]) -> Image:
     """Draw a yellow plate with two lamps under black visors: a standing red man, a walking green one."""
     canvas = Canvas(height_px, SIGNAL_ASPECT, style.yellow)
     canvas.outline(rounded([(0.005, 0.005), (0.495, 0.005), (0.495, 0.995), (0.005, 0.995)], 0.02))
@@ -164,7 +164,7 @@ def foot_signal(height_px: int, style: Style, lit: tuple[bool, bool]) -> Picture
     return canvas.finish()
 
 
-def back(height_px: int, face: Picture, style: Style) -> Picture:
+def back(height_px: int, face: Image, style: Style) -> Image:
     """Draw the back of a sign with the outline of `face`: plain plastic with the black clip of the pole."""
     height, width = face.shape[:2]
     aspect = width / height

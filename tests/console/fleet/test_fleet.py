@@ -13,11 +13,11 @@ import confluent_kafka
 import pytest
 from pydantic import SecretStr
 
-from edge_agent.config import Console, Kafka, Settings
-from edge_agent.console.fleet import Fleet
+from edge_agent.config import ConsoleSettings, KafkaSettings, Settings
+from edge_agent.console.fleet import FleetConsole
 from edge_agent.console.server import listen
-from edge_agent.events import Answer, Event
-from edge_agent.observers.cloudevents import KafkaMessage, kafka, read_order
+from edge_agent.events import CommandResult, Event
+from edge_agent.observers.cloudevents import KafkaMessage, kafka, read_command
 from tests.console.rig import TOKEN, envelope
 from tests.support import events as make
 from tests.support.http import call
@@ -33,7 +33,7 @@ class Rig:
     """A fleet's console, and a producer in the place of the trains."""
 
     port: int
-    fleet: Fleet
+    fleet: FleetConsole
     producer: Any
 
     def send(self, *events: Event, train: str = "red") -> None:
@@ -67,11 +67,11 @@ class Rig:
 @contextlib.asynccontextmanager
 async def fleet(*servers: str, producer_at: str | None = None) -> AsyncIterator[Rig]:
     """Run the console for the length of the block."""
-    brokers = Kafka(
+    brokers = KafkaSettings(
         bootstrap_servers=servers, send_timeout_s=2.0, retry_max_s=1.0, command_token=SecretStr("the trains' token")
     )
-    settings = Settings(kafka=brokers, console=Console(port=free_port(), token=SecretStr(TOKEN)))
-    console = Fleet(settings)
+    settings = Settings(kafka=brokers, console=ConsoleSettings(port=free_port(), token=SecretStr(TOKEN)))
+    console = FleetConsole(settings)
     producer = confluent_kafka.Producer({"bootstrap.servers": producer_at or servers[0], "log_level": 0})
     task = asyncio.create_task(console.run(listen(settings.console)))
     try:
@@ -114,9 +114,9 @@ async def test_command_goes_to_the_train_with_its_token_and_its_answer_comes_bac
                 """Answer the first order as a train does."""
                 await until(lambda: len(orders.messages) > 0, "the order")
                 message = orders.messages[0]
-                order = read_order(message.headers(), message.value())
+                order = read_command(message.headers(), message.value())
                 body = json.loads(order.body)
-                rig.send(Answer("kafka", body["by"], body["id"], order.verb, True, None, "running", "go", 0.3))
+                rig.send(CommandResult("kafka", body["by"], body["id"], order.verb, True, None, "running", "go", 0.3))
                 return message.key(), order.verb, body
 
             told, (key, verb, body) = await asyncio.gather(rig.command("rearm", reason="clear"), train())

@@ -7,17 +7,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from edge_agent.control.commands import STOPPING, Accepted, Code, Past, Refused, Request, Rules, Verb, judge
+from edge_agent.control.commands import (
+    STOPPING,
+    Accepted,
+    Code,
+    CommandHistory,
+    CommandRequest,
+    CommandRules,
+    Refused,
+    Verb,
+    check_rules,
+)
 
 NOW_S = 1_795_285_200.0
-RULES = Rules(SecretStr("open sesame"))
+RULES = CommandRules(SecretStr("open sesame"))
 MOVING = sorted(set(Verb) - STOPPING)
 
 
 WORDS = "open sesame"
 
 
-def request(verb: Verb = Verb.DRIVE, **changes: Any) -> Request:
+def request(verb: Verb = Verb.DRIVE, **changes: Any) -> CommandRequest:
     values: dict[str, Any] = {
         "token": WORDS,
         "command_id": "c-1",
@@ -26,17 +36,17 @@ def request(verb: Verb = Verb.DRIVE, **changes: Any) -> Request:
         "power_percent": 60,
         "duration_s": 30.0,
     }
-    return Request(verb, **{**values, **changes})
+    return CommandRequest(verb, **{**values, **changes})
 
 
-def code(request: Request, rules: Rules = RULES, past: Past | None = None) -> Code | None:
-    verdict = judge(request, NOW_S, rules, past or Past())
+def code(request: CommandRequest, rules: CommandRules = RULES, past: CommandHistory | None = None) -> Code | None:
+    verdict = check_rules(request, NOW_S, rules, past or CommandHistory())
     return verdict.code if isinstance(verdict, Refused) else None
 
 
 @pytest.mark.parametrize("verb", list(Verb))
 def test_command_with_everything_in_order_is_obeyed(verb: Verb) -> None:
-    verdict = judge(request(verb), NOW_S, RULES, Past())
+    verdict = check_rules(request(verb), NOW_S, RULES, CommandHistory())
     assert isinstance(verdict, Accepted)
     assert (verdict.instruction.verb, verdict.instruction.command_id) == (verb, "c-1")
 
@@ -48,8 +58,8 @@ def test_command_with_everything_in_order_is_obeyed(verb: Verb) -> None:
     retained=st.booleans(),
     issued=st.none() | st.floats(),
     command_id=st.sampled_from([None, "", "seen"]),
-    rules=st.sampled_from([RULES, Rules(None)]),
-    past=st.sampled_from([Past(), Past({"seen"}, 0.0, 0.0, 10_000)]),
+    rules=st.sampled_from([RULES, CommandRules(None)]),
+    past=st.sampled_from([CommandHistory(), CommandHistory({"seen"}, 0.0, 0.0, 10_000)]),
 )
 def test_stop_is_obeyed_whatever_comes_with_it(
     verb: Verb,
@@ -57,10 +67,10 @@ def test_stop_is_obeyed_whatever_comes_with_it(
     retained: bool,
     issued: float | None,
     command_id: str | None,
-    rules: Rules,
-    past: Past,
+    rules: CommandRules,
+    past: CommandHistory,
 ) -> None:
-    stop = Request(verb, retained, token=token, command_id=command_id, issued_unix_s=issued)
+    stop = CommandRequest(verb, retained, token=token, command_id=command_id, issued_unix_s=issued)
     assert code(stop, rules, past) is None
 
 
@@ -68,25 +78,25 @@ def test_stop_is_obeyed_whatever_comes_with_it(
 @pytest.mark.parametrize(
     ("changes", "rules", "past", "expected"),
     [
-        ({"retained": True}, RULES, Past(), Code.RETAINED),
-        ({}, Rules(None), Past(), Code.NO_TOKEN_SET),
-        ({"token": None}, RULES, Past(), Code.NO_TOKEN),
-        ({"token": ""}, RULES, Past(), Code.WRONG_TOKEN),
-        ({"token": "open sesam"}, RULES, Past(), Code.WRONG_TOKEN),
-        ({"token": "\ud800"}, RULES, Past(), Code.WRONG_TOKEN),
-        ({}, RULES, Past(recent=21), Code.TOO_MANY),
-        ({}, RULES, Past(since_stop_s=0.99), Code.STOPPED),
-        ({"issued_unix_s": None}, RULES, Past(), Code.NO_TIME),
-        ({"issued_unix_s": NOW_S - 10.1}, RULES, Past(), Code.STALE),
-        ({"issued_unix_s": NOW_S - 3}, RULES, Past(up_s=2.9), Code.STALE),
-        ({"issued_unix_s": NOW_S + 5.1}, RULES, Past(), Code.EARLY),
-        ({"command_id": None}, RULES, Past(), Code.NO_ID),
-        ({"command_id": ""}, RULES, Past(), Code.NO_ID),
-        ({}, RULES, Past({"c-1"}), Code.REPLAYED),
+        ({"retained": True}, RULES, CommandHistory(), Code.RETAINED),
+        ({}, CommandRules(None), CommandHistory(), Code.NO_TOKEN_SET),
+        ({"token": None}, RULES, CommandHistory(), Code.NO_TOKEN),
+        ({"token": ""}, RULES, CommandHistory(), Code.WRONG_TOKEN),
+        ({"token": "open sesam"}, RULES, CommandHistory(), Code.WRONG_TOKEN),
+        ({"token": "\ud800"}, RULES, CommandHistory(), Code.WRONG_TOKEN),
+        ({}, RULES, CommandHistory(recent=21), Code.TOO_MANY),
+        ({}, RULES, CommandHistory(since_stop_s=0.99), Code.STOPPED),
+        ({"issued_unix_s": None}, RULES, CommandHistory(), Code.NO_TIME),
+        ({"issued_unix_s": NOW_S - 10.1}, RULES, CommandHistory(), Code.STALE),
+        ({"issued_unix_s": NOW_S - 3}, RULES, CommandHistory(up_s=2.9), Code.STALE),
+        ({"issued_unix_s": NOW_S + 5.1}, RULES, CommandHistory(), Code.EARLY),
+        ({"command_id": None}, RULES, CommandHistory(), Code.NO_ID),
+        ({"command_id": ""}, RULES, CommandHistory(), Code.NO_ID),
+        ({}, RULES, CommandHistory({"c-1"}), Code.REPLAYED),
     ],
 )
 def test_moving_command_is_refused_for_each_rule_it_breaks(
-    verb: Verb, changes: dict[str, Any], rules: Rules, past: Past, expected: Code
+    verb: Verb, changes: dict[str, Any], rules: CommandRules, past: CommandHistory, expected: Code
 ) -> None:
     assert code(request(verb, **changes), rules, past) is expected
 
@@ -94,15 +104,15 @@ def test_moving_command_is_refused_for_each_rule_it_breaks(
 @pytest.mark.parametrize(
     ("changes", "past"),
     [
-        ({"issued_unix_s": NOW_S - 10}, Past()),
-        ({"issued_unix_s": NOW_S + 5}, Past(up_s=0.0)),
-        ({}, Past(up_s=0.5)),
-        ({}, Past(since_stop_s=1.0)),
-        ({}, Past(recent=20)),
-        ({}, Past({"c-2"})),
+        ({"issued_unix_s": NOW_S - 10}, CommandHistory()),
+        ({"issued_unix_s": NOW_S + 5}, CommandHistory(up_s=0.0)),
+        ({}, CommandHistory(up_s=0.5)),
+        ({}, CommandHistory(since_stop_s=1.0)),
+        ({}, CommandHistory(recent=20)),
+        ({}, CommandHistory({"c-2"})),
     ],
 )
-def test_moving_command_at_the_edge_of_a_rule_is_obeyed(changes: dict[str, Any], past: Past) -> None:
+def test_moving_command_at_the_edge_of_a_rule_is_obeyed(changes: dict[str, Any], past: CommandHistory) -> None:
     assert code(request(**changes), past=past) is None
 
 
@@ -127,14 +137,14 @@ def test_command_without_the_value_it_needs_is_refused(verb: Verb, changes: dict
     [(NOW_S - 37.25, "given 37.2 s ago"), (NOW_S + 3600, "given 3600.0 s in the future")],
 )
 def test_refusal_for_the_moment_tells_the_skew_and_the_trains_clock(issued_s: float, words: str) -> None:
-    verdict = judge(request(issued_unix_s=issued_s), NOW_S, RULES, Past())
+    verdict = check_rules(request(issued_unix_s=issued_s), NOW_S, RULES, CommandHistory())
     assert isinstance(verdict, Refused)
     assert words in verdict.reason
     assert "the train's clock shows 2026-11-21T18:20:00Z" in verdict.reason
 
 
 def test_sender_without_the_token_is_told_nothing_of_what_else_is_wrong() -> None:
-    assert code(request(token=WORDS[1:]), past=Past({"c-1"}, recent=99)) is Code.WRONG_TOKEN
+    assert code(request(token=WORDS[1:]), past=CommandHistory({"c-1"}, recent=99)) is Code.WRONG_TOKEN
 
 
 def test_request_and_rules_show_no_token_when_printed() -> None:

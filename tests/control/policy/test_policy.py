@@ -4,20 +4,20 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from edge_agent.config import Confirm, SignRule, Then
-from edge_agent.control.policy import Memory, Tuning, Wish, observe, release, wish
+from edge_agent.config import AfterHold, Confirm, SignRule
+from edge_agent.control.policy import PolicyMemory, PolicyOutput, Tuning, evaluate, observe, release
 from edge_agent.events import Action, Box, Detection, Prediction
 
 RULES = {
     "speed_limit_30": SignRule(action=Action.SLOW, power_percent=40, near_height_px=26),
     "speed_limit_50": SignRule(action=Action.CRUISE, power_percent=55, near_height_px=26),
-    "stop": SignRule(action=Action.STOP, hold_s=3.0, then=Then.RESUME, near_height_px=32),
-    "danger": SignRule(action=Action.STOP, then=Then.STAY, near_height_px=20),
-    "no_entry": SignRule(action=Action.STOP, then=Then.STAY, near_height_px=24),
+    "stop": SignRule(action=Action.STOP, hold_s=3.0, then=AfterHold.RESUME, near_height_px=32),
+    "danger": SignRule(action=Action.STOP, then=AfterHold.STAY, near_height_px=20),
+    "no_entry": SignRule(action=Action.STOP, then=AfterHold.STAY, near_height_px=24),
     "pedestrian_crossing": SignRule(
-        action=Action.SLOW, power_percent=45, hold_s=4.0, then=Then.RESUME, near_height_px=28
+        action=Action.SLOW, power_percent=45, hold_s=4.0, then=AfterHold.RESUME, near_height_px=28
     ),
-    "yield": SignRule(action=Action.SLOW, power_percent=30, hold_s=2.0, then=Then.CRUISE, near_height_px=10),
+    "yield": SignRule(action=Action.SLOW, power_percent=30, hold_s=2.0, then=AfterHold.CRUISE, near_height_px=10),
     "no_horn": SignRule(action=Action.NONE),
     "tunnel": SignRule(action=Action.LIGHTS, power_percent=100, near_height_px=10),
 }
@@ -33,14 +33,14 @@ def sign(label: str, height: float = 40.0, x: float = 100.0, score: float = 0.9)
 class Eyes:
     """Shows a policy one frame after the other."""
 
-    memory: Memory = field(default_factory=Memory)
+    memory: PolicyMemory = field(default_factory=PolicyMemory)
     now_s: float = 50.0
     frame: int = 0
     height: int = 400
 
-    def see(self, *detections: Detection, frames: int = 1) -> tuple[Wish, ...]:
+    def see(self, *detections: Detection, frames: int = 1) -> tuple[PolicyOutput, ...]:
         """Show the same picture for some frames; return what acted in them."""
-        acted: tuple[Wish, ...] = ()
+        acted: tuple[PolicyOutput, ...] = ()
         for _ in range(frames):
             self.frame += 1
             self.now_s += FRAME_S
@@ -52,19 +52,19 @@ class Eyes:
         return acted
 
     @property
-    def wish(self) -> Wish:
-        return wish(self.memory, self.now_s, TUNING)
+    def wish(self) -> PolicyOutput:
+        return evaluate(self.memory, self.now_s, TUNING)
 
 
 def test_no_sign_cruises() -> None:
-    assert Eyes().wish == Wish(Action.CRUISE, 75, "no sign asks for anything else")
+    assert Eyes().wish == PolicyOutput(Action.CRUISE, 75, "no sign asks for anything else")
 
 
 def test_sign_acts_when_enough_frames_agree_and_names_its_frame() -> None:
     eyes = Eyes()
     assert eyes.see(sign("danger"), frames=2) == ()
     (acted,) = eyes.see(sign("danger"))
-    assert acted == Wish(Action.STOP, None, "danger sign", "danger", "frame-3", eyes.now_s)
+    assert acted == PolicyOutput(Action.STOP, None, "danger sign", "danger", "frame-3", eyes.now_s)
     assert eyes.wish == acted
 
 
@@ -126,8 +126,8 @@ def test_stop_holds_then_resumes_what_was_before() -> None:
     eyes.see(sign("speed_limit_30"), frames=3)
     eyes.see(sign("stop", x=400), frames=3)
     assert eyes.wish.power_percent is None
-    assert wish(eyes.memory, eyes.now_s + 2.99, TUNING).power_percent is None
-    assert wish(eyes.memory, eyes.now_s + 3.0, TUNING).power_percent == 40
+    assert evaluate(eyes.memory, eyes.now_s + 2.99, TUNING).power_percent is None
+    assert evaluate(eyes.memory, eyes.now_s + 3.0, TUNING).power_percent == 40
     eyes.see(frames=40)
     assert eyes.wish.sign == "speed_limit_30"
 
@@ -137,9 +137,9 @@ def test_then_cruise_forgets_the_limit_that_held_before() -> None:
     eyes.see(sign("speed_limit_50"), frames=3)
     eyes.see(sign("yield", x=400), frames=3)
     assert eyes.wish.power_percent == 30
-    assert wish(eyes.memory, eyes.now_s + 2.0, TUNING) == Wish(Action.CRUISE, 75, "yield sign obeyed")
+    assert evaluate(eyes.memory, eyes.now_s + 2.0, TUNING) == PolicyOutput(Action.CRUISE, 75, "yield sign obeyed")
     eyes.see(frames=25)
-    assert eyes.wish == Wish(Action.CRUISE, 75, "yield sign obeyed")
+    assert eyes.wish == PolicyOutput(Action.CRUISE, 75, "yield sign obeyed")
 
 
 def test_stop_that_stays_needs_a_release() -> None:
@@ -270,7 +270,7 @@ def test_box_much_higher_than_wide_is_no_vote(width: float, acts: bool) -> None:
 @pytest.mark.parametrize(("top", "acts"), [(60.0, True), (59.0, False)])
 def test_box_in_the_upper_part_of_the_frame_is_no_sign(top: float, acts: bool) -> None:
     tuning = Tuning(75, RULES, ignore_above=0.2)
-    memory, acted = Memory(), ()
+    memory, acted = PolicyMemory(), ()
     for n in range(3):
         lamp = Detection("danger", 0.9, Box(100, top, 140, top + 40))
         prediction = Prediction(f"f{n}", n, n / 10, 0.0, 600, 400, (lamp,), 1.0, n / 10)
@@ -281,5 +281,5 @@ def test_box_in_the_upper_part_of_the_frame_is_no_sign(top: float, acts: bool) -
 def test_confirm_one_of_one_acts_at_once() -> None:
     rules = {"danger": RULES["danger"].model_copy(update={"confirm": Confirm(agree=1, of=1)})}
     prediction = Prediction("f", 1, 1.0, 0.0, 600, 400, (sign("danger"),), 1.0, 1.0)
-    _, acted = observe(Memory(), prediction, 1.0, Tuning(75, rules))
+    _, acted = observe(PolicyMemory(), prediction, 1.0, Tuning(75, rules))
     assert len(acted) == 1

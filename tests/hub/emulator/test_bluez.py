@@ -16,15 +16,15 @@ from edge_agent.hub.emulator.objects import ADAPTER, ADAPTER_PATH, CHARACTERISTI
 from edge_agent.hub.lwp3 import (
     COMPANY_ID,
     SERVICE_UUID,
-    Action,
     Advertisement,
     Alert,
     HubAction,
+    HubActionType,
     SystemType,
     brake,
     decode_advertisement,
     encode,
-    introduction,
+    initial_requests,
     start_power,
 )
 from tests.hub.bleak_client import LIMIT_S, bus_client, find, found_at_last, linked, until
@@ -68,7 +68,7 @@ async def test_hub_is_not_found_by_another_service(bluez: EmulatorThread) -> Non
 
 async def test_client_subscribed_hears_the_ports_and_all_that_it_asks_for(bluez: EmulatorThread) -> None:
     async with linked() as client:
-        await client.write(*introduction())
+        await client.write(*initial_requests())
         await client.until(lambda: client.model.address is not None)
         assert (client.model.motor_port, client.model.light_port) == (0, 1)
         assert client.model.name == "Train hub"
@@ -112,7 +112,7 @@ async def test_reconnect_announces_the_ports_anew(bluez: EmulatorThread) -> None
 
 async def test_button_and_alert_are_heard(bluez: EmulatorThread) -> None:
     async with linked() as client:
-        await client.write(*introduction())
+        await client.write(*initial_requests())
         bluez.call(lambda emulator: emulator.press_button())
         bluez.call(lambda emulator: emulator.raise_alert("over_power"))
         await client.until(lambda: client.model.alerts == {Alert.OVER_POWER})
@@ -125,7 +125,7 @@ async def test_button_and_alert_are_heard(bluez: EmulatorThread) -> None:
 
 async def test_hub_told_to_disconnect_goes_and_can_be_found_again(bluez: EmulatorThread) -> None:
     async with linked() as client:
-        await client.write(HubAction(Action.DISCONNECT))
+        await client.write(HubAction(HubActionType.DISCONNECT))
         async with asyncio.timeout(LIMIT_S):
             await client.lost.wait()
     assert await find() is not None
@@ -133,7 +133,7 @@ async def test_hub_told_to_disconnect_goes_and_can_be_found_again(bluez: Emulato
 
 async def test_hub_told_to_switch_off_is_found_only_when_switched_on(bluez: EmulatorThread) -> None:
     async with linked() as client:
-        await client.write(HubAction(Action.SWITCH_OFF))
+        await client.write(HubAction(HubActionType.SWITCH_OFF))
         async with asyncio.timeout(LIMIT_S):
             await client.lost.wait()
     bluez.call(lambda emulator: emulator.stack.advertise())

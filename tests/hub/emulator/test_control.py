@@ -16,14 +16,14 @@ import pytest
 
 from edge_agent.errors import FatalError, RetryableError, UsageError
 from edge_agent.hub.emulator import (
-    ORDERS,
+    EMULATOR_COMMANDS,
     BluezEmulator,
     EmulatorThread,
     PrivateBus,
     control_socket,
     describe,
+    send_command,
     serve,
-    tell,
 )
 from edge_agent.hub.lwp3 import brake, encode, start_power
 
@@ -40,7 +40,7 @@ async def served(tmp_path: Path) -> AsyncIterator[tuple[BluezEmulator, Path]]:
 
 async def order(control: Path, name: str, **arguments: Any) -> dict[str, Any]:
     """Give an order from another thread, as another process would."""
-    return await asyncio.to_thread(tell, control, name, **arguments)
+    return await asyncio.to_thread(send_command, control, name, **arguments)
 
 
 def names(folder: Path) -> set[str]:
@@ -170,7 +170,7 @@ async def test_serving_ends_without_a_trace_when_cancelled(tmp_path: Path) -> No
 
 def test_telling_where_nobody_listens_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(RetryableError, match="edge-agent hub emulate"):
-        tell(tmp_path / "control", "status")
+        send_command(tmp_path / "control", "status")
 
 
 def test_emulator_that_hangs_up_is_told(tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ def test_emulator_that_hangs_up_is_told(tmp_path: Path) -> None:
         rude = threading.Thread(target=hang_up)
         rude.start()
         with pytest.raises(RetryableError):
-            tell(tmp_path / "control", "status")
+            send_command(tmp_path / "control", "status")
         rude.join()
 
 
@@ -271,6 +271,6 @@ def test_error_in_the_other_loop_is_raised_here(emulated: EmulatorThread) -> Non
 
 def test_every_order_is_described() -> None:
     told = describe()
-    assert len(told) == len(ORDERS)
+    assert len(told) == len(EMULATOR_COMMANDS)
     assert told["slow delay_s=... method=WriteValue"] == "Have a D-Bus method take its time."
     assert all(words.endswith(".") for words in told.values())

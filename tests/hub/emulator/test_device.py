@@ -4,14 +4,14 @@ import pytest
 
 from edge_agent.events import CommandKind
 from edge_agent.hub.emulator import LIGHT_PORT, MOTOR_PORT, EmulatedHub, HubProfile, MotorSetting
-from edge_agent.hub.emulator.protocol import answer
+from edge_agent.hub.emulator.protocol import handle_write
 from edge_agent.hub.lwp3 import (
-    Action,
     Alert,
     AlertOperation,
     DeviceType,
     GenericError,
     HubAction,
+    HubActionType,
     HubAlertRequest,
     HubAlertUpdate,
     HubModel,
@@ -29,7 +29,7 @@ from edge_agent.hub.lwp3 import (
     brake,
     decode,
     encode,
-    introduction,
+    initial_requests,
     port_setup,
     start_power,
 )
@@ -39,14 +39,14 @@ VOLTAGE_PORT = 60
 
 def say(hub: EmulatedHub, *messages: Message, now_s: float = 0.0) -> list[Message]:
     """Write messages to a hub; return all that it notifies."""
-    return [told for message in messages for told in answer(hub, encode(message), now_s)]
+    return [told for message in messages for told in handle_write(hub, encode(message), now_s)]
 
 
 def introduced(hub: EmulatedHub) -> HubModel:
     """Go through the whole of the agent's introduction; return what the agent then knows."""
     model = HubModel()
     announced = hub.subscribed()
-    told = announced + say(hub, *introduction())
+    told = announced + say(hub, *initial_requests())
     for port in announced:
         assert isinstance(port, PortAttached)
         told += say(hub, *port_setup(port))
@@ -141,9 +141,9 @@ def test_battery_drains_with_time_until_the_hub_says_farewell() -> None:
     hub.advance(100.0)
     hub.advance(105.0)
     assert hub.battery.percent == pytest.approx(50.0)
-    assert HubAction(Action.WILL_SWITCH_OFF) in hub.advance(111.0)
-    assert hub.leaving is Action.WILL_SWITCH_OFF
-    assert HubAction(Action.WILL_SWITCH_OFF) not in hub.advance(112.0)
+    assert HubAction(HubActionType.WILL_SWITCH_OFF) in hub.advance(111.0)
+    assert hub.leaving is HubActionType.WILL_SWITCH_OFF
+    assert HubAction(HubActionType.WILL_SWITCH_OFF) not in hub.advance(112.0)
 
 
 def test_battery_that_charges_is_full_in_the_end() -> None:

@@ -10,10 +10,19 @@ from bleak.exc import BleakDBusError
 
 from edge_agent.errors import UsageError
 from edge_agent.events import CommandKind
-from edge_agent.hub.emulator import BluezEmulator, EmulatorThread, Holder
+from edge_agent.hub.emulator import BluezEmulator, EmulatorThread, LinkHolder
 from edge_agent.hub.emulator.faults import FAILED, IN_PROGRESS, NOT_PERMITTED
 from edge_agent.hub.emulator.objects import ADAPTER, ADAPTER_PATH, CHARACTERISTIC, DEVICE, PROPERTIES
-from edge_agent.hub.lwp3 import Action, DeviceType, Reason, brake, encode, introduction, light, start_power
+from edge_agent.hub.lwp3 import (
+    DeviceType,
+    HubActionType,
+    MalformedReason,
+    brake,
+    encode,
+    initial_requests,
+    light,
+    start_power,
+)
 from tests.hub.bleak_client import LIMIT_S, bus_client, find, found_at_last, linked, until
 
 PATIENCE_S = 0.05
@@ -107,7 +116,7 @@ async def test_hub_held_elsewhere_is_not_found_and_cannot_be_connected(bluez: Em
     bluez.call(lambda emulator: emulator.stack.advertise())
     with pytest.raises(BleakDBusError):
         await BleakClient(device, timeout=LIMIT_S).connect()
-    bluez.call(lambda emulator: emulator.hold(Holder.NOBODY))
+    bluez.call(lambda emulator: emulator.hold(LinkHolder.NOBODY))
     async with linked() as client:
         assert client.bleak.is_connected
 
@@ -199,18 +208,18 @@ async def test_malformed_notifications_are_counted_and_the_rest_goes_on(bluez: E
             bluez.call(lambda emulator, raw=raw: emulator.babble(raw))  # type: ignore[misc]
         await client.write(brake(0))
         await client.until(lambda: len(client.heard) == 9)
-        assert client.decoder.malformed == {Reason.TRUNCATED: 2, Reason.UNKNOWN_TYPE: 1}
+        assert client.decoder.malformed == {MalformedReason.TRUNCATED: 2, MalformedReason.UNKNOWN_TYPE: 1}
 
 
 async def test_battery_drained_is_told_until_the_hub_goes(bluez: EmulatorThread) -> None:
     async with linked() as client:
-        await client.write(*introduction())
+        await client.write(*initial_requests())
         bluez.call(lambda emulator: emulator.set_battery(5.0))
         await client.until(lambda: client.model.battery_percent == 5)
         assert {alert.name for alert in client.model.alerts} == {"LOW_VOLTAGE"}
         bluez.call(lambda emulator: emulator.drain(1000.0))
         await lost(client.lost)
-        assert client.model.leaving is Action.WILL_SWITCH_OFF
+        assert client.model.leaving is HubActionType.WILL_SWITCH_OFF
 
 
 async def test_motor_unplugged_and_plugged_elsewhere_is_announced(bluez: EmulatorThread) -> None:

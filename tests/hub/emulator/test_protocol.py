@@ -6,14 +6,14 @@ from hypothesis import strategies as st
 
 from edge_agent.events import CommandKind
 from edge_agent.hub.emulator import LIGHT_PORT, MOTOR_PORT, EmulatedHub, MotorSetting
-from edge_agent.hub.emulator.protocol import answer
+from edge_agent.hub.emulator.protocol import handle_write
 from edge_agent.hub.lwp3 import (
-    Action,
     Colour,
     ErrorCode,
     Feedback,
     GenericError,
     HubAction,
+    HubActionType,
     HubProperty,
     HubPropertyRequest,
     HubPropertySet,
@@ -49,7 +49,7 @@ MOTOR_DONE = OutputFeedback((PortFeedback(MOTOR_PORT, Feedback.COMPLETED | Feedb
 
 def say(hub: EmulatedHub, *messages: Message, now_s: float = 0.0) -> list[Message]:
     """Write messages to a hub; return all that it notifies."""
-    return [told for message in messages for told in answer(hub, encode(message), now_s)]
+    return [told for message in messages for told in handle_write(hub, encode(message), now_s)]
 
 
 def test_motor_is_turned_and_watched_with_the_time_of_the_write() -> None:
@@ -102,7 +102,7 @@ def test_output_that_a_port_cannot_take_is_refused(command: OutputCommand) -> No
     ("raw", "command"), [("0300ee", 0xEE), ("0500", 0), ("", 0), ("0800810011070064", 0x81), ("06004500112233", 0x45)]
 )
 def test_bytes_that_are_no_message_are_refused(raw: str, command: int) -> None:
-    refused = answer(EmulatedHub(), bytes.fromhex(raw), 0.0)
+    refused = handle_write(EmulatedHub(), bytes.fromhex(raw), 0.0)
     assert refused == [GenericError(command, ErrorCode.COMMAND_NOT_RECOGNISED)]
 
 
@@ -113,7 +113,7 @@ def test_message_that_only_hubs_send_is_refused() -> None:
 
 @given(st.binary(max_size=24))
 def test_any_bytes_are_answered_without_raising(raw: bytes) -> None:
-    for message in answer(EmulatedHub(), raw, 0.0):
+    for message in handle_write(EmulatedHub(), raw, 0.0):
         assert decode(encode(message)) == message
 
 
@@ -165,12 +165,12 @@ def test_mode_information_is_told_of_sensors_only() -> None:
 @pytest.mark.parametrize(
     ("action", "farewell"),
     [
-        (Action.DISCONNECT, Action.WILL_DISCONNECT),
-        (Action.SWITCH_OFF, Action.WILL_SWITCH_OFF),
-        (Action.SHUT_DOWN_NOW, Action.WILL_SWITCH_OFF),
+        (HubActionType.DISCONNECT, HubActionType.WILL_DISCONNECT),
+        (HubActionType.SWITCH_OFF, HubActionType.WILL_SWITCH_OFF),
+        (HubActionType.SHUT_DOWN_NOW, HubActionType.WILL_SWITCH_OFF),
     ],
 )
-def test_hub_told_to_go_says_farewell(action: Action, farewell: Action) -> None:
+def test_hub_told_to_go_says_farewell(action: HubActionType, farewell: HubActionType) -> None:
     hub = EmulatedHub()
     assert say(hub, HubAction(action)) == [HubAction(farewell)]
     assert hub.leaving is farewell
@@ -178,5 +178,5 @@ def test_hub_told_to_go_says_farewell(action: Action, farewell: Action) -> None:
 
 def test_action_without_consequence_is_taken_in_silence() -> None:
     hub = EmulatedHub()
-    assert say(hub, HubAction(Action.BUSY_ON)) == []
+    assert say(hub, HubAction(HubActionType.BUSY_ON)) == []
     assert hub.leaving is None

@@ -3,12 +3,12 @@
 from hypothesis import strategies as st
 
 from edge_agent.hub.lwp3 import (
-    Action,
     Alert,
     AlertOperation,
     Feedback,
     GenericError,
     HubAction,
+    HubActionType,
     HubAlertRequest,
     HubAlertUpdate,
     HubProperty,
@@ -88,7 +88,7 @@ KINDS: dict[str, st.SearchStrategy[Message]] = {
     "property_request": st.builds(HubPropertyRequest, st.sampled_from(HubProperty), st.sampled_from(_ASKING)),
     "property_set": property_sets(),
     "property_update": property_updates(),
-    "action": st.builds(HubAction, st.sampled_from(Action)),
+    "action": st.builds(HubAction, st.sampled_from(HubActionType)),
     "alert_request": st.builds(HubAlertRequest, st.sampled_from(Alert), st.sampled_from(_ALERT_ASKING)),
     "alert_update": st.builds(HubAlertUpdate, st.sampled_from(Alert), st.booleans()),
     "attached": st.builds(PortAttached, BYTE, WORD, VERSION, VERSION),

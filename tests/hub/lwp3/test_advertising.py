@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.hub.lwp3 import Advertisement, Capability, Malformed, Reason, SystemType, decode_advertisement
+from edge_agent.hub.lwp3 import Advertisement, Capability, Malformed, MalformedReason, SystemType, decode_advertisement
 
 
 def test_city_hub_is_recognised() -> None:
@@ -23,8 +23,10 @@ def test_any_six_bytes_are_an_advertisement(raw: bytes) -> None:
     assert told.button_pressed == bool(raw[0])
 
 
-@pytest.mark.parametrize(("raw", "reason"), [("0041", Reason.TRUNCATED), ("00410700610000", Reason.TOO_LONG)])
-def test_other_lengths_are_malformed(raw: str, reason: Reason) -> None:
+@pytest.mark.parametrize(
+    ("raw", "reason"), [("0041", MalformedReason.TRUNCATED), ("00410700610000", MalformedReason.TOO_LONG)]
+)
+def test_other_lengths_are_malformed(raw: str, reason: MalformedReason) -> None:
     told = decode_advertisement(bytearray.fromhex(raw))
     assert isinstance(told, Malformed)
     assert told.reason is reason

@@ -11,10 +11,10 @@ from edge_agent.hub.lwp3 import (
     HubPropertySet,
     HubPropertyUpdate,
     Malformed,
+    MalformedReason,
     Message,
     OutputCommand,
     PortValue,
-    Reason,
     Version,
     brake,
     coast,
@@ -26,34 +26,34 @@ from edge_agent.hub.lwp3 import (
 )
 from tests.hub.lwp3.strategies import KINDS, MESSAGES
 
-MALFORMED: dict[str, tuple[str, Reason]] = {
-    "nothing": ("", Reason.TRUNCATED),
-    "half a header": ("0300", Reason.TRUNCATED),
-    "half a long header": ("840100", Reason.TRUNCATED),
-    "shorter than it says": ("06000106", Reason.TRUNCATED),
-    "longer than it says": ("040002010000", Reason.TOO_LONG),
-    "a type that nobody speaks": ("0300ee", Reason.UNKNOWN_TYPE),
-    "a property without operation": ("04000101", Reason.TRUNCATED),
-    "a property nobody knows": ("0500017705", Reason.UNKNOWN_CODE),
-    "an operation nobody knows": ("0500010109", Reason.UNKNOWN_CODE),
-    "a name of sixteen letters": ("150001010661616161616161616161616161616161", Reason.TOO_LONG),
-    "a name that is no text": ("0600010106ff", Reason.BAD_VALUE),
-    "a version of three bytes": ("0800010306112233", Reason.TRUNCATED),
-    "an action nobody knows": ("04000277", Reason.UNKNOWN_CODE),
-    "an alert nobody knows": ("0600037704ff", Reason.UNKNOWN_CODE),
-    "an alert without status": ("0500030104", Reason.TRUNCATED),
-    "an attachment without type": ("0500040001", Reason.TRUNCATED),
-    "an event nobody knows": ("0500040007", Reason.UNKNOWN_CODE),
-    "port information of a value": ("0500433c00", Reason.UNKNOWN_CODE),
-    "half a combination": ("0600433c02aa", Reason.TOO_LONG),
-    "a range up to infinity": ("0e00443c0001000000000000807f", Reason.BAD_VALUE),
-    "a range from what is no number": ("0e00443c00030000c07f00000000", Reason.BAD_VALUE),
-    "a value without bytes": ("0400453c", Reason.TRUNCATED),
-    "an output command without data": ("07008100115100", Reason.TRUNCATED),
-    "an output subcommand nobody speaks": ("0800810011070064", Reason.UNKNOWN_CODE),
-    "an output start-up nobody knows": ("0800810077510064", Reason.UNKNOWN_CODE),
-    "feedback on nothing": ("030082", Reason.TRUNCATED),
-    "feedback on a port and a half": ("060082000a01", Reason.TRUNCATED),
+MALFORMED: dict[str, tuple[str, MalformedReason]] = {
+    "nothing": ("", MalformedReason.TRUNCATED),
+    "half a header": ("0300", MalformedReason.TRUNCATED),
+    "half a long header": ("840100", MalformedReason.TRUNCATED),
+    "shorter than it says": ("06000106", MalformedReason.TRUNCATED),
+    "longer than it says": ("040002010000", MalformedReason.TOO_LONG),
+    "a type that nobody speaks": ("0300ee", MalformedReason.UNKNOWN_TYPE),
+    "a property without operation": ("04000101", MalformedReason.TRUNCATED),
+    "a property nobody knows": ("0500017705", MalformedReason.UNKNOWN_CODE),
+    "an operation nobody knows": ("0500010109", MalformedReason.UNKNOWN_CODE),
+    "a name of sixteen letters": ("150001010661616161616161616161616161616161", MalformedReason.TOO_LONG),
+    "a name that is no text": ("0600010106ff", MalformedReason.BAD_VALUE),
+    "a version of three bytes": ("0800010306112233", MalformedReason.TRUNCATED),
+    "an action nobody knows": ("04000277", MalformedReason.UNKNOWN_CODE),
+    "an alert nobody knows": ("0600037704ff", MalformedReason.UNKNOWN_CODE),
+    "an alert without status": ("0500030104", MalformedReason.TRUNCATED),
+    "an attachment without type": ("0500040001", MalformedReason.TRUNCATED),
+    "an event nobody knows": ("0500040007", MalformedReason.UNKNOWN_CODE),
+    "port information of a value": ("0500433c00", MalformedReason.UNKNOWN_CODE),
+    "half a combination": ("0600433c02aa", MalformedReason.TOO_LONG),
+    "a range up to infinity": ("0e00443c0001000000000000807f", MalformedReason.BAD_VALUE),
+    "a range from what is no number": ("0e00443c00030000c07f00000000", MalformedReason.BAD_VALUE),
+    "a value without bytes": ("0400453c", MalformedReason.TRUNCATED),
+    "an output command without data": ("07008100115100", MalformedReason.TRUNCATED),
+    "an output subcommand nobody speaks": ("0800810011070064", MalformedReason.UNKNOWN_CODE),
+    "an output start-up nobody knows": ("0800810077510064", MalformedReason.UNKNOWN_CODE),
+    "feedback on nothing": ("030082", MalformedReason.TRUNCATED),
+    "feedback on a port and a half": ("060082000a01", MalformedReason.TRUNCATED),
 }
 
 
@@ -75,7 +75,7 @@ def test_message_cut_anywhere_is_malformed(message: Message) -> None:
 def test_message_with_something_behind_it_is_malformed(message: Message, rest: bytes) -> None:
     raw = encode(message)
     assert decode(raw + rest) == Malformed(
-        Reason.TOO_LONG, f"length says {len(raw)} bytes, there are {len(raw + rest)}", raw + rest
+        MalformedReason.TOO_LONG, f"length says {len(raw)} bytes, there are {len(raw + rest)}", raw + rest
     )
 
 
@@ -93,7 +93,7 @@ def test_any_payload_of_any_type_is_decoded_without_raising(message_type: int, p
 
 
 @pytest.mark.parametrize(("raw", "reason"), MALFORMED.values(), ids=MALFORMED)
-def test_malformed_bytes_are_told_with_a_reason(raw: str, reason: Reason) -> None:
+def test_malformed_bytes_are_told_with_a_reason(raw: str, reason: MalformedReason) -> None:
     message = decode(bytes.fromhex(raw))
     assert isinstance(message, Malformed)
     assert message.reason is reason
@@ -106,7 +106,7 @@ def test_decoder_counts_what_was_malformed_by_reason() -> None:
     assert decoder.feed(bytearray.fromhex("050082000a")) == decode(bytes.fromhex("050082000a"))
     for raw in ("", "0300ee", "0300ef"):
         decoder.feed(bytes.fromhex(raw))
-    assert decoder.malformed == {Reason.TRUNCATED: 1, Reason.UNKNOWN_TYPE: 2}
+    assert decoder.malformed == {MalformedReason.TRUNCATED: 1, MalformedReason.UNKNOWN_TYPE: 2}
 
 
 def test_length_above_127_takes_two_bytes() -> None:

@@ -12,25 +12,25 @@ from edge_agent.hub.lwp3 import (
     PortAttached,
     PortModeInformationRequest,
     PropertyOperation,
-    introduction,
+    initial_requests,
     port_setup,
 )
 
 
 def test_introduction_enables_every_alert_before_anything_else() -> None:
-    messages = introduction()
+    messages = initial_requests()
     assert set(messages[:4]) == {HubAlertRequest(alert, AlertOperation.ENABLE_UPDATES) for alert in Alert}
 
 
 def test_introduction_follows_the_button_and_asks_for_the_present_state() -> None:
-    messages = introduction()
+    messages = initial_requests()
     assert HubPropertyRequest(HubProperty.BUTTON, PropertyOperation.ENABLE_UPDATES) in messages
     assert HubPropertyRequest(HubProperty.BUTTON, PropertyOperation.REQUEST_UPDATE) in messages
     assert HubAlertRequest(Alert.LOW_VOLTAGE, AlertOperation.REQUEST_UPDATE) in messages
 
 
 def test_introduction_asks_nothing_twice() -> None:
-    assert len(set(introduction())) == len(introduction())
+    assert len(set(initial_requests())) == len(initial_requests())
 
 
 def test_sensor_announced_is_asked_for_its_scale_and_its_value() -> None:

@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from edge_agent.events import HubStatus
 from edge_agent.hub.lwp3 import (
-    Action,
     Alert,
     AlertOperation,
     DeviceType,
@@ -14,12 +13,14 @@ from edge_agent.hub.lwp3 import (
     Feedback,
     GenericError,
     HubAction,
+    HubActionType,
     HubAlertRequest,
     HubAlertUpdate,
     HubModel,
     HubProperty,
     HubPropertyUpdate,
     Malformed,
+    MalformedReason,
     Message,
     ModeInformationType,
     OutputFeedback,
@@ -28,7 +29,6 @@ from edge_agent.hub.lwp3 import (
     PortFeedback,
     PortModeRange,
     PortValue,
-    Reason,
     SystemType,
     Version,
     VirtualPortAttached,
@@ -187,13 +187,15 @@ def test_value_of_a_port_that_measures_nothing_we_want_changes_nothing() -> None
     assert hears(PortValue(0, b"\x05"), PortValue(33, b"\x05\x00"), model=CITY) == CITY
 
 
-@pytest.mark.parametrize("action", [Action.WILL_SWITCH_OFF, Action.WILL_DISCONNECT, Action.WILL_ENTER_BOOT_MODE])
-def test_farewell_is_noted(action: Action) -> None:
+@pytest.mark.parametrize(
+    "action", [HubActionType.WILL_SWITCH_OFF, HubActionType.WILL_DISCONNECT, HubActionType.WILL_ENTER_BOOT_MODE]
+)
+def test_farewell_is_noted(action: HubActionType) -> None:
     assert hears(HubAction(action)).leaving is action
 
 
 def test_action_that_is_no_farewell_changes_nothing() -> None:
-    assert hears(HubAction(Action.BUSY_ON)) == HubModel()
+    assert hears(HubAction(HubActionType.BUSY_ON)) == HubModel()
 
 
 def test_refusals_are_counted_and_the_last_is_kept() -> None:
@@ -203,7 +205,7 @@ def test_refusals_are_counted_and_the_last_is_kept() -> None:
 
 
 def test_malformed_and_one_sided_messages_change_nothing() -> None:
-    idle = Malformed(Reason.TRUNCATED, "no bytes", b"")
+    idle = Malformed(MalformedReason.TRUNCATED, "no bytes", b"")
     assert hears(idle, HubAlertRequest(Alert.LOW_SIGNAL, AlertOperation.REQUEST_UPDATE), model=CITY) == CITY
 
 

@@ -89,8 +89,8 @@ def test_property_set_is_the_oracles() -> None:
     same(lwp3.HubPropertySet(lwp3.HubProperty.NAME, "Train"), oracle)
 
 
-@pytest.mark.parametrize("action", lwp3.Action)
-def test_action_is_the_oracles(action: lwp3.Action) -> None:
+@pytest.mark.parametrize("action", lwp3.HubActionType)
+def test_action_is_the_oracles(action: lwp3.HubActionType) -> None:
     same(lwp3.HubAction(action), messages.HubActionMessage(bytecodes.HubAction(action)))
 
 

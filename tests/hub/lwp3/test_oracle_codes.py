@@ -15,7 +15,7 @@ from edge_agent.hub.lwp3 import codes
 CODES = [
     (codes.HubProperty, bytecodes.HubProperty, {"VOLUME"}),
     (codes.PropertyOperation, bytecodes.HubPropertyOperation, set()),
-    (codes.Action, bytecodes.HubAction, set()),
+    (codes.HubActionType, bytecodes.HubAction, set()),
     (codes.Alert, bytecodes.AlertKind, set()),
     (codes.AlertOperation, bytecodes.AlertOperation, set()),
     (codes.AttachEvent, bytecodes.IOEvent, set()),

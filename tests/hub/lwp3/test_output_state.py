@@ -7,7 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.hub.lwp3 import Feedback, OutputCommand, PortOutput, brake, coast, start_power
-from edge_agent.hub.lwp3.output_state import FEEDBACK_AGE_S, TRANSITIONS, CommandState, Outcome, outcome
+from edge_agent.hub.lwp3.output_state import (
+    FEEDBACK_AGE_S,
+    TRANSITIONS,
+    CommandState,
+    FeedbackOutcome,
+    feedback_outcome,
+)
 
 DONE = Feedback.COMPLETED | Feedback.IDLE
 DRIVE = start_power(0, 60)
@@ -25,32 +31,32 @@ def after(*steps: OutputCommand | Feedback, now_s: float = 0.0) -> PortOutput:
 @pytest.mark.parametrize(
     ("flags", "result"),
     [
-        (Feedback.COMPLETED | Feedback.IDLE, Outcome.COMPLETED),
-        (Feedback.COMPLETED | Feedback.DISCARDED | Feedback.IDLE, Outcome.COMPLETED),
-        (Feedback.DISCARDED | Feedback.IN_PROGRESS, Outcome.DISCARDED),
-        (Feedback.BUSY | Feedback.IN_PROGRESS, Outcome.BUSY),
-        (Feedback.IN_PROGRESS, Outcome.IN_PROGRESS),
-        (Feedback.IDLE, Outcome.NOTHING),
-        (Feedback(0), Outcome.NOTHING),
+        (Feedback.COMPLETED | Feedback.IDLE, FeedbackOutcome.COMPLETED),
+        (Feedback.COMPLETED | Feedback.DISCARDED | Feedback.IDLE, FeedbackOutcome.COMPLETED),
+        (Feedback.DISCARDED | Feedback.IN_PROGRESS, FeedbackOutcome.DISCARDED),
+        (Feedback.BUSY | Feedback.IN_PROGRESS, FeedbackOutcome.BUSY),
+        (Feedback.IN_PROGRESS, FeedbackOutcome.IN_PROGRESS),
+        (Feedback.IDLE, FeedbackOutcome.NOTHING),
+        (Feedback(0), FeedbackOutcome.NOTHING),
     ],
 )
-def test_feedback_bits_are_read_in_order_of_precedence(flags: Feedback, result: Outcome) -> None:
-    assert outcome(flags) is result
+def test_feedback_bits_are_read_in_order_of_precedence(flags: Feedback, result: FeedbackOutcome) -> None:
+    assert feedback_outcome(flags) is result
 
 
 def test_table_covers_every_open_state_and_every_outcome() -> None:
     open_states = (CommandState.WRITTEN, CommandState.RUNNING)
-    assert set(TRANSITIONS) == {(state, result) for state in open_states for result in Outcome}
+    assert set(TRANSITIONS) == {(state, result) for state in open_states for result in FeedbackOutcome}
 
 
 @pytest.mark.parametrize(("state", "result"), TRANSITIONS)
-def test_feedback_moves_the_oldest_command_as_the_table_says(state: CommandState, result: Outcome) -> None:
+def test_feedback_moves_the_oldest_command_as_the_table_says(state: CommandState, result: FeedbackOutcome) -> None:
     flags = {
-        Outcome.COMPLETED: Feedback.COMPLETED,
-        Outcome.DISCARDED: Feedback.DISCARDED,
-        Outcome.BUSY: Feedback.BUSY,
-        Outcome.IN_PROGRESS: Feedback.IN_PROGRESS,
-        Outcome.NOTHING: Feedback.IDLE,
+        FeedbackOutcome.COMPLETED: Feedback.COMPLETED,
+        FeedbackOutcome.DISCARDED: Feedback.DISCARDED,
+        FeedbackOutcome.BUSY: Feedback.BUSY,
+        FeedbackOutcome.IN_PROGRESS: Feedback.IN_PROGRESS,
+        FeedbackOutcome.NOTHING: Feedback.IDLE,
     }[result]
     port = after(DRIVE, DRIVE)
     port = replace(port, open=(replace(port.open[0], state=state), port.open[1])).heard(flags)

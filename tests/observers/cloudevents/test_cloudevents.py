@@ -15,28 +15,28 @@ from jsonschema import Draft202012Validator
 
 from edge_agent.events import Event, Frame
 from edge_agent.observers.cloudevents import (
+    EncodedImage,
     Envelope,
+    EventContext,
     MalformedMessageError,
-    Picture,
-    Stamp,
+    from_cloudevent,
     kafka,
     mqtt,
-    seal,
     structured,
-    unseal,
+    to_cloudevent,
 )
-from edge_agent.observers.cloudevents.convert import moment, payload_of
+from edge_agent.observers.cloudevents.convert import payload_of, to_rfc3339
 from edge_agent.observers.cloudevents.document import write
 from edge_agent.observers.cloudevents.images import encode_jpeg, encode_webp
 from edge_agent.observers.cloudevents.schemas import schema_text, schemas
 from tests.support import events as make
 
-STAMP = Stamp("train-1", 42, make.UNIX_S - 0.25)
+STAMP = EventContext("train-1", 42, make.UNIX_S - 0.25)
 SCHEMAS = Path(__file__).parents[3] / "docs" / "schemas"
 
 
 def sealed(event: Event) -> Envelope:
-    return seal(event, STAMP, encode_jpeg(event.image) if isinstance(event, Frame) else None)
+    return to_cloudevent(event, STAMP, encode_jpeg(event.image) if isinstance(event, Frame) else None)
 
 
 ALL = [pytest.param(sealed(event), id=type(event).__name__) for event in make.one_of_each()]
@@ -48,7 +48,7 @@ def sdk_attributes(envelope: Envelope) -> dict[str, str]:
 
 def texts(attributes: dict[str, Any]) -> dict[str, str]:
     plain = dict(attributes)
-    plain["time"] = moment(plain["time"].timestamp())
+    plain["time"] = to_rfc3339(plain["time"].timestamp())
     return plain
 
 
@@ -83,7 +83,7 @@ def test_message_written_by_the_sdk_is_read_by_us(envelope: Envelope, mode: str)
     message = write(event)
     again = kafka.read(message.headers.items(), message.value)
     assert again.attributes() | {"time": ""} == envelope.attributes() | {"time": ""}  # the SDK writes time its own way
-    assert unseal(again) == unseal(envelope)
+    assert from_cloudevent(again) == from_cloudevent(envelope)
 
 
 @pytest.mark.parametrize("envelope", ALL)
@@ -138,9 +138,9 @@ def test_causation_leads_from_command_back_to_the_picture() -> None:
 
 @pytest.mark.parametrize("event", make.one_of_each(), ids=lambda event: type(event).__name__)
 def test_copies_of_an_event_have_one_id(event: Event) -> None:
-    other = Stamp("train-1", 43, make.UNIX_S)
+    other = EventContext("train-1", 43, make.UNIX_S)
     picture = encode_jpeg(event.image) if isinstance(event, Frame) else None
-    assert sealed(event).id == seal(event, other, picture).id
+    assert sealed(event).id == to_cloudevent(event, other, picture).id
 
 
 def test_fault_that_is_over_is_another_event_than_the_one_that_told_of_it() -> None:
@@ -177,21 +177,21 @@ def test_value_comes_back_as_the_payload() -> None:
     for event in make.one_of_each():
         envelope = sealed(event)
         if isinstance(event, Frame):
-            assert unseal(envelope) == Picture(envelope.data, "image/jpeg")
+            assert from_cloudevent(envelope) == EncodedImage(envelope.data, "image/jpeg")
         else:
-            assert unseal(envelope) == payload_of(event)
+            assert from_cloudevent(envelope) == payload_of(event)
 
 
 @given(st.integers(0, 2**63 - 1), st.integers(0, 2**63 - 1))
 def test_sequences_sort_as_texts_as_they_do_as_numbers(one: int, other: int) -> None:
     fault = make.fault()
-    texts = [seal(fault, Stamp("train-1", number, 0.0)).sequence or "" for number in (one, other)]
+    texts = [to_cloudevent(fault, EventContext("train-1", number, 0.0)).sequence or "" for number in (one, other)]
     assert (texts[0] < texts[1]) == (one < other)
 
 
 def test_frame_without_its_picture_is_refused() -> None:
     with pytest.raises(ValueError, match="picture"):
-        seal(make.frame(), STAMP)
+        to_cloudevent(make.frame(), STAMP)
 
 
 def test_pictures_are_what_their_content_type_says() -> None:
@@ -231,15 +231,15 @@ def test_message_that_is_no_event_is_malformed(raw: bytes) -> None:
 )
 def test_value_of_another_shape_is_malformed(data: bytes) -> None:
     with pytest.raises(MalformedMessageError, match="value of a fault is wrong"):
-        unseal(Envelope("1", "/trains/a", "dev.edge-agent.fault.v1", data))
+        from_cloudevent(Envelope("1", "/trains/a", "dev.edge-agent.fault.v1", data))
 
 
 def test_event_of_another_type_is_malformed() -> None:
     with pytest.raises(MalformedMessageError, match="no event of a train"):
-        unseal(Envelope("1", "/trains/a", "com.example.order.v1", b"{}"))
+        from_cloudevent(Envelope("1", "/trains/a", "com.example.order.v1", b"{}"))
 
 
 @given(st.lists(st.tuples(st.text(max_size=12), st.binary(max_size=20)), max_size=8), st.binary(max_size=60))
 def test_any_message_is_read_or_malformed(headers: list[tuple[str, bytes]], value: bytes) -> None:
     with contextlib.suppress(MalformedMessageError):
-        unseal(kafka.read(headers, value))
+        from_cloudevent(kafka.read(headers, value))

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from edge_agent.control.commands import Request, Verb, read
-from edge_agent.observers.cloudevents import MalformedMessageError, OrderData, read_order, write_order
-from edge_agent.observers.cloudevents.command import order_schema
+from edge_agent.control.commands import CommandRequest, Verb, parse_command
+from edge_agent.observers.cloudevents import MalformedMessageError, OrderData, read_command, write_command
+from edge_agent.observers.cloudevents.command import command_schema
 from edge_agent.observers.cloudevents.schemas import schema_text
 
 NOW = "2026-11-21T18:20:00.250Z"
@@ -22,19 +22,19 @@ FULL = OrderData("c-1", NOW, token="open sesame", by="ada", reason="track is cle
 
 @pytest.mark.parametrize("data", [FULL, OrderData("c-2", NOW)])
 def test_order_is_read_as_it_was_written(data: OrderData) -> None:
-    message = write_order("train-1", "power", data, source="/consoles/fleet")
+    message = write_command("train-1", "power", data, source="/consoles/fleet")
     assert message.key == b"train-1"
-    order = read_order(message.headers, message.value)
+    order = read_command(message.headers, message.value)
     assert (order.verb, order.order_id, order.issued_at, order.source) == ("power", data.id, NOW, "/consoles/fleet")
-    request = read(order.verb, order.body)
+    request = parse_command(order.verb, order.body)
     if data is FULL:
-        assert isinstance(request, Request)
+        assert isinstance(request, CommandRequest)
         assert (request.verb, request.command_id, request.token) == (Verb.POWER, "c-1", "open sesame")
         assert (request.by, request.reason, request.power_percent) == ("ada", "track is clear", 60)
 
 
 def test_order_is_a_cloudevent_to_the_sdk() -> None:
-    message = write_order("train-1", "drive", FULL, source="/consoles/fleet")
+    message = write_command("train-1", "drive", FULL, source="/consoles/fleet")
     event = sdk_kafka.from_binary_event(sdk_kafka.KafkaMessage(dict(message.headers), message.key, message.value))
     assert (event.get_type(), event.get_subject(), event.get_id()) == ("dev.edge-agent.order.v1", "drive", "c-1")
 
@@ -42,13 +42,13 @@ def test_order_is_a_cloudevent_to_the_sdk() -> None:
 def test_structured_order_is_read_too() -> None:
     document: dict[str, Any] = {"specversion": "1.0", "id": "c-3", "source": "/me", "type": "dev.edge-agent.order.v1"}
     raw = json.dumps(document | {"subject": "drive", "time": NOW, "data": {"token": "x"}}).encode()
-    order = read_order([("content-type", b"application/cloudevents+json")], raw)
+    order = read_command([("content-type", b"application/cloudevents+json")], raw)
     assert (order.verb, json.loads(order.body)) == ("drive", {"token": "x"})
 
 
 def test_token_is_in_no_printout() -> None:
-    message = write_order("train-1", "drive", FULL, source="/consoles/fleet")
-    order = read_order(message.headers, message.value)
+    message = write_command("train-1", "drive", FULL, source="/consoles/fleet")
+    order = read_command(message.headers, message.value)
     assert "sesame" not in f"{FULL} {order} {message}"
 
 
@@ -57,19 +57,19 @@ def test_token_is_in_no_printout() -> None:
     [({"ce_type": b"dev.edge-agent.fault.v1"}, "no order"), ({"ce_subject": b""}, "subject"), ({"ce_id": b""}, "id")],
 )
 def test_message_that_is_no_order_is_malformed(change: dict[str, bytes], why: str) -> None:
-    message = write_order("train-1", "drive", FULL, source="/consoles/fleet")
+    message = write_command("train-1", "drive", FULL, source="/consoles/fleet")
     with pytest.raises(MalformedMessageError, match=why):
-        read_order((dict(message.headers) | change).items(), message.value)
+        read_command((dict(message.headers) | change).items(), message.value)
 
 
 @given(st.lists(st.tuples(st.sampled_from(["ce_type", "ce_subject", "content-type", "x"]), st.binary())), st.binary())
 def test_any_message_is_read_or_malformed(headers: list[tuple[str, bytes]], value: bytes) -> None:
     with contextlib.suppress(MalformedMessageError):
-        read_order(headers, value)
+        read_command(headers, value)
 
 
 def test_committed_schema_is_current_and_fits() -> None:
     path = Path(__file__).parents[3] / "docs" / "schemas" / "kafka" / "order.json"
-    assert path.read_text() == schema_text(order_schema())
-    message = write_order("train-1", "drive", FULL, source="/consoles/fleet")
-    Draft202012Validator(order_schema()).validate(json.loads(message.value))
+    assert path.read_text() == schema_text(command_schema())
+    message = write_command("train-1", "drive", FULL, source="/consoles/fleet")
+    Draft202012Validator(command_schema()).validate(json.loads(message.value))

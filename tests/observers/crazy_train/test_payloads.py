@@ -6,11 +6,11 @@ import json
 import pytest
 
 from edge_agent.events import Box, Detection
-from edge_agent.observers.cloudevents import Picture
+from edge_agent.observers.cloudevents import EncodedImage
 from edge_agent.observers.crazy_train import payloads as compat
 from tests.support import events as make
 
-JPEG = Picture(b"\x01\x02\x03", "image/webp")
+JPEG = EncodedImage(b"\x01\x02\x03", "image/webp")
 
 
 def test_model_result_has_the_originals_keys_and_texts() -> None:
@@ -95,5 +95,5 @@ def test_train_command_is_the_first_known_sign(labels: list[str], text: bytes) -
     ],
 )
 def test_capture_order_is_a_start_or_a_stop_or_nothing(raw: bytes | None, command: str | None) -> None:
-    order = compat.read_capture_order(raw)
+    order = compat.read_capture_command(raw)
     assert (order.command if order else None) == command

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
-from edge_agent.config import Kafka
+from edge_agent.config import KafkaSettings
 from edge_agent.events import Event, Fault
 from edge_agent.observers.kafka.mirror import KafkaMirror
 from edge_agent.runtime.queues import Fanout
@@ -37,14 +37,14 @@ class Rig:
         return [fault.code for fault in self.faults if fault.active is active]
 
 
-def settings(*servers: str, **changes: Any) -> Kafka:
+def settings(*servers: str, **changes: Any) -> KafkaSettings:
     """Return settings of a quick temper: short limits, short waits."""
     values: dict[str, Any] = {"enabled": True, "bootstrap_servers": servers, "send_timeout_s": 1.0, "retry_max_s": 1.0}
-    return Kafka.model_validate(values | changes)
+    return KafkaSettings.model_validate(values | changes)
 
 
 @contextlib.asynccontextmanager
-async def rig(config: Kafka, path: Path, *, compat: bool = False) -> AsyncIterator[Rig]:
+async def rig(config: KafkaSettings, path: Path, *, compat: bool = False) -> AsyncIterator[Rig]:
     """Run a mirror for the length of the block."""
     fanout: Fanout[Event] = Fanout()
     faults: list[Fault] = []

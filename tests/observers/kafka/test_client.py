@@ -7,14 +7,14 @@ import pytest
 from aiokafka import errors as kafka_errors
 from pydantic import SecretStr
 
-from edge_agent.config import Kafka
+from edge_agent.config import KafkaSettings
 from edge_agent.errors import ConfigError
 from edge_agent.observers.kafka.client import client_arguments, link_error
 from tests.support.certificates import Authority
 
 
 def test_plain_settings_need_neither_tls_nor_sasl() -> None:
-    arguments = client_arguments(Kafka(bootstrap_servers=("a:1", "b:2"), send_timeout_s=2.5), "edge-agent-t")
+    arguments = client_arguments(KafkaSettings(bootstrap_servers=("a:1", "b:2"), send_timeout_s=2.5), "edge-agent-t")
     assert arguments["bootstrap_servers"] == ["a:1", "b:2"]
     assert arguments["request_timeout_ms"] == 2500
     assert arguments["security_protocol"] == "PLAINTEXT"
@@ -24,7 +24,7 @@ def test_plain_settings_need_neither_tls_nor_sasl() -> None:
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
 def test_sasl_takes_the_password_from_the_file_at_the_moment_of_use(tmp_path: Path, mechanism: str) -> None:
     file = tmp_path / "password"
-    settings = Kafka.model_validate(
+    settings = KafkaSettings.model_validate(
         {
             "security_protocol": "SASL_PLAINTEXT",
             "sasl_mechanism": mechanism,
@@ -41,43 +41,45 @@ def test_sasl_takes_the_password_from_the_file_at_the_moment_of_use(tmp_path: Pa
 
 
 def test_password_from_the_environment_is_taken() -> None:
-    settings = Kafka(security_protocol="SASL_SSL", username="train", password=SecretStr("hidden"))
+    settings = KafkaSettings(security_protocol="SASL_SSL", username="train", password=SecretStr("hidden"))
     assert client_arguments(settings, "c")["sasl_plain_password"] == "hidden"  # noqa: S105
 
 
 def test_mutual_tls_loads_the_clients_certificate(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     certificate, key = authority.issue("train-1")
-    settings = Kafka(security_protocol="SSL", ca_file=authority.file, certificate_file=certificate, key_file=key)
+    settings = KafkaSettings(
+        security_protocol="SSL", ca_file=authority.file, certificate_file=certificate, key_file=key
+    )
     context = client_arguments(settings, "c")["ssl_context"]
     assert isinstance(context, ssl.SSLContext)
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
     assert [found["subject"] for found in context.get_ca_certs()] == [((("commonName", "test authority"),),)]
 
 
-def sasl_without_password(_: Path) -> Kafka:
-    return Kafka(security_protocol="SASL_PLAINTEXT", username="train")
+def sasl_without_password(_: Path) -> KafkaSettings:
+    return KafkaSettings(security_protocol="SASL_PLAINTEXT", username="train")
 
 
-def missing_authority(folder: Path) -> Kafka:
-    return Kafka(security_protocol="SSL", ca_file=folder / "missing.pem")
+def missing_authority(folder: Path) -> KafkaSettings:
+    return KafkaSettings(security_protocol="SSL", ca_file=folder / "missing.pem")
 
 
-def authority_that_is_no_pem(folder: Path) -> Kafka:
+def authority_that_is_no_pem(folder: Path) -> KafkaSettings:
     (folder / "ca.pem").write_text("this is secret-looking text, but no PEM")
-    return Kafka(security_protocol="SSL", ca_file=folder / "ca.pem")
+    return KafkaSettings(security_protocol="SSL", ca_file=folder / "ca.pem")
 
 
-def key_of_another_certificate(folder: Path) -> Kafka:
+def key_of_another_certificate(folder: Path) -> KafkaSettings:
     authority = Authority(folder)
     certificate, _ = authority.issue("one")
     _, key = authority.issue("other")
-    return Kafka(security_protocol="SSL", certificate_file=certificate, key_file=key)
+    return KafkaSettings(security_protocol="SSL", certificate_file=certificate, key_file=key)
 
 
-def key_with_a_passphrase(folder: Path) -> Kafka:
+def key_with_a_passphrase(folder: Path) -> KafkaSettings:
     certificate, key = Authority(folder).issue("one", passphrase=b"secret")
-    return Kafka(security_protocol="SSL", certificate_file=certificate, key_file=key)
+    return KafkaSettings(security_protocol="SSL", certificate_file=certificate, key_file=key)
 
 
 @pytest.mark.parametrize(
@@ -114,19 +116,19 @@ def test_unusable_file_is_told_in_one_line_without_its_content(tmp_path: Path, m
     ],
 )
 def test_error_is_told_by_its_class_with_a_remedy(error: Exception, code: str, word: str) -> None:
-    words = link_error(error, Kafka(bootstrap_servers=("broker:9092",))).words
+    words = link_error(error, KafkaSettings(bootstrap_servers=("broker:9092",))).words
     assert (words.code, word in words.message, bool(words.remedy)) == (code, True, True)
 
 
 def test_answer_that_aiokafka_cannot_read_means_credentials_only_with_sasl() -> None:
-    sasl = Kafka(security_protocol="SASL_PLAINTEXT", username="train")
+    sasl = KafkaSettings(security_protocol="SASL_PLAINTEXT", username="train")
     assert link_error(KeyError("v"), sasl).words.code == "kafka_refused"
-    assert link_error(KeyError("v"), Kafka()).words.code == "kafka_unreachable"
+    assert link_error(KeyError("v"), KafkaSettings()).words.code == "kafka_unreachable"
 
 
 @pytest.mark.parametrize("checked", [True, False])
 def test_names_may_go_unchecked_and_the_authority_may_not(tmp_path: Path, checked: bool) -> None:
     authority = Authority(tmp_path)
-    settings = Kafka(security_protocol="SSL", ca_file=authority.file, check_hostname=checked)
+    settings = KafkaSettings(security_protocol="SSL", ca_file=authority.file, check_hostname=checked)
     context = client_arguments(settings, "c")["ssl_context"]
     assert (context.check_hostname, context.verify_mode) == (checked, ssl.CERT_REQUIRED)

@@ -10,8 +10,14 @@ import pytest
 from aiokafka import errors
 
 from edge_agent.events import Fault
-from edge_agent.observers.crazy_train.payloads import CAPTURE_TOPIC, CaptureOrder
-from edge_agent.observers.kafka.commands import AT_ONCE, CaptureHandler, Handler, KafkaOrders, Message
+from edge_agent.observers.crazy_train.payloads import CAPTURE_TOPIC, CaptureCommand
+from edge_agent.observers.kafka.commands import (
+    AT_ONCE,
+    CaptureHandler,
+    KafkaCommandConsumer,
+    TopicHandler,
+    TopicMessage,
+)
 from tests.observers.kafka.rig import settings, until
 from tests.support.kafka_brokers import Tansu, tansu_behind_proxy
 
@@ -29,19 +35,19 @@ class Keeper:
     def __init__(self, seen: list[bytes]) -> None:
         self._seen = seen
 
-    def ours(self, message: Message) -> bool:
+    def ours(self, message: TopicMessage) -> bool:
         return not message.value.startswith(b"other")
 
-    def stop(self, message: Message) -> str | None:
+    def stop(self, message: TopicMessage) -> str | None:
         return message.value.split(b" ")[0].decode() if message.value.startswith(b"stop") else None
 
-    def handle(self, message: Message) -> Callable[[], object]:
+    def handle(self, message: TopicMessage) -> Callable[[], object]:
         return lambda: self._seen.append(message.value)
 
 
 @contextlib.asynccontextmanager
-async def listening(address: str, topic: str, handler: Handler) -> AsyncIterator[KafkaOrders]:
-    orders = KafkaOrders(settings(address), train_id="train-1", topic=topic, handler=handler)
+async def listening(address: str, topic: str, handler: TopicHandler) -> AsyncIterator[KafkaCommandConsumer]:
+    orders = KafkaCommandConsumer(settings(address), train_id="train-1", topic=topic, handler=handler)
     task = asyncio.create_task(orders.run())
     try:
         await until(lambda: orders.listening, "it listens")
@@ -54,7 +60,7 @@ async def listening(address: str, topic: str, handler: Handler) -> AsyncIterator
 
 
 async def test_originals_console_starts_and_stops_the_capture(tmp_path: Path) -> None:
-    seen: list[CaptureOrder] = []
+    seen: list[CaptureCommand] = []
     with Tansu(tmp_path / "tansu.log") as broker:
         send(broker.address, CAPTURE_TOPIC, b'{"command":"start"}')  # sent before we listen: old
         async with listening(broker.address, CAPTURE_TOPIC, CaptureHandler(seen.append)) as orders:
@@ -90,18 +96,18 @@ async def test_orders_come_again_after_the_link_was_cut(tmp_path: Path) -> None:
     [("start", 100.0, True), ("start", 60_000.0, False), ("stop", 100.0, True), ("stop", 60_000.0, True)],
 )
 def test_stop_is_obeyed_at_any_age_and_start_only_while_fresh(command: str, age_ms: float, obeyed: bool) -> None:
-    seen: list[CaptureOrder] = []
-    message = Message(CAPTURE_TOPIC, None, (), b'{"command":"%s"}' % command.encode(), age_ms)
+    seen: list[CaptureCommand] = []
+    message = TopicMessage(CAPTURE_TOPIC, None, (), b'{"command":"%s"}' % command.encode(), age_ms)
     work = CaptureHandler(seen.append).handle(message)
     assert (work is not None) is obeyed
 
 
-def heard(*values: bytes) -> tuple[list[bytes], KafkaOrders]:
+def heard(*values: bytes) -> tuple[list[bytes], KafkaCommandConsumer]:
     """Return what comes of messages that are heard at once, and who heard them."""
     seen: list[bytes] = []
-    orders = KafkaOrders(settings("nowhere:1"), train_id="train-1", topic="orders", handler=Keeper(seen))
+    orders = KafkaCommandConsumer(settings("nowhere:1"), train_id="train-1", topic="orders", handler=Keeper(seen))
     orders._in_loop = lambda work: work()  # type: ignore[method-assign]
-    orders._take([Message("orders", None, (), value, 0.0) for value in values])
+    orders._take([TopicMessage("orders", None, (), value, 0.0) for value in values])
     return seen, orders
 
 
@@ -151,8 +157,8 @@ async def test_topic_that_cannot_be_read_is_told_once_and_when_it_is_over(
 ) -> None:
     faults: list[Fault] = []
     failures: list[Exception] = [failure(), errors.KafkaConnectionError(), failure()]
-    monkeypatch.setattr(KafkaOrders, "_make", lambda _: Consumer(failures))
-    orders = KafkaOrders(
+    monkeypatch.setattr(KafkaCommandConsumer, "_make", lambda _: Consumer(failures))
+    orders = KafkaCommandConsumer(
         settings("nowhere:1"), train_id="train-1", topic="orders", handler=Keeper([]), report=faults.append
     )
     task = asyncio.create_task(orders.run())

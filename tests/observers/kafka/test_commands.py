@@ -12,13 +12,13 @@ import confluent_kafka
 import pytest
 from pydantic import SecretStr
 
-from edge_agent.agent.commands import Helm
-from edge_agent.config import Kafka
-from edge_agent.control.commands import Code, Desk, Gate, Rules
-from edge_agent.events import Answer, Fault
-from edge_agent.observers.cloudevents import KafkaMessage, OrderData, write_order
-from edge_agent.observers.cloudevents.convert import moment
-from edge_agent.observers.kafka.commands import KafkaDesk, KafkaOrders
+from edge_agent.agent.commands import CommandExecutor
+from edge_agent.config import KafkaSettings
+from edge_agent.control.commands import Authorizer, Code, CommandHandler, CommandRules
+from edge_agent.events import CommandResult, Fault
+from edge_agent.observers.cloudevents import KafkaMessage, OrderData, write_command
+from edge_agent.observers.cloudevents.convert import to_rfc3339
+from edge_agent.observers.kafka.commands import KafkaCommandConsumer, KafkaCommands
 from tests.agent.test_commands import Control
 from tests.observers.kafka.rig import settings, until
 from tests.support.kafka_brokers import Tansu
@@ -29,19 +29,19 @@ TOPIC = "edge-agent-commands"
 
 def order(verb: str, command_id: str = "c-1", *, train_id: str = "train-1", **changes: object) -> KafkaMessage:
     """Return a command with everything in order."""
-    data = replace(OrderData(command_id, moment(time.time()), token=WORD, by="ada"), **changes)
-    return write_order(train_id, verb, data, source="/consoles/fleet")
+    data = replace(OrderData(command_id, to_rfc3339(time.time()), token=WORD, by="ada"), **changes)
+    return write_command(train_id, verb, data, source="/consoles/fleet")
 
 
 @dataclass
 class Stage:
     """A train that listens, and somebody who commands it."""
 
-    orders: KafkaOrders
-    desk: KafkaDesk
+    orders: KafkaCommandConsumer
+    desk: KafkaCommands
     producer: confluent_kafka.Producer
     control: Control
-    answers: list[Answer] = field(default_factory=list)
+    answers: list[CommandResult] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
 
     def send(self, *messages: KafkaMessage) -> None:
@@ -49,26 +49,26 @@ class Stage:
             self.producer.produce(TOPIC, message.value, message.key, headers=list(message.headers))
         assert self.producer.flush(10) == 0
 
-    async def answered(self, count: int = 1) -> Answer:
+    async def answered(self, count: int = 1) -> CommandResult:
         await until(lambda: len(self.answers) >= count, f"{count} answers; {self.answers}")
         return self.answers[-1]
 
 
 @contextlib.asynccontextmanager
-async def stage_at(config: Kafka) -> AsyncIterator[Stage]:
-    control, answers, faults = Control(), list[Answer](), list[Fault]()
+async def stage_at(config: KafkaSettings) -> AsyncIterator[Stage]:
+    control, answers, faults = Control(), list[CommandResult](), list[Fault]()
     clock = asyncio.get_running_loop().time
-    helm = Helm(control, control, publish=answers.append, clock=clock)  # type: ignore[arg-type]
+    helm = CommandExecutor(control, control, publish=answers.append, clock=clock)  # type: ignore[arg-type]
     began = [time.monotonic() - 3600]
-    gate = Gate(clock=lambda: began.pop() if began else time.monotonic())
-    office = Desk(
+    gate = Authorizer(clock=lambda: began.pop() if began else time.monotonic())
+    office = CommandHandler(
         gate,
-        lambda: Rules(SecretStr(WORD), max_age_s=300.0, hold_s=300.0),  # patient with a busy machine
+        lambda: CommandRules(SecretStr(WORD), max_age_s=300.0, hold_s=300.0),  # patient with a busy machine
         obey=functools.partial(helm.carry_out, "kafka"),
         refuse=functools.partial(helm.refuse, "kafka"),
     )
-    desk = KafkaDesk("train-1", office)
-    orders = KafkaOrders(config, train_id="train-1", topic=TOPIC, handler=desk, report=faults.append)
+    desk = KafkaCommands("train-1", office)
+    orders = KafkaCommandConsumer(config, train_id="train-1", topic=TOPIC, handler=desk, report=faults.append)
     task = asyncio.create_task(orders.run())
     producer = confluent_kafka.Producer({"bootstrap.servers": config.bootstrap_servers[0], "log_level": 0})
     try:

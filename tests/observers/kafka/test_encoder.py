@@ -2,41 +2,41 @@
 
 from pathlib import Path
 
-from edge_agent.config import Kafka, Settings
+from edge_agent.config import KafkaSettings, Settings
 from edge_agent.events import Event, Frame, GuardState
 from edge_agent.observers.cloudevents import kafka
-from edge_agent.observers.kafka.encoder import Encoder, Handed, dictionary
+from edge_agent.observers.kafka.encoder import OutboxEvent, RecordEncoder, compression_dictionary
 from edge_agent.observers.outbox.outbox import budget_of, outbox_path
-from edge_agent.observers.outbox.record import Kind, Record
-from edge_agent.observers.outbox.store import Store
-from edge_agent.perception.vision import Fitted
+from edge_agent.observers.outbox.record import OutboxRecord, RecordKind
+from edge_agent.observers.outbox.store import OutboxStore
+from edge_agent.perception.vision import ResizedPicture
 from tests.support import events as make
 
 OUTAGE_H = 72
 EMPTY = make.frame().image
 
 
-def kinds(encoder: Encoder, *events: Event) -> list[Kind]:
-    return [record.kind for event in events for record in encoder(Handed(event, make.UNIX_S), 1)]
+def kinds(encoder: RecordEncoder, *events: Event) -> list[RecordKind]:
+    return [record.kind for event in events for record in encoder(OutboxEvent(event, make.UNIX_S), 1)]
 
 
 def test_routine_is_telemetry_and_news_are_safety() -> None:
-    encoder = Encoder(Kafka(), "train-1")
+    encoder = RecordEncoder(KafkaSettings(), "train-1")
     seen = make.frame()
     decided = make.decision(seen)
     assert kinds(encoder, seen, make.prediction(seen), decided, make.fault()) == [
-        Kind.IMAGE,
-        Kind.TELEMETRY,
-        Kind.SAFETY,
-        Kind.SAFETY,
+        RecordKind.IMAGE,
+        RecordKind.TELEMETRY,
+        RecordKind.SAFETY,
+        RecordKind.SAFETY,
     ]
-    assert kinds(encoder, make.command(decided), make.command(decided)) == [Kind.SAFETY, Kind.TELEMETRY]
+    assert kinds(encoder, make.command(decided), make.command(decided)) == [RecordKind.SAFETY, RecordKind.TELEMETRY]
     states = [make.state(guard) for guard in (GuardState.RUNNING, GuardState.RUNNING, GuardState.STOPPING)]
-    assert kinds(encoder, *states) == [Kind.SAFETY, Kind.TELEMETRY, Kind.SAFETY]
+    assert kinds(encoder, *states) == [RecordKind.SAFETY, RecordKind.TELEMETRY, RecordKind.SAFETY]
 
 
 def test_record_carries_the_events_own_time_and_the_given_sequence() -> None:
-    (record,) = Encoder(Kafka(), "train-1")(Handed(make.state(), 0.0), 77)
+    (record,) = RecordEncoder(KafkaSettings(), "train-1")(OutboxEvent(make.state(), 0.0), 77)
     envelope = kafka.read(record.headers, record.value)
     assert envelope.sequence == "00000000000000000077"
     assert record.at_ms == round(make.UNIX_S * 1000)
@@ -44,15 +44,15 @@ def test_record_carries_the_events_own_time_and_the_given_sequence() -> None:
 
 
 def test_without_images_frames_leave_nothing_behind() -> None:
-    encoder = Encoder(Kafka(images=False), "train-1")
-    assert kinds(encoder, make.frame(), make.fault()) == [Kind.SAFETY]
+    encoder = RecordEncoder(KafkaSettings(images=False), "train-1")
+    assert kinds(encoder, make.frame(), make.fault()) == [RecordKind.SAFETY]
 
 
 def test_compat_draws_on_a_copy_and_adds_a_message_that_goes_first_when_room_is_scarce() -> None:
-    encoder = Encoder(Kafka(images=False), "train-1", compat=True)
+    encoder = RecordEncoder(KafkaSettings(images=False), "train-1", compat=True)
     seen = make.frame()
     before = seen.image.copy()
-    assert kinds(encoder, seen, make.prediction(seen, make.sighting())) == [Kind.TELEMETRY, Kind.IMAGE]
+    assert kinds(encoder, seen, make.prediction(seen, make.sighting())) == [RecordKind.TELEMETRY, RecordKind.IMAGE]
     assert (seen.image == before).all()
 
 
@@ -63,7 +63,7 @@ def second_of_driving(number: int) -> list[Event]:
         seen = Frame(
             f"019a{number:04x}-{index:04d}-7000-8000-{number * 7919:012x}",
             number * 10 + index,
-            Fitted.of(EMPTY),
+            ResizedPicture.of(EMPTY),
             0.1,
             1e9,
         )
@@ -74,14 +74,16 @@ def second_of_driving(number: int) -> list[Event]:
 
 def test_72_hours_of_events_fit_the_default_budget(tmp_path: Path) -> None:
     """A train that drives all the time: 21 events a second, 5.4 million in all."""
-    settings = Kafka()
-    store = Store(tmp_path / "outbox.db", budget_of(settings), dictionary=dictionary(settings, "train-1"))
-    encoder = Encoder(settings, "train-1")
+    settings = KafkaSettings()
+    store = OutboxStore(
+        tmp_path / "outbox.db", budget_of(settings), dictionary=compression_dictionary(settings, "train-1")
+    )
+    encoder = RecordEncoder(settings, "train-1")
     seconds = 60
     for number in range(seconds):
-        records: list[Record] = []
+        records: list[OutboxRecord] = []
         for event in second_of_driving(number):
-            records += encoder(Handed(event, make.UNIX_S), store.next_seq + len(records))
+            records += encoder(OutboxEvent(event, make.UNIX_S), store.next_seq + len(records))
         store.commit(records)
     waiting = sum(tally.bytes for tally in store.tallies.values())
     store.close()
@@ -100,5 +102,8 @@ def test_outbox_lies_where_the_settings_say_else_in_the_state_folder(tmp_path: P
 
 def test_pictures_have_the_quality_that_the_settings_ask_for() -> None:
     frame = make.frame()
-    sizes = [len(Encoder(Kafka(jpeg_quality=q), "train-1")(Handed(frame, 0.0), 1)[0].value) for q in (20, 90)]
+    sizes = [
+        len(RecordEncoder(KafkaSettings(jpeg_quality=q), "train-1")(OutboxEvent(frame, 0.0), 1)[0].value)
+        for q in (20, 90)
+    ]
     assert sizes[0] < sizes[1] / 2

@@ -14,10 +14,10 @@ import pytest
 from cloudevents.core.bindings import kafka as sdk_kafka
 
 from edge_agent.events import Event, Fault
-from edge_agent.observers.kafka.client import LinkError
+from edge_agent.observers.kafka.client import KafkaLinkError
 from edge_agent.observers.kafka.producer import Producer
-from edge_agent.observers.outbox.record import Kind
-from edge_agent.observers.outbox.store import Budget, Store
+from edge_agent.observers.outbox.record import RecordKind
+from edge_agent.observers.outbox.store import Budget, OutboxStore
 from tests.observers.kafka.rig import Rig, rig, settings, until
 from tests.observers.outbox.records import record
 from tests.support import events as make
@@ -165,8 +165,8 @@ async def test_end_with_a_dead_broker_is_prompt_and_the_next_start_sends_the_res
     port = free_port()
     async with rig(settings(f"127.0.0.1:{port}"), tmp_path / "outbox.db") as at:
         at.publish(*(numbered(number) for number in range(50)))
-    store = Store(tmp_path / "outbox.db", Budget())
-    assert store.tallies[Kind.SAFETY].rows == 50
+    store = OutboxStore(tmp_path / "outbox.db", Budget())
+    assert store.tallies[RecordKind.SAFETY].rows == 50
     store.close()
     with Tansu(tmp_path / "tansu.log") as broker, Consumed(broker.address, TOPIC) as consumed:
         async with rig(settings(broker.address), tmp_path / "outbox.db") as at:
@@ -195,7 +195,7 @@ async def test_frames_that_wait_too_long_go_and_events_stay(tmp_path: Path, behi
                 await asyncio.sleep(0.01)
                 await until(lambda: at.mirror.stats().waiting < 20, "the outbox keeps up")
             await until(lambda: appended(at) == 120, "everything is committed")
-            tally = at.mirror.stats().outbox.tallies[Kind.IMAGE]
+            tally = at.mirror.stats().outbox.tallies[RecordKind.IMAGE]
             assert tally.evicted > 0
             assert tally.rows + tally.evicted == 60
             assert "outbox_evicted" in at.codes()
@@ -216,7 +216,7 @@ async def test_message_over_the_limit_becomes_a_dead_letter_and_holds_nobody_up(
             await until(lambda: at.codes() == ["kafka_dead_letter"] * 2, "each is told")
             await until(lambda: at.waiting == 0, "nothing waits")
             tallies = at.mirror.stats().outbox.tallies
-            assert (tallies[Kind.IMAGE].dead, tallies[Kind.SAFETY].dead) == (1, 1)
+            assert (tallies[RecordKind.IMAGE].dead, tallies[RecordKind.SAFETY].dead) == (1, 1)
         assert first_copies(consumed) == expected(3)
 
 
@@ -265,7 +265,7 @@ async def test_reconnects_leave_no_socket_and_no_task_behind(
 
     async def life(trouble: Callable[[], None]) -> None:
         producer = Producer(config, "test")
-        with contextlib.suppress(LinkError):
+        with contextlib.suppress(KafkaLinkError):
             await producer.open()
             await producer.send([record(1)])
             trouble()

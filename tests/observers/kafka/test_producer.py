@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from aiokafka import errors as kafka_errors
 
-from edge_agent.observers.kafka.client import LinkError
+from edge_agent.observers.kafka.client import KafkaLinkError
 from edge_agent.observers.kafka.producer import Producer, TooLargeError
 from tests.observers.kafka.rig import settings
 from tests.observers.outbox.records import record
@@ -134,7 +134,7 @@ async def test_call_that_hangs_is_given_up_and_nothing_is_left_behind(call: str)
     made = Made()
     one = producer(made)
     made.hang = call
-    with pytest.raises(LinkError, match="does not answer"):
+    with pytest.raises(KafkaLinkError, match="does not answer"):
         await use(one)
     assert made.producers[0].stopped
     assert asyncio.all_tasks() == before
@@ -160,7 +160,7 @@ async def test_error_of_any_class_means_that_the_link_does_not_work(call: str) -
         await one.open()
         await one.abandon()
         return
-    with pytest.raises(LinkError):
+    with pytest.raises(KafkaLinkError):
         await use(one)
 
 

@@ -4,11 +4,11 @@ import asyncio
 from concurrent.futures import Future
 from typing import Any, cast
 
-from edge_agent.config import Kafka
+from edge_agent.config import KafkaSettings
 from edge_agent.observers.kafka.producer import Producer
 from edge_agent.observers.kafka.uplink import Uplink
 from edge_agent.observers.outbox.status import OutboxStats
-from edge_agent.observers.outbox.store import Row
+from edge_agent.observers.outbox.store import OutboxRow
 from tests.observers.kafka.rig import until
 from tests.observers.outbox.records import number_of, record
 
@@ -17,7 +17,7 @@ class Outbox:
     """Gives rows and counts how often it is asked."""
 
     def __init__(self) -> None:
-        self.rows: list[Row] = []
+        self.rows: list[OutboxRow] = []
         self.asked: list[int] = []
         self.arrived_seq = 0
 
@@ -26,11 +26,11 @@ class Outbox:
         return OutboxStats(last_seq=self.rows[-1].seq if self.rows else 0)
 
     def add(self, number: int) -> None:
-        self.rows.append(Row(number, record(number)))
+        self.rows.append(OutboxRow(number, record(number)))
 
-    def read(self, after_seq: int, max_rows: int, max_bytes: int) -> "Future[list[Row]]":
+    def read(self, after_seq: int, max_rows: int, max_bytes: int) -> "Future[list[OutboxRow]]":
         self.asked.append(after_seq)
-        answer: Future[list[Row]] = Future()
+        answer: Future[list[OutboxRow]] = Future()
         answer.set_result([row for row in self.rows if row.seq > after_seq][:max_rows])
         return answer
 
@@ -62,7 +62,7 @@ async def test_outbox_is_asked_only_when_it_has_told_of_rows_behind_the_last() -
     outbox, cluster = Outbox(), Cluster()
     outbox.add(1)
     uplink = Uplink(
-        Kafka(), outbox, "test", tell=lambda _: None, connect=lambda settings, name: cast("Producer", cluster)
+        KafkaSettings(), outbox, "test", tell=lambda _: None, connect=lambda settings, name: cast("Producer", cluster)
     )
     task = asyncio.create_task(uplink.run())
     try:

@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 from edge_agent.events import Event, GuardState, HubStatus
 from edge_agent.observers.metrics import (
     LAG_BOUNDS_S,
-    Dropped,
+    DropCounts,
     Histogram,
     MirrorFigures,
     OutboxFigures,
@@ -50,7 +50,7 @@ def everything(*events: Event) -> Registry:
         train.fold(event)
     lag.add(0.003)
     registry.add(train.collect)
-    registry.add(lambda: run_metrics(lambda: Dropped(2, 1, 0, 0), lag))
+    registry.add(lambda: run_metrics(lambda: DropCounts(2, 1, 0, 0), lag))
     registry.add(lambda: observer_metrics(lambda: {"mqtt": 3}, lambda: {"mqtt": 1}))
     registry.add(lambda: mirror_metrics(lambda: {"mqtt": MIRROR, "kafka": replace(MIRROR, connected=False)}))
     registry.add(lambda: outbox_metrics(lambda: OUTBOX))

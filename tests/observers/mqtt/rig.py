@@ -9,17 +9,17 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from edge_agent.config import Mqtt
-from edge_agent.control.commands import Acknowledgement, Gate, Instruction, Verb
+from edge_agent.config import MqttSettings
+from edge_agent.control.commands import Acknowledgement, Authorizer, Instruction, Verb
 from edge_agent.events import Event, Fault
-from edge_agent.observers.mqtt.home_assistant import Device
+from edge_agent.observers.mqtt.home_assistant import HomeAssistantDevice
 from edge_agent.observers.mqtt.mirror import MqttMirror
 from edge_agent.runtime.queues import Fanout
 from tests.support.mosquitto import until
 
 ROOT = "edge-agent/train-1"
 WORD = "open sesame"
-DEVICE = Device("train-1", "Train 1", "0.1.0", speed=True)
+DEVICE = HomeAssistantDevice("train-1", "Train 1", "0.1.0", speed=True)
 
 
 class Rig:
@@ -49,7 +49,7 @@ class Rig:
         await until(lambda: self.connected, f"the mirror connects; {self.faults}")
 
 
-def settings(port: int, **changes: Any) -> Mqtt:
+def settings(port: int, **changes: Any) -> MqttSettings:
     """Return settings that try again soon and are patient with a busy machine; `quick` are those of a quick temper."""
     values: dict[str, Any] = {
         "enabled": True,
@@ -58,16 +58,16 @@ def settings(port: int, **changes: Any) -> Mqtt:
         "connect_timeout_s": 15.0,
         "retry_max_s": 1.0,
     }
-    return Mqtt.model_validate(values | changes)
+    return MqttSettings.model_validate(values | changes)
 
 
-def quick(port: int, **changes: Any) -> Mqtt:
+def quick(port: int, **changes: Any) -> MqttSettings:
     """Return settings that give a broker up which is silent for a second."""
     return settings(port, **({"connect_timeout_s": 1.0} | changes))
 
 
 @contextlib.asynccontextmanager
-async def rig(config: Mqtt, *, compat: bool = False, before: Iterable[Event] = ()) -> AsyncIterator[Rig]:
+async def rig(config: MqttSettings, *, compat: bool = False, before: Iterable[Event] = ()) -> AsyncIterator[Rig]:
     """Run a mirror for the length of the block; `before` is what happened before the broker was there."""
     faults: list[Fault] = []
     obeyed: list[Instruction] = []
@@ -98,10 +98,10 @@ async def rig(config: Mqtt, *, compat: bool = False, before: Iterable[Event] = (
             await task
 
 
-def _old_gate() -> Gate:
+def _old_gate() -> Authorizer:
     """Return a gate that has been there for an hour: a command that is a second old is not from before the start."""
     began = [time.monotonic() - 3600]
-    return Gate(clock=lambda: began.pop() if began else time.monotonic())
+    return Authorizer(clock=lambda: began.pop() if began else time.monotonic())
 
 
 def body(command_id: str = "c-1", **changes: Any) -> bytes:

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from edge_agent.observers.mqtt.client import Connection
-from edge_agent.observers.mqtt.errors import LinkError
-from edge_agent.observers.mqtt.messages import Outgoing
+from edge_agent.observers.mqtt.client import MqttConnection
+from edge_agent.observers.mqtt.errors import MqttLinkError
+from edge_agent.observers.mqtt.messages import OutgoingMessage
 from tests.observers.mqtt.rig import ROOT, Rig, quick, rig
 from tests.support import events as make
 from tests.support.mosquitto import Listener, Mosquitto, listening, until
@@ -167,9 +167,9 @@ async def test_connect_that_hangs_is_given_up_in_time() -> None:
             assert not train.connected
 
 
-def connection(port: int, **changes: object) -> Connection:
-    will = Outgoing("gone", b"", qos=1)
-    return Connection(quick(port, **changes), "somebody", will, asyncio.Queue)
+def connection(port: int, **changes: object) -> MqttConnection:
+    will = OutgoingMessage("gone", b"", qos=1)
+    return MqttConnection(quick(port, **changes), "somebody", will, asyncio.Queue)
 
 
 def first_words(door: socket.socket) -> bytes:
@@ -192,7 +192,7 @@ async def test_attempt_that_was_given_up_never_logs_in(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(socket, "getaddrinfo", slow)
     with socket.create_server(("127.0.0.1", 0)) as door:
-        with pytest.raises(LinkError):
+        with pytest.raises(MqttLinkError):
             await connection(door.getsockname()[1], connect_timeout_s=0.2).open()
         known.set()
         assert await asyncio.to_thread(first_words, door) == b""
@@ -207,7 +207,7 @@ async def test_attempts_that_fail_leave_no_sockets_behind(broker: Mosquitto) -> 
     await asyncio.to_thread(time.sleep, 0)  # the executor's own files are counted before
     before, tasks = open_files(), len(asyncio.all_tasks())
     for _ in range(5):
-        with pytest.raises(LinkError) as caught:
+        with pytest.raises(MqttLinkError) as caught:
             await connection(broker.port, connect_timeout_s=0.1).open()
         assert caught.value.notice.code == "mqtt_unreachable"
     await until(lambda: len(asyncio.all_tasks()) == tasks, "all tasks end")
@@ -224,14 +224,14 @@ async def test_end_of_the_run_does_not_wait_for_a_broker_that_swallows(broker: M
 
 PROGRAM = """
 import asyncio, contextlib, sys
-from edge_agent.config import Mqtt
+from edge_agent.config import MqttSettings
 from edge_agent.runtime.queues import Fanout
-from edge_agent.observers.mqtt.home_assistant import Device
+from edge_agent.observers.mqtt.home_assistant import HomeAssistantDevice
 from edge_agent.observers.mqtt.mirror import MqttMirror
 
 async def main():
-    settings = Mqtt(enabled=True, port=int(sys.argv[1]), connect_timeout_s=60.0)
-    mirror = MqttMirror(settings, Device("train-1", "Train", "0"), report=print)
+    settings = MqttSettings(enabled=True, port=int(sys.argv[1]), connect_timeout_s=60.0)
+    mirror = MqttMirror(settings, HomeAssistantDevice("train-1", "Train", "0"), report=print)
     task = asyncio.create_task(mirror.run(Fanout().subscribe("mqtt", 10)))
     while mirror.stats().keeper.attempts == 0:
         await asyncio.sleep(0.01)

@@ -9,19 +9,27 @@ import jinja2
 import pytest
 from pydantic import SecretStr
 
-from edge_agent.config import HomeAssistant, Mqtt
-from edge_agent.control.commands import Accepted, Past, Refused, Rules, Verb, judge, read
+from edge_agent.config import HomeAssistantSettings, MqttSettings
+from edge_agent.control.commands import (
+    Accepted,
+    CommandHistory,
+    CommandRules,
+    Refused,
+    Verb,
+    check_rules,
+    parse_command,
+)
 from edge_agent.events import GuardState
-from edge_agent.observers.cloudevents import Stamp
-from edge_agent.observers.mqtt.home_assistant import TOKEN_HELPER, Device, birth_topic, discovery
-from edge_agent.observers.mqtt.messages import Messages
-from edge_agent.observers.mqtt.payloads import Meter
+from edge_agent.observers.cloudevents import EventContext
+from edge_agent.observers.mqtt.home_assistant import TOKEN_HELPER, HomeAssistantDevice, birth_topic, discovery
+from edge_agent.observers.mqtt.messages import MqttMessageBuilder
+from edge_agent.observers.mqtt.payloads import TelemetryMeter
 from tests.support import events as make
 
 WORD = "open sesame"
 NOW_S = 1_795_285_200.5
-STAMP = Stamp("train-1", 1, make.UNIX_S - 0.25)
-SETTINGS = HomeAssistant(enabled=True)
+STAMP = EventContext("train-1", 1, make.UNIX_S - 0.25)
+SETTINGS = HomeAssistantSettings(enabled=True)
 
 REQUIRED = {
     "camera": {"topic"},
@@ -33,8 +41,8 @@ REQUIRED = {
 
 
 def announce(version: str = "5", *, speed: bool = False) -> dict[str, Any]:
-    messages = Messages(Mqtt(version=version), "train-1")  # type: ignore[arg-type]
-    device = Device("train-1", "Train 1", "0.1.0", speed)
+    messages = MqttMessageBuilder(MqttSettings(version=version), "train-1")  # type: ignore[arg-type]
+    device = HomeAssistantDevice("train-1", "Train 1", "0.1.0", speed)
     message = discovery(SETTINGS, device, messages, structured=version != "5")
     assert (message.topic, message.qos, message.retain) == ("homeassistant/device/edge_agent_train_1/config", 1, True)
     document = json.loads(message.payload)
@@ -80,8 +88,8 @@ def test_device_is_available_with_the_train() -> None:
 
 
 def messages_of(version: str) -> dict[str, bytes]:
-    messages = Messages(Mqtt(version=version), "train-1")  # type: ignore[arg-type]
-    meter = Meter()
+    messages = MqttMessageBuilder(MqttSettings(version=version), "train-1")  # type: ignore[arg-type]
+    meter = TelemetryMeter()
     meter.state(make.state(), 412.3)
     written = [
         messages.event(make.state(), STAMP),
@@ -123,9 +131,9 @@ def commanded(component: dict[str, Any], value: str) -> Verb:
     payload = environment().from_string(component["command_template"]).render(value=value)
     name = re.fullmatch(r"edge-agent/train-1/(.+)/set", component["command_topic"])
     assert name is not None
-    request = read(name[1], payload.encode())
+    request = parse_command(name[1], payload.encode())
     assert not isinstance(request, Refused)
-    verdict = judge(request, NOW_S + 0.2, Rules(SecretStr(WORD)), Past())
+    verdict = check_rules(request, NOW_S + 0.2, CommandRules(SecretStr(WORD)), CommandHistory())
     assert isinstance(verdict, Accepted), verdict
     return verdict.instruction.verb
 
@@ -158,4 +166,4 @@ def test_announcement_holds_no_secret_and_asks_for_no_retained_commands() -> Non
 
 
 def test_birth_is_listened_for_under_the_prefix() -> None:
-    assert birth_topic(HomeAssistant(discovery_prefix="ha")) == "ha/status"
+    assert birth_topic(HomeAssistantSettings(discovery_prefix="ha")) == "ha/status"

@@ -6,17 +6,17 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from edge_agent.config import Mqtt
+from edge_agent.config import MqttSettings
 from edge_agent.control.commands import Code
-from edge_agent.observers.mqtt.messages import Messages
-from edge_agent.observers.mqtt.payloads import Meter, ReplyData, dump, schemas, write
+from edge_agent.observers.mqtt.messages import MqttMessageBuilder
+from edge_agent.observers.mqtt.payloads import ReplyData, TelemetryMeter, dump, schemas, write
 from tests.support import events as make
 
 SCHEMAS = Path(__file__).parents[3] / "docs" / "schemas" / "mqtt"
 
 
 def examples() -> dict[str, bytes]:
-    meter = Meter()
+    meter = TelemetryMeter()
     meter.state(make.state(), 12.0)
     refused = ReplyData("drive", None, False, Code.STALE, "given 37 s ago", None, "2026-11-21T18:20:00.000Z")
     return {"telemetry": dump(meter.read(10, 1.0, waiting=0, dropped=0)), "reply": dump(refused)}
@@ -35,10 +35,10 @@ def test_committed_schema_is_that_of_the_code(tmp_path: Path, kind: str) -> None
 
 
 def test_telemetry_before_anything_happened_tells_nothing_wrong() -> None:
-    data = json.loads(dump(Meter().read(0, 1.0, waiting=0, dropped=0)))
+    data = json.loads(dump(TelemetryMeter().read(0, 1.0, waiting=0, dropped=0)))
     assert (data["guard"], data["inference_ms"], data["frames_per_s"]) == (None, None, 0.0)
 
 
 def test_topics_begin_with_the_prefix_and_the_train() -> None:
-    messages = Messages(Mqtt(topic_prefix="booth/hall-7"), "train-9")
+    messages = MqttMessageBuilder(MqttSettings(topic_prefix="booth/hall-7"), "train-9")
     assert messages.topic("state") == "booth/hall-7/train-9/state"

@@ -6,14 +6,14 @@ from aiomqtt.exceptions import MqttConnectError
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
 
-from edge_agent.config import Mqtt
+from edge_agent.config import MqttSettings
 from edge_agent.errors import ConfigError
-from edge_agent.faults import Notice
-from edge_agent.observers.cloudevents import Stamp
-from edge_agent.observers.mqtt.commands import CALM_S, MAX_PER_S, MAX_WAITING, Inbox, Kind
-from edge_agent.observers.mqtt.errors import PATIENCE_S, Notices, link_error
-from edge_agent.observers.mqtt.messages import Outgoing
-from edge_agent.observers.mqtt.send_queue import Lanes, Parcel, Picture
+from edge_agent.faults import FaultReport
+from edge_agent.observers.cloudevents import EventContext
+from edge_agent.observers.mqtt.commands import CALM_S, MAX_PER_S, MAX_WAITING, CommandQueue, MessageKind
+from edge_agent.observers.mqtt.errors import PATIENCE_S, LinkFaultReporter, link_error
+from edge_agent.observers.mqtt.messages import OutgoingMessage
+from edge_agent.observers.mqtt.send_queue import QueuedFrame, QueuedMessage, SendQueue
 from tests.support import events as make
 
 
@@ -32,8 +32,8 @@ class Box:
         self.clock = Clock()
         self.discarded = 0
         self.floods = 0
-        kinds = {"stop": Kind.STOP, "drive": Kind.COMMAND, "hello": Kind.OTHER}
-        self.inbox = Inbox(
+        kinds = {"stop": MessageKind.STOP, "drive": MessageKind.COMMAND, "hello": MessageKind.OTHER}
+        self.inbox = CommandQueue(
             lambda message: kinds[message.topic.value.split("/")[0]], self._count, self._flood, clock=self.clock
         )
 
@@ -126,12 +126,12 @@ async def test_inbox_is_bounded_whatever_comes() -> None:
     assert box.discarded == 2 * (1000 - MAX_WAITING)
 
 
-def parcel(kind: str, number: int, qos: int = 1) -> Parcel:
-    return Parcel(kind, Outgoing(f"{kind}/{number}", b"", qos))
+def parcel(kind: str, number: int, qos: int = 1) -> QueuedMessage:
+    return QueuedMessage(kind, OutgoingMessage(f"{kind}/{number}", b"", qos))
 
 
 async def test_message_that_must_arrive_waits_until_it_has() -> None:
-    lanes = Lanes(10)
+    lanes = SendQueue(10)
     lanes.add(parcel("fault", 1))
     first = lanes.first()
     assert first is not None
@@ -141,7 +141,7 @@ async def test_message_that_must_arrive_waits_until_it_has() -> None:
 
 
 async def test_message_that_was_dropped_while_it_was_sent_takes_no_other_with_it() -> None:
-    lanes = Lanes(2)
+    lanes = SendQueue(2)
     lanes.add(parcel("fault", 1))
     sent = lanes.first()
     lanes.add(parcel("fault", 2))
@@ -152,7 +152,7 @@ async def test_message_that_was_dropped_while_it_was_sent_takes_no_other_with_it
 
 
 async def test_full_stream_drops_nothing_that_must_arrive() -> None:
-    lanes = Lanes(3)
+    lanes = SendQueue(3)
     lanes.add(parcel("fault", 1))
     for number in range(10):
         lanes.add(parcel("prediction", number, qos=0))
@@ -161,13 +161,13 @@ async def test_full_stream_drops_nothing_that_must_arrive() -> None:
 
 
 async def test_picture_goes_when_nothing_else_waits_and_only_the_newest() -> None:
-    lanes = Lanes(3)
+    lanes = SendQueue(3)
     for number in (1, 2):
-        lanes.show(Picture(make.frame(number), Stamp("train-1", number, 0.0)))
+        lanes.show(QueuedFrame(make.frame(number), EventContext("train-1", number, 0.0)))
     lanes.add(parcel("prediction", 1, qos=0))
-    assert isinstance(lanes.take(), Parcel)
+    assert isinstance(lanes.take(), QueuedMessage)
     picture = lanes.take()
-    assert isinstance(picture, Picture)
+    assert isinstance(picture, QueuedFrame)
     assert picture.frame.sequence == 2
     assert lanes.take() is None
     assert dict(lanes.dropped) == {"image": 1}
@@ -179,28 +179,30 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def told() -> list[Notice]:
+def told() -> list[FaultReport]:
     return []
 
 
 @pytest.fixture
-def notices(told: list[Notice], clock: Clock) -> Notices:
-    return Notices(told.append, clock)
+def notices(told: list[FaultReport], clock: Clock) -> LinkFaultReporter:
+    return LinkFaultReporter(told.append, clock)
 
 
-def test_short_outage_is_not_told(notices: Notices, told: list[Notice], clock: Clock) -> None:
-    notices.down(Notice("mqtt_unreachable", "away"))
+def test_short_outage_is_not_told(notices: LinkFaultReporter, told: list[FaultReport], clock: Clock) -> None:
+    notices.down(FaultReport("mqtt_unreachable", "away"))
     clock.now_s += PATIENCE_S - 0.1
-    notices.down(Notice("mqtt_unreachable", "away"))
+    notices.down(FaultReport("mqtt_unreachable", "away"))
     notices.up()
     clock.now_s += PATIENCE_S
-    notices.down(Notice("mqtt_unreachable", "away"))
+    notices.down(FaultReport("mqtt_unreachable", "away"))
     assert told == []
 
 
-def test_lasting_outage_is_told_once_and_its_end_too(notices: Notices, told: list[Notice], clock: Clock) -> None:
+def test_lasting_outage_is_told_once_and_its_end_too(
+    notices: LinkFaultReporter, told: list[FaultReport], clock: Clock
+) -> None:
     for _ in range(5):
-        notices.down(Notice("mqtt_unreachable", "away"))
+        notices.down(FaultReport("mqtt_unreachable", "away"))
         clock.now_s += PATIENCE_S
     notices.up()
     assert [(notice.code, notice.active) for notice in told] == [
@@ -209,9 +211,9 @@ def test_lasting_outage_is_told_once_and_its_end_too(notices: Notices, told: lis
     ]
 
 
-def test_trouble_that_becomes_another_ends_the_first(notices: Notices, told: list[Notice]) -> None:
-    notices.down(Notice("mqtt_settings", "no file"))
-    notices.down(Notice("mqtt_refused", "no entry"))
+def test_trouble_that_becomes_another_ends_the_first(notices: LinkFaultReporter, told: list[FaultReport]) -> None:
+    notices.down(FaultReport("mqtt_settings", "no file"))
+    notices.down(FaultReport("mqtt_refused", "no entry"))
     assert [(notice.code, notice.active) for notice in told] == [
         ("mqtt_settings", True),
         ("mqtt_settings", False),
@@ -251,6 +253,6 @@ def _hidden(error: OSError) -> MqttError:
     ids=lambda value: type(value).__name__,
 )
 def test_failure_is_told_by_what_can_be_done_about_it(error: BaseException, code: str, words: str) -> None:
-    notice = link_error(error, Mqtt(host="broker.example", port=8883)).notice
+    notice = link_error(error, MqttSettings(host="broker.example", port=8883)).notice
     assert notice.code == code
     assert words in f"{notice.message}; {notice.remedy}"

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from edge_agent.observers.mqtt.client import Packed
-from edge_agent.observers.mqtt.messages import Outgoing
+from edge_agent.observers.mqtt.client import PackedProperties
+from edge_agent.observers.mqtt.messages import OutgoingMessage
 
 texts = st.text(st.characters(codec="utf-8"), max_size=200)
 
@@ -23,16 +23,16 @@ def test_properties_are_written_as_paho_writes_them(
         properties.UserProperty = user_properties
     if correlation_data is not None:
         properties.CorrelationData = correlation_data
-    message = Outgoing(
+    message = OutgoingMessage(
         "t",
         b"",
         content_type=content_type,
         user_properties=tuple(user_properties),
         correlation_data=correlation_data,
     )
-    assert Packed(message).pack() == properties.pack()  # type: ignore[no-untyped-call]
+    assert PackedProperties(message).pack() == properties.pack()  # type: ignore[no-untyped-call]
 
 
 def test_text_that_no_length_can_be_given_for_is_refused() -> None:
     with pytest.raises(OverflowError):
-        Packed(Outgoing("t", b"", content_type="x" * 65_536)).pack()
+        PackedProperties(OutgoingMessage("t", b"", content_type="x" * 65_536)).pack()

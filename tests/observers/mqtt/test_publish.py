@@ -13,8 +13,8 @@ import pytest
 from aiomqtt import Message
 
 from edge_agent.events import Event, Fault, Frame, GuardState, TrainState
-from edge_agent.observers.cloudevents import Envelope, Picture, PredictionData, mqtt, unseal
-from edge_agent.observers.mqtt.session import Session
+from edge_agent.observers.cloudevents import EncodedImage, Envelope, PredictionData, from_cloudevent, mqtt
+from edge_agent.observers.mqtt.session import MqttSession
 from tests.observers.mqtt.rig import ROOT, rig, settings
 from tests.support import events as make
 from tests.support.mosquitto import Mosquitto, listening, until
@@ -41,7 +41,7 @@ async def test_events_arrive_on_their_topics_as_binary_cloudevents(broker: Mosqu
             (message, *_) = await listener.hears(f"{ROOT}/{name}")
             read = envelope(message)
             assert (read.kind, read.train_id, read.partitionkey) == (name, "train-1", "train-1")
-            unseal(read)
+            from_cloudevent(read)
     decision, command = (envelope(listener.on(f"{ROOT}/{name}")[0]) for name in ("decision", "command"))
     assert command.causationid == decision.id
     assert not listener.on(f"{ROOT}/image"), "pictures were not asked for"
@@ -158,8 +158,8 @@ async def test_pictures_are_the_jpeg_itself_with_the_frames_id(broker: Mosquitto
         train.publish(frame)
         (message, *_) = await listener.hears(f"{ROOT}/image")
     read = envelope(message)
-    picture = unseal(read)
-    assert isinstance(picture, Picture)
+    picture = from_cloudevent(read)
+    assert isinstance(picture, EncodedImage)
     assert (read.id, picture.content_type) == (frame.frame_id, "image/jpeg")
     image = cv2.imdecode(np.frombuffer(picture.data, np.uint8), cv2.IMREAD_COLOR)
     assert image is not None
@@ -236,7 +236,7 @@ async def test_prediction_survives_the_way_unchanged(broker: Mosquitto) -> None:
         await train.comes_up()
         train.publish(make.prediction(frame, make.sighting()))
         (message, *_) = await listener.hears(f"{ROOT}/prediction")
-    data = unseal(envelope(message))
+    data = from_cloudevent(envelope(message))
     assert isinstance(data, PredictionData)
     assert (data.frame_id, data.detections[0].label) == (frame.frame_id, "stop")
 
@@ -259,14 +259,14 @@ async def test_event_that_cannot_be_written_takes_no_other_with_it(broker: Mosqu
 async def test_defect_of_the_mirror_is_told_and_it_tries_again(
     broker: Mosquitto, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run, defects = Session.run, [LookupError("a defect")]
+    run, defects = MqttSession.run, [LookupError("a defect")]
 
-    async def sometimes(session: Session) -> None:
+    async def sometimes(session: MqttSession) -> None:
         if defects:
             raise defects.pop()
         await run(session)
 
-    monkeypatch.setattr(Session, "run", sometimes)
+    monkeypatch.setattr(MqttSession, "run", sometimes)
     async with rig(settings(broker.port)) as train:
         await train.comes_up()
         await until(lambda: train.codes(active=False) == ["mqtt_failed"], "told that it is over")

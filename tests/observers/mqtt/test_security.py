@@ -11,7 +11,7 @@ import structlog
 from aiomqtt import Client, ProtocolVersion
 from pydantic import SecretStr
 
-from edge_agent.config import Mqtt
+from edge_agent.config import MqttSettings
 from edge_agent.observers.mqtt import errors as mqtt_notices
 from edge_agent.observers.mqtt.client import tls_context
 from tests.observers.mqtt.rig import ROOT, Rig, body, rig, settings
@@ -41,7 +41,7 @@ class Fortress:
     authority: Authority
     other: Authority
 
-    def settings(self, *, tls: dict[str, Any] | None = None, **changes: Any) -> Mqtt:
+    def settings(self, *, tls: dict[str, Any] | None = None, **changes: Any) -> MqttSettings:
         encryption: dict[str, Any] = {"enabled": True, "ca_file": self.authority.file} | (tls or {})
         credentials = {"username": "train", "password": SecretStr(PASSWORDS["train"])}
         return settings(self.broker.port, **(credentials | {"tls": encryption} | changes))

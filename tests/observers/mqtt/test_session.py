@@ -7,13 +7,13 @@ from typing import cast
 import pytest
 from aiomqtt import Message
 
-from edge_agent.config import Mqtt
-from edge_agent.faults import Notice
-from edge_agent.observers.mqtt.client import Connection
-from edge_agent.observers.mqtt.errors import LinkError
-from edge_agent.observers.mqtt.messages import Messages, Outgoing
-from edge_agent.observers.mqtt.send_queue import Lanes
-from edge_agent.observers.mqtt.session import Counts, Session
+from edge_agent.config import MqttSettings
+from edge_agent.faults import FaultReport
+from edge_agent.observers.mqtt.client import MqttConnection
+from edge_agent.observers.mqtt.errors import MqttLinkError
+from edge_agent.observers.mqtt.messages import MqttMessageBuilder, OutgoingMessage
+from edge_agent.observers.mqtt.send_queue import SendQueue
+from edge_agent.observers.mqtt.session import MqttCounts, MqttSession
 
 
 class Breaking:
@@ -25,24 +25,24 @@ class Breaking:
     async def subscribe(self, topics: Mapping[str, int]) -> tuple[str, ...]:
         return ()
 
-    async def publish(self, message: Outgoing) -> bool:
+    async def publish(self, message: OutgoingMessage) -> bool:
         return True
 
-    def fits(self, message: Outgoing) -> bool:
+    def fits(self, message: OutgoingMessage) -> bool:
         return True
 
     async def messages(self) -> AsyncIterator[Message]:
         await self.broken.wait()
-        raise LinkError(Notice("mqtt_unreachable", "gone"))
+        raise MqttLinkError(FaultReport("mqtt_unreachable", "gone"))
         yield  # a generator
 
 
 async def begin(connection: Breaking) -> "asyncio.Task[None]":
     up = asyncio.Event()
-    session = Session(
-        cast("Connection", connection),
-        Lanes(10),
-        Messages(Mqtt(), "train-1"),
+    session = MqttSession(
+        cast("MqttConnection", connection),
+        SendQueue(10),
+        MqttMessageBuilder(MqttSettings(), "train-1"),
         topics={},
         shed={},
         listening=lambda: None,
@@ -50,7 +50,7 @@ async def begin(connection: Breaking) -> "asyncio.Task[None]":
         receive=lambda message: False,
         up=up.set,
         deny=lambda topic, what: None,
-        counts=Counts(),
+        counts=MqttCounts(),
     )
     task = asyncio.create_task(session.run())
     await up.wait()
@@ -62,7 +62,7 @@ async def test_session_ends_with_its_link() -> None:
     connection = Breaking()
     task = await begin(connection)
     connection.broken.set()
-    with pytest.raises(LinkError):
+    with pytest.raises(MqttLinkError):
         await task
 
 

@@ -4,7 +4,7 @@ import asyncio
 import threading
 from typing import Any
 
-from edge_agent.observers.mqtt.client import Writes
+from edge_agent.observers.mqtt.client import SocketWriter
 
 
 class Paho:
@@ -51,7 +51,7 @@ class Paho:
 
 async def test_packet_is_written_without_watching_the_socket() -> None:
     paho = Paho(room=9)
-    writes = Writes(paho)
+    writes = SocketWriter(paho)
     paho.publish()
     writes.write()
     assert paho.waiting == 0
@@ -62,7 +62,7 @@ async def test_packet_is_written_without_watching_the_socket() -> None:
 
 async def test_socket_that_takes_no_more_is_watched_until_all_is_written() -> None:
     paho = Paho(room=1)
-    writes = Writes(paho)
+    writes = SocketWriter(paho)
     for _ in range(3):
         paho.publish()
         writes.write()
@@ -74,7 +74,7 @@ async def test_socket_that_takes_no_more_is_watched_until_all_is_written() -> No
 
 async def test_packet_of_another_thread_is_left_to_aiomqtt() -> None:
     paho = Paho(room=9)
-    Writes(paho)
+    SocketWriter(paho)
     thread = threading.Thread(target=paho.publish)
     thread.start()
     thread.join()
@@ -83,7 +83,7 @@ async def test_packet_of_another_thread_is_left_to_aiomqtt() -> None:
 
 async def test_failure_to_write_is_left_to_aiomqtt() -> None:
     paho = Paho(room=9)
-    writes = Writes(paho)
+    writes = SocketWriter(paho)
     paho.fails = True
     paho.publish()
     writes.write()
@@ -92,7 +92,7 @@ async def test_failure_to_write_is_left_to_aiomqtt() -> None:
 
 async def test_nobody_is_told_of_what_is_written_unheard() -> None:
     paho = Paho(room=9)
-    writes = Writes(paho)
+    writes = SocketWriter(paho)
     paho.publish()
     writes.write_unheard()
     assert (paho.waiting, paho.calls) == (0, [])

@@ -6,19 +6,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.observers.outbox.file import MEMORY
-from edge_agent.observers.outbox.record import Kind, Record
-from edge_agent.observers.outbox.store import Budget, Store
+from edge_agent.observers.outbox.record import OutboxRecord, RecordKind
+from edge_agent.observers.outbox.store import Budget, OutboxStore
 from tests.observers.outbox.records import any_record, number_of, record
 
 
-def numbers(store: Store, after_seq: int) -> list[int]:
+def numbers(store: OutboxStore, after_seq: int) -> list[int]:
     return [number_of(row.record) for row in store.read(after_seq, 1000, 10**9)]
 
 
 @given(st.lists(any_record, min_size=1, max_size=8))
-def test_rows_of_the_last_commit_read_as_they_do_from_the_file(some: list[Record]) -> None:
+def test_rows_of_the_last_commit_read_as_they_do_from_the_file(some: list[OutboxRecord]) -> None:
     """They are handed out once without a look into the file."""
-    store = Store(MEMORY, Budget())
+    store = OutboxStore(MEMORY, Budget())
     before_seq = store.next_seq - 1
     store.commit(some)
     fresh = store.read(before_seq, 1000, 10**9)
@@ -28,19 +28,21 @@ def test_rows_of_the_last_commit_read_as_they_do_from_the_file(some: list[Record
 
 
 @given(st.lists(st.tuples(st.lists(any_record, max_size=4), st.none() | st.integers(0, 9), st.booleans()), max_size=8))
-def test_age_and_counts_are_those_of_the_rows_that_wait(steps: list[tuple[list[Record], int | None, bool]]) -> None:
+def test_age_and_counts_are_those_of_the_rows_that_wait(
+    steps: list[tuple[list[OutboxRecord], int | None, bool]],
+) -> None:
     """They are kept beside the rows, which are not looked at for them."""
-    store, waiting = Store(MEMORY, Budget()), list[tuple[int, Record]]()
+    store, waiting = OutboxStore(MEMORY, Budget()), list[tuple[int, OutboxRecord]]()
     for added, arrived, looked in steps:
         seq = None if arrived is None or arrived >= len(waiting) else waiting[arrived][0]
         waiting = [*waiting[0 if seq is None or arrived is None else arrived + 1 :], *enumerate(added, store.next_seq)]
         store.commit(added, seq)
         if looked:
-            firsts = [next((one.at_ms for _, one in waiting if one.kind is kind), None) for kind in Kind]
+            firsts = [next((one.at_ms for _, one in waiting if one.kind is kind), None) for kind in RecordKind]
             by_kind = min((at_ms for at_ms in firsts if at_ms is not None), default=None)
             assert store.oldest_ms() in (by_kind, min((one.at_ms for _, one in waiting), default=None))
-        counts = [sum(one.kind is kind for _, one in waiting) for kind in Kind]
-        assert [store.tallies[kind].rows for kind in Kind] == counts
+        counts = [sum(one.kind is kind for _, one in waiting) for kind in RecordKind]
+        assert [store.tallies[kind].rows for kind in RecordKind] == counts
         assert [row.seq for row in store.read(0, 1000, 10**9)] == [seq for seq, _ in waiting]
     if not waiting:
         assert {tally.bytes for tally in store.tallies.values()} == {0}
@@ -48,9 +50,9 @@ def test_age_and_counts_are_those_of_the_rows_that_wait(steps: list[tuple[list[R
 
 
 def test_row_of_the_last_commit_that_is_gone_again_is_not_read(tmp_path: Path) -> None:
-    store = Store(tmp_path / "outbox.db", Budget(images_bytes=0))
-    store.commit([record(number, Kind.IMAGE, size=1_000_000) for number in range(4)])
-    left = store.tallies[Kind.IMAGE].rows
+    store = OutboxStore(tmp_path / "outbox.db", Budget(images_bytes=0))
+    store.commit([record(number, RecordKind.IMAGE, size=1_000_000) for number in range(4)])
+    left = store.tallies[RecordKind.IMAGE].rows
     assert left < 4
     assert numbers(store, after_seq=store.next_seq - 5) == [0, 1, 2, 3][-left:]
     store.commit([record(6), record(7)])

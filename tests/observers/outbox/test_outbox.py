@@ -7,21 +7,21 @@ from pathlib import Path
 import pytest
 
 from edge_agent.events import Severity
-from edge_agent.faults import Notice
+from edge_agent.faults import FaultReport
 from edge_agent.observers.outbox.outbox import Outbox
-from edge_agent.observers.outbox.record import Kind, Record
-from edge_agent.observers.outbox.requests import OutboxAwayError
-from edge_agent.observers.outbox.store import Budget, Store
+from edge_agent.observers.outbox.record import OutboxRecord, RecordKind
+from edge_agent.observers.outbox.requests import OutboxUnavailableError
+from edge_agent.observers.outbox.store import Budget, OutboxStore
 from tests.observers.outbox.records import number_of, record
 
 WAIT_S = 20
 
 
-def encode(number: int, _sequence: int) -> Sequence[Record]:
+def encode(number: int, _sequence: int) -> Sequence[OutboxRecord]:
     return (record(number),)
 
 
-def running(path: Path, notices: list[Notice]) -> Outbox[int]:
+def running(path: Path, notices: list[FaultReport]) -> Outbox[int]:
     return Outbox(path, Budget(), encode, tell=notices.append)
 
 
@@ -37,7 +37,7 @@ def test_thread_hands_rows_over_and_survives_close(tmp_path: Path) -> None:
         seen = [number_of(row.record) for row in outbox.read(0, 100, 10**9).result(WAIT_S)]
     assert seen == list(range(10))
     assert outbox.close(WAIT_S)
-    with pytest.raises(OutboxAwayError):
+    with pytest.raises(OutboxUnavailableError):
         outbox.read(0, 1, 1).result(WAIT_S)
 
 
@@ -45,7 +45,7 @@ def test_loop_never_waits_while_the_thread_is_stuck(tmp_path: Path) -> None:
     """The thread hangs in its disk; offers go on being answered, and what is too much is counted."""
     stuck, release = threading.Event(), threading.Event()
 
-    def hang(number: int, _sequence: int) -> Sequence[Record]:
+    def hang(number: int, _sequence: int) -> Sequence[OutboxRecord]:
         stuck.set()
         release.wait(WAIT_S)
         return (record(number),)
@@ -59,14 +59,14 @@ def test_loop_never_waits_while_the_thread_is_stuck(tmp_path: Path) -> None:
     assert outbox.lost == (50, 0)
     release.set()
     assert outbox.close(WAIT_S)
-    store = Store(tmp_path / "outbox.db", Budget())
+    store = OutboxStore(tmp_path / "outbox.db", Budget())
     assert [number_of(row.record) for row in store.read(0, 100, 10**9)] == list(range(51))
     store.close()
 
 
 def test_folder_that_cannot_be_written_keeps_rows_in_memory_and_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
-    notices: list[Notice] = []
+    notices: list[FaultReport] = []
     outbox = running(tmp_path / "file" / "outbox.db", notices)
     committed = threading.Semaphore(0)
     outbox.start(committed.release)
@@ -81,33 +81,33 @@ def test_folder_that_cannot_be_written_keeps_rows_in_memory_and_says_so(tmp_path
 
 
 def test_second_agent_waits_for_the_outbox_instead_of_sharing_it(tmp_path: Path) -> None:
-    notices: list[Notice] = []
+    notices: list[FaultReport] = []
     first, second = running(tmp_path / "outbox.db", []), running(tmp_path / "outbox.db", notices)
     ready = threading.Semaphore(0)
     first.start(ready.release)
     assert ready.acquire(timeout=WAIT_S)
     second.start(ready.release)
     second.offer(5)
-    with pytest.raises(OutboxAwayError):
+    with pytest.raises(OutboxUnavailableError):
         second.read(0, 1, 1).result(WAIT_S)
     assert [notice.code for notice in notices] == ["outbox_stuck"]
     assert "another program holds the outbox" in notices[0].message
     assert first.close(WAIT_S)
     assert ready.acquire(timeout=WAIT_S)
     assert second.close(WAIT_S)
-    assert second.stats.tallies[Kind.TELEMETRY].rows == 1
+    assert second.stats.tallies[RecordKind.TELEMETRY].rows == 1
 
 
 def test_fault_of_ours_in_the_thread_is_told_and_questions_are_answered(tmp_path: Path) -> None:
-    notices: list[Notice] = []
+    notices: list[FaultReport] = []
 
-    def break_down(number: int, _sequence: int) -> Sequence[Record]:
+    def break_down(number: int, _sequence: int) -> Sequence[OutboxRecord]:
         raise ZeroDivisionError(number)
 
     outbox: Outbox[int] = Outbox(tmp_path / "outbox.db", Budget(), break_down, tell=notices.append)
     outbox.start()
     outbox.offer(1)
     assert outbox.close(WAIT_S)
-    with pytest.raises(OutboxAwayError):
+    with pytest.raises(OutboxUnavailableError):
         outbox.read(0, 1, 1).result(WAIT_S)
     assert [notice.code for notice in notices] == ["outbox_failed"]

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from edge_agent.errors import ConfigError, RetryableError
 from edge_agent.observers.outbox.file import MEMORY, OutboxLock
-from edge_agent.observers.outbox.record import Kind, Record, pack, plain, unpack
-from edge_agent.observers.outbox.store import Budget, Store
+from edge_agent.observers.outbox.record import OutboxRecord, RecordKind, pack, serialise, unpack
+from edge_agent.observers.outbox.store import Budget, OutboxStore
 from tests.observers.outbox.records import any_record, number_of, record
 
 HOUR_MS = 3_600_000
@@ -18,22 +18,29 @@ NOW_S = 1_800_000_000.0
 NOW_MS = int(NOW_S * 1000)
 
 
-def store_at(path: Path, budget: Budget | None = None) -> Store:
-    return Store(path, budget or Budget(), dictionary=plain(record(0)), wall=lambda: NOW_S)
+def store_at(path: Path, budget: Budget | None = None) -> OutboxStore:
+    return OutboxStore(path, budget or Budget(), dictionary=serialise(record(0)), wall=lambda: NOW_S)
 
 
-def numbers(store: Store, after_seq: int = 0, max_rows: int = 1000, max_bytes: int = 10**9) -> list[int]:
+def numbers(store: OutboxStore, after_seq: int = 0, max_rows: int = 1000, max_bytes: int = 10**9) -> list[int]:
     return [number_of(row.record) for row in store.read(after_seq, max_rows, max_bytes)]
 
 
 @given(any_record, st.binary(max_size=600))
-def test_packed_record_comes_back_unchanged(one: Record, dictionary: bytes) -> None:
+def test_packed_record_comes_back_unchanged(one: OutboxRecord, dictionary: bytes) -> None:
     assert unpack(one.kind, one.at_ms, pack(one, dictionary), dictionary) == one
 
 
 def test_rows_of_all_kinds_come_out_in_the_order_they_went_in(tmp_path: Path) -> None:
     store = store_at(tmp_path / "outbox.db")
-    kinds = [Kind.IMAGE, Kind.TELEMETRY, Kind.SAFETY, Kind.SAFETY, Kind.IMAGE, Kind.TELEMETRY]
+    kinds = [
+        RecordKind.IMAGE,
+        RecordKind.TELEMETRY,
+        RecordKind.SAFETY,
+        RecordKind.SAFETY,
+        RecordKind.IMAGE,
+        RecordKind.TELEMETRY,
+    ]
     store.commit([record(number, kind) for number, kind in enumerate(kinds)])
     assert numbers(store) == [0, 1, 2, 3, 4, 5]
     rows = store.read(0, 1000, 10**9)
@@ -44,7 +51,7 @@ def test_rows_of_all_kinds_come_out_in_the_order_they_went_in(tmp_path: Path) ->
 
 def test_read_stops_at_rows_and_at_bytes_but_always_gives_one(tmp_path: Path) -> None:
     store = store_at(tmp_path / "outbox.db")
-    store.commit([record(number, Kind.IMAGE, size=1000) for number in range(10)])
+    store.commit([record(number, RecordKind.IMAGE, size=1000) for number in range(10)])
     assert numbers(store, max_rows=3) == [0, 1, 2]
     assert numbers(store, max_bytes=2500) == [0, 1]
     assert numbers(store, max_bytes=1) == [0]
@@ -59,7 +66,7 @@ def test_acknowledged_rows_are_gone_also_after_opening_anew(tmp_path: Path) -> N
     store.close()
     again = store_at(path)
     assert numbers(again) == [3, 4, 5]
-    tally = again.tallies[Kind.TELEMETRY]
+    tally = again.tallies[RecordKind.TELEMETRY]
     assert (tally.rows, tally.appended, tally.sent) == (3, 6, 3)
     again.close()
 
@@ -84,15 +91,15 @@ def test_sequence_numbers_never_come_again(tmp_path: Path) -> None:
 def test_images_over_their_budget_go_oldest_first_and_are_counted(tmp_path: Path) -> None:
     store = store_at(tmp_path / "outbox.db", Budget(images_bytes=3_000_000))
     evicted = sum(
-        store.commit([record(number, Kind.IMAGE, size=100_000), record(1000 + number)]) for number in range(50)
+        store.commit([record(number, RecordKind.IMAGE, size=100_000), record(1000 + number)]) for number in range(50)
     )
     kept = numbers(store)
     images = [number for number in kept if number < 1000]
     assert images == list(range(50 - len(images), 50))
     assert len(images) == 29
     assert [number for number in kept if number >= 1000] == list(range(1000, 1050))
-    assert evicted == store.tallies[Kind.IMAGE].evicted == 21
-    assert store.tallies[Kind.IMAGE].bytes <= 3_000_000
+    assert evicted == store.tallies[RecordKind.IMAGE].evicted == 21
+    assert store.tallies[RecordKind.IMAGE].bytes <= 3_000_000
     store.close()
 
 
@@ -118,13 +125,13 @@ def test_events_go_only_when_both_budgets_are_exceeded(
 def test_telemetry_goes_before_safety_whatever_its_age(tmp_path: Path) -> None:
     store = store_at(tmp_path / "outbox.db", Budget(events_bytes=1_000, events_h=72))
     old, older = NOW_MS - 80 * HOUR_MS, NOW_MS - 90 * HOUR_MS
-    safety = [record(number, Kind.SAFETY, at_ms=older) for number in range(4)]
+    safety = [record(number, RecordKind.SAFETY, at_ms=older) for number in range(4)]
     telemetry = [record(100 + number, at_ms=old) for number in range(20)]
     store.commit(safety + telemetry)
-    assert (store.tallies[Kind.SAFETY].evicted, store.tallies[Kind.TELEMETRY].evicted) == (0, 17)
-    store.commit([record(200 + number, Kind.SAFETY, at_ms=old) for number in range(20)])
-    assert store.tallies[Kind.TELEMETRY].rows == 0
-    assert store.tallies[Kind.SAFETY].evicted == 18
+    assert (store.tallies[RecordKind.SAFETY].evicted, store.tallies[RecordKind.TELEMETRY].evicted) == (0, 17)
+    store.commit([record(200 + number, RecordKind.SAFETY, at_ms=old) for number in range(20)])
+    assert store.tallies[RecordKind.TELEMETRY].rows == 0
+    assert store.tallies[RecordKind.SAFETY].evicted == 18
     assert numbers(store) == list(range(214, 220))
     store.close()
 
@@ -132,9 +139,9 @@ def test_telemetry_goes_before_safety_whatever_its_age(tmp_path: Path) -> None:
 def test_rows_on_their_way_to_the_broker_are_not_evicted(tmp_path: Path) -> None:
     """Else a message would be counted as evicted and arrive all the same."""
     store = store_at(tmp_path / "outbox.db", Budget(images_bytes=2_000_000))
-    store.commit([record(number, Kind.IMAGE, size=490_000) for number in range(3)])
+    store.commit([record(number, RecordKind.IMAGE, size=490_000) for number in range(3)])
     assert numbers(store, max_rows=2) == [0, 1]
-    store.commit([record(3, Kind.IMAGE, size=490_000), record(4, Kind.IMAGE, size=490_000)])
+    store.commit([record(3, RecordKind.IMAGE, size=490_000), record(4, RecordKind.IMAGE, size=490_000)])
     assert numbers(store) == [0, 1, 3, 4]
     store.close()
 
@@ -145,7 +152,7 @@ def test_buried_row_leaves_the_order_and_keeps_its_reason(tmp_path: Path) -> Non
     store.commit([record(number) for number in range(3)])
     store.bury(store.read(0, 2, 10**9)[1].seq, "too large")
     assert numbers(store) == [0, 2]
-    assert (store.tallies[Kind.TELEMETRY].dead, store.tallies[Kind.TELEMETRY].rows) == (1, 2)
+    assert (store.tallies[RecordKind.TELEMETRY].dead, store.tallies[RecordKind.TELEMETRY].rows) == (1, 2)
     store.close()
     with sqlite3.connect(path) as connection:
         assert connection.execute("SELECT kind, reason FROM dead").fetchall() == [("telemetry", "too large")]
@@ -249,7 +256,7 @@ def test_file_shrinks_after_a_long_outage(tmp_path: Path) -> None:
     path = tmp_path / "outbox.db"
     store = store_at(path)
     for start in range(0, 40, 10):
-        store.commit([record(start + number, Kind.IMAGE, size=50_000) for number in range(10)])
+        store.commit([record(start + number, RecordKind.IMAGE, size=50_000) for number in range(10)])
     store.commit([], acknowledged_seq=store.next_seq)
     for _ in range(10):
         store.give_back_space()

@@ -10,17 +10,17 @@ import pytest
 
 from edge_agent.errors import FatalError
 from edge_agent.events import Severity
-from edge_agent.faults import Notice
-from edge_agent.observers.outbox.record import Kind, Record
-from edge_agent.observers.outbox.requests import Acknowledge, Close, OutboxAwayError, Read, Request, Wake
-from edge_agent.observers.outbox.status import Reporter
-from edge_agent.observers.outbox.store import Budget, Store
-from edge_agent.observers.outbox.writer import Writer
-from edge_agent.runtime.queues import Handover
+from edge_agent.faults import FaultReport
+from edge_agent.observers.outbox.record import OutboxRecord, RecordKind
+from edge_agent.observers.outbox.requests import Acknowledge, Close, OutboxRequest, OutboxUnavailableError, Read, Wake
+from edge_agent.observers.outbox.status import OutboxFaultReporter
+from edge_agent.observers.outbox.store import Budget, OutboxStore
+from edge_agent.observers.outbox.writer import OutboxWriter
+from edge_agent.runtime.queues import ThreadQueue
 from tests.observers.outbox.records import number_of, record
 
 
-def encode(number: int, _sequence: int) -> Sequence[Record]:
+def encode(number: int, _sequence: int) -> Sequence[OutboxRecord]:
     if number < 0:
         raise FatalError("this cannot be encoded")
     return (record(number),)
@@ -29,20 +29,20 @@ def encode(number: int, _sequence: int) -> Sequence[Record]:
 class Desk:
     """A Writer that is worked step by step, with a clock that only we move."""
 
-    def __init__(self, path: Path, open_store: Callable[[], Store] | None = None) -> None:
+    def __init__(self, path: Path, open_store: Callable[[], OutboxStore] | None = None) -> None:
         self.now_s = 0.0
-        self.notices: list[Notice] = []
+        self.notices: list[FaultReport] = []
         self.commits = 0
-        self.requests: queue.SimpleQueue[Request] = queue.SimpleQueue()
-        self.handover: Handover[int] = Handover(lambda: self.requests.put(Wake()))
-        self.stores: list[Store] = []
+        self.requests: queue.SimpleQueue[OutboxRequest] = queue.SimpleQueue()
+        self.handover: ThreadQueue[int] = ThreadQueue(lambda: self.requests.put(Wake()))
+        self.stores: list[OutboxStore] = []
         self._path = path
-        self.writer = Writer(
+        self.writer = OutboxWriter(
             open_store or self._open,
             encode,
             self.handover,
             self.requests,
-            report=Reporter(self.notices.append, self.clock),
+            report=OutboxFaultReporter(self.notices.append, self.clock),
             committed=self._committed,
             clock=self.clock,
         )
@@ -72,8 +72,8 @@ class Desk:
         self.requests.put(Close())
         self.writer.run()
 
-    def _open(self) -> Store:
-        self.stores.append(Store(self._path, Budget()))
+    def _open(self) -> OutboxStore:
+        self.stores.append(OutboxStore(self._path, Budget()))
         return self.stores[-1]
 
     def _committed(self) -> None:
@@ -160,7 +160,7 @@ def test_disk_that_becomes_slow_is_told_once_and_so_is_its_end(tmp_path: Path) -
         desk.work()
         commit = desk.stores[0].commit
 
-        def slow(records: Sequence[Record], acknowledged_seq: int | None = None) -> int:
+        def slow(records: Sequence[OutboxRecord], acknowledged_seq: int | None = None) -> int:
             desk.now_s += takes_s.pop(0) if takes_s else 0.0
             return commit(records, acknowledged_seq)
 
@@ -194,7 +194,7 @@ def test_stuck_writer_leaves_the_rest_in_the_handover(tmp_path: Path) -> None:
         for _ in range(30):
             desk.work(1.0)
         assert len(desk.handover) == 0
-        assert desk.writer.stats.tallies[Kind.TELEMETRY].rows == 5000
+        assert desk.writer.stats.tallies[RecordKind.TELEMETRY].rows == 5000
 
 
 def test_locked_file_is_waited_for(tmp_path: Path) -> None:
@@ -223,7 +223,7 @@ def test_file_damaged_while_in_use_is_set_aside_and_new_events_are_kept(tmp_path
         size = path.stat().st_size
         path.write_bytes(path.read_bytes()[:100] + b"\xff" * (size - 100))
         desk.stores[0]._connection.execute("PRAGMA shrink_memory")
-        with pytest.raises(OutboxAwayError):
+        with pytest.raises(OutboxUnavailableError):
             desk.numbers()
         desk.handover.offer(1000)
         desk.work()
@@ -244,7 +244,7 @@ def test_acknowledged_rows_go_with_the_next_commit(tmp_path: Path) -> None:
         desk.work()
         desk.work()
         assert desk.numbers() == [2]
-        assert desk.writer.stats.tallies[Kind.TELEMETRY].sent == 2
+        assert desk.writer.stats.tallies[RecordKind.TELEMETRY].sent == 2
 
 
 def test_close_commits_what_is_still_on_its_way(tmp_path: Path) -> None:
@@ -252,14 +252,14 @@ def test_close_commits_what_is_still_on_its_way(tmp_path: Path) -> None:
     for number in range(2500):
         desk.handover.offer(number)
     desk.close()
-    store = Store(tmp_path / "outbox.db", Budget())
-    assert store.tallies[Kind.TELEMETRY].rows == 2500
+    store = OutboxStore(tmp_path / "outbox.db", Budget())
+    assert store.tallies[RecordKind.TELEMETRY].rows == 2500
     store.close()
 
 
 def test_evictions_are_summed_up_in_a_notice(tmp_path: Path) -> None:
-    def tight() -> Store:
-        return Store(tmp_path / "outbox.db", Budget(events_bytes=1000, events_h=0.0))
+    def tight() -> OutboxStore:
+        return OutboxStore(tmp_path / "outbox.db", Budget(events_bytes=1000, events_h=0.0))
 
     desk = Desk(tmp_path / "outbox.db", tight)
     for number in range(100):
@@ -272,5 +272,5 @@ def test_evictions_are_summed_up_in_a_notice(tmp_path: Path) -> None:
     desk.close()
     told = [int(notice.message.split()[0]) for notice in desk.notices if notice.code == "outbox_evicted"]
     waits_for_the_next_notice = 1
-    assert sum(told) == desk.writer.stats.tallies[Kind.TELEMETRY].evicted - waits_for_the_next_notice > 50
+    assert sum(told) == desk.writer.stats.tallies[RecordKind.TELEMETRY].evicted - waits_for_the_next_notice > 50
     assert len(told) <= 3

@@ -13,17 +13,17 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from edge_agent.errors import ConfigError
-from edge_agent.events import Box, Command, CommandKind, Detection, Event, Frame, Prediction
+from edge_agent.events import Box, CommandKind, Detection, Event, Frame, MotorCommand, Prediction
 from edge_agent.observers.tracing import open_tracer
-from edge_agent.observers.tracing.stages import KEPT, Stages
-from edge_agent.perception.vision import Fitted
+from edge_agent.observers.tracing.stages import KEPT, StageCollector
+from edge_agent.perception.vision import ResizedPicture
 from edge_agent.runtime.queues import Fanout
 
 IMAGE = np.zeros((4, 6, 3), np.uint8)
 
 
 def frame(number: int, taken_s: float) -> Frame:
-    return Frame(f"f{number}", number, Fitted.of(IMAGE), taken_s, 1e9 + taken_s)
+    return Frame(f"f{number}", number, ResizedPicture.of(IMAGE), taken_s, 1e9 + taken_s)
 
 
 def prediction(number: int, taken_s: float) -> Prediction:
@@ -31,8 +31,8 @@ def prediction(number: int, taken_s: float) -> Prediction:
     return Prediction(f"f{number}", number, taken_s, 1e9, 6, 4, seen, 20.0, taken_s + 0.025)
 
 
-def command(number: int, taken_s: float) -> Command:
-    return Command("c", CommandKind.DRIVE, 50, taken_s + 0.026, "why", None, f"f{number}", taken_s)
+def command(number: int, taken_s: float) -> MotorCommand:
+    return MotorCommand("c", CommandKind.DRIVE, 50, taken_s + 0.026, "why", None, f"f{number}", taken_s)
 
 
 async def traced(*events: Event, share: float = 1.0) -> tuple[ReadableSpan, ...]:
@@ -80,13 +80,13 @@ async def test_share_of_nothing_exports_nothing() -> None:
 
 
 def test_stages_keep_no_more_frames_open_than_they_may() -> None:
-    stages = Stages()
+    stages = StageCollector()
     out = [one for number in range(KEPT + 5) for one in stages.fold(frame(number, float(number)))]
     assert [one.sequence for one in out] == list(range(5))
 
 
 def test_second_command_of_a_frame_adds_no_stage() -> None:
-    stages = Stages()
+    stages = StageCollector()
     events = (frame(1, 1.0), prediction(1, 1.0), command(1, 1.0), command(1, 1.0))
     assert [one for event in events for one in stages.fold(event)] == []
     (only,) = stages.rest()
@@ -94,7 +94,7 @@ def test_second_command_of_a_frame_adds_no_stage() -> None:
 
 
 def test_prediction_of_an_unknown_frame_changes_nothing() -> None:
-    stages = Stages()
+    stages = StageCollector()
     assert list(stages.fold(prediction(9, 1.0))) == []
     assert list(stages.rest()) == []
 

@@ -3,14 +3,14 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from edge_agent.perception.camera import LiveCamera, Patience
+from edge_agent.perception.camera import LiveCamera, LiveTimeouts
 from tests.perception.camera.pictures import FakeCapture
 
 LONG = 0.05
 """Frames a second that let `grab` wait as long as a test may take: it returns as soon as there is news."""
 SHORT = 1000.0
 """Frames a second at which `grab` hardly waits, for when there is nothing to wait for."""
-PATIENCE = Patience(open_s=10, stall_s=2, retry_initial_s=0.5, retry_max_s=4, goodbye_s=10)
+PATIENCE = LiveTimeouts(open_s=10, stall_s=2, retry_initial_s=0.5, retry_max_s=4, goodbye_s=10)
 
 
 class Clock:
@@ -24,7 +24,9 @@ class Clock:
 class Bench:
     """A live camera on captures that the test made; each opening takes the next one."""
 
-    def __init__(self, *captures: FakeCapture, fps: float = LONG, patience: Patience = PATIENCE, **more: bool) -> None:
+    def __init__(
+        self, *captures: FakeCapture, fps: float = LONG, patience: LiveTimeouts = PATIENCE, **more: bool
+    ) -> None:
         self.captures = captures
         self.opened = 0
         self.clock = Clock()

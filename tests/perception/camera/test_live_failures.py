@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from edge_agent.errors import FatalError, RetryableError
-from edge_agent.perception.camera import Patience
+from edge_agent.perception.camera import LiveTimeouts
 from edge_agent.simulation.clock import run_virtual
 from tests.perception.camera.bench import LONG, SHORT, Bench, running, serial
 from tests.perception.camera.pictures import FakeCapture, grey
@@ -123,7 +123,7 @@ async def test_source_that_gives_nothing_at_the_start_is_retryable(capture: Fake
 
 
 async def test_source_that_does_not_answer_at_the_start_is_given_up_in_time() -> None:
-    bench = Bench(FakeCapture(), patience=Patience(open_s=0.01))
+    bench = Bench(FakeCapture(), patience=LiveTimeouts(open_s=0.01))
     with pytest.raises(RetryableError, match="no picture came in time"):
         async with running(bench):
             pass
@@ -139,7 +139,7 @@ async def test_source_that_failed_at_the_start_may_be_entered_again() -> None:
 
 async def test_leaving_during_a_blocked_read_is_bounded_and_releases_later() -> None:
     capture = FakeCapture(grey(1))
-    bench = Bench(capture, patience=Patience(goodbye_s=0.01))
+    bench = Bench(capture, patience=LiveTimeouts(goodbye_s=0.01))
     async with bench.camera as camera:
         await camera.grab()
         assert await asyncio.to_thread(capture.blocked.wait, 10)

@@ -7,9 +7,9 @@ import pytest
 
 from edge_agent.errors import ConfigError
 from edge_agent.perception.camera import (
-    Device,
     LiveCamera,
     RecordedCamera,
+    VideoDevice,
     device_remedy,
     devices,
     list_devices,
@@ -17,7 +17,7 @@ from edge_agent.perception.camera import (
     redact,
 )
 from edge_agent.perception.camera.opencv import as_bgr, open_device, open_file, open_stream
-from edge_agent.runtime.permissions import Refusal
+from edge_agent.runtime.permissions import AccessProblem
 from tests.perception.camera.pictures import grey, write_video
 
 
@@ -74,9 +74,9 @@ def machine(tmp_path: Path) -> tuple[Path, Path]:
 def test_list_devices_are_in_order_with_their_names(machine: tuple[Path, Path]) -> None:
     dev, sys = machine
     assert list_devices(dev, sys) == (
-        Device(dev / "video0", "USB Camera"),
-        Device(dev / "video2", ""),
-        Device(dev / "video10", ""),
+        VideoDevice(dev / "video0", "USB Camera"),
+        VideoDevice(dev / "video2", ""),
+        VideoDevice(dev / "video10", ""),
     )
 
 
@@ -100,10 +100,10 @@ def test_remedy_for_a_device_without_rights_names_the_group(
     machine: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dev, sys = machine
-    refused = Refusal(
+    refused = AccessProblem(
         "user is not in the group video", "join it"
     )  # the tests may run as root, who may use every device
-    monkeypatch.setattr(devices, "device_refusal", lambda _: refused)
+    monkeypatch.setattr(devices, "device_problem", lambda _: refused)
     assert device_remedy(dev / "video0", dev, sys) == "user is not in the group video; join it"
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from edge_agent.errors import ConfigError
 from edge_agent.perception.camera import RecordedCamera, VideoReader, open_camera
-from edge_agent.perception.camera.recorded import Picture
+from edge_agent.perception.camera.recorded import RecordedPicture
 from edge_agent.ports import Camera, Shot
 from edge_agent.simulation.clock import run_virtual
 from tests.perception.camera.pictures import grey, write_video
@@ -93,9 +93,9 @@ class SlowReader:
     def open(self) -> None:
         return
 
-    def read(self) -> Picture | None:
+    def read(self) -> RecordedPicture | None:
         self.go.wait()
-        return Picture(np.zeros((4, 4, 3), np.uint8), 0, "one")
+        return RecordedPicture(np.zeros((4, 4, 3), np.uint8), 0, "one")
 
     def close(self) -> None:
         self.closed.set()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edge_agent.errors import RetryableError
-from edge_agent.perception.camera import LiveCamera, Patience, open_camera
+from edge_agent.perception.camera import LiveCamera, LiveTimeouts, open_camera
 from tests.perception.camera.pictures import grey
 
 PICTURES = 8
@@ -43,7 +43,7 @@ def address() -> Iterator[str]:
 
 
 async def test_stream_is_read_to_its_end_and_opened_again(address: str) -> None:
-    patience = Patience(retry_initial_s=0.01, retry_max_s=0.01)
+    patience = LiveTimeouts(retry_initial_s=0.01, retry_max_s=0.01)
     camera = open_camera(address, fps=5, width_hint=96, height_hint=64, patience=patience)
     assert isinstance(camera, LiveCamera)
     serials: list[int] = []

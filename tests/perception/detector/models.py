@@ -9,7 +9,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from edge_agent.perception.vision import Layout
+from edge_agent.perception.vision import OutputLayout
 
 Row = tuple[float, float, float, float, float, int]
 """x1, y1, x2, y2 in pixels of the network's input, score, class id."""
@@ -29,21 +29,21 @@ def dense(rows: Sequence[Row], classes: int, places: int, *, objectness: bool) -
 
 
 def outputs_for(
-    layout: Layout, rows: Sequence[Row], classes: int, places: int = 126
+    layout: OutputLayout, rows: Sequence[Row], classes: int, places: int = 126
 ) -> dict[str, NDArray[np.float32] | NDArray[np.int32]]:
     """Return the named outputs that say `rows` in the form `layout`."""
     table = np.array(rows, np.float32).reshape(-1, 6)
     match layout:
-        case Layout.CHANNELS_LAST | Layout.OBJECTNESS_LAST:
-            return {"out": dense(rows, classes, places, objectness=layout is Layout.OBJECTNESS_LAST)}
-        case Layout.CHANNELS_FIRST | Layout.OBJECTNESS_FIRST:
-            values = dense(rows, classes, places, objectness=layout is Layout.OBJECTNESS_FIRST)
+        case OutputLayout.CHANNELS_LAST | OutputLayout.OBJECTNESS_LAST:
+            return {"out": dense(rows, classes, places, objectness=layout is OutputLayout.OBJECTNESS_LAST)}
+        case OutputLayout.CHANNELS_FIRST | OutputLayout.OBJECTNESS_FIRST:
+            values = dense(rows, classes, places, objectness=layout is OutputLayout.OBJECTNESS_FIRST)
             return {"out": np.ascontiguousarray(values.transpose(0, 2, 1))}
-        case Layout.END_TO_END:
+        case OutputLayout.END_TO_END:
             padded = np.zeros((1, 30, 6), np.float32)
             padded[0, : len(table)] = table
             return {"out": padded}
-        case Layout.END_TO_END_BATCH:
+        case OutputLayout.END_TO_END_BATCH:
             batch = np.zeros((len(table), 1), np.float32)
             return {"out": np.concatenate([batch, table[:, :4], table[:, 5:6], table[:, 4:5]], axis=1)}
         case _:

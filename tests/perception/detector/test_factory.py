@@ -11,7 +11,7 @@ from edge_agent.errors import ConfigError
 from edge_agent.perception.detector import SHIPPED_MODEL, open_detector, open_fastest
 from edge_agent.perception.detector.tensorrt.bindings import GpuUnavailableError
 from edge_agent.perception.detector.tensorrt.selection import NoEngineError
-from edge_agent.perception.vision import Layout
+from edge_agent.perception.vision import OutputLayout
 from edge_agent.runtime import resources
 from edge_agent.signs import LABELS
 from tests.perception.detector.engines import made, tiny
@@ -32,14 +32,16 @@ class Wanted:
 
 @pytest.mark.parametrize("backend", ["auto", "onnxruntime"])
 def test_open_detector_own_model_runs_on_onnx_runtime(tmp_path: Path, backend: str) -> None:
-    model = save(tmp_path / "m.onnx", outputs_for(Layout.END_TO_END, [(1, 2, 9, 8, 0.9, 1)], 2), names="['a', 'b']")
+    model = save(
+        tmp_path / "m.onnx", outputs_for(OutputLayout.END_TO_END, [(1, 2, 9, 8, 0.9, 1)], 2), names="['a', 'b']"
+    )
     detector = open_detector(Wanted(backend, model))
     assert detector.info.backend == "onnxruntime"
     assert [d.label for d in detector.infer(np.zeros((64, 96, 3), np.uint8))] == ["b"]
 
 
 def test_open_detector_takes_the_settings_of_the_agent(tmp_path: Path) -> None:
-    model = save(tmp_path / "m.onnx", outputs_for(Layout.END_TO_END, [], 2), names="['a', 'b']")
+    model = save(tmp_path / "m.onnx", outputs_for(OutputLayout.END_TO_END, [], 2), names="['a', 'b']")
     settings = Settings().detector.model_copy(update={"model": model})
     assert open_detector(settings).info.labels == ("a", "b")
 
@@ -52,12 +54,12 @@ def test_open_detector_none_sees_nothing() -> None:
 
 
 def test_open_detector_starts_on_onnx_runtime_where_tensorrt_is_asked_for(tmp_path: Path) -> None:
-    model = save(tmp_path / "m.onnx", outputs_for(Layout.END_TO_END, [], 2), names="['a', 'b']")
+    model = save(tmp_path / "m.onnx", outputs_for(OutputLayout.END_TO_END, [], 2), names="['a', 'b']")
     assert open_detector(Wanted("tensorrt", model)).info.backend == "onnxruntime"
 
 
 def test_open_fastest_takes_onnx_runtime_where_there_is_no_tensorrt(tmp_path: Path) -> None:
-    model = save(tmp_path / "m.onnx", outputs_for(Layout.END_TO_END, [], 2), names="['a', 'b']")
+    model = save(tmp_path / "m.onnx", outputs_for(OutputLayout.END_TO_END, [], 2), names="['a', 'b']")
     assert open_fastest(Wanted("auto", model), tmp_path).info.backend == "onnxruntime"
     with pytest.raises(GpuUnavailableError):
         open_fastest(Wanted("tensorrt", model), tmp_path)
@@ -93,7 +95,7 @@ def test_model_that_is_an_engine_starts_on_the_onnx_file_beside_it(tmp_path: Pat
 def test_open_detector_shipped_model_without_manifest_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save(tmp_path / SHIPPED_MODEL, outputs_for(Layout.END_TO_END, [], 2), names="['a', 'b']")
+    save(tmp_path / SHIPPED_MODEL, outputs_for(OutputLayout.END_TO_END, [], 2), names="['a', 'b']")
     monkeypatch.setattr(resources, "engines_dir", lambda: tmp_path)
     with pytest.raises(ConfigError, match="manifest"):
         open_detector(Wanted())

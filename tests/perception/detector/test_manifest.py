@@ -7,7 +7,7 @@ import pytest
 
 from edge_agent.errors import ConfigError
 from edge_agent.perception.detector.manifest import parse_names, read_manifest
-from edge_agent.perception.vision import Layout
+from edge_agent.perception.vision import OutputLayout
 
 DIGEST = "ab" * 32
 
@@ -27,7 +27,7 @@ def test_manifest_full_is_read(tmp_path: Path) -> None:
     )
     manifest = read_manifest(model, DIGEST)
     assert manifest is not None
-    assert (manifest.labels, manifest.threshold, manifest.layout) == (("a", "b"), 0.4, Layout.END_TO_END)
+    assert (manifest.labels, manifest.threshold, manifest.layout) == (("a", "b"), 0.4, OutputLayout.END_TO_END)
     assert (manifest.input_width, manifest.input_height) == (608, 416)
 
 

@@ -12,7 +12,7 @@ from onnx import TensorProto
 from edge_agent.errors import ConfigError, FatalError
 from edge_agent.events import Box
 from edge_agent.perception.detector import OnnxDetector
-from edge_agent.perception.vision import Layout
+from edge_agent.perception.vision import OutputLayout
 from tests.perception.detector.models import Row, outputs_for, save, save_fragile, write_manifest
 
 ROWS: list[Row] = [(10, 12, 30, 40, 0.9, 1), (11, 12, 31, 40, 0.8, 2), (50, 20, 70, 60, 0.7, 0)]
@@ -20,7 +20,7 @@ NAMES = "{0: 'a', 1: 'b', 2: 'c'}"
 PICTURE = np.zeros((64, 96, 3), np.uint8)
 
 
-def tiny(folder: Path, layout: Layout = Layout.CHANNELS_LAST, **more: object) -> Path:
+def tiny(folder: Path, layout: OutputLayout = OutputLayout.CHANNELS_LAST, **more: object) -> Path:
     return save(folder / "m.onnx", outputs_for(layout, ROWS, 3), **{"names": NAMES, **more})  # type: ignore[arg-type]
 
 
@@ -28,8 +28,8 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-@pytest.mark.parametrize("layout", list(Layout))
-def test_detector_every_form_of_output_gives_the_same_signs(tmp_path: Path, layout: Layout) -> None:
+@pytest.mark.parametrize("layout", list(OutputLayout))
+def test_detector_every_form_of_output_gives_the_same_signs(tmp_path: Path, layout: OutputLayout) -> None:
     detector = OnnxDetector(tiny(tmp_path, layout))
     found = detector.infer(PICTURE)
     assert [d.label for d in found] == ["b", "a"]
@@ -176,19 +176,19 @@ def test_model_with_another_input_is_refused(tmp_path: Path, more: dict[str, obj
 
 
 def test_model_with_boxes_as_fractions_is_refused(tmp_path: Path) -> None:
-    output = outputs_for(Layout.CHANNELS_FIRST, ROWS, 3)["out"].copy()
+    output = outputs_for(OutputLayout.CHANNELS_FIRST, ROWS, 3)["out"].copy()
     output[0, :4] /= 100
     assert "not in pixels" in refused(save(tmp_path / "m.onnx", {"out": output}, names=NAMES))
 
 
 def test_model_with_scores_before_the_sigmoid_is_refused(tmp_path: Path) -> None:
-    output = outputs_for(Layout.OBJECTNESS_LAST, ROWS, 3)["out"].copy()
+    output = outputs_for(OutputLayout.OBJECTNESS_LAST, ROWS, 3)["out"].copy()
     output[0, :, 4:] -= 6
     assert "not from 0 to 1" in refused(save(tmp_path / "m.onnx", {"out": output}, names=NAMES))
 
 
 def test_model_that_answers_nan_to_a_bright_picture_is_fatal_there_only(tmp_path: Path) -> None:
-    model = save_fragile(tmp_path / "m.onnx", outputs_for(Layout.CHANNELS_LAST, ROWS, 3), names=NAMES)  # type: ignore[arg-type]
+    model = save_fragile(tmp_path / "m.onnx", outputs_for(OutputLayout.CHANNELS_LAST, ROWS, 3), names=NAMES)  # type: ignore[arg-type]
     detector = OnnxDetector(model)
     assert len(detector.infer(PICTURE)) == 2
     with pytest.raises(FatalError, match="NaN"):

@@ -6,16 +6,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_agent.perception.vision import Fitted, picture, resize
+from edge_agent.perception.vision import ResizedPicture, picture, resize
 
 IMAGE = np.random.default_rng(1).integers(0, 255, (48, 64, 3), dtype=np.uint8)
 
 
 def test_pixels_are_those_of_resizing_and_stay_the_same_array() -> None:
-    fitted = Fitted(IMAGE, 60, 40)
+    fitted = ResizedPicture(IMAGE, 60, 40)
     np.testing.assert_array_equal(fitted.pixels(), resize(IMAGE, 60, 40))
     assert fitted.pixels() is fitted.pixels()
-    assert Fitted.of(IMAGE).pixels() is IMAGE
+    assert ResizedPicture.of(IMAGE).pixels() is IMAGE
 
 
 def test_pixels_are_made_once_however_many_threads_look(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,7 +28,7 @@ def test_pixels_are_made_once_however_many_threads_look(monkeypatch: pytest.Monk
         return resize(*how)
 
     monkeypatch.setattr(picture, "resize", slowly)
-    fitted = Fitted(IMAGE, 60, 40)
+    fitted = ResizedPicture(IMAGE, 60, 40)
     assert makers == []
     seen: list[Any] = []
     threads = [threading.Thread(target=lambda: seen.append(fitted.pixels()), name=f"t{n}") for n in range(3)]

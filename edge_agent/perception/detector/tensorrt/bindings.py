@@ -34,7 +34,7 @@ class Bindings:
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
+class GpuPlatform:
     """What an engine is bound to: TensorRT's full version, the GPU's name and compute capability, and Jetson Linux.
 
     `l4t` is empty on a machine that is no Jetson; `sm` is like 87 for 8.7.
@@ -117,11 +117,11 @@ def _check_version(version: str) -> None:
         )
 
 
-def identify(bindings: Bindings, tegra: Path = _TEGRA) -> Machine:
+def gpu_platform(bindings: Bindings, tegra: Path = _TEGRA) -> GpuPlatform:
     """Say what an engine built here is bound to; needs no CUDA context."""
     device = bindings.driver.Device(0)
     major, minor = device.compute_capability()
-    return Machine(bindings.trt.__version__, device.name(), 10 * major + minor, _l4t(tegra))
+    return GpuPlatform(bindings.trt.__version__, device.name(), 10 * major + minor, _l4t(tegra))
 
 
 def _l4t(tegra: Path) -> str:

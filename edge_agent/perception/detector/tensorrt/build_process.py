@@ -14,19 +14,19 @@ from pathlib import Path
 from typing import Any
 
 from edge_agent.errors import FatalError
-from edge_agent.perception.detector.tensorrt.build_worker import Order
+from edge_agent.perception.detector.tensorrt.build_worker import BuildRequest
 
 STOP_PATIENCE_S = 1.0
 _MODULE = "edge_agent.perception.detector.tensorrt.build_worker"
 _KEPT_STDERR = 4000
 
 
-class MakingError(FatalError):
+class BuildProcessError(FatalError):
     """The child process did not make the engine; the message says why."""
 
 
-async def have_made(
-    order: Order,
+async def build_in_process(
+    order: BuildRequest,
     progress: Callable[[float, str], None] = lambda share, phase: None,
     environ: Mapping[str, str] | None = None,
 ) -> tuple[Path, bool]:
@@ -44,13 +44,13 @@ async def have_made(
         env=None if environ is None else dict(environ),
     )
     try:
-        return await _converse(child, order, progress)
+        return await _follow_child(child, order, progress)
     finally:
         await _end(child)
 
 
-async def _converse(
-    child: asyncio.subprocess.Process, order: Order, progress: Callable[[float, str], None]
+async def _follow_child(
+    child: asyncio.subprocess.Process, order: BuildRequest, progress: Callable[[float, str], None]
 ) -> tuple[Path, bool]:
     assert child.stdin is not None and child.stdout is not None and child.stderr is not None  # noqa: S101, PT018 - pipes
     with contextlib.suppress(ConnectionError):  # a child that is dead already says so by its exit
@@ -69,8 +69,8 @@ async def _converse(
         if "built" in last and code == 0:
             return Path(last["built"]), bool(last["fresh"])
         if "error" in last:
-            raise MakingError(last["error"], remedy=last.get("remedy", ""), kind=last.get("kind", ""))
-        raise MakingError(_how_it_died(code, (await complaints)[-_KEPT_STDERR:]), remedy="see docs/engines.md")
+            raise BuildProcessError(last["error"], remedy=last.get("remedy", ""), kind=last.get("kind", ""))
+        raise BuildProcessError(_exit_reason(code, (await complaints)[-_KEPT_STDERR:]), remedy="see docs/engines.md")
     finally:
         complaints.cancel()
 
@@ -84,7 +84,7 @@ def _message(line: bytes) -> dict[str, Any]:
     return message if isinstance(message, dict) else {}
 
 
-def _how_it_died(code: int, stderr: bytes) -> str:
+def _exit_reason(code: int, stderr: bytes) -> str:
     if code < 0:
         why = " (out of memory?)" if code == -9 else ""
         return f"the build was killed by signal {-code}{why}"

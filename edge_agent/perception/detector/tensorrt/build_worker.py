@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from edge_agent.errors import EdgeAgentError, FatalError
-from edge_agent.perception.detector.tensorrt.bindings import Bindings, identify, load_bindings
+from edge_agent.perception.detector.tensorrt.bindings import Bindings, gpu_platform, load_bindings
 from edge_agent.perception.detector.tensorrt.builder import build
-from edge_agent.perception.detector.tensorrt.cache import Cache
+from edge_agent.perception.detector.tensorrt.cache import EngineCache
 from edge_agent.perception.detector.tensorrt.selection import open_source
 
 _NICENESS = 10
@@ -29,7 +29,7 @@ _PROGRESS_EVERY_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class BuildRequest:
     """What is to be made: the float32 model, the precision, and the folder that keeps engines."""
 
     model: str
@@ -39,16 +39,16 @@ class Order:
     anew: bool = False
 
 
-Tell = Callable[[dict[str, Any]], bool]
+ProgressCallback = Callable[[dict[str, Any]], bool]
 """Takes a message; answers whether to go on."""
 
 
-def make(order: Order, tell: Tell, bindings: Bindings) -> tuple[Path, bool]:
+def build_engine(order: BuildRequest, tell: ProgressCallback, bindings: Bindings) -> tuple[Path, bool]:
     """Return the engine's file, and whether it was built just now; raises EdgeAgentError with the reason."""
     trt = bindings.trt
     source = open_source(Path(order.model), order.precision, needs_manifest=order.needs_manifest)
-    key = source.key(identify(bindings))
-    cache = Cache(Path(order.folder))
+    key = source.key(gpu_platform(bindings))
+    cache = EngineCache(Path(order.folder))
     tell({"progress": 0.0, "phase": "waiting for another build"})
     with cache.building(key, source.about.model):
         found = None if order.anew else cache.find(key, source.about.model)
@@ -91,7 +91,7 @@ def main() -> int:
         return True
 
     try:
-        path, fresh = make(Order(**json.loads(sys.stdin.readline())), tell, load_bindings())
+        path, fresh = build_engine(BuildRequest(**json.loads(sys.stdin.readline())), tell, load_bindings())
     except EdgeAgentError as error:
         tell({"error": error.message, "remedy": error.remedy, "kind": type(error).__name__})
         return error.exit_code

@@ -14,7 +14,7 @@ _KEPT = 20
 _LONGEST = 300
 
 
-class Journal:
+class LogCollector:
     """The last complaints of TensorRT; `logger` is what its objects take. Lines may come from several threads.
 
     Keep the journal for as long as any object that was given its logger.
@@ -72,7 +72,7 @@ class BuildStoppedError(FatalError):
 
 
 @dataclass(frozen=True, slots=True)
-class Built:
+class BuiltEngine:
     """The engine, and the timing cache as the build left it."""
 
     engine: bytes
@@ -87,14 +87,14 @@ def build(
     timings: bytes = b"",
     progress: Progress = lambda phase, share: True,
     prepare: Callable[[Any], None] = lambda config: None,
-) -> Built:
+) -> BuiltEngine:
     """Build an engine for the GPU of this machine.
 
     `trt` is the module `tensorrt`, `profile` the shape of the input, where the model leaves it open. `prepare` may set
     more on the builder's configuration. Raises BuildError with TensorRT's own words, BuildStoppedError when `progress`
     answered False.
     """
-    journal = Journal(trt)
+    journal = LogCollector(trt)
     builder = _made(lambda: trt.Builder(journal.logger), journal, "TensorRT's builder does not start")
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     _parse(trt, network, onnx, journal)
@@ -112,17 +112,17 @@ def build(
             raise BuildStoppedError("the build was stopped")
         raise BuildError(f"the engine cannot be built: {journal.reason()}", remedy="see docs/engines.md")
     kept = config.get_timing_cache()
-    return Built(bytes(memoryview(engine)), bytes(memoryview(kept.serialize())) if kept is not None else b"")
+    return BuiltEngine(bytes(memoryview(engine)), bytes(memoryview(kept.serialize())) if kept is not None else b"")
 
 
-def _made(make: Callable[[], Any], journal: Journal, what: str) -> Any:
+def _made(make: Callable[[], Any], journal: LogCollector, what: str) -> Any:
     try:
         return make()
     except (TypeError, RuntimeError) as error:  # pybind11 raises these where the library answers with nothing
         raise BuildError(f"{what}: {journal.reason()}", remedy="look at `edge-agent doctor`") from error
 
 
-def _parse(trt: Any, network: Any, onnx: bytes, journal: Journal) -> None:
+def _parse(trt: Any, network: Any, onnx: bytes, journal: LogCollector) -> None:
     parser = trt.OnnxParser(network, journal.logger)
     if parser.parse(onnx):
         return

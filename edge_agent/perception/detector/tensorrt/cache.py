@@ -11,15 +11,15 @@ from pathlib import Path
 
 from edge_agent.errors import ConfigError, FatalError
 from edge_agent.perception.detector.tensorrt.engine_file import (
-    About,
     DamagedEngineError,
-    Key,
+    EngineInfo,
+    EngineKey,
     pack,
     read_about,
     read_engine,
 )
 from edge_agent.runtime import resources
-from edge_agent.runtime.files import write_whole
+from edge_agent.runtime.files import write_atomic
 
 ASIDE = ".set-aside"
 TIMINGS = "timings.cache"
@@ -37,17 +37,17 @@ def cache_dir(environ: Mapping[str, str], state: Path | None = None) -> Path:
     return folder / "engines"
 
 
-class Cache:
+class EngineCache:
     """Engines in one folder, which need not exist yet."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def path(self, key: Key, model: str) -> Path:
+    def path(self, key: EngineKey, model: str) -> Path:
         """Return where the engine of `model` for `key` lies, whether or not it exists."""
         return self.folder / key.file_name(model)
 
-    def find(self, key: Key, model: str) -> Path | None:
+    def find(self, key: EngineKey, model: str) -> Path | None:
         """Return the file of a whole engine for exactly this key; a damaged one is set aside and counts as none."""
         path = self.path(key, model)
         try:
@@ -62,21 +62,21 @@ class Cache:
             return None
         return path
 
-    def refused(self, key: Key, model: str) -> int:
+    def refused(self, key: EngineKey, model: str) -> int:
         """Count how often an engine of this key was set aside."""
         path = self.path(key, model)
         return sum(1 for _ in path.parent.glob(f"{path.name}{ASIDE}-*"))
 
-    def store(self, engine: bytes, about: About) -> Path:
+    def store(self, engine: bytes, about: EngineInfo) -> Path:
         """Write an engine whole or not at all; raises FatalError naming the file when the disk refuses."""
         if about.key is None:
             raise FatalError(f"the engine of {about.model} has no key")
         path = self.path(about.key, about.model)
-        write_whole(path, pack(engine, about))
+        write_atomic(path, pack(engine, about))
         return path
 
     @contextmanager
-    def building(self, key: Key, model: str) -> Iterator[None]:
+    def building(self, key: EngineKey, model: str) -> Iterator[None]:
         """Hold the right to build this engine; whoever comes second waits here and finds it built.
 
         The lock is the kernel's and goes with the process that holds it. Raises FatalError when the folder refuses.
@@ -96,7 +96,7 @@ class Cache:
         finally:
             os.close(handle)
 
-    def engines(self) -> Iterator[tuple[Path, About | None]]:
+    def engines(self) -> Iterator[tuple[Path, EngineInfo | None]]:
         """List what is kept, each with what it says of itself; None where it says nothing that can be read."""
         for path in sorted(self.folder.glob("*.engine")):
             try:
@@ -113,7 +113,7 @@ class Cache:
 
     def keep_timings(self, content: bytes) -> None:
         """Keep the timing cache for the next build; raises FatalError when the disk refuses."""
-        write_whole(self.folder / TIMINGS, content)
+        write_atomic(self.folder / TIMINGS, content)
 
 
 def set_aside(path: Path) -> Path | None:

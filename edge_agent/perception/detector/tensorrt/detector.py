@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.events import Detection
-from edge_agent.perception.detector.postprocess import DEFAULT_THRESHOLD, Form, Head, learn
+from edge_agent.perception.detector.postprocess import DEFAULT_THRESHOLD, ModelDescription, OutputDecoder, make_decoder
 from edge_agent.perception.detector.tensorrt.bindings import Bindings
 from edge_agent.perception.detector.tensorrt.engine_file import read_engine
-from edge_agent.perception.detector.tensorrt.session import Session
-from edge_agent.perception.detector.tensorrt.spec import Reading
+from edge_agent.perception.detector.tensorrt.session import EngineSession
+from edge_agent.perception.detector.tensorrt.spec import PostprocessOptions
 from edge_agent.perception.vision import Letterbox
 from edge_agent.perception.vision.letterbox import PAD_GREY
 from edge_agent.ports import DetectorInfo
@@ -29,9 +29,9 @@ class TensorRtDetector:
 
     info: DetectorInfo
 
-    def __init__(self, engine: Path, bindings: Bindings, reading: Reading) -> None:
+    def __init__(self, engine: Path, bindings: Bindings, reading: PostprocessOptions) -> None:
         about, content = read_engine(engine)
-        self._session = Session(bindings, content, (1, 3, about.height, about.width))
+        self._session = EngineSession(bindings, content, (1, 3, about.height, about.width))
         try:
             self._letterbox = Letterbox(about.width, about.height, self._session.input.dtype)
             self._letterbox.blob = self._session.input  # pictures are prepared right in the pinned memory
@@ -46,12 +46,12 @@ class TensorRtDetector:
             threshold = next(v for v in (reading.threshold, about.threshold, DEFAULT_THRESHOLD) if v is not None)
             grey = np.full((about.height, about.width, 3), PAD_GREY, np.uint8)
             self._letterbox.fill(grey)
-            form = Form(str(engine), about.labels, about.width, about.height, about.layout)
-            spec = learn(self._session.run(), form, threshold)
+            form = ModelDescription(str(engine), about.labels, about.width, about.height, about.layout)
+            spec = make_decoder(self._session.run(), form, threshold)
         except BaseException:
             self._session.close()
             raise
-        self.head = Head(spec, about.labels, threshold, reading.iou, reading.max_detections)
+        self.head = OutputDecoder(spec, about.labels, threshold, reading.iou, reading.max_detections)
         self.threshold = threshold
 
     @property
@@ -72,4 +72,4 @@ class TensorRtDetector:
         self._session.close()
 
 
-__all__ = ["Reading", "TensorRtDetector"]
+__all__ = ["PostprocessOptions", "TensorRtDetector"]

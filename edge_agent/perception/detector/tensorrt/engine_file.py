@@ -15,8 +15,8 @@ from typing import Any
 from edge_agent.errors import ConfigError, FatalError
 from edge_agent.perception.detector.manifest import parse_names
 from edge_agent.perception.detector.postprocess import parse_size
-from edge_agent.perception.detector.tensorrt.bindings import Machine
-from edge_agent.perception.vision import Layout
+from edge_agent.perception.detector.tensorrt.bindings import GpuPlatform
+from edge_agent.perception.vision import OutputLayout
 
 RECIPE = 1
 """Grows when we build engines in another way, so that old ones are built anew."""
@@ -30,14 +30,14 @@ class DamagedEngineError(FatalError):
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class EngineKey:
     """What an engine was built from and for; one that differs in anything is another engine.
 
     `onnx_sha256` is the hash of the file it was built from, `profile` the shape of its input, `flags` the builder's.
     """
 
     onnx_sha256: str
-    machine: Machine
+    machine: GpuPlatform
     precision: str
     profile: tuple[int, int, int, int]
     flags: tuple[str, ...] = ("STRONGLY_TYPED",)
@@ -53,21 +53,21 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
-class About:
+class EngineInfo:
     """What a file says of its engine. `key` is None where somebody else built it."""
 
     labels: tuple[str, ...]
     width: int
     height: int
     threshold: float | None = None
-    layout: Layout | None = None
+    layout: OutputLayout | None = None
     model: str = ""
-    key: Key | None = None
+    key: EngineKey | None = None
     built_unix_s: float = 0.0
     built_in_s: float = 0.0
 
 
-def pack(engine: bytes, about: About) -> bytes:
+def pack(engine: bytes, about: EngineInfo) -> bytes:
     """Return the content of the file for an engine of our own."""
     own = {
         "schema": 1,
@@ -85,7 +85,7 @@ def pack(engine: bytes, about: About) -> bytes:
     return _LENGTH.pack(len(text)) + text + engine
 
 
-def read_engine(path: Path) -> tuple[About, bytes]:
+def read_engine(path: Path) -> tuple[EngineInfo, bytes]:
     """Read and check a file; raises DamagedEngineError when it is not whole, ConfigError when it cannot be read."""
     try:
         content = path.read_bytes()
@@ -103,7 +103,7 @@ def read_engine(path: Path) -> tuple[About, bytes]:
     return _about(told, path), engine
 
 
-def read_about(path: Path) -> About:
+def read_about(path: Path) -> EngineInfo:
     """Read only the description; for lists. Raises as `read_engine` does where there is none."""
     try:
         with path.open("rb") as file:
@@ -127,7 +127,7 @@ def _split(content: bytes, path: Path) -> tuple[dict[str, Any], bytes]:
     return told, content[_LENGTH.size + length :]
 
 
-def _about(told: Mapping[str, Any], path: Path) -> About:
+def _about(told: Mapping[str, Any], path: Path) -> EngineInfo:
     labels = parse_names(json.dumps(told.get("names")))
     if labels is None:
         raise _damaged(path, "its description has no class names")
@@ -136,14 +136,14 @@ def _about(told: Mapping[str, Any], path: Path) -> About:
         height = width = told["imgsz"]
     own = told.get("edge_agent")
     if not isinstance(own, Mapping):
-        return About(labels, width, height)
+        return EngineInfo(labels, width, height)
     try:
-        return About(
+        return EngineInfo(
             labels,
             width,
             height,
             threshold=own["threshold"],
-            layout=Layout(own["layout"]) if own["layout"] else None,
+            layout=OutputLayout(own["layout"]) if own["layout"] else None,
             model=str(own["model"]),
             key=_key(own["key"]),
             built_unix_s=float(own["built_unix_s"]),
@@ -153,10 +153,10 @@ def _about(told: Mapping[str, Any], path: Path) -> About:
         raise _damaged(path, "its description lacks a part") from error
 
 
-def _key(raw: Mapping[str, Any]) -> Key:
-    return Key(
+def _key(raw: Mapping[str, Any]) -> EngineKey:
+    return EngineKey(
         onnx_sha256=raw["onnx_sha256"],
-        machine=Machine(**raw["machine"]),
+        machine=GpuPlatform(**raw["machine"]),
         precision=raw["precision"],
         profile=tuple(raw["profile"]),
         flags=tuple(raw["flags"]),

@@ -60,11 +60,11 @@ def primary_context(library: Any | None, device: int = 0) -> Iterator[None]:
         yield
     finally:
         if held:
-            _leave(library, context)
+            _pop_context(library, context)
             library.cuDevicePrimaryCtxRelease_v2(handle)
 
 
-def _leave(library: Any, context: ctypes.c_void_p) -> None:
+def _pop_context(library: Any, context: ctypes.c_void_p) -> None:
     """Take the context off this thread's stack where pycuda left it: its `detach` pushes a primary one once more."""
     current = ctypes.c_void_p()
     library.cuCtxGetCurrent(ctypes.byref(current))
@@ -72,7 +72,7 @@ def _leave(library: Any, context: ctypes.c_void_p) -> None:
         library.cuCtxPopCurrent_v2(ctypes.byref(current))
 
 
-class Graph:
+class CudaGraph:
     """A recorded sequence of copies and kernels on one stream, started by one call a frame.
 
     pycuda (2026.1) has no graphs. `library` is libcuda; the stream is given by its handle, in a thread whose current

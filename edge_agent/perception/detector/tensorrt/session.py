@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from edge_agent.errors import FatalError
 from edge_agent.perception.detector.tensorrt.bindings import Bindings
-from edge_agent.perception.detector.tensorrt.builder import Journal
-from edge_agent.perception.detector.tensorrt.libcuda import Graph, primary_context
+from edge_agent.perception.detector.tensorrt.builder import LogCollector
+from edge_agent.perception.detector.tensorrt.libcuda import CudaGraph, primary_context
 
 _DTYPES = {
     "FLOAT": np.float32,
@@ -46,7 +46,7 @@ class _Tensor:
     device: Any
 
 
-class Session:
+class EngineSession:
     """A loaded engine with one input and any number of outputs, all of fixed shape.
 
     `input` is a pinned array that the caller fills; `run` answers with pinned arrays that the next `run` overwrites.
@@ -64,7 +64,7 @@ class Session:
         self._bindings = bindings
         self._inputs: list[_Tensor] = []
         self._outputs: list[_Tensor] = []
-        self._graph: Graph | None = None
+        self._graph: CudaGraph | None = None
         self._held = ExitStack()
         self._thread = threading.get_ident()
         atexit.register(self._at_exit)
@@ -113,7 +113,7 @@ class Session:
         self._held.callback(context.detach)
         context.push()
         self._held.callback(driver.Context.pop)
-        journal = self._journal = Journal(trt)
+        journal = self._journal = LogCollector(trt)
         self._own("_stream", driver.Stream(_NON_BLOCKING))
         self._own("_runtime", _made(lambda: trt.Runtime(journal.logger), journal))
         self._own("_engine", _made(lambda: self._runtime.deserialize_cuda_engine(content), journal))
@@ -172,7 +172,7 @@ class Session:
         self._stream.synchronize()
         if self._bindings.libcuda is None:
             return
-        graph = Graph(self._bindings.libcuda, self._stream.handle)
+        graph = CudaGraph(self._bindings.libcuda, self._stream.handle)
         try:
             recorded = graph.record(self._queue)
         except (
@@ -198,7 +198,7 @@ _NON_BLOCKING = 1
 """CU_STREAM_NON_BLOCKING: never waits for the default stream, which other libraries may use."""
 
 
-def _made(make: Callable[[], Any], journal: Journal) -> Any:
+def _made(make: Callable[[], Any], journal: LogCollector) -> Any:
     """Return what TensorRT makes, or raise EngineError with the reason that only its logger heard."""
     journal.clear()
     try:

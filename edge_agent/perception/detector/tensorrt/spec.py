@@ -10,7 +10,7 @@ ENGINE_SUFFIXES = (".engine", ".plan")
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class PostprocessOptions:
     """How detections are taken from the network's outputs; `threshold` None for the engine's own, or 0.5."""
 
     threshold: float | None = None
@@ -19,7 +19,7 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class EngineSpec:
     """Which engine: of `model`, the float32 ONNX or a ready-made engine, in a precision, kept in `folder`."""
 
     model: Path

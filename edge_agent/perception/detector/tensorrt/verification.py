@@ -16,7 +16,7 @@ from edge_agent.errors import ConfigError, FatalError
 from edge_agent.events import Detection
 from edge_agent.perception.detector.onnx import OnnxDetector
 from edge_agent.perception.detector.tensorrt.bindings import Bindings
-from edge_agent.perception.detector.tensorrt.detector import Reading, TensorRtDetector
+from edge_agent.perception.detector.tensorrt.detector import PostprocessOptions, TensorRtDetector
 from edge_agent.perception.detector.tensorrt.engine_file import DamagedEngineError
 from edge_agent.perception.detector.tensorrt.session import EngineError
 from edge_agent.perception.tracking import iou
@@ -25,8 +25,8 @@ from edge_agent.runtime import resources
 LEAST_IOU = 0.9
 MOST_SCORE = 0.05
 
-Picture = NDArray[np.uint8]
-Look = Callable[[Picture], tuple[Detection, ...]]
+Image = NDArray[np.uint8]
+Detect = Callable[[Image], tuple[Detection, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Agreement:
     trouble: str = ""
 
 
-def compare(reference: Look, candidate: Look, pictures: Sequence[Picture], threshold: float) -> Agreement:
+def compare(reference: Detect, candidate: Detect, pictures: Sequence[Image], threshold: float) -> Agreement:
     """Compare what both find; `threshold` is the one that both use.
 
     A detection that one of them has and the other has not is a disagreement, unless its score is so near to the
@@ -88,11 +88,11 @@ class DisagreementError(FatalError):
     """The engine loads and runs, but does not see what ONNX Runtime sees."""
 
 
-def open_proven(
+def open_verified(
     engine: Path,
     model: Path,
     bindings: Bindings,
-    reading: Reading,
+    reading: PostprocessOptions,
     pictures: Sequence[NDArray[np.uint8]],
 ) -> tuple[TensorRtDetector, Agreement]:
     """Open the engine and compare it with `model`, the float32 ONNX file, on ONNX Runtime.
@@ -106,13 +106,13 @@ def open_proven(
     except FatalError as error:  # it runs, and answers with what is no number
         raise _refused(engine.name, error.message) from error
     try:
-        return detector, prove(detector, model, pictures)
+        return detector, verify(detector, model, pictures)
     except BaseException:
         detector.close()
         raise
 
 
-def prove(detector: TensorRtDetector, model: Path, pictures: Sequence[NDArray[np.uint8]]) -> Agreement:
+def verify(detector: TensorRtDetector, model: Path, pictures: Sequence[NDArray[np.uint8]]) -> Agreement:
     """Return how far the two agree; raises DisagreementError where they do not."""
     head = detector.head
     reference = OnnxDetector(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.perception.detector.tensorrt import bindings
-from edge_agent.perception.detector.tensorrt.bindings import GpuUnavailableError, identify, load_bindings
+from edge_agent.perception.detector.tensorrt.bindings import GpuUnavailableError, gpu_platform, load_bindings
 from tests.support.gpu import Gpu
 
 
@@ -58,7 +58,7 @@ def test_tensorrt_that_is_not_supported_is_refused(gpu: Gpu, version: str) -> No
 @pytest.mark.parametrize("version", ["10.3.0", "10.13.0.35", "11.4.0.106"])
 def test_tensorrt_from_10_3_to_11_is_taken(gpu: Gpu, version: str) -> None:
     gpu.version(version)
-    assert identify(load_bindings()).tensorrt == version
+    assert gpu_platform(load_bindings()).tensorrt == version
 
 
 def test_pycuda_without_a_driver_is_told(gpu: Gpu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,6 +74,6 @@ def test_pycuda_without_a_driver_is_told(gpu: Gpu, tmp_path: Path, monkeypatch: 
 def test_machine_is_identified_with_its_jetson_linux(gpu: Gpu, tmp_path: Path) -> None:
     release = tmp_path / "nv_tegra_release"
     release.write_text("# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic, EABI: aarch64\n")
-    machine = identify(load_bindings(), release)
+    machine = gpu_platform(load_bindings(), release)
     assert (machine.gpu, machine.sm, machine.l4t) == ("Fake Orin", 87, "R36.4.3")
-    assert identify(load_bindings(), tmp_path / "none").l4t == ""
+    assert gpu_platform(load_bindings(), tmp_path / "none").l4t == ""

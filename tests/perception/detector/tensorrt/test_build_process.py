@@ -8,10 +8,10 @@ import pytest
 
 from edge_agent.errors import ConfigError, FatalError
 from edge_agent.perception.detector.tensorrt.bindings import load_bindings
-from edge_agent.perception.detector.tensorrt.build_process import MakingError, have_made
-from edge_agent.perception.detector.tensorrt.build_worker import make
+from edge_agent.perception.detector.tensorrt.build_process import BuildProcessError, build_in_process
+from edge_agent.perception.detector.tensorrt.build_worker import build_engine
 from edge_agent.perception.detector.tensorrt.builder import BuildError, BuildStoppedError, build
-from edge_agent.perception.detector.tensorrt.cache import TIMINGS, Cache
+from edge_agent.perception.detector.tensorrt.cache import TIMINGS, EngineCache
 from edge_agent.perception.detector.tensorrt.engine_file import read_about
 from edge_agent.perception.detector.tensorrt.selection import open_source
 from tests.perception.detector.engines import forge, made, order, tiny
@@ -41,7 +41,7 @@ def test_engine_is_built_anew_for_another_tensorrt(tmp_path: Path, gpu: Gpu) -> 
 async def test_two_agents_build_the_same_engine_once(tmp_path: Path, gpu: Gpu) -> None:
     model = tiny(tmp_path)
     wanted = order(model, tmp_path / "engines")
-    (one, fresh_one), (other, fresh_other) = await asyncio.gather(have_made(wanted), have_made(wanted))
+    (one, fresh_one), (other, fresh_other) = await asyncio.gather(build_in_process(wanted), build_in_process(wanted))
     assert one == other
     assert {fresh_one, fresh_other} == {True, False}
 
@@ -64,14 +64,14 @@ def test_build_that_fails_is_told_in_one_line(tmp_path: Path, gpu: Gpu, fault: s
 
 async def test_failure_in_the_child_is_told_in_its_own_words(tmp_path: Path, gpu: Gpu) -> None:
     gpu.say("build-fails")
-    with pytest.raises(MakingError, match=r"Could not find any implementation .*; see docs/engines\.md"):
-        await have_made(order(tiny(tmp_path), tmp_path / "engines"))
+    with pytest.raises(BuildProcessError, match=r"Could not find any implementation .*; see docs/engines\.md"):
+        await build_in_process(order(tiny(tmp_path), tmp_path / "engines"))
 
 
 async def test_build_that_crashes_is_told_and_leaves_no_engine(tmp_path: Path, gpu: Gpu) -> None:
     gpu.say("build-crashes")
-    with pytest.raises(MakingError, match="killed by signal 6"):
-        await have_made(order(tiny(tmp_path), tmp_path / "engines"))
+    with pytest.raises(BuildProcessError, match="killed by signal 6"):
+        await build_in_process(order(tiny(tmp_path), tmp_path / "engines"))
     assert not list((tmp_path / "engines").glob("*.engine"))
 
 
@@ -85,7 +85,7 @@ async def test_cancelled_build_ends_its_child_and_leaves_no_engine(tmp_path: Pat
     gpu.say("build-hangs")
     told = asyncio.Event()
     building = asyncio.create_task(
-        have_made(order(tiny(tmp_path), tmp_path / "engines"), progress=lambda share, phase: told.set())
+        build_in_process(order(tiny(tmp_path), tmp_path / "engines"), progress=lambda share, phase: told.set())
     )
     await told.wait()
     building.cancel()
@@ -104,7 +104,7 @@ def test_damaged_engine_in_the_cache_is_set_aside_and_built_anew(tmp_path: Path,
     model = tiny(tmp_path)
     engine = made(model, tmp_path)
     engine.write_bytes(engine.read_bytes()[:-9])
-    assert make(order(model, tmp_path), lambda message: True, load_bindings()) == (engine, True)
+    assert build_engine(order(model, tmp_path), lambda message: True, load_bindings()) == (engine, True)
     assert len(list(tmp_path.glob("*.set-aside-1"))) == 1
 
 
@@ -140,14 +140,14 @@ def test_engines_of_two_precisions_live_side_by_side(tmp_path: Path, gpu: Gpu) -
     model = tiny(tmp_path)
     tiny(tmp_path, "m-fp16.onnx", size=(64, 96), metadata={"author": "another file"})
     for precision in ("fp32", "fp16"):
-        make(order(model, tmp_path, precision), lambda message: True, load_bindings())
-    found = {about.key.precision for _, about in Cache(tmp_path).engines() if about and about.key}
+        build_engine(order(model, tmp_path, precision), lambda message: True, load_bindings())
+    found = {about.key.precision for _, about in EngineCache(tmp_path).engines() if about and about.key}
     assert found == {"fp32", "fp16"}
 
 
 def test_messages_of_the_maker_are_one_json_object_a_line(tmp_path: Path, gpu: Gpu) -> None:
     told: list[str] = []
-    make(
+    build_engine(
         order(tiny(tmp_path), tmp_path), lambda message: bool(told.append(json.dumps(message)) or True), load_bindings()
     )
     assert all("\n" not in line for line in told)

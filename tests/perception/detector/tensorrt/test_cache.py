@@ -10,26 +10,26 @@ from pathlib import Path
 import pytest
 
 from edge_agent.errors import ConfigError, FatalError
-from edge_agent.perception.detector.tensorrt.bindings import Machine
-from edge_agent.perception.detector.tensorrt.cache import Cache, cache_dir, set_aside
+from edge_agent.perception.detector.tensorrt.bindings import GpuPlatform
+from edge_agent.perception.detector.tensorrt.cache import EngineCache, cache_dir, set_aside
 from edge_agent.perception.detector.tensorrt.engine_file import (
-    About,
     DamagedEngineError,
-    Key,
+    EngineInfo,
+    EngineKey,
     pack,
     read_about,
     read_engine,
 )
-from edge_agent.perception.vision import Layout
+from edge_agent.perception.vision import OutputLayout
 
-ORIN = Machine("10.3.0.26", "Orin", 87, "R36.4.3")
-KEY = Key("ab" * 32, ORIN, "fp16", (1, 3, 64, 96))
-ABOUT = About(("a", "b"), 96, 64, 0.6, Layout.CHANNELS_LAST, "m.onnx", KEY, 1.5, 2.5)
+ORIN = GpuPlatform("10.3.0.26", "Orin", 87, "R36.4.3")
+KEY = EngineKey("ab" * 32, ORIN, "fp16", (1, 3, 64, 96))
+ABOUT = EngineInfo(("a", "b"), 96, 64, 0.6, OutputLayout.CHANNELS_LAST, "m.onnx", KEY, 1.5, 2.5)
 ENGINE = b"engine" * 1000
 
 
-def kept(folder: Path) -> tuple[Cache, Path]:
-    cache = Cache(folder)
+def kept(folder: Path) -> tuple[EngineCache, Path]:
+    cache = EngineCache(folder)
     return cache, cache.store(ENGINE, ABOUT)
 
 
@@ -54,7 +54,7 @@ def test_engine_is_read_as_it_was_written(tmp_path: Path) -> None:
         dataclasses.replace(KEY, recipe=2),
     ],
 )
-def test_key_that_differs_in_anything_is_another_engine(tmp_path: Path, other: Key) -> None:
+def test_key_that_differs_in_anything_is_another_engine(tmp_path: Path, other: EngineKey) -> None:
     cache, path = kept(tmp_path)
     assert cache.find(other, "m.onnx") is None
     assert path.exists()
@@ -109,7 +109,7 @@ def test_engine_of_ultralytics_is_taken_as_it_is(tmp_path: Path) -> None:
     text = json.dumps(told).encode()
     path = tmp_path / "yolo.engine"
     path.write_bytes(struct.pack("<i", len(text)) + text + ENGINE)
-    assert read_engine(path) == (About(("a", "b"), 96, 64), ENGINE)
+    assert read_engine(path) == (EngineInfo(("a", "b"), 96, 64), ENGINE)
 
 
 @pytest.mark.parametrize("missing", ["bytes", "sha256", "key"])
@@ -127,7 +127,7 @@ def test_description_of_ours_that_lacks_a_part_is_refused(tmp_path: Path, missin
 
 def test_folder_that_cannot_be_written_is_told_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    cache = Cache(tmp_path / "file" / "engines")
+    cache = EngineCache(tmp_path / "file" / "engines")
     with (
         pytest.raises(FatalError, match="cannot be kept") as caught,
         cache.building(KEY, "m.onnx"),
@@ -137,7 +137,7 @@ def test_folder_that_cannot_be_written_is_told_in_one_line(tmp_path: Path) -> No
 
 
 def test_lock_is_held_by_one_and_goes_with_it(tmp_path: Path) -> None:
-    cache = Cache(tmp_path)
+    cache = EngineCache(tmp_path)
     with cache.building(KEY, "m.onnx"):
         (lock,) = tmp_path.glob("*.lock")
         with lock.open("rb") as other, pytest.raises(BlockingIOError):

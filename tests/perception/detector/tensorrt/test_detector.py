@@ -12,19 +12,19 @@ import pytest
 from edge_agent.errors import FatalError
 from edge_agent.perception.detector import OnnxDetector
 from edge_agent.perception.detector.tensorrt.bindings import load_bindings
-from edge_agent.perception.detector.tensorrt.detector import Reading, TensorRtDetector
+from edge_agent.perception.detector.tensorrt.detector import PostprocessOptions, TensorRtDetector
 from edge_agent.perception.detector.tensorrt.engine_file import DamagedEngineError
-from edge_agent.perception.detector.tensorrt.session import EngineError, OutOfGpuMemoryError, Session
-from edge_agent.perception.vision import Layout
+from edge_agent.perception.detector.tensorrt.session import EngineError, EngineSession, OutOfGpuMemoryError
+from edge_agent.perception.vision import OutputLayout
 from tests.perception.detector.engines import PICTURE, made, opened, tiny
 from tests.perception.detector.models import save_fragile, write_manifest
 from tests.support.gpu import Gpu
 
-LAYOUTS = [layout for layout in Layout if layout is not Layout.END_TO_END_BATCH]
+LAYOUTS = [layout for layout in OutputLayout if layout is not OutputLayout.END_TO_END_BATCH]
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_engine_sees_what_onnx_runtime_sees(tmp_path: Path, gpu: Gpu, layout: Layout) -> None:
+def test_engine_sees_what_onnx_runtime_sees(tmp_path: Path, gpu: Gpu, layout: OutputLayout) -> None:
     model = tiny(tmp_path, layout=layout)
     detector, reference = opened(made(model, tmp_path)), OnnxDetector(model)
     assert detector.infer(PICTURE) == reference.infer(PICTURE) != ()
@@ -45,7 +45,7 @@ def test_engine_of_a_model_of_any_size_is_built_for_the_size_of_its_manifest(tmp
 
 
 def test_engine_of_ultralytics_runs_as_it_is(tmp_path: Path, gpu: Gpu) -> None:
-    model = tiny(tmp_path, layout=Layout.CHANNELS_FIRST)
+    model = tiny(tmp_path, layout=OutputLayout.CHANNELS_FIRST)
     plan = b'FAKEPLAN{"version": "10.3.0.26", "sm": [8, 7]}\n' + model.read_bytes()
     told = json.dumps({"task": "detect", "names": {"0": "a", "1": "b"}, "imgsz": [64, 96], "stride": 32}).encode()
     (tmp_path / "yolo.engine").write_bytes(len(told).to_bytes(4, "little", signed=True) + told + plan)
@@ -131,7 +131,7 @@ def test_engine_that_was_cut_short_never_reaches_tensorrt(tmp_path: Path, gpu: G
 
 def test_session_of_a_file_that_is_no_engine_is_refused_and_keeps_nothing(gpu: Gpu) -> None:
     with pytest.raises(EngineError, match="magic tag"):
-        Session(load_bindings(), b"nonsense", (1, 3, 64, 96))
+        EngineSession(load_bindings(), b"nonsense", (1, 3, 64, 96))
     assert gpu.left() == {}
 
 
@@ -139,7 +139,7 @@ def test_session_of_another_shape_is_refused_and_keeps_nothing(tmp_path: Path, g
     onnx = tiny(tmp_path).read_bytes()
     plan = b'FAKEPLAN{"version": "10.3.0.26", "sm": [8, 7]}\n' + onnx
     with pytest.raises(EngineError, match="does not take"):
-        Session(load_bindings(), plan, (1, 3, 32, 32))
+        EngineSession(load_bindings(), plan, (1, 3, 32, 32))
     assert gpu.left() == {}
 
 
@@ -168,8 +168,8 @@ def test_frames_are_launches_of_a_graph_where_the_driver_records_one(
 
     model = tiny(tmp_path)
     engine, bindings = made(model, tmp_path), dataclasses.replace(load_bindings(), libcuda=_Refusing())
-    monkeypatch.setattr("edge_agent.perception.detector.tensorrt.session.Graph", Replayed)
-    detector = TensorRtDetector(engine, bindings, Reading())
+    monkeypatch.setattr("edge_agent.perception.detector.tensorrt.session.CudaGraph", Replayed)
+    detector = TensorRtDetector(engine, bindings, PostprocessOptions())
     assert detector.graphed
     assert detector.infer(PICTURE) == OnnxDetector(model).infer(PICTURE)
     detector.close()
@@ -187,7 +187,7 @@ class _Refusing:
 def test_engine_whose_graph_is_refused_runs_plainly(tmp_path: Path, gpu: Gpu) -> None:
     model = tiny(tmp_path)
     engine, bindings = made(model, tmp_path), dataclasses.replace(load_bindings(), libcuda=_Refusing())
-    detector = TensorRtDetector(engine, bindings, Reading())
+    detector = TensorRtDetector(engine, bindings, PostprocessOptions())
     assert not detector.graphed
     assert len(detector.infer(PICTURE)) == 2
     detector.close()

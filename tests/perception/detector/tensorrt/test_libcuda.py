@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from edge_agent.perception.detector.tensorrt.libcuda import Graph, preload, primary_context
+from edge_agent.perception.detector.tensorrt.libcuda import CudaGraph, preload, primary_context
 
 _GIVES = {
     "cuStreamEndCapture": 1,
@@ -35,7 +35,7 @@ class Libcuda:
 
 def test_graph_is_recorded_launched_and_let_go() -> None:
     library = Libcuda()
-    graph = Graph(library, 4096)
+    graph = CudaGraph(library, 4096)
     assert graph.record(lambda: library.calls.append("work"))
     assert library.calls == [
         "cuStreamBeginCapture_v2",
@@ -52,7 +52,7 @@ def test_graph_is_recorded_launched_and_let_go() -> None:
 
 @pytest.mark.parametrize("refused", ["cuStreamBeginCapture_v2", "cuStreamEndCapture", "cuGraphInstantiateWithFlags"])
 def test_graph_that_the_driver_refuses_is_not_used(refused: str) -> None:
-    assert not Graph(Libcuda(refused), 4096).record(lambda: None)
+    assert not CudaGraph(Libcuda(refused), 4096).record(lambda: None)
 
 
 def test_recording_ends_when_the_work_fails() -> None:
@@ -62,12 +62,12 @@ def test_recording_ends_when_the_work_fails() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        Graph(library, 4096).record(work)
+        CudaGraph(library, 4096).record(work)
     assert library.calls == ["cuStreamBeginCapture_v2", "cuStreamEndCapture"]
 
 
 def test_launch_that_the_driver_refuses_is_told() -> None:
-    graph = Graph(Libcuda("cuGraphLaunch"), 4096)
+    graph = CudaGraph(Libcuda("cuGraphLaunch"), 4096)
     graph.record(lambda: None)
     assert not graph.launch()
 

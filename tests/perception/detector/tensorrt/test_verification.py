@@ -11,14 +11,14 @@ from edge_agent.errors import ConfigError
 from edge_agent.events import Box, Detection
 from edge_agent.perception.detector import open_detector
 from edge_agent.perception.detector.tensorrt.bindings import load_bindings
-from edge_agent.perception.detector.tensorrt.detector import Reading
+from edge_agent.perception.detector.tensorrt.detector import PostprocessOptions
 from edge_agent.perception.detector.tensorrt.verification import (
     DisagreementError,
     compare,
-    open_proven,
+    open_verified,
     sample_pictures,
 )
-from edge_agent.perception.vision import Layout
+from edge_agent.perception.vision import OutputLayout
 from tests.perception.detector.engines import PICTURE, made, tiny
 from tests.perception.detector.models import outputs_for, save
 from tests.support.gpu import Gpu
@@ -63,7 +63,7 @@ def test_detection_next_to_the_threshold_may_be_missing_on_either_side() -> None
 
 def test_engine_that_sees_the_same_is_proven(tmp_path: Path, gpu: Gpu) -> None:
     model = tiny(tmp_path)
-    detector, agreement = open_proven(made(model, tmp_path), model, load_bindings(), Reading(), [PICTURE])
+    detector, agreement = open_verified(made(model, tmp_path), model, load_bindings(), PostprocessOptions(), [PICTURE])
     assert (agreement.trouble, agreement.pairs) == ("", 2)
     detector.close()
 
@@ -73,7 +73,7 @@ def test_engine_that_disagrees_is_refused_and_closed(tmp_path: Path, gpu: Gpu) -
     engine = made(model, tmp_path)
     gpu.say("disagrees")
     with pytest.raises(DisagreementError, match=r"m\.onnx disagrees with ONNX Runtime: picture 0"):
-        open_proven(engine, model, load_bindings(), Reading(), [PICTURE])
+        open_verified(engine, model, load_bindings(), PostprocessOptions(), [PICTURE])
     assert gpu.left() == {}
 
 
@@ -82,16 +82,16 @@ def test_engine_that_answers_what_is_no_number_is_refused(tmp_path: Path, gpu: G
     engine = made(model, tmp_path)
     gpu.say("nan")
     with pytest.raises(DisagreementError, match="disagrees with ONNX Runtime"):
-        open_proven(engine, model, load_bindings(), Reading(), [PICTURE])
+        open_verified(engine, model, load_bindings(), PostprocessOptions(), [PICTURE])
     assert gpu.left() == {}
 
 
 def test_engine_with_other_class_names_is_refused(tmp_path: Path, gpu: Gpu) -> None:
 
     model = tiny(tmp_path)
-    other = save(tmp_path / "o.onnx", outputs_for(Layout.CHANNELS_LAST, [], 2), names="['b', 'a']")
+    other = save(tmp_path / "o.onnx", outputs_for(OutputLayout.CHANNELS_LAST, [], 2), names="['b', 'a']")
     with pytest.raises(DisagreementError, match="other class names"):
-        open_proven(made(model, tmp_path), other, load_bindings(), Reading(), [PICTURE])
+        open_verified(made(model, tmp_path), other, load_bindings(), PostprocessOptions(), [PICTURE])
     assert gpu.left() == {}
 
 
@@ -120,14 +120,14 @@ def test_pictures_beside_a_model_are_its_samples(tmp_path: Path) -> None:
 def test_engine_is_compared_below_the_threshold_where_nothing_reaches_it(tmp_path: Path, gpu: Gpu) -> None:
     model = tiny(tmp_path)
     engine = made(model, tmp_path)
-    detector, agreement = open_proven(engine, model, load_bindings(), Reading(threshold=0.95), [PICTURE])
+    detector, agreement = open_verified(engine, model, load_bindings(), PostprocessOptions(threshold=0.95), [PICTURE])
     assert agreement.pairs == 2
     assert detector.infer(PICTURE) == (), "the threshold is back where it was"
     detector.close()
 
 
 def test_engine_that_is_as_silent_as_the_model_is_not_proven(tmp_path: Path, gpu: Gpu) -> None:
-    model = save(tmp_path / "m.onnx", outputs_for(Layout.CHANNELS_LAST, [], 2), names="['a', 'b']")
+    model = save(tmp_path / "m.onnx", outputs_for(OutputLayout.CHANNELS_LAST, [], 2), names="['a', 'b']")
     with pytest.raises(DisagreementError, match="neither sees anything"):
-        open_proven(made(model, tmp_path), model, load_bindings(), Reading(), [PICTURE])
+        open_verified(made(model, tmp_path), model, load_bindings(), PostprocessOptions(), [PICTURE])
     assert gpu.left() == {}
