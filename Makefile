@@ -116,6 +116,11 @@ bench: $(VENV)/.test ## measure the twelve ratios and write docs/benchmarks.md (
 	@tests/system-packages
 	$(BIN)/python -m edge_agent.bench.document $(ARGS)
 
+.PHONY: compare
+compare: $(VENV)/.test ## start, loop lag and CPU a frame of this build against another one (ARGS="REVISION --rounds 6"; 10 minutes)
+	@tests/system-packages
+	$(BIN)/python -m tools.compare_builds $(ARGS)
+
 .PHONY: viewers
 viewers: $(VENV)/.test ## what 50 viewers cost a train, and 20 trains on one console (ARGS="--seconds 60"; 20 minutes)
 	$(BIN)/python -m tests.soak.viewers --kafka $(ARGS)
