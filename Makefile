@@ -49,10 +49,10 @@ seeds: $(VENV)/.test ## drive the default world over 50 seeds on a virtual clock
 	$(BIN)/python -m tests.seeds $(ARGS)
 
 .PHONY: coverage
-COVERED := edge_agent/control/guard.py,edge_agent/control/power.py,edge_agent/control/policy/*,edge_agent/perception/tracking.py,edge_agent/hub/lwp3/*
+COVERED := edge_agent/control/guard.py,edge_agent/control/power.py,edge_agent/control/policy.py,edge_agent/perception/tracking.py,edge_agent/hub/lwp3/*
 coverage: $(VENV)/.test ## fail unless guard, policy, lwp3 and power are tested in every branch
 	$(BIN)/python -m coverage run --branch --include='$(COVERED)' -m pytest -q \
-		tests/control/test_guard.py tests/control/test_guard_edges.py tests/control/test_power.py tests/control/policy tests/perception/test_tracking.py tests/hub/lwp3
+		tests/control/test_guard.py tests/control/test_guard_edges.py tests/control/test_policy.py tests/control/test_power.py tests/perception/test_tracking.py tests/hub/lwp3
 	$(BIN)/python -m coverage report --include='$(COVERED)' --show-missing --skip-covered --fail-under=100
 
 $(VENV)/mutation/bin/cosmic-ray:

@@ -22,6 +22,7 @@ from edge_agent.events import Event, Fault, Frame, MotorCommand
 from edge_agent.hub.mock import MockHub
 from edge_agent.perception.camera import LiveTimeouts, open_camera
 from edge_agent.perception.detector import open_detector
+from edge_agent.perception.tracking import TrackerParameters
 from edge_agent.pipeline import Capture, CaptureParameters, Control, ControlParameters, DetectorWorker, Inference
 from edge_agent.ports import Camera, Detector, Hub
 from edge_agent.report import Mission, RunStats
@@ -144,7 +145,7 @@ def build_worker(settings: Settings, *, virtual: bool, opener: Callable[[], Dete
 def build_tuning(settings: Settings, rules: SignRules) -> policy.Tuning:
     """Choose how the policy works."""
     how = settings.policy
-    tracking = policy.TrackerParameters(min_iou=how.track_iou, forget_s=how.track_lost_ms / 1000)
+    tracking = TrackerParameters(min_iou=how.track_iou, forget_s=how.track_lost_ms / 1000)
     return policy.Tuning(how.cruise_power_percent, rules.signs, tracking, how.ignore_above_percent / 100)
 
 

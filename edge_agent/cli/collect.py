@@ -24,8 +24,8 @@ class CollectorOptions:
 
 def open_collector(keeping: CollectorOptions, settings: "Settings") -> "Collector":
     """Return an observer that keeps hard frames; raises UsageError when its folder cannot be written to."""
-    from edge_agent.control.policy import TrackerParameters
     from edge_agent.observers.hard_frames import Collector
+    from edge_agent.perception.tracking import TrackerParameters
 
     how = settings.policy
     tracking = TrackerParameters(min_iou=how.track_iou, forget_s=how.track_lost_ms / 1000)

@@ -1,7 +1,7 @@
-"""A thread outside the event loop that brakes when the loop has not beaten for too long.
+"""A watchdog thread that brakes the train when the event loop stalls.
 
-The timing core (`StallDetector`) is pure: beats and checks come with their time. The thread around it sleeps, checks and
-calls what brakes, which is handed in and must not need the loop (a D-Bus connection of its own, say).
+`StallDetector` is the timing core, pure: the time is an argument. The brake that the thread calls must not need the
+event loop; `hub.emergency.ThreadBrake` has a D-Bus connection of its own.
 """
 
 import threading

@@ -16,9 +16,9 @@ from pathlib import Path
 import cv2
 import structlog
 
-from edge_agent.control.policy import Track, TrackerParameters, update_tracks
 from edge_agent.errors import FatalError, UsageError
 from edge_agent.events import Detection, Event, Frame, Prediction
+from edge_agent.perception.tracking import Track, TrackerParameters, update_tracks
 from edge_agent.ports import EventSource
 from edge_agent.runtime.files import write_atomic
 

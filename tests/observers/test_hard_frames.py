@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
-from edge_agent.control.policy import Track, TrackerParameters, update_tracks
 from edge_agent.errors import FatalError, UsageError
 from edge_agent.events import Box, Detection, Event, Frame, Prediction
 from edge_agent.observers.hard_frames import Collector, HardReason, hard_reasons
+from edge_agent.perception.tracking import Track, TrackerParameters, update_tracks
 from edge_agent.perception.vision import ResizedPicture
 from edge_agent.runtime.queues import Fanout
 

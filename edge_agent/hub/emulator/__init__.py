@@ -3,13 +3,18 @@
 Product code: people without a train run the agent against it, and the test suite does too.
 """
 
-from edge_agent.hub.emulator.bluez import ReceivedWrite
+from edge_agent.hub.emulator.bluez import LinkHolder, ReceivedWrite
 from edge_agent.hub.emulator.bus import PrivateBus
-from edge_agent.hub.emulator.control import control_socket, send_command, serve
+from edge_agent.hub.emulator.control import (
+    EMULATOR_COMMANDS,
+    control_socket,
+    describe,
+    execute,
+    send_command,
+    serve,
+)
 from edge_agent.hub.emulator.device import EmulatedHub, MotorSetting, OnMotor
 from edge_agent.hub.emulator.emulator import BluezEmulator
-from edge_agent.hub.emulator.faults import LinkHolder
-from edge_agent.hub.emulator.orders import EMULATOR_COMMANDS, describe, execute
 from edge_agent.hub.emulator.remote import RemoteMotor, control_beside, emulator_on_system_bus
 from edge_agent.hub.emulator.sensors import LIGHT_PORT, MOTOR_PORT, HubProfile
 from edge_agent.hub.emulator.thread import EmulatorThread

@@ -7,19 +7,31 @@ the tree, time is read from the clock it was given. RefusalError says why BlueZ 
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 
 from dbus_fast import Variant
 
 from edge_agent.hub.emulator import objects
 from edge_agent.hub.emulator.device import EmulatedHub
-from edge_agent.hub.emulator.faults import FAILED, NOT_PERMITTED, LinkHolder
 from edge_agent.hub.emulator.objects import ADAPTER, ADAPTER_PATH, CHARACTERISTIC, DEVICE, ObjectTree
 from edge_agent.hub.emulator.protocol import handle_write
 from edge_agent.hub.lwp3 import SERVICE_UUID, HubActionType, Message, encode
 
 JOURNAL_LENGTH = 20_000
 
+IN_PROGRESS = "org.bluez.Error.InProgress"
+FAILED = "org.bluez.Error.Failed"
+NOT_PERMITTED = "org.bluez.Error.NotPermitted"
+
 Uuids = frozenset[str] | None
+
+
+class LinkHolder(StrEnum):
+    """Who has the hub's one link: nobody, another machine, or another program behind the same BlueZ."""
+
+    NOBODY = "nobody"
+    ELSEWHERE = "elsewhere"
+    HERE = "here"
 
 
 class BluezError(Exception):

@@ -11,11 +11,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from edge_agent.errors import UsageError
-from edge_agent.hub.emulator.bluez import BluezStack, ReceivedWrite
+from edge_agent.hub.emulator.bluez import FAILED, IN_PROGRESS, BluezStack, LinkHolder, ReceivedWrite
 from edge_agent.hub.emulator.bus import PrivateBus
 from edge_agent.hub.emulator.device import EmulatedHub
-from edge_agent.hub.emulator.faults import FAILED, IN_PROGRESS, Faults, LinkHolder
-from edge_agent.hub.emulator.methods import NAMES
+from edge_agent.hub.emulator.methods import NAMES, Faults
 from edge_agent.hub.emulator.sensors import MOTOR_PORT
 from edge_agent.hub.emulator.server import BluezServer
 from edge_agent.hub.lwp3 import Alert, DeviceType

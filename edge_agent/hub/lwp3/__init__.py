@@ -3,10 +3,6 @@
 Knows the protocol. Knows nothing of Bluetooth, tasks or clocks.
 """
 
-from edge_agent.hub.lwp3.actions import HubAction
-from edge_agent.hub.lwp3.advertising import Advertisement, decode_advertisement
-from edge_agent.hub.lwp3.alerts import HubAlertRequest, HubAlertUpdate
-from edge_agent.hub.lwp3.attached import PortAttached, PortDetached, VirtualPortAttached
 from edge_agent.hub.lwp3.codec import Decoder, Message, decode, encode
 from edge_agent.hub.lwp3.codes import (
     CHARACTERISTIC_UUID,
@@ -27,34 +23,46 @@ from edge_agent.hub.lwp3.codes import (
     PropertyOperation,
     SystemType,
 )
-from edge_agent.hub.lwp3.errors import GenericError
 from edge_agent.hub.lwp3.frame import Malformed, MalformedReason
 from edge_agent.hub.lwp3.handshake import initial_requests, port_setup
+from edge_agent.hub.lwp3.hub_messages import (
+    Advertisement,
+    GenericError,
+    HubAction,
+    HubAlertRequest,
+    HubAlertUpdate,
+    HubPropertyRequest,
+    HubPropertySet,
+    HubPropertyUpdate,
+    PortAttached,
+    PortDetached,
+    Version,
+    VirtualPortAttached,
+    decode_advertisement,
+)
 from edge_agent.hub.lwp3.model import HubModel
 from edge_agent.hub.lwp3.output_state import PortOutput
-from edge_agent.hub.lwp3.port_information import (
+from edge_agent.hub.lwp3.port_messages import (
+    BRAKE,
+    COAST,
+    InputFormat,
+    InputFormatSetup,
+    OutputCommand,
+    OutputFeedback,
+    PortFeedback,
     PortInformationRequest,
     PortModeCombinations,
     PortModeDetail,
     PortModeInformationRequest,
     PortModeRange,
     PortModes,
-)
-from edge_agent.hub.lwp3.port_input import InputFormat, InputFormatSetup, PortValue
-from edge_agent.hub.lwp3.port_output import (
-    BRAKE,
-    COAST,
-    OutputCommand,
-    OutputFeedback,
-    PortFeedback,
+    PortValue,
     brake,
     coast,
     light,
     show_colour,
     start_power,
 )
-from edge_agent.hub.lwp3.properties import HubPropertyRequest, HubPropertySet, HubPropertyUpdate
-from edge_agent.hub.lwp3.version import Version
 
 __all__ = [
     "BRAKE",

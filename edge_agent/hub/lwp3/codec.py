@@ -7,42 +7,42 @@ becomes a Malformed value and is counted. Knows nothing of connections.
 from collections import Counter
 from collections.abc import Callable, Mapping
 
-from edge_agent.hub.lwp3 import actions, alerts, attached, errors, port_information, port_input, port_output, properties
+from edge_agent.hub.lwp3 import hub_messages, port_messages
 from edge_agent.hub.lwp3.codes import MessageType
 from edge_agent.hub.lwp3.frame import DecodeError, Malformed, MalformedReason, unwrap, wrap
 
 Message = (
-    properties.PropertyMessage
-    | actions.HubAction
-    | alerts.AlertMessage
-    | attached.AttachedMessage
-    | errors.GenericError
-    | port_information.PortInformationRequest
-    | port_information.PortModeInformationRequest
-    | port_information.PortInformationMessage
-    | port_information.PortModeInformationMessage
-    | port_input.InputFormatSetup
-    | port_input.InputFormat
-    | port_input.PortValue
-    | port_output.OutputCommand
-    | port_output.OutputFeedback
+    hub_messages.PropertyMessage
+    | hub_messages.HubAction
+    | hub_messages.AlertMessage
+    | hub_messages.AttachedMessage
+    | hub_messages.GenericError
+    | port_messages.PortInformationRequest
+    | port_messages.PortModeInformationRequest
+    | port_messages.PortInformationMessage
+    | port_messages.PortModeInformationMessage
+    | port_messages.InputFormatSetup
+    | port_messages.InputFormat
+    | port_messages.PortValue
+    | port_messages.OutputCommand
+    | port_messages.OutputFeedback
 )
 
 _PARSERS: Mapping[int, Callable[[bytes], Message]] = {
-    MessageType.HUB_PROPERTIES: properties.parse,
-    MessageType.HUB_ACTIONS: actions.parse,
-    MessageType.HUB_ALERTS: alerts.parse,
-    MessageType.HUB_ATTACHED_IO: attached.parse,
-    MessageType.GENERIC_ERROR: errors.parse,
-    MessageType.PORT_INFORMATION_REQUEST: port_information.parse_request,
-    MessageType.PORT_MODE_INFORMATION_REQUEST: port_information.parse_mode_request,
-    MessageType.PORT_INPUT_FORMAT_SETUP: port_input.parse_setup,
-    MessageType.PORT_INFORMATION: port_information.parse_information,
-    MessageType.PORT_MODE_INFORMATION: port_information.parse_mode_information,
-    MessageType.PORT_VALUE: port_input.parse_value,
-    MessageType.PORT_INPUT_FORMAT: port_input.parse_format,
-    MessageType.PORT_OUTPUT_COMMAND: port_output.parse_command,
-    MessageType.PORT_OUTPUT_FEEDBACK: port_output.parse_feedback,
+    MessageType.HUB_PROPERTIES: hub_messages.parse_property,
+    MessageType.HUB_ACTIONS: hub_messages.parse_action,
+    MessageType.HUB_ALERTS: hub_messages.parse_alert,
+    MessageType.HUB_ATTACHED_IO: hub_messages.parse_attached,
+    MessageType.GENERIC_ERROR: hub_messages.parse_error,
+    MessageType.PORT_INFORMATION_REQUEST: port_messages.parse_request,
+    MessageType.PORT_MODE_INFORMATION_REQUEST: port_messages.parse_mode_request,
+    MessageType.PORT_INPUT_FORMAT_SETUP: port_messages.parse_setup,
+    MessageType.PORT_INFORMATION: port_messages.parse_information,
+    MessageType.PORT_MODE_INFORMATION: port_messages.parse_mode_information,
+    MessageType.PORT_VALUE: port_messages.parse_value,
+    MessageType.PORT_INPUT_FORMAT: port_messages.parse_format,
+    MessageType.PORT_OUTPUT_COMMAND: port_messages.parse_command,
+    MessageType.PORT_OUTPUT_FEEDBACK: port_messages.parse_feedback,
 }
 
 

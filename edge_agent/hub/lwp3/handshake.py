@@ -5,8 +5,6 @@ Knows which questions the agent needs answered. Knows nothing of when and how th
 
 from collections.abc import Mapping
 
-from edge_agent.hub.lwp3.alerts import HubAlertRequest
-from edge_agent.hub.lwp3.attached import PortAttached
 from edge_agent.hub.lwp3.codec import Message
 from edge_agent.hub.lwp3.codes import (
     Alert,
@@ -16,9 +14,8 @@ from edge_agent.hub.lwp3.codes import (
     ModeInformationType,
     PropertyOperation,
 )
-from edge_agent.hub.lwp3.port_information import PortModeInformationRequest
-from edge_agent.hub.lwp3.port_input import InputFormatSetup
-from edge_agent.hub.lwp3.properties import HubPropertyRequest
+from edge_agent.hub.lwp3.hub_messages import HubAlertRequest, HubPropertyRequest, PortAttached
+from edge_agent.hub.lwp3.port_messages import InputFormatSetup, PortModeInformationRequest
 
 _FOLLOWED = (HubProperty.BUTTON, HubProperty.BATTERY_PERCENT, HubProperty.RSSI)
 _ASKED_ONCE = (

@@ -9,18 +9,20 @@ from types import MappingProxyType
 from typing import Any
 
 from edge_agent.events import HubStatus
-from edge_agent.hub.lwp3.actions import HubAction
-from edge_agent.hub.lwp3.alerts import HubAlertUpdate
-from edge_agent.hub.lwp3.attached import PortAttached, PortDetached, VirtualPortAttached
 from edge_agent.hub.lwp3.codec import Message
 from edge_agent.hub.lwp3.codes import Alert, DeviceType, HubActionType, HubProperty, ModeInformationType
-from edge_agent.hub.lwp3.errors import GenericError
 from edge_agent.hub.lwp3.frame import Malformed
+from edge_agent.hub.lwp3.hub_messages import (
+    GenericError,
+    HubAction,
+    HubAlertUpdate,
+    HubPropertyUpdate,
+    PortAttached,
+    PortDetached,
+    VirtualPortAttached,
+)
 from edge_agent.hub.lwp3.output_state import PortOutput
-from edge_agent.hub.lwp3.port_information import PortModeRange
-from edge_agent.hub.lwp3.port_input import PortValue
-from edge_agent.hub.lwp3.port_output import OutputCommand, OutputFeedback
-from edge_agent.hub.lwp3.properties import HubPropertyUpdate
+from edge_agent.hub.lwp3.port_messages import OutputCommand, OutputFeedback, PortModeRange, PortValue
 from edge_agent.hub.lwp3.scaling import announced_scale, scale_for
 
 MOTORS = (

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from edge_agent.hub.lwp3.codes import Feedback
-from edge_agent.hub.lwp3.port_output import OutputCommand
+from edge_agent.hub.lwp3.port_messages import OutputCommand
 
 FEEDBACK_AGE_S = 1.0
 """A command whose feedback is overdue for so long is forgotten, or a lost feedback would delay every later one."""

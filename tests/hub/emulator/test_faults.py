@@ -11,7 +11,7 @@ from bleak.exc import BleakDBusError
 from edge_agent.errors import UsageError
 from edge_agent.events import CommandKind
 from edge_agent.hub.emulator import BluezEmulator, EmulatorThread, LinkHolder
-from edge_agent.hub.emulator.faults import FAILED, IN_PROGRESS, NOT_PERMITTED
+from edge_agent.hub.emulator.bluez import FAILED, IN_PROGRESS, NOT_PERMITTED
 from edge_agent.hub.emulator.objects import ADAPTER, ADAPTER_PATH, CHARACTERISTIC, DEVICE, PROPERTIES
 from edge_agent.hub.lwp3 import (
     DeviceType,

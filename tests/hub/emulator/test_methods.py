@@ -3,7 +3,7 @@
 from dbus_fast import Variant, unpack_variants
 
 from edge_agent.hub.emulator import BluezEmulator, EmulatorThread
-from edge_agent.hub.emulator.faults import FAILED
+from edge_agent.hub.emulator.bluez import FAILED
 from edge_agent.hub.emulator.objects import (
     ADAPTER,
     ADAPTER_PATH,
