@@ -78,9 +78,9 @@ fixtures: setup ## record the videos in tests/fixtures anew
 
 .PHONY: docs
 docs: setup ## write the generated parts of docs/ anew
-	$(BIN)/python -m edge_agent.config.document docs/configuration.md
-	$(BIN)/python -m edge_agent.observers.cloudevents.document docs
-	$(BIN)/python -m edge_agent.observers.mqtt.payloads docs/schemas/mqtt
+	$(BIN)/python -m tools.configuration docs/configuration.md
+	$(BIN)/python -m tools.events docs/events.md
+	$(BIN)/python -m tools.schemas docs/schemas
 	$(BIN)/python -m tests.view docs/images/train-view.jpg
 
 .PHONY: rules
@@ -114,7 +114,7 @@ soak: $(VENV)/.test ## 1,000 reconnects; 30 minutes of random faults in virtual 
 .PHONY: bench
 bench: $(VENV)/.test ## measure the twelve ratios and write docs/benchmarks.md (75 minutes; ARGS=--quick: 5)
 	@tests/system-packages
-	$(BIN)/python -m edge_agent.bench.document $(ARGS)
+	$(BIN)/python -m tools.benchmarks $(ARGS)
 
 .PHONY: compare
 compare: $(VENV)/.test ## start, loop lag and CPU a frame of this build against another one (ARGS="REVISION --rounds 6"; 10 minutes)

@@ -58,7 +58,7 @@ def schema(
     rules: Annotated[bool, typer.Option("--rules", help="The schema of signs.yaml instead of agent.yaml.")] = False,
 ) -> None:
     """Print the JSON Schema of the configuration file, for editors."""
-    from edge_agent.config.document import json_schema
+    from edge_agent.config.display import json_schema
 
     typer.echo(json.dumps(json_schema(rules=rules), indent=2))
 

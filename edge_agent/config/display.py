@@ -1,18 +1,26 @@
-"""Settings as people and programs may see them: plain values, secrets masked.
-
-Knows which values must not be shown. Knows nothing of terminals.
-"""
+"""Settings as people and programs may see them: plain values with secrets masked, and JSON Schemas for editors."""
 
 import re
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, SecretStr
 
 from edge_agent.config.fields import leaves
 from edge_agent.config.load import Loaded
+from edge_agent.config.rules import SignRulesFile
+from edge_agent.config.settings import Settings
 
 MASK = "********"
 _URL_PASSWORD = re.compile(r"(?<=://)([^/@:\s]*):[^/\s]*@")
+
+
+def json_schema(*, rules: bool = False) -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of agent.yaml, or of signs.yaml."""
+    model: type[BaseModel] = SignRulesFile if rules else Settings
+    title = "edge-agent sign rules (signs.yaml)" if rules else "edge-agent settings (agent.yaml)"
+    schema = model.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": title}
 
 
 def without_password(text: str) -> str:

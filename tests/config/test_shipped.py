@@ -1,20 +1,18 @@
 """The files that ship: they load, they hold the defaults, and the page in docs/ describes them."""
 
-from pathlib import Path
-
 import pytest
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel
 from ruamel.yaml import YAML
 
 from edge_agent.config import Settings, load
-from edge_agent.config.document import json_schema, markdown, write
+from edge_agent.config.display import json_schema
 from edge_agent.config.fields import leaves
 from edge_agent.config.rules import SignRulesFile
 from edge_agent.runtime import resources
+from tools.configuration import page
 
 PROFILES = sorted(file.stem for file in (resources.config_dir() / "profiles").glob("*.yaml"))
-PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 
 
 def test_shipped_file_holds_exactly_the_defaults() -> None:
@@ -28,26 +26,15 @@ def test_shipped_profile_loads_and_changes_something(profile: str) -> None:
 
 def test_shipped_profiles_are_those_that_the_page_names() -> None:
     assert PROFILES == ["booth", "jetson", "workshop"]
-    assert "(`booth`, `jetson`, `workshop`)" in " ".join(markdown().split())
-
-
-def test_page_in_docs_is_current() -> None:
-    told = "run: python -m edge_agent.config.document docs/configuration.md"
-    assert PAGE.read_text(encoding="utf-8") == markdown(), told
-
-
-def test_page_is_written_whole(tmp_path: Path) -> None:
-    write(tmp_path / "page.md")
-    assert [file.name for file in tmp_path.iterdir()] == ["page.md"]
-    assert (tmp_path / "page.md").read_text(encoding="utf-8") == markdown()
+    assert "(`booth`, `jetson`, `workshop`)" in " ".join(page().split())
 
 
 def test_every_setting_has_a_description_and_a_row_in_the_page() -> None:
-    page = markdown()
+    text = page()
     for leaf in leaves(Settings):
         assert leaf.info.description, leaf.key
         row = leaf.key.split(".", 1)[-1]
-        assert f"| `{row}` |" in page, leaf.key
+        assert f"| `{row}` |" in text, leaf.key
 
 
 @pytest.mark.parametrize(("rules", "model"), [(False, Settings), (True, SignRulesFile)])

@@ -1,21 +1,16 @@
 """What only MQTT carries beside the events: the figures of each second, and the replies to commands.
 
-Knows names, units and ranges; the JSON Schemas in docs/schemas/mqtt are made of these classes by
-`python -m edge_agent.observers.mqtt.payloads docs/schemas/mqtt`. Knows nothing of connections.
+The JSON Schemas in docs/schemas/mqtt are generated from these classes by `python -m tools.schemas docs/schemas`.
 """
 
-import sys
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
 from edge_agent.control.commands import Code
 from edge_agent.events import GuardState, HubStatus, Prediction, TrainState
 from edge_agent.observers.cloudevents.payloads import Milliseconds, Moment, Percent
-from edge_agent.observers.cloudevents.schemas import schema_text
-from edge_agent.runtime.files import write_atomic
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,24 +54,6 @@ _ADAPTERS: dict[type[Payload], TypeAdapter[Payload]] = {payload: TypeAdapter(pay
 def dump(data: Payload) -> bytes:
     """Return the JSON of a payload."""
     return _ADAPTERS[type(data)].dump_json(data)
-
-
-def schemas() -> dict[str, dict[str, Any]]:
-    """Return the JSON Schema of each payload, by its kind."""
-    return {
-        kind: {
-            "$schema": "https://json-schema.org/draft/2020-12/schema",
-            "$id": f"urn:edge-agent:mqtt:{kind}:v1",
-            **_ADAPTERS[payload].json_schema(mode="serialization"),
-        }
-        for kind, payload in PAYLOADS.items()
-    }
-
-
-def write(folder: Path) -> None:
-    """Write the schemas into a folder."""
-    for kind, schema in schemas().items():
-        write_atomic(folder / f"{kind}.json", schema_text(schema).encode())
 
 
 class TelemetryMeter:
@@ -123,7 +100,3 @@ class TelemetryMeter:
 
 def _mean(values: list[float]) -> float | None:
     return round(sum(values) / len(values), 2) if values else None
-
-
-if __name__ == "__main__":
-    write(Path(sys.argv[1]))

@@ -3,7 +3,6 @@
 import contextlib
 import json
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,13 +25,11 @@ from edge_agent.observers.cloudevents import (
     to_cloudevent,
 )
 from edge_agent.observers.cloudevents.convert import payload_of, to_rfc3339
-from edge_agent.observers.cloudevents.document import write
 from edge_agent.observers.cloudevents.images import encode_jpeg, encode_webp
-from edge_agent.observers.cloudevents.schemas import schema_text, schemas
 from tests.support import events as make
+from tools.schemas import event_schemas
 
 STAMP = EventContext("train-1", 42, make.UNIX_S - 0.25)
-SCHEMAS = Path(__file__).parents[3] / "docs" / "schemas"
 
 
 def sealed(event: Event) -> Envelope:
@@ -99,30 +96,14 @@ def test_mqtt_messages_of_both_modes_come_back(envelope: Envelope) -> None:
 @pytest.mark.parametrize("envelope", ALL)
 def test_event_fits_its_schema(envelope: Envelope) -> None:
     kind = envelope.kind
-    assert kind in schemas()
-    schema = schemas()[kind]
+    assert kind in event_schemas()
+    schema = event_schemas()[kind]
     Draft202012Validator.check_schema(schema)
     document = json.loads(structured.write(envelope))
     Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER).validate(document)
     for key in schema["required"]:
         broken = {name: value for name, value in document.items() if name != key}
         assert list(Draft202012Validator(schema).iter_errors(broken)), f"{key} may not be missing"
-
-
-@pytest.mark.parametrize("kind", list(schemas()))
-def test_committed_schema_is_current(kind: str) -> None:
-    """`python -m edge_agent.observers.cloudevents.document docs` writes them."""
-    assert (SCHEMAS / f"{kind}.json").read_text() == schema_text(schemas()[kind])  # type: ignore[index]
-
-
-def test_committed_page_is_current(tmp_path: Path) -> None:
-    write(tmp_path)
-    assert (SCHEMAS.parent / "events.md").read_text() == (tmp_path / "events.md").read_text()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["events.md", "schemas"]
-
-
-def test_committed_schemas_are_of_kinds_that_exist() -> None:
-    assert {path.stem for path in SCHEMAS.glob("*.json")} == set(schemas())
 
 
 def test_causation_leads_from_command_back_to_the_picture() -> None:

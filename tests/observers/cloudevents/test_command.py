@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +13,6 @@ from jsonschema import Draft202012Validator
 from edge_agent.control.commands import CommandRequest, Verb, parse_command
 from edge_agent.observers.cloudevents import MalformedMessageError, OrderData, read_command, write_command
 from edge_agent.observers.cloudevents.command import command_schema
-from edge_agent.observers.cloudevents.schemas import schema_text
 
 NOW = "2026-11-21T18:20:00.250Z"
 FULL = OrderData("c-1", NOW, token="open sesame", by="ada", reason="track is clear", power_percent=60)  # noqa: S106
@@ -68,8 +66,6 @@ def test_any_message_is_read_or_malformed(headers: list[tuple[str, bytes]], valu
         read_command(headers, value)
 
 
-def test_committed_schema_is_current_and_fits() -> None:
-    path = Path(__file__).parents[3] / "docs" / "schemas" / "kafka" / "order.json"
-    assert path.read_text() == schema_text(command_schema())
+def test_command_fits_its_schema() -> None:
     message = write_command("train-1", "drive", FULL, source="/consoles/fleet")
     Draft202012Validator(command_schema()).validate(json.loads(message.value))

@@ -1,7 +1,6 @@
-"""Writes what the events are for people (events.md) and programs (JSON Schemas).
+"""docs/events.md, generated from the payload classes: `python -m tools.events docs/events.md` writes it.
 
-`python -m edge_agent.observers.cloudevents.document docs` writes events.md and schemas/*.json there; a test says when
-what is in docs/ is not current.
+A test fails when the committed page is out of date.
 """
 
 import sys
@@ -10,10 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from edge_agent.observers.cloudevents import names
-from edge_agent.observers.cloudevents.command import KIND as ORDER
-from edge_agent.observers.cloudevents.command import command_schema
-from edge_agent.observers.cloudevents.schemas import schema_text, schemas
 from edge_agent.runtime.files import write_atomic
+from tools.schemas import event_schemas
 
 _HEAD = f"""\
 # Events
@@ -64,22 +61,13 @@ picture is in `data_base64`, anything else in `data`.
 """
 
 
-def events_page() -> str:
-    """Return the text of events.md."""
-    return "\n".join([_HEAD, *(line for kind, schema in schemas().items() for line in _kind(kind, schema))]) + "\n"
+def page() -> str:
+    """Return the page as Markdown."""
+    sections = (line for kind, schema in event_schemas().items() for line in _section(kind, schema))
+    return "\n".join([_HEAD, *sections]) + "\n"
 
 
-def write(folder: Path) -> None:
-    """Write events.md and schemas/*.json into `folder`, each file whole or not at all."""
-    (folder / "schemas").mkdir(parents=True, exist_ok=True)
-    write_atomic(folder / "events.md", events_page().encode())
-    for kind, schema in schemas().items():
-        write_atomic(folder / "schemas" / f"{kind}.json", schema_text(schema).encode())
-    (folder / "schemas" / "kafka").mkdir(exist_ok=True)
-    write_atomic(folder / "schemas" / "kafka" / f"{ORDER}.json", schema_text(command_schema()).encode())
-
-
-def _kind(kind: str, schema: dict[str, Any]) -> Iterator[str]:
+def _section(kind: str, schema: dict[str, Any]) -> Iterator[str]:
     yield f"## {kind}"
     yield ""
     yield f"{schema['title']}. Type `{schema['properties']['type']['const']}`, [schema](schemas/{kind}.json)."
@@ -131,4 +119,4 @@ def _resolve(value: dict[str, Any], definitions: dict[str, Any]) -> dict[str, An
 
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1]))
+    write_atomic(Path(sys.argv[1]), page().encode())

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_agent.bench import plots
 from edge_agent.bench.blocks import Block
 from edge_agent.bench.child import ChildReport
-from edge_agent.bench.document import page
 from edge_agent.bench.result import Ratio
 from edge_agent.bench.scale import ScaleResult
 from edge_agent.bench.stats import Interval
+from tools import benchmark_plots as plots
+from tools.benchmarks import page
 
 RATIOS = [
     Ratio(1, Interval(1.01, 1.0, 1.02), "6,000 and 6,000", "agent 20.2 ms, bare 20.0 ms"),

@@ -1,16 +1,22 @@
-"""JSON Schemas of the events, made of the payload classes.
+"""JSON Schemas of events, Kafka commands and MQTT's own payloads, generated from the payload classes.
 
-Knows the structured form of each kind. Knows nothing of where the schemas are written.
+`python -m tools.schemas docs/schemas` writes them.
 """
 
 import json
+import sys
+from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
 
 from edge_agent.observers.cloudevents import names
+from edge_agent.observers.cloudevents.command import KIND as ORDER
+from edge_agent.observers.cloudevents.command import command_schema
 from edge_agent.observers.cloudevents.envelope import SEQUENCE_DIGITS
 from edge_agent.observers.cloudevents.payloads import PAYLOADS, EventKind, Moment
+from edge_agent.observers.mqtt import payloads as mqtt
+from edge_agent.runtime.files import write_atomic
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _TITLES: dict[EventKind, str] = {
@@ -24,14 +30,37 @@ _TITLES: dict[EventKind, str] = {
 }
 
 
-def schemas() -> dict[EventKind, dict[str, Any]]:
+def event_schemas() -> dict[EventKind, dict[str, Any]]:
     """Return the schema of each kind's structured form; `properties.data` is that of binary mode's value."""
     return {kind: _schema(kind) for kind in _TITLES}
 
 
-def schema_text(schema: dict[str, Any]) -> str:
-    """Return a schema as it is written to a file."""
-    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+def mqtt_schemas() -> dict[str, dict[str, Any]]:
+    """Return the schema of each payload that only MQTT carries, by its kind."""
+    return {
+        kind: {
+            "$schema": _DIALECT,
+            "$id": f"urn:edge-agent:mqtt:{kind}:v1",
+            **TypeAdapter(payload).json_schema(mode="serialization"),
+        }
+        for kind, payload in mqtt.PAYLOADS.items()
+    }
+
+
+def schema_files() -> dict[str, str]:
+    """Return the text of every schema file by its path below docs/schemas."""
+    schemas: dict[str, dict[str, Any]] = {f"{kind}.json": schema for kind, schema in event_schemas().items()}
+    schemas[f"kafka/{ORDER}.json"] = command_schema()
+    schemas |= {f"mqtt/{kind}.json": schema for kind, schema in mqtt_schemas().items()}
+    return {name: json.dumps(schema, indent=2, ensure_ascii=False) + "\n" for name, schema in schemas.items()}
+
+
+def write(folder: Path) -> None:
+    """Write every schema below `folder`, each file atomically."""
+    for name, text in schema_files().items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, text.encode())
 
 
 def _schema(kind: EventKind) -> dict[str, Any]:
@@ -73,3 +102,7 @@ def _data(kind: EventKind) -> dict[str, Any]:
     if kind == "frame":
         return {"type": "string", "contentEncoding": "base64", "description": "The picture, as its content type says."}
     return TypeAdapter(PAYLOADS[kind]).json_schema(mode="serialization")
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]))

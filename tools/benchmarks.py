@@ -1,7 +1,4 @@
-"""Writes docs/benchmarks.md and its plots: `python -m edge_agent.bench.document [--quick] [--out docs]`, `make bench`.
-
-Knows how the page is laid out. Knows nothing of measuring.
-"""
+"""docs/benchmarks.md and its plots: `python -m tools.benchmarks [--quick] [--out docs]` measures and writes them."""
 
 import argparse
 import sys
@@ -10,13 +7,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from edge_agent.bench import plots
 from edge_agent.bench.goals import measure
 from edge_agent.bench.measure import Bench
 from edge_agent.bench.result import FULL, GOALS, QUICK, Ratio, machine, rows
 from edge_agent.bench.scale import COUNTS, ScaleResult, run_agents
 from edge_agent.runtime import log
 from edge_agent.runtime.files import write_atomic
+from tools import benchmark_plots as plots
 
 _HEAD = """# Benchmarks
 

@@ -1,7 +1,4 @@
-"""The benchmark's plots as small SVG files.
-
-Knows matplotlib, which only training and tests install. Knows nothing of measuring.
-"""
+"""The benchmark's plots as small SVG files; needs matplotlib."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,6 @@
-"""Writes what the settings and rules are for people (docs/configuration.md) and for editors (JSON Schema).
+"""docs/configuration.md, generated from the settings models: `python -m tools.configuration FILE` writes it.
 
-Knows how to read the models' own descriptions and ranges. Knows no setting. `python -m edge_agent.config.document FILE`
-writes the page; a test says when the page in docs/ is not current.
+Descriptions and ranges are those of the models. A test fails when the committed page is out of date.
 """
 
 import json
@@ -14,7 +13,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from edge_agent.config.fields import leaves, section_of
-from edge_agent.config.rules import Confirm, SignRule, SignRulesFile
+from edge_agent.config.rules import Confirm, SignRule
 from edge_agent.config.settings import Settings
 from edge_agent.config.sources import variable
 from edge_agent.runtime.files import write_atomic
@@ -22,7 +21,7 @@ from edge_agent.runtime.files import write_atomic
 _HEAD = """\
 # Configuration
 
-This page is made from the code by `python -m edge_agent.config.document docs/configuration.md`; change the
+This page is made from the code by `python -m tools.configuration docs/configuration.md`; change the
 descriptions there.
 
 The settings stand in a YAML file: the one given with `--config`, else the one that `EDGE_AGENT_CONFIG` names, else
@@ -58,16 +57,8 @@ start.
 """
 
 
-def json_schema(*, rules: bool = False) -> dict[str, Any]:
-    """Return the JSON Schema (draft 2020-12) of agent.yaml, or of signs.yaml."""
-    model: type[BaseModel] = SignRulesFile if rules else Settings
-    title = "edge-agent sign rules (signs.yaml)" if rules else "edge-agent settings (agent.yaml)"
-    schema = model.model_json_schema()
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": title}
-
-
-def markdown() -> str:
-    """Return the page that describes every setting and every part of a rule."""
+def page() -> str:
+    """Return the page that describes every setting and every part of a rule, as Markdown."""
     parts = [_HEAD]
     top = [row for leaf in leaves(Settings) if len(leaf.path) == 1 for row in _rows(Settings, only=leaf.path[0])]
     for name, info in Settings.model_fields.items():
@@ -78,11 +69,6 @@ def markdown() -> str:
     parts.insert(1, f"## At the top\n\nThese stand outside any section.\n\n{_table(top)}\n")
     parts.append(_RULES_HEAD + _table([*_rows(SignRule, skip="confirm"), *_rows(Confirm, prefix="confirm.")]) + "\n")
     return "\n".join(part.strip("\n") + "\n" for part in parts)
-
-
-def write(path: Path) -> None:
-    """Write the page to `path`, whole or not at all."""
-    write_atomic(path, markdown().encode())
 
 
 def _table(rows: list[tuple[str, str, str, str]]) -> str:
@@ -166,4 +152,4 @@ def _range(node: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1]))
+    write_atomic(Path(sys.argv[1]), page().encode())
