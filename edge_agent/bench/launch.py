@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -55,10 +55,12 @@ def bare_start_s(model: Path, picture: Path, threads: int) -> float:
     return _until("done", [sys.executable, "-c", _BARE, str(model), str(picture), str(threads)], dict(os.environ))
 
 
-def agent_start_s(source: Path, state: Path, more: Mapping[str, str]) -> float:
+def agent_start_s(
+    source: Path, state: Path, more: Mapping[str, str], program: Sequence[str] = ("-m", "edge_agent")
+) -> float:
     """Return the seconds from starting `edge-agent run` to the moment at which the train begins to drive.
 
-    `more` adds to its environment, such as settings.
+    `more` adds to its environment, such as settings; `program` is what Python runs as `edge-agent`.
     """
     settings = {
         "EDGE_AGENT_CAPTURE__SOURCE": str(source),
@@ -70,7 +72,7 @@ def agent_start_s(source: Path, state: Path, more: Mapping[str, str]) -> float:
         "EDGE_AGENT_GUARD__LOOP_STALL_MS": "2000",
         **more,
     }
-    command = [sys.executable, "-m", "edge_agent", "run", "--dry-run", "--duration", "60"]
+    command = [sys.executable, *program, "run", "--dry-run", "--duration", "60"]
     return _until(_DRIVES, command, {**os.environ, **settings})
 
 
