@@ -29,16 +29,16 @@ from edge_agent.control.commands import CommandHandler, Refused
 from edge_agent.errors import FatalError
 from edge_agent.events import Event, Frame
 from edge_agent.observers.metrics import (
-    LAG_BOUNDS_S,
     DropCounts,
-    Histogram,
     MirrorFigures,
-    Registry,
+    ScrapeCollector,
     TrainMetrics,
+    drop_metrics,
+    lag_histogram,
     mirror_metrics,
+    new_registry,
     observer_metrics,
     outbox_metrics,
-    run_metrics,
 )
 from edge_agent.ports import EventSource, Sink
 from edge_agent.runtime.queues import ThreadQueue
@@ -209,14 +209,14 @@ class WebContext:
 class WebServer:
     """Everything that is served, and the sinks that feed it.
 
-    `sinks` have to run for it to know anything; `lag` takes how late the event loop is, in seconds.
+    `sinks` have to run for it to know anything; `lag_s` takes how late the event loop is, in seconds.
     """
 
     def __init__(self, scene: WebContext) -> None:
         self._routes: list[BaseRoute] = []
         self._feeds: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self.sinks: list[Sink] = []
-        self.lag = Histogram(LAG_BOUNDS_S)
+        self.lag_s = lag_histogram()
         console = scene.settings.console
         self._connections = connections_for(console.max_viewers)
         if console.metrics:
@@ -244,15 +244,16 @@ class WebServer:
 
     def _add_status(self, scene: WebContext) -> None:
         """Add `/metrics`, `/healthz` and `/readyz`."""
-        health, figures, registry = HealthMonitor(scene.crew.clock()), TrainMetrics(lambda: _facts(scene)), Registry()
+        health, registry = HealthMonitor(scene.crew.clock()), new_registry()
+        figures = TrainMetrics(registry, lambda: _facts(scene))
         observers, mirrors = scene.crew.observers, scene.mirrors
-        registry.add(figures.collect)
-        registry.add(lambda: run_metrics(scene.dropped, self.lag))
-        registry.add(lambda: observer_metrics(observers.dropped, observers.waiting))
-        registry.add(lambda: mirror_metrics(mirrors.figures))
+        registry.register(self.lag_s)
+        registry.register(ScrapeCollector(lambda: drop_metrics(scene.dropped())))
+        registry.register(ScrapeCollector(lambda: observer_metrics(observers.dropped(), observers.waiting())))
+        registry.register(ScrapeCollector(lambda: mirror_metrics(mirrors.figures())))
         outbox = mirrors.outbox
         if outbox is not None:
-            registry.add(lambda: outbox_metrics(outbox))
+            registry.register(ScrapeCollector(lambda: outbox_metrics(outbox())))
         self._routes += status_routes(health, registry)
         self.sinks.append(HealthObserver(health, figures))
 

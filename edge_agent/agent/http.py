@@ -105,7 +105,7 @@ class LazyServer:
         from edge_agent.agent.console import WebContext, WebServer  # noqa: PLC0415 - loaded just now
 
         web = WebServer(WebContext(self._settings, self._crew, self._mirrors, self._desk))
-        self._add_lag = web.lag.add
+        self._add_lag = web.lag_s.observe
         work = [(sink.name, sink.run(self._events[sink.name])) for sink in web.sinks]
         work.append(("console", web.serve(door)))
         async with asyncio.TaskGroup() as group:

@@ -7,13 +7,14 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from prometheus_client import CollectorRegistry
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from edge_agent.events import Event, Frame, GuardState, Prediction, TrainState
-from edge_agent.observers.metrics import Registry, TrainMetrics
+from edge_agent.observers.metrics import TrainMetrics, render
 from edge_agent.ports import EventSource
 
 SILENCE_S = 5.0
@@ -109,7 +110,9 @@ class HealthObserver:
 _NOT_STORED = {"Cache-Control": "no-store"}
 
 
-def status_routes(health: HealthMonitor, registry: Registry, clock: Callable[[], float] | None = None) -> list[Route]:
+def status_routes(
+    health: HealthMonitor, registry: CollectorRegistry, clock: Callable[[], float] | None = None
+) -> list[Route]:
     """Return the routes; `clock` is the loop's by default.
 
     `/healthz` and `/readyz` answer 200 where all is well and 503 where not, both with `{"ok", "troubles"}`.
@@ -120,7 +123,7 @@ def status_routes(health: HealthMonitor, registry: Registry, clock: Callable[[],
 
     async def metrics(request: Request) -> Response:
         # Some milliseconds of work: done in a thread, so that the control path need not wait for it.
-        body, content_type = await run_in_threadpool(registry.render, request.headers.get("accept", ""))
+        body, content_type = await run_in_threadpool(render, registry, request.headers.get("accept", ""))
         return Response(body, headers={"Content-Type": content_type, **_NOT_STORED})
 
     async def healthz(request: Request) -> Response:

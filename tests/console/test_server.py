@@ -16,7 +16,7 @@ from edge_agent.console.health import HealthMonitor, HealthObserver, status_rout
 from edge_agent.console.server import MAX_CONNECTIONS, listen, serve
 from edge_agent.errors import ConfigError
 from edge_agent.events import Event
-from edge_agent.observers.metrics import Registry, TrainMetrics
+from edge_agent.observers.metrics import TrainMetrics, new_registry
 from edge_agent.runtime.queues import Fanout
 from tests.support import events as make
 from tests.support.mosquitto import until
@@ -49,8 +49,8 @@ async def running() -> AsyncIterator[Site]:
     """Serve for the length of the block."""
     settings = ConsoleSettings(port=free_port())
     site = Site(settings.port, HealthMonitor(started_s=100.0))
-    metrics, registry = TrainMetrics(lambda: {"version": "0.1.0"}), Registry()
-    registry.add(metrics.collect)
+    registry = new_registry()
+    metrics = TrainMetrics(registry, lambda: {"version": "0.1.0"})
     routes = status_routes(site.health, registry, lambda: site.now_s)
     tasks = [
         asyncio.create_task(serve(Starlette(routes=routes), listen(settings))),

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from edge_agent.observers.metrics import render
 from tests.deploy.promtool import ROOT, alerts, matchers_in, metrics_in, promtool, recorded_in, rules
 from tests.observers.metrics.test_metrics import ONE_OF_EACH, everything, samples
 
@@ -18,7 +19,7 @@ RULE_IDS = [rule.get("alert") or rule["record"] for rule in rules()]
 def rendered() -> frozenset[str]:
     """Return the names of all samples that the agent renders, and of the gauges that have none just now."""
     registry = everything(*ONE_OF_EACH)
-    gauges = re.findall(r"^# TYPE (\w+) gauge$", registry.render()[0].decode(), re.MULTILINE)
+    gauges = re.findall(r"^# TYPE (\w+) gauge$", render(registry)[0].decode(), re.MULTILINE)
     return frozenset({name.split("{")[0] for name in samples(registry)} | {"up", *gauges})
 
 

@@ -25,8 +25,8 @@ from edge_agent.console.schemas import Trouble
 from edge_agent.console.server import connections_for, serve
 from edge_agent.observers.cloudevents import MalformedMessageError, kafka
 from edge_agent.observers.kafka.client import client_arguments
-from edge_agent.observers.metrics import Registry
-from edge_agent.observers.metrics.registry import Values, counter, gauge
+from edge_agent.observers.metrics import ScrapeCollector, new_registry, render
+from edge_agent.observers.metrics.collectors import Values, counter, gauge
 
 HISTORY_MB = 512
 """What pictures may take where the settings do not say."""
@@ -47,8 +47,8 @@ class FleetConsole:
         self.site.trouble = STARTING
         self.heard = 0
         self.foreign = 0
-        self._figures = Registry()
-        self._figures.add(self._counts)
+        self._registry = new_registry()
+        self._registry.register(ScrapeCollector(self._counts))
         self._commander = FleetCommander(settings.kafka)
         self._listener = FleetListener(settings.kafka, history_s, self._hear, self._tell)
 
@@ -87,7 +87,7 @@ class FleetConsole:
             return JSONResponse(body, 503 if trouble else 200, headers=NOT_STORED)
 
         async def metrics(request: Request) -> Response:
-            body, content_type = self._figures.render(request.headers.get("accept", ""))
+            body, content_type = render(self._registry, request.headers.get("accept", ""))
             return Response(body, headers={"Content-Type": content_type, **NOT_STORED})
 
         return [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]

@@ -1,32 +1,35 @@
-"""Figures of one run in Prometheus's form: names by its conventions, base units, a registry of their own.
+"""Events and the counts of a run come in, metrics in Prometheus's exposition formats go out.
 
-Knows events and how figures are written. Knows nothing of HTTP, queues or where figures of other rooms come from: those
-are handed in as functions.
+Events are folded in the event loop; everything else is read in the thread that answers a scrape. Each run has a
+registry of its own. Names follow Prometheus's conventions: base units, `_total` for counters.
 """
 
-from edge_agent.observers.metrics.registry import Histogram, Registry
-from edge_agent.observers.metrics.runtime import (
-    LAG_BOUNDS_S,
+from edge_agent.observers.metrics.collectors import (
     DropCounts,
     MirrorFigures,
     OutboxFigures,
+    ScrapeCollector,
+    drop_metrics,
+    lag_histogram,
     mirror_metrics,
+    new_registry,
     observer_metrics,
     outbox_metrics,
-    run_metrics,
+    render,
 )
 from edge_agent.observers.metrics.train import TrainMetrics
 
 __all__ = [
-    "LAG_BOUNDS_S",
     "DropCounts",
-    "Histogram",
     "MirrorFigures",
     "OutboxFigures",
-    "Registry",
+    "ScrapeCollector",
     "TrainMetrics",
+    "drop_metrics",
+    "lag_histogram",
     "mirror_metrics",
+    "new_registry",
     "observer_metrics",
     "outbox_metrics",
-    "run_metrics",
+    "render",
 ]

@@ -6,23 +6,25 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 from edge_agent.events import Event, GuardState, HubStatus
 from edge_agent.observers.metrics import (
-    LAG_BOUNDS_S,
     DropCounts,
-    Histogram,
     MirrorFigures,
     OutboxFigures,
-    Registry,
+    ScrapeCollector,
     TrainMetrics,
+    drop_metrics,
+    lag_histogram,
     mirror_metrics,
+    new_registry,
     observer_metrics,
     outbox_metrics,
-    run_metrics,
+    render,
 )
 from tests.support import events as make
 
@@ -42,24 +44,26 @@ MIRROR = MirrorFigures(
 OUTBOX = OutboxFigures({"safety": 3}, {"safety": 3000}, {"image": 12}, 1, oldest_age_s=61.5, commit_s=0.002)
 
 
-def everything(*events: Event) -> Registry:
-    """Return a registry with every source that there is."""
-    facts = {"version": "0.1.0", "train": "train-1"}
-    train, lag, registry = TrainMetrics(lambda: facts), Histogram(LAG_BOUNDS_S), Registry()
+def everything(*events: Event) -> CollectorRegistry:
+    """Return a registry with every collector that there is."""
+    registry = new_registry()
+    train = TrainMetrics(registry, lambda: {"version": "0.1.0", "train": "train-1"})
     for event in events:
         train.fold(event)
-    lag.add(0.003)
-    registry.add(train.collect)
-    registry.add(lambda: run_metrics(lambda: DropCounts(2, 1, 0, 0), lag))
-    registry.add(lambda: observer_metrics(lambda: {"mqtt": 3}, lambda: {"mqtt": 1}))
-    registry.add(lambda: mirror_metrics(lambda: {"mqtt": MIRROR, "kafka": replace(MIRROR, connected=False)}))
-    registry.add(lambda: outbox_metrics(lambda: OUTBOX))
+    lag_histogram(registry).observe(0.003)
+    for read in (
+        lambda: drop_metrics(DropCounts(2, 1, 0, 0)),
+        lambda: observer_metrics({"mqtt": 3}, {"mqtt": 1}),
+        lambda: mirror_metrics({"mqtt": MIRROR, "kafka": replace(MIRROR, connected=False)}),
+        lambda: outbox_metrics(OUTBOX),
+    ):
+        registry.register(ScrapeCollector(read))
     return registry
 
 
-def samples(registry: Registry) -> dict[str, float]:
+def samples(registry: CollectorRegistry) -> dict[str, float]:
     """Return every sample as a Prometheus server reads it, under the text of its name and labels."""
-    body, _ = registry.render()
+    body, _ = render(registry)
     found = {}
     for family in parse(body.decode()):
         for sample in family.samples:
@@ -123,7 +127,7 @@ def test_process_has_its_own_figures() -> None:
 
 
 def families() -> list[Any]:
-    return [family for family in parse(everything(*ONE_OF_EACH).render()[0].decode()) if "process" not in family.name]
+    return [family for family in parse(render(everything(*ONE_OF_EACH))[0].decode()) if "process" not in family.name]
 
 
 @pytest.mark.parametrize("family", families(), ids=lambda family: family.name)
@@ -170,7 +174,7 @@ def test_figures_before_any_event_are_zero_or_missing() -> None:
 
 
 def test_scraper_that_asks_for_openmetrics_gets_it() -> None:
-    body, content_type = everything(*ONE_OF_EACH).render("application/openmetrics-text; version=1.0.0")
+    body, content_type = render(everything(*ONE_OF_EACH), "application/openmetrics-text; version=1.0.0")
     assert content_type.startswith("application/openmetrics-text")
     assert len(list(parse_openmetrics(body.decode()))) > 20  # type: ignore[no-untyped-call]
 
@@ -186,14 +190,13 @@ def test_source_that_fails_takes_only_its_own_figures_with_it() -> None:
         raise LookupError
 
     registry = everything(make.frame())
-    registry.add(broken)
+    registry.register(ScrapeCollector(broken))
     assert samples(registry)["edge_agent_frames_captured_total"] == 2
 
 
 def test_duration_below_zero_counts_as_none() -> None:
-    lag = Histogram((1.0,))
-    lag.add(-5)
-    lag.add(1.0)
-    lag.add(1.1)
-    found = {sample.labels.get("le"): sample.value for sample in lag.metric("lag_seconds", "Lag.").samples}
-    assert (found["1.0"], found["+Inf"]) == (2, 3)
+    command = replace(make.command(make.decision(make.frame())), taken_s=0.0)
+    found = samples(everything(*(replace(command, written_s=late_s) for late_s in (-5, 0.3, 0.31))))
+    name = "edge_agent_command_latency_seconds"
+    assert (found[f"{name}_bucket{{le=0.01}}"], found[f"{name}_bucket{{le=0.3}}"], found[f"{name}_count"]) == (1, 2, 3)
+    assert found[f"{name}_sum"] == pytest.approx(0.61)
