@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from edge_agent.agent.monitors import StorageMonitor, free_mb
+from edge_agent.agent.monitors import StorageMonitor
 from edge_agent.config import Settings, SignRules
 from edge_agent.control import guard, policy
 from edge_agent.control.driver import Driver, MotorTarget, Ramp
@@ -19,6 +19,7 @@ from edge_agent.control.power import compensate
 from edge_agent.control.watchdog import Watchdog
 from edge_agent.errors import UsageError
 from edge_agent.events import Event, Fault, Frame, MotorCommand
+from edge_agent.faults import FaultReporter
 from edge_agent.hub.mock import MockHub
 from edge_agent.perception.camera import LiveTimeouts, open_camera
 from edge_agent.perception.detector import open_detector
@@ -165,14 +166,9 @@ def build_control_parameters(settings: Settings, rules: SignRules, *, emulated: 
     )
 
 
-def build_storage_monitor(
-    settings: Settings, *, tell: Callable[[Fault], None], clock: Callable[[], float]
-) -> StorageMonitor:
-    """Choose where room is needed; looked at once, so that nothing is armed before that."""
-    folder = settings.state.directory or state_dir(os.environ)
-    storage = StorageMonitor(folder, settings.guard.min_free_disk_mb, tell=tell, clock=clock)
-    storage.look(free_mb(folder.absolute()))
-    return storage
+def build_storage_monitor(settings: Settings, faults: FaultReporter) -> StorageMonitor:
+    """Choose where room is needed."""
+    return StorageMonitor(settings.state.directory or state_dir(os.environ), settings.guard.min_free_disk_mb, faults)
 
 
 def build_capture_parameters(settings: Settings) -> CaptureParameters:
@@ -205,13 +201,9 @@ class Components:
     capture: Capture
     watchdog: Watchdog
     storage: StorageMonitor
+    faults: FaultReporter
     clock: Callable[[], float]
-
-    def tell(self, fault: Fault) -> None:
-        """Keep a fault for the report and tell the observers."""
-        self.storage.hear(fault)
-        self.tally.fault(fault)
-        self.observers.publish(fault)
+    tell: Callable[[Fault], None]
 
     def stop(self, reason: str) -> None:
         """Aim at a brake for good: from here on nothing else aims."""
@@ -238,11 +230,14 @@ def assemble(
         tally.command(command)
         observers.publish(command)
 
-    def degraded(fault: Fault) -> None:
+    def tell(fault: Fault) -> None:
+        storage.hear(fault)
         tally.fault(fault)
         observers.publish(fault)
 
-    storage = build_storage_monitor(settings, tell=degraded, clock=clock)
+    faults = FaultReporter(lambda report: tell(report.at(clock())), clock)
+    storage = build_storage_monitor(settings, faults)
+    storage.check()  # before anything is armed
     adapt, ramp = build_compensation(settings, hub), build_ramp(settings)
     driver = Driver(hub, ramp=ramp, adapt=adapt, publish=written, clock=clock)
     control = Control(
@@ -254,6 +249,7 @@ def assemble(
         stalls=lambda: watchdog.trips,
         observers=observers,
         tally=tally,
+        faults=faults,
         clock=clock,
     )
     inference = Inference(
@@ -263,9 +259,30 @@ def assemble(
         deliver=control.on_prediction,
         observers=observers,
         tally=tally,
+        faults=faults,
         clock=clock,
     )
     capture = Capture(
-        parts.camera, frames, build_capture_parameters(settings), observers=observers, tally=tally, clock=clock
+        parts.camera,
+        frames,
+        build_capture_parameters(settings),
+        observers=observers,
+        tally=tally,
+        faults=faults,
+        clock=clock,
     )
-    return Components(parts, worker, observers, tally, driver, control, inference, capture, watchdog, storage, clock)
+    return Components(
+        parts,
+        worker,
+        observers,
+        tally,
+        driver,
+        control,
+        inference,
+        capture,
+        watchdog,
+        storage,
+        faults,
+        clock,
+        tell,
+    )

@@ -9,7 +9,8 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from edge_agent.events import Fault, Severity
+from edge_agent.events import Fault
+from edge_agent.faults import DISK_FULL, OUTBOX_SLOW, OUTBOX_STUCK, FaultReporter
 from edge_agent.report import RunStats
 from edge_agent.runtime.event_loop import request_short_slices
 from edge_agent.runtime.queues import pace
@@ -53,9 +54,8 @@ def resident_mib() -> float:
 
 
 PERIOD_S = 5.0
-LOW = "disk_full"
-_OUTBOX = {"outbox_stuck": "the outbox takes nothing", "outbox_slow": "the outbox is slow"}
-"""What the mirror to Kafka tells of its outbox that forbids arming."""
+_OUTBOX = {OUTBOX_STUCK.code: "the outbox takes nothing", OUTBOX_SLOW.code: "the outbox is slow"}
+"""The faults of the mirror to Kafka that forbid arming."""
 _MB = 1_000_000
 
 
@@ -77,17 +77,13 @@ class StorageMonitor:
     Args:
         folder: where the agent keeps what must outlive the process.
         least_mb: with less free space than this the train is not armed anew.
-        tell: told when the disk becomes full, and when it is not any more.
-        clock: the event loop's clock.
+        faults: where a full disk is reported.
     """
 
-    def __init__(
-        self, folder: Path, least_mb: int, *, tell: Callable[[Fault], None], clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, folder: Path, least_mb: int, faults: FaultReporter) -> None:
         self._folder = folder.absolute()
         self._least_mb = least_mb
-        self._tell = tell
-        self._clock = clock
+        self._faults = faults
         self._full = ""
         self._outbox: dict[str, str] = {}
 
@@ -105,11 +101,17 @@ class StorageMonitor:
 
     def look(self, free: int | None) -> None:
         """Take note of the room on the disk."""
-        full = "" if free is None or free >= self._least_mb else f"{free} MB are free in {self._folder}"
-        if bool(full) != bool(self._full):
+        if free is None or free >= self._least_mb:
+            self._full = ""
+            self._faults.clear(DISK_FULL)
+        else:
+            self._full = f"{free} MB are free in {self._folder}"
             remedy = f"free at least {self._least_mb} MB; until then the train is not armed anew"
-            self._tell(Fault(LOW, full or "over", remedy if full else "", Severity.DEGRADED, self._clock(), bool(full)))
-        self._full = full
+            self._faults.report(DISK_FULL, self._full, remedy)
+
+    def check(self) -> None:
+        """Look at the disk now; blocks for a moment."""
+        self.look(free_mb(self._folder))
 
     async def watch(self) -> None:
         """Look again and again, until cancelled."""

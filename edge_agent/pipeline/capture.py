@@ -11,7 +11,8 @@ import structlog
 import uuid_utils
 
 from edge_agent.errors import FatalError, RetryableError
-from edge_agent.events import Box, Detection, Event, Fault, Frame, Severity
+from edge_agent.events import Box, Detection, Event, Frame
+from edge_agent.faults import CAMERA_CHANGED, CAMERA_LOST, FaultReporter
 from edge_agent.perception.vision import ResizedPicture
 from edge_agent.ports import Camera, Shot
 from edge_agent.report import RunStats
@@ -21,8 +22,6 @@ _log = structlog.get_logger(__name__)
 
 LATE_TICK_S = 0.010
 """A tick later than this is counted as late in the run report."""
-
-_CHECK = "check the cable and the power"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +42,7 @@ class Capture:
 
     Args:
         camera: an open camera.
+        faults: by the event loop's clock.
         clock: the event loop's clock.
     """
 
@@ -54,6 +54,7 @@ class Capture:
         *,
         observers: Fanout[Event],
         tally: RunStats,
+        faults: FaultReporter,
         clock: Callable[[], float],
     ) -> None:
         self._camera = camera
@@ -61,12 +62,11 @@ class Capture:
         self._how = how
         self._observers = observers
         self._tally = tally
+        self._faults = faults
         self._clock = clock
         self._paused = False
         self._last_serial: int | None = None
-        self._lost_since_s: float | None = None
         self._size: tuple[int, ...] | None = None
-        self._misfit = False
 
     def pause(self, paused: bool) -> None:
         """Stop or go on taking frames; without fresh frames the guard brakes."""
@@ -85,7 +85,8 @@ class Capture:
                 continue
             if shot is None:
                 return
-            self._found()
+            if self._faults.clear(CAMERA_LOST, "the camera is back"):
+                _log.info("camera_back", source=self._camera.source)
             self._take(shot)
 
     def _take(self, shot: Shot) -> None:
@@ -116,37 +117,24 @@ class Capture:
         size = shot.image.shape
         if self._size is None or not self._camera.live:
             self._size = size
-        fits = size == self._size
-        if fits == self._misfit:
-            self._misfit = not fits
-            words = f"the camera's pictures are {_told(size)} now, and were {_told(self._size)}"
-            message = "the pictures have their size again" if fits else words
-            self._tell("camera_changed", message, "set the camera back, or start the agent again", active=not fits)
-        return fits
+        if size == self._size:
+            self._faults.clear(CAMERA_CHANGED, "the pictures have their size again")
+            return True
+        self._faults.report(
+            CAMERA_CHANGED,
+            f"the camera's pictures are {_width_by_height(size)} now, and were {_width_by_height(self._size)}",
+        )
+        return False
 
     def _lost(self, error: RetryableError) -> None:
-        now_s = self._clock()
-        if self._lost_since_s is None:
-            self._lost_since_s = now_s
+        if self._faults.report(CAMERA_LOST, error.message):
             _log.warning("camera_lost", source=self._camera.source, error=str(error))
-            self._tell("camera_lost", error.message, _CHECK, active=True)
-        limit_s = self._how.retry_for_s
-        if limit_s is not None and now_s - self._lost_since_s > limit_s:
+        since_s, limit_s = self._faults.since_s(CAMERA_LOST), self._how.retry_for_s
+        if limit_s is not None and since_s is not None and self._clock() - since_s > limit_s:
             raise FatalError(f"the camera '{self._camera.source}' was lost and did not come back in {limit_s:g} s")
 
-    def _found(self) -> None:
-        if self._lost_since_s is not None:
-            self._lost_since_s = None
-            _log.info("camera_back", source=self._camera.source)
-            self._tell("camera_lost", "the camera is back", _CHECK, active=False)
 
-    def _tell(self, code: str, message: str, remedy: str, *, active: bool) -> None:
-        fault = Fault(code, message, remedy, Severity.STOP, self._clock(), active)
-        self._tally.fault(fault)
-        self._observers.publish(fault)
-
-
-def _told(size: tuple[int, ...]) -> str:
+def _width_by_height(size: tuple[int, ...]) -> str:
     return f"{size[1]}x{size[0]}"
 
 

@@ -18,7 +18,18 @@ from edge_agent.control import guard, policy
 from edge_agent.control.driver import Driver, MotorTarget
 from edge_agent.control.guard import Order, Permit, Priority
 from edge_agent.control.power import weak_since
-from edge_agent.events import Decision, Event, Fault, GuardState, HubStatus, Prediction, Severity, TrainState
+from edge_agent.events import Decision, Event, GuardState, HubStatus, Prediction, TrainState
+from edge_agent.faults import (
+    BATTERY_LOW,
+    BLIND,
+    EMERGENCY_STOP,
+    HUB_TROUBLE,
+    INTEGRITY,
+    LINK_LOST,
+    LOOP_STALLED,
+    FaultKind,
+    FaultReporter,
+)
 from edge_agent.ports import Hub, HubEvent
 from edge_agent.report import ActionTaken, RunStats
 from edge_agent.runtime.queues import Fanout
@@ -36,12 +47,12 @@ LOW_VOLTAGE_BAND_MV = 200
 
 _EARLY_S = 1e-6  # asyncio's timers may come some nanoseconds too soon, which on a simulated clock never pass
 _FAULTS = {
-    Priority.EMERGENCY_STOP: ("emergency_stop", "find out why, then re-arm"),
-    Priority.INTEGRITY: ("integrity", "mend the model or the configuration, then start the agent again"),
-    Priority.LINK: ("link_lost", "bring the hub near and switch it on; arm the train when it is connected"),
-    Priority.LIVENESS: ("loop_stalled", "see the log for what blocked the process, then re-arm"),
-    Priority.FRESHNESS: ("blind", "check the camera and the detector's pace"),
-    Priority.HUB_HEALTH: ("hub_trouble", "change the batteries or free the train, then re-arm"),
+    Priority.EMERGENCY_STOP: EMERGENCY_STOP,
+    Priority.INTEGRITY: INTEGRITY,
+    Priority.LINK: LINK_LOST,
+    Priority.LIVENESS: LOOP_STALLED,
+    Priority.FRESHNESS: BLIND,
+    Priority.HUB_HEALTH: HUB_TROUBLE,
 }
 
 
@@ -84,11 +95,12 @@ class Control:
         stalls: Callable[[], int],
         observers: Fanout[Event],
         tally: RunStats,
+        faults: FaultReporter,
         clock: Callable[[], float],
     ) -> None:
         self._hub, self._driver, self._rules = hub, driver, rules
         self._integrity, self._storage, self._stalls = integrity, storage, stalls
-        self._observers, self._tally, self._clock = observers, tally, clock
+        self._observers, self._tally, self._faults, self._clock = observers, tally, faults, clock
         self._signs = policy.PolicyMemory()
         self._guard = guard.GuardMemory()
         self._orders: deque[Order] = deque()
@@ -96,7 +108,6 @@ class Control:
         self._wish: policy.PolicyOutput | None = None
         self._decision: Decision | None = None
         self._permit = Permit(GuardState.INIT, None, "starting")
-        self._faults: dict[str, Fault] = {}
         self._stalls_seen = 0
         self._critical_since_s: float | None = None
         self._auto_armed = not rules.auto_arm
@@ -173,7 +184,7 @@ class Control:
         before = self._permit
         self._guard, self._permit = guard.step(self._guard, inputs, self._rules.limits)
         self._aim()
-        self._tell_faults(now_s)
+        self._publish_faults(now_s)
         if self._permit != before or now_s - self._told_s >= STATE_PERIOD_S:
             self._tell_state(now_s)
         if self._permit.state is not before.state:
@@ -248,32 +259,23 @@ class Control:
         )
         self._observers.publish(self._decision)
 
-    def _tell_faults(self, now_s: float) -> None:
-        """Tell observers of each fault when it appears and when it is over."""
-        present = {fault.code: fault for fault in self._present_faults(now_s)}
-        for code in self._faults.keys() - present.keys():
-            over = replace(self._faults.pop(code), message="over", remedy="", at_s=now_s, active=False)
-            self._publish_fault(over)
-        for code in present.keys() - self._faults.keys():
-            self._faults[code] = present[code]
-            self._publish_fault(present[code])
+    def _publish_faults(self, now_s: float) -> None:
+        present = dict(self._current_faults(now_s))
+        for kind in (*_FAULTS.values(), BATTERY_LOW):
+            if kind not in present:
+                self._faults.clear(kind)
+        for kind, message in present.items():
+            self._faults.report(kind, message)
 
-    def _present_faults(self, now_s: float) -> Iterator[Fault]:
+    def _current_faults(self, now_s: float) -> Iterator[tuple[FaultKind, str]]:
         by, rules = self._permit.by, self._rules
         starting = self._permit.state is GuardState.INIT and now_s - self._tally.started_s < rules.start_timeout_s
         if by in _FAULTS and (not starting or by is Priority.INTEGRITY):
-            code, remedy = _FAULTS[by]
-            yield Fault(code, self._permit.reason, remedy, Severity.STOP, now_s)
+            yield _FAULTS[by], self._permit.reason
         voltage_mv = self._hub.status().voltage_mv
-        low_mv = rules.low_voltage_mv + (LOW_VOLTAGE_BAND_MV if "battery_low" in self._faults else 0)
-        if voltage_mv is not None and voltage_mv < low_mv:
-            yield Fault(
-                "battery_low", f"{voltage_mv / 1000:.2f} V", "change the batteries soon", Severity.DEGRADED, now_s
-            )
-
-    def _publish_fault(self, fault: Fault) -> None:
-        self._tally.fault(fault)
-        self._observers.publish(fault)
+        is_low = self._faults.since_s(BATTERY_LOW) is not None
+        if voltage_mv is not None and voltage_mv < rules.low_voltage_mv + (LOW_VOLTAGE_BAND_MV if is_low else 0):
+            yield BATTERY_LOW, f"{voltage_mv / 1000:.2f} V"
 
     def _tell_state(self, now_s: float) -> None:
         self._told_s = now_s

@@ -14,7 +14,8 @@ from typing import Self
 import structlog
 
 from edge_agent.errors import EdgeAgentError, FatalError
-from edge_agent.events import Detection, Event, Fault, Frame, Picture, Prediction, Severity
+from edge_agent.events import Detection, Event, Frame, Picture, Prediction
+from edge_agent.faults import INFERENCE_FAILED, FaultReporter
 from edge_agent.ports import Detector, DetectorInfo
 from edge_agent.report import RunStats
 from edge_agent.runtime.queues import Fanout, Latest
@@ -132,6 +133,7 @@ class Inference:
         deliver: Callable[[Prediction], None],
         observers: Fanout[Event],
         tally: RunStats,
+        faults: FaultReporter,
         clock: Callable[[], float],
     ) -> None:
         self._frames = frames
@@ -140,6 +142,7 @@ class Inference:
         self._deliver = deliver
         self._observers = observers
         self._tally = tally
+        self._faults = faults
         self._clock = clock
         self._failures = 0
         self._stale = 0
@@ -184,8 +187,6 @@ class Inference:
         self._failures += 1
         if self._failures == 1:
             _log.error("inference_failed", error=str(error))
-            fault = Fault("inference_failed", error.message, error.remedy, Severity.STOP, self._clock())
-            self._tally.fault(fault)
-            self._observers.publish(fault)
+            self._faults.report(INFERENCE_FAILED, error.message, error.remedy)
         if self._failures == FAILURES_IN_A_ROW:
             self.trouble = f"the detector failed on {FAILURES_IN_A_ROW} frames in a row: {error.message}"

@@ -8,14 +8,15 @@ import pytest
 from edge_agent.agent import monitors as module
 from edge_agent.agent.monitors import StorageMonitor, free_mb
 from edge_agent.events import Fault, Severity
+from edge_agent.faults import FaultReport, FaultReporter
 from edge_agent.simulation.clock import run_virtual
 
 STUCK = Fault("outbox_stuck", "database is locked", "end the other program", Severity.DEGRADED, 1.0)
 
 
-def stored(least_mb: int = 50) -> tuple[StorageMonitor, list[Fault]]:
-    told: list[Fault] = []
-    return StorageMonitor(Path("/var/lib/edge-agent"), least_mb, tell=told.append, clock=lambda: 7.0), told
+def stored(least_mb: int = 50) -> tuple[StorageMonitor, list[FaultReport]]:
+    told: list[FaultReport] = []
+    return StorageMonitor(Path("/var/lib/edge-agent"), least_mb, FaultReporter(told.append, lambda: 7.0)), told
 
 
 def test_enough_room_is_no_trouble() -> None:
@@ -73,7 +74,7 @@ def test_disk_is_looked_at_again_and_again(monkeypatch: pytest.MonkeyPatch) -> N
     rooms = iter([100, 10, 100])
     monkeypatch.setattr(module, "free_mb", lambda _folder: next(rooms, 100))
 
-    async def main() -> list[Fault]:
+    async def main() -> list[FaultReport]:
         storage, told = stored()
         watching = asyncio.create_task(storage.watch())
         await asyncio.sleep(2.5 * module.PERIOD_S)

@@ -210,8 +210,7 @@ def test_full_disk_keeps_the_train_from_being_armed_until_there_is_room(
     parts: Callable[..., MockHub], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rooms = iter([1, 1, 1])
-    for module in (build, storage):
-        monkeypatch.setattr(module, "free_mb", lambda _folder: next(rooms, 10_000))
+    monkeypatch.setattr(storage, "free_mb", lambda _folder: next(rooms, 10_000))
     hub = parts(Camera(200))
     report = go()
     assert [(fault["code"], fault["severity"]) for fault in report["faults"]] == [("disk_full", "degraded")]
@@ -222,7 +221,7 @@ def test_full_disk_keeps_the_train_from_being_armed_until_there_is_room(
 def test_disk_that_becomes_full_does_not_stop_a_train(
     parts: Callable[..., MockHub], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rooms = iter([10_000])
+    rooms = iter([10_000, 10_000])
     monkeypatch.setattr(storage, "free_mb", lambda _folder: next(rooms, 1))
     hub = parts(Camera(200))
     report = go()

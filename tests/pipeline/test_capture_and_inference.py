@@ -12,6 +12,7 @@ import pytest
 
 from edge_agent.errors import FatalError, RetryableError
 from edge_agent.events import Box, Detection, Event, Fault, Frame, Prediction
+from edge_agent.faults import FaultReporter
 from edge_agent.pipeline import Capture, CaptureParameters, DetectorWorker, Inference
 from edge_agent.pipeline.inference import FAILURES_IN_A_ROW
 from edge_agent.ports import Shot
@@ -68,7 +69,10 @@ class Line:
         self.told: list[Event] = []
         self.detector = detector
         self.worker = DetectorWorker(lambda: detector, modelled_s=modelled_s)
-        self.capture = Capture(camera, frames, PACE, observers=observers, tally=self.tally, clock=clock)
+        reporter = FaultReporter(lambda report: observers.publish(report.at(clock())), clock)
+        self.capture = Capture(
+            camera, frames, PACE, observers=observers, tally=self.tally, faults=reporter, clock=clock
+        )
         self.inference = Inference(
             frames,
             self.worker,
@@ -76,6 +80,7 @@ class Line:
             deliver=self.predictions.append,
             observers=observers,
             tally=self.tally,
+            faults=reporter,
             clock=clock,
         )
 

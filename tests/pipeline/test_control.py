@@ -6,6 +6,7 @@ from collections.abc import Callable
 from edge_agent.control import guard, policy
 from edge_agent.control.driver import Driver, Ramp
 from edge_agent.events import Event
+from edge_agent.faults import FaultReporter
 from edge_agent.hub.mock import MockHub
 from edge_agent.pipeline import Control, ControlParameters
 from edge_agent.report import RunStats
@@ -34,6 +35,7 @@ def control(clock: Callable[[], float], stepped: Callable[[], None]) -> Control:
         stalls=stalls,
         observers=observers,
         tally=RunStats(0.0),
+        faults=FaultReporter(lambda report: None, clock),
         clock=clock,
     )
 

@@ -193,7 +193,7 @@ class KafkaCommandConsumer:
         self._tell(FaultReport("kafka_commands_failed", "the listener for commands has failed", "restart the agent"))
 
     def _tell(self, notice: FaultReport) -> None:
-        self._in_loop(lambda: self._report(notice.fault(asyncio.get_running_loop().time())))
+        self._in_loop(lambda: self._report(notice.at(asyncio.get_running_loop().time())))
 
     def _in_loop(self, work: Callable[[], object]) -> None:
         loop = self._loop

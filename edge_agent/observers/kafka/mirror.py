@@ -164,7 +164,7 @@ class KafkaMirror:
             loop.call_soon_threadsafe(self._publish, notice)
 
     def _publish(self, notice: FaultReport) -> None:
-        self._report(notice.fault(asyncio.get_running_loop().time()))
+        self._report(notice.at(asyncio.get_running_loop().time()))
 
     def _tell_lost(self, now_s: float) -> None:
         if now_s - self._lost_told_s < _LOST_TOLD_EVERY_S:

@@ -232,7 +232,7 @@ class MqttMirror:
         self._in_loop(lambda: self._publish(notice))
 
     def _publish(self, notice: FaultReport) -> None:
-        self._report(notice.fault(asyncio.get_running_loop().time()))
+        self._report(notice.at(asyncio.get_running_loop().time()))
 
     def _failed(self) -> None:
         self._tell(FaultReport("mqtt_failed", "the mirror to MQTT has failed; see the log", "restart the agent"))
