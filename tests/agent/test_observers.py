@@ -17,12 +17,13 @@ from edge_agent.agent.observers import _execute_capture_command, make_command_ha
 from edge_agent.config import Settings, load_rules
 from edge_agent.control.commands import Authorizer, CommandRequest, CommandRules, Verb
 from edge_agent.events import CommandResult
-from edge_agent.observers.cloudevents import KafkaMessage, OrderData, write_command
+from edge_agent.observers.cloudevents import OrderData, write_command
 from edge_agent.observers.cloudevents.convert import to_rfc3339
 from edge_agent.observers.crazy_train.payloads import CaptureCommand
 from tests.agent.served import Camera, answered
 from tests.agent.test_commands import Control
 from tests.support.kafka_brokers import Consumed, Tansu
+from tests.support.kafka_messages import KafkaMessage, message_of
 from tests.support.mosquitto import Mosquitto, listening, until
 from tests.support.proxy import free_port
 
@@ -47,7 +48,7 @@ def settings(mosquitto: Mosquitto, tansu: Tansu, port: int, state: Path) -> Sett
 
 def order(verb: str, command_id: str, **more: Any) -> KafkaMessage:
     data = OrderData(command_id, to_rfc3339(time.time()), by="ada", **more)
-    return write_command("train-1", verb, data, source="/consoles/fleet")
+    return message_of(write_command("train-1", verb, data, source="/consoles/fleet"))
 
 
 def answers(consumed: Consumed) -> dict[str, dict[str, Any]]:

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from edge_agent.cli.mirror import app
 from edge_agent.config import KafkaSettings
 from edge_agent.errors import EdgeAgentError, FatalError, RetryableError
-from edge_agent.observers.kafka.encoder import OutboxEvent, RecordEncoder, compression_dictionary
+from edge_agent.observers.kafka.encoder import RecordEncoder, compression_dictionary
 from edge_agent.observers.outbox.file import OutboxLock
 from edge_agent.observers.outbox.store import Budget, OutboxStore
 from tests.support import events as make
@@ -46,9 +46,9 @@ def configure(folder: Path, address: str) -> None:
 def fill(folder: Path, faults: int) -> None:
     settings = KafkaSettings()
     store = OutboxStore(folder / "outbox.db", Budget(), dictionary=compression_dictionary(settings, "train-1"))
-    encode = RecordEncoder(settings, "train-1")
+    encode = RecordEncoder(settings, "train-1", lambda: make.UNIX_S)
     for number in range(faults):
-        store.commit(encode(OutboxEvent(make.fault(f"event_{number}"), make.UNIX_S), store.next_seq))
+        store.commit(encode(make.fault(f"event_{number}"), store.next_seq))
     store.close()
 
 
@@ -94,7 +94,7 @@ def test_status_names_dead_letters_and_what_was_set_aside(place: Path) -> None:
     fill(place, 2)
     (place / "outbox.db.broken-20260101T000000Z").write_bytes(b"x")
     store = OutboxStore(place / "outbox.db", Budget())
-    store.bury(store.read(0, 1, 10**6)[0].seq, "it is too large")
+    store.dead_letter(store.read(0, 1, 10**6)[0].seq, "it is too large")
     store.close()
     text, _ = call("status")
     assert "1 dead letters: it is too large" in text

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from edge_agent.config import KafkaSettings
 from edge_agent.events import Event, Frame
-from edge_agent.observers.kafka.encoder import OutboxEvent, RecordEncoder, compression_dictionary
+from edge_agent.observers.kafka.encoder import RecordEncoder, compression_dictionary
 from edge_agent.observers.kafka.tools import drain
 from edge_agent.observers.outbox.outbox import budget_of
 from edge_agent.observers.outbox.record import OutboxRecord
@@ -26,12 +26,12 @@ LEAST_TIMES_REAL_TIME = 20
 def fill(path: Path, settings: KafkaSettings, minutes: float) -> tuple[int, int]:
     """Put the backlog into an outbox; return how many messages and bytes that are."""
     store = OutboxStore(path, budget_of(settings), dictionary=compression_dictionary(settings, "train-1"))
-    encode = RecordEncoder(settings, "train-1")
+    encode = RecordEncoder(settings, "train-1", lambda: make.UNIX_S)
     pictures = [make.frame(number) for number in range(20)]
     for second in range(round(minutes * 60)):
         records: list[OutboxRecord] = []
         for event in _second(second, pictures):
-            records += encode(OutboxEvent(event, make.UNIX_S), store.next_seq + len(records))
+            records += encode(event, store.next_seq + len(records))
         store.commit(records)
     rows = sum(tally.rows for tally in store.tallies.values())
     size = sum(tally.bytes for tally in store.tallies.values())

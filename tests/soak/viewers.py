@@ -39,11 +39,12 @@ from edge_agent.console.routes import console_routes
 from edge_agent.console.schemas import Links
 from edge_agent.console.server import listen, serve
 from edge_agent.events import Event, Frame
-from edge_agent.observers.cloudevents import EventContext, KafkaMessage, kafka, to_cloudevent
+from edge_agent.observers.cloudevents import EventContext, to_cloudevent
 from edge_agent.observers.cloudevents.images import encode_jpeg
 from edge_agent.runtime.queues import Fanout, pace
 from tests.support import events as make
 from tests.support.kafka_brokers import Tansu
+from tests.support.kafka_messages import KafkaMessage, message_of
 from tests.support.mosquitto import until
 from tests.support.proxy import free_port
 
@@ -189,7 +190,7 @@ async def console_of_fleet(history_mb: int, via_kafka: bool) -> AsyncIterator[tu
                 producer.produce(topic, message.value, message.key, headers=list(message.headers))
                 producer.poll(0)
 
-            send(kafka.binary(to_cloudevent(make.state(), EventContext("train-00", 0, time.time() - 0.25))))
+            send(message_of(to_cloudevent(make.state(), EventContext("train-00", 0, time.time() - 0.25))))
             producer.flush(10)
             tasks = [asyncio.create_task(fleet.run(door))]
             await until(lambda: fleet.site.trouble is None, "it listens")
@@ -226,7 +227,7 @@ async def many_trains(seconds_s: float, trains: int, history_mb: int, *, via_kaf
             if tick.index % 10 == 0:
                 events.append(dataclasses.replace(make.state(at_s=clock()), train_id=name, at_unix_s=time.time()))
             for event in events:
-                send(kafka.binary(to_cloudevent(event, stamp, encoded[which])))
+                send(message_of(to_cloudevent(event, stamp, encoded[which])))
 
     async with console_of_fleet(history_mb, via_kafka) as (fleet, send):
         tasks = [asyncio.create_task(train(number, send)) for number in range(trains)]

@@ -17,7 +17,7 @@ from edge_agent.console.commands import PATIENCE_S, CommandReply, OutgoingComman
 from edge_agent.console.store import Change, ItemAdded
 from edge_agent.control.commands import CommandRequest
 from edge_agent.errors import EdgeAgentError, RetryableError
-from edge_agent.observers.cloudevents import AnswerData, OrderData, write_command
+from edge_agent.observers.cloudevents import AnswerData, OrderData, kafka, write_command
 from edge_agent.observers.kafka.producer import Producer
 from edge_agent.observers.outbox.record import OutboxRecord, RecordKind
 from edge_agent.runtime.backoff import Backoff
@@ -100,9 +100,9 @@ class FleetCommander:
             reason=request.reason or None,
             power_percent=request.power_percent,
         )
-        message = write_command(order.train_id, order.verb, data, source=SOURCE)
-        topic, at_ms = self._settings.command_topic, round(now_s * 1000)
-        return OutboxRecord(RecordKind.SAFETY, topic, message.key, message.headers, message.value, at_ms)
+        headers, value = kafka.binary(write_command(order.train_id, order.verb, data, source=SOURCE))
+        topic, key, at_ms = self._settings.command_topic, order.train_id.encode(), round(now_s * 1000)
+        return OutboxRecord(RecordKind.SAFETY, topic, key, headers, value, at_ms)
 
     def _offer(self, job: _Job) -> None:
         jobs = self._jobs

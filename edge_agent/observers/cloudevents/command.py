@@ -14,7 +14,6 @@ from pydantic import Field, TypeAdapter
 
 from edge_agent.observers.cloudevents import kafka, names
 from edge_agent.observers.cloudevents.envelope import Envelope
-from edge_agent.observers.cloudevents.kafka import KafkaMessage
 from edge_agent.observers.cloudevents.names import MalformedMessageError
 from edge_agent.observers.cloudevents.payloads import Moment
 
@@ -46,10 +45,10 @@ class CommandMessage:
     source: str
 
 
-def write_command(train_id: str, verb: str, data: OrderData, *, source: str) -> KafkaMessage:
-    """Return the Kafka message that gives a command to a train; `source` names the sender, as `/consoles/fleet`."""
+def write_command(train_id: str, verb: str, data: OrderData, *, source: str) -> Envelope:
+    """Return the CloudEvent that gives a command to a train; `source` names the sender, as `/consoles/fleet`."""
     body = {each.name: value for each in fields(data) if (value := getattr(data, each.name)) is not None}
-    envelope = Envelope(
+    return Envelope(
         id=data.id or str(uuid_utils.uuid7()),
         source=source,
         type=names.type_of(KIND),
@@ -58,7 +57,6 @@ def write_command(train_id: str, verb: str, data: OrderData, *, source: str) -> 
         time=data.issued_at,
         partitionkey=train_id,
     )
-    return kafka.binary(envelope)
 
 
 def read_command(headers: Iterable[tuple[str, bytes]], value: bytes | None) -> CommandMessage:

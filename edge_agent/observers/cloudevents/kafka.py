@@ -1,10 +1,9 @@
-"""Envelope <-> Kafka message: the CloudEvents Kafka protocol binding, binary and structured mode.
+"""Envelope <-> headers and value of a Kafka message: the CloudEvents Kafka protocol binding 1.0.2.
 
-Knows headers and keys. Knows nothing of topics or brokers.
+The key of a message is the train's id, the envelope's `partitionkey`: a train's events stay in one partition, in order.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
 from edge_agent.observers.cloudevents import names, structured
 from edge_agent.observers.cloudevents.envelope import Envelope
@@ -14,26 +13,19 @@ _PREFIX = "ce_"
 _CONTENT_TYPE = "content-type"
 
 
-@dataclass(frozen=True, slots=True)
-class KafkaMessage:
-    """A message without its topic. The key is the train's id: its events stay in one partition, in order."""
-
-    key: bytes | None
-    headers: tuple[tuple[str, bytes], ...]
-    value: bytes = field(repr=False)
+Headers = tuple[tuple[str, bytes], ...]
 
 
-def binary(envelope: Envelope) -> KafkaMessage:
-    """Return the message of binary mode: attributes as `ce_` headers, the value as it is."""
+def binary(envelope: Envelope) -> tuple[Headers, bytes]:
+    """Return headers and value of the message in binary mode: attributes as `ce_` headers, the value as it is."""
     headers = [(_CONTENT_TYPE, envelope.datacontenttype.encode())]
     headers += [(_PREFIX + name, value.encode()) for name, value in envelope.attributes().items()]
-    return KafkaMessage(_key(envelope), tuple(headers), envelope.data)
+    return tuple(headers), envelope.data
 
 
-def structured_json(envelope: Envelope) -> KafkaMessage:
-    """Return the message of structured mode: one JSON object as the value."""
-    headers = ((_CONTENT_TYPE, names.STRUCTURED.encode()),)
-    return KafkaMessage(_key(envelope), headers, structured.write(envelope))
+def structured_json(envelope: Envelope) -> tuple[Headers, bytes]:
+    """Return headers and value of the message in structured mode: one JSON object as the value."""
+    return ((_CONTENT_TYPE, names.STRUCTURED.encode()),), structured.write(envelope)
 
 
 def read(headers: Iterable[tuple[str, bytes]], value: bytes | None) -> Envelope:
@@ -46,10 +38,6 @@ def read(headers: Iterable[tuple[str, bytes]], value: bytes | None) -> Envelope:
     if content_type:
         attributes["datacontenttype"] = content_type
     return structured.envelope_from(attributes, value or b"")
-
-
-def _key(envelope: Envelope) -> bytes | None:
-    return envelope.partitionkey.encode() if envelope.partitionkey is not None else None
 
 
 def _texts(headers: Iterable[tuple[str, bytes]]) -> dict[str, str]:

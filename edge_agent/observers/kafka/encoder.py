@@ -3,55 +3,54 @@
 Knows the wire formats and what of an event is routine. Knows nothing of brokers or the outbox.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
 from edge_agent.config import KafkaSettings
 from edge_agent.events import CommandKind, Event, Frame, GuardState, HubStatus, MotorCommand, Prediction, TrainState
-from edge_agent.observers.cloudevents import EncodedImage, EventContext, kafka, to_cloudevent
+from edge_agent.observers.cloudevents import EventContext, kafka, to_cloudevent
 from edge_agent.observers.cloudevents.convert import from_rfc3339
 from edge_agent.observers.cloudevents.images import encode_jpeg
 from edge_agent.observers.crazy_train.pictures import MonitoringEncoder
 from edge_agent.observers.outbox.record import OutboxRecord, RecordKind, serialise
 
 
-@dataclass(frozen=True, slots=True)
-class OutboxEvent:
-    """An event on its way to the outbox. `offset_s` is wall clock minus event-loop clock when it passed."""
-
-    event: Event
-    offset_s: float
-
-
 class RecordEncoder:
-    """Turns events into records, in their order; remembers what the last ones said to tell news from routine."""
+    """Turns events into records, in their order; remembers what the last ones said to tell news from routine.
 
-    def __init__(self, settings: KafkaSettings, train_id: str, *, compat: bool = False) -> None:
+    Args:
+        settings: the topic, the CloudEvents mode and the quality of pictures.
+        train_id: names the train in events and keys.
+        offset_s: returns wall clock minus event-loop clock, in seconds.
+        compat: also make the original demo's `train-monitoring`.
+    """
+
+    def __init__(
+        self, settings: KafkaSettings, train_id: str, offset_s: Callable[[], float], *, compat: bool = False
+    ) -> None:
         self._settings = settings
         self._train_id = train_id
-        self._form = kafka.binary if settings.mode == "binary" else kafka.structured_json
+        self._offset_s = offset_s
+        self._write = kafka.binary if settings.mode == "binary" else kafka.structured_json
         self._monitoring = MonitoringEncoder(train_id) if compat else None
         self._guard: GuardState | None = None
         self._written: tuple[CommandKind, int] | None = None
 
-    def __call__(self, handed: OutboxEvent, sequence: int) -> Sequence[OutboxRecord]:
+    def __call__(self, event: Event, sequence: int) -> Sequence[OutboxRecord]:
         """Return the records of one event; the first gets `sequence`. Raises EdgeAgentError for a broken picture."""
-        event = handed.event
         records = []
         if self._settings.images or not isinstance(event, Frame):
-            records.append(self._record(event, EventContext(self._train_id, sequence, handed.offset_s)))
+            records.append(self._record(event, sequence))
         if self._monitoring is not None:
             records.extend(self._monitoring.records(event))
         return records
 
-    def _record(self, event: Event, stamp: EventContext) -> OutboxRecord:
-        envelope = to_cloudevent(event, stamp, self._picture(event) if isinstance(event, Frame) else None)
-        message = self._form(envelope)
+    def _record(self, event: Event, sequence: int) -> OutboxRecord:
+        context = EventContext(self._train_id, sequence, self._offset_s())
+        picture = encode_jpeg(event.image, self._settings.jpeg_quality) if isinstance(event, Frame) else None
+        envelope = to_cloudevent(event, context, picture)
+        headers, value = self._write(envelope)
         at_ms = from_rfc3339(envelope.time or "")
-        return OutboxRecord(self._kind(event), self._settings.topic, message.key, message.headers, message.value, at_ms)
-
-    def _picture(self, frame: Frame) -> EncodedImage:
-        return encode_jpeg(frame.image, self._settings.jpeg_quality)
+        return OutboxRecord(self._kind(event), self._settings.topic, self._train_id.encode(), headers, value, at_ms)
 
     def _kind(self, event: Event) -> RecordKind:
         """Tell pictures, routine and news apart: a state or command that says nothing new is telemetry."""
@@ -73,7 +72,7 @@ class RecordEncoder:
 
 def compression_dictionary(settings: KafkaSettings, train_id: str) -> bytes:
     """Return what the rows of this train have in common, so that an outbox need not repeat it in each."""
-    encoder = RecordEncoder(settings, train_id)
+    encoder = RecordEncoder(settings, train_id, lambda: 0.0)
     uuid = "019a0000-0000-7000-8000-000000000000"
     samples: tuple[Event, ...] = (
         Prediction(uuid, 100, 10.0, 1_760_000_000.0, 600, 400, (), 14.2, 10.03),
@@ -81,7 +80,7 @@ def compression_dictionary(settings: KafkaSettings, train_id: str) -> bytes:
         MotorCommand(uuid, CommandKind.DRIVE, 75, 10.0, "no sign asks for less", uuid, uuid, 9.97),
     )
     # What is most frequent stands last: deflate reaches the nearest bytes with the shortest codes.
-    records = [record for event in reversed(samples) for record in encoder(OutboxEvent(event, 0.0), 0)]
+    records = [record for event in reversed(samples) for record in encoder(event, 0)]
     return b"".join(serialise(record) for record in records)
 
 

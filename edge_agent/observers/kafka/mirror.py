@@ -14,7 +14,7 @@ from pathlib import Path
 from edge_agent.config import KafkaSettings
 from edge_agent.events import Event, Fault, Frame, Severity
 from edge_agent.faults import FaultReport
-from edge_agent.observers.kafka.encoder import OutboxEvent, RecordEncoder, compression_dictionary
+from edge_agent.observers.kafka.encoder import RecordEncoder, compression_dictionary
 from edge_agent.observers.kafka.uplink import Uplink, UplinkStats
 from edge_agent.observers.metrics import MirrorFigures, OutboxFigures
 from edge_agent.observers.outbox.outbox import Outbox, budget_of
@@ -67,12 +67,13 @@ class KafkaMirror:
         self._wall = wall
         self._images = settings.images or compat
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._offset_s = 0.0
         self._lost_told = (0, 0)
         self._lost_told_s = -_LOST_TOLD_EVERY_S
-        self._outbox: Outbox[OutboxEvent] = Outbox(
+        self._outbox: Outbox[Event] = Outbox(
             path,
             budget_of(settings),
-            RecordEncoder(settings, train_id, compat=compat),
+            RecordEncoder(settings, train_id, lambda: self._offset_s, compat=compat),
             dictionary=compression_dictionary(settings, train_id),
             tell=self._tell,
         )
@@ -97,7 +98,8 @@ class KafkaMirror:
         if bulky and not self._images:
             return
         now_s = self._loop.time() if self._loop is not None else 0.0
-        if not self._outbox.offer(OutboxEvent(event, self._wall() - now_s), bulky=bulky):
+        self._offset_s = self._wall() - now_s
+        if not self._outbox.offer(event, bulky=bulky):
             self._tell_lost(now_s)
 
     def stats(self) -> MirrorStats:

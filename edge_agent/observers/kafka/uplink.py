@@ -16,9 +16,9 @@ from edge_agent.config import KafkaSettings
 from edge_agent.faults import FaultReport
 from edge_agent.observers.kafka.client import KafkaLinkError, LinkProblem
 from edge_agent.observers.kafka.producer import Producer, TooLargeError
+from edge_agent.observers.outbox.record import OutboxRecord
 from edge_agent.observers.outbox.requests import OutboxUnavailableError
 from edge_agent.observers.outbox.status import OutboxStats
-from edge_agent.observers.outbox.store import OutboxRow
 from edge_agent.runtime.backoff import Backoff
 from edge_agent.runtime.rate_limit import RateLimiter
 from edge_agent.runtime.threads import LoopThread
@@ -39,7 +39,7 @@ class OutboxReader(Protocol):
         """What it knew of itself after the last commit."""
         ...
 
-    def read(self, after_seq: int, max_rows: int, max_bytes: int) -> "Future[list[OutboxRow]]":
+    def read(self, after_seq: int, max_rows: int, max_bytes: int) -> "Future[list[OutboxRecord]]":
         """Ask for committed rows behind `after_seq`, in order."""
         ...
 
@@ -47,7 +47,7 @@ class OutboxReader(Protocol):
         """Forget the rows up to `seq`."""
         ...
 
-    def bury(self, seq: int, reason: str) -> "Future[None]":
+    def dead_letter(self, seq: int, reason: str) -> "Future[None]":
         """Move a row to the dead letters."""
         ...
 
@@ -159,7 +159,7 @@ class Uplink:
             elif ending:
                 return True
 
-    async def _next_rows(self) -> list[OutboxRow]:
+    async def _next_rows(self) -> list[OutboxRecord]:
         """Return the rows to send now; waits where there are none, or where the rate asks for it."""
         self._news.clear()
         if self._bytes_rate.allowed(0) < 0:  # the last batch took more than its time
@@ -176,7 +176,7 @@ class Uplink:
             await asyncio.sleep(self._rate.wait_s(len(rows)))
         return rows
 
-    async def _read(self, allowed: int) -> list[OutboxRow]:
+    async def _read(self, allowed: int) -> list[OutboxRecord]:
         """Ask for the next rows; where the outbox has told of none behind the cursor, it need not be asked."""
         if self._cursor and self._cursor >= self._outbox.stats.last_seq:
             return []
@@ -190,15 +190,15 @@ class Uplink:
         seen_seq, self._seen_seq = self._seen_seq, last_seq
         return min(max(0, last_seq - seen_seq), _MAX_ROWS) if seen_seq else 0  # 0: the outbox was not open yet
 
-    async def _send(self, producer: Producer, rows: list[OutboxRow]) -> None:
+    async def _send(self, producer: Producer, rows: list[OutboxRecord]) -> None:
         begun_s = self._clock()
         try:
-            sent = await producer.send([row.record for row in rows])
+            sent = await producer.send(rows)
         except TooLargeError as error:
-            await self._bury(rows[0], error)
+            await self._dead_letter(rows[0], error)
             return
         self._rate.take(sent)
-        self._bytes_rate.take(sum(row.record.size for row in rows[:sent] if self._waited(row)))
+        self._bytes_rate.take(sum(row.size for row in rows[:sent] if self._waited(row)))
         self._cursor = rows[sent - 1].seq
         self._outbox.acknowledge(self._cursor)
         self._backoff.reset()
@@ -206,19 +206,19 @@ class Uplink:
         send_ms = round((self._clock() - begun_s) * 1000, 2)
         self._note(sent=self.stats.sent + sent, batches=self.stats.batches + 1, send_ms=send_ms)
 
-    def _waited(self, row: OutboxRow) -> bool:
+    def _waited(self, row: OutboxRecord) -> bool:
         """Tell a row of the backlog from a live one."""
-        return abs(self._wall() * 1000 - row.record.at_ms) > _LIVE_MS
+        return abs(self._wall() * 1000 - row.at_ms) > _LIVE_MS
 
-    async def _bury(self, row: OutboxRow, error: TooLargeError) -> None:
+    async def _dead_letter(self, row: OutboxRecord, error: TooLargeError) -> None:
         try:
-            await asyncio.wrap_future(self._outbox.bury(row.seq, error.message))
+            await asyncio.wrap_future(self._outbox.dead_letter(row.seq, error.message))
         except OutboxUnavailableError:
             await asyncio.sleep(_AWAY_S)  # it is still the first in line, and will be met again
             return
         self._cursor = row.seq
         self._note(dead=self.stats.dead + 1)
-        message = f"a message of {row.record.size} bytes was set aside as a dead letter: {error.message}"
+        message = f"a message of {row.size} bytes was set aside as a dead letter: {error.message}"
         remedy = "raise kafka.max_message_bytes and the topic's max.message.bytes, or send smaller frames"
         self._tell(FaultReport("kafka_dead_letter", message, remedy))
 

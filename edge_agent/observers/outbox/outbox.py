@@ -31,7 +31,7 @@ from edge_agent.observers.outbox.requests import (
     refuse,
 )
 from edge_agent.observers.outbox.status import OutboxFaultReporter, OutboxStats, explain
-from edge_agent.observers.outbox.store import Budget, OutboxRow, OutboxStore
+from edge_agent.observers.outbox.store import Budget, OutboxStore
 from edge_agent.observers.outbox.writer import OutboxWriter
 from edge_agent.runtime.permissions import folder_problem
 from edge_agent.runtime.queues import ThreadQueue
@@ -115,7 +115,7 @@ class Outbox(Generic[T]):
         """Hand over a value; False where there is no room, which is counted. Never waits."""
         return self._handover.offer(value, bulky=bulky)
 
-    def read(self, after_seq: int, max_rows: int, max_bytes: int) -> "Future[list[OutboxRow]]":
+    def read(self, after_seq: int, max_rows: int, max_bytes: int) -> "Future[list[OutboxRecord]]":
         """Ask for committed rows behind `after_seq`, in order; fails with OutboxAwayError."""
         request = Read(after_seq, max_rows, max_bytes)
         self._requests.put(request)
@@ -126,7 +126,7 @@ class Outbox(Generic[T]):
         """Forget the rows up to `seq` with the next commit: they have arrived."""
         self._requests.put(Acknowledge(seq))
 
-    def bury(self, seq: int, reason: str) -> "Future[None]":
+    def dead_letter(self, seq: int, reason: str) -> "Future[None]":
         """Move the row `seq` to the dead letters; fails with OutboxAwayError."""
         request = DeadLetter(seq, reason)
         self._requests.put(request)

@@ -23,7 +23,10 @@ class RecordKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OutboxRecord:
-    """One message for a broker. `at_ms` is its wall-clock time in ms since 1970."""
+    """One message for a broker. `at_ms` is its wall-clock time in ms since 1970.
+
+    `seq` is its place in the outbox, 0 before it is committed; two records with the same message are equal.
+    """
 
     kind: RecordKind
     topic: str
@@ -31,6 +34,7 @@ class OutboxRecord:
     headers: tuple[tuple[str, bytes], ...]
     value: bytes = field(repr=False)
     at_ms: int
+    seq: int = field(default=0, compare=False)
 
     @property
     def size(self) -> int:
@@ -65,7 +69,7 @@ def serialise(record: OutboxRecord) -> bytes:
     return len(head).to_bytes(_LENGTH_BYTES, "big") + head + record.value
 
 
-def unpack(kind: RecordKind, at_ms: int, row: bytes, dictionary: bytes) -> OutboxRecord:
+def unpack(kind: RecordKind, at_ms: int, row: bytes, dictionary: bytes, seq: int = 0) -> OutboxRecord:
     """Return the record of a row that was packed with the same dictionary."""
     flat = row[1:]
     if row[:1] == _DEFLATED:
@@ -74,4 +78,5 @@ def unpack(kind: RecordKind, at_ms: int, row: bytes, dictionary: bytes) -> Outbo
     end = _LENGTH_BYTES + int.from_bytes(flat[:_LENGTH_BYTES], "big")
     topic, key, headers = json.loads(flat[_LENGTH_BYTES:end])
     pairs = tuple((name, value.encode("latin-1")) for name, value in headers)
-    return OutboxRecord(kind, topic, None if key is None else key.encode("latin-1"), pairs, flat[end:], at_ms)
+    key = None if key is None else key.encode("latin-1")
+    return OutboxRecord(kind, topic, key, pairs, flat[end:], at_ms, seq)

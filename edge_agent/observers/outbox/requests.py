@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from edge_agent.errors import RetryableError
-from edge_agent.observers.outbox.store import OutboxRow
+from edge_agent.observers.outbox.record import OutboxRecord
 
 
 class OutboxUnavailableError(RetryableError):
@@ -26,7 +26,7 @@ class Read:
     after_seq: int
     max_rows: int
     max_bytes: int
-    answer: "Future[list[OutboxRow]]" = field(default_factory=Future)
+    answer: "Future[list[OutboxRecord]]" = field(default_factory=Future)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The outbox as a store of rows: append, read in order, acknowledge, evict, bury. One thread at a time.
+"""The outbox as a store of rows: append, read in order, acknowledge, evict, dead-letter. One thread at a time.
 
 Knows budgets and what goes first when there is no room. Knows nothing of threads, brokers or events.
 """
@@ -78,7 +78,7 @@ class OutboxTransaction:
             evicted += len(doomed)
         return evicted
 
-    def bury(self, seq: int, reason: str) -> None:
+    def dead_letter(self, seq: int, reason: str) -> None:
         """Move a row to the dead letters."""
         for kind in RecordKind:
             query = f"INSERT INTO dead SELECT seq, ?, at_ms, ?, body FROM {kind} WHERE seq = ?"  # noqa: S608 - an enum
@@ -154,14 +154,6 @@ class Budget:
     images_bytes: int = 512_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class OutboxRow:
-    """A record at its place in the order."""
-
-    seq: int
-    record: OutboxRecord
-
-
 class OutboxStore:
     """An open outbox file. Every method may raise sqlite3.Error, and then nothing of its change has happened.
 
@@ -184,7 +176,7 @@ class OutboxStore:
         self._budget = budget
         self._wall = wall
         self._handed_seq = 0
-        self._fresh: list[OutboxRow] = []
+        self._fresh: list[OutboxRecord] = []
         self._oldest_ms: int | None = None
         self._aged = False  # `_oldest_ms` is known
         columns = "kind, rows, bytes, appended, sent, evicted, dead"
@@ -215,13 +207,13 @@ class OutboxStore:
         first_seq, self.next_seq = self.next_seq, next_seq
         self.tallies = change.tallies
         few = records if not evicted and len(records) <= _FRESH_ROWS else ()
-        self._fresh = [OutboxRow(seq, record) for seq, record in enumerate(few, first_seq)]
+        self._fresh = [replace(record, seq=seq) for seq, record in enumerate(few, first_seq)]
         self._aged = not evicted and sum(tally.rows for tally in self.tallies.values()) == len(records)
         if self._aged:
             self._oldest_ms = min((record.at_ms for record in records), default=None)
         return evicted
 
-    def read(self, after_seq: int, max_rows: int, max_bytes: int) -> list[OutboxRow]:
+    def read(self, after_seq: int, max_rows: int, max_bytes: int) -> list[OutboxRecord]:
         """Return rows behind `after_seq` in their order: at most `max_rows`, of about `max_bytes` together.
 
         The first one is returned whatever its size. Rows that were handed out are not evicted any more.
@@ -231,7 +223,7 @@ class OutboxStore:
             self._handed_seq = max(self._handed_seq, rows[-1].seq)
         return rows
 
-    def _take_fresh(self, after_seq: int, max_rows: int, max_bytes: int) -> list[OutboxRow]:
+    def _take_fresh(self, after_seq: int, max_rows: int, max_bytes: int) -> list[OutboxRecord]:
         """Return the rows of the last commit, once, where they are all that is asked for; else nothing.
 
         An uplink that keeps up asks for just these, and the file need not be read.
@@ -239,25 +231,25 @@ class OutboxStore:
         fresh, self._fresh = self._fresh, []
         if not fresh or after_seq != fresh[0].seq - 1 or len(fresh) > max_rows:
             return []
-        return fresh if sum(row.record.size for row in fresh) + _SURE_BYTES * len(fresh) <= max_bytes else []
+        return fresh if sum(row.size for row in fresh) + _SURE_BYTES * len(fresh) <= max_bytes else []
 
-    def _load(self, after_seq: int, max_rows: int, max_bytes: int) -> list[OutboxRow]:
+    def _load(self, after_seq: int, max_rows: int, max_bytes: int) -> list[OutboxRecord]:
         cursors = [self._rows(kind, after_seq, max_rows) for kind in RecordKind if self.tallies[kind].rows]
-        rows: list[OutboxRow] = []
+        rows: list[OutboxRecord] = []
         for seq, at_ms, body, kind in heapq.merge(*cursors, key=lambda row: row[0]):
             max_bytes -= len(body)
             if rows and (max_bytes < 0 or len(rows) >= max_rows):
                 break
-            rows.append(OutboxRow(seq, self._unpack(kind, at_ms, body)))
+            rows.append(self._unpack(kind, seq, at_ms, body))
         return rows
 
-    def bury(self, seq: int, reason: str) -> None:
+    def dead_letter(self, seq: int, reason: str) -> None:
         """Move the row `seq` to the dead letters: it can never be sent, and must not hold up those behind it."""
         self._fresh, self._aged = [], False
         change = OutboxTransaction(self._connection, self.tallies)
         self._connection.execute("BEGIN IMMEDIATE")
         try:
-            change.bury(seq, reason)
+            change.dead_letter(seq, reason)
             change.trim_dead(_MAX_DEAD_BYTES)
             change.write(self.next_seq)
             self._connection.execute("COMMIT")
@@ -286,9 +278,9 @@ class OutboxStore:
         finally:
             cursor.close()
 
-    def _unpack(self, kind: RecordKind, at_ms: int, body: bytes) -> OutboxRecord:
+    def _unpack(self, kind: RecordKind, seq: int, at_ms: int, body: bytes) -> OutboxRecord:
         try:
-            return unpack(kind, at_ms, body, self._dictionary)
+            return unpack(kind, at_ms, body, self._dictionary, seq)
         except (zlib.error, ValueError):  # what was written is not what is read
             raise outbox_schema.damaged("a row is damaged") from None
 

@@ -118,7 +118,7 @@ class OutboxWriter(Generic[T]):
         try:
             store = self._open_store()
         except (sqlite3.Error, OSError, RetryableError) as error:
-            self._trouble(error)
+            self._on_error(error)
             return False
         self._store = store
         if store.set_aside is not None:
@@ -171,7 +171,7 @@ class OutboxWriter(Generic[T]):
                 if self._due_s is None:
                     self._due_s = self._clock() + COMMIT_EVERY_S
             case DeadLetter():
-                self._bury(request)
+                self._dead_letter(request)
             case Flush():
                 self._flush(request)
             case _:
@@ -185,20 +185,20 @@ class OutboxWriter(Generic[T]):
         except OutboxUnavailableError as error:
             request.answer.set_exception(error)
         except sqlite3.Error as error:
-            self._trouble(error)
+            self._on_error(error)
             request.answer.set_exception(OutboxUnavailableError("the outbox cannot be read now"))
         else:
             request.answer.set_result(rows)
 
-    def _bury(self, request: DeadLetter) -> None:
+    def _dead_letter(self, request: DeadLetter) -> None:
         if not request.answer.set_running_or_notify_cancel():
             return
         try:
-            self._opened().bury(request.seq, request.reason)
+            self._opened().dead_letter(request.seq, request.reason)
         except OutboxUnavailableError as error:
             request.answer.set_exception(error)
         except sqlite3.Error as error:
-            self._trouble(error)
+            self._on_error(error)
             request.answer.set_exception(OutboxUnavailableError("the outbox cannot be written now"))
         else:
             self._note()
@@ -221,7 +221,7 @@ class OutboxWriter(Generic[T]):
             if not any(tally.rows for tally in store.tallies.values()):
                 store.give_back_space()
         except sqlite3.Error as error:
-            self._trouble(error)
+            self._on_error(error)
             return
         grown = bool(self._pending)
         self._pending, self._acknowledged_seq, self._due_s = [], None, None
@@ -237,7 +237,7 @@ class OutboxWriter(Generic[T]):
             pause_s = 0.0 if len(self._handover) >= _MAX_PENDING else COMMIT_EVERY_S
             self._look_s = self._clock() + pause_s
 
-    def _trouble(self, error: Exception) -> None:
+    def _on_error(self, error: Exception) -> None:
         """Set a damaged file aside; for anything else wait and try again. What is pending stays."""
         self._again_s = self._clock() + _RETRY_S
         store = self._store

@@ -17,11 +17,12 @@ from edge_agent.config import ConsoleSettings, KafkaSettings, Settings
 from edge_agent.console.fleet import FleetConsole
 from edge_agent.console.server import listen
 from edge_agent.events import CommandResult, Event
-from edge_agent.observers.cloudevents import KafkaMessage, kafka, read_command
+from edge_agent.observers.cloudevents import read_command
 from tests.console.rig import TOKEN, envelope
 from tests.support import events as make
 from tests.support.http import call
 from tests.support.kafka_brokers import Consumed, Tansu, tansu_behind_proxy
+from tests.support.kafka_messages import KafkaMessage, message_of
 from tests.support.mosquitto import until
 from tests.support.proxy import free_port
 
@@ -38,7 +39,7 @@ class Rig:
 
     def send(self, *events: Event, train: str = "red") -> None:
         for event in events:
-            self.put(kafka.binary(envelope(event, train)))
+            self.put(message_of(envelope(event, train)))
 
     def put(self, message: KafkaMessage) -> None:
         self.producer.produce(EVENTS, message.value, message.key, headers=list(message.headers))
@@ -88,7 +89,7 @@ async def test_trains_appear_with_pictures_and_a_poisoned_message_is_only_counte
             await rig.known()
             rig.put(KafkaMessage(b"red", (), b"rubbish"))
             rig.put(KafkaMessage(b"red", (("ce_id", b"\xff"),), b"\xff"))
-            foreign = kafka.binary(envelope(make.state()))
+            foreign = message_of(envelope(make.state()))
             rig.put(KafkaMessage(None, (*foreign.headers[:3], ("ce_type", b"result"), *foreign.headers[4:]), b"{}"))
             rig.send(*make.one_of_each())
             await until(lambda: rig.fleet.site.store.newest("red") is not None, "the picture")

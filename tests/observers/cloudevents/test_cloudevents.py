@@ -27,6 +27,7 @@ from edge_agent.observers.cloudevents import (
 from edge_agent.observers.cloudevents.convert import payload_of, to_rfc3339
 from edge_agent.observers.cloudevents.images import encode_jpeg, encode_webp
 from tests.support import events as make
+from tests.support.kafka_messages import message_of
 from tools.schemas import event_schemas
 
 STAMP = EventContext("train-1", 42, make.UNIX_S - 0.25)
@@ -51,7 +52,7 @@ def texts(attributes: dict[str, Any]) -> dict[str, str]:
 
 @pytest.mark.parametrize("envelope", ALL)
 def test_kafka_binary_message_is_read_alike_by_the_sdk_and_by_us(envelope: Envelope) -> None:
-    message = kafka.binary(envelope)
+    message = message_of(envelope)
     event = sdk_kafka.from_binary_event(
         sdk_kafka.KafkaMessage(dict(message.headers), message.key, message.value), JSONFormat()
     )
@@ -63,7 +64,7 @@ def test_kafka_binary_message_is_read_alike_by_the_sdk_and_by_us(envelope: Envel
 
 @pytest.mark.parametrize("envelope", ALL)
 def test_kafka_structured_message_is_read_alike_by_the_sdk_and_by_us(envelope: Envelope) -> None:
-    message = kafka.structured_json(envelope)
+    message = message_of(envelope, structured=True)
     event = sdk_kafka.from_structured_event(
         sdk_kafka.KafkaMessage(dict(message.headers), message.key, message.value), JSONFormat()
     )
@@ -74,7 +75,7 @@ def test_kafka_structured_message_is_read_alike_by_the_sdk_and_by_us(envelope: E
 @pytest.mark.parametrize("envelope", ALL)
 @pytest.mark.parametrize("mode", ["binary", "structured"])
 def test_message_written_by_the_sdk_is_read_by_us(envelope: Envelope, mode: str) -> None:
-    first = kafka.binary(envelope)
+    first = message_of(envelope)
     event = sdk_kafka.from_binary_event(sdk_kafka.KafkaMessage(dict(first.headers), first.key, first.value))
     write = sdk_kafka.to_binary_event if mode == "binary" else sdk_kafka.to_structured_event
     message = write(event)

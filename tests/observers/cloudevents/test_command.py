@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator
 from edge_agent.control.commands import CommandRequest, Verb, parse_command
 from edge_agent.observers.cloudevents import MalformedMessageError, OrderData, read_command, write_command
 from edge_agent.observers.cloudevents.command import command_schema
+from tests.support.kafka_messages import message_of
 
 NOW = "2026-11-21T18:20:00.250Z"
 FULL = OrderData("c-1", NOW, token="open sesame", by="ada", reason="track is clear", power_percent=60)  # noqa: S106
@@ -20,7 +21,7 @@ FULL = OrderData("c-1", NOW, token="open sesame", by="ada", reason="track is cle
 
 @pytest.mark.parametrize("data", [FULL, OrderData("c-2", NOW)])
 def test_order_is_read_as_it_was_written(data: OrderData) -> None:
-    message = write_command("train-1", "power", data, source="/consoles/fleet")
+    message = message_of(write_command("train-1", "power", data, source="/consoles/fleet"))
     assert message.key == b"train-1"
     order = read_command(message.headers, message.value)
     assert (order.verb, order.order_id, order.issued_at, order.source) == ("power", data.id, NOW, "/consoles/fleet")
@@ -32,7 +33,7 @@ def test_order_is_read_as_it_was_written(data: OrderData) -> None:
 
 
 def test_order_is_a_cloudevent_to_the_sdk() -> None:
-    message = write_command("train-1", "drive", FULL, source="/consoles/fleet")
+    message = message_of(write_command("train-1", "drive", FULL, source="/consoles/fleet"))
     event = sdk_kafka.from_binary_event(sdk_kafka.KafkaMessage(dict(message.headers), message.key, message.value))
     assert (event.get_type(), event.get_subject(), event.get_id()) == ("dev.edge-agent.order.v1", "drive", "c-1")
 
@@ -45,9 +46,10 @@ def test_structured_order_is_read_too() -> None:
 
 
 def test_token_is_in_no_printout() -> None:
-    message = write_command("train-1", "drive", FULL, source="/consoles/fleet")
+    envelope = write_command("train-1", "drive", FULL, source="/consoles/fleet")
+    message = message_of(envelope)
     order = read_command(message.headers, message.value)
-    assert "sesame" not in f"{FULL} {order} {message}"
+    assert "sesame" not in f"{FULL} {order} {envelope}"
 
 
 @pytest.mark.parametrize(
@@ -55,7 +57,7 @@ def test_token_is_in_no_printout() -> None:
     [({"ce_type": b"dev.edge-agent.fault.v1"}, "no order"), ({"ce_subject": b""}, "subject"), ({"ce_id": b""}, "id")],
 )
 def test_message_that_is_no_order_is_malformed(change: dict[str, bytes], why: str) -> None:
-    message = write_command("train-1", "drive", FULL, source="/consoles/fleet")
+    message = message_of(write_command("train-1", "drive", FULL, source="/consoles/fleet"))
     with pytest.raises(MalformedMessageError, match=why):
         read_command((dict(message.headers) | change).items(), message.value)
 
@@ -67,5 +69,5 @@ def test_any_message_is_read_or_malformed(headers: list[tuple[str, bytes]], valu
 
 
 def test_command_fits_its_schema() -> None:
-    message = write_command("train-1", "drive", FULL, source="/consoles/fleet")
+    message = message_of(write_command("train-1", "drive", FULL, source="/consoles/fleet"))
     Draft202012Validator(command_schema()).validate(json.loads(message.value))

@@ -16,12 +16,13 @@ from edge_agent.agent.commands import CommandExecutor
 from edge_agent.config import KafkaSettings
 from edge_agent.control.commands import Authorizer, Code, CommandHandler, CommandRules
 from edge_agent.events import CommandResult, Fault
-from edge_agent.observers.cloudevents import KafkaMessage, OrderData, write_command
+from edge_agent.observers.cloudevents import OrderData, write_command
 from edge_agent.observers.cloudevents.convert import to_rfc3339
 from edge_agent.observers.kafka.commands import KafkaCommandConsumer, KafkaCommands
 from tests.agent.test_commands import Control
 from tests.observers.kafka.rig import settings, until
 from tests.support.kafka_brokers import Tansu
+from tests.support.kafka_messages import KafkaMessage, message_of
 
 WORD = "open sesame"
 TOPIC = "edge-agent-commands"
@@ -30,7 +31,7 @@ TOPIC = "edge-agent-commands"
 def order(verb: str, command_id: str = "c-1", *, train_id: str = "train-1", **changes: object) -> KafkaMessage:
     """Return a command with everything in order."""
     data = replace(OrderData(command_id, to_rfc3339(time.time()), token=WORD, by="ada"), **changes)
-    return write_command(train_id, verb, data, source="/consoles/fleet")
+    return message_of(write_command(train_id, verb, data, source="/consoles/fleet"))
 
 
 @dataclass

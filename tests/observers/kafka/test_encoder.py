@@ -5,7 +5,7 @@ from pathlib import Path
 from edge_agent.config import KafkaSettings, Settings
 from edge_agent.events import Event, Frame, GuardState
 from edge_agent.observers.cloudevents import kafka
-from edge_agent.observers.kafka.encoder import OutboxEvent, RecordEncoder, compression_dictionary
+from edge_agent.observers.kafka.encoder import RecordEncoder, compression_dictionary
 from edge_agent.observers.outbox.outbox import budget_of, outbox_path
 from edge_agent.observers.outbox.record import OutboxRecord, RecordKind
 from edge_agent.observers.outbox.store import OutboxStore
@@ -16,12 +16,16 @@ OUTAGE_H = 72
 EMPTY = make.frame().image
 
 
+def offset_s() -> float:
+    return make.UNIX_S
+
+
 def kinds(encoder: RecordEncoder, *events: Event) -> list[RecordKind]:
-    return [record.kind for event in events for record in encoder(OutboxEvent(event, make.UNIX_S), 1)]
+    return [record.kind for event in events for record in encoder(event, 1)]
 
 
 def test_routine_is_telemetry_and_news_are_safety() -> None:
-    encoder = RecordEncoder(KafkaSettings(), "train-1")
+    encoder = RecordEncoder(KafkaSettings(), "train-1", offset_s)
     seen = make.frame()
     decided = make.decision(seen)
     assert kinds(encoder, seen, make.prediction(seen), decided, make.fault()) == [
@@ -36,7 +40,7 @@ def test_routine_is_telemetry_and_news_are_safety() -> None:
 
 
 def test_record_carries_the_events_own_time_and_the_given_sequence() -> None:
-    (record,) = RecordEncoder(KafkaSettings(), "train-1")(OutboxEvent(make.state(), 0.0), 77)
+    (record,) = RecordEncoder(KafkaSettings(), "train-1", offset_s)(make.state(), 77)
     envelope = kafka.read(record.headers, record.value)
     assert envelope.sequence == "00000000000000000077"
     assert record.at_ms == round(make.UNIX_S * 1000)
@@ -44,12 +48,12 @@ def test_record_carries_the_events_own_time_and_the_given_sequence() -> None:
 
 
 def test_without_images_frames_leave_nothing_behind() -> None:
-    encoder = RecordEncoder(KafkaSettings(images=False), "train-1")
+    encoder = RecordEncoder(KafkaSettings(images=False), "train-1", offset_s)
     assert kinds(encoder, make.frame(), make.fault()) == [RecordKind.SAFETY]
 
 
 def test_compat_draws_on_a_copy_and_adds_a_message_that_goes_first_when_room_is_scarce() -> None:
-    encoder = RecordEncoder(KafkaSettings(images=False), "train-1", compat=True)
+    encoder = RecordEncoder(KafkaSettings(images=False), "train-1", offset_s, compat=True)
     seen = make.frame()
     before = seen.image.copy()
     assert kinds(encoder, seen, make.prediction(seen, make.sighting())) == [RecordKind.TELEMETRY, RecordKind.IMAGE]
@@ -78,12 +82,12 @@ def test_72_hours_of_events_fit_the_default_budget(tmp_path: Path) -> None:
     store = OutboxStore(
         tmp_path / "outbox.db", budget_of(settings), dictionary=compression_dictionary(settings, "train-1")
     )
-    encoder = RecordEncoder(settings, "train-1")
+    encoder = RecordEncoder(settings, "train-1", offset_s)
     seconds = 60
     for number in range(seconds):
         records: list[OutboxRecord] = []
         for event in second_of_driving(number):
-            records += encoder(OutboxEvent(event, make.UNIX_S), store.next_seq + len(records))
+            records += encoder(event, store.next_seq + len(records))
         store.commit(records)
     waiting = sum(tally.bytes for tally in store.tallies.values())
     store.close()
@@ -103,7 +107,6 @@ def test_outbox_lies_where_the_settings_say_else_in_the_state_folder(tmp_path: P
 def test_pictures_have_the_quality_that_the_settings_ask_for() -> None:
     frame = make.frame()
     sizes = [
-        len(RecordEncoder(KafkaSettings(jpeg_quality=q), "train-1")(OutboxEvent(frame, 0.0), 1)[0].value)
-        for q in (20, 90)
+        len(RecordEncoder(KafkaSettings(jpeg_quality=q), "train-1", offset_s)(frame, 1)[0].value) for q in (20, 90)
     ]
     assert sizes[0] < sizes[1] / 2

@@ -2,13 +2,14 @@
 
 import asyncio
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import Any, cast
 
 from edge_agent.config import KafkaSettings
 from edge_agent.observers.kafka.producer import Producer
 from edge_agent.observers.kafka.uplink import Uplink
+from edge_agent.observers.outbox.record import OutboxRecord
 from edge_agent.observers.outbox.status import OutboxStats
-from edge_agent.observers.outbox.store import OutboxRow
 from tests.observers.kafka.rig import until
 from tests.observers.outbox.records import number_of, record
 
@@ -17,7 +18,7 @@ class Outbox:
     """Gives rows and counts how often it is asked."""
 
     def __init__(self) -> None:
-        self.rows: list[OutboxRow] = []
+        self.rows: list[OutboxRecord] = []
         self.asked: list[int] = []
         self.arrived_seq = 0
 
@@ -26,18 +27,18 @@ class Outbox:
         return OutboxStats(last_seq=self.rows[-1].seq if self.rows else 0)
 
     def add(self, number: int) -> None:
-        self.rows.append(OutboxRow(number, record(number)))
+        self.rows.append(replace(record(number), seq=number))
 
-    def read(self, after_seq: int, max_rows: int, max_bytes: int) -> "Future[list[OutboxRow]]":
+    def read(self, after_seq: int, max_rows: int, max_bytes: int) -> "Future[list[OutboxRecord]]":
         self.asked.append(after_seq)
-        answer: Future[list[OutboxRow]] = Future()
+        answer: Future[list[OutboxRecord]] = Future()
         answer.set_result([row for row in self.rows if row.seq > after_seq][:max_rows])
         return answer
 
     def acknowledge(self, seq: int) -> None:
         self.arrived_seq = seq
 
-    def bury(self, seq: int, reason: str) -> "Future[None]":
+    def dead_letter(self, seq: int, reason: str) -> "Future[None]":
         raise NotImplementedError
 
 

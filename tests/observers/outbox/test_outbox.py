@@ -34,7 +34,7 @@ def test_thread_hands_rows_over_and_survives_close(tmp_path: Path) -> None:
     seen: list[int] = []
     while len(seen) < 10:
         assert committed.acquire(timeout=WAIT_S)
-        seen = [number_of(row.record) for row in outbox.read(0, 100, 10**9).result(WAIT_S)]
+        seen = [number_of(row) for row in outbox.read(0, 100, 10**9).result(WAIT_S)]
     assert seen == list(range(10))
     assert outbox.close(WAIT_S)
     with pytest.raises(OutboxUnavailableError):
@@ -60,7 +60,7 @@ def test_loop_never_waits_while_the_thread_is_stuck(tmp_path: Path) -> None:
     release.set()
     assert outbox.close(WAIT_S)
     store = OutboxStore(tmp_path / "outbox.db", Budget())
-    assert [number_of(row.record) for row in store.read(0, 100, 10**9)] == list(range(51))
+    assert [number_of(row) for row in store.read(0, 100, 10**9)] == list(range(51))
     store.close()
 
 
@@ -74,7 +74,7 @@ def test_folder_that_cannot_be_written_keeps_rows_in_memory_and_says_so(tmp_path
     seen: list[int] = []
     while not seen:
         assert committed.acquire(timeout=WAIT_S)
-        seen = [number_of(row.record) for row in outbox.read(0, 100, 10**9).result(WAIT_S)]
+        seen = [number_of(row) for row in outbox.read(0, 100, 10**9).result(WAIT_S)]
     assert outbox.close(WAIT_S)
     assert [(notice.code, notice.severity) for notice in notices] == [("outbox_not_durable", Severity.DEGRADED)]
     assert not outbox.stats.durable

@@ -23,7 +23,7 @@ def store_at(path: Path, budget: Budget | None = None) -> OutboxStore:
 
 
 def numbers(store: OutboxStore, after_seq: int = 0, max_rows: int = 1000, max_bytes: int = 10**9) -> list[int]:
-    return [number_of(row.record) for row in store.read(after_seq, max_rows, max_bytes)]
+    return [number_of(row) for row in store.read(after_seq, max_rows, max_bytes)]
 
 
 @given(any_record, st.binary(max_size=600))
@@ -44,7 +44,7 @@ def test_rows_of_all_kinds_come_out_in_the_order_they_went_in(tmp_path: Path) ->
     store.commit([record(number, kind) for number, kind in enumerate(kinds)])
     assert numbers(store) == [0, 1, 2, 3, 4, 5]
     rows = store.read(0, 1000, 10**9)
-    assert [row.record.kind for row in rows] == kinds
+    assert [row.kind for row in rows] == kinds
     assert numbers(store, after_seq=rows[3].seq) == [4, 5]
     store.close()
 
@@ -150,7 +150,7 @@ def test_buried_row_leaves_the_order_and_keeps_its_reason(tmp_path: Path) -> Non
     path = tmp_path / "outbox.db"
     store = store_at(path)
     store.commit([record(number) for number in range(3)])
-    store.bury(store.read(0, 2, 10**9)[1].seq, "too large")
+    store.dead_letter(store.read(0, 2, 10**9)[1].seq, "too large")
     assert numbers(store) == [0, 2]
     assert (store.tallies[RecordKind.TELEMETRY].dead, store.tallies[RecordKind.TELEMETRY].rows) == (1, 2)
     store.close()

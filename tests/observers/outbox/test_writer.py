@@ -66,7 +66,7 @@ class Desk:
         request = Read(0, 1000, 10**9)
         self.requests.put(request)
         self.writer.step()
-        return [number_of(row.record) for row in request.answer.result(0)]
+        return [number_of(row) for row in request.answer.result(0)]
 
     def close(self) -> None:
         self.requests.put(Close())
