@@ -1,4 +1,4 @@
-"""`python -m edge_agent`: the program `edge-agent`. Knows nothing else."""
+"""`python -m edge_agent`: the program `edge-agent`."""
 
 from edge_agent.cli import main
 

@@ -1,29 +1,26 @@
-"""The command line: parses and calls; nothing else. One file a command."""
+"""The command line: one file a command, which parses its options, calls the rooms and prints.
+
+Comes in: `sys.argv` and the environment. Goes out: text or JSON on stdout, errors on stderr, an exit code. Runs in the
+main thread; commands that need an event loop start it.
+"""
 
 import gc
-import os
 import sys
 
 
 def main() -> None:
-    """Run the program. `hub brake` goes straight to the brake: a service manager calls it when the agent has died."""
+    """Run the program."""
+    # A service manager calls this when the agent has died: it must not wait for the command line's parser.
     if sys.argv[1:3] == ["hub", "brake"] and not {"-h", "--help"} & set(sys.argv):
         from edge_agent.hub import emergency
 
         sys.exit(emergency.main(sys.argv[3:]))
-    # Read once a process, by whichever of FFmpeg's users comes first: its complaints are told as ours, in one line.
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    # ONNX Runtime would leave a device's identity in the home folder and report its use to its makers.
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-    # pydantic would look through all installed packages for plugins, which takes time, and run what it finds.
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    if sys.argv[1:2] == ["run"]:
-        gc.disable()  # code that is loaded leaves no garbage worth a search; `run` switches it on again
-        # numpy's algebra, which a train does not need, starts a thread on each core; they spin while the rest loads.
-        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from edge_agent.cli.startup import load_structlog
+    from edge_agent.cli import startup
 
-    load_structlog()
+    startup.set_library_defaults()
+    if sys.argv[1:2] == ["run"]:
+        startup.speed_up_run()
+    startup.load_structlog()
     from edge_agent.cli.program import main as run_program
 
     try:

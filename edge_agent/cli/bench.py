@@ -1,7 +1,4 @@
-"""`edge-agent bench`: tell how the agent's pace compares with bare loops, on this machine.
-
-Knows options and how to print. Knows nothing of measuring.
-"""
+"""`edge-agent bench`: compare the agent's pace with that of bare loops, on this machine."""
 
 import json
 import sys
@@ -11,30 +8,30 @@ import typer
 
 from edge_agent.errors import UsageError
 
-QuickOption = Annotated[bool, typer.Option("--quick", help="Two minutes instead of an hour: fewer samples.")]
-OnlyOption = Annotated[str | None, typer.Option("--only", metavar="1,2", help="Only these of the twelve.")]
+QuickOption = Annotated[bool, typer.Option("--quick", help="Take two minutes instead of an hour, with fewer samples.")]
+OnlyOption = Annotated[str | None, typer.Option("--only", metavar="1,2", help="Measure only these of the twelve.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def bench(quick: QuickOption = False, only: OnlyOption = None, as_json: JsonOption = False) -> None:
     """Measure the agent against bare baselines, in interleaved blocks, and print twelve ratios with 95% intervals.
 
-    Run it on a machine that does nothing else. Needs mosquitto for the comparison with five processes over MQTT.
+    Run it on an idle machine. The comparison with five processes over MQTT needs mosquitto.
     """
-    wanted = _goals(only)
+    goals = _goals(only)
     from edge_agent.bench.goals import measure
     from edge_agent.bench.measure import Bench
     from edge_agent.bench.result import FULL, QUICK, machine, rows
-    from edge_agent.bench.result import as_json as told
+    from edge_agent.bench.result import as_json as document
     from edge_agent.cli.output import show
     from edge_agent.runtime import log
 
     log.configure("error", "console")
     where = machine()
     with Bench(QUICK if quick else FULL, _progress) as bench:
-        ratios = list(measure(bench, wanted))
+        ratios = list(measure(bench, goals))
     if as_json:
-        typer.echo(json.dumps(told(ratios, where)))
+        typer.echo(json.dumps(document(ratios, where)))
     else:
         show({}, False, rows(ratios))
         for ratio in ratios:
@@ -42,7 +39,7 @@ def bench(quick: QuickOption = False, only: OnlyOption = None, as_json: JsonOpti
 
 
 def _goals(only: str | None) -> list[int]:
-    """Read `--only`; raises UsageError for what is no goal."""
+    """Parse `--only`; raises UsageError for anything that is not a goal's number."""
     from edge_agent.bench.result import GOALS
 
     if only is None:
@@ -54,6 +51,6 @@ def _goals(only: str | None) -> list[int]:
     return goals
 
 
-def _progress(words: str) -> None:
-    sys.stderr.write(f"edge-agent bench: {words}\n")
+def _progress(message: str) -> None:
+    sys.stderr.write(f"edge-agent bench: {message}\n")
     sys.stderr.flush()

@@ -1,7 +1,4 @@
-"""`edge-agent config`: show, check and describe the settings.
-
-Knows how to print them. Knows nothing of how they are read or what they mean.
-"""
+"""`edge-agent config`: show, check and describe the settings."""
 
 import json
 from pathlib import Path
@@ -18,7 +15,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 @app.command(epilog="Example: EDGE_AGENT_CAPTURE__FPS=5 edge-agent config show --profile booth")
 def show(config: ConfigOption = None, profile: ProfileOption = None, as_json: JsonOption = False) -> None:
-    """Show each setting and where its value came from; secrets are masked."""
+    """Print each setting and where its value came from; secrets are masked."""
     from edge_agent.config import load
     from edge_agent.config.display import shown_settings
     from edge_agent.config.yaml_file import display_path
@@ -38,24 +35,26 @@ def check(
     config: ConfigOption = None,
     profile: ProfileOption = None,
 ) -> None:
-    """Check settings and sign rules; every problem is told in a line of its own, and the exit code is 78."""
+    """Check settings and sign rules; prints one line for each problem and exits with 78 where there are any."""
     from edge_agent.config import check_labels, load, load_rules
     from edge_agent.config.yaml_file import display_path
     from edge_agent.errors import UsageError
     from edge_agent.signs import LABELS
 
     if path is not None and config is not None:
-        raise UsageError("the configuration file is named twice", remedy="give it either as PATH or with --config")
+        raise UsageError("the configuration file is given twice", remedy="give it either as PATH or with --config")
     loaded = load(path or config, profile=profile)
     rules = load_rules(loaded.settings.policy.rules)
-    if loaded.settings.detector.model is None:  # what a foreign model knows is seen when it is loaded: `doctor`
+    if loaded.settings.detector.model is None:  # another model's labels are only known once it is loaded: `doctor` does
         check_labels(rules, LABELS)
     typer.echo(f"ok: {', '.join([*(display_path(file) for file in loaded.files), rules.source])}")
 
 
 @app.command(epilog="Example: edge-agent config schema > agent.schema.json")
 def schema(
-    rules: Annotated[bool, typer.Option("--rules", help="The schema of signs.yaml instead of agent.yaml.")] = False,
+    rules: Annotated[
+        bool, typer.Option("--rules", help="Print the schema of signs.yaml instead of agent.yaml.")
+    ] = False,
 ) -> None:
     """Print the JSON Schema of the configuration file, for editors."""
     from edge_agent.config.display import json_schema
@@ -69,7 +68,7 @@ def _print_table(files: list[str], settings: dict[str, dict[str, object]]) -> No
 
     rows = [(key, _yaml(entry["value"]), str(entry["from"])) for key, entry in settings.items()]
     console = Console(markup=False, highlight=False)
-    if not console.is_terminal:  # a pipe: one line a setting, not folded at some width
+    if not console.is_terminal:  # a pipe: one line a setting, never wrapped
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         for key, value, origin in rows:
             typer.echo(f"{key:<{widths[0]}}  {value:<{widths[1]}}  {origin}")
@@ -81,5 +80,5 @@ def _print_table(files: list[str], settings: dict[str, dict[str, object]]) -> No
 
 
 def _yaml(value: object) -> str:
-    """Return a value as one would write it in the file."""
+    """Return a value as it is written in the file."""
     return value if isinstance(value, str) else json.dumps(value)

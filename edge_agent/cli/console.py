@@ -1,32 +1,34 @@
-"""`edge-agent console`: the console of many trains, from their Kafka topics.
-
-Knows options. Knows nothing of how trains are shown.
-"""
+"""`edge-agent console`: the console of many trains, fed by their Kafka topics."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from edge_agent.cli.options import ConfigOption, ProfileOption
+from edge_agent.cli.options import ConfigOption, ProfileOption, host_and_port, with_run_token
 
 ServersOption = Annotated[
-    str | None, typer.Option("--bootstrap-servers", metavar="HOST:PORT,...", help="Brokers of Kafka to ask first.")
+    str | None, typer.Option("--bootstrap-servers", metavar="HOST:PORT,...", help="Kafka brokers to contact first.")
 ]
 TopicOption = Annotated[str | None, typer.Option("--topic", metavar="NAME", help="Topic of the trains' events.")]
 ListenOption = Annotated[
     str | None,
-    typer.Option("--listen", metavar="HOST:PORT", help="Where to serve the page; 127.0.0.1:8080 by default."),
+    typer.Option("--listen", metavar="HOST:PORT", help="Where to serve the page; default 127.0.0.1:8080."),
 ]
 TokenOption = Annotated[
-    Path | None, typer.Option("--token-file", metavar="FILE", help="Token that the page asks for before a command.")
+    Path | None,
+    typer.Option("--token-file", metavar="FILE", help="File with the token that sending commands takes."),
 ]
 TrainTokenOption = Annotated[
     Path | None,
-    typer.Option("--train-token-file", metavar="FILE", help="The trains' command token; without it they only stop."),
+    typer.Option(
+        "--train-token-file",
+        metavar="FILE",
+        help="File with the trains' token; without it, they only stop.",
+    ),
 ]
 SinceOption = Annotated[
-    float, typer.Option("--since", min=0, max=3600, metavar="S", help="Begin so many seconds back.")
+    float, typer.Option("--since", min=0, max=3600, metavar="S", help="Start with the events of the last S seconds.")
 ]
 
 
@@ -40,14 +42,15 @@ def console(
     config: ConfigOption = None,
     profile: ProfileOption = None,
 ) -> None:
-    """Show all trains whose events come to Kafka, until Ctrl-C. Needs nothing of the trains' network, keeps nothing."""
+    """Show all trains whose events arrive in Kafka, until Ctrl-C.
+
+    Needs no connection to the trains' network and stores nothing.
+    """
     import asyncio
 
-    from edge_agent.cli.link import with_run_token
-    from edge_agent.cli.options import host_and_port
     from edge_agent.config import load
     from edge_agent.console.fleet import run
-    from edge_agent.console.server import listen as open_door
+    from edge_agent.console.server import listen as open_socket
     from edge_agent.runtime import log
 
     overrides: dict[str, object] = {
@@ -63,5 +66,5 @@ def console(
         overrides |= {"console.host": host, "console.port": port}
     settings = load(config, overrides, profile=profile).settings
     log.configure(settings.log.level, settings.log.format)
-    door = open_door(settings.console)
-    asyncio.run(run(with_run_token(settings), door, history_s=since))
+    socket = open_socket(settings.console)
+    asyncio.run(run(with_run_token(settings), socket, history_s=since))

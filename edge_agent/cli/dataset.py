@@ -1,7 +1,4 @@
-"""`edge-agent dataset`: make data sets of sign pictures.
-
-Knows words on the command line and how to show progress. Knows nothing of pictures.
-"""
+"""`edge-agent dataset`: make and convert data sets of sign pictures."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,19 +23,19 @@ def dataset() -> None:
 @app.command()
 def synth(
     count: Annotated[int, typer.Option(help="Number of pictures.")],
-    out: Annotated[Path, typer.Option(help="Folder to make; must be empty or not there.")],
+    out: Annotated[Path, typer.Option(help="Folder to create; must be empty or not exist.")],
     seed: Annotated[int, typer.Option(help="The same seed and options give the same bytes.")] = 0,
     width: Annotated[int, typer.Option(help="Width of the pictures in pixels.")] = 320,
     height: Annotated[int, typer.Option(help="Height of the pictures in pixels.")] = 256,
-    val_fraction: Annotated[float, typer.Option(help="Share set aside for validation.")] = 0.05,
-    negatives: Annotated[float, typer.Option(help="Share of pictures without any sign.")] = 0.08,
+    val_fraction: Annotated[float, typer.Option(help="Fraction of the pictures used for validation.")] = 0.05,
+    negatives: Annotated[float, typer.Option(help="Fraction of pictures without any sign.")] = 0.08,
     clutter: Annotated[
-        float, typer.Option(help="Share of pictures crowded with things that only look like signs.")
+        float, typer.Option(help="Fraction of pictures crowded with things that only look like signs.")
     ] = 0.15,
-    jobs: Annotated[int, typer.Option(help="Processes; 0 for one on each core.")] = 0,
+    jobs: Annotated[int, typer.Option(help="Number of processes; 0 for one per core.")] = 0,
     artwork: Annotated[Path | None, typer.Option(help="Folder of PNG signs named LABEL__anything.png.")] = None,
     backgrounds: Annotated[Path | None, typer.Option(help="Folder of photographs without signs.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace a data set made by this command.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace a data set that this command made.")] = False,
 ) -> None:
     """Render training pictures of toy signs on a brick track, with COCO and YOLO labels.
 
@@ -71,13 +68,13 @@ def tasks(
     out: Annotated[Path, typer.Option(help="Folder for tasks.json and labelling.xml.")],
     model: ModelOption = None,
     prefix: Annotated[
-        str, typer.Option(help="The pictures' folder as Label Studio's local storage names it, ending in /.")
+        str, typer.Option(help="The pictures' folder in Label Studio's local storage, ending in /.")
     ] = "",
     threshold: ThresholdOption = None,
     config: ConfigOption = None,
     profile: ProfileOption = None,
 ) -> None:
-    """Write Label Studio tasks for a folder of pictures, with what the detector sees already drawn in."""
+    """Write Label Studio tasks for a folder of pictures, with the detector's boxes as predictions."""
     from edge_agent.config import load
     from edge_agent.mlops.labelstudio import write_tasks
     from edge_agent.perception.camera.images import list_images
@@ -85,11 +82,11 @@ def tasks(
 
     files = list_images(pictures) if pictures.is_dir() else []
     if not files:
-        raise UsageError(f"{pictures}: holds no pictures", remedy="name a folder with .jpg or .png files")
+        raise UsageError(f"{pictures}: contains no pictures", remedy="name a folder with .jpg or .png files")
     overrides: dict[str, object] = {"detector.model": str(model) if model else None, "detector.threshold": threshold}
     detector = open_fastest(load(config, overrides, profile=profile).settings.detector)
     try:
-        made = list(_made(files, detector, prefix))
+        made = list(_tasks(files, detector, prefix))
     finally:
         detector.close()
     if made:
@@ -99,17 +96,17 @@ def tasks(
         raise typer.Exit(1)
 
 
-def _made(files: list[Path], detector: "Detector", prefix: str) -> Iterator[dict[str, Any]]:
-    """Yield a task a picture; one that cannot be read is told and left out."""
+def _tasks(files: list[Path], detector: "Detector", prefix: str) -> Iterator[dict[str, Any]]:
+    """Yield a task for each picture; one that cannot be read is reported and skipped."""
     from edge_agent.mlops.labelstudio import task
     from edge_agent.perception.batch import detect_in
 
-    seen_by = f"{detector.info.model} {detector.info.sha256[:8]}"
+    model = f"{detector.info.model} {detector.info.sha256[:8]}"
     for file in files:
         try:
             for found in detect_in(detector, file):
                 height, width = found.image.shape[:2]
-                yield task(file, width, height, found.detections, model=seen_by, prefix=prefix)
+                yield task(file, width, height, found.detections, model=model, prefix=prefix)
         except EdgeAgentError as error:
             typer.echo(f"edge-agent: {error}", err=True)
 
@@ -117,14 +114,12 @@ def _made(files: list[Path], detector: "Detector", prefix: str) -> Iterator[dict
 @app.command(name="import", epilog="Example: edge-agent dataset import export.json --images frames --out data/own")
 def import_export(
     export: Annotated[Path, typer.Argument(metavar="EXPORT.json", help="Label Studio's export, as JSON.")],
-    images: Annotated[Path, typer.Option(metavar="DIR", help="The pictures that were labelled.")],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to make, for `edge-agent train --data`.")],
-    labelled: Annotated[
-        str, typer.Option(help="The labels that were looked for, like stop,danger; all if not given.")
-    ] = "",
-    val_every: Annotated[int, typer.Option(min=2, metavar="N", help="Every N-th picture is for validation.")] = 5,
+    images: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the labelled pictures.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to create, for `edge-agent train --data`.")],
+    labelled: Annotated[str, typer.Option(help="The labels that were annotated, like stop,danger; default: all.")] = "",
+    val_every: Annotated[int, typer.Option(min=2, metavar="N", help="Use every Nth picture for validation.")] = 5,
 ) -> None:
-    """Turn what was labelled in Label Studio into a data set; a label nobody looked for is not taken for absent."""
+    """Turn a Label Studio export into a data set; labels that were not annotated do not count as absent."""
     from edge_agent.mlops.labelstudio import to_coco
     from edge_agent.signs import LABELS
 

@@ -1,7 +1,4 @@
-"""`edge-agent detect`: looks for signs in pictures and videos on disk.
-
-Knows options and how to print findings. Knows nothing of models or files' formats.
-"""
+"""`edge-agent detect`: detect signs in pictures and videos on disk."""
 
 import json
 import sys
@@ -25,16 +22,16 @@ if TYPE_CHECKING:
 
 def detect(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Pictures, videos, or folders of them.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON a picture.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON for each picture.")] = False,
     save_dir: Annotated[
-        Path | None, typer.Option("--save-dir", metavar="DIR", help="Keep copies with the boxes drawn in.")
+        Path | None, typer.Option("--save-dir", metavar="DIR", help="Save copies with the boxes drawn in.")
     ] = None,
     model: ModelOption = None,
     threshold: ThresholdOption = None,
     config: ConfigOption = None,
     profile: ProfileOption = None,
 ) -> None:
-    """Find signs in pictures and videos; boxes are in pixels of the original picture."""
+    """Detect signs in pictures and videos; boxes are in pixels of the original picture."""
     from edge_agent.config import load
     from edge_agent.perception.batch import AnnotatedOutput
     from edge_agent.perception.detector import open_fastest
@@ -43,10 +40,10 @@ def detect(
     settings = load(config, overrides, profile=profile).settings
     files, bad = _find(paths)
     if files:
-        album = AnnotatedOutput(save_dir, files) if save_dir else None
+        annotated = AnnotatedOutput(save_dir, files) if save_dir else None
         detector = open_fastest(settings.detector)
         try:
-            bad += _go_through(files, detector, album, as_json=as_json)
+            bad += _detect_all(files, detector, annotated, as_json=as_json)
         finally:
             detector.close()
     if bad:
@@ -54,7 +51,7 @@ def detect(
 
 
 def _find(paths: list[Path]) -> tuple[list[Path], int]:
-    """Return the files that `paths` name, each once, and how many of `paths` name none."""
+    """Return the files that `paths` name, each once, and the number of `paths` that name none."""
     from edge_agent.perception.batch import list_files
 
     files: dict[Path, None] = {}
@@ -64,16 +61,16 @@ def _find(paths: list[Path]) -> tuple[list[Path], int]:
             files |= dict.fromkeys(list_files(path))
         except EdgeAgentError as error:
             bad += 1
-            _complain(error)
+            _print_error(error)
     return list(files), bad
 
 
-def _complain(error: EdgeAgentError) -> None:
+def _print_error(error: EdgeAgentError) -> None:
     typer.echo(f"edge-agent: {error}", err=True)
 
 
-def _go_through(files: list[Path], detector: "Detector", album: "AnnotatedOutput | None", *, as_json: bool) -> int:
-    """Print what is in each file; return how many of them failed. One bad file does not keep the others from us."""
+def _detect_all(files: list[Path], detector: "Detector", annotated: "AnnotatedOutput | None", *, as_json: bool) -> int:
+    """Print the detections in each file and return how many files failed; a bad file does not stop the rest."""
     bad = 0
     if not as_json:
         typer.echo(f"{'width':>6} {'height':>6} {'ms':>7}  picture: signs")
@@ -81,44 +78,44 @@ def _go_through(files: list[Path], detector: "Detector", album: "AnnotatedOutput
         task = progress.add_task("detecting", total=len(files))
         for file in files:
             try:
-                for finding in _one_file(file, detector, album):
-                    _print(finding, as_json=as_json)
-                    progress.update(task, description=_name(finding))
+                for result in _detect_file(file, detector, annotated):
+                    _print_result(result, as_json=as_json)
+                    progress.update(task, description=_name(result))
             except EdgeAgentError as error:
                 bad += 1
-                _complain(error)
+                _print_error(error)
             progress.advance(task)
     return bad
 
 
-def _one_file(file: Path, detector: "Detector", album: "AnnotatedOutput | None") -> "Iterator[FrameResult]":
-    """Yield what is in one file, and keep its annotated copy."""
+def _detect_file(file: Path, detector: "Detector", annotated: "AnnotatedOutput | None") -> "Iterator[FrameResult]":
+    """Yield the results of one file, and save its annotated copy."""
     from edge_agent.perception.batch import detect_in, is_picture
 
-    with album.video(file) if album and not is_picture(file) else nullcontext() as video:
-        for finding in detect_in(detector, file):
+    with annotated.video(file) if annotated and not is_picture(file) else nullcontext() as video:
+        for result in detect_in(detector, file):
             if video is not None:
-                video.add(finding)
-            elif album is not None:
-                album.keep_picture(finding)
-            yield finding
+                video.add(result)
+            elif annotated is not None:
+                annotated.keep_picture(result)
+            yield result
 
 
-def _name(finding: "FrameResult") -> str:
-    return str(finding.path) if finding.frame is None else f"{finding.path}#{finding.frame}"
+def _name(result: "FrameResult") -> str:
+    return str(result.path) if result.frame is None else f"{result.path}#{result.frame}"
 
 
-def _print(finding: "FrameResult", *, as_json: bool) -> None:
-    values = finding.as_json()
+def _print_result(result: "FrameResult", *, as_json: bool) -> None:
+    values = result.as_json()
     if as_json:
         typer.echo(json.dumps(values))
         return
-    signs = ", ".join(f"{found.label} {found.score:.2f}" for found in finding.detections) or "-"
-    typer.echo(f"{values['width']:>6} {values['height']:>6} {finding.inference_ms:>7.1f}  {_name(finding)}: {signs}")
+    signs = ", ".join(f"{found.label} {found.score:.2f}" for found in result.detections) or "-"
+    typer.echo(f"{values['width']:>6} {values['height']:>6} {result.inference_ms:>7.1f}  {_name(result)}: {signs}")
 
 
 def _progress() -> "Progress":
-    """Return a progress bar on stderr; where results scroll by on the same terminal, they are progress enough."""
+    """Return a progress bar on stderr, hidden where the results appear on the same terminal."""
     from rich.console import Console
     from rich.progress import Progress
 

@@ -1,7 +1,4 @@
-"""`edge-agent doctor`: runs the checks and shows what they found.
-
-Knows how to print it. Knows nothing of how anything is checked.
-"""
+"""`edge-agent doctor`: run the checks and print their results."""
 
 from __future__ import annotations
 
@@ -27,7 +24,7 @@ def doctor(
     profile: ProfileOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Look at camera, detector, hub, brokers, GPU, disk and clock; exit 1 where something fails."""
+    """Check camera, detector, hub, brokers, GPU, disk and clock; exits with 1 if a check fails."""
     import asyncio
 
     from edge_agent.config import load
@@ -50,12 +47,12 @@ def _print_table(results: Sequence[CheckResult]) -> None:
     from rich.table import Table
 
     console = Console(highlight=False)
-    if not console.is_terminal:  # a log or a pipe: one line a check, not folded at some width
+    if not console.is_terminal:  # a log or a pipe: one line a check, never wrapped
         for result in results:
             line = f"{result.name:<9} {result.status.value:<5} {result.message}"
             typer.echo(f"{line}; {result.remedy}" if result.remedy else line)
         return
-    table = Table("check", "", "what was found", box=None)
+    table = Table("check", "", "result", box=None)
     for result in results:
         remedy = f"\n-> {result.remedy}" if result.remedy else ""
         table.add_row(

@@ -1,7 +1,4 @@
-"""`edge-agent evaluate`: tell how good a detector is on annotated pictures.
-
-Knows options and how figures look in a terminal. Knows nothing of how they are made.
-"""
+"""`edge-agent evaluate`: measure how good a detector is on annotated pictures."""
 
 import json
 import math
@@ -16,26 +13,33 @@ from edge_agent.errors import UsageError
 if TYPE_CHECKING:
     from edge_agent.mlops.evaluate import GroundTruth, PictureDetections, Report
 
-LEAST_SCORE = 0.01
-"""AP needs the detections far below the threshold, too."""
+MIN_SCORE = 0.01
+"""Average precision also counts detections far below the threshold."""
 
-ImagesOption = Annotated[Path, typer.Option("--images", metavar="DIR", help="Where the pictures are.")]
-AnnotationsOption = Annotated[Path, typer.Option("--annotations", metavar="FILE", help="Their boxes in COCO form.")]
+ImagesOption = Annotated[Path, typer.Option("--images", metavar="DIR", help="Folder of the pictures.")]
+AnnotationsOption = Annotated[Path, typer.Option("--annotations", metavar="FILE", help="Their boxes in COCO format.")]
 MapOption = Annotated[
-    str, typer.Option("--label-map", help="The detector's label, then the annotation's: danger=DangerAhead,...")
+    str,
+    typer.Option(
+        "--label-map", help="Where the annotations use other names: danger=DangerAhead,... (the detector's first)."
+    ),
 ]
 ModelOption = Annotated[
-    Path | None, typer.Option("--model", metavar="FILE", help="Any ONNX detector that the agent runs.")
+    Path | None,
+    typer.Option("--model", metavar="FILE", help="An ONNX detector that the agent can run; default: the one shipped."),
 ]
 ThresholdOption = Annotated[
-    float | None, typer.Option("--threshold", help="Working point; the model's own if not given.")
+    float | None,
+    typer.Option("--threshold", help="Score at which precision and recall are given; default: the model's."),
 ]
 CompareOption = Annotated[
-    tuple[Path, Path] | None, typer.Option("--compare", metavar="OLD NEW", help="Two models, and a verdict.")
+    tuple[Path, Path] | None,
+    typer.Option("--compare", metavar="OLD NEW", help="Compare two models and give a verdict."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 PlotsOption = Annotated[
-    Path | None, typer.Option("--plots", metavar="DIR", help="Write curves, confusion matrix and worst pictures.")
+    Path | None,
+    typer.Option("--plots", metavar="DIR", help="Write curves, the confusion matrix and the worst pictures there."),
 ]
 
 
@@ -49,38 +53,38 @@ def evaluate(
     as_json: JsonOption = False,
     plots: PlotsOption = None,
 ) -> None:
-    """Measure a detector on annotated pictures, through the same path as on the train.
+    """Measure a detector on annotated pictures, with the same code as on the train.
 
-    Detections of labels that the annotations do not know are left out: they cannot be judged.
+    Detections of labels that the annotations do not have are ignored.
     """
     from edge_agent.mlops.evaluate.truth import parse_label_map, read_truth
 
     if compare and (model or plots):
-        raise UsageError("--compare goes with neither --model nor --plots", remedy="evaluate the two one by one")
+        raise UsageError("--compare cannot be combined with --model or --plots", remedy="evaluate the two one by one")
     truth = read_truth(images, annotations, parse_label_map(label_map))
     if compare:
         _compare(truth, *compare, as_json=as_json)
         return
     from edge_agent.mlops.evaluate import measure
 
-    finds, own = _look(truth, model)
-    report = measure(truth, finds, own if threshold is None else threshold)
+    found, own = _detect(truth, model)
+    report = measure(truth, found, own if threshold is None else threshold)
     if plots:
         from edge_agent.mlops.evaluate.plots import write_plots
 
-        write_plots(plots, truth, finds, report)
+        write_plots(plots, truth, found, report)
     typer.echo(json.dumps(_clean(asdict(report)), indent=2)) if as_json else _show(report)
 
 
-def _look(truth: "GroundTruth", model: Path | None) -> tuple[list["PictureDetections"], float]:
-    """Run a model over the pictures; returns what it saw and its own threshold."""
+def _detect(truth: "GroundTruth", model: Path | None) -> tuple[list["PictureDetections"], float]:
+    """Run a model on the pictures; returns its detections and its own threshold."""
     from edge_agent.mlops.evaluate import run_detector
     from edge_agent.perception.detector import SHIPPED_MODEL, OnnxDetector
     from edge_agent.runtime import resources
 
     path = model or resources.engines_dir() / SHIPPED_MODEL
     own = OnnxDetector(path).threshold
-    detector = OnnxDetector(path, threshold=LEAST_SCORE, threads=2)
+    detector = OnnxDetector(path, threshold=MIN_SCORE, threads=2)
     try:
         return run_detector(detector, truth), own
     finally:
@@ -91,13 +95,13 @@ def _compare(truth: "GroundTruth", old: Path, new: Path, *, as_json: bool) -> No
     """Compare two models on the same pictures."""
     from edge_agent.mlops.evaluate import compare, match
 
-    before, after = (match(truth, _look(truth, model)[0]) for model in (old, new))
-    made = compare(before, after)
-    typer.echo(json.dumps(_clean(asdict(made)), indent=2) if as_json else made.sentence())
+    before, after = (match(truth, _detect(truth, model)[0]) for model in (old, new))
+    comparison = compare(before, after)
+    typer.echo(json.dumps(_clean(asdict(comparison)), indent=2) if as_json else comparison.sentence())
 
 
 def _clean(value: Any) -> Any:
-    """JSON has no NaN: what could not be measured is null."""
+    """Replace NaN by None: JSON has no NaN."""
     if isinstance(value, dict):
         return {key: _clean(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
@@ -116,8 +120,8 @@ def _show(report: "Report") -> None:
     console.print(f"AP50    {report.ap50:.3f}  (95% interval {low50:.3f} to {high50:.3f})")
     console.print(f"AP50-95 {report.ap:.3f}  (95% interval {low:.3f} to {high:.3f})")
     point = report.working_point
-    told = f"precision {point.precision:.3f}, recall {point.recall:.3f}, F1 {point.f1:.3f}"
-    console.print(f"at the threshold {report.threshold:.2f}: {told}")
+    figures = f"precision {point.precision:.3f}, recall {point.recall:.3f}, F1 {point.f1:.3f}"
+    console.print(f"at the threshold {report.threshold:.2f}: {figures}")
     for title, rows in (("class", report.classes), ("size", report.sizes)):
         console.print(_table(title, rows, Table()))
     points = {

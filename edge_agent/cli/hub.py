@@ -1,7 +1,4 @@
-"""`edge-agent hub`: find, look at, drive, brake and calibrate a hub, or emulate one.
-
-Knows options and how to print. Knows nothing of Bluetooth or of LEGO's protocol.
-"""
+"""`edge-agent hub`: find, inspect, drive, brake and calibrate a hub, or emulate one."""
 
 from __future__ import annotations
 
@@ -26,26 +23,27 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 app = typer.Typer(
-    help="A hub on the table: find, look at, drive, brake, calibrate or emulate it.", no_args_is_help=True
+    help="A hub on the table: find, inspect, drive, brake, calibrate or emulate it.", no_args_is_help=True
 )
 
 AddressOption = Annotated[str | None, typer.Option("--address", help="Only the hub with this Bluetooth address.")]
 NameOption = Annotated[str | None, typer.Option("--name", help="Only the hub with this name.")]
 LogOption = Annotated[
-    Path | None, typer.Option("--hub-log", metavar="FILE", help="Record the bytes of both ways, for `hub replay`.")
+    Path | None,
+    typer.Option("--hub-log", metavar="FILE", help="Record the bytes in both directions, for `hub replay`."),
 ]
 TimeoutOption = Annotated[
-    float, typer.Option("--timeout", min=1, max=300, metavar="S", help="Give up connecting after.")
+    float, typer.Option("--timeout", min=1, max=300, metavar="S", help="Give up connecting after S seconds.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command(epilog="Example: edge-agent hub scan --seconds 10")
 def scan(
-    seconds: Annotated[float, typer.Option("--seconds", min=0.1, max=300, help="How long to listen.")] = 5.0,
+    seconds: Annotated[float, typer.Option("--seconds", min=0.1, max=300, help="How long to scan, in seconds.")] = 5.0,
     as_json: JsonOption = False,
 ) -> None:
-    """List hubs in range and those this machine is linked to. Press a hub's green button so that it advertises."""
+    """List hubs in range and hubs connected to this machine. Press a hub's green button to make it advertise."""
     from edge_agent.hub.tools import list_hubs
 
     hubs = [
@@ -72,7 +70,7 @@ def info(
     config: ConfigOption = None,
     profile: ProfileOption = None,
 ) -> None:
-    """Connect, and tell what the hub says about itself. The motor is braked first."""
+    """Connect and print what the hub reports about itself. The motor is braked first."""
     from edge_agent.hub.lwp3 import DeviceType
     from edge_agent.hub.tools import describe
 
@@ -81,8 +79,8 @@ def info(
         known = {device.value: device.name.lower() for device in DeviceType}
         ports = {str(port): known.get(kind, f"0x{kind:02x}") for port, kind in sorted(model.ports.items())}
         malformed = sum(hub.session.decoder.malformed.values()) if hub.session else 0
-        told = {key: getattr(model, key) for key in _TOLD}
-        return {**told, "motor_port": model.motor_port, "light_port": model.light_port, "ports": ports} | {
+        properties = {key: getattr(model, key) for key in _PROPERTIES}
+        return {**properties, "motor_port": model.motor_port, "light_port": model.light_port, "ports": ports} | {
             "alerts": sorted(alert.name.lower() for alert in model.alerts),
             "malformed_messages": malformed,
         }
@@ -91,7 +89,7 @@ def info(
     show(facts, as_json, [("what", "value"), *facts.items()])
 
 
-_TOLD = (
+_PROPERTIES = (
     *("name", "address", "firmware", "hardware", "battery_percent"),
     *("voltage_mv", "current_ma", "rssi_dbm", "button_pressed"),
 )
@@ -99,8 +97,13 @@ _TOLD = (
 
 @app.command(epilog="Example: edge-agent hub drive 40 --seconds 3", context_settings={"ignore_unknown_options": True})
 def drive(
-    power: Annotated[int, typer.Argument(min=-100, max=100, help="Power in percent, as it is; negative: backwards.")],
-    seconds: Annotated[float, typer.Option("--seconds", min=0.1, max=60, help="For how long.")] = 2.0,
+    power: Annotated[
+        int,
+        typer.Argument(
+            min=-100, max=100, help="Motor power in percent, without the settings' limits; negative: backwards."
+        ),
+    ],
+    seconds: Annotated[float, typer.Option("--seconds", min=0.1, max=60, help="How long to drive, in seconds.")] = 2.0,
     address: AddressOption = None,
     name: NameOption = None,
     hub_log: LogOption = None,
@@ -109,7 +112,7 @@ def drive(
     config: ConfigOption = None,
     profile: ProfileOption = None,
 ) -> None:
-    """Drive for some seconds, then brake. The green button, Ctrl-C, an alert or a lost link ends it at once."""
+    """Drive for some seconds, then brake. The green button, Ctrl-C, an alert or a lost link brakes at once."""
     from edge_agent.control.watchdog import Watchdog
     from edge_agent.hub.tools import drive_for
 
@@ -120,13 +123,13 @@ def drive(
         confirmed = hub.status().brake_confirmed
         return {"power_percent": power, "ended_by": ended_by, "brake_confirmed": confirmed, "stalls": watchdog.trips}
 
-    told = _with_hub(go, _settings(address, name, config, profile), hub_log, timeout)
-    show(told, as_json, list(told.items()))
+    result = _with_hub(go, _settings(address, name, config, profile), hub_log, timeout)
+    show(result, as_json, list(result.items()))
 
 
 @app.command(epilog="Example: edge-agent hub brake")
 def brake(address: AddressOption = None, as_json: JsonOption = False) -> None:
-    """Brake every hub that BlueZ holds a link to, or drop the link. Works beside, and after, whatever drove it."""
+    """Brake every hub connected through BlueZ, or drop its link. Works whatever program drives the hub."""
     from edge_agent.hub.emergency import brake_all, report
 
     raise typer.Exit(report(brake_all(address), as_json=as_json, address=address))
@@ -137,8 +140,8 @@ def calibrate(
     output: Annotated[Path, typer.Option("--output", metavar="FILE", help="The profile to write.")] = Path(
         "hub-calibration.yaml"
     ),
-    rounds: Annotated[int, typer.Option("--rounds", min=1, max=20, help="How often to measure.")] = 3,
-    step: Annotated[float, typer.Option("--step", min=0.01, max=5, metavar="S", help="Time on each power.")] = 0.8,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, max=20, help="How many times to measure.")] = 3,
+    step: Annotated[float, typer.Option("--step", min=0.01, max=5, metavar="S", help="Seconds at each power.")] = 0.8,
     address: AddressOption = None,
     name: NameOption = None,
     hub_log: LogOption = None,
@@ -147,7 +150,7 @@ def calibrate(
     config: ConfigOption = None,
     profile: ProfileOption = None,
 ) -> None:
-    """Measure the least power that moves the train: press the green button, or Enter, as soon as it starts."""
+    """Measure the least power that moves the train: press the green button or Enter as soon as it starts."""
     from edge_agent.cli.options import check_writable
     from edge_agent.hub.calibration import calibrate as measure
     from edge_agent.hub.calibration import enter_key, write_profile
@@ -155,19 +158,19 @@ def calibrate(
     check_writable(output, "calibration")
     settings = _settings(address, name, config, profile)
 
-    def tell(number: int, one: CalibrationRound) -> None:
-        typer.echo(f"round {number}: moved at {one.power_percent} percent, {one.voltage_mv or '?'} mV", err=True)
+    def report(number: int, result: CalibrationRound) -> None:
+        typer.echo(f"round {number}: moved at {result.power_percent} percent, {result.voltage_mv or '?'} mV", err=True)
 
     async def go(hub: BleHub) -> tuple[CalibrationRound, ...]:
         await hub.wait_connected(timeout)
         moved = asyncio.Event()
-        typer.echo("Press the green button, or Enter, each time the train starts to move.", err=True)
+        typer.echo("Press the green button or Enter each time the train starts to move.", err=True)
         async with enter_key(sys.stdin, moved):
-            return await measure(hub, rounds, moved, tell, step)
+            return await measure(hub, rounds, moved, report, step)
 
     percent = write_profile(output, _with_hub(go, settings, hub_log, timeout), settings)
-    told = {"min_power_percent": percent, "nominal_voltage_mv": settings.nominal_voltage_mv, "written": str(output)}
-    show(told, as_json, list(told.items()))
+    result = {"min_power_percent": percent, "nominal_voltage_mv": settings.nominal_voltage_mv, "written": str(output)}
+    show(result, as_json, list(result.items()))
 
 
 @app.command(epilog="Example: edge-agent hub replay session.jsonl")
@@ -175,7 +178,7 @@ def replay(
     log: Annotated[Path, typer.Argument(metavar="FILE", help="A file written with --hub-log.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Show the messages of a recording. It serves tests as a fixture: see hub_log.ReplayConnection."""
+    """Print the messages of a recording."""
     from edge_agent.hub.recording import read_log
     from edge_agent.hub.tools import read_out
 
@@ -188,18 +191,20 @@ def replay(
 @app.command(epilog="Example: edge-agent hub emulate --control /tmp/hub.sock")
 def emulate(
     bus: Annotated[
-        Path | None, typer.Option("--bus", metavar="SOCKET", help="Where to listen; else a new folder.")
+        Path | None, typer.Option("--bus", metavar="SOCKET", help="Socket of the D-Bus; default: in a new folder.")
     ] = None,
-    control: Annotated[Path | None, typer.Option("--control", metavar="SOCKET", help="Take orders there.")] = None,
+    control: Annotated[
+        Path | None, typer.Option("--control", metavar="SOCKET", help="Socket on which to take fault commands.")
+    ] = None,
 ) -> None:
-    """Serve an emulated City Hub on a D-Bus of its own, until Ctrl-C. The first line printed is the bus address."""
+    """Run an emulated City Hub on a private D-Bus until Ctrl-C. The first line printed is the bus address."""
     from edge_agent.hub.emulator import BluezEmulator, PrivateBus, serve
 
     def ready(address: str) -> None:
         typer.echo(f"DBUS_SYSTEM_BUS_ADDRESS={address}")
-        typer.echo("Set that variable for the agent: edge-agent run --source sim --hub ble", err=True)
+        typer.echo("Set this variable for the agent: edge-agent run --source sim --hub ble", err=True)
         if control is not None:
-            typer.echo(f"Misbehave with: edge-agent hub order {control} drop-link", err=True)
+            typer.echo(f"Inject faults with: edge-agent hub order {control} drop-link", err=True)
 
     _until_signal(serve(BluezEmulator(bus=PrivateBus(bus)), control=control, on_ready=ready))
 
@@ -207,27 +212,26 @@ def emulate(
 @app.command(epilog="Example: edge-agent hub order /tmp/hub.sock set-battery percent=20")
 def order(
     control: Annotated[Path, typer.Argument(metavar="SOCKET", help="The emulated hub's --control.")],
-    what: Annotated[str, typer.Argument(metavar="ORDER", help="`help` lists the orders, `status` tells how it is.")],
-    arguments: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE", help="What the order takes.")] = None,
+    what: Annotated[str, typer.Argument(metavar="ORDER", help="`help` lists them, `status` prints the hub's state.")],
+    arguments: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Arguments of the order.")] = None,
 ) -> None:
-    """Order an emulated hub to misbehave: drop the link, hang, drain its battery, press its button and more."""
-    from edge_agent.hub.emulator import describe as describe_orders
-    from edge_agent.hub.emulator import send_command
+    """Inject faults into an emulated hub: drop the link, hang, drain its battery, press its button and more."""
+    from edge_agent.hub.emulator import describe, send_command
 
     if what == "help":
-        for name, says in describe_orders().items():
-            typer.echo(f"{name:<44} {says}")
+        for name, text in describe().items():
+            typer.echo(f"{name:<44} {text}")
         return
     typer.echo(json.dumps(send_command(control, what, **dict(map(_argument, arguments or ())))))
 
 
 def _argument(words: str) -> tuple[str, Any]:
-    """Read KEY=VALUE; the value is JSON where it can be, else text."""
+    """Parse KEY=VALUE; the value is parsed as JSON where possible, else it is text."""
     from edge_agent.errors import UsageError
 
     key, equals, value = words.partition("=")
     if not (key and equals):
-        raise UsageError(f"'{words}' is not KEY=VALUE", remedy="write for instance percent=20")
+        raise UsageError(f"'{words}' is not KEY=VALUE", remedy="write it like percent=20")
     try:
         return key, json.loads(value)
     except ValueError:
@@ -242,9 +246,9 @@ def _settings(address: str | None, name: str | None, config: Path | None, profil
 
 
 def _with_hub(act: Callable[[BleHub], Awaitable[T]], settings: Settings, hub_log: Path | None, timeout_s: float) -> T:
-    """Run `await act(hub)` on a hub that is being connected; it is braked and let go whatever happens.
+    """Run `await act(hub)` on a hub that is being connected; it is braked and disconnected whatever happens.
 
-    `timeout_s` is how long `act` waits for the link: a search ends before that, so that its outcome is what is told.
+    `timeout_s` is how long `act` waits for the link. A search ends before that, so that its error is what is reported.
     """
     from edge_agent.hub.ble import SEARCH_S, BleHub
     from edge_agent.hub.recording import HubLog
@@ -262,7 +266,7 @@ def _with_hub(act: Callable[[BleHub], Awaitable[T]], settings: Settings, hub_log
 
 
 def _until_signal(work: Coroutine[Any, Any, T]) -> T:
-    """Run to the end; SIGTERM ends it as Ctrl-C does, so that the train is braked on the way out."""
+    """Run `work`; SIGTERM ends it as Ctrl-C does, so that the train is braked first."""
     import signal
 
     async def guarded() -> T:

@@ -1,7 +1,4 @@
-"""`edge-agent mirror`: what waits for Kafka, the live stream, and sending by hand.
-
-Knows options and how to print. Knows nothing of outboxes or brokers.
-"""
+"""`edge-agent mirror`: the outbox's state, the live stream from Kafka, and sending the outbox by hand."""
 
 from __future__ import annotations
 
@@ -25,14 +22,16 @@ if TYPE_CHECKING:
     from edge_agent.observers.kafka.tools import ReceivedMessage
     from edge_agent.observers.outbox.view import OutboxView
 
-app = typer.Typer(help="The mirror to Kafka: what waits, the live stream, sending by hand.", no_args_is_help=True)
+app = typer.Typer(
+    help="The mirror to Kafka: what waits in the outbox, the live stream, sending by hand.", no_args_is_help=True
+)
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command(epilog="Example: edge-agent mirror status --json")
 def status(config: ConfigOption = None, profile: ProfileOption = None, as_json: JsonOption = False) -> None:
-    """Show what waits in the outbox; the agent may be running."""
+    """Print what waits in the outbox; an agent may be running."""
     from edge_agent.observers.outbox.view import inspect_outbox
 
     settings, path = _settings(config, profile)
@@ -46,22 +45,22 @@ def status(config: ConfigOption = None, profile: ProfileOption = None, as_json: 
 
 @app.command(epilog="Example: edge-agent mirror tail --count 10")
 def tail(
-    count: Annotated[int | None, typer.Option("--count", min=1, help="End after so many messages.")] = None,
-    from_start: Annotated[bool, typer.Option("--from-start", help="Begin with the oldest that Kafka has.")] = False,
+    count: Annotated[int | None, typer.Option("--count", min=1, help="Stop after this many messages.")] = None,
+    from_start: Annotated[bool, typer.Option("--from-start", help="Start with the oldest that Kafka has.")] = False,
     config: ConfigOption = None,
     profile: ProfileOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show events as they arrive in Kafka, one a line, until Ctrl-C."""
-    from edge_agent.observers.kafka.tools import tail as listen
+    """Print events as they arrive in Kafka, one per line, until Ctrl-C."""
+    from edge_agent.observers.kafka.tools import tail as read
 
     settings, _ = _settings(config, profile)
 
     async def follow() -> None:
         left = count
-        async with contextlib.aclosing(listen(settings.kafka, from_start=from_start)) as stream:
-            async for heard in stream:
-                typer.echo(_json_line(heard) if as_json else _text_line(heard))
+        async with contextlib.aclosing(read(settings.kafka, from_start=from_start)) as stream:
+            async for message in stream:
+                typer.echo(_json_line(message) if as_json else _text_line(message))
                 left = None if left is None else left - 1
                 if left == 0:
                     return
@@ -71,25 +70,25 @@ def tail(
 
 @app.command(epilog="Example: edge-agent mirror drain --timeout 600")
 def drain(
-    timeout: Annotated[float, typer.Option("--timeout", min=1, metavar="S", help="End after so many seconds.")] = 3600,
+    timeout: Annotated[float, typer.Option("--timeout", min=1, metavar="S", help="Stop after S seconds.")] = 3600,
     config: ConfigOption = None,
     profile: ProfileOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Send what waits in the outbox while no agent runs; exit 1 when some still waits afterwards."""
+    """Send what waits in the outbox while no agent runs; exits with 1 when messages still wait afterwards."""
     from edge_agent.errors import RetryableError
     from edge_agent.observers.kafka.tools import drain as send
 
     settings, path = _settings(config, profile)
     with _progress() as progress:
-        done = send(settings.kafka, path, settings.train.id, timeout_s=timeout, progress=progress)
+        result = send(settings.kafka, path, settings.train.id, timeout_s=timeout, progress=progress)
     if as_json:
-        typer.echo(json.dumps(dataclasses.asdict(done) | {"duration_s": round(done.duration_s, 2)}))
+        typer.echo(json.dumps(dataclasses.asdict(result) | {"duration_s": round(result.duration_s, 2)}))
     else:
-        rate = f" ({done.sent / done.duration_s:.0f} a second)" if done.duration_s else ""
-        typer.echo(f"{done.sent} sent{rate}, {done.dead} dead-lettered, {done.left} still wait")
-    if done.left:
-        raise RetryableError(f"{done.left} messages still wait: {done.error}", remedy=done.remedy)
+        rate = f" ({result.sent / result.duration_s:.0f} a second)" if result.duration_s else ""
+        typer.echo(f"{result.sent} sent{rate}, {result.dead} dead-lettered, {result.left} still wait")
+    if result.left:
+        raise RetryableError(f"{result.left} messages still wait: {result.error}", remedy=result.remedy)
 
 
 def _settings(config: Path | None, profile: str | None) -> tuple[Settings, Path]:
@@ -102,7 +101,7 @@ def _settings(config: Path | None, profile: str | None) -> tuple[Settings, Path]
 
 @contextlib.contextmanager
 def _progress() -> Any:
-    """Yield a function that shows (gone, total) on stderr, where a person is there to see it."""
+    """Yield a function that shows (sent, total) as a progress bar on stderr, where that is a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -110,7 +109,7 @@ def _progress() -> Any:
     columns = (TextColumn("draining"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("drain", total=None)
-        yield lambda gone, total: bar.update(task, completed=gone, total=total)
+        yield lambda sent, total: bar.update(task, completed=sent, total=total)
 
 
 def _facts(view: OutboxView, settings: Settings) -> dict[str, Any]:
@@ -147,21 +146,21 @@ def _rows(view: OutboxView) -> list[tuple[Any, ...]]:
     return rows
 
 
-def _text_line(heard: ReceivedMessage) -> str:
-    envelope = heard.envelope
+def _text_line(message: ReceivedMessage) -> str:
+    envelope = message.envelope
     if envelope is None:
-        return f"?  {heard.problem}"
-    value = f"{heard.bytes} bytes" if envelope.kind == "frame" else envelope.data.decode(errors="replace")
+        return f"?  {message.problem}"
+    value = f"{message.bytes} bytes" if envelope.kind == "frame" else envelope.data.decode(errors="replace")
     return f"{envelope.time}  {envelope.train_id}  {envelope.kind:<10}  {value}"
 
 
-def _json_line(heard: ReceivedMessage) -> str:
-    if heard.envelope is None:
-        return json.dumps({"problem": heard.problem, "bytes": heard.bytes})
-    line: dict[str, Any] = {**heard.envelope.attributes(), "datacontenttype": heard.envelope.datacontenttype}
-    if heard.envelope.kind == "frame":
-        return json.dumps(line | {"bytes": heard.bytes})
+def _json_line(message: ReceivedMessage) -> str:
+    if message.envelope is None:
+        return json.dumps({"problem": message.problem, "bytes": message.bytes})
+    line: dict[str, Any] = {**message.envelope.attributes(), "datacontenttype": message.envelope.datacontenttype}
+    if message.envelope.kind == "frame":
+        return json.dumps(line | {"bytes": message.bytes})
     try:
-        return json.dumps(line | {"data": json.loads(heard.envelope.data)})
+        return json.dumps(line | {"data": json.loads(message.envelope.data)})
     except ValueError:
-        return json.dumps(line | {"problem": "the value is no JSON", "bytes": heard.bytes})
+        return json.dumps(line | {"problem": "the value is not JSON", "bytes": message.bytes})

@@ -1,7 +1,4 @@
-"""How a command shows facts: JSON for programs, columns for people.
-
-Knows nothing of what it shows.
-"""
+"""Printing facts: JSON for programs, columns for people."""
 
 import json
 from typing import Any
@@ -10,7 +7,7 @@ import typer
 
 
 def show(facts: dict[str, Any], as_json: bool, rows: list[tuple[Any, ...]]) -> None:
-    """Print `facts` as JSON, or `rows` in columns: nothing is cut, whatever the terminal's width."""
+    """Print `facts` as JSON, or `rows` in columns that are as wide as their cells, whatever the terminal's width."""
     if as_json:
         typer.echo(json.dumps(facts, indent=2))
         return

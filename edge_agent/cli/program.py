@@ -1,9 +1,4 @@
-"""The program `edge-agent`: its commands, and how a failure becomes one line and an exit code.
-
-Knows which commands there are. A process runs one command, so it loads the file of that one only: a train has to start
-quickly. Where none is named that we know, as for `--help`, all are loaded. Each command's file imports what it runs
-inside the command, so that `--help` is quick too.
-"""
+"""The program `edge-agent`: its commands, and how a failure becomes one line and an exit code."""
 
 import errno
 import importlib
@@ -35,11 +30,11 @@ COMMANDS = MappingProxyType(
         "mirror": "",
     }
 )
-"""Each command with an example; without one where it has commands of its own. In cli/x.py they are `x` and `app`."""
+"""Each command with an example, or nothing where it has subcommands: cli/x.py then holds `app` instead of `x`."""
 
 
 def build(names: Iterable[str]) -> typer.Typer:
-    """Return the program with these commands."""
+    """Return the program with the commands in `names`."""
     app = typer.Typer(
         name="edge-agent",
         help="Lets a Lego train read road signs and drive itself.",
@@ -73,7 +68,8 @@ def _program(
 
 
 def main() -> None:
-    """Run the program; a failure of ours is one line on stderr (one each where there are several) and an exit code."""
+    """Run the program; an EdgeAgentError becomes a line on stderr for each problem, and an exit code."""
+    # Only the named command's file is loaded, for a quick start; all of them where none is named, as for --help.
     named = [word for word in sys.argv[1:2] if word in COMMANDS]
     try:
         build(named or COMMANDS)()
@@ -83,17 +79,17 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
-        sys.stderr.close()  # whoever read our output has gone; there is nobody to tell
+        sys.stderr.close()  # the program that reads our output has ended: no error can reach it
         sys.exit(1)
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        _fail("the output could not be written, the disk is full; free some space")
+        _fail("cannot write the output: the disk is full; free some space")
         sys.exit(1)
 
 
 def _fail(lines: str) -> None:
-    """Tell on stderr (as errors in the journal where that is it), and the service manager where there is one."""
+    """Log to stderr or the journal, and report to the service manager where there is one."""
     from edge_agent.runtime import log
 
     for line in lines.splitlines():

@@ -1,7 +1,4 @@
-"""`edge-agent record`: a dry run to an .mp4 and a .jsonl with every frame's truth.
-
-Knows options. Knows nothing of how a recording is made.
-"""
+"""`edge-agent record`: save a dry run as an .mp4, with each frame's ground truth in a .jsonl."""
 
 from pathlib import Path
 from typing import Annotated
@@ -33,9 +30,8 @@ def record(
     config: ConfigOption = None,
     profile: ProfileOption = None,
 ) -> None:
-    """Record a dry run; replay it with `edge-agent run --dry-run --source FILE.mp4`."""
-    from edge_agent.cli.collect import CollectorOptions
-    from edge_agent.cli.run import drive, fail_on_fault
+    """Record a dry run. `edge-agent run --dry-run --source FILE.mp4` replays it."""
+    from edge_agent.cli.run import HardFrameOptions, drive, fail_on_fault
     from edge_agent.config import load
     from edge_agent.observers.recorder import Recorder
 
@@ -57,7 +53,7 @@ def record(
         duration_s=duration,
         quiet=False,
         sinks=(recorder,),
-        keeping=CollectorOptions(collect, collect_mb) if collect else None,
+        hard_frames=HardFrameOptions(collect, collect_mb) if collect else None,
     )
     fail_on_fault(report, "recorder_failed")
     typer.echo(f"{recorder.frames} frames: {out}, {out.with_suffix('.jsonl')}")

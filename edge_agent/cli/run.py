@@ -1,19 +1,17 @@
-"""`edge-agent run`: drive one train until its source or its mission ends.
-
-Knows options, the report file and the exit code. Knows nothing of how a train is driven.
-"""
+"""`edge-agent run`: drive one train until its source or its mission ends."""
 
 import dataclasses
 import gc
+import hashlib
 import json
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edge_agent.cli.collect import CollectorOptions, open_collector
 from edge_agent.cli.options import (
     CollectMbOption,
     CollectOption,
@@ -28,9 +26,16 @@ from edge_agent.cli.options import (
     ThresholdOption,
     check_writable,
     host_and_port,
+    with_run_token,
 )
 from edge_agent.errors import FatalError, UsageError
 from edge_agent.runtime.files import write_atomic
+
+if TYPE_CHECKING:
+    from edge_agent.agent import RunOptions, RunView
+    from edge_agent.config import Loaded, Settings
+    from edge_agent.observers.hard_frames import Collector
+    from edge_agent.perception.detector import DetectorOptions
 
 HubOption = Annotated[str | None, typer.Option("--hub", metavar="KIND", help="mock or ble.")]
 DryRunOption = Annotated[
@@ -44,12 +49,20 @@ HubLogOption = Annotated[
     Path | None,
     typer.Option("--hub-log", metavar="FILE", help="Record the bytes to and from the hub, for `hub replay`."),
 ]
-TrainIdOption = Annotated[str | None, typer.Option("--train-id", metavar="ID", help="Names the train.")]
+TrainIdOption = Annotated[str | None, typer.Option("--train-id", metavar="ID", help="The train's id.")]
 ConsoleOption = Annotated[
-    str | None, typer.Option("--console", metavar="HOST:PORT", help="Serve the web page and the metrics there.")
+    str | None, typer.Option("--console", metavar="HOST:PORT", help="Where to serve the web page and the metrics.")
 ]
-NoConsoleOption = Annotated[bool, typer.Option("--no-console", help="Serve neither page nor metrics.")]
+NoConsoleOption = Annotated[bool, typer.Option("--no-console", help="Serve neither the web page nor metrics.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the run report as JSON on stdout.")]
+
+
+@dataclass(frozen=True, slots=True)
+class HardFrameOptions:
+    """Where hard frames are saved, and the most megabytes that the folder may hold."""
+
+    folder: Path
+    megabytes: int
 
 
 def run(
@@ -88,7 +101,7 @@ def run(
         **console_overrides(console, off=no_console),
     }
     check_writable(report, "report")
-    keeping = CollectorOptions(collect, collect_mb) if collect else None
+    hard_frames = HardFrameOptions(collect, collect_mb) if collect else None
     result = drive(
         overrides,
         config=config,
@@ -96,17 +109,12 @@ def run(
         duration_s=duration,
         quiet=as_json,
         hub_log=hub_log,
-        keeping=keeping,
+        hard_frames=hard_frames,
     )
     if report is not None:
-        _write(report, result)
+        write_atomic(report, (json.dumps(result, indent=2) + "\n").encode())
     if as_json:
         typer.echo(json.dumps(result))
-    _exit_by_result(result)
-
-
-def _exit_by_result(result: dict[str, Any]) -> None:
-    """End the command as its run went."""
     fail_on_fault(result, "source_damaged")
     if result["mission"]["outcome"] == "derailed":
         raise typer.Exit(1)
@@ -124,16 +132,16 @@ def console_overrides(where: str | None, *, off: bool) -> dict[str, object]:
     return {"console.enabled": True, "console.host": host, "console.port": port}
 
 
-def _asked(loaded: Any) -> bool:
-    """Tell whether somebody named the console's port; a file that repeats the default was only copied."""
+def _is_port_chosen(loaded: "Loaded") -> bool:
+    """Return whether the user chose the console's port; a file that repeats the default was only copied."""
     console, default = loaded.settings.console, type(loaded.settings.console)()
     named = [loaded.provenance[key] for key in ("console.host", "console.port")]
-    on_purpose = any(place != "default" and ":" not in place for place in named)  # `:` is a line of a file
+    on_purpose = any(place != "default" and ":" not in place for place in named)  # `file:line` is a file
     return on_purpose or (console.host, console.port) != (default.host, default.port)
 
 
 def fail_on_fault(report: dict[str, Any], code: str) -> None:
-    """Raise FatalError with the words of the first such fault in a report, if there is one."""
+    """Raise FatalError with the message of the first fault with this code in a report, if there is one."""
     for fault in report["faults"]:
         if fault["code"] == code:
             raise FatalError(fault["message"], remedy=fault["remedy"])
@@ -148,10 +156,9 @@ def drive(
     quiet: bool,
     sinks: Any = (),
     hub_log: Path | None = None,
-    keeping: CollectorOptions | None = None,
+    hard_frames: HardFrameOptions | None = None,
 ) -> dict[str, Any]:
-    """Run one train by the settings and return its report; shown in the terminal unless `quiet`."""
-    from edge_agent.cli.link import with_run_token
+    """Run one train by the settings and return its report; its progress is shown in the terminal unless `quiet`."""
     from edge_agent.cli.startup import preload_detector
     from edge_agent.config import load, load_rules
     from edge_agent.runtime import log
@@ -161,31 +168,29 @@ def drive(
     rules = load_rules(settings.policy.rules)
     watched = sys.stderr.isatty() and not quiet
     log.configure("error" if watched else settings.log.level, settings.log.format)
-    virtual = not settings.capture.realtime
     opener = preload_detector(settings)
-    from edge_agent.agent import RunOptions  # most of the code of a run; loaded while the detector is opened
+    from edge_agent.agent import RunOptions  # most of a run's code: loaded while the detector is opened
 
-    collector = open_collector(keeping, settings) if keeping else None
-    sinks = (*sinks, collector) if collector else tuple(sinks)
+    collector = _open_collector(hard_frames, settings) if hard_frames else None
     job = RunOptions(
         settings,
         rules,
-        sinks,
-        virtual=virtual,
+        (*sinks, collector) if collector else tuple(sinks),
+        virtual=not settings.capture.realtime,
         duration_s=duration_s,
         hub_log=hub_log,
-        port_asked=_asked(loaded),
+        port_asked=_is_port_chosen(loaded),
         detector=opener,
     )
     result = _run_to_end(job, watched)
-    _tell_end(result, quiet=quiet)
-    if keeping and collector and not quiet and not log.goes_to_journal(os.environ):
-        typer.echo(f"{collector.kept} hard frames: {keeping.folder}")
+    _print_result(result, quiet=quiet)
+    if hard_frames and collector and not quiet and not log.goes_to_journal(os.environ):
+        typer.echo(f"{collector.kept} hard frames: {hard_frames.folder}")
     return result
 
 
-def _tell_end(result: dict[str, Any], *, quiet: bool) -> None:
-    """Tell how a run went: a line to the journal, which takes no tables, or a table to a person."""
+def _print_result(result: dict[str, Any], *, quiet: bool) -> None:
+    """Report how a run went: as a line in the journal where stderr goes there, else as a table."""
     import structlog
 
     from edge_agent.runtime import log
@@ -195,15 +200,15 @@ def _tell_end(result: dict[str, Any], *, quiet: bool) -> None:
     elif not quiet:
         from rich.console import Console
 
-        from edge_agent.cli.terminal import print_report  # rich is not needed before a run ends
+        from edge_agent.cli.terminal import print_report
 
         print_report(result, Console())
 
 
-def _run_to_end(job: Any, watched: bool) -> dict[str, Any]:
-    """Run the job on the clock that it asks for."""
-    from edge_agent.agent import RunView, run
-    from edge_agent.runtime import event_loop as loop
+def _run_to_end(job: "RunOptions", watched: bool) -> dict[str, Any]:
+    """Run the job on the clock that it asks for, and return its report."""
+    from edge_agent.agent import run
+    from edge_agent.runtime import event_loop
 
     gc.enable()
     if job.virtual:
@@ -215,14 +220,38 @@ def _run_to_end(job: Any, watched: bool) -> dict[str, Any]:
 
         from edge_agent.cli.terminal import show_status
 
-        async def watch(vista: RunView) -> None:
-            await show_status(vista, Console(stderr=True))
+        async def watch(view: "RunView") -> None:
+            await show_status(view, Console(stderr=True))
 
         job = dataclasses.replace(job, watch=watch)
-    # What was imported lives as long as the process: the collector need not look through it while the train drives.
+    # What was imported lives as long as the process: the collector need not scan it while the train drives.
     gc.freeze()
-    return loop.run(run(job))
+    return event_loop.run(run(job))
 
 
-def _write(path: Path, report: dict[str, Any]) -> None:
-    write_atomic(path, (json.dumps(report, indent=2) + "\n").encode())
+def _open_collector(options: HardFrameOptions, settings: "Settings") -> "Collector":
+    """Return an observer that saves hard frames; raises UsageError when its folder cannot be written to."""
+    from edge_agent.observers.hard_frames import Collector
+    from edge_agent.perception.tracking import TrackerParameters
+
+    policy = settings.policy
+    tracking = TrackerParameters(min_iou=policy.track_iou, forget_s=policy.track_lost_ms / 1000)
+    threshold, budget_bytes = _threshold(settings.detector), options.megabytes * 1_000_000
+    return Collector(options.folder, threshold=threshold, budget_bytes=budget_bytes, tracking=tracking)
+
+
+def _threshold(options: "DetectorOptions") -> float:
+    """Return the minimum score of a detection: the settings', else the manifest's, else the default."""
+    from edge_agent.perception.detector import SHIPPED_MODEL
+    from edge_agent.perception.detector.manifest import read_manifest
+    from edge_agent.perception.detector.postprocess import DEFAULT_THRESHOLD
+    from edge_agent.runtime import resources
+
+    if options.threshold is not None:
+        return options.threshold
+    model = options.model or resources.engines_dir() / SHIPPED_MODEL
+    if options.backend == "none" or not model.is_file():  # a missing model is reported when it is opened
+        return DEFAULT_THRESHOLD
+    manifest = read_manifest(model, hashlib.sha256(model.read_bytes()).hexdigest())
+    own = manifest.threshold if manifest else None
+    return DEFAULT_THRESHOLD if own is None else own

@@ -1,11 +1,15 @@
-"""Opens the detector while the rest of a run's code is loaded: making a network ready is no work of Python's.
+"""What makes a start quick.
 
-Knows which detector may be opened so. Knows nothing of what is done with it.
+`python -m tools.startup_cost` measures each trick, here and elsewhere, by taking it away; the share that a trick saves
+stands beside it. Others are late imports in the commands' functions (92% of `--help`) and in agent/ (43% of a start),
+`load_when_driving` in agent/http.py (18%), and, for the loop's lag, the selector and the slices in
+runtime/event_loop.py.
 """
 
+import gc
+import os
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,33 +17,53 @@ if TYPE_CHECKING:
     from edge_agent.ports import Detector
 
 
-def preload_detector(settings: "Settings") -> "Callable[[], Detector] | None":
-    """Begin to open the detector that a train starts with, and return what waits for it.
+def set_library_defaults() -> None:
+    """Set what libraries read from the environment when they are imported; what the user has set stays."""
+    # FFmpeg's users share one log level: errors are logged by us, in one line each.
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    # ONNX Runtime would leave a device id in the home folder and send usage data.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    # pydantic would search all installed packages for plugins, and run those it finds (6% of a start).
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
-    None where the run has to open it by itself: what works on a GPU is used in the thread that opened it. Whatever is
-    wrong is raised by what was returned. All that is imported here is imported before the thread begins: two threads
-    that import at once are slower than one, and not every library can bear it.
+
+def speed_up_run() -> None:
+    """Switch off, for `edge-agent run`, what slows down loading; `run` enables the collector again."""
+    # Loading code leaves no garbage worth searching for (6% of a start).
+    gc.disable()
+    # numpy's OpenBLAS, which a train does not need, would start a thread on each core that spins meanwhile (18%).
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+
+def load_structlog() -> None:
+    """Load structlog as if rich were not installed (6% of a start).
+
+    rich takes as long to load as numpy, and structlog needs it only for a traceback style that our lines do not use
+    (`log` writes them as plain text). Our own tables load rich when they are printed.
     """
+    if {"rich", "structlog"} & sys.modules.keys():
+        return
+    sys.modules["rich"] = None  # type: ignore[assignment]  # Python's way to mark a module as missing
+    try:
+        import structlog  # noqa: F401
+    finally:
+        del sys.modules["rich"]
+
+
+def preload_detector(settings: "Settings") -> "Callable[[], Detector] | None":
+    """Start opening the detector in a thread, and return a function that waits for it (9% of a start).
+
+    The function raises whatever went wrong. None where the run has to open the detector itself: one that works on a GPU
+    is used in the thread that opened it.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    # Everything is imported before the thread starts: two threads that import at once are slower than one.
     from edge_agent.perception.detector import open_detector, starts_on_cpu
 
     if not starts_on_cpu(settings.detector):
         return None
     thread = ThreadPoolExecutor(1, thread_name_prefix="detector-ahead")
     opening = thread.submit(open_detector, settings.detector)
-    thread.shutdown(wait=False)  # it ends by itself when that is done
+    thread.shutdown(wait=False)  # the thread ends when it has opened the detector
     return opening.result
-
-
-def load_structlog() -> None:
-    """Load structlog as it is where rich is not installed.
-
-    rich takes as long to load as numpy, and structlog wants it only for tracebacks of a form that our lines do not have
-    (`log` has them written as plain text). Our own tables load rich when they are printed.
-    """
-    if {"rich", "structlog"} & sys.modules.keys():
-        return
-    sys.modules["rich"] = None  # type: ignore[assignment]  # Python's way to say that there is no such module
-    try:
-        import structlog  # noqa: F401
-    finally:
-        del sys.modules["rich"]

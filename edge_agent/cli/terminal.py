@@ -1,7 +1,4 @@
-"""How a run looks in a terminal: a live status line while it goes on, a table when it has ended.
-
-Knows rich. Knows nothing of how a run works.
-"""
+"""A run in the terminal: a live status line while it lasts, a table when it has ended. Imports rich."""
 
 import asyncio
 from typing import Any
@@ -25,21 +22,21 @@ _COLOURS = {
 }
 
 
-async def show_status(vista: RunView, console: Console) -> None:
-    """Keep a status line on `console` until cancelled."""
+async def show_status(view: RunView, console: Console) -> None:
+    """Show a status line on `console`, updated every REFRESH_S, until cancelled."""
     with Live(console=console, auto_refresh=False, transient=True) as live:
         while True:
-            live.update(_status(vista), refresh=True)
+            live.update(_status(view), refresh=True)
             await asyncio.sleep(REFRESH_S)
 
 
-def _status(vista: RunView) -> Text:
-    tally, permit = vista.tally, vista.control.permit
-    run_s = vista.clock() - tally.started_s
+def _status(view: RunView) -> Text:
+    tally, permit = view.tally, view.control.permit
+    run_s = view.clock() - tally.started_s
     line = Text(no_wrap=True, overflow="ellipsis")
     line.append(f" {permit.state.value.replace('_', ' ')} ", style=_COLOURS.get(permit.state, "cyan"))
-    line.append(f" {run_s:5.1f} s  power {vista.driver.power_percent:3d} %")
-    if (speed := vista.speed_mm_s()) is not None:
+    line.append(f" {run_s:5.1f} s  power {view.driver.power_percent:3d} %")
+    if (speed := view.speed_mm_s()) is not None:
         line.append(f"  {speed:4.0f} mm/s")
     latency = tally.to_prediction.percentile(50)
     line.append(f"  {tally.processed} frames")
@@ -84,12 +81,12 @@ def _mission(mission: dict[str, Any]) -> str:
     margin_mm, overruns = mission["margin_mm"], mission["overruns"]
     match mission["outcome"]:
         case "stopped":
-            told = f"stopped {margin_mm:.0f} mm before the cliff"
+            outcome = f"stopped {margin_mm:.0f} mm before the cliff"
         case "derailed":
-            told = "derailed: the train fell off the end of the rails"
+            outcome = "derailed: the train fell off the end of the rails"
         case _:
-            told = "ended"
-    return f"{told}, {overruns} STOP sign(s) run over" if overruns else told
+            outcome = "ended"
+    return f"{outcome}, {overruns} STOP sign(s) run over" if overruns else outcome
 
 
 def _action(action: dict[str, Any]) -> str:

@@ -1,7 +1,4 @@
-"""`edge-agent train`: from pictures with boxes to a detector that the agent runs.
-
-Knows options and how progress looks in a terminal. Knows nothing of how training works.
-"""
+"""`edge-agent train`: train a detector that the agent can run, from pictures with boxes."""
 
 import shlex
 import sys
@@ -17,32 +14,34 @@ if TYPE_CHECKING:
     from edge_agent.mlops.job import TrainingJob
 
 DataOption = Annotated[
-    list[Path], typer.Option("--data", metavar="DIR", help="A data set in COCO form; may be given several times.")
+    list[Path], typer.Option("--data", metavar="DIR", help="A data set in COCO format; may be repeated.")
 ]
-OutOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where checkpoint, log, plot and model go.")]
-EpochsOption = Annotated[float | None, typer.Option("--epochs", help="How often to see the data; or use --samples.")]
-SamplesOption = Annotated[int | None, typer.Option("--samples", help="How many pictures to see in the whole run.")]
-BatchOption = Annotated[int, typer.Option("--batch", min=1, help="Pictures a step.")]
-RateOption = Annotated[float | None, typer.Option("--rate", min=1e-7, help="Highest learning rate.")]
-SeedOption = Annotated[int, typer.Option("--seed", help="First weights and order of the pictures.")]
-ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")]
+OutOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for checkpoints, log, plot and model.")]
+EpochsOption = Annotated[float | None, typer.Option("--epochs", help="Passes over the data; or give --samples.")]
+SamplesOption = Annotated[int | None, typer.Option("--samples", help="Pictures to train on in the whole run.")]
+BatchOption = Annotated[int, typer.Option("--batch", min=1, help="Pictures per step.")]
+RateOption = Annotated[float | None, typer.Option("--rate", min=1e-7, help="Peak learning rate.")]
+SeedOption = Annotated[int, typer.Option("--seed", help="Seed of the initial weights and of the pictures' order.")]
+ResumeOption = Annotated[bool, typer.Option("--resume", help="Continue the run in --out.")]
 InitOption = Annotated[
-    Path | None, typer.Option("--init", metavar="FILE", help="Start from these weights: our .onnx, or a last.pt.")
+    Path | None,
+    typer.Option("--init", metavar="FILE", help="Start from these weights: one of our .onnx files or a last.pt."),
 ]
 FinetuneOption = Annotated[
-    bool, typer.Option("--finetune", help="A few own pictures: draw every --data evenly, learn gently.")
+    bool,
+    typer.Option("--finetune", help="For a few pictures of your own: sample each --data equally, with a low rate."),
 ]
-ThreadsOption = Annotated[int, typer.Option("--threads", min=0, help="CPU threads; 0 for as many as there are cores.")]
+ThreadsOption = Annotated[int, typer.Option("--threads", min=0, help="CPU threads; 0 for one per core.")]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
-SizeOption = Annotated[str, typer.Option("--size", metavar="WxH", help="The model's input; sides multiples of 32.")]
+SizeOption = Annotated[str, typer.Option("--size", metavar="WxH", help="The model's input size; multiples of 32.")]
 SharesOption = Annotated[
-    str, typer.Option("--shares", help="How often each --data is drawn, like 0.7,0.3; by its size if not given.")
+    str, typer.Option("--shares", help="How often each --data is sampled, like 0.7,0.3; default: by its size.")
 ]
 MarginOption = Annotated[
-    float, typer.Option("--margin", min=0.0, help="Pixels by which the model's boxes grow on each side.")
+    float, typer.Option("--margin", min=0.0, help="Pixels by which boxes are enlarged on each side.")
 ]
 MapOption = Annotated[
-    str, typer.Option("--label-map", help="For other names in the data: danger=DangerAhead,... (ours first).")
+    str, typer.Option("--label-map", help="Where the data use other names: danger=DangerAhead,... (ours first).")
 ]
 
 
@@ -66,12 +65,9 @@ def train(
 ) -> None:
     """Train the detector on pictures with boxes, and export it as ONNX.
 
-    Stop it at any time and go on with --resume; the result is the same.
+    It can be stopped at any time and continued with --resume; the result is the same.
     """
-    try:
-        import torch  # noqa: F401 - slow, and only in the extra
-    except ImportError as error:
-        raise UsageError("training needs PyTorch", remedy="pip install 'edge-agent[train]'") from error
+    _require_torch()
     from edge_agent.mlops.evaluate.truth import parse_label_map
     from edge_agent.mlops.job import TrainingJob
     from edge_agent.mlops.train import TrainingSettings
@@ -99,8 +95,15 @@ def train(
     _run(job)
 
 
+def _require_torch() -> None:
+    try:
+        import torch  # noqa: F401 - only installed with the extra
+    except ImportError as error:
+        raise UsageError("training needs PyTorch", remedy="pip install 'edge-agent[train]'") from error
+
+
 def _total(samples: int | None, epochs: float | None, data: list[Path]) -> int:
-    """Settle the length of the run."""
+    """Return the number of samples of the run, from --samples or --epochs."""
     from edge_agent.mlops.coco import count_pictures
 
     if (samples is None) == (epochs is None):
@@ -112,7 +115,7 @@ def _total(samples: int | None, epochs: float | None, data: list[Path]) -> int:
 
 
 def _shares(text: str, sets: int) -> tuple[float, ...] | None:
-    """Read shares and bring their sum to 1."""
+    """Parse shares and scale them to a sum of 1."""
     if not text:
         return None
     parts = text.split(",")
@@ -123,7 +126,7 @@ def _shares(text: str, sets: int) -> tuple[float, ...] | None:
 
 
 def _size(text: str) -> tuple[int, int]:
-    """Read WIDTHxHEIGHT."""
+    """Parse WIDTHxHEIGHT."""
     width, by, height = text.partition("x")
     if not (by and width.isdecimal() and height.isdecimal()) or any(
         int(side) % 32 or not int(side) for side in (width, height)
@@ -133,7 +136,7 @@ def _size(text: str) -> tuple[int, int]:
 
 
 def _run(job: "TrainingJob") -> None:
-    """Run the job under a progress bar."""
+    """Run the job with a progress bar."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -146,7 +149,7 @@ def _run(job: "TrainingJob") -> None:
         reading = bar.add_task("reading pictures", total=None)
         training = bar.add_task("training", total=job.settings.samples, visible=False)
 
-        def tell(report: Report) -> None:
+        def show(report: Report) -> None:
             line = report.line
             losses = f"score {line.loss_score:.2f} box {line.loss_overlap:.2f} side {line.loss_side:.2f}"
             bar.update(reading, visible=False)
@@ -154,5 +157,5 @@ def _run(job: "TrainingJob") -> None:
             if line.ap50 is not None and line.ap is not None:
                 console.print(f"{report.samples} samples: validation AP50 {line.ap50:.3f}, AP50-95 {line.ap:.3f}")
 
-        model = run(job, Hooks(reading=lambda: bar.advance(reading), progress=tell))
+        model = run(job, Hooks(reading=lambda: bar.advance(reading), progress=show))
     typer.echo(str(model))

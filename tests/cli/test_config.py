@@ -124,7 +124,7 @@ def test_check_of_two_files_at_once_is_a_usage_error(
 ) -> None:
     code, _, err = call(capsys, monkeypatch, "check", "a.yaml", "--config", "b.yaml")
     assert code == 2
-    assert "named twice" in err
+    assert "given twice" in err
 
 
 @pytest.mark.parametrize(("words", "key"), [((), "capture"), (("--rules",), "signs")])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from edge_agent.cli.link import with_run_token
+from edge_agent.cli.options import with_run_token
 from edge_agent.config import ConsoleSettings, Settings
 from tests.support.proxy import free_port
 
@@ -27,7 +27,7 @@ def call(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_address_that_is_none_is_told_in_one_line() -> None:
     done = call("--listen", "8080")
     assert done.returncode == 2
-    assert done.stderr == "edge-agent: '8080' is no HOST:PORT; write --listen 127.0.0.1:8080, or [::1]:8080\n"
+    assert done.stderr == "edge-agent: '8080' is not HOST:PORT; write --listen 127.0.0.1:8080, or [::1]:8080\n"
 
 
 def test_port_that_is_taken_is_told_in_one_line() -> None:
