@@ -25,7 +25,7 @@ from edge_agent.observers.cloudevents import (
     StateData,
     from_cloudevent,
 )
-from edge_agent.observers.cloudevents.convert import from_rfc3339
+from edge_agent.observers.cloudevents.payloads import from_rfc3339
 
 MAX_TRAINS = 200
 MAX_PIXELS = 16_000_000

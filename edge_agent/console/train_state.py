@@ -11,8 +11,7 @@ from edge_agent.console.schemas import Boxes, FaultView, Item, Link, Links, Sign
 from edge_agent.console.timeline import Timeline
 from edge_agent.events import Severity
 from edge_agent.observers.cloudevents import AnswerData, CommandData, DecisionData, FaultData, PredictionData, StateData
-from edge_agent.observers.cloudevents.convert import from_rfc3339
-from edge_agent.observers.cloudevents.payloads import HubData
+from edge_agent.observers.cloudevents.payloads import HubData, from_rfc3339
 
 STALE_MS = 3000
 """A train that says nothing for this long is stale: it tells its state every second."""

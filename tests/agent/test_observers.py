@@ -18,7 +18,7 @@ from edge_agent.config import Settings, load_rules
 from edge_agent.control.commands import Authorizer, CommandRequest, CommandRules, Verb
 from edge_agent.events import CommandResult
 from edge_agent.observers.cloudevents import OrderData, write_command
-from edge_agent.observers.cloudevents.convert import to_rfc3339
+from edge_agent.observers.cloudevents.payloads import to_rfc3339
 from edge_agent.observers.crazy_train.payloads import CaptureCommand
 from tests.agent.served import Camera, answered
 from tests.agent.test_commands import Control

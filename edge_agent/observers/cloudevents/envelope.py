@@ -13,9 +13,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from edge_agent.events import CommandResult, Decision, Event, Fault, Frame, MotorCommand, Prediction, TrainState
 from edge_agent.observers.cloudevents import names
-from edge_agent.observers.cloudevents.convert import payload_of, to_rfc3339
 from edge_agent.observers.cloudevents.names import MalformedMessageError
-from edge_agent.observers.cloudevents.payloads import PAYLOADS, EventKind, Payload
+from edge_agent.observers.cloudevents.payloads import PAYLOADS, EventKind, Payload, payload_of, to_rfc3339
 
 SEQUENCE_DIGITS = 20
 """Enough for any 64-bit number, so that texts sort as the numbers do."""

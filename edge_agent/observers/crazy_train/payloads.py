@@ -14,8 +14,8 @@ import uuid_utils
 
 from edge_agent.events import Detection, Prediction
 from edge_agent.observers.cloudevents import names
-from edge_agent.observers.cloudevents.convert import to_rfc3339
 from edge_agent.observers.cloudevents.envelope import EncodedImage
+from edge_agent.observers.cloudevents.payloads import to_rfc3339
 from edge_agent.signs import Sign
 
 RESULT_TOPIC = "train-model-result"

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from edge_agent.config import KafkaSettings
 from edge_agent.events import CommandKind, Event, Frame, GuardState, HubStatus, MotorCommand, Prediction, TrainState
 from edge_agent.observers.cloudevents import EventContext, kafka, to_cloudevent
-from edge_agent.observers.cloudevents.convert import from_rfc3339
 from edge_agent.observers.cloudevents.images import encode_jpeg
+from edge_agent.observers.cloudevents.payloads import from_rfc3339
 from edge_agent.observers.crazy_train.pictures import MonitoringEncoder
 from edge_agent.observers.outbox.record import OutboxRecord, RecordKind, serialise
 

@@ -19,8 +19,8 @@ from edge_agent.observers.kafka.uplink import Uplink, UplinkStats
 from edge_agent.observers.metrics import MirrorFigures, OutboxFigures
 from edge_agent.observers.outbox.outbox import Outbox, budget_of
 from edge_agent.observers.outbox.record import RecordKind
-from edge_agent.observers.outbox.requests import OutboxUnavailableError
 from edge_agent.observers.outbox.status import OutboxStats
+from edge_agent.observers.outbox.writer import OutboxUnavailableError
 from edge_agent.ports import EventSource
 from edge_agent.runtime.threads import in_daemon_thread
 

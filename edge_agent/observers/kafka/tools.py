@@ -20,8 +20,8 @@ from edge_agent.observers.kafka.uplink import Uplink
 from edge_agent.observers.outbox.file import OutboxLock
 from edge_agent.observers.outbox.outbox import Outbox, budget_of
 from edge_agent.observers.outbox.record import OutboxRecord
-from edge_agent.observers.outbox.requests import OutboxUnavailableError
 from edge_agent.observers.outbox.view import inspect_outbox
+from edge_agent.observers.outbox.writer import OutboxUnavailableError
 from edge_agent.runtime.timeouts import with_timeout
 
 _LOOK_EVERY_S = 0.1

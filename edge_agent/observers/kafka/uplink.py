@@ -17,8 +17,8 @@ from edge_agent.faults import FaultReport
 from edge_agent.observers.kafka.client import KafkaLinkError, LinkProblem
 from edge_agent.observers.kafka.producer import Producer, TooLargeError
 from edge_agent.observers.outbox.record import OutboxRecord
-from edge_agent.observers.outbox.requests import OutboxUnavailableError
 from edge_agent.observers.outbox.status import OutboxStats
+from edge_agent.observers.outbox.writer import OutboxUnavailableError
 from edge_agent.runtime.backoff import Backoff
 from edge_agent.runtime.rate_limit import RateLimiter
 from edge_agent.runtime.threads import LoopThread

@@ -29,7 +29,7 @@ from edge_agent.control.commands import (
     Verb,
     parse_command,
 )
-from edge_agent.observers.cloudevents.convert import to_rfc3339
+from edge_agent.observers.cloudevents.payloads import to_rfc3339
 from edge_agent.observers.mqtt.payloads import ReplyData
 
 MAX_WAITING = 64

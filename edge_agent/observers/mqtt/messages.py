@@ -16,8 +16,8 @@ from edge_agent.config import MqttSettings
 from edge_agent.events import CommandResult, Decision, Event, Fault, Frame, MotorCommand, Prediction, TrainState
 from edge_agent.observers.cloudevents import EncodedImage, Envelope, EventContext, MqttMessage, names, to_cloudevent
 from edge_agent.observers.cloudevents import mqtt as binding
-from edge_agent.observers.cloudevents.convert import to_rfc3339
 from edge_agent.observers.cloudevents.envelope import SEQUENCE_DIGITS
+from edge_agent.observers.cloudevents.payloads import to_rfc3339
 from edge_agent.observers.mqtt.payloads import ReplyData, TelemetryData, dump
 
 ONLINE, OFFLINE = b"online", b"offline"

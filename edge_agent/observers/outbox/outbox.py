@@ -20,19 +20,19 @@ from edge_agent.events import Severity
 from edge_agent.faults import FaultReport
 from edge_agent.observers.outbox.file import MEMORY, OutboxLock
 from edge_agent.observers.outbox.record import OutboxRecord
-from edge_agent.observers.outbox.requests import (
+from edge_agent.observers.outbox.status import OutboxFaultReporter, OutboxStats, explain
+from edge_agent.observers.outbox.store import Budget, OutboxStore
+from edge_agent.observers.outbox.writer import (
     Acknowledge,
     Close,
     DeadLetter,
     Flush,
     OutboxRequest,
+    OutboxWriter,
     Read,
     Wake,
     refuse,
 )
-from edge_agent.observers.outbox.status import OutboxFaultReporter, OutboxStats, explain
-from edge_agent.observers.outbox.store import Budget, OutboxStore
-from edge_agent.observers.outbox.writer import OutboxWriter
 from edge_agent.runtime.permissions import folder_problem
 from edge_agent.runtime.queues import ThreadQueue
 from edge_agent.runtime.resources import state_dir

@@ -24,8 +24,8 @@ from edge_agent.observers.cloudevents import (
     structured,
     to_cloudevent,
 )
-from edge_agent.observers.cloudevents.convert import payload_of, to_rfc3339
 from edge_agent.observers.cloudevents.images import encode_jpeg, encode_webp
+from edge_agent.observers.cloudevents.payloads import payload_of, to_rfc3339
 from tests.support import events as make
 from tests.support.kafka_messages import message_of
 from tools.schemas import event_schemas

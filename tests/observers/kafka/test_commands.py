@@ -17,7 +17,7 @@ from edge_agent.config import KafkaSettings
 from edge_agent.control.commands import Authorizer, Code, CommandHandler, CommandRules
 from edge_agent.events import CommandResult, Fault
 from edge_agent.observers.cloudevents import OrderData, write_command
-from edge_agent.observers.cloudevents.convert import to_rfc3339
+from edge_agent.observers.cloudevents.payloads import to_rfc3339
 from edge_agent.observers.kafka.commands import KafkaCommandConsumer, KafkaCommands
 from tests.agent.test_commands import Control
 from tests.observers.kafka.rig import settings, until

@@ -10,8 +10,8 @@ from edge_agent.events import Severity
 from edge_agent.faults import FaultReport
 from edge_agent.observers.outbox.outbox import Outbox
 from edge_agent.observers.outbox.record import OutboxRecord, RecordKind
-from edge_agent.observers.outbox.requests import OutboxUnavailableError
 from edge_agent.observers.outbox.store import Budget, OutboxStore
+from edge_agent.observers.outbox.writer import OutboxUnavailableError
 from tests.observers.outbox.records import number_of, record
 
 WAIT_S = 20

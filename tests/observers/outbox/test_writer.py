@@ -12,10 +12,17 @@ from edge_agent.errors import FatalError
 from edge_agent.events import Severity
 from edge_agent.faults import FaultReport
 from edge_agent.observers.outbox.record import OutboxRecord, RecordKind
-from edge_agent.observers.outbox.requests import Acknowledge, Close, OutboxRequest, OutboxUnavailableError, Read, Wake
 from edge_agent.observers.outbox.status import OutboxFaultReporter
 from edge_agent.observers.outbox.store import Budget, OutboxStore
-from edge_agent.observers.outbox.writer import OutboxWriter
+from edge_agent.observers.outbox.writer import (
+    Acknowledge,
+    Close,
+    OutboxRequest,
+    OutboxUnavailableError,
+    OutboxWriter,
+    Read,
+    Wake,
+)
 from edge_agent.runtime.queues import ThreadQueue
 from tests.observers.outbox.records import number_of, record
 

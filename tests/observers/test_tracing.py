@@ -14,8 +14,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from edge_agent.errors import ConfigError
 from edge_agent.events import Box, CommandKind, Detection, Event, Frame, MotorCommand, Prediction
-from edge_agent.observers.tracing import open_tracer
-from edge_agent.observers.tracing.stages import KEPT, StageCollector
+from edge_agent.observers.tracing import KEPT, StageCollector, open_tracer
 from edge_agent.perception.vision import ResizedPicture
 from edge_agent.runtime.queues import Fanout
 
