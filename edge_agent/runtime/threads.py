@@ -9,8 +9,7 @@ import contextlib
 import queue
 import threading
 from collections.abc import Callable, Coroutine
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, ParamSpec, TypeVar, TypeVarTuple, Unpack
+from typing import Any, TypeVar, TypeVarTuple, Unpack
 
 import structlog
 
@@ -178,31 +177,3 @@ class LoopThread:
 def _note(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """Note what a client that was given up still has to say: its failure has been told already."""
     _log.debug("left behind in a thread of the mirror", what=context.get("message"), error=context.get("exception"))
-
-
-P = ParamSpec("P")
-
-
-class DaemonExecutor(ThreadPoolExecutor):
-    """Does each job in a daemon thread of its own. A pool by name only: asyncio takes no other default executor."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(1)
-        self._name = name
-
-    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Start a job."""
-        future: Future[T] = Future()
-
-        def work() -> None:
-            if not future.set_running_or_notify_cancel():
-                return
-            try:
-                result = fn(*args, **kwargs)
-            except BaseException as error:  # noqa: BLE001 - it belongs to whoever waits for the future
-                future.set_exception(error)
-            else:
-                future.set_result(result)
-
-        threading.Thread(target=work, name=self._name, daemon=True).start()
-        return future

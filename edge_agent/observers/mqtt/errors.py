@@ -1,7 +1,4 @@
-"""What aiomqtt's and paho's failures mean, and what a person can do about them; by class and code, never by text.
-
-Knows MQTT's reason codes. Knows nothing of when to try again.
-"""
+"""Faults for the failures of aiomqtt and paho: what each means and what to do about it, by class and reason code."""
 
 import socket
 import ssl
@@ -21,17 +18,23 @@ UNREACHABLE = "mqtt_unreachable"
 _REFUSED = "mqtt_refused"
 _SETTINGS = "mqtt_settings"
 
+_TOO_LARGE = 0x95
+
 
 class MqttLinkError(RetryableError):
-    """The link to the broker does not work now; `notice` says why."""
+    """The link to the broker does not work now; `notice` says why.
 
-    def __init__(self, notice: FaultReport) -> None:
+    `too_large`: the broker closed it since a message was larger than it accepts.
+    """
+
+    def __init__(self, notice: FaultReport, *, too_large: bool = False) -> None:
         super().__init__(notice.message, remedy=notice.remedy)
         self.notice = notice
+        self.too_large = too_large
 
 
 class ConnectionClosedError(OSError):
-    """The broker ended the connection before it said whether we may come in."""
+    """The broker closed the connection before it answered CONNECT."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,10 @@ _BY_CODE: tuple[tuple[frozenset[int], _ErrorText], ...] = (
     (
         frozenset({0x8E}),
         _ErrorText(_REFUSED, "another client took our place at {broker}", "give each train an id of its own"),
+    ),
+    (
+        frozenset({_TOO_LARGE}),
+        _ErrorText(UNREACHABLE, "{broker} hung up since a message was too large", "raise the broker's max_packet_size"),
     ),
 )
 
@@ -95,27 +102,34 @@ def link_error(error: BaseException, settings: MqttSettings) -> MqttLinkError:
         return error
     if isinstance(error, EdgeAgentError):
         return MqttLinkError(FaultReport(_SETTINGS, error.message, error.remedy))
-    words = _by_code(error) or _by_class(error)
-    if words is None:
-        words = _ErrorText(UNREACHABLE, "the link to {broker} broke", "check the network and the broker")
-    return MqttLinkError(FaultReport(words.code, words.message.format(broker=broker), words.remedy))
+    code = _reason_code(error)
+    text = _by_code(code, error) or _by_class(error)
+    if text is None:
+        text = _ErrorText(UNREACHABLE, "the link to {broker} broke", "check the network and the broker")
+    report = FaultReport(text.code, text.message.format(broker=broker), text.remedy)
+    return MqttLinkError(report, too_large=code == _TOO_LARGE)
 
 
-def _by_code(error: BaseException) -> _ErrorText | None:
-    """Read the reason code that the broker gave, where it gave one."""
-    if not isinstance(error, MqttCodeError) or not isinstance(error.rc, ReasonCode):
-        return None
-    value = error.rc.value
-    known = next((words for codes, words in _BY_CODE if value in codes), None)
+def _reason_code(error: BaseException) -> int | None:
+    """Return the reason code that the broker gave, None where it gave none."""
+    # Where a connection ends, aiomqtt gives the code of DISCONNECT to the error's cause.
+    for each in (error, error.__cause__):
+        if isinstance(each, MqttCodeError) and isinstance(each.rc, ReasonCode):
+            return int(each.rc.value)
+    return None
+
+
+def _by_code(code: int | None, error: BaseException) -> _ErrorText | None:
+    known = next((text for codes, text in _BY_CODE if code in codes), None)
     if known is None and isinstance(error, MqttConnectError):
         return _ErrorText(UNREACHABLE, "{broker} is not ready for us", "look into the broker's log")
     return known
 
 
 def _by_class(error: BaseException) -> _ErrorText | None:
-    """Read the class of the error, or of the one behind it: aiomqtt hides an OSError in an MqttError."""
+    # aiomqtt hides an OSError in an MqttError.
     behind = error.__context__ if isinstance(error, MqttError) and error.__context__ is not None else error
-    return next((words for kinds, words in _BY_CLASS if isinstance(behind, kinds)), None)
+    return next((text for kinds, text in _BY_CLASS if isinstance(behind, kinds)), None)
 
 
 PATIENCE_S = 5.0
@@ -124,7 +138,6 @@ PATIENCE_S = 5.0
 _DENIED = "mqtt_denied"
 _WORDS = {
     "read": ("does not let us read {topics}: no commands come in by it", "allow the train's user to read it"),
-    "write": ("does not take what we publish to {topics}", "allow the train's user to write it"),
     "size": ("takes no messages as large as those to {topics}", "raise the broker's max_packet_size"),
 }
 

@@ -35,6 +35,12 @@ class OutgoingMessage:
     user_properties: tuple[tuple[str, str], ...] = ()
     correlation_data: bytes | None = None
 
+    @property
+    def size_bytes(self) -> int:
+        """The size of the packet, to within a few bytes."""
+        properties = sum(len(name) + len(value) + 5 for name, value in self.user_properties)
+        return len(self.payload) + len(self.topic) + properties
+
 
 @dataclass(frozen=True, slots=True)
 class Route:

@@ -174,7 +174,7 @@ class MqttMirror:
             attempts=keeper.attempts,
             failures=keeper.failures,
             published=keeper.published,
-            denied=keeper.denied + keeper.too_large,
+            denied=keeper.too_large,
             dropped=stats.dropped,
             images_dropped=stats.images_dropped,
             waiting=keeper.waiting,

@@ -6,6 +6,8 @@ lost go through the outbox to Kafka.
 """
 
 import asyncio
+import contextlib
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -38,7 +40,6 @@ from edge_agent.observers.mqtt.send_queue import (
     SendQueue,
 )
 from edge_agent.runtime.backoff import Backoff
-from edge_agent.runtime.threads import DaemonExecutor
 from edge_agent.runtime.timeouts import cancel_all
 
 _log = structlog.get_logger(__name__)
@@ -57,9 +58,10 @@ class MqttCounts:
     """What one mirror has done since its start. Mutable; belongs to its thread."""
 
     published: int = 0
-    denied: int = 0
     too_large: int = 0
     discarded: int = 0
+    max_bytes: float = math.inf
+    """A message as large as this one made the broker hang up."""
 
 
 class MqttSession:
@@ -106,6 +108,7 @@ class MqttSession:
         self._deny = deny
         self._counts = counts
         self._greet_due = False
+        self._largest: OutgoingMessage | None = None
 
     def greet_again(self) -> None:
         """Greet once more, as after a connect."""
@@ -117,7 +120,14 @@ class MqttSession:
         self._flood.set()
 
     async def run(self) -> None:
-        """Work until the link breaks; raises LinkError."""
+        """Work until the link breaks; raises MqttLinkError."""
+        try:
+            await self._work()
+        except MqttLinkError as error:
+            self._learn_size(error)
+            raise
+
+    async def _work(self) -> None:
         for topic in await self._connection.subscribe(self._topics):
             self._deny(topic, "read")
         await self._greet()
@@ -218,15 +228,26 @@ class MqttSession:
         await self._publish(OutgoingMessage(compat.RESULT_TOPIC, compat.model_result(pair.prediction, picture)))
 
     async def _publish(self, message: OutgoingMessage) -> None:
-        """Publish and count; what the broker does not take is told and let go of."""
-        if not self._connection.fits(message):
+        """Publish and count; a message that is too large for the broker is dropped, and reported."""
+        if message.size_bytes >= self._counts.max_bytes:
             self._counts.too_large += 1
             self._deny(message.topic, "size")
-        elif await self._connection.publish(message):
-            self._counts.published += 1
-        else:
-            self._counts.denied += 1
-            self._deny(message.topic, "write")
+            return
+        if self._largest is None or message.size_bytes > self._largest.size_bytes:
+            self._largest = message
+        await self._connection.publish(message)
+        self._counts.published += 1
+
+    def _learn_size(self, error: MqttLinkError) -> None:
+        """Remember the size of a message that made the broker hang up, until the link breaks for another reason."""
+        # aiomqtt does not pass on the limit that CONNACK names. Of what was published, the largest was too large.
+        if not error.too_large or self._largest is None:
+            self._counts.max_bytes = math.inf
+            return
+        self._counts.max_bytes = self._largest.size_bytes
+        self._deny(self._largest.topic, "size")
+        if not self._largest.qos:  # at QoS 1 it is tried again, and counted then
+            self._counts.too_large += 1
 
 
 TELEMETRY_S = 1.0
@@ -244,7 +265,6 @@ class MqttLinkStats:
     attempts: int = 0
     failures: int = 0
     published: int = 0
-    denied: int = 0
     too_large: int = 0
     waiting: int = 0
     dropped: Mapping[str, int] = field(default_factory=dict)
@@ -303,7 +323,6 @@ class ReconnectLoop:
             attempts=self._attempts,
             failures=self._failures,
             published=counts.published,
-            denied=counts.denied,
             too_large=counts.too_large,
             waiting=len(self._lanes),
             dropped=dict(self._lanes.dropped),
@@ -314,7 +333,6 @@ class ReconnectLoop:
 
     async def run(self) -> None:
         """Keep the link until cancelled."""
-        asyncio.get_running_loop().set_default_executor(DaemonExecutor("mqtt-helper"))
         backoff = Backoff(self._settings.retry_max_s)
         metering = asyncio.create_task(self._measure())
         try:
@@ -329,9 +347,9 @@ class ReconnectLoop:
         """Connect once and work until the link breaks; say goodbye when cancelled."""
         self._attempts += 1
         self._inbox.reconnected()
-        farewell = self._messages.availability(online=False)
         client_id = self._settings.client_id or f"edge-agent-{self._device.train_id}"
-        connection = MqttConnection(self._settings, client_id, farewell, lambda: self._inbox)
+        will = self._messages.availability(online=False)
+        connection = MqttConnection(self._settings, client_id, will, lambda: self._inbox)
         session = self._session = self._make_session(connection, backoff)
         try:
             await connection.open()
@@ -340,7 +358,7 @@ class ReconnectLoop:
             self._fail(error.notice)
         except asyncio.CancelledError:
             if self._connected:
-                await self._say_goodbye(connection, session, farewell)
+                await self._drain(session)
             raise
         except Exception:  # noqa: BLE001 - a defect must not end the mirror for the rest of the run
             _log.exception("mqtt_link_failed")
@@ -349,16 +367,13 @@ class ReconnectLoop:
             )
         finally:
             self._connected = False
-            connection.abandon()
+            await connection.close()
 
-    async def _say_goodbye(self, connection: MqttConnection, session: MqttSession, farewell: OutgoingMessage) -> None:
+    async def _drain(self, session: MqttSession) -> None:
         self._intake.take()
-        try:
+        with contextlib.suppress(MqttLinkError, TimeoutError):
             async with asyncio.timeout(_DRAIN_S):
                 await session.drain()
-        except (MqttLinkError, TimeoutError):
-            return
-        await connection.close(farewell)
 
     def _fail(self, notice: FaultReport) -> None:
         self._failures += 1

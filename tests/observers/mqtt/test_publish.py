@@ -218,15 +218,19 @@ async def test_original_topics_are_silent_unless_asked_for(broker: Mosquitto) ->
     assert not [message for message in listener.heard if message.topic.value.startswith("train-")]
 
 
-async def test_message_that_is_too_large_for_the_broker_is_let_go_of_and_told(tmp_path: Path) -> None:
+async def test_message_that_is_too_large_for_the_broker_costs_one_reconnect_and_is_reported(tmp_path: Path) -> None:
+    """The broker hangs up; which size it refused is remembered, and what is as large is not tried again."""
     with Mosquitto(tmp_path, "allow_anonymous true", "max_packet_size 3000") as broker:
         async with listening(broker.port) as listener, rig(settings(broker.port, images=True)) as train:
             await train.comes_up()
+            train.publish(make.frame())
+            await until(lambda: "mqtt_denied" in train.codes(), "reported")
+            await train.comes_up()
             train.publish(make.frame(), make.fault())
             await listener.hears(f"{ROOT}/fault")
-            await until(lambda: "mqtt_denied" in train.codes(), "told")
+            await until(lambda: train.mirror.stats().keeper.too_large == 2, "the second is not tried")
             stats = train.mirror.stats().keeper
-            assert (stats.too_large, stats.failures, stats.attempts) == (1, 0, 1)
+            assert (stats.failures, stats.attempts) == (1, 2)
     assert any("max_packet_size" in fault.remedy for fault in train.faults)
 
 

@@ -25,11 +25,8 @@ class Breaking:
     async def subscribe(self, topics: Mapping[str, int]) -> tuple[str, ...]:
         return ()
 
-    async def publish(self, message: OutgoingMessage) -> bool:
-        return True
-
-    def fits(self, message: OutgoingMessage) -> bool:
-        return True
+    async def publish(self, message: OutgoingMessage) -> None:
+        pass
 
     async def messages(self) -> AsyncIterator[Message]:
         await self.broken.wait()
