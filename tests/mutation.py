@@ -47,16 +47,16 @@ EXPLAINED: dict[tuple[str, str], str] = {
         "case Order.ARM if memory.state <= GuardState.DISARMED and not inputs.health.arm_trouble:",
     ): "only `armed_stopped` comes before `disarmed` as text, and to enter the state one is in does nothing",
     (
-        "case Order.DRIVE if memory.state is not GuardState.STOPPING:  # a stop is carried out before a new start",
-        "case Order.DRIVE if memory.state < GuardState.STOPPING:  # a stop is carried out before a new start",
+        "case Order.DRIVE if memory.state is not GuardState.STOPPING:",
+        "case Order.DRIVE if memory.state < GuardState.STOPPING:",
     ): "no state comes after `stopping` as text",
     (
         "latches = by in _LATCHING or (by is Priority.FRESHNESS and _blind_too_long(memory, inputs, limits))",
         "latches = by in _LATCHING or (by >= Priority.FRESHNESS and _blind_too_long(memory, inputs, limits))",
     ): "who is blind for too long objects by FRESHNESS, which stands before all that follows it and latches first",
     (
-        "if state is GuardState.STOPPING and _standing(memory, inputs.now_s, limits):",
-        "if state >= GuardState.STOPPING and _standing(memory, inputs.now_s, limits):",
+        "if state is GuardState.STOPPING and _is_stationary(memory, inputs.now_s, limits):",
+        "if state >= GuardState.STOPPING and _is_stationary(memory, inputs.now_s, limits):",
     ): "no state comes after `stopping` as text",
 }
 """Survivors that are no change: (line, mutated line) to the reason."""

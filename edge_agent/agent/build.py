@@ -208,7 +208,7 @@ class Components:
     def stop(self, reason: str) -> None:
         """Aim at a brake for good: from here on nothing else aims."""
         self.control.close()
-        self.driver.aim(MotorTarget(None, reason))
+        self.driver.set_target(MotorTarget(None, reason))
 
 
 def assemble(

@@ -48,7 +48,7 @@ class EmulatedTrainCamera:
 
     async def grab(self) -> Shot | None:
         """Move the world as the hub was told, then take a picture; None once the mission is over."""
-        for setting, at_s in self._remote.take():
+        for setting, at_s in self._remote.drain():
             self._world.advance(at_s)
             _move(self._world, setting)
         shot = await self._camera.grab()

@@ -53,7 +53,7 @@ def scan(
             "kind": hub.kind,
             "rssi_dbm": hub.rssi_dbm,
             "state": "held by another program" if hub.held else "connected" if hub.connected else "advertising",
-            "usable": hub.fits and not hub.held,
+            "usable": hub.is_supported and not hub.held,
         }
         for hub in asyncio.run(list_hubs(seconds))
     ]
@@ -180,9 +180,9 @@ def replay(
 ) -> None:
     """Print the messages of a recording."""
     from edge_agent.hub.recording import read_log
-    from edge_agent.hub.tools import read_out
+    from edge_agent.hub.tools import decode_recording
 
-    lines, model = read_out(read_log(log))
+    lines, model = decode_recording(read_log(log))
     known = {"name": model.name, "motor_port": model.motor_port, "light_port": model.light_port}
     rows = [("ms", "", "message"), *((line["t_ms"], line["dir"], line["message"]) for line in lines)]
     show({"messages": lines, "hub": known}, as_json, rows)

@@ -1,7 +1,7 @@
-"""The one owner of the motor: turns what the guard permits into writes to the hub.
+"""Motor driver: the only writer of the motor, a task of the event loop.
 
-Power changes in ramp steps; a brake overtakes everything: it interrupts a ramp and a write that is under way, waits for
-no feedback and is repeated until the hub confirms it or the link is gone. Knows nothing of signs or of why.
+Power changes in ramp steps. A brake overtakes everything: it interrupts a ramp and a write in progress, waits for no
+feedback, and is repeated until the hub confirms it or the link is gone.
 """
 
 import asyncio
@@ -19,15 +19,15 @@ from edge_agent.ports import Hub
 _log = structlog.get_logger(__name__)
 
 BRAKE_REPEAT_S = 0.1
-"""An unconfirmed brake is written again this often."""
+"""Interval at which an unconfirmed brake is written again."""
 
 
 @dataclass(frozen=True, slots=True)
 class MotorTarget:
-    """Where the motor should be: a power, or (None) braked; with what caused it.
+    """Setpoint of the motor: a power in percent, or None for braked; with its cause.
 
-    A target with a newer `taken_s` is written even when the power is the same: that renews the train's lease of motion
-    and keeps the radio link quick.
+    A target with a newer `taken_s` is written even if the power is the same: a write renews the lease of motion,
+    and keeps the radio link responsive.
     """
 
     power_percent: int | None
@@ -39,7 +39,7 @@ class MotorTarget:
 
 @dataclass(frozen=True, slots=True)
 class Ramp:
-    """How power may change: `percent_per_s`, in steps of `step_s`, never resting inside the dead band."""
+    """How power changes: `percent_per_s`, in steps of `step_s`; from standstill it starts at `start_percent`."""
 
     percent_per_s: float = 150.0
     step_s: float = 0.05
@@ -49,17 +49,18 @@ class Ramp:
         """Return the power of the next step on the way from `current` to `target`, both 0..100 percent."""
         stride = max(1, round(self.percent_per_s * self.step_s))
         if target > current:
+            # The motor does not turn inside the dead band: skip it.
             return min(target, max(current + stride, self.start_percent))
         return max(target, current - stride)
 
 
 class Driver:
-    """Owns the motor of one hub. `aim` is called from the loop at any time; `run` is the task that writes.
+    """Drives the motor of one hub. `set_target` may be called from the loop at any time; `run` is the task that writes.
 
     Args:
         hub: where to write.
-        adapt: maps the power that is asked for to the one to write (battery compensation, limits).
-        publish: is called with each command after it was written.
+        adapt: maps the requested power to the one to write (battery compensation, limits).
+        publish: called with each command after it was written.
         clock: the event loop's clock.
     """
 
@@ -79,25 +80,25 @@ class Driver:
         self._clock = clock
         self._target = MotorTarget(None, "not started")
         self._changed = asyncio.Event()
-        self._under_way: asyncio.Timeout | None = None
-        """The write that a brake may cut short."""
+        # The write in progress, if a brake may interrupt it.
+        self._interruptible: asyncio.Timeout | None = None
         self._power_percent = 0
         self._failing = False
         self.failed_writes = 0
 
     @property
     def power_percent(self) -> int:
-        """The power on the ramp that was written last, before adaptation; 0 when braked."""
+        """The ramp's last power in percent, before adaptation; 0 when braked."""
         return self._power_percent
 
-    def aim(self, target: MotorTarget) -> None:
-        """Set where the motor should be. Never waits; a brake interrupts whatever is under way."""
+    def set_target(self, target: MotorTarget) -> None:
+        """Set the target. Never waits; a brake interrupts a write in progress."""
         if target == self._target:
             return
         self._target = target
         self._changed.set()
-        if target.power_percent is None and self._under_way is not None:
-            self._under_way.reschedule(self._clock())
+        if target.power_percent is None and self._interruptible is not None:
+            self._interruptible.reschedule(self._clock())
 
     async def run(self) -> None:
         """Write until cancelled."""
@@ -109,27 +110,27 @@ class Driver:
                 announce = braked_for != target.reason
                 settled = await self._brake(target, announce=announce)
                 braked_for = target.reason if settled else None
-                await self._wait(None if settled and self._settled() else BRAKE_REPEAT_S)
+                await self._wait(None if settled and self._is_settled() else BRAKE_REPEAT_S)
             else:
                 braked_for = None
                 await self._step(target, target.power_percent)
 
-    def _settled(self) -> bool:
+    def _is_settled(self) -> bool:
         status = self._hub.status()
         return status.brake_confirmed or not status.connected
 
     async def brake_now(self, reason: str) -> None:
-        """Brake at once, beside `run`: the last write of a run. Raises RetryableError when the link is gone."""
-        self.aim(MotorTarget(None, reason))
+        """Brake at once, beside `run`: the last write of a run. Raises RetryableError if the link is gone."""
+        self.set_target(MotorTarget(None, reason))
         await self._hub.brake()
-        self._note(CommandKind.BRAKE, 0, self._target)
+        self._publish_command(CommandKind.BRAKE, 0, self._target)
 
     async def _brake(self, target: MotorTarget, *, announce: bool) -> bool:
         self._power_percent = 0
         if not await self._write(self._hub.brake(), interruptible=False):
             return False
         if announce:
-            self._note(CommandKind.BRAKE, 0, target)
+            self._publish_command(CommandKind.BRAKE, 0, target)
         return True
 
     async def _step(self, target: MotorTarget, wanted_percent: int) -> None:
@@ -137,48 +138,47 @@ class Driver:
         written_percent = self._adapt(power_percent)
         if await self._write(self._hub.drive(written_percent), interruptible=True):
             self._power_percent = power_percent
-            self._note(CommandKind.DRIVE, written_percent, target)
+            self._publish_command(CommandKind.DRIVE, written_percent, target)
             await self._wait(None if power_percent == wanted_percent else self._ramp.step_s)
         elif self._target.power_percent is not None:
             await self._wait(self._ramp.step_s)
 
     async def _write(self, call: Coroutine[Any, Any, None], *, interruptible: bool) -> bool:
-        """Carry out one write; return whether it was taken. An interruptible one is given up for a brake."""
+        """Await one write; return whether the hub took it. A brake interrupts it where `interruptible`."""
         try:
             async with asyncio.timeout(None) as write:
-                self._under_way = write if interruptible else None
+                self._interruptible = write if interruptible else None
                 await call
         except RetryableError as error:
-            self._failed(error)
+            self._on_failure(error)
             return False
         except TimeoutError:
+            # Only our own deadline is an interruption; a TimeoutError from below is an error.
             if not write.expired():
                 raise
             return False
         finally:
-            self._under_way = None
+            self._interruptible = None
         self._failing = False
         return True
 
-    def _failed(self, error: RetryableError) -> None:
-        """Count a failure, and log the first of an outage: a brake is tried again ten times a second.
-
-        That there is no link is told by whoever watches the hub.
-        """
+    def _on_failure(self, error: RetryableError) -> None:
+        """Count a failure, and log the first of an outage."""
         self.failed_writes += 1
+        # A brake is retried ten times a second, and the pipeline reports a lost link: neither belongs in the log.
         if not self._failing and self._hub.status().connected:
             self._failing = True
             _log.warning("hub_write_failed", error=str(error))
 
     async def _wait(self, timeout_s: float | None) -> None:
-        """Wait for a new target, at most for `timeout_s`."""
+        """Wait for a new target, for at most `timeout_s`."""
         try:
             async with asyncio.timeout(timeout_s):
                 await self._changed.wait()
         except TimeoutError:
             pass
 
-    def _note(self, kind: CommandKind, power_percent: int, target: MotorTarget) -> None:
+    def _publish_command(self, kind: CommandKind, power_percent: int, target: MotorTarget) -> None:
         self._publish(
             MotorCommand(
                 command_id=str(uuid_utils.uuid7()),

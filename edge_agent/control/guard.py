@@ -1,8 +1,6 @@
-"""The fail-safe guard: (what is asked, health, now) -> what the train may do.
+"""Fail-safe guard: a pure state machine that decides whether the train may move, and at what power.
 
-A pure state machine. Motion is a lease that fresh evidence renews: absence of news means brake. Every rule is
-evaluated at every step and the most restrictive wins. Knows nothing of pictures, radio or tasks; the clock is an
-argument.
+Motion is a lease that each fresh prediction renews; docs/decisions/0004 says why. The time is an argument.
 
     INIT -> DISARMED -> ARMED_STOPPED -> RUNNING -> STOPPING -> ARMED_STOPPED
     any state -> LINK_LOST -> DISARMED        (a reconnect never resumes motion)
@@ -17,7 +15,7 @@ from edge_agent.events import GuardState
 
 
 class Order(StrEnum):
-    """What an operator (a person, a program with a token, the hub's green button) can order."""
+    """What an operator (a person, a program with a token, the hub's green button) can ask for."""
 
     ARM = "arm"
     DISARM = "disarm"
@@ -28,7 +26,7 @@ class Order(StrEnum):
 
 
 class Priority(IntEnum):
-    """Why the train is held back, most restrictive first (the lower the number, the higher the priority)."""
+    """Why the train is held back; the lower the number, the higher the priority."""
 
     EMERGENCY_STOP = 0
     INTEGRITY = 1
@@ -44,24 +42,24 @@ class Priority(IntEnum):
 class Limits:
     """The guard's bounds, all in seconds.
 
-    `lease_s`: age of the newest understood picture above which the train brakes. `latch_s`: the age above which it
-    stays braked until re-armed. `stop_time_s`: how long a braked train is taken to be still rolling (the train motor
-    has no speed feedback).
+    `lease_s`: maximum age of the newest frame with a prediction; beyond it the train brakes. `latch_s`: the age beyond
+    which it stays braked until re-armed. `stop_time_s`: how long after a brake the train is assumed to be rolling.
     """
 
     lease_s: float = 0.3
     latch_s: float = 2.0
+    # A train motor has no speed feedback, so a standstill can only be assumed after a time.
     stop_time_s: float = 0.7
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What the guard is told at each step.
+    """The state of the rest of the system at one step; an empty text means healthy.
 
-    `evidence_s` is when the newest picture that the detector understood was taken (None: none yet). `link_trouble`
-    tells why the hub is not connected, `integrity` what is wrong with model or configuration, `hub_trouble` what the
-    hub reports against driving (critical voltage, an alert); empty means well. `loop_stalled` is whether the watchdog
-    tripped since the last step. `arm_trouble` is no reason to brake, but to arm nothing anew: a full disk, say.
+    `evidence_s` is when the newest frame with a prediction was taken (None: none yet). `link_trouble` is why the hub is
+    not connected, `integrity` what is wrong with model or configuration, `hub_trouble` what the hub reports against
+    driving (critical voltage, an alert). `loop_stalled` is whether the watchdog has tripped since the last step.
+    `arm_trouble` (a full disk, say) is no reason to brake, but forbids arming.
     """
 
     evidence_s: float | None
@@ -74,7 +72,7 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class PowerRequest:
-    """What the signs ask for: a power, or (None) a stop; with the reason in words."""
+    """What the signs ask for: a power in percent, or None for a stop; with the reason as text."""
 
     power_percent: int | None
     reason: str
@@ -82,19 +80,19 @@ class PowerRequest:
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """Everything one step looks at, besides the memory and the limits."""
+    """Input of one step, besides the memory and the limits."""
 
     now_s: float
-    ask: PowerRequest
+    request: PowerRequest
     health: Health
     orders: tuple[Order, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class GuardMemory:
-    """What the guard remembers between two steps. `latched` holds the fault in words while in FAULT_LATCHED.
+    """State between two steps. `latched` is the fault as text while in FAULT_LATCHED.
 
-    `operator_stop` is true until somebody orders DRIVE, and again after each return to DISARMED.
+    `operator_stop` is true until an operator orders DRIVE, and again after each return to DISARMED.
     """
 
     state: GuardState = GuardState.INIT
@@ -107,9 +105,9 @@ class GuardMemory:
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """What the train may do now: a power to drive at, or (None) brake.
+    """What the train may do now: drive at a power in percent, or (None) brake.
 
-    `reason` is in words, `by` is the rule that holds the train back.
+    `reason` is text for people; `by` is the rule that holds the train back.
     """
 
     state: GuardState
@@ -123,27 +121,28 @@ _LATCHING = frozenset({Priority.EMERGENCY_STOP, Priority.INTEGRITY, Priority.LIV
 
 
 def step(memory: GuardMemory, inputs: Inputs, limits: Limits) -> tuple[GuardMemory, Permit]:
-    """Take one step: fold orders and health into the memory, and say what the train may do until the next step."""
-    memory = _obey(memory, inputs, limits)
+    """Advance by one step; return the new memory and what the train may do until the next step."""
+    memory = _apply_orders(memory, inputs, limits)
     objections = sorted(_objections(memory, inputs, limits))
     memory = _transition(memory, objections, inputs, limits)
     permit = _permit(memory, inputs, objections)
     return _note_braking(memory, permit, inputs.now_s), permit
 
 
-def _obey(memory: GuardMemory, inputs: Inputs, limits: Limits) -> GuardMemory:
+def _apply_orders(memory: GuardMemory, inputs: Inputs, limits: Limits) -> GuardMemory:
     now_s = inputs.now_s
     for order in inputs.orders:
         match order:
-            case Order.DRIVE if memory.state is not GuardState.STOPPING:  # a stop is carried out before a new start
+            # A stop is completed before the train starts again.
+            case Order.DRIVE if memory.state is not GuardState.STOPPING:
                 memory = replace(memory, operator_stop=False)
             case Order.ARM if memory.state is GuardState.DISARMED and not inputs.health.arm_trouble:
                 memory = _enter(memory, GuardState.ARMED_STOPPED, now_s)
-            case Order.REARM if memory.state is GuardState.FAULT_LATCHED and _standing(memory, now_s, limits):
+            case Order.REARM if memory.state is GuardState.FAULT_LATCHED and _is_stationary(memory, now_s, limits):
                 memory = _enter(replace(memory, latched="", latched_by=None), GuardState.DISARMED, now_s)
             case _:
-                pass  # an order that does not fit the state changes nothing; the others follow
-    # Whatever came with them, in whatever order: disarming and a stop win.
+                pass  # an order that does not fit the state changes nothing
+    # Disarming and a stop win over whatever came with them, in any sequence.
     if Order.DISARM in inputs.orders and memory.state in _ARMED:
         memory = _enter(memory, GuardState.DISARMED, now_s)
     stops = Order.STOP in inputs.orders or Order.DISARM in inputs.orders
@@ -151,8 +150,8 @@ def _obey(memory: GuardMemory, inputs: Inputs, limits: Limits) -> GuardMemory:
 
 
 def _objections(memory: GuardMemory, inputs: Inputs, limits: Limits) -> Iterator[tuple[Priority, str]]:
-    """Yield every reason to hold the train back."""
-    health, ask = inputs.health, inputs.ask
+    """Yield every reason to hold the train back; all rules are evaluated, so none can hide another."""
+    health, request = inputs.health, inputs.request
     if Order.EMERGENCY_STOP in inputs.orders:
         yield Priority.EMERGENCY_STOP, "emergency stop"
     if health.integrity:
@@ -167,8 +166,8 @@ def _objections(memory: GuardMemory, inputs: Inputs, limits: Limits) -> Iterator
         yield Priority.FRESHNESS, f"no fresh picture was understood for {limits.lease_s * 1000:.0f} ms"
     if health.hub_trouble:
         yield Priority.HUB_HEALTH, health.hub_trouble
-    if ask.power_percent is None:
-        yield Priority.SIGN, ask.reason
+    if request.power_percent is None:
+        yield Priority.SIGN, request.reason
     if memory.operator_stop:
         yield Priority.OPERATOR, "waits for the order to drive"
 
@@ -176,49 +175,55 @@ def _objections(memory: GuardMemory, inputs: Inputs, limits: Limits) -> Iterator
 def _transition(
     memory: GuardMemory, objections: list[tuple[Priority, str]], inputs: Inputs, limits: Limits
 ) -> GuardMemory:
-    """Move to the state that the objections demand, or along the ordinary course."""
+    """Enter the state that the objections require."""
     for by, reason in objections:
         latches = by in _LATCHING or (by is Priority.FRESHNESS and _blind_too_long(memory, inputs, limits))
+        # A worse fault replaces the one that is latched, so that the reason shown is the most serious.
         if latches and (memory.latched_by is None or by < memory.latched_by):
             latched = replace(memory, latched=reason, latched_by=by)
             return _enter(latched, GuardState.FAULT_LATCHED, inputs.now_s)
     if memory.state is GuardState.FAULT_LATCHED:
         return memory
-    return _enter(memory, _course(memory, objections, inputs, limits), inputs.now_s)
+    return _enter(memory, _next_state(memory, objections, inputs, limits), inputs.now_s)
 
 
-def _course(memory: GuardMemory, objections: list[tuple[Priority, str]], inputs: Inputs, limits: Limits) -> GuardState:
-    """Name the next state on the ordinary course, where nothing latches."""
+def _next_state(
+    memory: GuardMemory, objections: list[tuple[Priority, str]], inputs: Inputs, limits: Limits
+) -> GuardState:
+    """Return the next state where nothing latches."""
     state = memory.state
     if inputs.health.link_trouble:
         return GuardState.INIT if state is GuardState.INIT else GuardState.LINK_LOST
     healthy = all(by >= Priority.SIGN for by, _ in objections)
+    # A reconnect never resumes motion: somebody has to arm again.
     if (state is GuardState.INIT and healthy) or state is GuardState.LINK_LOST:
         return GuardState.DISARMED
     if state in _ARMED and not objections:
         return GuardState.RUNNING
     if state is GuardState.RUNNING:
         return GuardState.STOPPING
-    if state is GuardState.STOPPING and _standing(memory, inputs.now_s, limits):
+    if state is GuardState.STOPPING and _is_stationary(memory, inputs.now_s, limits):
         return GuardState.ARMED_STOPPED
     return state
 
 
 def _blind_too_long(memory: GuardMemory, inputs: Inputs, limits: Limits) -> bool:
-    """Tell whether an armed or disarmed train has been without an understood picture for longer than `latch_s`."""
+    """Return whether the evidence is older than `latch_s`."""
     evidence_s = inputs.health.evidence_s
+    # While starting or reconnecting, frames may be missing for a while: there is nothing to latch yet.
     starting = memory.state in (GuardState.INIT, GuardState.LINK_LOST)
     return not starting and evidence_s is not None and inputs.now_s - evidence_s > limits.latch_s
 
 
 def _permit(memory: GuardMemory, inputs: Inputs, objections: list[tuple[Priority, str]]) -> Permit:
-    """Put the state into words. At the end only DISARMED is left: the others have a power, a latch or an objection."""
+    """Derive the permit from the state."""
     if memory.state is GuardState.RUNNING:
-        return Permit(memory.state, inputs.ask.power_percent, inputs.ask.reason)
+        return Permit(memory.state, inputs.request.power_percent, inputs.request.reason)
     if memory.state is GuardState.FAULT_LATCHED:
         return Permit(memory.state, None, memory.latched, memory.latched_by)
     if objections and (objections[0][0] < Priority.SIGN or memory.state in _ARMED):
         return Permit(memory.state, None, objections[0][1], objections[0][0])
+    # Only DISARMED is left here: every other state has a power, a latch or an objection.
     trouble = inputs.health.arm_trouble
     return Permit(memory.state, None, f"cannot be armed: {trouble}" if trouble else "waits to be armed")
 
@@ -229,7 +234,7 @@ def _note_braking(memory: GuardMemory, permit: Permit, now_s: float) -> GuardMem
     return memory if memory.brake_since_s is not None else replace(memory, brake_since_s=now_s)
 
 
-def _standing(memory: GuardMemory, now_s: float, limits: Limits) -> bool:
+def _is_stationary(memory: GuardMemory, now_s: float, limits: Limits) -> bool:
     return memory.brake_since_s is not None and now_s - memory.brake_since_s >= limits.stop_time_s
 
 

@@ -1,6 +1,6 @@
-"""The lights: the head light blinks when a sign acts, the hub's own light shows the guard's state.
+"""Lights: the head light blinks when a sign acts, the hub's own light shows the guard's state.
 
-An observer like any other, so a slow light never holds up the motor. Knows colours. Knows nothing of rules or radio.
+An observer with a queue of its own, so that a slow write to a light never delays the motor.
 """
 
 import asyncio
@@ -23,7 +23,8 @@ COLOURS = {
     GuardState.ARMED_STOPPED: "yellow",
     GuardState.RUNNING: "green",
     GuardState.STOPPING: "orange",
-    GuardState.LINK_LOST: "purple",  # seen once it is back, before the guard has noticed
+    # Visible for a moment after a reconnect, before the guard has noticed it.
+    GuardState.LINK_LOST: "purple",
     GuardState.FAULT_LATCHED: "red",
 }
 
@@ -32,8 +33,8 @@ class Lights:
     """Implements `ports.Sink` on the lights of one hub.
 
     Args:
-        hub: whose lights.
-        percent: brightness of the head light when it is on.
+        hub: the hub whose lights are set.
+        percent: brightness of the head light when on, 0..100.
     """
 
     name = "lights"
@@ -45,7 +46,7 @@ class Lights:
         self._shown: GuardState | None = None
 
     async def run(self, events: EventSource) -> None:
-        """Show until cancelled."""
+        """Follow the events until cancelled."""
         while True:
             event = await events.get()
             if isinstance(event, TrainState):
@@ -55,7 +56,7 @@ class Lights:
 
     async def _show(self, state: TrainState) -> None:
         if not state.hub.connected:
-            self._shown = None  # what it shows after coming back is not known
+            self._shown = None  # after a reconnect the colour is unknown
         elif state.guard is not self._shown and await self._try(self._hub.show, COLOURS[state.guard]):
             self._shown = state.guard
 

@@ -1,7 +1,8 @@
-"""From what the detector saw to what the signs ask for: (memory, prediction) -> memory, and (memory, now) -> wish.
+"""Sign policy: what the detected signs ask of the train. Pure functions of memory, prediction and time.
 
-Pure: the clock is an argument, nothing is written, the same predictions give the same wishes. Knows the sign rules.
-Knows nothing of health, hub or power limits: whether the train may do what the signs ask is the guard's business.
+`observe` folds a prediction into the memory: boxes become tracks, votes confirm a label, and a sign that is confirmed
+and near acts once, by its rule. `evaluate` returns what the signs ask for now. The guard decides whether the train may
+do it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,18 +13,21 @@ from edge_agent.events import Action, Detection, Prediction
 from edge_agent.perception.tracking import Track, TrackerParameters, update_tracks
 
 REFERENCE_HEIGHT_PX = 400
-"""Height of the frame in which a rule's `near_height_px` is meant; other frames are measured in proportion."""
+"""Frame height that a rule's `near_height_px` refers to; it scales with the height of other frames."""
 
-_EDGE_PX = 1.0  # a box that comes this close to the frame's edge is cut by it
-_NARROWEST = 0.55  # width to height: a sign's face is about as wide as high, and turned away by 57 degrees at most
-_SAME_SIGN_HEIGHT = 0.7  # a sign seen again is at least this tall against its last sight: the train only comes nearer
+# A box this close to the frame's edge is truncated by it.
+_EDGE_PX = 1.0
+# Least width to height. A sign's face is about as wide as high; at 0.55 it is turned away by 57 degrees.
+_NARROWEST = 0.55
+# A sign that is detected again is at least this tall compared with its last box: the train only comes nearer.
+_SAME_SIGN_HEIGHT = 0.7
 
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """What the policy works by: the power where no sign asks for anything, rules by label, and box association.
+    """Parameters of the policy: cruise power in percent, rules by label, and box association.
 
-    Boxes whose middle lies in the upper `ignore_above` of the frame (a fraction of its height) are no signs.
+    Boxes whose centre lies in the upper `ignore_above` of the frame (a fraction of its height) are ignored.
     """
 
     cruise_power_percent: int
@@ -36,7 +40,7 @@ class Tuning:
 class PolicyOutput:
     """What the signs ask of the train; a `power_percent` of None is a stop.
 
-    `frame_id` and `taken_s` are of the sighting. Two wishes are equal when they come from the same sighting.
+    `frame_id` and `taken_s` are those of the frame in which the sign acted.
     """
 
     action: Action
@@ -49,103 +53,104 @@ class PolicyOutput:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A wish with an end (`until_s`; None: until released), and whether the train cruises or resumes after it."""
+    """An output with an end (`until_s`; None: until released), and whether the train cruises or resumes afterwards."""
 
-    wish: PolicyOutput
+    output: PolicyOutput
     until_s: float | None
     then_cruise: bool
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyMemory:
-    """What the policy remembers: signs in the view, signs that just left it, the lasting wish and the one that holds.
+    """State of the policy: visible signs, signs that acted and were lost recently, standing output, current hold.
 
-    `unknown` counts sightings of labels without a rule, by label.
+    `unknown` counts detections of labels without a rule, by label.
     """
 
     tracks: tuple[Track, ...] = ()
-    ghosts: tuple[Track, ...] = ()
-    lasting: PolicyOutput | None = None
+    recent: tuple[Track, ...] = ()
+    standing: PolicyOutput | None = None
     hold: Hold | None = None
     unknown: Mapping[str, int] = field(default_factory=dict)
 
 
 def evaluate(memory: PolicyMemory, now_s: float, tuning: Tuning) -> PolicyOutput:
-    """Tell what the signs ask for at `now_s`: the hold while it lasts, else the lasting wish, else cruise."""
-    lasting = memory.lasting or PolicyOutput(
+    """Return what the signs ask for at `now_s`: the hold while it lasts, else the standing output, else cruise."""
+    standing = memory.standing or PolicyOutput(
         Action.CRUISE, tuning.cruise_power_percent, "no sign asks for anything else"
     )
     if memory.hold is None:
-        return lasting
+        return standing
     if memory.hold.until_s is None or now_s < memory.hold.until_s:
-        return _slower(memory.hold.wish, lasting)
-    return lasting if not memory.hold.then_cruise else _cruise_after(memory.hold.wish, tuning)
+        return _slower(memory.hold.output, standing)
+    return standing if not memory.hold.then_cruise else _cruise_after(memory.hold.output, tuning)
 
 
 def release(memory: PolicyMemory) -> PolicyMemory:
-    """End a hold that waits for a person (a stop that stays); the operator ordered the train to drive on."""
+    """End a hold without an end of its own (a stop that stays): the operator has ordered the train to drive on."""
     return replace(memory, hold=None) if memory.hold is not None and memory.hold.until_s is None else memory
 
 
 def observe(
     memory: PolicyMemory, prediction: Prediction, now_s: float, tuning: Tuning
 ) -> tuple[PolicyMemory, tuple[PolicyOutput, ...]]:
-    """Fold one prediction into the memory; return it with what the signs that acted in this frame ask for.
+    """Fold one prediction into the memory; return the new memory and the outputs of the signs that acted in this frame.
 
-    A sign acts once, when it is confirmed and near. Where several act in one frame, the most restrictive prevails.
+    A sign acts once, when it is confirmed and near.
     """
-    memory = _follow(_settle(memory, now_s, tuning), prediction, now_s, tuning)
-    acting = sorted(_ready(memory, prediction, tuning), key=lambda sighting: _rank(sighting.rule), reverse=True)
-    for sighting in acting:
-        memory = _act(memory, sighting, now_s)
-    numbers = {sighting.track.number for sighting in acting}
+    memory = _update_tracks(_end_hold(memory, now_s, tuning), prediction, now_s, tuning)
+    acting = sorted(_acting_signs(memory, prediction, tuning), key=lambda sign: _rank(sign.rule), reverse=True)
+    # The most restrictive comes last, and so prevails.
+    for sign in acting:
+        memory = _apply(memory, sign, now_s)
+    numbers = {sign.track.number for sign in acting}
     tracks = tuple(replace(t, acted=True) if t.number in numbers else t for t in memory.tracks)
-    return replace(memory, tracks=tracks), tuple(sighting.wish for sighting in acting)
+    return replace(memory, tracks=tracks), tuple(sign.output for sign in acting)
 
 
-def _settle(memory: PolicyMemory, now_s: float, tuning: Tuning) -> PolicyMemory:
-    """Make the end of a hold lasting."""
+def _end_hold(memory: PolicyMemory, now_s: float, tuning: Tuning) -> PolicyMemory:
+    """End a hold whose time is over; the cruise that follows it becomes the standing output."""
     hold = memory.hold
     if hold is None or hold.until_s is None or now_s < hold.until_s:
         return memory
-    return replace(memory, hold=None, lasting=_cruise_after(hold.wish, tuning) if hold.then_cruise else memory.lasting)
+    return replace(
+        memory, hold=None, standing=_cruise_after(hold.output, tuning) if hold.then_cruise else memory.standing
+    )
 
 
-def _follow(memory: PolicyMemory, prediction: Prediction, now_s: float, tuning: Tuning) -> PolicyMemory:
-    """Track the frame's boxes; a sign that left the view and is seen again does not act a second time."""
-    known = [d for d in prediction.detections if d.label in tuning.rules and _counts(d, prediction, tuning)]
+def _update_tracks(memory: PolicyMemory, prediction: Prediction, now_s: float, tuning: Tuning) -> PolicyMemory:
+    """Track the frame's boxes; a sign that was lost and is detected again does not act a second time."""
+    known = [d for d in prediction.detections if d.label in tuning.rules and _is_vote(d, prediction, tuning)]
     unknown = dict(memory.unknown)
     for detection in prediction.detections:
         if detection.label not in tuning.rules:
             unknown[detection.label] = unknown.get(detection.label, 0) + 1
     before = {track.number for track in memory.tracks}
     living, gone = update_tracks(memory.tracks, known, now_s, tuning.tracking)
-    ghosts = tuple(g for g in (*memory.ghosts, *gone) if g.acted and now_s - g.last_seen_s <= _cooldown_s(g, tuning))
-    living = tuple(t if t.number in before else _recognise(t, ghosts) for t in living)
-    return replace(memory, tracks=living, ghosts=ghosts, unknown=unknown)
+    recent = tuple(g for g in (*memory.recent, *gone) if g.acted and now_s - g.last_seen_s <= _cooldown_s(g, tuning))
+    living = tuple(t if t.number in before else _mark_if_seen_before(t, recent) for t in living)
+    return replace(memory, tracks=living, recent=recent, unknown=unknown)
 
 
-def _counts(detection: Detection, prediction: Prediction, tuning: Tuning) -> bool:
-    """Tell whether a detection is a vote: sure enough, whole, turned to us, and where a sign can be.
-
-    A sign that the frame's edge cuts was seen whole before, unless it is none.
-    """
+def _is_vote(detection: Detection, prediction: Prediction, tuning: Tuning) -> bool:
+    """Return whether a detection counts as a vote: confident, not truncated, facing the camera, not too high."""
     box = detection.box
+    # A real sign that the frame's edge truncates has been detected whole before.
     whole = (
         box.x1 >= _EDGE_PX
         and box.y1 >= _EDGE_PX
         and box.x2 <= prediction.width - _EDGE_PX
         and box.y2 <= prediction.height - _EDGE_PX
     )
-    turned_to_us = box.width >= _NARROWEST * box.height
+    facing = box.width >= _NARROWEST * box.height
     low_enough = (box.y1 + box.y2) / 2 >= tuning.ignore_above * prediction.height
-    return whole and turned_to_us and low_enough and detection.score >= tuning.rules[detection.label].min_score
+    return whole and facing and low_enough and detection.score >= tuning.rules[detection.label].min_score
 
 
-def _recognise(track: Track, ghosts: tuple[Track, ...]) -> Track:
-    """Mark a new track as acted where it is a sign that acted and was lost from sight for less than its cool-down."""
+def _mark_if_seen_before(track: Track, recent: tuple[Track, ...]) -> Track:
+    """Mark a new track as acted if it is a sign that acted and was lost for less than its cool-down."""
     label = track.votes[-1]
-    again = any(label in ghost.votes and track.box.height >= _SAME_SIGN_HEIGHT * ghost.box.height for ghost in ghosts)
+    again = any(label in old.votes and track.box.height >= _SAME_SIGN_HEIGHT * old.box.height for old in recent)
     return replace(track, acted=True) if again else track
 
 
@@ -159,11 +164,11 @@ class _ActingSign:
 
     track: Track
     rule: SignRule
-    wish: PolicyOutput
+    output: PolicyOutput
 
 
-def _ready(memory: PolicyMemory, prediction: Prediction, tuning: Tuning) -> Iterator[_ActingSign]:
-    """Yield the signs that are in this frame, confirmed by their votes, near, and have not acted."""
+def _acting_signs(memory: PolicyMemory, prediction: Prediction, tuning: Tuning) -> Iterator[_ActingSign]:
+    """Yield the signs in this frame that are confirmed by their votes, near, and have not acted yet."""
     scale = prediction.height / REFERENCE_HEIGHT_PX
     for track in memory.tracks:
         label = track.votes[-1]
@@ -182,35 +187,35 @@ def _output_of(label: str, rule: SignRule, prediction: Prediction) -> PolicyOutp
 
 
 def _rank(rule: SignRule) -> tuple[int, int]:
-    """Order rules by how much they restrict the train: the smaller, the more."""
+    """Return a sort key: the smaller, the more restrictive the rule."""
     if rule.action is Action.STOP:
         return (0 if rule.then is AfterHold.STAY else 1, 0)
     return (2 if rule.action in (Action.SLOW, Action.CRUISE) else 3, rule.power_percent or 0)
 
 
-def _act(memory: PolicyMemory, sighting: _ActingSign, now_s: float) -> PolicyMemory:
-    """Carry out one rule: one with an end, and a stop, becomes the hold; a power that stays the lasting wish."""
-    rule, wished = sighting.rule, sighting.wish
+def _apply(memory: PolicyMemory, sign: _ActingSign, now_s: float) -> PolicyMemory:
+    """Apply one rule: a stop, or a rule with an end, becomes the hold; a power without an end the standing output."""
+    rule, output = sign.rule, sign.output
     if rule.action is Action.LIGHTS:
         return memory
     if rule.action is not Action.STOP and rule.hold_s is None:
-        return replace(memory, lasting=wished)
+        return replace(memory, standing=output)
     until_s = None if rule.hold_s is None else now_s + rule.hold_s
-    hold = Hold(wished, until_s, then_cruise=rule.then is AfterHold.CRUISE)
+    hold = Hold(output, until_s, then_cruise=rule.then is AfterHold.CRUISE)
     return replace(memory, hold=hold) if memory.hold is None or _outranks(hold, memory.hold) else memory
 
 
 def _outranks(new: Hold, old: Hold) -> bool:
-    """Tell whether a new hold replaces the old one: one that stays before one that ends, a stop before a power."""
+    """Return whether a new hold replaces the old: one that stays outranks one that ends, a stop outranks a power."""
 
     def rank(hold: Hold) -> tuple[bool, int]:
-        return (hold.until_s is not None, -1 if hold.wish.power_percent is None else hold.wish.power_percent)
+        return (hold.until_s is not None, -1 if hold.output.power_percent is None else hold.output.power_percent)
 
     return rank(new) <= rank(old)
 
 
 def _slower(a: PolicyOutput, b: PolicyOutput) -> PolicyOutput:
-    """Return the wish with less power, `a` where they ask for the same."""
+    """Return the output with less power; `a` if they are equal."""
     if a.power_percent is None or b.power_percent is None:
         return a if a.power_percent is None else b
     return a if a.power_percent <= b.power_percent else b

@@ -31,8 +31,8 @@ async def reconnect_forever(
     *,
     initial_s: float,
     longest_s: float,
-    failed: Callable[[RetryableError], None],
-    chance: Callable[[], float] = random.random,
+    on_failure: Callable[[RetryableError], None],
+    jitter: Callable[[], float] = random.random,
 ) -> None:
     """Await `attempt` again and again until cancelled.
 
@@ -40,14 +40,14 @@ async def reconnect_forever(
     less than `initial_s`. It raises RetryableError when none came up: `failed` is told. Then a pause follows.
     """
     loop = asyncio.get_running_loop()
-    backoff = Backoff(longest_s, initial_s, chance)
+    backoff = Backoff(longest_s, initial_s, jitter)
     while True:
         began_s, lived = loop.time(), False
         try:
             await attempt()
             lived = loop.time() - began_s >= initial_s
         except RetryableError as error:
-            failed(error)
+            on_failure(error)
         if lived:
             backoff.reset()
         await asyncio.sleep(0.0 if lived else backoff.next_s())
@@ -56,7 +56,7 @@ async def reconnect_forever(
 SEARCH_S = 10.0
 """How long one search for an advertising hub lasts."""
 
-LEAVE_LIMIT_S = 1.0
+EXIT_BRAKE_LIMIT_S = 1.0
 """How long the last brake may take when leaving."""
 
 Connect = Callable[[], Awaitable[HubConnection]]
@@ -89,18 +89,18 @@ class BleHub:
         self.links = 0
         self._settings = settings
         self._log = log
-        self._watch = BluezMonitor()
+        self._monitor = BluezMonitor()
         self._search_s = SEARCH_S if search_s is None else search_s
         self._connect = connect or self._connect_bluez
         self._session: HubSession | None = None
-        self._last = HubStatus(connected=False)
+        self._last_status = HubStatus(connected=False)
         self._motor_port: int | None = None
         self._callbacks: list[Callable[[HubEvent], None]] = []
-        self._up = asyncio.Event()
+        self._connected = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread_brake = ThreadBrake()
-        self._again: set[asyncio.Task[None]] = set()
+        self._brake_tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         """Start connecting, in the background."""
@@ -110,7 +110,7 @@ class BleHub:
                 self._attempt,
                 initial_s=self._settings.retry_initial_s,
                 longest_s=self._settings.retry_max_s,
-                failed=self._tell_problem,
+                on_failure=self._report_problem,
             ),
             name="hub-link",
         )
@@ -122,14 +122,14 @@ class BleHub:
         """Brake if there is a link, and let go of it."""
         if self._session is not None:
             with contextlib.suppress(RetryableError, TimeoutError):
-                async with asyncio.timeout(LEAVE_LIMIT_S):
-                    await self._session.motion.brake()
+                async with asyncio.timeout(EXIT_BRAKE_LIMIT_S):
+                    await self._session.motor.brake()
         if self._task is not None:
             self._task.cancel()
-            await asyncio.gather(self._task, *self._again, return_exceptions=True)
+            await asyncio.gather(self._task, *self._brake_tasks, return_exceptions=True)
             self._task = None
         self._loop = None
-        await self._watch.close()
+        await self._monitor.close()
         self._thread_brake.close()
 
     async def wait_connected(self, limit_s: float) -> None:
@@ -140,8 +140,8 @@ class BleHub:
         try:
             async with asyncio.timeout(limit_s):
                 while not self.status().connected:
-                    self._up.clear()
-                    await self._up.wait()
+                    self._connected.clear()
+                    await self._connected.wait()
         except TimeoutError:
             waits_for_motor = self._session is not None and self._session.model.ports
             raise self.problem or (no_motor() if waits_for_motor else hub_error(NO_HUB)) from None
@@ -153,7 +153,7 @@ class BleHub:
 
     def status(self) -> HubStatus:
         """Tell the last known state."""
-        return self._last if self._session is None else self._session.status()
+        return self._last_status if self._session is None else self._session.status()
 
     def subscribe(self, callback: Callable[[HubEvent], None]) -> None:
         """Have `callback` called in the loop for each HubEvent; what is in the way already is told soon."""
@@ -163,13 +163,13 @@ class BleHub:
 
     async def drive(self, power_percent: int) -> None:
         """Set the motor's power, -100..100; 0 coasts. Raises RetryableError when it was not taken or was overtaken."""
-        await self._ready().motion.drive(power_percent)
+        await self._ready().motor.drive(power_percent)
 
     async def brake(self) -> None:
         """Brake the motor now, also on a link that is not ready yet. Raises RetryableError when it was not taken."""
         if self._session is None:
-            raise self._why_not()
-        await self._session.motion.brake()
+            raise self._link_error()
+        await self._session.motor.brake()
 
     async def light(self, brightness_percent: int) -> None:
         """Set the head light, 0..100."""
@@ -190,7 +190,7 @@ class BleHub:
         """
         session, loop = self._session, self._loop
         if session is not None:
-            session.motion.revoke()
+            session.motor.revoke()
         if loop is not None:
             with contextlib.suppress(RuntimeError):  # the loop has just been closed
                 loop.call_soon_threadsafe(self._hold)  # a write that was stuck in the loop must not have the last word
@@ -198,25 +198,25 @@ class BleHub:
 
     def _hold(self) -> None:
         if self._session is not None:
-            task = asyncio.ensure_future(self._hold_quietly(self._session))
-            self._again.add(task)
-            task.add_done_callback(self._again.discard)
+            task = asyncio.ensure_future(self._hold_session(self._session))
+            self._brake_tasks.add(task)
+            task.add_done_callback(self._brake_tasks.discard)
 
-    async def _hold_quietly(self, session: HubSession) -> None:
+    async def _hold_session(self, session: HubSession) -> None:
         with contextlib.suppress(RetryableError):
-            await session.motion.hold()
+            await session.motor.hold()
 
     def _ready(self) -> HubSession:
         if self._session is None or not self._session.ready:
-            raise self._why_not()
+            raise self._link_error()
         return self._session
 
-    def _why_not(self) -> RetryableError:
+    def _link_error(self) -> RetryableError:
         """Return why there is no link. Without the traceback of the last time, which would grow with each."""
         return (self.problem or hub_error(LINK)).with_traceback(None)
 
     async def _connect_bluez(self) -> HubConnection:
-        return await connect(self._settings, self._watch, self._search_s)
+        return await connect(self._settings, self._monitor, self._search_s)
 
     async def _attempt(self) -> None:
         """Make one link and stay with it until it is lost; raises RetryableError when it did not come up."""
@@ -226,40 +226,42 @@ class BleHub:
             keep_alive_s=self._settings.keep_alive_ms / 1000,
             write_limit_s=self._settings.write_timeout_ms / 1000,
             emit=self._emit,
-            trouble=self._tell_problem,
+            on_problem=self._report_problem,
             log=self._log,
             motor_port=self._motor_port,
         )
-        self._thread_brake.aim(connection.target, PORTS)
+        self._thread_brake.set_target(connection.target, PORTS)
         links = self.links
         try:
-            await session.run(lambda: self._come_up(session), lambda: self._tell_loss(session))
+            await session.run(lambda: self._on_open(session), lambda: self._report_loss(session))
         finally:
-            self._let_go(session)
+            self._close_session(session)
             await connection.close()
         if self.links == links:
             raise RetryableError(f"The link failed: {connection.reason}", code=LINK)
 
-    def _come_up(self, session: HubSession) -> None:
+    def _on_open(self, session: HubSession) -> None:
         self._motor_port = session.model.motor_port
-        self._thread_brake.aim(session.connection.target, PORTS if self._motor_port is None else (self._motor_port,))
+        self._thread_brake.set_target(
+            session.connection.target, PORTS if self._motor_port is None else (self._motor_port,)
+        )
         self.name = session.model.name or session.connection.target.name
         self.problem = None
         self.links += 1
-        self._up.set()
+        self._connected.set()
         self._emit(HubEvent("connected", self.name))
 
-    def _tell_loss(self, session: HubSession) -> None:
-        self._let_go(session)
+    def _report_loss(self, session: HubSession) -> None:
+        self._close_session(session)
         reason = session.connection.reason or "closed by us"
-        self._tell_problem(RetryableError(f"The link was lost: {reason}", code=LINK))
+        self._report_problem(RetryableError(f"The link was lost: {reason}", code=LINK))
 
-    def _let_go(self, session: HubSession) -> None:
+    def _close_session(self, session: HubSession) -> None:
         self._session = None
-        self._thread_brake.aim(None)
-        self._last = replace(session.status(), connected=False)
+        self._thread_brake.set_target(None)
+        self._last_status = replace(session.status(), connected=False)
 
-    def _tell_problem(self, error: RetryableError) -> None:
+    def _report_problem(self, error: RetryableError) -> None:
         changed = self.problem is None or str(error) != str(self.problem)
         self.problem = error
         if changed:

@@ -14,7 +14,7 @@ from typing import Any
 from dbus_fast import BusType, Message, MessageType, unpack_variants
 from dbus_fast.aio import MessageBus
 
-from edge_agent.hub.errors import LINK, LINK_ERRORS, explain, hub_error, of_dbus_name
+from edge_agent.hub.errors import LINK, LINK_ERRORS, code_of_dbus_error, explain, hub_error
 from edge_agent.runtime.timeouts import finish_within
 
 BLUEZ = "org.bluez"
@@ -72,9 +72,9 @@ class BluezMonitor:
 
     def __init__(self) -> None:
         self._bus: MessageBus | None = None
-        self._end: asyncio.Task[None] | None = None
+        self._watcher: asyncio.Task[None] | None = None
         self._device: str | None = None
-        self._lost: Callable[[str], None] = lambda _reason: None
+        self._on_lost: Callable[[str], None] = lambda _reason: None
 
     async def open(self) -> None:
         """Connect, if not connected; raises RetryableError that says what to do."""
@@ -83,7 +83,7 @@ class BluezMonitor:
         await self.close()
         bus = MessageBus(bus_type=BusType.SYSTEM)
         try:
-            await finish_within(self._introduce(bus), BUS_LIMIT_S, "Connecting to D-Bus")
+            await finish_within(self._connect(bus), BUS_LIMIT_S, "Connecting to D-Bus")
         except LINK_ERRORS as error:
             bus.disconnect()
             raise explain(error) from error
@@ -91,24 +91,24 @@ class BluezMonitor:
             bus.disconnect()
             raise
         self._bus = bus
-        self._end = asyncio.create_task(self._await_end(bus), name="hub-bus-watch")
+        self._watcher = asyncio.create_task(self._wait_disconnected(bus), name="hub-bus-watch")
 
     async def close(self) -> None:
         """Let go of the bus; never raises."""
-        self.forget()
+        self.unwatch()
         if self._bus is not None:
             self._bus.disconnect()
             self._bus = None
-        if self._end is not None:
-            await asyncio.wait({self._end}, timeout=BUS_LIMIT_S)
-            self._end.cancel()
-            self._end = None
+        if self._watcher is not None:
+            await asyncio.wait({self._watcher}, timeout=BUS_LIMIT_S)
+            self._watcher.cancel()
+            self._watcher = None
 
-    def follow(self, device: str, lost: Callable[[str], None]) -> None:
-        """Call `lost` with a reason in words as soon as the link to that device is known to be gone."""
-        self._device, self._lost = device, lost
+    def watch(self, device: str, on_lost: Callable[[str], None]) -> None:
+        """Call `on_lost` with a reason in words as soon as the link to that device is known to be gone."""
+        self._device, self._on_lost = device, on_lost
 
-    def forget(self) -> None:
+    def unwatch(self) -> None:
         """Follow no device."""
         self._device = None
 
@@ -132,12 +132,12 @@ class BluezMonitor:
         except LINK_ERRORS as error:
             raise explain(error) from error
         if reply.message_type is MessageType.ERROR:
-            raise hub_error(of_dbus_name(reply.error_name) or LINK)
+            raise hub_error(code_of_dbus_error(reply.error_name) or LINK)
         return reply.body
 
-    async def _introduce(self, bus: MessageBus) -> None:
+    async def _connect(self, bus: MessageBus) -> None:
         await bus.connect()
-        bus.add_message_handler(self._hear)
+        bus.add_message_handler(self._on_signal)
         for rule in _RULES:
             await bus.call(
                 Message(
@@ -150,21 +150,21 @@ class BluezMonitor:
                 )
             )
 
-    async def _await_end(self, bus: MessageBus) -> None:
+    async def _wait_disconnected(self, bus: MessageBus) -> None:
         with contextlib.suppress(*LINK_ERRORS):
             await bus.wait_for_disconnect()  # type: ignore[no-untyped-call]  # dbus-fast annotates no result here
-        self._tell("the connection to D-Bus was lost")
+        self._report_loss("the connection to D-Bus was lost")
 
-    def _hear(self, message: Message) -> None:
+    def _on_signal(self, message: Message) -> None:
         if message.message_type is not MessageType.SIGNAL or self._device is None or message.member is None:
             return
         signal = Signal(message.member, message.path or "", tuple(unpack_variants(message.body)))
         if signal.member in ("NameOwnerChanged", "InterfacesRemoved", "PropertiesChanged"):
             reason = loss_reason(signal, self._device)
             if reason is not None:
-                self._tell(reason)
+                self._report_loss(reason)
 
-    def _tell(self, reason: str) -> None:
+    def _report_loss(self, reason: str) -> None:
         if self._device is not None:
             self._device = None
-            self._lost(reason)
+            self._on_lost(reason)

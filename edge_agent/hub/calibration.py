@@ -71,7 +71,7 @@ async def ramp_until_moving(hub: Hub, moved: asyncio.Event, step_s: float = STEP
 
 
 async def calibrate(
-    hub: Hub, count: int, moved: asyncio.Event, tell: Callable[[int, CalibrationRound], None], step_s: float = STEP_S
+    hub: Hub, count: int, moved: asyncio.Event, report: Callable[[int, CalibrationRound], None], step_s: float = STEP_S
 ) -> tuple[CalibrationRound, ...]:
     """Do `count` rounds on a connected hub and tell each. The green button sets `moved`, as may the caller."""
 
@@ -82,9 +82,9 @@ async def calibrate(
     hub.subscribe(on_event)
     rounds = []
     for number in range(1, count + 1):
-        one = await ramp_until_moving(hub, moved, step_s)
-        rounds.append(one)
-        tell(number, one)
+        result = await ramp_until_moving(hub, moved, step_s)
+        rounds.append(result)
+        report(number, result)
         await asyncio.sleep(min(REST_S, step_s))
     return tuple(rounds)
 

@@ -24,7 +24,7 @@ from edge_agent.runtime.timeouts import finish_within
 CLOSE_LIMIT_S = 3.0
 """Letting go of a link that answers takes BlueZ up to some two seconds."""
 
-LISTEN_LIMIT_S = 5.0
+NOTIFY_LIMIT_S = 5.0
 """Switching on notifications is one exchange with the hub."""
 
 
@@ -39,7 +39,7 @@ class HubConnection(Protocol):
         """Write without waiting for the hub. May hang, or raise anything in LINK_ERRORS: give it a time limit."""
         ...
 
-    async def listen(self, heard: Callable[[bytes], None]) -> None:
+    async def start_notify(self, on_notification: Callable[[bytes], None]) -> None:
         """Have `heard` called in the loop with each notification; raises RetryableError."""
         ...
 
@@ -55,31 +55,31 @@ class HubConnection(Protocol):
 class BleakConnection:
     """Implements Connection over BlueZ. Made by `connect`."""
 
-    def __init__(self, sighting: DiscoveredHub, watch: BluezMonitor) -> None:
-        self.target = BrakeTarget(sighting.address, sighting.name, _path(sighting), None)
+    def __init__(self, hub: DiscoveredHub, monitor: BluezMonitor) -> None:
+        self.target = BrakeTarget(hub.address, hub.name, _path(hub), None)
         self.lost = asyncio.Event()
         self.reason = ""
-        self._watch = watch
+        self._monitor = monitor
         self._client: BleakClient | None = None
 
-    async def open(self, sighting: DiscoveredHub, settings: HubSettings) -> None:
+    async def open(self, hub: DiscoveredHub, settings: HubSettings) -> None:
         """Connect; raises RetryableError that says what to do, with nothing left behind."""
-        if sighting.device is None:
+        if hub.device is None:
             raise hub_error("no_hub")
-        self._watch.follow(self.target.device, self.drop)
+        self._monitor.watch(self.target.device, self.drop)
         limit_s = settings.connect_timeout_s * settings.connect_attempts
         try:
             self._client = await finish_within(
                 establish_connection(
                     BleakClient,
-                    sighting.device,
-                    sighting.name,
+                    hub.device,
+                    hub.name,
                     disconnected_callback=lambda _client: self.drop("the hub disconnected"),
                     max_attempts=settings.connect_attempts,
                     use_services_cache=False,
                 ),
                 limit_s,
-                f"Connecting to {sighting.name}",
+                f"Connecting to {hub.name}",
             )
             self.target = self._with_characteristic(self._client)
         except LINK_ERRORS as error:
@@ -95,15 +95,15 @@ class BleakConnection:
             raise EOFError("no link")
         await self._client.write_gatt_char(CHARACTERISTIC_UUID, data, response=False)
 
-    async def listen(self, heard: Callable[[bytes], None]) -> None:
+    async def start_notify(self, on_notification: Callable[[bytes], None]) -> None:
         """Switch on notifications."""
         if self._client is None:
             raise hub_error("link")
         try:
             await finish_within(
-                self._client.start_notify(CHARACTERISTIC_UUID, lambda _sender, data: heard(bytes(data))),
-                LISTEN_LIMIT_S,
-                "Listening to the hub",
+                self._client.start_notify(CHARACTERISTIC_UUID, lambda _sender, data: on_notification(bytes(data))),
+                NOTIFY_LIMIT_S,
+                "Switching on notifications",
             )
         except LINK_ERRORS as error:
             raise explain(error) from error
@@ -117,7 +117,7 @@ class BleakConnection:
     async def close(self) -> None:
         """Disconnect, and release bleak's own connection to the bus even where the link is long gone."""
         self.drop("closed")
-        self._watch.forget()
+        self._monitor.unwatch()
         client, self._client = self._client, None
         if client is not None:
             with contextlib.suppress(RetryableError, *LINK_ERRORS):
@@ -130,14 +130,14 @@ class BleakConnection:
         return BrakeTarget(self.target.address, self.target.name, self.target.device, str(characteristic.obj[0]))
 
 
-async def connect(settings: HubSettings, watch: BluezMonitor, search_s: float) -> BleakConnection:
+async def connect(settings: HubSettings, monitor: BluezMonitor, search_s: float) -> BleakConnection:
     """Find the hub that the settings ask for and connect to it; raises RetryableError that says what to do."""
-    await watch.open()
-    sighting = await find(await watch.objects(), settings, search_s)
-    connection = BleakConnection(sighting, watch)
-    await connection.open(sighting, settings)
+    await monitor.open()
+    hub = await find(await monitor.objects(), settings, search_s)
+    connection = BleakConnection(hub, monitor)
+    await connection.open(hub, settings)
     return connection
 
 
-def _path(sighting: DiscoveredHub) -> str:
-    return str(sighting.device.details["path"]) if sighting.device is not None else ""
+def _path(hub: DiscoveredHub) -> str:
+    return str(hub.device.details["path"]) if hub.device is not None else ""

@@ -44,7 +44,7 @@ PYBRICKS_UUID = "c5f50001-8280-46da-89f4-6d8051e4aeef"
 SCAN_CALL_LIMIT_S = 5.0
 """Time limit of starting or stopping discovery, which touches the radio."""
 
-_USES = ("Notifying", "NotifyAcquired", "WriteAcquired")
+_IN_USE = ("Notifying", "NotifyAcquired", "WriteAcquired")
 """BlueZ's properties of a characteristic that some program is using."""
 
 _KINDS: Mapping[int, str] = {
@@ -80,11 +80,11 @@ class DiscoveredHub:
         return _KINDS.get(self.system_type, f"hub of unknown kind 0x{self.system_type:02x}")
 
     @property
-    def fits(self) -> bool:
+    def is_supported(self) -> bool:
         """Tell whether it can drive the train. A hub that is connected already may not tell its kind any more."""
         return not self.pybricks and self.system_type in (SystemType.CITY, None)
 
-    def wanted(self, settings: HubSettings) -> bool:
+    def matches(self, settings: HubSettings) -> bool:
         """Tell whether it is the one that the settings name, if they name one."""
         if settings.address is not None and self.address.casefold() != settings.address.casefold():
             return False
@@ -109,14 +109,14 @@ def connected_hubs(objects: Objects) -> list[DiscoveredHub]:
     ]
 
 
-def choose(sightings: Iterable[DiscoveredHub], settings: HubSettings) -> DiscoveredHub:
+def choose(hubs: Iterable[DiscoveredHub], settings: HubSettings) -> DiscoveredHub:
     """Pick the hub to take: connected ones first, then the strongest. Raises HubError that names what is in the way."""
-    seen = list(sightings)
+    seen = list(hubs)
     if not seen:
         raise hub_error(NO_HUB)
-    wanted = [sighting for sighting in seen if sighting.wanted(settings)]
-    fitting = [sighting for sighting in wanted if sighting.fits]
-    free = [sighting for sighting in fitting if not sighting.held]
+    wanted = [hub for hub in seen if hub.matches(settings)]
+    fitting = [hub for hub in wanted if hub.is_supported]
+    free = [hub for hub in fitting if not hub.held]
     if free:
         return max(free, key=lambda one: (one.connected, one.rssi_dbm if one.rssi_dbm is not None else -127))
     if fitting:
@@ -126,18 +126,16 @@ def choose(sightings: Iterable[DiscoveredHub], settings: HubSettings) -> Discove
     raise wrong_address(" ".join(filter(None, (settings.name, settings.address))), seen[0].name, seen[0].address)
 
 
-async def scan(
-    limit_s: float, enough: Callable[[DiscoveredHub], bool] = lambda _sighting: False
-) -> list[DiscoveredHub]:
-    """Listen for hubs that advertise, for `limit_s` seconds or until one is `enough`; raises RetryableError."""
+async def scan(limit_s: float, is_match: Callable[[DiscoveredHub], bool] = lambda _hub: False) -> list[DiscoveredHub]:
+    """Listen for hubs that advertise, for `limit_s` seconds or until one is `is_match`; raises RetryableError."""
     seen: dict[str, DiscoveredHub] = {}
-    satisfied = asyncio.Event()
+    matched = asyncio.Event()
 
     def detected(device: BLEDevice, advertisement: AdvertisementData) -> None:
-        sighting = _from_advertisement(device, advertisement)
-        seen[sighting.address] = sighting
-        if enough(sighting):
-            satisfied.set()
+        hub = _from_advertisement(device, advertisement)
+        seen[hub.address] = hub
+        if is_match(hub):
+            matched.set()
 
     try:
         scanner = BleakScanner(detected, service_uuids=[SERVICE_UUID, PYBRICKS_UUID])
@@ -145,7 +143,7 @@ async def scan(
         try:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(limit_s):
-                    await satisfied.wait()
+                    await matched.wait()
         finally:
             with contextlib.suppress(RetryableError, *LINK_ERRORS):
                 await finish_within(scanner.stop(), SCAN_CALL_LIMIT_S, "Ending the search for hubs")
@@ -161,10 +159,10 @@ async def find(objects: Objects, settings: HubSettings, limit_s: float) -> Disco
     told only if the search finds no other.
     """
     check_adapters(objects)
-    linked = [hub for hub in connected_hubs(objects) if hub.wanted(settings) and hub.fits]
+    linked = [hub for hub in connected_hubs(objects) if hub.matches(settings) and hub.is_supported]
     if any(not hub.held for hub in linked):
         return choose(linked, settings)
-    found = await scan(limit_s, lambda hub: hub.wanted(settings) and hub.fits)
+    found = await scan(limit_s, lambda hub: hub.matches(settings) and hub.is_supported)
     return choose([*found, *linked], settings)
 
 
@@ -173,7 +171,7 @@ def _is_used(objects: Objects, device: str) -> bool:
     characteristics = (
         interfaces.get(CHARACTERISTIC, {}) for path, interfaces in objects.items() if path.startswith(device + "/")
     )
-    return any(one.get("UUID") == CHARACTERISTIC_UUID and any(map(one.get, _USES)) for one in characteristics)
+    return any(one.get("UUID") == CHARACTERISTIC_UUID and any(map(one.get, _IN_USE)) for one in characteristics)
 
 
 def _from_properties(path: str, properties: Mapping[str, Any], *, held: bool) -> DiscoveredHub:

@@ -21,8 +21,8 @@ from edge_agent.errors import RetryableError
 BUS_LIMIT_S = 0.3
 """Time limit of one call. Brake on two ports, then a disconnect: under a second even when each takes that long."""
 
-PATIENCE_S = 3.0
-PAUSE_S = 0.05
+RETRY_S = 3.0
+RETRY_PAUSE_S = 0.05
 
 PORTS = (0, 1)
 """Where a City Hub can have its motor. What is attached is told only by notifications, which a dead process took with
@@ -62,7 +62,7 @@ class BrakeOutcome:
     result: str
 
 
-def _refusal(name: str, member: str) -> RetryableError:
+def _dbus_error(name: str, member: str) -> RetryableError:
     """Make the error for a D-Bus error name."""
     if name == _DENIED:
         return RetryableError(
@@ -86,7 +86,7 @@ class Bluez:
         try:
             self._bus: DBusConnection = open_dbus_connection("SYSTEM", auth_timeout=limit_s)
         except (PermissionError, AuthenticationError) as error:
-            raise _refusal(_DENIED, "a connection") from error
+            raise _dbus_error(_DENIED, "a connection") from error
         except (OSError, RuntimeError) as error:
             raise RetryableError(
                 "There is no system D-Bus here",
@@ -123,7 +123,7 @@ class Bluez:
             raise RetryableError(f"BlueZ did not answer {member}", remedy="restart bluetooth.service") from error
         if reply.header.message_type is MessageType.error:
             name = str(reply.header.fields.get(HeaderFields.error_name, ""))
-            raise _refusal(name, member)
+            raise _dbus_error(name, member)
         return tuple(reply.body)
 
 
@@ -170,12 +170,12 @@ def brake_or_drop(bluez: Bluez, target: BrakeTarget, ports: Iterable[int] = PORT
 def brake_all(address: str | None = None) -> tuple[BrakeOutcome, ...]:
     """Brake (or else drop) every connected hub, or the one with `address`.
 
-    Tries again for PATIENCE_S while BlueZ does not answer, as on a machine that has just run out of memory. Raises
+    Tries again for RETRY_S while BlueZ does not answer, as on a machine that has just run out of memory. Raises
     RetryableError when it never did, and at once when there is nobody to ask.
     """
-    give_up_s = time.monotonic() + PATIENCE_S
+    deadline_s = time.monotonic() + RETRY_S
     while True:
-        late = time.monotonic() >= give_up_s
+        late = time.monotonic() >= deadline_s
         try:
             outcomes = _brake_once(address)
         except RetryableError as error:
@@ -184,7 +184,7 @@ def brake_all(address: str | None = None) -> tuple[BrakeOutcome, ...]:
         else:
             if late or all(outcome.result != "failed" for outcome in outcomes):
                 return outcomes
-        time.sleep(PAUSE_S)
+        time.sleep(RETRY_PAUSE_S)
 
 
 def _brake_once(address: str | None) -> tuple[BrakeOutcome, ...]:
@@ -204,7 +204,7 @@ class ThreadBrake:
         self._bluez: Bluez | None = None
         self._lock = threading.Lock()
 
-    def aim(self, target: BrakeTarget | None, ports: tuple[int, ...] = PORTS) -> None:
+    def set_target(self, target: BrakeTarget | None, ports: tuple[int, ...] = PORTS) -> None:
         """Name the hub and its motor's port, or None when the link is gone. Never blocks."""
         self._target, self._ports = target, ports
 
@@ -251,9 +251,9 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--address", help="only the hub with this Bluetooth address")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    wanted = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     try:
-        return report(brake_all(wanted.address), as_json=wanted.json, address=wanted.address)
+        return report(brake_all(options.address), as_json=options.json, address=options.address)
     except RetryableError as error:
         sys.stderr.write(f"edge-agent: {error}\n")
         return error.exit_code

@@ -31,7 +31,7 @@ NO_BUS, NO_PERMISSION, NO_BLUETOOTHD, NO_ADAPTER, ADAPTER_OFF = (
 )
 NO_HUB, WRONG_HUB, NO_MOTOR, HELD, LINK = "no_hub", "wrong_hub", "no_motor", "held", "link"
 
-_LINES: dict[str, tuple[str, str]] = {
+_MESSAGES: dict[str, tuple[str, str]] = {
     NO_BUS: (
         "There is no system D-Bus here",
         "start dbus.service; in a container share it with `-v /run/dbus:/run/dbus`",
@@ -98,7 +98,7 @@ class HubError(RetryableError):
 
 def hub_error(code: str) -> HubError:
     """Make the error of one of the codes above that need no further data."""
-    message, remedy = _LINES[code]
+    message, remedy = _MESSAGES[code]
     return HubError(message, remedy=remedy, code=code)
 
 
@@ -136,18 +136,18 @@ def explain(error: BaseException) -> RetryableError:
     """Turn what a library raised into one of our lines; an error of ours stays as it is."""
     if isinstance(error, RetryableError):
         return error
-    code = next((code for cause in _chain(error) if (code := _code_of(cause)) is not None), LINK)
+    code = next((code for cause in _causes(error) if (code := _code_of(cause)) is not None), LINK)
     return held("that was found") if code == HELD else hub_error(code)
 
 
 def is_gone(error: BaseException) -> bool:
     """Tell whether the other end does not exist any more, so that a second try is of no use."""
     return isinstance(error, EOFError | ConnectionError) or any(
-        name in _GONE for name in map(_dbus_name, _chain(error))
+        name in _GONE for name in map(_dbus_name, _causes(error))
     )
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
+def _causes(error: BaseException) -> Iterator[BaseException]:
     """Yield the error and what it was raised from, the outermost first."""
     current: BaseException | None = error
     while current is not None:
@@ -175,11 +175,11 @@ def _code_of(error: BaseException) -> str | None:
     if isinstance(error, BleakBluetoothNotAvailableError):
         return _REASONS.get(error.reason, NO_ADAPTER)
     if isinstance(error, BleakDBusError):
-        return of_dbus_name(error.dbus_error)
+        return code_of_dbus_error(error.dbus_error)
     return next((code for kind, code in _CLASSES if isinstance(error, kind)), None)
 
 
-def of_dbus_name(name: str | None) -> str | None:
+def code_of_dbus_error(name: str | None) -> str | None:
     """Name the problem behind a D-Bus error name; None where it says nothing in particular."""
     if name is None:
         return None

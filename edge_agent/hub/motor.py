@@ -31,32 +31,32 @@ class LinkWriter:
     Args:
         send: one attempt; may hang.
         limit_s: time limit of one attempt.
-        give_up: called with a reason when the last attempt has failed, or the other end is gone.
+        on_give_up: called with a reason when the last attempt has failed, or the other end is gone.
 
     Writes that are cancelled by newer ones count too: the link is given up when for `ATTEMPTS` x `limit_s` some write
     was under way and none was taken.
     """
 
     def __init__(
-        self, send: Callable[[bytes], Awaitable[None]], limit_s: float, give_up: Callable[[str], None]
+        self, send: Callable[[bytes], Awaitable[None]], limit_s: float, on_give_up: Callable[[str], None]
     ) -> None:
         self._send = send
         self._limit_s = limit_s
-        self._give_up = give_up
+        self._on_give_up = on_give_up
         self._stuck_since_s: float | None = None
-        self._tried_s = 0.0
+        self._last_attempt_s = 0.0
 
-    async def write(self, data: bytes, still: Callable[[], bool] = always_wanted) -> None:
+    async def write(self, data: bytes, still_wanted: Callable[[], bool] = always_wanted) -> None:
         """Send; returns when the stack below has taken it.
 
         Raises RetryableError when the link was given up for it, and says what to do where BlueZ has told why. `still`
         is asked before each attempt: where it says no, the write is out of date, and RetryableError tells so.
         """
-        why: RetryableError = hub_error(LINK)
+        failure: RetryableError = hub_error(LINK)
         for _ in range(ATTEMPTS):
-            if not still():
+            if not still_wanted():
                 raise RetryableError("The write is out of date", remedy="nothing to do")
-            left_s = self._begin()
+            left_s = self._start_attempt()
             if left_s <= 0:
                 break
             try:
@@ -64,7 +64,7 @@ class LinkWriter:
             except TimeLimitError:
                 pass  # the next attempt follows at once
             except LINK_ERRORS as error:
-                why = explain(error)
+                failure = explain(error)
                 if is_gone(error):
                     break
                 await asyncio.sleep(PAUSE_S)
@@ -72,16 +72,16 @@ class LinkWriter:
                 self._stuck_since_s = None
                 return
             finally:
-                self._tried_s = asyncio.get_running_loop().time()
-        self._give_up("writes to the hub fail")
-        raise why
+                self._last_attempt_s = asyncio.get_running_loop().time()
+        self._on_give_up("writes to the hub fail")
+        raise failure
 
-    def _begin(self) -> float:
+    def _start_attempt(self) -> float:
         """Note the start of an attempt; return how long attempts may go on failing, in seconds."""
         now_s = asyncio.get_running_loop().time()
-        if self._stuck_since_s is None or now_s - self._tried_s > self._limit_s:
+        if self._stuck_since_s is None or now_s - self._last_attempt_s > self._limit_s:
             self._stuck_since_s = now_s
-        self._tried_s = now_s
+        self._last_attempt_s = now_s
         return self._stuck_since_s + ATTEMPTS * self._limit_s - now_s
 
     async def _attempt(self, data: bytes) -> None:
@@ -127,8 +127,8 @@ class MotorWriter:
         if self._revoked:
             raise RetryableError("The train was braked from outside the loop", remedy="brake before driving on")
         command = start_power(port, power_percent)
-        self._overtake()
-        self._set(power_percent)
+        self._cancel_drive()
+        self._note_power(power_percent)
         task = self._driving = asyncio.ensure_future(self._write(command, lambda: not self._revoked))
         try:
             await asyncio.wait({task})
@@ -149,8 +149,8 @@ class MotorWriter:
 
     async def hold(self) -> None:
         """Brake, and leave powers forbidden if they are."""
-        self._overtake()
-        self._set(0)
+        self._cancel_drive()
+        self._note_power(0)
         port = self._port()
         for one in (port,) if port is not None else self._fallback_ports:
             await self._write(brake(one), always_wanted)
@@ -171,12 +171,12 @@ class MotorWriter:
                 except RetryableError:  # it drops the link where that is dead: its purpose
                     await asyncio.sleep(self._period_s)
 
-    def _overtake(self) -> None:
+    def _cancel_drive(self) -> None:
         if self._driving is not None:
             self._driving.cancel()
             self._driving = None
 
-    def _set(self, power_percent: int) -> None:
+    def _note_power(self, power_percent: int) -> None:
         self._power_percent = power_percent
         self._written_s = asyncio.get_running_loop().time()
         if power_percent:

@@ -21,7 +21,7 @@ class Direction(StrEnum):
     """Which way bytes went, seen from the agent."""
 
     SENT = "sent"
-    HEARD = "heard"
+    RECEIVED = "heard"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ def _record(path: Path, number: int, line: str) -> HubLogRecord:
 
 
 class ReplayConnection:
-    """A Connection that answers as a recorded hub did: after the n-th write come the notifications that came then.
+    """A Connection that replies as a recorded hub did: after the n-th write come the notifications that came then.
 
     What is written is not compared with the recording; `sent` keeps it.
     """
@@ -102,26 +102,26 @@ class ReplayConnection:
         self.lost = asyncio.Event()
         self.reason = ""
         self.sent: list[bytes] = []
-        self._heard: Callable[[bytes], None] | None = None
-        self._answers: list[list[bytes]] = [[]]
+        self._on_notification: Callable[[bytes], None] | None = None
+        self._replies: list[list[bytes]] = [[]]
         for record in records:
             if record.direction is Direction.SENT:
-                self._answers.append([])
+                self._replies.append([])
             else:
-                self._answers[-1].append(record.data)
-        self._told = 0
+                self._replies[-1].append(record.data)
+        self._replayed = 0
 
     async def send(self, data: bytes) -> None:
         """Take a write, and answer it if somebody listens."""
         if self.lost.is_set():
             raise EOFError("no link")
         self.sent.append(data)
-        self._tell()
+        self._replay()
 
-    async def listen(self, heard: Callable[[bytes], None]) -> None:
+    async def start_notify(self, on_notification: Callable[[bytes], None]) -> None:
         """Begin to answer, with what came before and after the writes so far."""
-        self._heard = heard
-        self._tell()
+        self._on_notification = on_notification
+        self._replay()
 
     def drop(self, reason: str) -> None:
         """Lose the link."""
@@ -133,11 +133,11 @@ class ReplayConnection:
         """Lose the link."""
         self.drop("closed")
 
-    def _tell(self) -> None:
-        if self._heard is None:
+    def _replay(self) -> None:
+        if self._on_notification is None:
             return
-        upto = min(len(self.sent) + 1, len(self._answers))
-        for answers in self._answers[self._told : upto]:
-            for data in answers:
-                self._heard(data)
-        self._told = max(self._told, upto)
+        upto = min(len(self.sent) + 1, len(self._replies))
+        for replies in self._replies[self._replayed : upto]:
+            for data in replies:
+                self._on_notification(data)
+        self._replayed = max(self._replayed, upto)

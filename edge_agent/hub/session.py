@@ -35,7 +35,7 @@ from edge_agent.ports import HubEvent
 MOTOR_LIMIT_S = 3.0
 """A hub announces what is plugged in right after it was listened to; after so long there is no motor."""
 
-_FAREWELLS = {
+_DISCONNECT_REASONS = {
     HubActionType.WILL_SWITCH_OFF: "the hub switches itself off",
     HubActionType.WILL_DISCONNECT: "the hub disconnects",
     HubActionType.WILL_ENTER_BOOT_MODE: "the hub restarts",
@@ -50,7 +50,7 @@ class HubSession:
         keep_alive_s: while moving, something is written at least this often.
         write_limit_s: time limit of one attempt to write.
         emit: called with each button press and alert.
-        trouble: called with an error in words when the hub has no motor; the session goes on waiting for one.
+        on_problem: called with an error in words when the hub has no motor; the session goes on waiting for one.
         log: records bytes both ways, where given.
         motor_port: where the motor was on the last link, for the first brake.
     """
@@ -62,7 +62,7 @@ class HubSession:
         keep_alive_s: float,
         write_limit_s: float,
         emit: Callable[[HubEvent], None],
-        trouble: Callable[[RetryableError], None],
+        on_problem: Callable[[RetryableError], None],
         log: HubLog | None = None,
         motor_port: int | None = None,
     ) -> None:
@@ -70,22 +70,22 @@ class HubSession:
         self.model = HubModel()
         self.decoder = Decoder()
         self.ready = False
-        self._emit, self._trouble, self._log = emit, trouble, log
+        self._emit, self._on_problem, self._log = emit, on_problem, log
         self._writer = LinkWriter(connection.send, write_limit_s, connection.drop)
-        self._first_ports = PORTS if motor_port is None else (motor_port,)
-        self.motion = MotorWriter(self._write, lambda: self.model.motor_port, self._first_ports, keep_alive_s)
+        self._initial_ports = PORTS if motor_port is None else (motor_port,)
+        self.motor = MotorWriter(self._write, lambda: self.model.motor_port, self._initial_ports, keep_alive_s)
         self._motor_known = asyncio.Event()
-        self._errands: asyncio.Queue[Message] = asyncio.Queue()
+        self._send_queue: asyncio.Queue[Message] = asyncio.Queue()
 
-    async def run(self, up: Callable[[], None], down: Callable[[], None]) -> None:
+    async def run(self, on_open: Callable[[], None], on_close: Callable[[], None]) -> None:
         """Open the session, call `up`, and stay until the link is lost; then call `down`, before any cleaning up.
 
         Returns when it was lost (`connection.reason` says why); raises RetryableError when it could not be opened.
         """
         lost = asyncio.create_task(self.connection.lost.wait(), name="hub-lost")
-        opening = asyncio.create_task(self._open(up), name="hub-opening")
-        errands = asyncio.create_task(self._run_errands(), name="hub-errands")
-        keep_alive = asyncio.create_task(self.motion.keep_alive(), name="hub-keep-alive")
+        opening = asyncio.create_task(self._open(on_open), name="hub-opening")
+        sending = asyncio.create_task(self._send_queued(), name="hub-sending")
+        keep_alive = asyncio.create_task(self.motor.keep_alive(), name="hub-keep-alive")
         try:
             await asyncio.wait({opening, lost}, return_when=asyncio.FIRST_COMPLETED)
             if opening.done():
@@ -94,8 +94,8 @@ class HubSession:
         finally:
             if self.ready:
                 self.ready = False
-                down()
-            tasks = (lost, opening, errands, keep_alive)
+                on_close()
+            tasks = (lost, opening, sending, keep_alive)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -115,25 +115,25 @@ class HubSession:
         if self.model.rgb_port is not None:
             await self._write(show_colour(self.model.rgb_port, colour))
 
-    async def say(self, message: Message) -> None:
+    async def send(self, message: Message) -> None:
         """Write any message."""
         await self._write(message)
 
-    async def _open(self, up: Callable[[], None]) -> None:
+    async def _open(self, on_open: Callable[[], None]) -> None:
         """Brake, listen, introduce ourselves and wait for the motor."""
-        await self.motion.hold()
-        await self.connection.listen(self._hear)
+        await self.motor.hold()
+        await self.connection.start_notify(self._on_notification)
         for message in initial_requests():
             await self._write(message)
-        await self._await_motor()
-        if self.model.motor_port not in self._first_ports:
-            await self.motion.hold()
-        if self.model.light_port in self._first_ports:
+        await self._wait_for_motor()
+        if self.model.motor_port not in self._initial_ports:
+            await self.motor.hold()
+        if self.model.light_port in self._initial_ports:
             await self.light(0)  # it took the first brake for a brightness
         self.ready = True
-        up()
+        on_open()
 
-    async def _await_motor(self) -> None:
+    async def _wait_for_motor(self) -> None:
         """Wait until a motor is announced, for as long as it takes; tell once when that is too long.
 
         A hub that announces nothing at all, not even its own light, was taken over in the middle of something: a fresh
@@ -146,31 +146,31 @@ class HubSession:
             if not self.model.ports:
                 self.connection.drop("the hub does not tell what is plugged in")
             else:
-                self._trouble(no_motor())
+                self._on_problem(no_motor())
             await self._motor_known.wait()
 
-    async def _run_errands(self) -> None:
+    async def _send_queued(self) -> None:
         while True:
-            await self._write(await self._errands.get())
+            await self._write(await self._send_queue.get())
 
-    async def _write(self, message: Message, still: StillWanted = always_wanted) -> None:
+    async def _write(self, message: Message, still_wanted: StillWanted = always_wanted) -> None:
         data = encode(message)
-        self.model = self.model.written(message, asyncio.get_running_loop().time())
+        self.model = self.model.with_command(message, asyncio.get_running_loop().time())
         if self._log is not None:
             self._log.add(Direction.SENT, data)
-        await self._writer.write(data, still)
+        await self._writer.write(data, still_wanted)
 
-    def _hear(self, data: bytes) -> None:
+    def _on_notification(self, data: bytes) -> None:
         if self._log is not None:
-            self._log.add(Direction.HEARD, data)
+            self._log.add(Direction.RECEIVED, data)
         message = self.decoder.feed(data)
-        before, self.model = self.model, self.model.heard(message)
+        before, self.model = self.model, self.model.with_notification(message)
         if isinstance(message, PortAttached):
-            for errand in port_setup(message):
-                self._errands.put_nowait(errand)
-        self._follow_up(before, message)
+            for request in port_setup(message):
+                self._send_queue.put_nowait(request)
+        self._react(before, message)
 
-    def _follow_up(self, before: HubModel, message: Message | Malformed) -> None:
+    def _react(self, before: HubModel, message: Message | Malformed) -> None:
         """Act on what has changed with a message."""
         now = self.model
         for alert in sorted(now.alerts - before.alerts):
@@ -181,5 +181,5 @@ class HubSession:
             self._motor_known.set()
         elif before.motor_port is not None:
             self.connection.drop("the motor was unplugged")
-        if isinstance(message, HubAction) and message.action in _FAREWELLS:
-            self.connection.drop(_FAREWELLS[message.action])
+        if isinstance(message, HubAction) and message.action in _DISCONNECT_REASONS:
+            self.connection.drop(_DISCONNECT_REASONS[message.action])

@@ -24,17 +24,17 @@ BEAT_S = 0.05
 
 async def list_hubs(limit_s: float) -> list[DiscoveredHub]:
     """List the hubs that are linked to this machine or advertise within `limit_s`; raises RetryableError if none."""
-    watch = BluezMonitor()
+    monitor = BluezMonitor()
     try:
-        await watch.open()
-        objects = await watch.objects()
+        await monitor.open()
+        objects = await monitor.objects()
     finally:
-        await watch.close()
+        await monitor.close()
     check_adapters(objects)
     linked = connected_hubs(objects)
-    heard = await scan(limit_s)
+    advertising = await scan(limit_s)
     addresses = {one.address for one in linked}
-    hubs = [*linked, *(one for one in heard if one.address not in addresses)]
+    hubs = [*linked, *(one for one in advertising if one.address not in addresses)]
     if not hubs:
         raise hub_error(NO_HUB)
     return sorted(hubs, key=lambda one: (not one.connected, -(one.rssi_dbm or -127)))
@@ -57,9 +57,9 @@ def _model(hub: BleHub) -> HubModel:
 
 
 def _is_known(model: HubModel) -> bool:
-    told = (model.name, model.firmware, model.battery_percent, model.rssi_dbm, model.system_type)
+    values = (model.name, model.firmware, model.battery_percent, model.rssi_dbm, model.system_type)
     sensors = model.port_of(DeviceType.VOLTAGE_SENSOR) is None or model.voltage_mv is not None
-    return sensors and None not in told
+    return sensors and None not in values
 
 
 async def drive_for(hub: BleHub, power_percent: int, seconds: float, beat: Callable[[], None] = lambda: None) -> str:
@@ -68,11 +68,11 @@ async def drive_for(hub: BleHub, power_percent: int, seconds: float, beat: Calla
     A press of the green button, an alert or the loss of the link ends it at once. `beat` is called each 50 ms.
     """
     ended = asyncio.Event()
-    why: list[str] = []
+    causes: list[str] = []
 
     def on_event(event: HubEvent) -> None:
         if event.kind in ("button_pressed", "alert", "disconnected"):
-            why.append(f"{event.kind.replace('_', ' ')} {event.detail}".strip())
+            causes.append(f"{event.kind.replace('_', ' ')} {event.detail}".strip())
             ended.set()
 
     hub.subscribe(on_event)
@@ -83,11 +83,11 @@ async def drive_for(hub: BleHub, power_percent: int, seconds: float, beat: Calla
             beat()
             await asyncio.sleep(BEAT_S)
     finally:
-        await _brake_surely(hub)
-    return why[0] if why else "time is up"
+        await _brake_until_confirmed(hub)
+    return causes[0] if causes else "time is up"
 
 
-async def _brake_surely(hub: BleHub) -> None:
+async def _brake_until_confirmed(hub: BleHub) -> None:
     """Brake until the hub confirms it or the link is gone."""
     for _ in range(10):
         try:
@@ -99,19 +99,19 @@ async def _brake_surely(hub: BleHub) -> None:
             return
 
 
-def read_out(records: Iterable[HubLogRecord]) -> tuple[list[dict[str, Any]], HubModel]:
+def decode_recording(records: Iterable[HubLogRecord]) -> tuple[list[dict[str, Any]], HubModel]:
     """Decode a recording: a line for each message, and what is known of the hub at its end."""
     model = HubModel()
     lines = []
     for record in records:
         message = decode(record.data)
         if isinstance(message, Malformed):
-            words = f"malformed: {message.detail}"
+            text = f"malformed: {message.detail}"
         else:
-            words = repr(message)
+            text = repr(message)
             if record.direction is Direction.SENT:
-                model = model.written(message, record.t_ms / 1000)
-        if record.direction is Direction.HEARD:
-            model = model.heard(message)
-        lines.append({"t_ms": record.t_ms, "dir": str(record.direction), "hex": record.data.hex(), "message": words})
+                model = model.with_command(message, record.t_ms / 1000)
+        if record.direction is Direction.RECEIVED:
+            model = model.with_notification(message)
+        lines.append({"t_ms": record.t_ms, "dir": str(record.direction), "hex": record.data.hex(), "message": text})
     return lines, model

@@ -223,7 +223,7 @@ class Control:
         cause: Prediction | Decision | None = self._prediction if permit.power_percent is not None else None
         if cause is None and permit.by is Priority.SIGN:
             cause = decision
-        self._driver.aim(
+        self._driver.set_target(
             MotorTarget(
                 permit.power_percent,
                 permit.reason,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge_agent.events import CommandKind
-from edge_agent.hub.emulator import EmulatorThread, MotorSetting, control_beside
+from edge_agent.hub.emulator import EmulatorThread, MotorSetting, control_path
 
 PATIENCE_S = 60.0
 CRUISING_S = 0.3
@@ -33,7 +33,7 @@ class Theatre:
 
     def forget_world(self) -> None:
         """Let the hub look like a real one: no simulated world joins it, so nobody is armed without a person."""
-        control_beside(self.bluez.emulator.bus.socket).unlink()
+        control_path(self.bluez.emulator.bus.socket).unlink()
 
     def wait(self, condition: Callable[[], object], what: str) -> None:
         deadline_s = time.monotonic() + PATIENCE_S

@@ -37,11 +37,11 @@ async def _stops(bluez: EmulatorThread, count: int, slack: float) -> list[float]
         driver = Driver(hub, ramp=Ramp(), adapt=lambda power: power, publish=lambda _: None, clock=time.monotonic)
         running = asyncio.create_task(driver.run())
         for n in range(count):
-            driver.aim(MotorTarget(75, "go", taken_s=float(n)))
+            driver.set_target(MotorTarget(75, "go", taken_s=float(n)))
             await _told(motor, len(motor), CommandKind.DRIVE)
             await asyncio.sleep(random.uniform(0, RAMP_S))  # noqa: S311 - no secret
             since, decided_s = len(motor), time.monotonic()
-            driver.aim(MotorTarget(None, "stop", taken_s=float(n)))
+            driver.set_target(MotorTarget(None, "stop", taken_s=float(n)))
             measured.append((await _told(motor, since, CommandKind.BRAKE) - decided_s) * 1000)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)

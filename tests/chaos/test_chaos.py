@@ -19,7 +19,7 @@ def test_stop_reaches_the_hub_at_any_moment_of_a_start() -> None:
     assert len(stops(10, SLACK)) == 10
 
 
-def test_table_tells_what_was_held_and_what_was_not() -> None:
+def test_table_shows_what_was_held_and_what_was_not() -> None:
     figures = iter((100.0, 449.0, 451.0))
     outcome = Outcome(Trial("camera unplugged", "brakes", 450, lambda _slack: next(figures)))
     for _ in range(3):

@@ -57,7 +57,7 @@ def test_start_writes_a_brake_before_anything_else() -> None:
 
 def test_power_rises_in_steps_from_the_dead_bands_edge() -> None:
     async def go(driver: Driver, hub: MockHub) -> None:
-        driver.aim(CRUISE)
+        driver.set_target(CRUISE)
         await asyncio.sleep(1.0)
         assert driver.power_percent == 70
 
@@ -67,9 +67,9 @@ def test_power_rises_in_steps_from_the_dead_bands_edge() -> None:
 
 def test_slower_target_falls_in_steps_and_does_not_jump() -> None:
     async def go(driver: Driver, hub: MockHub) -> None:
-        driver.aim(CRUISE)
+        driver.set_target(CRUISE)
         await asyncio.sleep(1.0)
-        driver.aim(MotorTarget(40, "speed_limit_30 sign"))
+        driver.set_target(MotorTarget(40, "speed_limit_30 sign"))
         await asyncio.sleep(1.0)
 
     log, _ = drive(go)
@@ -78,10 +78,10 @@ def test_slower_target_falls_in_steps_and_does_not_jump() -> None:
 
 def test_same_power_from_a_newer_picture_is_written_again() -> None:
     async def go(driver: Driver, hub: MockHub) -> None:
-        driver.aim(CRUISE)
+        driver.set_target(CRUISE)
         await asyncio.sleep(1.0)
         for n in range(3):
-            driver.aim(MotorTarget(70, "cruise", frame_id=f"f{n}", taken_s=101.0 + n))
+            driver.set_target(MotorTarget(70, "cruise", frame_id=f"f{n}", taken_s=101.0 + n))
             await asyncio.sleep(0.1)
 
     log, commands = drive(go)
@@ -91,9 +91,9 @@ def test_same_power_from_a_newer_picture_is_written_again() -> None:
 
 def test_brake_in_the_middle_of_a_ramp_is_the_next_write() -> None:
     async def go(driver: Driver, hub: MockHub) -> None:
-        driver.aim(CRUISE)
+        driver.set_target(CRUISE)
         await asyncio.sleep(0.07)
-        driver.aim(STOP)
+        driver.set_target(STOP)
         await asyncio.sleep(1.0)
 
     log, commands = drive(go)
@@ -103,11 +103,11 @@ def test_brake_in_the_middle_of_a_ramp_is_the_next_write() -> None:
 
 def test_brake_in_the_middle_of_slowing_down_is_the_next_write() -> None:
     async def go(driver: Driver, hub: MockHub) -> None:
-        driver.aim(CRUISE)
+        driver.set_target(CRUISE)
         await asyncio.sleep(1.0)
-        driver.aim(MotorTarget(30, "speed_limit_30 sign"))
+        driver.set_target(MotorTarget(30, "speed_limit_30 sign"))
         await asyncio.sleep(0.07)
-        driver.aim(STOP)
+        driver.set_target(STOP)
         await asyncio.sleep(1.0)
 
     log, _ = drive(go)
@@ -120,9 +120,9 @@ def test_brake_interrupts_a_write_that_hangs() -> None:
             await asyncio.sleep(3600)
 
     async def go(driver: Driver, hub: MockHub) -> None:
-        driver.aim(CRUISE)
+        driver.set_target(CRUISE)
         await asyncio.sleep(0.5)
-        driver.aim(STOP)
+        driver.set_target(STOP)
         await asyncio.sleep(0.001)
         assert [write.kind for write in hub.log][-1] == "brake"
         assert len(hub.log) == 3
@@ -138,7 +138,7 @@ def test_unconfirmed_brake_is_repeated_until_the_hub_confirms() -> None:
             return HubStatus(connected=True, brake_confirmed=self.confirmed)
 
     async def go(driver: Driver, hub: Any) -> None:
-        driver.aim(STOP)
+        driver.set_target(STOP)
         await asyncio.sleep(5.5 * BRAKE_REPEAT_S)
         hub.confirmed = True
         await asyncio.sleep(20 * BRAKE_REPEAT_S)
@@ -151,7 +151,7 @@ def test_unconfirmed_brake_is_repeated_until_the_hub_confirms() -> None:
 def test_brake_that_the_hub_refuses_is_tried_again() -> None:
     async def go(driver: Driver, hub: MockHub) -> None:
         hub.fail_next(3)
-        driver.aim(STOP)
+        driver.set_target(STOP)
         await asyncio.sleep(1.0)
         assert driver.failed_writes == 3
 
@@ -163,7 +163,7 @@ def test_brake_that_the_hub_refuses_is_tried_again() -> None:
 def test_power_that_the_hub_refuses_is_tried_again() -> None:
     async def go(driver: Driver, hub: MockHub) -> None:
         hub.fail_next(2)
-        driver.aim(CRUISE)
+        driver.set_target(CRUISE)
         await asyncio.sleep(1.0)
         assert driver.power_percent == 70
         assert driver.failed_writes == 2
@@ -174,7 +174,7 @@ def test_power_that_the_hub_refuses_is_tried_again() -> None:
 def test_lost_link_ends_the_repetition_of_the_brake() -> None:
     async def go(driver: Driver, hub: MockHub) -> None:
         hub.drop_link()
-        driver.aim(STOP)
+        driver.set_target(STOP)
         await asyncio.sleep(60.0)
         assert driver.failed_writes < 700, "it asks again, a few times a second, and does not spin"
         await hub.reconnect()
@@ -188,7 +188,7 @@ def test_outage_is_logged_once_and_the_next_one_again() -> None:
     async def go(driver: Driver, hub: MockHub) -> None:
         for n in range(2):
             hub.fail_next(50)
-            driver.aim(MotorTarget(None, "stop", taken_s=float(n)))
+            driver.set_target(MotorTarget(None, "stop", taken_s=float(n)))
             await asyncio.sleep(10.0)
 
     with capture_logs() as logs:
@@ -199,7 +199,7 @@ def test_outage_is_logged_once_and_the_next_one_again() -> None:
 def test_lost_link_is_not_logged_at_each_write() -> None:
     async def go(driver: Driver, hub: MockHub) -> None:
         hub.drop_link()
-        driver.aim(MotorTarget(None, "link lost", taken_s=1.0))
+        driver.set_target(MotorTarget(None, "link lost", taken_s=1.0))
         await asyncio.sleep(10.0)
         assert driver.failed_writes > 0
 
@@ -230,9 +230,9 @@ def test_driver_cancelled_while_a_write_fails_leaves_no_exception_behind() -> No
     assert complaints == []
 
 
-def test_power_is_adapted_before_it_is_written_and_told() -> None:
+def test_power_is_adapted_before_it_is_written_and_published() -> None:
     async def go(driver: Driver, hub: MockHub) -> None:
-        driver.aim(CRUISE)
+        driver.set_target(CRUISE)
         await asyncio.sleep(1.0)
         assert driver.power_percent == 70
 
@@ -243,8 +243,8 @@ def test_power_is_adapted_before_it_is_written_and_told() -> None:
 def test_stop_aimed_among_a_thousand_powers_wins() -> None:
     async def go(driver: Driver, hub: MockHub) -> None:
         for n in range(1000):
-            driver.aim(MotorTarget(70, "drive", taken_s=float(n)))
-        driver.aim(STOP)
+            driver.set_target(MotorTarget(70, "drive", taken_s=float(n)))
+        driver.set_target(STOP)
         await asyncio.sleep(1.0)
 
     log, _ = drive(go)
@@ -254,7 +254,7 @@ def test_stop_aimed_among_a_thousand_powers_wins() -> None:
 
 def test_brake_now_writes_at_once_and_raises_when_the_link_is_gone() -> None:
     async def go(driver: Driver, hub: MockHub) -> None:
-        driver.aim(CRUISE)
+        driver.set_target(CRUISE)
         await asyncio.sleep(1.0)
         await driver.brake_now("SIGTERM")
         assert hub.log[-1].kind == "brake"

@@ -17,7 +17,7 @@ FAULTS = {
     Priority.LIVENESS: lambda train: setattr(train, "loop_stalled", True),
     Priority.FRESHNESS: lambda train: setattr(train, "evidence_age_s", 0.31),
     Priority.HUB_HEALTH: lambda train: setattr(train, "hub_trouble", "low voltage"),
-    Priority.SIGN: lambda train: setattr(train, "ask", SIGN_STOP),
+    Priority.SIGN: lambda train: setattr(train, "request", SIGN_STOP),
     Priority.OPERATOR: lambda train: None,  # an order, given with the step
 }
 LATCHING = {Priority.EMERGENCY_STOP, Priority.INTEGRITY, Priority.LIVENESS, Priority.HUB_HEALTH}
@@ -132,7 +132,7 @@ def test_blind_start_waits_without_latching() -> None:
 
 def test_braked_train_counts_as_standing_only_after_its_stopping_time() -> None:
     train = train_in(GuardState.RUNNING)
-    train.ask = SIGN_STOP
+    train.request = SIGN_STOP
     assert train.step().state is GuardState.STOPPING
     assert train.step(after_s=0.69).state is GuardState.STOPPING
     assert train.step(after_s=0.02).state is GuardState.ARMED_STOPPED
@@ -140,7 +140,7 @@ def test_braked_train_counts_as_standing_only_after_its_stopping_time() -> None:
 
 def test_sign_stop_released_while_stopping_drives_on() -> None:
     train = train_in(GuardState.STOPPING)
-    train.ask = CRUISE
+    train.request = CRUISE
     assert train.step().power_percent == 60
 
 
@@ -206,13 +206,13 @@ def test_drive_while_stopping_is_ignored() -> None:
 @pytest.mark.parametrize("state", [GuardState.ARMED_STOPPED, GuardState.RUNNING, GuardState.STOPPING])
 def test_disarm_of_an_armed_train_brakes_and_forgets_the_wish_to_drive(state: GuardState) -> None:
     train = train_in(state)
-    train.ask = CRUISE
+    train.request = CRUISE
     permit = train.step(Order.DISARM)
     assert (permit.state, permit.power_percent) == (GuardState.DISARMED, None)
     assert train.step(Order.ARM).power_percent is None
 
 
-def test_since_tells_when_the_state_was_entered() -> None:
+def test_since_is_when_the_state_was_entered() -> None:
     train = train_in(GuardState.RUNNING)
     entered_s = train.memory.since_s
     train.step()
@@ -222,7 +222,7 @@ def test_since_tells_when_the_state_was_entered() -> None:
 _inputs = st.builds(
     dict,
     orders=st.lists(st.sampled_from(Order), max_size=3),
-    ask=st.sampled_from([CRUISE, PowerRequest(30, "slow"), SIGN_STOP]),
+    request=st.sampled_from([CRUISE, PowerRequest(30, "slow"), SIGN_STOP]),
     link_trouble=st.sampled_from(["", "", "out of range"]),
     integrity=st.sampled_from(["", "", "", "broken"]),
     hub_trouble=st.sampled_from(["", "", "", "low voltage"]),
@@ -236,9 +236,9 @@ _inputs = st.builds(
 def test_any_history_never_moves_without_every_reason_to(history: list[dict]) -> None:
     """Motion is permitted only while running, linked, whole, with fresh evidence, no stop asked, none ordered."""
     train = train_in(GuardState.RUNNING)
-    for told in history:
-        orders, after_s = told.pop("orders"), told.pop("after_s")
-        for name, value in told.items():
+    for inputs in history:
+        orders, after_s = inputs.pop("orders"), inputs.pop("after_s")
+        for name, value in inputs.items():
             setattr(train, name, value)
         latched_before = train.memory.state is GuardState.FAULT_LATCHED
         permit = train.step(*orders, after_s=after_s)
@@ -247,6 +247,6 @@ def test_any_history_never_moves_without_every_reason_to(history: list[dict]) ->
         assert permit.state is GuardState.RUNNING
         assert not any((train.link_trouble, train.integrity, train.hub_trouble, train.loop_stalled))
         assert (train.evidence_age_s or 0.0) <= 0.3
-        assert permit.power_percent == train.ask.power_percent is not None
+        assert permit.power_percent == train.request.power_percent is not None
         assert not {Order.EMERGENCY_STOP, Order.STOP, Order.DISARM} & set(orders)
         assert not latched_before or Order.REARM in orders

@@ -61,7 +61,7 @@ def test_wish_to_drive_given_before_arming_is_kept() -> None:
 def test_train_that_stood_for_a_sign_drives_on_by_itself() -> None:
     train = train_in(GuardState.STOPPING)
     assert train.step(after_s=1.0).state is GuardState.ARMED_STOPPED
-    train.ask = CRUISE
+    train.request = CRUISE
     assert train.step().power_percent == 60
 
 
@@ -75,7 +75,7 @@ def test_train_that_stood_for_a_sign_drives_on_by_itself() -> None:
 )
 def test_disarming_wins_over_orders_around_it(state: GuardState, orders: tuple[Order, ...]) -> None:
     train = train_in(state)
-    train.ask = CRUISE
+    train.request = CRUISE
     permit = train.step(*orders)
     assert (permit.state, permit.power_percent) == (GuardState.DISARMED, None)
     assert train.step(Order.ARM).power_percent is None, "the wish to drive is gone with it"
@@ -132,9 +132,9 @@ def test_full_disk_forbids_arming_anew_and_says_so() -> None:
 @pytest.mark.parametrize("state", [GuardState.ARMED_STOPPED, GuardState.RUNNING, GuardState.STOPPING])
 def test_full_disk_lets_an_armed_train_drive_on(state: GuardState) -> None:
     train = train_in(state)
-    train.arm_trouble, train.ask = "3 MB are free", CRUISE
+    train.arm_trouble, train.request = "3 MB are free", CRUISE
     assert train.step().power_percent == 60
 
 
-def test_priorities_are_told_as_numbers_from_nought() -> None:
+def test_priorities_are_numbered_from_zero() -> None:
     assert [priority.value for priority in sorted(Priority)] == list(range(8))

@@ -15,7 +15,7 @@ STATE = TrainState("t1", GuardState.RUNNING, "", 60, HubStatus(connected=True), 
 SIGN = Decision("d1", "f1", 0.0, 0.0, Action.STOP, 0, "stop", "stop sign")
 
 
-def shown(*told: Event | str, percent: int = 80) -> list[tuple[str, int | str]]:
+def shown(*events: Event | str, percent: int = 80) -> list[tuple[str, int | str]]:
     """Tell the lights these events, two seconds apart; return what was written. A word makes the hub do something."""
     hub = MockHub()
 
@@ -23,7 +23,7 @@ def shown(*told: Event | str, percent: int = 80) -> list[tuple[str, int | str]]:
         fanout: Fanout[Event] = Fanout()
         await hub.reconnect()
         task = asyncio.create_task(Lights(hub, percent).run(fanout.subscribe("lights", 100)))
-        for event in told:
+        for event in events:
             if event == "fail":
                 hub.fail_next()
             elif isinstance(event, str):
@@ -44,7 +44,7 @@ def test_each_state_of_the_guard_has_a_colour(state: GuardState) -> None:
     assert shown(replace(STATE, guard=state)) == [("show", COLOURS[state])]
 
 
-def test_states_can_be_told_apart() -> None:
+def test_states_have_different_colours() -> None:
     assert len(set(COLOURS.values())) == len(GuardState)
 
 

@@ -30,7 +30,7 @@ def sign(label: str, height: float = 40.0, x: float = 100.0, score: float = 0.9)
 
 
 @dataclass
-class Eyes:
+class PolicyRunner:
     """Shows a policy one frame after the other."""
 
     memory: PolicyMemory = field(default_factory=PolicyMemory)
@@ -38,7 +38,7 @@ class Eyes:
     frame: int = 0
     height: int = 400
 
-    def see(self, *detections: Detection, frames: int = 1) -> tuple[PolicyOutput, ...]:
+    def show(self, *detections: Detection, frames: int = 1) -> tuple[PolicyOutput, ...]:
         """Show the same picture for some frames; return what acted in them."""
         acted: tuple[PolicyOutput, ...] = ()
         for _ in range(frames):
@@ -52,194 +52,194 @@ class Eyes:
         return acted
 
     @property
-    def wish(self) -> PolicyOutput:
+    def output(self) -> PolicyOutput:
         return evaluate(self.memory, self.now_s, TUNING)
 
 
 def test_no_sign_cruises() -> None:
-    assert Eyes().wish == PolicyOutput(Action.CRUISE, 75, "no sign asks for anything else")
+    assert PolicyRunner().output == PolicyOutput(Action.CRUISE, 75, "no sign asks for anything else")
 
 
 def test_sign_acts_when_enough_frames_agree_and_names_its_frame() -> None:
-    eyes = Eyes()
-    assert eyes.see(sign("danger"), frames=2) == ()
-    (acted,) = eyes.see(sign("danger"))
-    assert acted == PolicyOutput(Action.STOP, None, "danger sign", "danger", "frame-3", eyes.now_s)
-    assert eyes.wish == acted
+    runner = PolicyRunner()
+    assert runner.show(sign("danger"), frames=2) == ()
+    (acted,) = runner.show(sign("danger"))
+    assert acted == PolicyOutput(Action.STOP, None, "danger sign", "danger", "frame-3", runner.now_s)
+    assert runner.output == acted
 
 
 def test_reason_names_the_sign_in_words() -> None:
-    (acted,) = Eyes().see(sign("speed_limit_30"), frames=3)
+    (acted,) = PolicyRunner().show(sign("speed_limit_30"), frames=3)
     assert acted.reason == "speed limit 30 sign"
 
 
-def test_flicker_is_bridged_within_the_frames_looked_at() -> None:
-    eyes = Eyes()
-    eyes.see(sign("danger"))
-    eyes.see()
-    eyes.see(sign("danger"))
-    eyes.see()
-    assert eyes.see(sign("danger")), "three of the last five"
+def test_flicker_is_bridged_within_the_frames_considered() -> None:
+    runner = PolicyRunner()
+    runner.show(sign("danger"))
+    runner.show()
+    runner.show(sign("danger"))
+    runner.show()
+    assert runner.show(sign("danger")), "three of the last five"
 
 
 def test_single_false_boxes_never_act() -> None:
-    eyes = Eyes()
+    runner = PolicyRunner()
     for _ in range(50):
-        assert eyes.see(sign("danger")) == ()
-        assert eyes.see(frames=4) == ()
+        assert runner.show(sign("danger")) == ()
+        assert runner.show(frames=4) == ()
 
 
 def test_boxes_at_different_places_do_not_confirm_each_other() -> None:
-    eyes = Eyes()
+    runner = PolicyRunner()
     for x in (20.0, 150.0, 300.0, 450.0):
-        assert eyes.see(sign("danger", x=x)) == ()
+        assert runner.show(sign("danger", x=x)) == ()
 
 
 def test_label_that_changes_from_frame_to_frame_does_not_act_until_it_settles() -> None:
-    eyes = Eyes()
+    runner = PolicyRunner()
     for label in ("stop", "danger", "stop", "danger"):
-        assert eyes.see(sign(label)) == ()
-    assert eyes.see(sign("danger"))[0].sign == "danger"
+        assert runner.show(sign(label)) == ()
+    assert runner.show(sign("danger"))[0].sign == "danger"
 
 
 @pytest.mark.parametrize("height", [400, 800])
 def test_far_sign_waits_until_it_is_near_in_proportion_to_the_frame(height: int) -> None:
     scale = height / 400
-    eyes = Eyes(height=height)
-    assert eyes.see(sign("stop", height=31.9 * scale), frames=20) == ()
-    assert eyes.see(sign("stop", height=32.0 * scale))
+    runner = PolicyRunner(height=height)
+    assert runner.show(sign("stop", height=31.9 * scale), frames=20) == ()
+    assert runner.show(sign("stop", height=32.0 * scale))
 
 
 def test_approaching_sign_keeps_its_track_as_it_grows_and_moves() -> None:
-    eyes = Eyes()
-    acted = [eyes.see(sign("stop", height=14 * 1.12**n, x=300 + 9.0 * n)) for n in range(14)]
+    runner = PolicyRunner()
+    acted = [runner.show(sign("stop", height=14 * 1.12**n, x=300 + 9.0 * n)) for n in range(14)]
     assert sum(map(len, acted)) == 1
 
 
 def test_sign_acts_once_while_it_stays_in_view() -> None:
-    eyes = Eyes()
-    assert len(eyes.see(sign("stop"), frames=100)) == 1
+    runner = PolicyRunner()
+    assert len(runner.show(sign("stop"), frames=100)) == 1
 
 
 def test_stop_holds_then_resumes_what_was_before() -> None:
-    eyes = Eyes()
-    eyes.see(sign("speed_limit_30"), frames=3)
-    eyes.see(sign("stop", x=400), frames=3)
-    assert eyes.wish.power_percent is None
-    assert evaluate(eyes.memory, eyes.now_s + 2.99, TUNING).power_percent is None
-    assert evaluate(eyes.memory, eyes.now_s + 3.0, TUNING).power_percent == 40
-    eyes.see(frames=40)
-    assert eyes.wish.sign == "speed_limit_30"
+    runner = PolicyRunner()
+    runner.show(sign("speed_limit_30"), frames=3)
+    runner.show(sign("stop", x=400), frames=3)
+    assert runner.output.power_percent is None
+    assert evaluate(runner.memory, runner.now_s + 2.99, TUNING).power_percent is None
+    assert evaluate(runner.memory, runner.now_s + 3.0, TUNING).power_percent == 40
+    runner.show(frames=40)
+    assert runner.output.sign == "speed_limit_30"
 
 
 def test_then_cruise_forgets_the_limit_that_held_before() -> None:
-    eyes = Eyes()
-    eyes.see(sign("speed_limit_50"), frames=3)
-    eyes.see(sign("yield", x=400), frames=3)
-    assert eyes.wish.power_percent == 30
-    assert evaluate(eyes.memory, eyes.now_s + 2.0, TUNING) == PolicyOutput(Action.CRUISE, 75, "yield sign obeyed")
-    eyes.see(frames=25)
-    assert eyes.wish == PolicyOutput(Action.CRUISE, 75, "yield sign obeyed")
+    runner = PolicyRunner()
+    runner.show(sign("speed_limit_50"), frames=3)
+    runner.show(sign("yield", x=400), frames=3)
+    assert runner.output.power_percent == 30
+    assert evaluate(runner.memory, runner.now_s + 2.0, TUNING) == PolicyOutput(Action.CRUISE, 75, "yield sign obeyed")
+    runner.show(frames=25)
+    assert runner.output == PolicyOutput(Action.CRUISE, 75, "yield sign obeyed")
 
 
 def test_stop_that_stays_needs_a_release() -> None:
-    eyes = Eyes()
-    eyes.see(sign("danger"), frames=3)
-    eyes.see(frames=1000)
-    assert eyes.wish.power_percent is None
-    eyes.memory = release(eyes.memory)
-    assert eyes.wish.power_percent == 75
+    runner = PolicyRunner()
+    runner.show(sign("danger"), frames=3)
+    runner.show(frames=1000)
+    assert runner.output.power_percent is None
+    runner.memory = release(runner.memory)
+    assert runner.output.power_percent == 75
 
 
 def test_release_leaves_a_timed_hold_alone() -> None:
-    eyes = Eyes()
-    eyes.see(sign("stop"), frames=3)
-    assert release(eyes.memory) == eyes.memory
+    runner = PolicyRunner()
+    runner.show(sign("stop"), frames=3)
+    assert release(runner.memory) == runner.memory
 
 
 def test_lost_and_found_sign_does_not_act_again_within_its_cooldown() -> None:
-    eyes = Eyes()
-    assert eyes.see(sign("stop"), frames=3)
-    eyes.see(frames=8)  # forgotten after half a second
-    assert eyes.see(sign("stop", height=44), frames=10) == ()
+    runner = PolicyRunner()
+    assert runner.show(sign("stop"), frames=3)
+    runner.show(frames=8)  # forgotten after half a second
+    assert runner.show(sign("stop", height=44), frames=10) == ()
 
 
 def test_sign_out_of_view_for_longer_than_its_cooldown_acts_again() -> None:
-    eyes = Eyes()
-    eyes.see(sign("stop"), frames=3)
-    eyes.see(frames=27)
-    assert eyes.see(sign("stop"), frames=3)
+    runner = PolicyRunner()
+    runner.show(sign("stop"), frames=3)
+    runner.show(frames=27)
+    assert runner.show(sign("stop"), frames=3)
 
 
 def test_second_sign_of_the_same_kind_acts_although_the_first_is_still_seen() -> None:
-    eyes = Eyes()
+    runner = PolicyRunner()
     near, far = sign("stop", height=60, x=10), sign("stop", height=20, x=400)
-    assert len(eyes.see(near, far, frames=5)) == 1
-    assert len(eyes.see(near, sign("stop", height=40, x=400), frames=5)) == 1
+    assert len(runner.show(near, far, frames=5)) == 1
+    assert len(runner.show(near, sign("stop", height=40, x=400), frames=5)) == 1
 
 
 def test_second_sign_seen_small_after_the_first_left_is_a_new_one() -> None:
-    eyes = Eyes()
-    eyes.see(sign("stop", height=60), frames=3)
-    eyes.see(frames=8)
-    eyes.see(sign("stop", height=20), frames=3)
-    assert eyes.see(sign("stop", height=34), frames=3), "the first was taller when last seen"
+    runner = PolicyRunner()
+    runner.show(sign("stop", height=60), frames=3)
+    runner.show(frames=8)
+    runner.show(sign("stop", height=20), frames=3)
+    assert runner.show(sign("stop", height=34), frames=3), "the first was taller when last seen"
 
 
 @pytest.mark.parametrize("order", [("danger", "stop"), ("stop", "danger"), ("speed_limit_30", "danger")])
 def test_signs_in_conflict_the_most_restrictive_wins(order: tuple[str, str]) -> None:
-    eyes = Eyes()
-    eyes.see(sign(order[0], x=20), sign(order[1], x=300), frames=3)
-    assert eyes.wish.sign == "danger"
-    eyes.see(frames=100)
-    assert eyes.wish.sign == "danger"
+    runner = PolicyRunner()
+    runner.show(sign(order[0], x=20), sign(order[1], x=300), frames=3)
+    assert runner.output.sign == "danger"
+    runner.show(frames=100)
+    assert runner.output.sign == "danger"
 
 
 def test_two_limits_in_one_frame_the_slower_lasts() -> None:
-    eyes = Eyes()
-    eyes.see(sign("speed_limit_30", x=20), sign("speed_limit_50", x=300), frames=3)
-    assert eyes.wish.power_percent == 40
+    runner = PolicyRunner()
+    runner.show(sign("speed_limit_30", x=20), sign("speed_limit_50", x=300), frames=3)
+    assert runner.output.power_percent == 40
 
 
 def test_danger_during_a_hold_wins_and_a_slow_one_does_not() -> None:
-    eyes = Eyes()
-    eyes.see(sign("stop"), frames=3)
-    eyes.see(sign("pedestrian_crossing", x=400), frames=3)
-    assert eyes.wish.sign == "stop"
-    eyes.see(sign("danger", x=200), frames=3)
-    eyes.see(frames=100)
-    assert eyes.wish.sign == "danger"
+    runner = PolicyRunner()
+    runner.show(sign("stop"), frames=3)
+    runner.show(sign("pedestrian_crossing", x=400), frames=3)
+    assert runner.output.sign == "stop"
+    runner.show(sign("danger", x=200), frames=3)
+    runner.show(frames=100)
+    assert runner.output.sign == "danger"
 
 
 def test_limit_seen_during_a_stop_holds_afterwards() -> None:
-    eyes = Eyes()
-    eyes.see(sign("stop"), frames=3)
-    eyes.see(sign("speed_limit_30", x=400), frames=3)
-    assert eyes.wish.power_percent is None
-    eyes.see(frames=40)
-    assert eyes.wish.power_percent == 40
+    runner = PolicyRunner()
+    runner.show(sign("stop"), frames=3)
+    runner.show(sign("speed_limit_30", x=400), frames=3)
+    assert runner.output.power_percent is None
+    runner.show(frames=40)
+    assert runner.output.power_percent == 40
 
 
 def test_timed_slow_never_speeds_up_a_slower_train() -> None:
-    eyes = Eyes()
-    eyes.see(sign("speed_limit_30"), frames=3)
-    eyes.see(sign("pedestrian_crossing", x=400), frames=3)
-    assert eyes.wish.power_percent == 40
+    runner = PolicyRunner()
+    runner.show(sign("speed_limit_30"), frames=3)
+    runner.show(sign("pedestrian_crossing", x=400), frames=3)
+    assert runner.output.power_percent == 40
 
 
 def test_sign_with_action_none_and_lights_do_not_change_the_power() -> None:
-    eyes = Eyes()
-    assert eyes.see(sign("no_horn"), frames=5) == ()
-    acted = eyes.see(sign("tunnel", x=400), frames=5)
+    runner = PolicyRunner()
+    assert runner.show(sign("no_horn"), frames=5) == ()
+    acted = runner.show(sign("tunnel", x=400), frames=5)
     assert [(w.action, w.sign) for w in acted] == [(Action.LIGHTS, "tunnel")]
-    assert eyes.wish.power_percent == 75
+    assert runner.output.power_percent == 75
 
 
 def test_label_without_a_rule_does_nothing_and_is_counted() -> None:
-    eyes = Eyes()
-    assert eyes.see(sign("giraffe"), frames=7) == ()
-    assert eyes.memory.unknown == {"giraffe": 7}
-    assert eyes.memory.tracks == ()
+    runner = PolicyRunner()
+    assert runner.show(sign("giraffe"), frames=7) == ()
+    assert runner.memory.unknown == {"giraffe": 7}
+    assert runner.memory.tracks == ()
 
 
 @pytest.mark.parametrize(
@@ -254,17 +254,17 @@ def test_label_without_a_rule_does_nothing_and_is_counted() -> None:
     ids=["whole", "cut left", "cut right", "cut above", "cut below"],
 )
 def test_box_cut_by_the_frames_edge_is_no_vote(box: Box, acts: bool) -> None:
-    assert bool(Eyes().see(Detection("danger", 0.9, box), frames=5)) == acts
+    assert bool(PolicyRunner().show(Detection("danger", 0.9, box), frames=5)) == acts
 
 
 @pytest.mark.parametrize(("score", "acts"), [(0.6, True), (0.59, False)])
 def test_detection_below_its_rules_score_is_no_vote(score: float, acts: bool) -> None:
-    assert bool(Eyes().see(sign("danger", score=score), frames=5)) == acts
+    assert bool(PolicyRunner().show(sign("danger", score=score), frames=5)) == acts
 
 
 @pytest.mark.parametrize(("width", "acts"), [(22.0, True), (21.9, False), (60.0, True)])
 def test_box_much_higher_than_wide_is_no_vote(width: float, acts: bool) -> None:
-    assert bool(Eyes().see(Detection("no_entry", 0.9, Box(100, 100, 100 + width, 140)), frames=5)) == acts
+    assert bool(PolicyRunner().show(Detection("no_entry", 0.9, Box(100, 100, 100 + width, 140)), frames=5)) == acts
 
 
 @pytest.mark.parametrize(("top", "acts"), [(60.0, True), (59.0, False)])

@@ -67,10 +67,10 @@ def test_more_voltage_never_needs_more_power(power_percent: int, voltage_mv: int
     )
 
 
-def test_weak_since_tells_when_it_began_and_forgets_a_recovery() -> None:
-    told = []
+def test_weak_since_is_when_it_began_and_forgets_a_recovery() -> None:
+    since = []
     since_s = None
     for now_s, voltage_mv in enumerate((6_000, 5_999, 5_500, None, 5_500, 6_000)):
         since_s = weak_since(since_s, voltage_mv, 6_000, float(now_s))
-        told.append(since_s)
-    assert told == [None, 1.0, 1.0, None, 4.0, None]
+        since.append(since_s)
+    assert since == [None, 1.0, 1.0, None, 4.0, None]

@@ -29,7 +29,7 @@ def test_no_beat_yet_never_brakes() -> None:
     brakes: list[int] = []
     watchdog, clock = watched(lambda: brakes.append(1))
     clock.now_s += 60
-    watchdog.look()
+    watchdog.check()
     assert (brakes, watchdog.trips) == ([], 0)
 
 
@@ -39,7 +39,7 @@ def test_loop_that_beats_in_time_is_left_alone() -> None:
     for _ in range(50):
         watchdog.beat()
         clock.now_s += 0.19
-        watchdog.look()
+        watchdog.check()
     assert brakes == []
 
 
@@ -48,9 +48,9 @@ def test_stalled_loop_is_braked_and_counted_once_per_stall() -> None:
     watchdog, clock = watched(lambda: brakes.append(1))
     for stall in (1, 2):
         watchdog.beat()
-        watchdog.look()
+        watchdog.check()
         clock.now_s += 0.21
-        watchdog.look()
+        watchdog.check()
         assert (len(brakes), watchdog.trips) == (stall, stall)
 
 
@@ -61,7 +61,7 @@ def test_stall_that_goes_on_is_braked_again_after_each_limit_but_counted_once() 
     watchdog.beat()
     for _ in range(16):
         clock.now_s += 0.0625  # exact in binary
-        watchdog.look()
+        watchdog.check()
     assert brakes == [0.3125, 0.5625, 0.8125]
     assert watchdog.trips == 1
 
@@ -72,20 +72,20 @@ def test_pause_holds_until_the_next_beat() -> None:
     watchdog.beat()
     watchdog.pause()
     clock.now_s += 5
-    watchdog.look()
+    watchdog.check()
     assert brakes == []
     watchdog.beat()
     clock.now_s += 5
-    watchdog.look()
+    watchdog.check()
     assert brakes == [1]
 
 
-def test_brake_comes_before_the_trip_is_told() -> None:
+def test_brake_comes_before_on_trip() -> None:
     order: list[str] = []
     watchdog, clock = watched(lambda: order.append("brake"), lambda: order.append("trip"))
     watchdog.beat()
     clock.now_s += 1
-    watchdog.look()
+    watchdog.check()
     assert order == ["brake", "trip"]
 
 
@@ -98,7 +98,7 @@ def test_brake_that_fails_is_counted_and_tried_again(error: Exception) -> None:
     watchdog.beat()
     for _ in range(2):
         clock.now_s += 0.3
-        watchdog.look()
+        watchdog.check()
     assert (watchdog.failures, watchdog.trips) == (2, 1)
 
 

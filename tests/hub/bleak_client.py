@@ -1,4 +1,4 @@
-"""bleak as the agent's hub uses it, in front of an emulated hub: scan, connect, write, hear; and bare D-Bus."""
+"""bleak as the agent's hub uses it, in front of an emulated hub: scan, connect, write, subscribe; and bare D-Bus."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -17,20 +17,20 @@ LIMIT_S = 10.0
 
 
 class Client:
-    """A bleak client that is subscribed, with all it has heard."""
+    """A bleak client that is subscribed, with every notification it received."""
 
     def __init__(self, bleak: BleakClient, lost: asyncio.Event) -> None:
         self.bleak = bleak
         self.lost = lost
         self.decoder = Decoder()
         self.model = HubModel()
-        self.heard: list[Message | Malformed] = []
+        self.received: list[Message | Malformed] = []
         self._news = asyncio.Event()
 
-    def take(self, _characteristic: object, raw: bytearray) -> None:
+    def on_notification(self, _characteristic: object, raw: bytearray) -> None:
         message = self.decoder.feed(raw)
-        self.heard.append(message)
-        self.model = self.model.heard(message)
+        self.received.append(message)
+        self.model = self.model.with_notification(message)
         self._news.set()
 
     async def write(self, *messages: Message, response: bool = True) -> None:
@@ -38,7 +38,7 @@ class Client:
             await self.bleak.write_gatt_char(CHARACTERISTIC_UUID, encode(message), response=response)
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Wait until what was heard makes a condition true."""
+        """Wait until a notification makes a condition true."""
         async with asyncio.timeout(LIMIT_S):
             while not condition():
                 self._news.clear()
@@ -55,12 +55,12 @@ async def until(condition: Callable[[], object]) -> None:
 async def find(timeout_s: float = LIMIT_S, **kwargs: object) -> BLEDevice | None:
     """Scan for a hub by its service."""
     return await BleakScanner.find_device_by_filter(
-        lambda _device, told: SERVICE_UUID in told.service_uuids, timeout=timeout_s, **kwargs
+        lambda _device, advertised: SERVICE_UUID in advertised.service_uuids, timeout=timeout_s, **kwargs
     )
 
 
-async def found_at_last() -> BLEDevice | None:
-    """Scan until Bluetooth is there: its coming is told by a signal."""
+async def find_when_ready() -> BLEDevice | None:
+    """Scan until Bluetooth is there: a signal announces it."""
     async with asyncio.timeout(LIMIT_S):
         while True:
             try:
@@ -77,7 +77,7 @@ async def linked() -> AsyncIterator[Client]:
     lost = asyncio.Event()
     async with BleakClient(device, disconnected_callback=lambda _client: lost.set(), timeout=LIMIT_S) as bleak:
         client = Client(bleak, lost)
-        await bleak.start_notify(CHARACTERISTIC_UUID, client.take)
+        await bleak.start_notify(CHARACTERISTIC_UUID, client.on_notification)
         yield client
 
 

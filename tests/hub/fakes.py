@@ -1,4 +1,4 @@
-"""A link without Bluetooth: keeps what is written, answers as a small hub does, fails as told."""
+"""A connection without Bluetooth: records writes, answers as a City Hub does, and fails on request."""
 
 import asyncio
 from collections.abc import Callable
@@ -23,7 +23,7 @@ CITY_HUB = {0: DeviceType.TRAIN_MOTOR, 1: DeviceType.LIGHT, 50: DeviceType.RGB_L
 
 
 class FakeConnection:
-    """Implements Connection. `hang` and `refuse` are looked at by each attempt to write."""
+    """Implements Connection. Each write checks `hang` and `refuse`."""
 
     def __init__(self, ports: dict[int, DeviceType] | None = None) -> None:
         self.target = BrakeTarget("AA:BB:CC:DD:EE:FF", "Train", "/hub", "/hub/characteristic")
@@ -36,7 +36,7 @@ class FakeConnection:
         self.closed = False
         self.attempts: list[tuple[float, Message]] = []
         self.taken: list[tuple[float, Message]] = []
-        self._heard: Callable[[bytes], None] | None = None
+        self._on_notification: Callable[[bytes], None] | None = None
 
     @property
     def powers(self) -> list[int | None]:
@@ -55,22 +55,22 @@ class FakeConnection:
         self.taken.append((now_s, message))
         if isinstance(message, OutputCommand) and self.confirms:
             done = PortFeedback(message.port, Feedback.COMPLETED | Feedback.IDLE)
-            asyncio.get_running_loop().call_soon(self.tell, OutputFeedback((done,)))
+            asyncio.get_running_loop().call_soon(self.notify, OutputFeedback((done,)))
 
-    async def listen(self, heard: Callable[[bytes], None]) -> None:
-        self._heard = heard
+    async def start_notify(self, on_notification: Callable[[bytes], None]) -> None:
+        self._on_notification = on_notification
         for port, kind in self.ports.items():
-            self.tell(PortAttached(port, kind))
+            self.notify(PortAttached(port, kind))
 
-    def tell(self, message: Message) -> None:
-        """Have the hub notify."""
-        if self._heard is not None and not self.lost.is_set():
-            self._heard(encode(message))
+    def notify(self, message: Message) -> None:
+        """Send a notification from the hub."""
+        if self._on_notification is not None and not self.lost.is_set():
+            self._on_notification(encode(message))
 
-    def tell_bytes(self, data: bytes) -> None:
-        """Have the hub notify anything."""
-        if self._heard is not None:
-            self._heard(data)
+    def notify_bytes(self, data: bytes) -> None:
+        """Send raw bytes from the hub."""
+        if self._on_notification is not None:
+            self._on_notification(data)
 
     def drop(self, reason: str) -> None:
         if not self.lost.is_set():

@@ -109,8 +109,8 @@ def run(shell: Shell, folder: Path) -> int:
 
 def powers(bluez: EmulatorThread) -> list[int]:
     """List the powers that reached the motor; brakes left out."""
-    told = [decode(write.raw) for write in bluez.emulator.writes]
-    return [one.power for one in told if isinstance(one, OutputCommand) and one.power not in (None, 127, 0)]
+    messages = [decode(write.raw) for write in bluez.emulator.writes]
+    return [one.power for one in messages if isinstance(one, OutputCommand) and one.power not in (None, 127, 0)]
 
 
 @pytest.mark.parametrize("command", ["hub info --timeout 1", "hub drive 40 --timeout 1"])
@@ -134,7 +134,7 @@ def test_hub_that_another_program_holds_is_left_to_it(shell: Shell, emulated: Em
     assert emulated.emulator.writes == []
 
 
-def test_brake_takes_a_hub_from_whoever_holds_it(shell: Shell, emulated: EmulatorThread) -> None:
+def test_brake_works_on_a_hub_another_program_uses(shell: Shell, emulated: EmulatorThread) -> None:
     emulated.call(lambda emulator: emulator.hold("here"))
     assert shell("hub brake") == 0
     assert shell.out.strip().endswith("disconnected")
@@ -156,11 +156,11 @@ def test_run_says_it_once_and_the_train_stays_even_if_it_is_to_arm_by_itself(
     shell: Shell, bluez: EmulatorThread, case: Case, tmp_path: Path
 ) -> None:
     assert run(shell, tmp_path) == 0
-    told = [json.loads(line) for line in shell.err.splitlines()]
-    (line,) = [line for line in told if line["level"] in ("warning", "error")]
+    log = [json.loads(line) for line in shell.err.splitlines()]
+    (line,) = [line for line in log if line["level"] in ("warning", "error")]
     assert line["event"] == "no_hub"
     assert case.says in line["reason"]
-    assert [fault for fault in told if fault.get("state") in ("armed_stopped", "running")] == []
+    assert [fault for fault in log if fault.get("state") in ("armed_stopped", "running")] == []
     assert powers(bluez) == []
     assert json.loads(shell.out)["frames"]["processed"] > 10, "and sees all the while"
 

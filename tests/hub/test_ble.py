@@ -23,7 +23,7 @@ def as_hub(hub: Hub) -> Hub:
     return hub
 
 
-class Air:
+class FakeRadio:
     """Hands out links, or says why there are none."""
 
     def __init__(self, *links: FakeConnection | RetryableError) -> None:
@@ -38,15 +38,15 @@ class Air:
         return link
 
 
-def with_hub(air: Air, story: Callable[[BleHub, list[HubEvent]], Awaitable[None]]) -> list[HubEvent]:
-    """Enter a hub, tell the story, leave it; return all events."""
+def with_hub(radio: FakeRadio, scenario: Callable[[BleHub, list[HubEvent]], Awaitable[None]]) -> list[HubEvent]:
+    """Enter a hub, tell the scenario, leave it; return all events."""
     events: list[HubEvent] = []
 
     async def main() -> None:
-        hub = BleHub(SETTINGS, connect=air.connect)
+        hub = BleHub(SETTINGS, connect=radio.connect)
         hub.subscribe(events.append)
         async with as_hub(hub):
-            await story(hub, events)
+            await scenario(hub, events)
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
     run_virtual(main())
@@ -54,23 +54,23 @@ def with_hub(air: Air, story: Callable[[BleHub, list[HubEvent]], Awaitable[None]
 
 
 def test_hub_connects_by_itself_and_says_so() -> None:
-    async def story(hub: BleHub, events: list[HubEvent]) -> None:
+    async def scenario(hub: BleHub, events: list[HubEvent]) -> None:
         assert not hub.status().connected
         await hub.wait_connected(5)
         assert hub.status().connected
         assert events == [HubEvent("connected", "Train")]
 
-    with_hub(Air(), story)
+    with_hub(FakeRadio(), scenario)
 
 
-def test_link_lost_is_told_at_once_and_made_again_with_a_brake_first() -> None:
-    air = Air()
+def test_link_lost_is_reported_at_once_and_made_again_with_a_brake_first() -> None:
+    radio = FakeRadio()
 
-    async def story(hub: BleHub, events: list[HubEvent]) -> None:
+    async def scenario(hub: BleHub, events: list[HubEvent]) -> None:
         await hub.wait_connected(5)
         await asyncio.sleep(10)
         await hub.drive(60)
-        air.made[0].drop("the hub disconnected")
+        radio.made[0].drop("the hub disconnected")
         assert not hub.status().connected
         await asyncio.sleep(0)
         await asyncio.sleep(0)
@@ -78,32 +78,32 @@ def test_link_lost_is_told_at_once_and_made_again_with_a_brake_first() -> None:
         assert events[1].kind == "disconnected"
         await hub.wait_connected(5)
 
-    events = with_hub(air, story)
+    events = with_hub(radio, scenario)
     assert [event.kind for event in events[:3]] == ["connected", "disconnected", "connected"]
-    first = air.made[1].taken[0][1]
+    first = radio.made[1].taken[0][1]
     assert isinstance(first, OutputCommand)
     assert first.is_brake
-    assert 60 not in air.made[1].powers
-    assert air.made[0].closed
+    assert 60 not in radio.made[1].powers
+    assert radio.made[0].closed
 
 
 def test_reconnect_never_resumes_motion_by_itself() -> None:
-    air = Air()
+    radio = FakeRadio()
 
-    async def story(hub: BleHub, _events: list[HubEvent]) -> None:
+    async def scenario(hub: BleHub, _events: list[HubEvent]) -> None:
         await hub.wait_connected(5)
         await hub.drive(60)
-        air.made[0].drop("gone")
+        radio.made[0].drop("gone")
         await asyncio.sleep(30)
 
-    with_hub(air, story)
-    assert set(air.made[-1].powers) == {127}
+    with_hub(radio, scenario)
+    assert set(radio.made[-1].powers) == {127}
 
 
-def test_no_link_is_told_once_per_reason_and_tried_until_there_is_one() -> None:
-    air = Air(*[hub_error(NO_HUB)] * 20)
+def test_no_link_is_reported_once_per_reason_and_tried_until_there_is_one() -> None:
+    radio = FakeRadio(*[hub_error(NO_HUB)] * 20)
 
-    async def story(hub: BleHub, events: list[HubEvent]) -> None:
+    async def scenario(hub: BleHub, events: list[HubEvent]) -> None:
         with pytest.raises(RetryableError, match="No hub in range"):
             await hub.wait_connected(5)
         assert [event.kind for event in events] == ["disconnected"]
@@ -111,36 +111,36 @@ def test_no_link_is_told_once_per_reason_and_tried_until_there_is_one() -> None:
         await hub.wait_connected(300)
         assert hub.problem is None
 
-    events = with_hub(air, story)
+    events = with_hub(radio, scenario)
     assert [event.kind for event in events] == ["disconnected", "connected", "disconnected"]
 
 
 def test_hub_without_motor_stays_disconnected_and_says_why() -> None:
-    async def story(hub: BleHub, events: list[HubEvent]) -> None:
+    async def scenario(hub: BleHub, events: list[HubEvent]) -> None:
         with pytest.raises(RetryableError, match="no motor"):
             await hub.wait_connected(10)
         assert not hub.status().connected
         assert [event.kind for event in events] == ["disconnected"]
         await hub.brake()  # allowed: it can do no harm
 
-    with_hub(Air(FakeConnection({1: DeviceType.LIGHT})), story)
+    with_hub(FakeRadio(FakeConnection({1: DeviceType.LIGHT})), scenario)
 
 
 def test_hub_whose_motor_is_not_announced_in_time_is_not_called_out_of_range() -> None:
-    async def story(hub: BleHub, _events: list[HubEvent]) -> None:
+    async def scenario(hub: BleHub, _events: list[HubEvent]) -> None:
         with pytest.raises(RetryableError, match="no motor"):
             await hub.wait_connected(1)  # less than what a session gives the hub before it says so
 
-    with_hub(Air(FakeConnection({1: DeviceType.LIGHT})), story)
+    with_hub(FakeRadio(FakeConnection({1: DeviceType.LIGHT})), scenario)
 
 
 def test_write_that_hangs_drops_the_link_within_500_ms_and_a_new_one_is_made() -> None:
-    air = Air()
+    radio = FakeRadio()
 
-    async def story(hub: BleHub, events: list[HubEvent]) -> None:
+    async def scenario(hub: BleHub, events: list[HubEvent]) -> None:
         await hub.wait_connected(5)
         await asyncio.sleep(10)
-        air.made[0].hang = True
+        radio.made[0].hang = True
         began_s = asyncio.get_running_loop().time()
         with pytest.raises(RetryableError):
             await hub.brake()
@@ -148,45 +148,45 @@ def test_write_that_hangs_drops_the_link_within_500_ms_and_a_new_one_is_made() -
         await hub.wait_connected(5)
         assert [event.kind for event in events] == ["connected", "disconnected", "connected"]
 
-    with_hub(air, story)
-    assert len([1 for _, message in air.made[0].attempts if message == air.made[0].attempts[-1][1]]) >= 3
+    with_hub(radio, scenario)
+    assert len([1 for _, message in radio.made[0].attempts if message == radio.made[0].attempts[-1][1]]) >= 3
 
 
 def test_dead_link_of_a_moving_train_is_noticed_by_the_keep_alive() -> None:
     """No callback, no signal: only a write tells."""
-    air = Air()
+    radio = FakeRadio()
 
-    async def story(hub: BleHub, events: list[HubEvent]) -> None:
+    async def scenario(hub: BleHub, events: list[HubEvent]) -> None:
         await hub.wait_connected(5)
         await asyncio.sleep(10)
         await hub.drive(50)
-        air.made[0].hang = True
+        radio.made[0].hang = True
         await asyncio.sleep(0.2 + 0.5)
         assert [event.kind for event in events][:2] == ["connected", "disconnected"]
 
-    with_hub(air, story)
+    with_hub(radio, scenario)
 
 
 def test_leaving_brakes_last_and_lets_go() -> None:
-    air = Air()
+    radio = FakeRadio()
 
-    async def story(hub: BleHub, _events: list[HubEvent]) -> None:
+    async def scenario(hub: BleHub, _events: list[HubEvent]) -> None:
         await hub.wait_connected(5)
         await hub.drive(50)
 
-    with_hub(air, story)
-    assert air.made[0].powers[-2:] == [50, 127]
-    assert air.made[0].closed
+    with_hub(radio, scenario)
+    assert radio.made[0].powers[-2:] == [50, 127]
+    assert radio.made[0].closed
 
 
 def test_leaving_a_hub_that_hangs_takes_a_second_at_most() -> None:
-    air = Air()
+    radio = FakeRadio()
     times: list[float] = []
 
     async def main() -> None:
-        async with BleHub(SETTINGS, connect=air.connect) as hub:
+        async with BleHub(SETTINGS, connect=radio.connect) as hub:
             await hub.wait_connected(5)
-            air.made[0].hang = True
+            radio.made[0].hang = True
             times.append(asyncio.get_running_loop().time())
         times.append(asyncio.get_running_loop().time())
 
@@ -195,50 +195,50 @@ def test_leaving_a_hub_that_hangs_takes_a_second_at_most() -> None:
 
 
 def test_leaving_while_still_searching_is_quiet() -> None:
-    async def story(_hub: BleHub, _events: list[HubEvent]) -> None:
+    async def scenario(_hub: BleHub, _events: list[HubEvent]) -> None:
         await asyncio.sleep(1)
 
-    with_hub(Air(*[hub_error(NO_HUB)] * 1000), story)
+    with_hub(FakeRadio(*[hub_error(NO_HUB)] * 1000), scenario)
 
 
 def test_button_reaches_the_subscriber() -> None:
-    air = Air()
+    radio = FakeRadio()
 
-    async def story(hub: BleHub, events: list[HubEvent]) -> None:
+    async def scenario(hub: BleHub, events: list[HubEvent]) -> None:
         await hub.wait_connected(5)
-        air.made[0].tell(HubPropertyUpdate(HubProperty.BUTTON, True))
+        radio.made[0].notify(HubPropertyUpdate(HubProperty.BUTTON, True))
         assert events[-1] == HubEvent("button_pressed")
         assert hub.status().button_pressed
 
-    with_hub(air, story)
+    with_hub(radio, scenario)
 
 
-def test_hub_that_switches_itself_off_is_told_with_its_reason() -> None:
-    air = Air()
+def test_hub_that_switches_itself_off_is_reported_with_its_reason() -> None:
+    radio = FakeRadio()
 
-    async def story(hub: BleHub, events: list[HubEvent]) -> None:
+    async def scenario(hub: BleHub, events: list[HubEvent]) -> None:
         await hub.wait_connected(5)
-        air.made[0].tell(HubAction(HubActionCode.WILL_SWITCH_OFF))
+        radio.made[0].notify(HubAction(HubActionCode.WILL_SWITCH_OFF))
         await asyncio.sleep(0.01)
         assert "switches itself off" in events[1].detail
 
-    with_hub(air, story)
+    with_hub(radio, scenario)
 
 
 def test_colour_that_does_not_exist_is_refused() -> None:
-    async def story(hub: BleHub, _events: list[HubEvent]) -> None:
+    async def scenario(hub: BleHub, _events: list[HubEvent]) -> None:
         await hub.wait_connected(5)
         await hub.show("green")
         with pytest.raises(ValueError, match="mauve"):
             await hub.show("mauve")
 
-    with_hub(Air(), story)
+    with_hub(FakeRadio(), scenario)
 
 
 async def test_outside_brake_during_a_stall_has_the_last_word() -> None:
     """The loop stands still with a power ready to be written; the watchdog's thread brakes meanwhile."""
-    air = Air()
-    async with BleHub(SETTINGS, connect=air.connect) as hub:
+    radio = FakeRadio()
+    async with BleHub(SETTINGS, connect=radio.connect) as hub:
         await hub.wait_connected(5)
         await hub.drive(60)
         late = asyncio.ensure_future(hub.drive(61))
@@ -249,27 +249,27 @@ async def test_outside_brake_during_a_stall_has_the_last_word() -> None:
         with pytest.raises(RetryableError):
             await thread  # there is no D-Bus behind a fake link
         await asyncio.sleep(0.01)
-        assert air.made[0].powers[-1] == 127
+        assert radio.made[0].powers[-1] == 127
         with pytest.raises(RetryableError):
             await hub.drive(62)
         await hub.brake()
         await hub.drive(63)
-        assert air.made[0].powers[-1] == 63
+        assert radio.made[0].powers[-1] == 63
 
 
 def test_a_thousand_reconnects_leave_no_task_behind() -> None:
-    air = Air()
+    radio = FakeRadio()
 
-    async def story(hub: BleHub, _events: list[HubEvent]) -> None:
+    async def scenario(hub: BleHub, _events: list[HubEvent]) -> None:
         await hub.wait_connected(5)
         tasks = len(asyncio.all_tasks())
         for _ in range(1000):
             await asyncio.sleep(1)
-            air.made[-1].drop("again")
+            radio.made[-1].drop("again")
             await asyncio.sleep(0)
             await hub.wait_connected(5)
         assert hub.links == 1001
         assert len(asyncio.all_tasks()) == tasks
-        del air.made[:-1]
+        del radio.made[:-1]
 
-    with_hub(air, story)
+    with_hub(radio, scenario)

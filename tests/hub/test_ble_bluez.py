@@ -35,14 +35,14 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 class Driven:
-    """A connected hub with the events it told and when."""
+    """A connected hub, with its events and when each came."""
 
     def __init__(self, hub: BleHub) -> None:
         self.hub = hub
         self.events: list[tuple[float, HubEvent]] = []
         hub.subscribe(lambda event: self.events.append((time.monotonic(), event)))
 
-    async def told(self, kind: str, count: int = 1) -> HubEvent:
+    async def wait_for(self, kind: str, count: int = 1) -> HubEvent:
         """Wait for the n-th event of a kind."""
         await until(lambda: len(self._of(kind)) >= count)
         return self._of(kind)[count - 1]
@@ -80,7 +80,7 @@ async def test_first_write_on_the_wire_is_a_brake(bluez: EmulatorThread) -> None
     assert first.is_brake
 
 
-async def test_voltage_and_current_are_told_in_millivolts_and_milliamperes(bluez: EmulatorThread) -> None:
+async def test_voltage_and_current_are_reported_in_millivolts_and_milliamperes(bluez: EmulatorThread) -> None:
     async with connected() as driven:
         bluez.call(lambda emulator: emulator.feed(7200, 250))
         await until(lambda: abs((driven.hub.status().voltage_mv or 0) - 7200) <= 60)
@@ -103,8 +103,8 @@ async def test_button_and_alert_reach_the_agent(bluez: EmulatorThread) -> None:
     async with connected() as driven:
         bluez.call(lambda emulator: emulator.press_button())
         bluez.call(lambda emulator: emulator.raise_alert("high_current"))
-        await driven.told("button_pressed")
-        assert (await driven.told("alert")).detail == "high_current"
+        await driven.wait_for("button_pressed")
+        assert (await driven.wait_for("alert")).detail == "high_current"
 
 
 async def _drop_link(bluez: EmulatorThread) -> None:
@@ -145,8 +145,8 @@ async def test_trap_is_noticed_and_the_link_comes_back_with_a_brake_first(bluez:
         await driven.hub.drive(60)
         before = len(bluez.emulator.writes)
         await trap(bluez)
-        await driven.told("disconnected")
-        await driven.told("connected", count=2)
+        await driven.wait_for("disconnected")
+        await driven.wait_for("connected", count=2)
         after = [decode(write.raw) for write in bluez.emulator.writes[before:]]
         powers = [message.power for message in after if isinstance(message, OutputCommand)]
         resumed = powers[powers.index(127) :]
@@ -165,7 +165,7 @@ async def test_writes_that_do_not_return_drop_the_link_and_stop_the_motor(
             await driven.hub.brake()
         assert not driven.hub.status().connected
         bluez.call(BluezEmulator.behave)
-        await driven.told("connected", count=2)
+        await driven.wait_for("connected", count=2)
         assert bluez.call(BluezEmulator.status)["motor"] == "brake"
 
 
@@ -186,7 +186,7 @@ async def test_connecting_to_a_stack_that_hangs_ends_and_is_tried_again(
 ) -> None:
     for limit in (
         "connection.CLOSE_LIMIT_S",
-        "connection.LISTEN_LIMIT_S",
+        "connection.NOTIFY_LIMIT_S",
         "bluez_monitor.BUS_LIMIT_S",
         "discovery.SCAN_CALL_LIMIT_S",
     ):
@@ -196,17 +196,17 @@ async def test_connecting_to_a_stack_that_hangs_ends_and_is_tried_again(
     async with BleHub(SETTINGS.model_copy(update={"connect_timeout_s": 0.2})) as hub:
         driven = Driven(hub)
         if methods != ("StopDiscovery",):  # that one keeps nobody from connecting
-            await driven.told("disconnected")
+            await driven.wait_for("disconnected")
         bluez.call(BluezEmulator.behave)
-        await driven.told("connected")
+        await driven.wait_for("connected")
         await hub.drive(40)
 
 
-async def test_moving_train_notices_a_silent_death_without_being_told(bluez: EmulatorThread) -> None:
+async def test_moving_train_notices_a_silent_death_without_a_signal(bluez: EmulatorThread) -> None:
     async with connected() as driven:
         await driven.hub.drive(60)
         bluez.call(BluezEmulator.hang)
-        await driven.told("disconnected")
+        await driven.wait_for("disconnected")
 
 
 async def test_link_left_by_a_dead_process_is_taken_over(bluez: EmulatorThread) -> None:
@@ -255,7 +255,7 @@ async def test_bad_input_is_named_and_the_hub_stays_disconnected(
     bluez.call(prepare)
     async with BleHub(SETTINGS) as hub:
         driven = Driven(hub)
-        await driven.told("disconnected")
+        await driven.wait_for("disconnected")
         assert isinstance(hub.problem, problems.HubError)
         assert hub.problem.code == code
         assert not hub.status().connected
@@ -267,7 +267,7 @@ async def test_another_kind_of_hub_is_named(monkeypatch: pytest.MonkeyPatch) -> 
     with EmulatorThread(BluezEmulator(EmulatedHub(profile))) as thread:
         monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", thread.bus_address)
         async with BleHub(SETTINGS) as hub:
-            await Driven(hub).told("disconnected")
+            await Driven(hub).wait_for("disconnected")
             assert "Technic Hub" in str(hub.problem)
         await close_bleak()
 
@@ -276,7 +276,7 @@ async def test_no_permission_names_the_group(monkeypatch: pytest.MonkeyPatch) ->
     with EmulatorThread(BluezEmulator(bus=PrivateBus(permitted=False))) as thread:
         monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", thread.bus_address)
         async with BleHub(SETTINGS) as hub:
-            event = await Driven(hub).told("disconnected")
+            event = await Driven(hub).wait_for("disconnected")
             assert "group `bluetooth`" in event.detail
         await close_bleak()
 
@@ -286,9 +286,9 @@ async def test_reconnects_leak_neither_tasks_nor_threads_nor_descriptors(bluez: 
     rounds = int(os.environ.get("EDGE_AGENT_SOAK_RECONNECTS", "20"))
     async with connected() as driven:
         bluez.call(BluezEmulator.drop_link)
-        await driven.told("connected", count=2)
+        await driven.wait_for("connected", count=2)
         before = resources()
         for count in range(3, 3 + rounds):
             bluez.call(BluezEmulator.drop_link)
-            await driven.told("connected", count=count)
+            await driven.wait_for("connected", count=count)
         assert resources() == before

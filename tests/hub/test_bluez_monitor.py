@@ -19,7 +19,7 @@ OTHER = f"{ADAPTER_PATH}/dev_AA_00_00_00_00_02"
         (Signal("PropertiesChanged", ADAPTER_PATH, (ADAPTER, {"Powered": False}, [])), "switched off"),
     ],
 )
-def test_signal_of_a_loss_is_told_in_words(signal: Signal, words: str) -> None:
+def test_signal_of_a_loss_is_explained(signal: Signal, words: str) -> None:
     assert words in (loss_reason(signal, PATH) or "")
 
 

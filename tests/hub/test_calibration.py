@@ -39,7 +39,7 @@ def test_low_battery_while_measuring_makes_the_dead_band_smaller_at_nominal_volt
     assert dead_band([CalibrationRound(30, 6400)], SETTINGS) == 24
 
 
-def test_voltage_not_told_counts_as_nominal() -> None:
+def test_missing_voltage_counts_as_nominal() -> None:
     assert dead_band([CalibrationRound(21, None)], SETTINGS) == 21
 
 
@@ -58,7 +58,7 @@ def test_power_written_at_the_measured_voltage_is_never_less_than_what_moved_the
     assert compensate(1, voltage_mv, settings) >= power_percent
 
 
-def test_power_rises_by_steps_until_somebody_says_so_then_the_train_is_braked() -> None:
+def test_power_rises_by_steps_until_confirmed_then_the_train_is_braked() -> None:
     async def main() -> tuple[MockHub, CalibrationRound]:
         async with MockHub(voltage_mv=7_500) as hub:
             moved = asyncio.Event()
@@ -72,7 +72,7 @@ def test_power_rises_by_steps_until_somebody_says_so_then_the_train_is_braked() 
     assert hub.log[-1].kind == "brake"
 
 
-def test_nobody_saying_so_ends_at_the_last_step_with_a_brake() -> None:
+def test_no_confirmation_ends_at_the_last_step_with_a_brake() -> None:
     async def main() -> MockHub:
         async with MockHub() as hub:
             with pytest.raises(RetryableError, match="green button"):

@@ -37,7 +37,7 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def driven(emulated: EmulatorThread) -> list[MotorSetting]:
-    """Everything the emulated motor was told."""
+    """Every command that reached the emulated motor."""
     settings: list[MotorSetting] = []
     emulated.call(lambda emulator: emulator.hub.watch(lambda setting, _now_s: settings.append(setting)))
     return settings
@@ -50,7 +50,7 @@ def test_scan_lists_a_hub_in_range(emulated: EmulatorThread) -> None:
     assert "advertising" in out
 
 
-def test_scan_tells_programs_in_json(emulated: EmulatorThread) -> None:
+def test_scan_prints_json_on_request(emulated: EmulatorThread) -> None:
     [hub] = json.loads(call("scan", "--seconds", "0.2", "--json").stdout)["hubs"]
     assert (hub["name"], hub["state"], hub["usable"]) == ("Train hub", "advertising", True)
 
@@ -75,7 +75,7 @@ def test_scan_without_an_adapter_says_so(emulated: EmulatorThread) -> None:
     assert caught.value.code == NO_ADAPTER
 
 
-def test_info_tells_what_the_hub_told(emulated: EmulatorThread) -> None:
+def test_info_prints_what_the_hub_reported(emulated: EmulatorThread) -> None:
     facts = json.loads(call("info", "--json").stdout)
     assert facts["name"] == "Train hub"
     assert facts["battery_percent"] == 100
@@ -95,7 +95,7 @@ def test_info_of_a_hub_with_another_name_gives_up_in_time(emulated: EmulatorThre
 
 
 @pytest.mark.parametrize("words", [("info",), ("drive", "40"), ("calibrate",)])
-def test_hub_that_is_held_is_told_as_such_however_short_the_wait(
+def test_hub_that_is_held_is_reported_as_such_however_short_the_wait(
     emulated: EmulatorThread, words: tuple[str, ...]
 ) -> None:
     emulated.call(lambda emulator: emulator.hold("here"))
@@ -105,8 +105,8 @@ def test_hub_that_is_held_is_told_as_such_however_short_the_wait(
 
 
 def test_drive_drives_then_brakes_and_lets_go(emulated: EmulatorThread, driven: list[MotorSetting]) -> None:
-    told = json.loads(call("drive", "40", "--seconds", "0.3", "--json").stdout)
-    assert (told["ended_by"], told["brake_confirmed"], told["stalls"]) == ("time is up", True, 0)
+    result = json.loads(call("drive", "40", "--seconds", "0.3", "--json").stdout)
+    assert (result["ended_by"], result["brake_confirmed"], result["stalls"]) == ("time is up", True, 0)
     assert {setting.power_percent for setting in driven} == {0, 40}
     status = emulated.call(BluezEmulator.status)
     assert (status["motor"], status["connected"]) == ("brake", False)
@@ -123,8 +123,8 @@ def test_drive_is_ended_by_the_green_button(emulated: EmulatorThread) -> None:
             threading.Thread(target=lambda: emulated.call(lambda emulator: emulator.press_button())).start()
 
     emulated.call(lambda emulator: emulator.hub.watch(press))
-    told = json.loads(call("drive", "40", "--seconds", "30", "--json").stdout)
-    assert told["ended_by"] == "button pressed"
+    result = json.loads(call("drive", "40", "--seconds", "30", "--json").stdout)
+    assert result["ended_by"] == "button pressed"
 
 
 @pytest.mark.parametrize("power", ["101", "-101", "fast"])
@@ -136,7 +136,7 @@ def test_brake_without_a_link_has_nothing_to_do(emulated: EmulatorThread) -> Non
     assert "nothing to brake" in call("brake").stdout
 
 
-def test_brake_tells_programs_in_json(emulated: EmulatorThread) -> None:
+def test_brake_prints_json_on_request(emulated: EmulatorThread) -> None:
     emulated.call(link)
     [hub] = json.loads(call("brake", "--json").stdout)["hubs"]
     assert (hub["address"], hub["result"]) == ("90:84:2B:60:33:70", "braked")
@@ -145,7 +145,7 @@ def test_brake_tells_programs_in_json(emulated: EmulatorThread) -> None:
 def test_recording_of_a_session_can_be_shown_and_holds_both_ways(emulated: EmulatorThread) -> None:
     call("drive", "40", "--seconds", "0.1", "--hub-log", "log.jsonl")
     records = read_log(Path("log.jsonl"))
-    assert {record.direction for record in records} == {Direction.SENT, Direction.HEARD}
+    assert {record.direction for record in records} == {Direction.SENT, Direction.RECEIVED}
     shown = json.loads(call("replay", "log.jsonl", "--json").stdout)
     assert shown["hub"] == {"name": "Train hub", "motor_port": 0, "light_port": 1}
     assert len(shown["messages"]) == len(records)
@@ -173,15 +173,15 @@ def starts_at(emulated: EmulatorThread, power_percent: int) -> None:
 
 def test_calibrate_writes_a_profile_that_the_configuration_takes(emulated: EmulatorThread) -> None:
     starts_at(emulated, 22)
-    told = json.loads(call("calibrate", "--rounds", "2", "--step", "0.05", "--json", "--output", "mine.yaml").stdout)
+    result = json.loads(call("calibrate", "--rounds", "2", "--step", "0.05", "--json", "--output", "mine.yaml").stdout)
     written = YAML(typ="safe").load(Path("mine.yaml"))
     percent = written["hub"]["min_power_percent"]
-    assert told["min_power_percent"] == percent
+    assert result["min_power_percent"] == percent
     assert 22 <= percent <= 27  # at the emulated 9 V, nominal 8.4 V: 23.6, or a step more
     assert load(Path("mine.yaml")).settings.hub.min_power_percent == percent
 
 
-def test_calibrate_that_nobody_answers_brakes_and_writes_nothing(emulated: EmulatorThread) -> None:
+def test_calibrate_that_gets_no_answer_brakes_and_writes_nothing(emulated: EmulatorThread) -> None:
     with pytest.raises(EdgeAgentError, match="Nobody"):
         call("calibrate", "--step", "0.01")
     assert not Path("hub-calibration.yaml").exists()

@@ -18,9 +18,9 @@ TECHNIC = DiscoveredHub("AA:00:00:00:00:03", "Crane", SystemType.TECHNIC, rssi_d
 PATH = "/org/bluez/hci0/dev_AA_00_00_00_00_01"
 
 
-def code_of(sightings: list[DiscoveredHub], settings: HubSettings = ANY) -> str:
+def code_of(hubs: list[DiscoveredHub], settings: HubSettings = ANY) -> str:
     with pytest.raises(HubError) as caught:
-        choose(sightings, settings)
+        choose(hubs, settings)
     assert caught.value.remedy
     return caught.value.code
 

@@ -68,7 +68,7 @@ def test_brake_that_is_not_taken_drops_the_link(
 def test_neither_brake_nor_drop_working_fails_and_says_so(
     abandoned: EmulatorThread, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(emergency, "PATIENCE_S", 0.2)
+    monkeypatch.setattr(emergency, "RETRY_S", 0.2)
     for method in ("WriteValue", "Disconnect"):
         abandoned.call(partial(BluezEmulator.fail, method=method))
     assert main([]) == 1
@@ -96,7 +96,7 @@ def test_stack_that_answers_late_is_asked_again(
 def test_stack_that_never_answers_is_given_up(
     abandoned: EmulatorThread, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(emergency, "PATIENCE_S", 0.2)
+    monkeypatch.setattr(emergency, "RETRY_S", 0.2)
     abandoned.call(partial(BluezEmulator.hang, method="GetManagedObjects"))
     assert main([]) == 1
     assert "did not answer" in capsys.readouterr().err
@@ -169,15 +169,15 @@ def test_headphones_are_left_alone() -> None:
     assert targets({"/dev_1": device(UUIDs=("as", ["0000110b-0000-1000-8000-00805f9b34fb"]))}) == ()
 
 
-def aimed(emulated: EmulatorThread) -> ThreadBrake:
+def targeted(emulated: EmulatorThread) -> ThreadBrake:
     stack = emulated.emulator.stack
     thread_brake = ThreadBrake()
-    thread_brake.aim(BrakeTarget(ADDRESS, "Train", stack.device_path, stack.characteristic_path), (0,))
+    thread_brake.set_target(BrakeTarget(ADDRESS, "Train", stack.device_path, stack.characteristic_path), (0,))
     return thread_brake
 
 
 def test_thread_brake_works_from_any_thread_and_again(abandoned: EmulatorThread) -> None:
-    thread_brake = aimed(abandoned)
+    thread_brake = targeted(abandoned)
     for _ in range(2):
         abandoned.call(lambda emulator: emulator.stack.deliver(encode(start_power(0, 60))))
         thread = threading.Thread(target=thread_brake.brake)
@@ -192,8 +192,8 @@ def test_thread_brake_without_a_link_does_nothing(monkeypatch: pytest.MonkeyPatc
     assert ThreadBrake().brake() is None
 
 
-def test_thread_brake_that_reaches_nobody_says_so(abandoned: EmulatorThread) -> None:
-    thread_brake = aimed(abandoned)
+def test_thread_brake_that_reaches_no_hub_raises(abandoned: EmulatorThread) -> None:
+    thread_brake = targeted(abandoned)
     act: Callable[[BluezEmulator], Any] = BluezEmulator.kill_bluetoothd
     abandoned.call(act)
     with pytest.raises(RetryableError):
@@ -202,7 +202,7 @@ def test_thread_brake_that_reaches_nobody_says_so(abandoned: EmulatorThread) -> 
 
 
 def test_thread_brake_survives_a_bus_that_was_restarted(abandoned: EmulatorThread) -> None:
-    thread_brake = aimed(abandoned)
+    thread_brake = targeted(abandoned)
     thread_brake.brake()
     for act in (BluezEmulator.kill_bus, BluezEmulator.start_bus):
         ordered: Callable[[BluezEmulator], Any] = act

@@ -1,4 +1,4 @@
-"""Each failure below us becomes one line that says what to do, told apart by class and D-Bus name."""
+"""Each library error becomes one line that says what to do, chosen by class and D-Bus name."""
 
 import pytest
 from bleak.exc import (

@@ -10,9 +10,9 @@ from edge_agent.simulation.clock import run_virtual
 
 
 def run_attempts(lives: list[float | None], limit_s: float) -> tuple[list[float], list[RetryableError]]:
-    """Let each attempt live for so long (None: it fails); return when attempts began, and what was told."""
+    """Let each attempt live for so long (None: it fails); return when attempts began, and the failures."""
     began: list[float] = []
-    told: list[RetryableError] = []
+    failures: list[RetryableError] = []
 
     async def attempt() -> None:
         began.append(asyncio.get_running_loop().time())
@@ -24,15 +24,17 @@ def run_attempts(lives: list[float | None], limit_s: float) -> tuple[list[float]
     async def main() -> None:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(limit_s):
-                await reconnect_forever(attempt, initial_s=0.5, longest_s=4.0, failed=told.append, chance=lambda: 1.0)
+                await reconnect_forever(
+                    attempt, initial_s=0.5, longest_s=4.0, on_failure=failures.append, jitter=lambda: 1.0
+                )
 
     run_virtual(main())
-    return began, told
+    return began, failures
 
 
-def test_failures_are_told_and_retried_for_ever() -> None:
-    began, told = run_attempts([], 3600)
-    assert len(began) == len(told)
+def test_failures_are_reported_and_retried_forever() -> None:
+    began, failures = run_attempts([], 3600)
+    assert len(began) == len(failures)
     assert len(began) > 3600 / 4
     assert began[:5] == [0.0, 0.5, 1.5, 3.5, 7.5]
 
@@ -43,9 +45,9 @@ def test_link_that_was_lost_is_tried_again_at_once() -> None:
 
 
 def test_link_that_dies_as_soon_as_it_comes_up_is_not_hammered() -> None:
-    began, told = run_attempts([0.01] * 1000, 60)
+    began, failures = run_attempts([0.01] * 1000, 60)
     assert len(began) < 30
-    assert told == []
+    assert failures == []
 
 
 def test_error_of_another_kind_is_not_swallowed() -> None:
@@ -53,7 +55,7 @@ def test_error_of_another_kind_is_not_swallowed() -> None:
         raise ZeroDivisionError
 
     async def main() -> None:
-        await reconnect_forever(attempt, initial_s=0.5, longest_s=4.0, failed=lambda _error: None)
+        await reconnect_forever(attempt, initial_s=0.5, longest_s=4.0, on_failure=lambda _error: None)
 
     with pytest.raises(ZeroDivisionError):
         run_virtual(main())

@@ -21,7 +21,7 @@ async def test_hub_entered_brakes_before_it_says_connected() -> None:
     assert order[0] == "connected after 1 writes"
 
 
-async def test_hub_left_brakes_last_even_while_told_to_fail() -> None:
+async def test_hub_left_brakes_last_even_while_set_to_fail() -> None:
     async with MockHub() as hub:
         await hub.drive(50)
         hub.fail_next(9)
@@ -37,7 +37,7 @@ async def test_writes_recorded_in_order_with_values() -> None:
     assert [(write.kind, write.value) for write in hub.log][1:4] == [("drive", -40), ("light", 100), ("show", "green")]
 
 
-async def test_write_told_to_fail_raises_retryable_and_records_nothing() -> None:
+async def test_write_set_to_fail_raises_retryable_and_records_nothing() -> None:
     async with MockHub() as hub:
         hub.fail_next()
         with pytest.raises(RetryableError):

@@ -15,21 +15,21 @@ IN_PROGRESS = BleakDBusError("org.bluez.Error.InProgress", ["In Progress"])
 UNKNOWN_OBJECT = BleakDBusError("org.freedesktop.DBus.Error.UnknownObject", ["gone"])
 
 
-class Line:
+class FakeLink:
     """Something to write to, with what became of it."""
 
-    def __init__(self, *answers: Callable[[], Awaitable[None]]) -> None:
-        self.answers = list(answers)
+    def __init__(self, *replies: Callable[[], Awaitable[None]]) -> None:
+        self.replies = list(replies)
         self.sent: list[bytes] = []
         self.given_up: list[tuple[str, float]] = []
-        self.writer = LinkWriter(self.send, LIMIT_S, self.give_up)
+        self.writer = LinkWriter(self.send, LIMIT_S, self.on_give_up)
 
     async def send(self, data: bytes) -> None:
         self.sent.append(data)
-        if self.answers:
-            await self.answers.pop(0)()
+        if self.replies:
+            await self.replies.pop(0)()
 
-    def give_up(self, reason: str) -> None:
+    def on_give_up(self, reason: str) -> None:
         self.given_up.append((reason, asyncio.get_running_loop().time()))
 
 
@@ -38,32 +38,32 @@ async def hang() -> None:
 
 
 def refuse(error: Exception) -> Callable[[], Awaitable[None]]:
-    async def answer() -> None:
+    async def reply() -> None:
         raise error
 
-    return answer
+    return reply
 
 
 def test_write_that_is_taken_is_sent_once() -> None:
-    async def main() -> Line:
-        line = Line()
-        await line.writer.write(b"x")
-        return line
+    async def main() -> FakeLink:
+        link = FakeLink()
+        await link.writer.write(b"x")
+        return link
 
-    line = run_virtual(main())
-    assert (line.sent, line.given_up) == ([b"x"], [])
+    link = run_virtual(main())
+    assert (link.sent, link.given_up) == ([b"x"], [])
 
 
 def test_write_that_hangs_is_resent_twice_then_the_link_is_given_up_within_500_ms() -> None:
-    async def main() -> Line:
-        line = Line(hang, hang, hang, hang)
+    async def main() -> FakeLink:
+        link = FakeLink(hang, hang, hang, hang)
         with pytest.raises(RetryableError):
-            await line.writer.write(b"x")
-        return line
+            await link.writer.write(b"x")
+        return link
 
-    line = run_virtual(main())
-    assert line.sent == [b"x"] * 3
-    [(reason, given_up_s)] = line.given_up
+    link = run_virtual(main())
+    assert link.sent == [b"x"] * 3
+    [(reason, given_up_s)] = link.given_up
     assert reason == "writes to the hub fail"
     assert given_up_s == pytest.approx(ATTEMPTS * LIMIT_S)
     assert ATTEMPTS * LIMIT_S < 0.5
@@ -71,76 +71,76 @@ def test_write_that_hangs_is_resent_twice_then_the_link_is_given_up_within_500_m
 
 @pytest.mark.parametrize("error", [IN_PROGRESS, BleakError("anything"), OSError("socket"), KeyError("race")])
 def test_write_that_is_refused_thrice_gives_the_link_up(error: Exception) -> None:
-    async def main() -> Line:
-        line = Line(*[refuse(error)] * 3)
+    async def main() -> FakeLink:
+        link = FakeLink(*[refuse(error)] * 3)
         with pytest.raises(RetryableError):
-            await line.writer.write(b"x")
-        return line
+            await link.writer.write(b"x")
+        return link
 
-    line = run_virtual(main())
-    assert len(line.sent) == 3
-    assert len(line.given_up) == 1
+    link = run_virtual(main())
+    assert len(link.sent) == 3
+    assert len(link.given_up) == 1
 
 
 @pytest.mark.parametrize("error", [UNKNOWN_OBJECT, EOFError(), ConnectionResetError()])
 def test_write_to_what_is_gone_gives_the_link_up_at_once(error: Exception) -> None:
-    async def main() -> Line:
-        line = Line(refuse(error))
+    async def main() -> FakeLink:
+        link = FakeLink(refuse(error))
         with pytest.raises(RetryableError):
-            await line.writer.write(b"x")
-        return line
+            await link.writer.write(b"x")
+        return link
 
-    line = run_virtual(main())
-    assert (len(line.sent), line.given_up) == (1, [("writes to the hub fail", 0.0)])
+    link = run_virtual(main())
+    assert (len(link.sent), link.given_up) == (1, [("writes to the hub fail", 0.0)])
 
 
 def test_write_that_succeeds_at_last_keeps_the_link() -> None:
-    async def main() -> Line:
-        line = Line(hang, refuse(IN_PROGRESS))
-        await line.writer.write(b"x")
-        return line
+    async def main() -> FakeLink:
+        link = FakeLink(hang, refuse(IN_PROGRESS))
+        await link.writer.write(b"x")
+        return link
 
-    line = run_virtual(main())
-    assert (len(line.sent), line.given_up) == (3, [])
+    link = run_virtual(main())
+    assert (len(link.sent), link.given_up) == (3, [])
 
 
 def test_writes_that_overtake_each_other_do_not_hide_a_dead_link() -> None:
     """Each is cancelled before its own time is up; the time of all of them counts."""
 
-    async def main() -> Line:
-        line = Line(*[hang] * 100)
-        while not line.given_up and asyncio.get_running_loop().time() < 5:
-            write = asyncio.ensure_future(line.writer.write(b"x"))
+    async def main() -> FakeLink:
+        link = FakeLink(*[hang] * 100)
+        while not link.given_up and asyncio.get_running_loop().time() < 5:
+            write = asyncio.ensure_future(link.writer.write(b"x"))
             await asyncio.wait({write}, timeout=0.05)
             write.cancel()
             await asyncio.gather(write, return_exceptions=True)
-        return line
+        return link
 
-    line = run_virtual(main())
-    assert line.given_up[0][1] <= 0.5
+    link = run_virtual(main())
+    assert link.given_up[0][1] <= 0.5
 
 
 def test_hang_of_long_ago_does_not_count_against_a_new_write() -> None:
-    async def main() -> Line:
-        line = Line(hang, hang)
+    async def main() -> FakeLink:
+        link = FakeLink(hang, hang)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.1):
-                await line.writer.write(b"old")
+                await link.writer.write(b"old")
         await asyncio.sleep(30)
-        await line.writer.write(b"new")
-        return line
+        await link.writer.write(b"new")
+        return link
 
-    line = run_virtual(main())
-    assert (line.sent, line.given_up) == ([b"old", b"new", b"new"], [])
+    link = run_virtual(main())
+    assert (link.sent, link.given_up) == ([b"old", b"new", b"new"], [])
 
 
 def test_write_that_is_out_of_date_is_not_resent() -> None:
-    async def main() -> Line:
-        line = Line(hang)
+    async def main() -> FakeLink:
+        link = FakeLink(hang)
         still = iter([True, False])
         with pytest.raises(RetryableError):
-            await line.writer.write(b"x", lambda: next(still))
-        return line
+            await link.writer.write(b"x", lambda: next(still))
+        return link
 
-    line = run_virtual(main())
-    assert (line.sent, line.given_up) == ([b"x"], [])
+    link = run_virtual(main())
+    assert (link.sent, link.given_up) == ([b"x"], [])

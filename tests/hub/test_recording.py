@@ -17,11 +17,11 @@ def test_recording_read_back_is_what_was_recorded(tmp_path: Path) -> None:
     clock = iter([10.0, 10.0, 10.5])
     log = HubLog(tmp_path / "log.jsonl", clock=lambda: next(clock))
     log.add(Direction.SENT, b"\x01\x02")
-    log.add(Direction.HEARD, b"\xff")
+    log.add(Direction.RECEIVED, b"\xff")
     log.close()
     assert read_log(tmp_path / "log.jsonl") == (
         HubLogRecord(0, Direction.SENT, b"\x01\x02"),
-        HubLogRecord(500, Direction.HEARD, b"\xff"),
+        HubLogRecord(500, Direction.RECEIVED, b"\xff"),
     )
 
 

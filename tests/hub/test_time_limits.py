@@ -89,8 +89,8 @@ def test_caller_cancelled_cancels_the_call() -> None:
     assert seen == ["cancelled"]
 
 
-def test_error_raised_while_ending_is_nobodys_business() -> None:
-    async def sore_loser() -> None:
+def test_error_raised_after_the_time_limit_is_dropped() -> None:
+    async def fail_when_cancelled() -> None:
         try:
             await asyncio.sleep(60)
         except asyncio.CancelledError:
@@ -98,6 +98,6 @@ def test_error_raised_while_ending_is_nobodys_business() -> None:
 
     async def main() -> None:
         with pytest.raises((TimeLimitError, OSError)):
-            await finish_within(sore_loser(), 0.1, "Losing")
+            await finish_within(fail_when_cancelled(), 0.1, "Losing")
 
     run_virtual(main())

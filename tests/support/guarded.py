@@ -16,7 +16,7 @@ class Train:
 
     memory: GuardMemory = field(default_factory=GuardMemory)
     now_s: float = 100.0
-    ask: PowerRequest = CRUISE
+    request: PowerRequest = CRUISE
     link_trouble: str = ""
     integrity: str = ""
     hub_trouble: str = ""
@@ -29,7 +29,7 @@ class Train:
         evidence_s = None if self.evidence_age_s is None else self.now_s - self.evidence_age_s
         troubles = (self.link_trouble, self.integrity, self.hub_trouble, self.loop_stalled, self.arm_trouble)
         health = Health(evidence_s, *troubles)
-        self.memory, permit = step(self.memory, Inputs(self.now_s, self.ask, health, orders), LIMITS)
+        self.memory, permit = step(self.memory, Inputs(self.now_s, self.request, health, orders), LIMITS)
         return permit
 
 
@@ -45,14 +45,14 @@ def train_in(state: GuardState) -> Train:
         train.link_trouble = "out of range"
         train.step()
         return train
-    train.ask = SIGN_STOP
+    train.request = SIGN_STOP
     train.step(Order.ARM, Order.DRIVE)
     if state is GuardState.ARMED_STOPPED:
         return train
-    train.ask = CRUISE
+    train.request = CRUISE
     train.step()
     if state is GuardState.STOPPING:
-        train.ask = SIGN_STOP
+        train.request = SIGN_STOP
         train.step()
     if state is GuardState.FAULT_LATCHED:
         train.step(Order.EMERGENCY_STOP)

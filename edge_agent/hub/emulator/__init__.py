@@ -15,7 +15,7 @@ from edge_agent.hub.emulator.control import (
 )
 from edge_agent.hub.emulator.device import EmulatedHub, MotorSetting, OnMotor
 from edge_agent.hub.emulator.emulator import BluezEmulator
-from edge_agent.hub.emulator.remote import RemoteMotor, control_beside, emulator_on_system_bus
+from edge_agent.hub.emulator.remote import RemoteMotor, control_path, emulator_on_system_bus
 from edge_agent.hub.emulator.sensors import LIGHT_PORT, MOTOR_PORT, HubProfile
 from edge_agent.hub.emulator.thread import EmulatorThread
 
@@ -33,7 +33,7 @@ __all__ = [
     "PrivateBus",
     "ReceivedWrite",
     "RemoteMotor",
-    "control_beside",
+    "control_path",
     "control_socket",
     "describe",
     "emulator_on_system_bus",

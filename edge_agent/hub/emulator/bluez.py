@@ -17,7 +17,7 @@ from edge_agent.hub.emulator.objects import ADAPTER, ADAPTER_PATH, CHARACTERISTI
 from edge_agent.hub.emulator.protocol import handle_write
 from edge_agent.hub.lwp3 import SERVICE_UUID, HubActionType, Message, encode
 
-JOURNAL_LENGTH = 20_000
+KEPT_WRITES = 20_000
 
 IN_PROGRESS = "org.bluez.Error.InProgress"
 FAILED = "org.bluez.Error.Failed"
@@ -62,7 +62,7 @@ class BluezStack:
     def __init__(self, hub: EmulatedHub, clock: Callable[[], float]) -> None:
         self.hub = hub
         self.tree = ObjectTree()
-        self.writes: deque[ReceivedWrite] = deque(maxlen=JOURNAL_LENGTH)
+        self.writes: deque[ReceivedWrite] = deque(maxlen=KEPT_WRITES)
         self.links = 0
         self.connected = False
         self.in_range = True
@@ -73,10 +73,10 @@ class BluezStack:
         self.service_path = objects.service_path(hub.profile.address)
         self.characteristic_path = objects.characteristic_path(hub.profile.address)
         self._clock = clock
-        self._flicker_db = 0
+        self._rssi_jitter_db = 0
         self._filters: dict[str, Uuids] = {}
         self._scanners: dict[str, Uuids] = {}
-        self._listeners: set[str] = set()
+        self._subscribers: set[str] = set()
 
     @property
     def powered(self) -> bool:
@@ -84,9 +84,9 @@ class BluezStack:
         return ADAPTER_PATH in self.tree and bool(self.tree.get(ADAPTER_PATH, ADAPTER, "Powered"))
 
     @property
-    def listeners(self) -> int:
+    def subscribers(self) -> int:
         """How many clients are subscribed to notifications."""
-        return len(self._listeners)
+        return len(self._subscribers)
 
     @property
     def scanners(self) -> int:
@@ -127,16 +127,16 @@ class BluezStack:
         self._lose_link()
         self.tree.clear()
 
-    def filter(self, client: str, uuids: Uuids) -> None:
+    def set_filter(self, client: str, uuids: Uuids) -> None:
         """Note which services a client wants to find; None for any."""
         self._filters[client] = uuids
 
-    def scan(self, client: str) -> None:
+    def start_scan(self, client: str) -> None:
         """Start looking for devices on behalf of a client."""
         if not self.powered:
             raise BluezError("org.bluez.Error.NotReady", "Resource Not Ready")
         self._scanners[client] = self._filters.get(client)
-        self._tell_discovering()
+        self._update_discovering()
         self.advertise()
 
     def stop_scan(self, client: str) -> None:
@@ -144,7 +144,7 @@ class BluezStack:
         if client not in self._scanners:
             raise BluezError(FAILED, "No discovery started")
         del self._scanners[client]
-        self._tell_discovering()
+        self._update_discovering()
 
     def advertise(self) -> None:
         """Be seen by those who scan; the device's object appears with the first sight."""
@@ -152,9 +152,9 @@ class BluezStack:
         free = self.in_range and not self.connected and self.holder is not LinkHolder.ELSEWHERE
         if not (self.powered and wanted and free):
             return
-        self._flicker_db ^= 1
+        self._rssi_jitter_db ^= 1
         self.tree.add(self.device_path, objects.device(self.hub))
-        self.tree.change(self.device_path, DEVICE, objects.advertised(self.hub, self._flicker_db))
+        self.tree.change(self.device_path, DEVICE, objects.advertised(self.hub, self._rssi_jitter_db))
 
     def connect(self) -> None:
         """Make the link and resolve the services; all signals go out before this returns."""
@@ -179,34 +179,34 @@ class BluezStack:
         if holder is LinkHolder.HERE:
             self.connect()
         self.holder = holder
-        self._tell_use()
+        self._update_use()
 
     def drop_link(self) -> None:
         """Lose the hub, and tell so."""
         if self.connected:
             self._lose_link()
-            self._tell_use()
+            self._update_use()
             self.tree.change(self.device_path, DEVICE, {"ServicesResolved": Variant("b", False)})
             self.tree.change(self.device_path, DEVICE, {"Connected": Variant("b", False)})
 
-    def listen(self, client: str) -> None:
+    def start_notify(self, client: str) -> None:
         """Subscribe a client to notifications; the first one makes the hub announce its ports."""
-        self._require_use("Notify acquired")
-        first = not self._listeners
-        self._listeners.add(client)
+        self._require_link("Notify acquired")
+        first = not self._subscribers
+        self._subscribers.add(client)
         if first:
-            self._tell_use()
-            self.notify(self.hub.subscribed())
+            self._update_use()
+            self.notify(self.hub.start_session())
 
-    def unlisten(self, client: str) -> None:
+    def stop_notify(self, client: str) -> None:
         """End a client's subscription."""
-        self._listeners.discard(client)
-        if not self._listeners:
-            self._tell_use()
+        self._subscribers.discard(client)
+        if not self._subscribers:
+            self._update_use()
 
     def deliver(self, raw: bytes) -> None:
         """Carry a write to the hub and its answers back."""
-        self._require_use("Write acquired")
+        self._require_link("Write acquired")
         now_s = self._clock()
         self.writes.append(ReceivedWrite(raw, now_s))
         self.notify(handle_write(self.hub, raw, now_s))
@@ -222,18 +222,18 @@ class BluezStack:
 
     def notify_raw(self, raw: bytes) -> None:
         """Have bytes notified, where somebody listens."""
-        if self.connected and self._listeners and not self.silent:
+        if self.connected and self._subscribers and not self.silent:
             self.tree.change(self.characteristic_path, CHARACTERISTIC, {"Value": Variant("ay", raw)})
 
-    def forget(self, client: str) -> None:
+    def remove_client(self, client: str) -> None:
         """End the scan and the subscription of a client that has left the bus; the link stays."""
         self._filters.pop(client, None)
         if self._scanners.pop(client, None) is not None:
-            self._tell_discovering()
-        if client in self._listeners:
-            self.unlisten(client)
+            self._update_discovering()
+        if client in self._subscribers:
+            self.stop_notify(client)
 
-    def _require_use(self, refusal: str) -> None:
+    def _require_link(self, refusal: str) -> None:
         if self.holder is LinkHolder.HERE:
             raise BluezError(NOT_PERMITTED, refusal)
         if not self.connected:
@@ -241,17 +241,17 @@ class BluezStack:
 
     def _lose_link(self) -> None:
         had_link, self.connected = self.connected, False
-        self._listeners.clear()
+        self._subscribers.clear()
         if had_link:
             self.hub.link_lost(self._clock())
         self.on_link_lost()
 
-    def _tell_discovering(self) -> None:
+    def _update_discovering(self) -> None:
         self.tree.change(ADAPTER_PATH, ADAPTER, {"Discovering": Variant("b", bool(self._scanners))})
 
-    def _tell_use(self) -> None:
+    def _update_use(self) -> None:
         """Tell whether anybody listens, and whether a program has reading and writing for itself."""
         acquired = self.connected and self.holder is LinkHolder.HERE
-        use = {"Notifying": bool(self._listeners) or acquired, "NotifyAcquired": acquired, "WriteAcquired": acquired}
-        told = {name: Variant("b", value) for name, value in use.items()}
-        self.tree.change(self.characteristic_path, CHARACTERISTIC, told)
+        use = {"Notifying": bool(self._subscribers) or acquired, "NotifyAcquired": acquired, "WriteAcquired": acquired}
+        changes = {name: Variant("b", value) for name, value in use.items()}
+        self.tree.change(self.characteristic_path, CHARACTERISTIC, changes)

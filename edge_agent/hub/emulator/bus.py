@@ -17,7 +17,7 @@ from typing import Self
 from edge_agent.errors import FatalError, UsageError
 
 
-def vacate(path: Path) -> None:
+def remove_stale_socket(path: Path) -> None:
     """Make sure that a socket can be bound at `path`; removes what a killed process left behind.
 
     Raises UsageError when somebody listens there, or when something else than a socket is in the way.
@@ -26,18 +26,18 @@ def vacate(path: Path) -> None:
         return
     if not path.is_socket():
         raise UsageError(f"{path} is in the way and is no socket", remedy="remove it or name another path")
-    with socket.socket(socket.AF_UNIX) as visitor:
+    with socket.socket(socket.AF_UNIX) as probe:
         try:
-            visitor.connect(str(path))
+            probe.connect(str(path))
         except OSError:
             path.unlink()
             return
     raise UsageError(f"somebody listens at {path} already", remedy="end that emulator or name another path")
 
 
-def listen(path: Path) -> socket.socket:
+def bind_socket(path: Path) -> socket.socket:
     """Bind a socket at `path` that only this user may speak to; raises UsageError when that cannot be."""
-    vacate(path)
+    remove_stale_socket(path)
     listener = socket.socket(socket.AF_UNIX)
     try:
         listener.bind(str(path))
@@ -102,7 +102,7 @@ class PrivateBus:
         Raises FatalError when it cannot be found or does not start, UsageError when somebody listens at the socket.
         """
         async with AsyncExitStack() as stack:
-            stack.callback(self._clean)
+            stack.callback(self._remove_folder)
             stack.push_async_callback(self.stop)
             self._folder.mkdir(mode=0o700)
             await self.start()
@@ -124,7 +124,7 @@ class PrivateBus:
             )
         config = self._folder / "bus.conf"
         config.write_text(_CONFIG.format(socket=self.socket, denial="" if self._permitted else _DENIAL))
-        vacate(self.socket)
+        remove_stale_socket(self.socket)
         command = [program, f"--config-file={config}", "--nofork", "--nopidfile", "--print-address"]
         setpriv = shutil.which("setpriv")
         if setpriv is not None:  # the daemon must not outlive us, not even when we are killed
@@ -148,7 +148,7 @@ class PrivateBus:
     def _remove_socket(self) -> None:
         self.socket.unlink(missing_ok=True)
 
-    def _clean(self) -> None:
+    def _remove_folder(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     async def _wait_for_address(self, process: asyncio.subprocess.Process) -> None:
@@ -158,7 +158,7 @@ class PrivateBus:
                 if await process.stdout.readline():
                     return
         await self.stop()
-        said = self._log.read_text(errors="replace").strip().rpartition("\n")[2]
+        last_line = self._log.read_text(errors="replace").strip().rpartition("\n")[2]
         raise FatalError(
-            f"dbus-daemon did not start: {said}", remedy=f"see that {self.socket.parent} can be written to"
+            f"dbus-daemon did not start: {last_line}", remedy=f"see that {self.socket.parent} can be written to"
         )

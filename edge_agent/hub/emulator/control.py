@@ -17,15 +17,15 @@ from typing import Any
 
 from edge_agent.errors import EdgeAgentError, RetryableError, UsageError
 from edge_agent.hub.emulator.bluez import BluezError
-from edge_agent.hub.emulator.bus import listen
+from edge_agent.hub.emulator.bus import bind_socket
 from edge_agent.hub.emulator.device import MotorSetting
 from edge_agent.hub.emulator.emulator import BluezEmulator
-from edge_agent.hub.emulator.remote import control_beside
+from edge_agent.hub.emulator.remote import control_path
 
-TELL_LIMIT_S = 10.0
+REPLY_LIMIT_S = 10.0
 _STREAM_LENGTH = 1000
 
-_Order = Callable[..., Any]
+_Command = Callable[..., Any]
 
 
 def _babble(emulator: BluezEmulator, raw: str) -> None:
@@ -33,7 +33,7 @@ def _babble(emulator: BluezEmulator, raw: str) -> None:
     emulator.babble(bytes.fromhex(raw))
 
 
-_METHODS: tuple[_Order, ...] = (
+_METHODS: tuple[_Command, ...] = (
     BluezEmulator.drop_link,
     BluezEmulator.vanish,
     BluezEmulator.appear,
@@ -62,7 +62,7 @@ _METHODS: tuple[_Order, ...] = (
     BluezEmulator.run_on,
 )
 
-EMULATOR_COMMANDS: Mapping[str, _Order] = {
+EMULATOR_COMMANDS: Mapping[str, _Command] = {
     **{method.__name__.replace("_", "-"): method for method in _METHODS},
     "babble": _babble,
 }
@@ -111,11 +111,11 @@ async def control_socket(emulator: BluezEmulator, path: Path) -> AsyncIterator[N
         if not server.is_serving():  # knocked while the door was closing
             writer.close()
             return
-        task = asyncio.create_task(_converse(emulator, reader, writer), name="hub-emulator-control")
+        task = asyncio.create_task(_serve_client(emulator, reader, writer), name="hub-emulator-control")
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
-    server = await asyncio.start_unix_server(accept, sock=listen(path))
+    server = await asyncio.start_unix_server(accept, sock=bind_socket(path))
     try:
         yield
     finally:
@@ -137,7 +137,7 @@ async def serve(
     """
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(emulator)
-        await stack.enter_async_context(control_socket(emulator, control_beside(emulator.bus.socket)))
+        await stack.enter_async_context(control_socket(emulator, control_path(emulator.bus.socket)))
         if control is not None:
             await stack.enter_async_context(control_socket(emulator, control))
         on_ready(emulator.bus_address)
@@ -151,30 +151,30 @@ def send_command(control: Path, order: str, **arguments: Any) -> dict[str, Any]:
     """
     try:
         with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(TELL_LIMIT_S)
+            connection.settimeout(REPLY_LIMIT_S)
             connection.connect(str(control))
             connection.sendall(_line({"order": order, **arguments}))
-            answer = json.loads(connection.makefile("rb").readline() or b"null")
+            reply = json.loads(connection.makefile("rb").readline() or b"null")
     except OSError as error:
         raise RetryableError(
             f"no emulated hub listens at {control}", remedy="start one with `edge-agent hub emulate`", reason=str(error)
         ) from error
-    if not answer:
+    if not reply:
         raise RetryableError("the emulated hub hung up", remedy="start it again")
-    if not answer["ok"]:
-        raise UsageError(answer["error"])
-    status: dict[str, Any] = answer["status"]
+    if not reply["ok"]:
+        raise UsageError(reply["error"])
+    status: dict[str, Any] = reply["status"]
     return status
 
 
-async def _converse(emulator: BluezEmulator, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _serve_client(emulator: BluezEmulator, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     try:
         async for line in reader:
-            words = _order(line)
+            words = _parse(line)
             if words.get("order") == "watch":
                 await _stream(emulator, reader, writer)
                 return
-            writer.write(_line(await _answer(emulator, words)))
+            writer.write(_line(await _reply(emulator, words)))
             await writer.drain()
     except ConnectionError:
         pass  # hung up in the middle of a word
@@ -182,7 +182,7 @@ async def _converse(emulator: BluezEmulator, reader: asyncio.StreamReader, write
         writer.close()
 
 
-def _order(line: bytes) -> dict[str, Any]:
+def _parse(line: bytes) -> dict[str, Any]:
     """Read an order; empty where the line is none."""
     with contextlib.suppress(ValueError):
         words = json.loads(line)
@@ -191,7 +191,7 @@ def _order(line: bytes) -> dict[str, Any]:
     return {}
 
 
-async def _answer(emulator: BluezEmulator, words: dict[str, Any]) -> dict[str, Any]:
+async def _reply(emulator: BluezEmulator, words: dict[str, Any]) -> dict[str, Any]:
     try:
         if not words:
             raise UsageError("that is no order", remedy='write one line of JSON like {"order": "drop-link"}')
@@ -205,30 +205,30 @@ async def _stream(emulator: BluezEmulator, reader: asyncio.StreamReader, writer:
     """Stream the motor until the watcher hangs up."""
     queue: asyncio.Queue[bytes] = asyncio.Queue(_STREAM_LENGTH)
 
-    def told(setting: MotorSetting, now_s: float) -> None:
+    def on_motor(setting: MotorSetting, now_s: float) -> None:
         if queue.full():
             queue.get_nowait()  # a watcher that does not read loses the oldest
         words = {"motor": setting.kind.value, "power_percent": setting.power_percent, "at_s": now_s}
         queue.put_nowait(_line(words))
 
-    leave_off = emulator.hub.watch(told)
-    told(emulator.hub.motor, emulator.clock())
+    unwatch = emulator.hub.watch(on_motor)
+    on_motor(emulator.hub.motor, emulator.clock())
     try:
         async with asyncio.TaskGroup() as tasks:
-            pump = tasks.create_task(_pump(queue, writer))
-            await _until_gone(reader)
-            pump.cancel()
+            sender = tasks.create_task(_send_loop(queue, writer))
+            await _wait_closed(reader)
+            sender.cancel()
     finally:
-        leave_off()
+        unwatch()
 
 
-async def _until_gone(reader: asyncio.StreamReader) -> None:
+async def _wait_closed(reader: asyncio.StreamReader) -> None:
     with contextlib.suppress(ConnectionError):  # killed with words unread, it resets the connection
         while await reader.read(1024):
             pass  # a watcher has nothing more to say
 
 
-async def _pump(queue: asyncio.Queue[bytes], writer: asyncio.StreamWriter) -> None:
+async def _send_loop(queue: asyncio.Queue[bytes], writer: asyncio.StreamWriter) -> None:
     with contextlib.suppress(ConnectionError):
         while True:
             writer.write(await queue.get())

@@ -86,10 +86,10 @@ class EmulatedHub:
         self.leaving: HubActionType | None = None
         self._watchers: list[OnMotor] = [on_motor]
         self._advanced_s: float | None = None
-        self.followed: set[HubProperty] = set()
-        self.watched: set[Alert] = set()
+        self.enabled_properties: set[HubProperty] = set()
+        self.enabled_alerts: set[Alert] = set()
         self.formats: dict[int, InputFormatSetup] = {}
-        self._told: dict[int, int] = {}
+        self._last_sent: dict[int, int] = {}
 
     @property
     def watchers(self) -> int:
@@ -101,19 +101,19 @@ class EmulatedHub:
         self._watchers.append(on_motor)
         return lambda: self._watchers.remove(on_motor)
 
-    def subscribed(self) -> list[Message]:
+    def start_session(self) -> list[Message]:
         """Start anew with whoever has just subscribed: forget earlier wishes, announce what is plugged in."""
         self.leaving = None
-        self.followed.clear()
-        self.watched.clear()
+        self.enabled_properties.clear()
+        self.enabled_alerts.clear()
         self.formats.clear()
-        self._told.clear()
+        self._last_sent.clear()
         return [self._announcement(port, kind) for port, kind in sorted(self.ports.items())]
 
     def link_lost(self, now_s: float) -> None:
         """Lose the other side: the motor coasts, or runs on."""
-        self.followed.clear()
-        self.watched.clear()
+        self.enabled_properties.clear()
+        self.enabled_alerts.clear()
         self.formats.clear()
         if not self.runs_on and self.motor.kind is CommandKind.DRIVE:
             self.set_motor(MotorSetting(), now_s)
@@ -123,7 +123,7 @@ class EmulatedHub:
         elapsed_s = 0.0 if self._advanced_s is None else max(0.0, now_s - self._advanced_s)
         self._advanced_s = now_s
         if not self.drain_percent_per_s:
-            return self.told_sensors()
+            return self.sensor_updates()
         return self._with_battery(self.battery.drained(self.drain_percent_per_s * elapsed_s))
 
     def set_battery(self, percent: float) -> list[Message]:
@@ -144,14 +144,14 @@ class EmulatedHub:
     def press_button(self, *, pressed: bool = True) -> list[Message]:
         """Press or release the green button."""
         self.button_pressed = pressed
-        return self._told_property(HubProperty.BUTTON)
+        return self._property_update(HubProperty.BUTTON)
 
     def set_alert(self, alert: Alert, *, raised: bool = True) -> list[Message]:
         """Raise or clear an alert; told at the change, to who asked for it."""
         if raised == (alert in self.alerts):
             return []
         (self.alerts.add if raised else self.alerts.discard)(alert)
-        return [HubAlertUpdate(alert, raised)] if alert in self.watched else []
+        return [HubAlertUpdate(alert, raised)] if alert in self.enabled_alerts else []
 
     def plug(self, port: int, device_type: int) -> list[Message]:
         """Plug a device into a port."""
@@ -194,27 +194,27 @@ class EmulatedHub:
 
     def _with_battery(self, battery: Battery) -> list[Message]:
         before, self.battery = self.battery, battery
-        told: list[Message] = []
+        messages: list[Message] = []
         if round(before.percent) != round(battery.percent):
-            told += self._told_property(HubProperty.BATTERY_PERCENT)
+            messages += self._property_update(HubProperty.BATTERY_PERCENT)
         low = battery.percent < LOW_BATTERY_PERCENT
         if low != (before.percent < LOW_BATTERY_PERCENT):
-            told += self.set_alert(Alert.LOW_VOLTAGE, raised=low)
+            messages += self.set_alert(Alert.LOW_VOLTAGE, raised=low)
         if battery.percent == 0 and self.leaving is None:
             self.leaving = HubActionType.WILL_SWITCH_OFF
-            told.append(HubAction(self.leaving))
-        return told + self.told_sensors()
+            messages.append(HubAction(self.leaving))
+        return messages + self.sensor_updates()
 
-    def _told_property(self, subject: HubProperty) -> list[Message]:
-        return [HubPropertyUpdate(subject, self.properties()[subject])] if subject in self.followed else []
+    def _property_update(self, subject: HubProperty) -> list[Message]:
+        return [HubPropertyUpdate(subject, self.properties()[subject])] if subject in self.enabled_properties else []
 
-    def told_sensors(self) -> list[Message]:
+    def sensor_updates(self) -> list[Message]:
         """Tell sensors that moved as far as was asked for since they were told last."""
-        told: list[Message] = []
-        for port, wish in self.formats.items():
+        messages: list[Message] = []
+        for port, setup in self.formats.items():
             raw = sensors.raw_value(self.ports.get(port, 0), self.battery, self.profile)
-            last = self._told.get(port)
-            if wish.notify and (last is None or abs(raw - last) >= max(1, wish.delta)):
-                self._told[port] = raw
-                told.append(PortValue(port, raw.to_bytes(2, "little")))
-        return told
+            last = self._last_sent.get(port)
+            if setup.notify and (last is None or abs(raw - last) >= max(1, setup.delta)):
+                self._last_sent[port] = raw
+                messages.append(PortValue(port, raw.to_bytes(2, "little")))
+        return messages

@@ -14,7 +14,7 @@ from edge_agent.errors import UsageError
 from edge_agent.hub.emulator.bluez import FAILED, IN_PROGRESS, BluezStack, LinkHolder, ReceivedWrite
 from edge_agent.hub.emulator.bus import PrivateBus
 from edge_agent.hub.emulator.device import EmulatedHub
-from edge_agent.hub.emulator.methods import NAMES, Faults
+from edge_agent.hub.emulator.methods import METHOD_NAMES, Faults
 from edge_agent.hub.emulator.sensors import MOTOR_PORT
 from edge_agent.hub.emulator.server import BluezServer
 from edge_agent.hub.lwp3 import Alert, DeviceType
@@ -120,23 +120,23 @@ class BluezEmulator:
 
     def hang(self, method: str = "WriteValue") -> None:
         """Have a D-Bus method never answer, its work undone; a lost link fails the calls that hang."""
-        self._faults(self.server.methods.faults.hanging(method))
+        self._set_faults(self.server.methods.faults.hanging(method))
 
     def mute(self, method: str = "WriteValue") -> None:
         """Have a D-Bus method never answer, its work done."""
-        self._faults(self.server.methods.faults.muting(method))
+        self._set_faults(self.server.methods.faults.muting(method))
 
     def busy(self, method: str = "WriteValue") -> None:
         """Have a D-Bus method answer InProgress for ever."""
-        self._faults(self.server.methods.faults.failing(method, IN_PROGRESS, "In Progress"))
+        self._set_faults(self.server.methods.faults.failing(method, IN_PROGRESS, "In Progress"))
 
     def fail(self, method: str = "Connect", error: str = FAILED, text: str = "Operation failed") -> None:
         """Have a D-Bus method answer an error for ever."""
-        self._faults(self.server.methods.faults.failing(method, error, text))
+        self._set_faults(self.server.methods.faults.failing(method, error, text))
 
     def slow(self, delay_s: float, method: str = "WriteValue") -> None:
         """Have a D-Bus method take its time."""
-        self._faults(self.server.methods.faults.delaying(method, delay_s))
+        self._set_faults(self.server.methods.faults.delaying(method, delay_s))
 
     def silence(self, on: bool = True) -> None:
         """Keep the hub from notifying: no feedback, no alert, no button."""
@@ -144,7 +144,7 @@ class BluezEmulator:
 
     def behave(self) -> None:
         """End the misbehaviour of methods, and the silence; calls that hang go on hanging."""
-        self._faults(Faults())
+        self._set_faults(Faults())
         self.stack.silent = False
 
     def press_button(self, pressed: bool = True) -> None:
@@ -191,7 +191,7 @@ class BluezEmulator:
         return {
             "connected": self.stack.connected,
             "links": self.stack.links,
-            "listeners": self.stack.listeners,
+            "listeners": self.stack.subscribers,
             "scanners": self.stack.scanners,
             "motor": self.hub.motor.kind.value,
             "power_percent": self.hub.motor.power_percent,
@@ -200,8 +200,10 @@ class BluezEmulator:
             "battery_percent": round(self.hub.battery.percent),
         }
 
-    def _faults(self, faults: Faults) -> None:
-        unknown = sorted(faults.methods - NAMES)
+    def _set_faults(self, faults: Faults) -> None:
+        unknown = sorted(faults.methods - METHOD_NAMES)
         if unknown:
-            raise UsageError(f"BlueZ has no method {unknown[0]!r}", remedy=f"choose one of {', '.join(sorted(NAMES))}")
+            raise UsageError(
+                f"BlueZ has no method {unknown[0]!r}", remedy=f"choose one of {', '.join(sorted(METHOD_NAMES))}"
+            )
         self.server.methods.faults = faults

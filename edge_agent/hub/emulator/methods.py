@@ -72,20 +72,20 @@ class BluezMethods:
 
     Args:
         stack: what the calls act on.
-        answer: sends a reply later than at once.
-        later: has a callable called after so many seconds.
+        send: sends a reply later than at once.
+        call_later: has a callable called after so many seconds.
     """
 
     def __init__(
         self,
         stack: BluezStack,
-        answer: Callable[[Message], object],
-        later: Callable[[float, Callable[[], None]], object],
+        send: Callable[[Message], object],
+        call_later: Callable[[float, Callable[[], None]], object],
     ) -> None:
         self.faults = Faults()
         self._stack = stack
-        self._answer = answer
-        self._later = later
+        self._send = send
+        self._call_later = call_later
         self._unanswered: list[Message] = []
         stack.on_link_lost = self._fail_unanswered
 
@@ -100,19 +100,19 @@ class BluezMethods:
             return True
         delay_s = self.faults.delays_s.get(name, 0.0)
         if delay_s > 0:
-            self._later(delay_s, lambda: self._run_late(call, method))
+            self._call_later(delay_s, lambda: self._run_late(call, method))
             return True
         return self._run(call, method) or True
 
     def _run_late(self, call: Message, method: _Method) -> None:
         reply = self._run(call, method)
         if reply is not None:
-            self._answer(reply)
+            self._send(reply)
 
     def _run(self, call: Message, method: _Method) -> Message | None:
         name = call.member or ""
         try:
-            self._refuse(name, call.path or "")
+            self._check(name, call.path or "")
             reply = Message.new_method_return(call, method.signature, method.run(self._stack, call))
         except BluezError as refusal:
             reply = Message.new_error(call, refusal.error, refusal.text)
@@ -121,7 +121,7 @@ class BluezMethods:
             return None
         return None if call.flags & MessageFlag.NO_REPLY_EXPECTED else reply
 
-    def _refuse(self, name: str, path: str) -> None:
+    def _check(self, name: str, path: str) -> None:
         """Refuse what has no object to act on, and what is told to fail."""
         if path != "/" and path not in self._stack.tree:
             raise BluezError(ErrorType.UNKNOWN_OBJECT.value, f"no object {path}")
@@ -131,7 +131,7 @@ class BluezMethods:
     def _fail_unanswered(self) -> None:
         calls, self._unanswered = self._unanswered, []
         for call in calls:
-            self._answer(Message.new_error(call, FAILED, "Not connected"))
+            self._send(Message.new_error(call, FAILED, "Not connected"))
 
 
 def _sender(call: Message) -> str:
@@ -159,11 +159,11 @@ def _set_property(stack: BluezStack, call: Message) -> Body:
 
 def _set_filter(stack: BluezStack, call: Message) -> Body:
     wanted = call.body[0].get("UUIDs")
-    stack.filter(_sender(call), None if wanted is None else frozenset(wanted.value))
+    stack.set_filter(_sender(call), None if wanted is None else frozenset(wanted.value))
     return []
 
 
-def _do(act: Callable[[BluezStack, Message], object]) -> Callable[[BluezStack, Message], Body]:
+def _action(act: Callable[[BluezStack, Message], object]) -> Callable[[BluezStack, Message], Body]:
     """Make a method of something that returns nothing of interest."""
 
     def run(stack: BluezStack, call: Message) -> Body:
@@ -181,15 +181,15 @@ _METHODS: Mapping[tuple[str, str], _Method] = {
     ),
     (PROPERTIES, "Set"): _Method("", _set_property),
     (ADAPTER, "SetDiscoveryFilter"): _Method("", _set_filter),
-    (ADAPTER, "StartDiscovery"): _Method("", _do(lambda stack, call: stack.scan(_sender(call)))),
-    (ADAPTER, "StopDiscovery"): _Method("", _do(lambda stack, call: stack.stop_scan(_sender(call)))),
-    (ADAPTER, "RemoveDevice"): _Method("", _do(lambda stack, _: stack.remove_device())),
-    (DEVICE, "Connect"): _Method("", _do(lambda stack, _: stack.connect())),
-    (DEVICE, "Disconnect"): _Method("", _do(lambda stack, _: stack.drop_link())),
-    (CHARACTERISTIC, "WriteValue"): _Method("", _do(lambda stack, call: stack.deliver(bytes(call.body[0])))),
-    (CHARACTERISTIC, "StartNotify"): _Method("", _do(lambda stack, call: stack.listen(_sender(call)))),
-    (CHARACTERISTIC, "StopNotify"): _Method("", _do(lambda stack, call: stack.unlisten(_sender(call)))),
+    (ADAPTER, "StartDiscovery"): _Method("", _action(lambda stack, call: stack.start_scan(_sender(call)))),
+    (ADAPTER, "StopDiscovery"): _Method("", _action(lambda stack, call: stack.stop_scan(_sender(call)))),
+    (ADAPTER, "RemoveDevice"): _Method("", _action(lambda stack, _: stack.remove_device())),
+    (DEVICE, "Connect"): _Method("", _action(lambda stack, _: stack.connect())),
+    (DEVICE, "Disconnect"): _Method("", _action(lambda stack, _: stack.drop_link())),
+    (CHARACTERISTIC, "WriteValue"): _Method("", _action(lambda stack, call: stack.deliver(bytes(call.body[0])))),
+    (CHARACTERISTIC, "StartNotify"): _Method("", _action(lambda stack, call: stack.start_notify(_sender(call)))),
+    (CHARACTERISTIC, "StopNotify"): _Method("", _action(lambda stack, call: stack.stop_notify(_sender(call)))),
 }
 
-NAMES = frozenset(name for _interface, name in _METHODS)
+METHOD_NAMES = frozenset(name for _interface, name in _METHODS)
 """What the emulated BlueZ can be called for."""

@@ -137,11 +137,11 @@ def device(hub: EmulatedHub) -> Interfaces:
     }
 
 
-def advertised(hub: EmulatedHub, flicker_db: int) -> Properties:
+def advertised(hub: EmulatedHub, rssi_jitter_db: int) -> Properties:
     """Properties that an advertisement brings; the signal strength is never quite the same."""
     data = hub.profile.advertisement(button_pressed=hub.button_pressed).encode()
     return {
-        "RSSI": Variant("n", hub.profile.rssi_dbm - flicker_db),
+        "RSSI": Variant("n", hub.profile.rssi_dbm - rssi_jitter_db),
         "ManufacturerData": Variant("a{qv}", {COMPANY_ID: Variant("ay", data)}),
     }
 

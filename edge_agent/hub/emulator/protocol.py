@@ -48,7 +48,7 @@ _CARRIED_OUT = Feedback.COMPLETED | Feedback.IDLE
 
 _SENSORS = (DeviceType.VOLTAGE_SENSOR, DeviceType.CURRENT_SENSOR)
 
-_FAREWELLS: Mapping[HubActionType, HubActionType] = {
+_ANNOUNCEMENTS: Mapping[HubActionType, HubActionType] = {
     HubActionType.SWITCH_OFF: HubActionType.WILL_SWITCH_OFF,
     HubActionType.SHUT_DOWN_NOW: HubActionType.WILL_SWITCH_OFF,
     HubActionType.DISCONNECT: HubActionType.WILL_DISCONNECT,
@@ -75,10 +75,10 @@ def _property_request(hub: EmulatedHub, message: HubPropertyRequest, _now_s: flo
     if value is None:
         return _refuse(message)
     if message.operation is PropertyOperation.DISABLE_UPDATES:
-        hub.followed.discard(message.subject)
+        hub.enabled_properties.discard(message.subject)
         return []
     if message.operation is PropertyOperation.ENABLE_UPDATES:
-        hub.followed.add(message.subject)
+        hub.enabled_properties.add(message.subject)
     if message.operation is PropertyOperation.RESET:
         return _property_set(hub, HubPropertySet(message.subject, hub.profile.name), _now_s)
     return [HubPropertyUpdate(message.subject, value)]
@@ -92,18 +92,18 @@ def _property_set(hub: EmulatedHub, message: HubPropertySet, _now_s: float) -> A
 
 
 def _action(hub: EmulatedHub, message: HubAction, _now_s: float) -> Answers:
-    farewell = _FAREWELLS.get(message.action)
-    if farewell is None:
+    announcement = _ANNOUNCEMENTS.get(message.action)
+    if announcement is None:
         return []
-    hub.leaving = farewell
-    return [HubAction(farewell)]
+    hub.leaving = announcement
+    return [HubAction(announcement)]
 
 
 def _alert(hub: EmulatedHub, message: HubAlertRequest, _now_s: float) -> Answers:
     if message.operation is AlertOperation.REQUEST_UPDATE:
         return [HubAlertUpdate(message.alert, message.alert in hub.alerts)]
     enable = message.operation is AlertOperation.ENABLE_UPDATES
-    (hub.watched.add if enable else hub.watched.discard)(message.alert)
+    (hub.enabled_alerts.add if enable else hub.enabled_alerts.discard)(message.alert)
     return []
 
 
@@ -112,7 +112,7 @@ def _format_setup(hub: EmulatedHub, message: InputFormatSetup, _now_s: float) ->
     if message.port not in hub.ports or message.mode not in known:
         return _refuse(message)
     hub.formats[message.port] = message
-    return [InputFormat(message.port, message.mode, message.delta, message.notify), *hub.told_sensors()]
+    return [InputFormat(message.port, message.mode, message.delta, message.notify), *hub.sensor_updates()]
 
 
 def _port_information(hub: EmulatedHub, message: PortInformationRequest, _now_s: float) -> Answers:
@@ -129,8 +129,8 @@ def _port_information(hub: EmulatedHub, message: PortInformationRequest, _now_s:
 
 def _mode_information(hub: EmulatedHub, message: PortModeInformationRequest, _now_s: float) -> Answers:
     device_type = hub.ports.get(message.port, 0)
-    told = sensors.mode_information(message.port, device_type, message.mode, message.information)
-    return _refuse(message) if told is None else [told]
+    answer = sensors.mode_information(message.port, device_type, message.mode, message.information)
+    return _refuse(message) if answer is None else [answer]
 
 
 def _output(hub: EmulatedHub, message: OutputCommand, now_s: float) -> Answers:

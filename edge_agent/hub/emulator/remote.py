@@ -26,7 +26,7 @@ JOIN_LIMIT_S = 2.0
 _READ_SIZE = 65536
 
 
-def control_beside(bus: Path) -> Path:
+def control_path(bus: Path) -> Path:
     """Say where the emulator of a private bus listens for orders."""
     return bus.with_name(f"{bus.name}.hub")
 
@@ -36,8 +36,8 @@ def emulator_on_system_bus() -> Path | None:
     for address in os.environ.get("DBUS_SYSTEM_BUS_ADDRESS", "").split(";"):
         transport, _, options = address.partition(":")
         path = dict(option.partition("=")[::2] for option in options.split(",")).get("path")
-        if transport == "unix" and path and control_beside(Path(unquote(path))).is_socket():
-            return control_beside(Path(unquote(path)))
+        if transport == "unix" and path and control_path(Path(unquote(path))).is_socket():
+            return control_path(Path(unquote(path)))
     return None
 
 
@@ -51,27 +51,27 @@ class RemoteMotor:
     def __init__(self, control: Path) -> None:
         self._control = control
         self._commands: deque[tuple[MotorSetting, float]] = deque(maxlen=KEPT_COMMANDS)
-        self._leaving = False
-        self._watching = socket.socket(socket.AF_UNIX)
-        self._lines = self._watching.makefile("rb")
-        self._feeding = socket.socket(socket.AF_UNIX)
-        self._thread = threading.Thread(target=self._follow, name="remote-motor", daemon=True)
+        self._closing = False
+        self._watch_socket = socket.socket(socket.AF_UNIX)
+        self._lines = self._watch_socket.makefile("rb")
+        self._feed_socket = socket.socket(socket.AF_UNIX)
+        self._thread = threading.Thread(target=self._read_loop, name="remote-motor", daemon=True)
 
     def __enter__(self) -> Self:
         """Connect, and wait to be told what the motor does now; raises RetryableError where no emulator listens."""
         try:
-            for one in (self._watching, self._feeding):
+            for one in (self._watch_socket, self._feed_socket):
                 one.settimeout(CONNECT_LIMIT_S)
                 one.connect(str(self._control))
-            self._watching.sendall(_line({"order": "watch"}))
-            self._keep(self._lines.readline())
-            self._watching.settimeout(None)
+            self._watch_socket.sendall(_line({"order": "watch"}))
+            self._append(self._lines.readline())
+            self._watch_socket.settimeout(None)
         except (OSError, ValueError) as error:
             self._close()
             raise RetryableError(
                 f"no emulated hub listens at {self._control}", remedy="start one with `edge-agent hub emulate`"
             ) from error
-        self._feeding.setblocking(False)
+        self._feed_socket.setblocking(False)
         self._thread.start()
         return self
 
@@ -79,47 +79,47 @@ class RemoteMotor:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Hang up."""
-        self._leaving = True
+        self._closing = True
         with contextlib.suppress(OSError):
-            self._watching.shutdown(socket.SHUT_RDWR)
+            self._watch_socket.shutdown(socket.SHUT_RDWR)
         self._thread.join(JOIN_LIMIT_S)
         self._close()
 
-    def take(self) -> list[tuple[MotorSetting, float]]:
+    def drain(self) -> list[tuple[MotorSetting, float]]:
         """Take what the motor was told since the last call, oldest first, with the monotonic seconds of each.
 
         An emulator that is gone has let its motor coast.
         """
-        taken = []
+        commands = []
         while self._commands:
-            taken.append(self._commands.popleft())
-        return taken
+            commands.append(self._commands.popleft())
+        return commands
 
     def feed(self, voltage_mv: int, current_ma: int, percent: float) -> None:
         """Say what the hub's sensors measure. Never waits: what cannot be sent now is left out."""
         order = {"order": "feed", "voltage_mv": voltage_mv, "current_ma": current_ma, "percent": percent}
         with contextlib.suppress(OSError):
-            self._feeding.send(_line(order))
-            self._feeding.recv(_READ_SIZE)  # the answers, which say nothing new
+            self._feed_socket.send(_line(order))
+            self._feed_socket.recv(_READ_SIZE)  # the answers, which say nothing new
 
-    def _follow(self) -> None:
+    def _read_loop(self) -> None:
         try:
             for line in self._lines:
-                self._keep(line)
+                self._append(line)
         except (OSError, ValueError):
             pass  # the emulator was killed in the middle of a word
-        if not self._leaving:
+        if not self._closing:
             self._commands.append((MotorSetting(), time.monotonic()))
 
-    def _keep(self, line: bytes) -> None:
-        told = json.loads(line)
-        self._commands.append((MotorSetting(CommandKind(told["motor"]), told["power_percent"]), told["at_s"]))
+    def _append(self, line: bytes) -> None:
+        fields = json.loads(line)
+        self._commands.append((MotorSetting(CommandKind(fields["motor"]), fields["power_percent"]), fields["at_s"]))
 
     def _close(self) -> None:
         self._lines.close()
-        self._watching.close()
-        self._feeding.close()
+        self._watch_socket.close()
+        self._feed_socket.close()
 
 
-def _line(words: dict[str, object]) -> bytes:
-    return json.dumps(words).encode() + b"\n"
+def _line(fields: dict[str, object]) -> bytes:
+    return json.dumps(fields).encode() + b"\n"

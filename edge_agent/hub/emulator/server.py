@@ -35,7 +35,7 @@ class BluezServer:
     def __init__(self, stack: BluezStack, bus: PrivateBus, clock: Callable[[], float]) -> None:
         self.stack = stack
         self.bus = bus
-        self.methods = BluezMethods(stack, self._send, self._later)
+        self.methods = BluezMethods(stack, self._send, self._call_later)
         self._clock = clock
         self._connection: MessageBus | None = None
         self._timers: set[asyncio.TimerHandle] = set()
@@ -51,7 +51,7 @@ class BluezServer:
         stack.push_async_callback(self.kill_bluetoothd)
         await self.start_bluetoothd()
         ticking = asyncio.create_task(self._tick(), name="hub-emulator-tick")
-        stack.push_async_callback(_end, ticking)
+        stack.push_async_callback(_cancel, ticking)
 
     async def start_bluetoothd(self) -> None:
         """Start BlueZ, if it is not running; raises RetryableError when there is no bus to serve it on."""
@@ -59,7 +59,7 @@ class BluezServer:
             return
         connection = MessageBus(bus_address=self.bus.address)
         async with AsyncExitStack() as undo:
-            undo.callback(self._abandon, connection)
+            undo.callback(self._close, connection)
             try:
                 await connection.connect()
             except OSError as error:
@@ -95,7 +95,7 @@ class BluezServer:
         await self.bus.start()
         await self.start_bluetoothd()
 
-    def _abandon(self, connection: MessageBus) -> None:
+    def _close(self, connection: MessageBus) -> None:
         self._connection = None
         connection.disconnect()
 
@@ -107,7 +107,7 @@ class BluezServer:
 
     def _handle(self, message: Message) -> Message | bool | None:
         if message.message_type is MessageType.SIGNAL and message.member == "NameOwnerChanged":
-            self.stack.forget(message.body[0])
+            self.stack.remove_client(message.body[0])
             return None
         return self.methods.handle(message)
 
@@ -115,7 +115,7 @@ class BluezServer:
         if self._connection is not None and self._connection.connected:
             self._connection.send(message)
 
-    def _later(self, delay_s: float, act: Callable[[], None]) -> None:
+    def _call_later(self, delay_s: float, act: Callable[[], None]) -> None:
         def due() -> None:
             self._timers.discard(timer)
             act()
@@ -132,7 +132,7 @@ async def _call_bus(connection: MessageBus, member: str, signature: str, body: l
         raise FatalError(f"the private bus refused {member}", remedy="see that its dbus-daemon is a current one")
 
 
-async def _end(task: asyncio.Task[None]) -> None:
+async def _cancel(task: asyncio.Task[None]) -> None:
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task

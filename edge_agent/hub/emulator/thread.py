@@ -13,7 +13,7 @@ from typing import Any, Self, TypeVar
 from edge_agent.errors import FatalError
 from edge_agent.hub.emulator.control import control_socket
 from edge_agent.hub.emulator.emulator import BluezEmulator
-from edge_agent.hub.emulator.remote import control_beside
+from edge_agent.hub.emulator.remote import control_path
 
 T = TypeVar("T")
 
@@ -75,6 +75,6 @@ class EmulatorThread:
 
     async def _serve(self) -> None:
         emulator = self.emulator
-        async with emulator, control_socket(emulator, control_beside(emulator.bus.socket)):
+        async with emulator, control_socket(emulator, control_path(emulator.bus.socket)):
             self._ready.set_result(asyncio.get_running_loop())
             await self._stop.wait()

@@ -47,7 +47,7 @@ _FIELDS: Mapping[HubProperty, str] = {
 
 _READINGS: Mapping[int, str] = {DeviceType.VOLTAGE_SENSOR: "voltage_mv", DeviceType.CURRENT_SENSOR: "current_ma"}
 
-_FAREWELLS = (HubActionType.WILL_SWITCH_OFF, HubActionType.WILL_DISCONNECT, HubActionType.WILL_ENTER_BOOT_MODE)
+_DISCONNECT_ACTIONS = (HubActionType.WILL_SWITCH_OFF, HubActionType.WILL_DISCONNECT, HubActionType.WILL_ENTER_BOOT_MODE)
 
 
 def _nothing() -> Mapping[Any, Any]:
@@ -110,16 +110,16 @@ class HubModel:
         """Tell what became of the commands written to a port."""
         return self.outputs.get(port, PortOutput())
 
-    def heard(self, message: Message | Malformed) -> "HubModel":
+    def with_notification(self, message: Message | Malformed) -> "HubModel":
         """Fold in what the hub told; what tells nothing of it (and what is no message) leaves the model as it is."""
-        handler = _HEARD.get(type(message))
+        handler = _HANDLERS.get(type(message))
         return self if handler is None else handler(self, message)
 
-    def written(self, message: Message, now_s: float) -> "HubModel":
+    def with_command(self, message: Message, now_s: float) -> "HubModel":
         """Fold in what was written to the hub, at `now_s` of any monotonic clock; only output commands matter."""
         if not isinstance(message, OutputCommand):
             return self
-        output = self.output(message.port).written(message, now_s)
+        output = self.output(message.port).with_command(message, now_s)
         return replace(self, outputs=_with(self.outputs, message.port, output))
 
     def status(self, *, connected: bool) -> HubStatus:
@@ -149,8 +149,8 @@ def _property(model: HubModel, message: HubPropertyUpdate) -> HubModel:
     name = _FIELDS.get(message.subject)
     if name is None:
         return model
-    written = name in ("firmware", "hardware")
-    changes: dict[str, Any] = {name: str(message.value) if written else message.value}
+    as_text = name in ("firmware", "hardware")
+    changes: dict[str, Any] = {name: str(message.value) if as_text else message.value}
     return replace(model, **changes)
 
 
@@ -190,19 +190,19 @@ def _feedback(model: HubModel, message: OutputFeedback) -> HubModel:
     outputs = model.outputs
     for entry in message.ports:
         if entry.port in outputs:
-            outputs = _with(outputs, entry.port, outputs[entry.port].heard(entry.flags))
+            outputs = _with(outputs, entry.port, outputs[entry.port].with_feedback(entry.flags))
     return replace(model, outputs=outputs)
 
 
 def _action(model: HubModel, message: HubAction) -> HubModel:
-    return replace(model, leaving=message.action) if message.action in _FAREWELLS else model
+    return replace(model, leaving=message.action) if message.action in _DISCONNECT_ACTIONS else model
 
 
 def _refusal(model: HubModel, message: GenericError) -> HubModel:
     return replace(model, refusals=model.refusals + 1, last_refusal=message)
 
 
-_HEARD: Mapping[type, Callable[[HubModel, Any], HubModel]] = {
+_HANDLERS: Mapping[type, Callable[[HubModel, Any], HubModel]] = {
     HubPropertyUpdate: _property,
     HubAlertUpdate: _alert,
     PortAttached: _attached,

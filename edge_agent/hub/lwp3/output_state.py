@@ -89,7 +89,7 @@ class PortOutput:
     open: tuple[OpenCommand, ...] = ()
     discarded: int = 0
 
-    def written(self, command: OutputCommand, now_s: float) -> "PortOutput":
+    def with_command(self, command: OutputCommand, now_s: float) -> "PortOutput":
         """Take note of a write; `now_s` is any monotonic clock's."""
         kept = tuple(entry for entry in self.open if now_s - entry.written_s < FEEDBACK_AGE_S)
         if command.feedback:
@@ -102,7 +102,7 @@ class PortOutput:
             open=kept,
         )
 
-    def heard(self, flags: Feedback) -> "PortOutput":
+    def with_feedback(self, flags: Feedback) -> "PortOutput":
         """Settle the oldest open command, if the feedback does; feedback without an open command changes nothing."""
         if not self.open:
             return self

@@ -27,46 +27,46 @@ from edge_agent.hub.lwp3 import (
     initial_requests,
     start_power,
 )
-from tests.hub.bleak_client import LIMIT_S, bus_client, find, found_at_last, linked, until
+from tests.hub.bleak_client import LIMIT_S, bus_client, find, find_when_ready, linked, until
 from tests.hub.conftest import close_bleak
 
 
 async def advertisement(**kwargs: object) -> tuple[BLEDevice, AdvertisementData]:
-    """Wait for the first thing that is heard."""
-    heard: asyncio.Future[tuple[BLEDevice, AdvertisementData]] = asyncio.get_running_loop().create_future()
+    """Wait for the first advertisement."""
+    received: asyncio.Future[tuple[BLEDevice, AdvertisementData]] = asyncio.get_running_loop().create_future()
 
-    def seen(device: BLEDevice, told: AdvertisementData) -> None:
-        if not heard.done():
-            heard.set_result((device, told))
+    def seen(device: BLEDevice, advertised: AdvertisementData) -> None:
+        if not received.done():
+            received.set_result((device, advertised))
 
     async with BleakScanner(seen, **kwargs), asyncio.timeout(LIMIT_S):
-        return await heard
+        return await received
 
 
 async def test_hub_is_found_by_service_with_its_manufacturer_data(bluez: EmulatorThread) -> None:
-    device, told = await advertisement(service_uuids=[SERVICE_UUID])
+    device, advertised = await advertisement(service_uuids=[SERVICE_UUID])
     assert (device.name, device.address) == ("Train hub", bluez.emulator.address)
-    assert told.rssi in (-52, -53)
-    assert decode_advertisement(told.manufacturer_data[COMPANY_ID]) == Advertisement(False, SystemType.CITY)
+    assert advertised.rssi in (-52, -53)
+    assert decode_advertisement(advertised.manufacturer_data[COMPANY_ID]) == Advertisement(False, SystemType.CITY)
 
 
 async def test_hub_known_from_an_earlier_scan_is_found_again(bluez: EmulatorThread) -> None:
     for _ in range(2):
-        device, _told = await advertisement()
+        device, _advertised = await advertisement()
         assert device.address == bluez.emulator.address
     assert bluez.call(BluezEmulator.status)["scanners"] == 0
 
 
 async def test_hub_is_not_found_by_another_service(bluez: EmulatorThread) -> None:
-    heard: list[str] = []
+    received: list[str] = []
     other = "00001625-1212-efde-1623-785feabcd123"
-    async with BleakScanner(lambda device, _: heard.append(device.address), service_uuids=[other]):
+    async with BleakScanner(lambda device, _: received.append(device.address), service_uuids=[other]):
         bluez.call(lambda emulator: emulator.stack.advertise())
         await asyncio.sleep(0)
-    assert heard == []
+    assert received == []
 
 
-async def test_client_subscribed_hears_the_ports_and_all_that_it_asks_for(bluez: EmulatorThread) -> None:
+async def test_subscribed_client_receives_the_ports_and_all_it_asks_for(bluez: EmulatorThread) -> None:
     async with linked() as client:
         await client.write(*initial_requests())
         await client.until(lambda: client.model.address is not None)
@@ -81,9 +81,9 @@ async def test_write_reaches_the_motor_and_is_confirmed(bluez: EmulatorThread, r
     async with linked() as client:
         await client.write(start_power(0, 60), response=response)
         assert bluez.emulator.hub.motor.power_percent == 60
-        client.model = client.model.written(brake(0), 0.0)
+        client.model = client.model.with_command(brake(0), 0.0)
         await client.write(brake(0), response=response)
-        await client.until(lambda: len(client.heard) >= 7)
+        await client.until(lambda: len(client.received) >= 7)
         assert bluez.emulator.hub.motor.kind is CommandKind.BRAKE
         assert client.model.brake_confirmed
         assert [write.raw for write in bluez.emulator.writes] == [encode(start_power(0, 60)), encode(brake(0))]
@@ -110,7 +110,7 @@ async def test_reconnect_announces_the_ports_anew(bluez: EmulatorThread) -> None
         assert bluez.call(BluezEmulator.status)["links"] == links
 
 
-async def test_button_and_alert_are_heard(bluez: EmulatorThread) -> None:
+async def test_button_and_alert_are_received(bluez: EmulatorThread) -> None:
     async with linked() as client:
         await client.write(*initial_requests())
         bluez.call(lambda emulator: emulator.press_button())
@@ -123,7 +123,7 @@ async def test_button_and_alert_are_heard(bluez: EmulatorThread) -> None:
         assert not client.model.alerts
 
 
-async def test_hub_told_to_disconnect_goes_and_can_be_found_again(bluez: EmulatorThread) -> None:
+async def test_hub_asked_to_disconnect_leaves_and_can_be_found_again(bluez: EmulatorThread) -> None:
     async with linked() as client:
         await client.write(HubAction(HubActionType.DISCONNECT))
         async with asyncio.timeout(LIMIT_S):
@@ -131,7 +131,7 @@ async def test_hub_told_to_disconnect_goes_and_can_be_found_again(bluez: Emulato
     assert await find() is not None
 
 
-async def test_hub_told_to_switch_off_is_found_only_when_switched_on(bluez: EmulatorThread) -> None:
+async def test_hub_asked_to_switch_off_is_found_only_when_switched_on(bluez: EmulatorThread) -> None:
     async with linked() as client:
         await client.write(HubAction(HubActionType.SWITCH_OFF))
         async with asyncio.timeout(LIMIT_S):
@@ -161,10 +161,10 @@ async def test_other_kind_of_hub_says_so(monkeypatch: pytest.MonkeyPatch) -> Non
     hub = EmulatedHub(HubProfile(name="Handset", system_type=SystemType.HANDSET, ports={}))
     with EmulatorThread(BluezEmulator(hub)) as thread:
         monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", thread.bus_address)
-        _device, told = await advertisement()
-        heard = decode_advertisement(told.manufacturer_data[COMPANY_ID])
-        assert isinstance(heard, Advertisement)
-        assert heard.system_type == SystemType.HANDSET
+        _device, advertised = await advertisement()
+        received = decode_advertisement(advertised.manufacturer_data[COMPANY_ID])
+        assert isinstance(received, Advertisement)
+        assert received.system_type == SystemType.HANDSET
         await close_bleak()
 
 
@@ -186,20 +186,20 @@ async def test_emulator_in_the_same_loop_works_as_well(monkeypatch: pytest.Monke
         await close_bleak()
 
 
-async def test_no_adapter_is_told_as_such(bluez: EmulatorThread) -> None:
+async def test_no_adapter_is_reported_as_such(bluez: EmulatorThread) -> None:
     bluez.call(BluezEmulator.remove_adapter)
     with pytest.raises(BleakBluetoothNotAvailableError):
         await find()
     bluez.call(BluezEmulator.add_adapter)
-    assert await found_at_last() is not None
+    assert await find_when_ready() is not None
 
 
-async def test_bluetooth_switched_off_is_told_as_such(bluez: EmulatorThread) -> None:
+async def test_bluetooth_switched_off_is_reported_as_such(bluez: EmulatorThread) -> None:
     bluez.call(lambda emulator: emulator.power_adapter(on=False))
     with pytest.raises(BleakBluetoothNotAvailableError):
         await find()
     bluez.call(lambda emulator: emulator.power_adapter(on=True))
-    assert await found_at_last() is not None
+    assert await find_when_ready() is not None
 
 
 def test_bus_address_is_for_the_environment(emulated: EmulatorThread) -> None:

@@ -48,7 +48,7 @@ def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
-async def test_order_is_obeyed_and_answered_with_the_status(served: tuple[BluezEmulator, Path]) -> None:
+async def test_command_is_executed_and_answered_with_the_status(served: tuple[BluezEmulator, Path]) -> None:
     emulator, control = served
     status = await order(control, "set-battery", percent=42)
     assert (status["battery_percent"], status["connected"], status["motor"]) == (42, False, "coast")
@@ -56,7 +56,7 @@ async def test_order_is_obeyed_and_answered_with_the_status(served: tuple[BluezE
     assert await order(control, "status") == status
 
 
-async def test_every_order_without_arguments_is_obeyed(served: tuple[BluezEmulator, Path]) -> None:
+async def test_every_command_without_arguments_is_executed(served: tuple[BluezEmulator, Path]) -> None:
     _, control = served
     for name in ("press_button", "drop-link", "vanish", "appear", "hold", "kill-bus", "start-bus", "hang", "behave"):
         assert "battery_percent" in await order(control, name)
@@ -97,7 +97,7 @@ async def test_order_that_bluez_refuses_is_refused(served: tuple[BluezEmulator, 
 
 
 @pytest.mark.parametrize("line", [b"press the button\n", b"[1]\n", b"{}\n", b'{"order": 7}\n'])
-async def test_line_that_is_no_order_is_refused_and_the_next_is_heard(
+async def test_invalid_line_is_refused_and_the_next_is_executed(
     served: tuple[BluezEmulator, Path], line: bytes
 ) -> None:
     _, control = served
@@ -110,7 +110,7 @@ async def test_line_that_is_no_order_is_refused_and_the_next_is_heard(
     await writer.wait_closed()
 
 
-async def test_watcher_that_does_not_read_loses_the_oldest_and_holds_nobody_up(
+async def test_watcher_that_does_not_read_loses_the_oldest_and_blocks_no_one(
     served: tuple[BluezEmulator, Path],
 ) -> None:
     emulator, control = served
@@ -133,10 +133,12 @@ async def test_watcher_that_does_not_read_loses_the_oldest_and_holds_nobody_up(
             await asyncio.sleep(0.005)
 
 
-async def test_watcher_that_dies_with_words_unread_is_let_go_in_silence(served: tuple[BluezEmulator, Path]) -> None:
+async def test_watcher_that_dies_with_data_unread_is_dropped_in_silence(
+    served: tuple[BluezEmulator, Path],
+) -> None:
     emulator, control = served
-    unheard: list[dict[str, Any]] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: unheard.append(context))
+    unhandled: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unhandled.append(context))
     watcher = socket.socket(socket.AF_UNIX)
     watcher.connect(str(control))
     watcher.sendall(b'{"order": "watch"}\n')
@@ -148,8 +150,8 @@ async def test_watcher_that_dies_with_words_unread_is_let_go_in_silence(served: 
             await asyncio.sleep(0.005)
         while any(task.get_name() == "hub-emulator-control" for task in asyncio.all_tasks()):  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.005)
-    gc.collect()  # an error that nobody took is told when its task goes
-    assert not unheard
+    gc.collect()  # an exception that was never retrieved is reported when its task is collected
+    assert not unhandled
 
 
 async def test_serving_ends_without_a_trace_when_cancelled(tmp_path: Path) -> None:
@@ -168,12 +170,12 @@ async def test_serving_ends_without_a_trace_when_cancelled(tmp_path: Path) -> No
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
-def test_telling_where_nobody_listens_says_what_to_do(tmp_path: Path) -> None:
+def test_command_to_a_missing_emulator_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(RetryableError, match="edge-agent hub emulate"):
         send_command(tmp_path / "control", "status")
 
 
-def test_emulator_that_hangs_up_is_told(tmp_path: Path) -> None:
+def test_emulator_that_hangs_up_is_reported(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "control"))
         listener.listen()
@@ -223,14 +225,14 @@ async def test_file_in_the_way_is_not_touched(tmp_path: Path) -> None:
     assert precious.read_text() == "precious"
 
 
-async def test_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+async def test_missing_folder_is_reported(tmp_path: Path) -> None:
     async with BluezEmulator() as emulator:
         with pytest.raises(UsageError, match="cannot listen"):
             async with control_socket(emulator, tmp_path / "nowhere" / "control"):
                 pass
 
 
-def test_missing_dbus_daemon_is_told_with_the_package_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_dbus_daemon_is_reported_with_the_package_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     before = threading.active_count()
     with pytest.raises(FatalError, match="install the package"), EmulatorThread():
@@ -248,7 +250,7 @@ async def test_bus_starts_without_setpriv(tmp_path: Path, monkeypatch: pytest.Mo
         assert bus.pid is not None
 
 
-async def test_dbus_daemon_that_cannot_listen_is_told_in_its_own_words(tmp_path: Path) -> None:
+async def test_dbus_daemon_that_cannot_listen_is_reported_in_its_own_words(tmp_path: Path) -> None:
     with pytest.raises(FatalError, match=r"did not start: .*No such file"):
         async with PrivateBus(tmp_path / "nowhere" / "bus"):
             pass
@@ -270,7 +272,7 @@ def test_error_in_the_other_loop_is_raised_here(emulated: EmulatorThread) -> Non
 
 
 def test_every_order_is_described() -> None:
-    told = describe()
-    assert len(told) == len(EMULATOR_COMMANDS)
-    assert told["slow delay_s=... method=WriteValue"] == "Have a D-Bus method take its time."
-    assert all(words.endswith(".") for words in told.values())
+    commands = describe()
+    assert len(commands) == len(EMULATOR_COMMANDS)
+    assert commands["slow delay_s=... method=WriteValue"] == "Have a D-Bus method take its time."
+    assert all(words.endswith(".") for words in commands.values())

@@ -23,7 +23,7 @@ from edge_agent.hub.lwp3 import (
     light,
     start_power,
 )
-from tests.hub.bleak_client import LIMIT_S, bus_client, find, found_at_last, linked, until
+from tests.hub.bleak_client import LIMIT_S, bus_client, find, find_when_ready, linked, until
 
 PATIENCE_S = 0.05
 """How long a test waits for an answer that never comes."""
@@ -35,7 +35,7 @@ async def lost(event: asyncio.Event) -> None:
         await event.wait()
 
 
-async def test_link_dropped_is_told_and_halts_the_motor(bluez: EmulatorThread) -> None:
+async def test_link_dropped_is_signalled_and_halts_the_motor(bluez: EmulatorThread) -> None:
     async with linked() as client:
         await client.write(start_power(0, 60))
         bluez.call(BluezEmulator.drop_link)
@@ -43,7 +43,7 @@ async def test_link_dropped_is_told_and_halts_the_motor(bluez: EmulatorThread) -
         assert bluez.emulator.hub.motor.kind is CommandKind.COAST
 
 
-async def test_link_dropped_lets_a_motor_run_on_that_is_told_to(bluez: EmulatorThread) -> None:
+async def test_link_dropped_lets_a_motor_run_on_that_is_set_to(bluez: EmulatorThread) -> None:
     bluez.call(BluezEmulator.run_on)
     async with linked() as client:
         await client.write(start_power(0, 60))
@@ -100,7 +100,7 @@ async def test_slow_write_overtaken_by_the_end_of_bluetoothd_is_not_done(bluez: 
     assert bluez.emulator.writes == []
 
 
-async def test_connect_that_fails_is_told_with_its_error(bluez: EmulatorThread) -> None:
+async def test_connect_that_fails_returns_its_error(bluez: EmulatorThread) -> None:
     device = await find()
     assert device is not None
     bluez.call(lambda emulator: emulator.fail("Connect"))
@@ -127,13 +127,13 @@ async def test_hub_held_by_another_program_here_refuses_writes_and_notifications
     async with bus_client(bluez.bus_address) as call:
         for method, arguments in (("WriteValue", ("aya{sv}", encode(brake(0)), {})), ("StartNotify", ())):
             assert (await call(path, CHARACTERISTIC, method, *arguments)).error_name == NOT_PERMITTED
-        told = (await call(path, "org.freedesktop.DBus.Properties", "GetAll", "s", CHARACTERISTIC)).body[0]
-    assert all(told[name].value for name in ("Notifying", "NotifyAcquired", "WriteAcquired")), "as BlueZ tells it"
+        properties = (await call(path, "org.freedesktop.DBus.Properties", "GetAll", "s", CHARACTERISTIC)).body[0]
+    assert all(properties[name].value for name in ("Notifying", "NotifyAcquired", "WriteAcquired")), "as BlueZ tells it"
     assert bluez.emulator.writes == []
 
 
 @pytest.mark.parametrize("go", [BluezEmulator.vanish, BluezEmulator.remove_adapter])
-async def test_objects_removed_are_not_told_as_disconnected(
+async def test_objects_removed_are_not_signalled_as_disconnected(
     bluez: EmulatorThread, go: Callable[[BluezEmulator], None]
 ) -> None:
     """The trap: bleak goes on believing in a link that is gone, and only a write shows it."""
@@ -149,12 +149,12 @@ async def test_objects_removed_are_not_told_as_disconnected(
             await client.bleak.disconnect()
     bluez.call(BluezEmulator.appear)
     bluez.call(BluezEmulator.add_adapter)
-    assert await found_at_last() is not None
+    assert await find_when_ready() is not None
     async with linked() as client:
         assert client.bleak.is_connected
 
 
-async def test_adapter_switched_off_drops_the_link_and_tells(bluez: EmulatorThread) -> None:
+async def test_adapter_switched_off_drops_the_link_and_signals_it(bluez: EmulatorThread) -> None:
     async with linked() as client:
         bluez.call(BluezEmulator.power_adapter)
         await lost(client.lost)
@@ -193,12 +193,12 @@ async def test_bus_killed_ends_every_connection_and_comes_back_at_the_same_addre
 
 async def test_silent_hub_does_but_does_not_confirm(bluez: EmulatorThread) -> None:
     async with linked() as client:
-        await client.until(lambda: len(client.heard) == 5)
+        await client.until(lambda: len(client.received) == 5)
         bluez.call(BluezEmulator.silence)
         await client.write(brake(0))
         bluez.call(BluezEmulator.behave)
         await client.write(light(1, 10))
-        await client.until(lambda: len(client.heard) == 6)
+        await client.until(lambda: len(client.received) == 6)
         assert bluez.emulator.hub.motor.kind is CommandKind.BRAKE
 
 
@@ -207,11 +207,11 @@ async def test_malformed_notifications_are_counted_and_the_rest_goes_on(bluez: E
         for raw in (b"", b"\x05\x00\x82", b"\x03\x00\xee"):
             bluez.call(lambda emulator, raw=raw: emulator.babble(raw))  # type: ignore[misc]
         await client.write(brake(0))
-        await client.until(lambda: len(client.heard) == 9)
+        await client.until(lambda: len(client.received) == 9)
         assert client.decoder.malformed == {MalformedReason.TRUNCATED: 2, MalformedReason.UNKNOWN_TYPE: 1}
 
 
-async def test_battery_drained_is_told_until_the_hub_goes(bluez: EmulatorThread) -> None:
+async def test_battery_drained_is_sent_until_the_hub_switches_off(bluez: EmulatorThread) -> None:
     async with linked() as client:
         await client.write(*initial_requests())
         bluez.call(lambda emulator: emulator.set_battery(5.0))
@@ -230,12 +230,12 @@ async def test_motor_unplugged_and_plugged_elsewhere_is_announced(bluez: Emulato
         await client.until(lambda: client.model.motor_port == 3)
 
 
-def test_alert_nobody_knows_is_refused(emulated: EmulatorThread) -> None:
+def test_unknown_alert_is_refused(emulated: EmulatorThread) -> None:
     with pytest.raises(UsageError, match="low_voltage"):
         emulated.call(lambda emulator: emulator.raise_alert("hunger"))
 
 
-def test_holder_nobody_knows_is_refused(emulated: EmulatorThread) -> None:
+def test_unknown_holder_is_refused(emulated: EmulatorThread) -> None:
     with pytest.raises(UsageError, match="elsewhere"):
         emulated.call(lambda emulator: emulator.hold("the_cat"))
 

@@ -83,19 +83,19 @@ async def test_ports_are_announced_to_the_first_of_two_listeners(bluez: Emulator
     """A second client behind the same BlueZ subscribes to nothing new: the hub does not see it come or go."""
     path = bluez.emulator.stack.characteristic_path
     async with linked() as client:
-        await client.until(lambda: len(client.heard) == 5)
+        await client.until(lambda: len(client.received) == 5)
         async with bus_client(bluez.bus_address) as call:
             await call(path, CHARACTERISTIC, "StartNotify")
             await call(path, CHARACTERISTIC, "WriteValue", "aya{sv}", encode(start_power(0, 40)), {})
             await call(path, CHARACTERISTIC, "StopNotify")
-        await client.until(lambda: len(client.heard) == 6)
+        await client.until(lambda: len(client.received) == 6)
         assert bluez.call(BluezEmulator.status)["listeners"] == 1
 
 
-async def test_client_that_stops_listening_hears_no_more(bluez: EmulatorThread) -> None:
+async def test_client_that_unsubscribes_gets_no_more(bluez: EmulatorThread) -> None:
     async with linked() as client:
-        await client.until(lambda: len(client.heard) == 5)
+        await client.until(lambda: len(client.received) == 5)
         await client.bleak.stop_notify(CHARACTERISTIC_UUID)
         await client.write(start_power(0, 40))
         assert bluez.call(BluezEmulator.status)["listeners"] == 0
-        assert len(client.heard) == 5
+        assert len(client.received) == 5

@@ -47,16 +47,16 @@ VOLTAGE_PORT, CURRENT_PORT = 60, 59
 MOTOR_DONE = OutputFeedback((PortFeedback(MOTOR_PORT, Feedback.COMPLETED | Feedback.IDLE),))
 
 
-def say(hub: EmulatedHub, *messages: Message, now_s: float = 0.0) -> list[Message]:
+def write(hub: EmulatedHub, *messages: Message, now_s: float = 0.0) -> list[Message]:
     """Write messages to a hub; return all that it notifies."""
-    return [told for message in messages for told in handle_write(hub, encode(message), now_s)]
+    return [answer for message in messages for answer in handle_write(hub, encode(message), now_s)]
 
 
 def test_motor_is_turned_and_watched_with_the_time_of_the_write() -> None:
     seen: list[tuple[MotorSetting, float]] = []
     hub = EmulatedHub(on_motor=lambda setting, now_s: seen.append((setting, now_s)))
     for now_s, command in enumerate((start_power(0, 60), start_power(0, -30), coast(0), brake(0), brake(0))):
-        assert say(hub, command, now_s=float(now_s)) == [MOTOR_DONE]
+        assert write(hub, command, now_s=float(now_s)) == [MOTOR_DONE]
     assert seen == [
         (MotorSetting(CommandKind.DRIVE, 60), 0.0),
         (MotorSetting(CommandKind.DRIVE, -30), 1.0),
@@ -68,15 +68,15 @@ def test_motor_is_turned_and_watched_with_the_time_of_the_write() -> None:
 
 def test_command_that_asks_for_no_feedback_gets_none() -> None:
     hub = EmulatedHub()
-    assert say(hub, OutputCommand(0, 0, b"\x32", feedback=False)) == []
+    assert write(hub, OutputCommand(0, 0, b"\x32", feedback=False)) == []
     assert hub.motor == MotorSetting(CommandKind.DRIVE, 50)
 
 
 def test_lights_are_lit() -> None:
     hub = EmulatedHub()
-    say(hub, light(LIGHT_PORT, 40), show_colour(50, Colour.GREEN))
+    write(hub, light(LIGHT_PORT, 40), show_colour(50, Colour.GREEN))
     assert (hub.light_percent, hub.colour) == (40, Colour.GREEN)
-    say(hub, brake(LIGHT_PORT))
+    write(hub, brake(LIGHT_PORT))
     assert hub.light_percent == 100
 
 
@@ -94,7 +94,7 @@ def test_lights_are_lit() -> None:
 )
 def test_output_that_a_port_cannot_take_is_refused(command: OutputCommand) -> None:
     hub = EmulatedHub()
-    assert say(hub, command) == [GenericError(MessageType.PORT_OUTPUT_COMMAND, ErrorCode.INVALID_USE)]
+    assert write(hub, command) == [GenericError(MessageType.PORT_OUTPUT_COMMAND, ErrorCode.INVALID_USE)]
     assert hub.motor == MotorSetting()
 
 
@@ -107,7 +107,7 @@ def test_bytes_that_are_no_message_are_refused(raw: str, command: int) -> None:
 
 
 def test_message_that_only_hubs_send_is_refused() -> None:
-    refused = say(EmulatedHub(), PortDetached(0))
+    refused = write(EmulatedHub(), PortDetached(0))
     assert refused == [GenericError(MessageType.HUB_ATTACHED_IO, ErrorCode.COMMAND_NOT_RECOGNISED)]
 
 
@@ -119,47 +119,47 @@ def test_any_bytes_are_answered_without_raising(raw: bytes) -> None:
 
 def test_name_is_set_and_reset() -> None:
     hub = EmulatedHub()
-    assert say(hub, HubPropertySet(HubProperty.NAME, "Express")) == []
+    assert write(hub, HubPropertySet(HubProperty.NAME, "Express")) == []
     ask = HubPropertyRequest(HubProperty.NAME)
-    assert say(hub, ask) == [HubPropertyUpdate(HubProperty.NAME, "Express")]
-    say(hub, HubPropertyRequest(HubProperty.NAME, PropertyOperation.RESET))
-    assert say(hub, ask) == [HubPropertyUpdate(HubProperty.NAME, "Train hub")]
+    assert write(hub, ask) == [HubPropertyUpdate(HubProperty.NAME, "Express")]
+    write(hub, HubPropertyRequest(HubProperty.NAME, PropertyOperation.RESET))
+    assert write(hub, ask) == [HubPropertyUpdate(HubProperty.NAME, "Train hub")]
 
 
-def test_property_that_cannot_be_set_or_told_is_refused() -> None:
+def test_property_that_cannot_be_set_or_read_is_refused() -> None:
     refused = [GenericError(MessageType.HUB_PROPERTIES, ErrorCode.INVALID_USE)]
-    assert say(EmulatedHub(), HubPropertySet(HubProperty.RSSI, -40)) == refused
-    assert say(EmulatedHub(), HubPropertyRequest(HubProperty.NETWORK_FAMILY)) == refused
+    assert write(EmulatedHub(), HubPropertySet(HubProperty.RSSI, -40)) == refused
+    assert write(EmulatedHub(), HubPropertyRequest(HubProperty.NETWORK_FAMILY)) == refused
 
 
 @pytest.mark.parametrize("setup", [InputFormatSetup(33, 0, 1, notify=True), InputFormatSetup(MOTOR_PORT, 1, 1, True)])
 def test_input_format_that_a_port_has_not_is_refused(setup: InputFormatSetup) -> None:
-    assert say(EmulatedHub(), setup) == [GenericError(MessageType.PORT_INPUT_FORMAT_SETUP, ErrorCode.INVALID_USE)]
+    assert write(EmulatedHub(), setup) == [GenericError(MessageType.PORT_INPUT_FORMAT_SETUP, ErrorCode.INVALID_USE)]
 
 
-def test_port_information_is_what_a_city_hub_tells() -> None:
+def test_port_information_is_what_a_city_hub_sends() -> None:
     hub = EmulatedHub()
     modes, value, combinations = (
         InformationType.MODE_INFORMATION,
         InformationType.VALUE,
         InformationType.MODE_COMBINATIONS,
     )
-    assert say(hub, PortInformationRequest(VOLTAGE_PORT, modes)) == [PortModes(VOLTAGE_PORT, 2, 2, 3, 0)]
-    assert say(hub, PortInformationRequest(MOTOR_PORT, modes)) == [PortModes(MOTOR_PORT, 1, 1, 0, 1)]
-    assert say(hub, PortInformationRequest(VOLTAGE_PORT, combinations)) == [PortModeCombinations(VOLTAGE_PORT)]
-    assert say(hub, PortInformationRequest(CURRENT_PORT, value)) == [PortValue(CURRENT_PORT, bytes((67, 0)))]
+    assert write(hub, PortInformationRequest(VOLTAGE_PORT, modes)) == [PortModes(VOLTAGE_PORT, 2, 2, 3, 0)]
+    assert write(hub, PortInformationRequest(MOTOR_PORT, modes)) == [PortModes(MOTOR_PORT, 1, 1, 0, 1)]
+    assert write(hub, PortInformationRequest(VOLTAGE_PORT, combinations)) == [PortModeCombinations(VOLTAGE_PORT)]
+    assert write(hub, PortInformationRequest(CURRENT_PORT, value)) == [PortValue(CURRENT_PORT, bytes((67, 0)))]
     refused = [GenericError(MessageType.PORT_INFORMATION_REQUEST, ErrorCode.INVALID_USE)]
-    assert say(hub, PortInformationRequest(33, value)) == refused
+    assert write(hub, PortInformationRequest(33, value)) == refused
 
 
-def test_mode_information_is_told_of_sensors_only() -> None:
+def test_mode_information_exists_for_sensors_only() -> None:
     hub = EmulatedHub()
     si = ModeInformationType.SI
-    assert say(hub, PortModeInformationRequest(VOLTAGE_PORT, 1, si)) == [PortModeRange(VOLTAGE_PORT, 1, si, 0, 9600)]
+    assert write(hub, PortModeInformationRequest(VOLTAGE_PORT, 1, si)) == [PortModeRange(VOLTAGE_PORT, 1, si, 0, 9600)]
     refused = [GenericError(MessageType.PORT_MODE_INFORMATION_REQUEST, ErrorCode.INVALID_USE)]
-    assert say(hub, PortModeInformationRequest(MOTOR_PORT, 0, si)) == refused
-    assert say(hub, PortModeInformationRequest(VOLTAGE_PORT, 2, si)) == refused
-    assert say(hub, PortModeInformationRequest(VOLTAGE_PORT, 0, ModeInformationType.MOTOR_BIAS)) == refused
+    assert write(hub, PortModeInformationRequest(MOTOR_PORT, 0, si)) == refused
+    assert write(hub, PortModeInformationRequest(VOLTAGE_PORT, 2, si)) == refused
+    assert write(hub, PortModeInformationRequest(VOLTAGE_PORT, 0, ModeInformationType.MOTOR_BIAS)) == refused
 
 
 @pytest.mark.parametrize(
@@ -170,13 +170,13 @@ def test_mode_information_is_told_of_sensors_only() -> None:
         (HubActionType.SHUT_DOWN_NOW, HubActionType.WILL_SWITCH_OFF),
     ],
 )
-def test_hub_told_to_go_says_farewell(action: HubActionType, farewell: HubActionType) -> None:
+def test_hub_asked_to_leave_announces_it(action: HubActionType, farewell: HubActionType) -> None:
     hub = EmulatedHub()
-    assert say(hub, HubAction(action)) == [HubAction(farewell)]
+    assert write(hub, HubAction(action)) == [HubAction(farewell)]
     assert hub.leaving is farewell
 
 
 def test_action_without_consequence_is_taken_in_silence() -> None:
     hub = EmulatedHub()
-    assert say(hub, HubAction(HubActionType.BUSY_ON)) == []
+    assert write(hub, HubAction(HubActionType.BUSY_ON)) == []
     assert hub.leaving is None

@@ -12,19 +12,19 @@ from edge_agent.hub.emulator import (
     EmulatorThread,
     MotorSetting,
     RemoteMotor,
-    control_beside,
+    control_path,
     emulator_on_system_bus,
 )
 from edge_agent.hub.lwp3 import brake, encode, start_power
 
 LIMIT_S = 10.0
-Told = list[tuple[MotorSetting, float]]
+MotorCommands = list[tuple[MotorSetting, float]]
 
 
 @pytest.fixture
 def control(emulated: EmulatorThread) -> Path:
     """Name the control socket of the emulator that serves the system bus."""
-    return control_beside(emulated.emulator.bus.socket)
+    return control_path(emulated.emulator.bus.socket)
 
 
 def link(emulator: BluezEmulator) -> None:
@@ -32,14 +32,14 @@ def link(emulator: BluezEmulator) -> None:
     emulator.stack.connect()
 
 
-def taken(remote: RemoteMotor, count: int) -> Told:
+def drain_until(remote: RemoteMotor, count: int) -> MotorCommands:
     """Take commands until there are so many."""
-    told: Told = []
+    drained: MotorCommands = []
     deadline_s = time.monotonic() + LIMIT_S
-    while len(told) < count and time.monotonic() < deadline_s:
-        told += remote.take()
+    while len(drained) < count and time.monotonic() < deadline_s:
+        drained += remote.drain()
         time.sleep(0.002)
-    return told
+    return drained
 
 
 def test_emulator_is_found_by_the_address_of_its_bus(emulated: EmulatorThread, control: Path) -> None:
@@ -64,16 +64,16 @@ def test_address_with_an_id_and_a_second_choice_is_read(
 
 def test_every_command_comes_with_its_time_the_present_one_first(emulated: EmulatorThread, control: Path) -> None:
     with RemoteMotor(control) as remote:
-        assert [setting for setting, _ in taken(remote, 1)] == [MotorSetting()]
+        assert [setting for setting, _ in drain_until(remote, 1)] == [MotorSetting()]
         emulated.call(link)
         emulated.call(lambda emulator: emulator.stack.deliver(encode(start_power(0, 60))))
         emulated.call(lambda emulator: emulator.stack.deliver(encode(brake(0))))
         writes = emulated.emulator.writes
-        assert taken(remote, 2) == [
+        assert drain_until(remote, 2) == [
             (MotorSetting(CommandKind.DRIVE, 60), writes[0].at_s),
             (MotorSetting(CommandKind.BRAKE), writes[1].at_s),
         ]
-        assert remote.take() == []
+        assert remote.drain() == []
 
 
 def test_battery_that_is_fed_is_what_the_hub_measures(emulated: EmulatorThread, control: Path) -> None:
@@ -89,14 +89,14 @@ def test_battery_that_is_fed_is_what_the_hub_measures(emulated: EmulatorThread, 
 
 def test_emulator_that_ends_has_let_its_motor_coast() -> None:
     with EmulatorThread() as thread:
-        remote = RemoteMotor(control_beside(thread.emulator.bus.socket))
+        remote = RemoteMotor(control_path(thread.emulator.bus.socket))
         remote.__enter__()
-        taken(remote, 1)
-    assert [setting for setting, _ in taken(remote, 1)] == [MotorSetting()]
+        drain_until(remote, 1)
+    assert [setting for setting, _ in drain_until(remote, 1)] == [MotorSetting()]
     remote.feed(7100, 250, 55.0)
     remote.__exit__(None, None, None)
 
 
-def test_nobody_there_says_what_to_do(tmp_path: Path) -> None:
+def test_no_emulator_there_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(RetryableError, match="edge-agent hub emulate"):
         RemoteMotor(tmp_path / "bus.hub").__enter__()

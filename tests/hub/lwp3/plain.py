@@ -9,8 +9,8 @@ from edge_agent.hub.lwp3 import Malformed, Message, PortFeedback, Version
 
 def plain(message: Message | Malformed) -> dict[str, Any]:
     """Name a message's class and its fields: codes by name, bytes in hexadecimal."""
-    told = {item.name: _value(getattr(message, item.name)) for item in fields(message) if item.name != "raw"}
-    return {"message": type(message).__name__, **told}
+    values = {item.name: _value(getattr(message, item.name)) for item in fields(message) if item.name != "raw"}
+    return {"message": type(message).__name__, **values}
 
 
 def _value(value: object) -> Any:

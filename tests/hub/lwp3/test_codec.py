@@ -1,4 +1,4 @@
-"""Every message survives the wire; what is no message is told and counted, and never raises."""
+"""Every message survives a round trip; malformed bytes are returned and counted, and never raise."""
 
 import pytest
 from hypothesis import given
@@ -93,7 +93,7 @@ def test_any_payload_of_any_type_is_decoded_without_raising(message_type: int, p
 
 
 @pytest.mark.parametrize(("raw", "reason"), MALFORMED.values(), ids=MALFORMED)
-def test_malformed_bytes_are_told_with_a_reason(raw: str, reason: MalformedReason) -> None:
+def test_malformed_bytes_are_returned_with_a_reason(raw: str, reason: MalformedReason) -> None:
     message = decode(bytes.fromhex(raw))
     assert isinstance(message, Malformed)
     assert message.reason is reason

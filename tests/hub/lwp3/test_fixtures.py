@@ -43,7 +43,11 @@ def test_recorded_session_leaves_the_model_as_the_session_went() -> None:
         line = param.values[0]
         message = decode(bytes.fromhex(line["raw"]))
         assert not isinstance(message, Malformed)
-        model = model.heard(message) if line["from"] == "hub" else model.written(message, float(number) / 100)
+        model = (
+            model.with_notification(message)
+            if line["from"] == "hub"
+            else model.with_command(message, float(number) / 100)
+        )
     assert (model.name, model.battery_percent, model.voltage_mv) == ("Express", 9, 6271)
     assert {alert.name for alert in model.alerts} == {"LOW_VOLTAGE"}
     assert (model.motor_port, model.light_port, model.refusals) == (None, 1, 1)

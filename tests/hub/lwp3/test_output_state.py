@@ -24,7 +24,7 @@ def after(*steps: OutputCommand | Feedback, now_s: float = 0.0) -> PortOutput:
     """Write commands and hear feedback, one after the other."""
     port = PortOutput()
     for step in steps:
-        port = port.written(step, now_s) if isinstance(step, OutputCommand) else port.heard(step)
+        port = port.with_command(step, now_s) if isinstance(step, OutputCommand) else port.with_feedback(step)
     return port
 
 
@@ -59,7 +59,7 @@ def test_feedback_moves_the_oldest_command_as_the_table_says(state: CommandState
         FeedbackOutcome.NOTHING: Feedback.IDLE,
     }[result]
     port = after(DRIVE, DRIVE)
-    port = replace(port, open=(replace(port.open[0], state=state), port.open[1])).heard(flags)
+    port = replace(port, open=(replace(port.open[0], state=state), port.open[1])).with_feedback(flags)
     becomes = TRANSITIONS[state, result]
     if becomes in (CommandState.DONE, CommandState.DROPPED):
         assert len(port.open) == 1
@@ -71,7 +71,7 @@ def test_feedback_moves_the_oldest_command_as_the_table_says(state: CommandState
 def test_brake_completed_is_confirmed() -> None:
     port = after(BRAKE)
     assert (port.braking, port.brake_confirmed) == (True, False)
-    assert port.heard(DONE).brake_confirmed
+    assert port.with_feedback(DONE).brake_confirmed
 
 
 def test_brake_in_progress_is_not_confirmed_until_completed() -> None:
@@ -119,14 +119,14 @@ def test_command_without_feedback_asked_for_is_not_waited_for() -> None:
 
 
 def test_feedback_overdue_is_forgotten() -> None:
-    port = after(DRIVE, DRIVE, now_s=10.0).written(BRAKE, 10.0 + FEEDBACK_AGE_S)
+    port = after(DRIVE, DRIVE, now_s=10.0).with_command(BRAKE, 10.0 + FEEDBACK_AGE_S)
     assert len(port.open) == 1
-    assert port.heard(DONE).brake_confirmed
+    assert port.with_feedback(DONE).brake_confirmed
 
 
-def test_feedback_nobody_waits_for_changes_nothing() -> None:
+def test_unexpected_feedback_changes_nothing() -> None:
     port = after(BRAKE, DONE)
-    assert port.heard(Feedback.DISCARDED) == port
+    assert port.with_feedback(Feedback.DISCARDED) == port
 
 
 @given(st.lists(st.sampled_from([DRIVE, BRAKE, coast(0), *Feedback]), max_size=25))
@@ -144,6 +144,6 @@ def test_faithful_hub_confirms_a_brake_exactly_when_it_carried_it_out(written: l
     """Feedback comes late, but in order and one for each command: no brake is confirmed before its own arrives."""
     port = after(*written)
     for answered in range(1, len(written) + 1):
-        port = port.heard(DONE)
+        port = port.with_feedback(DONE)
         settled = written[answered - 1 :]
         assert port.brake_confirmed == all(command == BRAKE for command in settled)

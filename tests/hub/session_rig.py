@@ -1,4 +1,4 @@
-"""A session on a fake link, with what it told and wrote."""
+"""A HubSession on a fake connection, and a way to run it on a virtual clock."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -12,29 +12,29 @@ from edge_agent.simulation.clock import run_virtual
 from .fakes import FakeConnection
 
 
-class Told:
-    """A session on a fake link, with what it told."""
+class SessionRig:
+    """A HubSession on a fake connection; records its events, problems and writes."""
 
     def __init__(self, ports: dict[int, DeviceType] | None = None, motor_port: int | None = None) -> None:
         self.connection = FakeConnection(ports)
         self.events: list[HubEvent] = []
-        self.troubles: list[RetryableError] = []
-        self.ups: list[int] = []
-        self.downs = 0
+        self.problems: list[RetryableError] = []
+        self.opened: list[int] = []
+        self.closed = 0
         self.session = HubSession(
             self.connection,
             keep_alive_s=0.2,
             write_limit_s=0.15,
             emit=self.events.append,
-            trouble=self.troubles.append,
+            on_problem=self.problems.append,
             motor_port=motor_port,
         )
 
-    def up(self) -> None:
-        self.ups.append(len(self.connection.taken))
+    def on_open(self) -> None:
+        self.opened.append(len(self.connection.taken))
 
-    def down(self) -> None:
-        self.downs += 1
+    def on_close(self) -> None:
+        self.closed += 1
 
     @property
     def motor_writes(self) -> list[tuple[int, int | None]]:
@@ -42,18 +42,18 @@ class Told:
         return [(one.port, one.power) for one in taken if isinstance(one, OutputCommand)]
 
 
-def during(told: Told, story: Callable[[Told], Awaitable[None]]) -> None:
-    """Run a session, tell `story` once it is up, and end it."""
+def run_session(rig: SessionRig, scenario: Callable[[SessionRig], Awaitable[None]]) -> None:
+    """Run a session, await `scenario` once it is open, and end it."""
 
     async def main() -> None:
-        running = asyncio.ensure_future(told.session.run(told.up, told.down))
+        running = asyncio.ensure_future(rig.session.run(rig.on_open, rig.on_close))
         await asyncio.sleep(0.5)
-        await story(told)
-        told.connection.drop("end of story")
+        await scenario(rig)
+        rig.connection.drop("end of scenario")
         await running
 
     run_virtual(main())
 
 
-async def nothing(_told: Told) -> None:
-    """No story."""
+async def nothing(_rig: SessionRig) -> None:
+    """Do nothing."""
