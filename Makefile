@@ -102,7 +102,7 @@ gpu: $(VENV)/.test ## try context, stream, memory, threads and 10,000 inferences
 
 .PHONY: samples
 samples: $(VENV)/.test ## draw the pictures on which engines are compared with ONNX Runtime anew
-	$(BIN)/python -m edge_agent.mlops.samples engines/samples
+	$(BIN)/python -m tools.engine_samples engines/samples
 
 .PHONY: soak
 soak: $(VENV)/.test ## 1,000 reconnects; 30 minutes of random faults in virtual time, then in real time
@@ -136,7 +136,7 @@ train: $(VENV)/.test ## draw the pictures and train the detector into runs/signs
 	test -d data/synth-b || $(SYNTH) --count 30000 --seed 2 --out data/synth-b
 	test -d data/synth-c || $(SYNTH) --count 20000 --seed 3 --out data/synth-c
 	test -d data/synth-d || $(SYNTH) --count 6000 --seed 4 --negatives 0.55 --clutter 0.9 --out data/synth-d
-	test -d data/rooms || $(BIN)/python -m edge_agent.mlops.rooms --count 600 --seed 5000 --out data/rooms
+	test -d data/rooms || $(BIN)/python -m tools.room_pictures --count 600 --seed 5000 --out data/rooms
 	$(BIN)/edge-agent train $(foreach set,$(SETS),--data data/$(set)) --shares 0.08,0.03,0.33,0.34,0.22 \
 		--out runs/signs --samples 264000 $(ARGS)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from edge_agent.mlops.coco import read_split
-from edge_agent.mlops.rooms import write_rooms
+from tools.room_pictures import write_rooms
 
 
 def test_write_rooms_is_a_data_set_without_boxes_and_the_same_again(tmp_path: Path) -> None:

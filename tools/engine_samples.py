@@ -1,7 +1,6 @@
-"""Draws the pictures on which a new engine must agree with ONNX Runtime before it may drive: engines/samples.
+"""Draw engines/samples: the pictures on which a TensorRT engine must agree with ONNX Runtime before it may drive.
 
-`python -m edge_agent.mlops.samples engines/samples` draws them anew, the same each time. Knows the synthetic scenes.
-Knows nothing of engines.
+Usage: `python -m tools.engine_samples engines/samples`. Every run draws the same pictures.
 """
 
 import argparse
@@ -22,11 +21,11 @@ _JPEG_QUALITY = 85
 
 
 def write(folder: Path, count: int = PICTURES) -> list[Path]:
-    """Draw `count` scenes that hold signs and write them as JPEG; raises FatalError when the folder refuses."""
-    studio = SceneGenerator(SynthOptions(10 * count, seed=_SEED, width=_WIDTH_PX, height=_HEIGHT_PX))
+    """Draw `count` scenes with at least three signs each as JPEG files; raises FatalError for an unwritable folder."""
+    generator = SceneGenerator(SynthOptions(10 * count, seed=_SEED, width=_WIDTH_PX, height=_HEIGHT_PX))
     written: list[Path] = []
     for index in range(10 * count):
-        scene = studio.scene(index)
+        scene = generator.scene(index)
         if len(scene.boxes) < 3:
             continue
         _, jpeg = cv2.imencode(".jpg", scene.image, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
