@@ -57,7 +57,8 @@ def evaluate(
 
     Detections of labels that the annotations do not have are ignored.
     """
-    from edge_agent.mlops.evaluate.truth import parse_label_map, read_truth
+    from edge_agent.mlops.coco import parse_label_map
+    from edge_agent.mlops.evaluate.truth import read_truth
 
     if compare and (model or plots):
         raise UsageError("--compare cannot be combined with --model or --plots", remedy="evaluate the two one by one")

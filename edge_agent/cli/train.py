@@ -68,7 +68,7 @@ def train(
     It can be stopped at any time and continued with --resume; the result is the same.
     """
     _require_torch()
-    from edge_agent.mlops.evaluate.truth import parse_label_map
+    from edge_agent.mlops.coco import parse_label_map
     from edge_agent.mlops.job import TrainingJob
     from edge_agent.mlops.train import TrainingSettings
 

@@ -1,7 +1,4 @@
-"""A training run's state on disk: enough to go on as if it had never stopped.
-
-Knows the file's form. Knows nothing of the loop that fills it.
-"""
+"""A training run's files: the checkpoint, with everything that resuming needs, the log and its plot."""
 
 import csv
 import io
@@ -21,7 +18,7 @@ SCHEMA = 1
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Checkpoint:
-    """Weights, their running average, the optimiser and how many samples have been seen."""
+    """Weights, their running average, the optimiser's state and the number of samples seen."""
 
     arch: Architecture
     model: dict[str, Any]
@@ -31,8 +28,8 @@ class Checkpoint:
     settings: dict[str, Any]
 
 
-def save(path: Path, checkpoint: Checkpoint) -> None:
-    """Write whole or not at all; raises FatalError naming the file."""
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint atomically; raises FatalError naming the file."""
     buffer = io.BytesIO()
     torch.save(
         {
@@ -49,8 +46,8 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
     write_atomic(path, buffer.getvalue())
 
 
-def load(path: Path) -> Checkpoint:
-    """Read a checkpoint; raises ConfigError naming the file when it is none of ours."""
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint; raises ConfigError naming the file when this program did not write it."""
     try:
         raw = torch.load(path, map_location="cpu", weights_only=True)
         if raw["schema"] != SCHEMA:
@@ -68,12 +65,15 @@ def require_same(found: Architecture, wanted: Architecture, path: Path) -> None:
     if found != wanted:
         theirs, ours = found.to_json(), wanted.to_json()
         parts = ", ".join(f"{key} {theirs[key]} instead of {ours[key]}" for key in ours if theirs[key] != ours[key])
-        raise ConfigError(f"{path} holds another architecture: {parts}", remedy="train afresh or choose another file")
+        raise ConfigError(f"{path} holds another architecture: {parts}", remedy="start a new run, or choose another")
 
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """Means since the line before; `ap50` and `ap` of the validation split where this line has one."""
+    """One row of log.csv: means since the row before; `ap50` and `ap` where the validation split was rated.
+
+    `rate` is in samples per second.
+    """
 
     samples: int
     elapsed_s: float
@@ -85,8 +85,8 @@ class LogLine:
     ap: float | None = None
 
 
-def read(path: Path) -> list[LogLine]:
-    """Read a log; an absent one is empty."""
+def read_log(path: Path) -> list[LogLine]:
+    """Read a log; an absent one is empty. Raises ConfigError naming the file when it is not a log of this program."""
     if not path.is_file():
         return []
     try:
@@ -97,13 +97,14 @@ def read(path: Path) -> list[LogLine]:
 
 
 def _parse(row: dict[str, str]) -> LogLine:
-    """Turn one CSV row into a line."""
+    """Parse one CSV row."""
     numbers = [float(row[field.name]) if row[field.name] else None for field in fields(LogLine)[1:]]
     return LogLine(int(row["samples"]), *numbers)  # type: ignore[arg-type]
 
 
-def write(path: Path, lines: list[LogLine]) -> None:
-    """Write the whole log anew: it is short, and never half-written."""
+def write_log(path: Path, lines: list[LogLine]) -> None:
+    """Write the log; raises FatalError naming the file."""
+    # Rewritten as a whole: it is short, and a crash never leaves half a row.
     text = io.StringIO()
     writer = csv.DictWriter(text, [field.name for field in fields(LogLine)], lineterminator="\n")
     writer.writeheader()
@@ -112,7 +113,7 @@ def write(path: Path, lines: list[LogLine]) -> None:
     write_atomic(path, text.getvalue().encode())
 
 
-def plot(path: Path, lines: list[LogLine]) -> None:
+def plot_log(path: Path, lines: list[LogLine]) -> None:
     """Draw losses and validation figures over samples as a PNG."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - slow to import
     from matplotlib.figure import Figure  # noqa: PLC0415

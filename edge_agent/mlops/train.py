@@ -1,8 +1,4 @@
-"""The training loop: from batches to weights, resumable at any report.
-
-Knows the optimiser, the schedule and the running average. Knows nothing of the command line, export or evaluation data:
-what judges the network in between is handed in.
-"""
+"""The training loop: from batches to weights, with AdamW, a schedule and a running average; resumable at any report."""
 
 import copy
 import math
@@ -17,17 +13,30 @@ import torch
 from torch import nn
 
 from edge_agent.errors import ConfigError, FatalError
-from edge_agent.mlops import run_state as checkpoint
-from edge_agent.mlops import run_state as runlog
 from edge_agent.mlops.loss import DetectionLoss, Losses
 from edge_agent.mlops.network import SignNet
-from edge_agent.mlops.run_state import Checkpoint
+from edge_agent.mlops.run_state import (
+    Checkpoint,
+    LogLine,
+    load_checkpoint,
+    plot_log,
+    read_log,
+    require_same,
+    save_checkpoint,
+    write_log,
+)
 from edge_agent.mlops.sampler import Batch, Sampler, stream
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingSettings:
-    """How to train. `samples` is the whole run's length: resuming with another one moves the decay with it."""
+    """Hyperparameters; lengths are counted in samples.
+
+    `samples` is the length of the whole run: resuming with another value moves the learning rate's decay with it.
+    `rate` is the highest learning rate, `decay` the weight decay. The rate is level until the fraction `hold` of the
+    run; from the fraction `calm` on, mosaics are rare. `average` is the decay of the running average. A report follows
+    every `report` samples, a validation every `judge`.
+    """
 
     samples: int
     batch: int = 16
@@ -45,21 +54,21 @@ class TrainingSettings:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What a report tells."""
+    """Contents of a report."""
 
     samples: int
     total: int
-    line: runlog.LogLine
+    line: LogLine
 
 
 Validate = Callable[[SignNet], tuple[float, float]]
-"""From a network to its AP50 and AP on the validation split."""
+"""Returns a network's AP50 and AP50-95 on the validation split."""
 
 
 def rate_at(settings: TrainingSettings, samples: int) -> float:
-    """Learning rate: a linear warm-up, level until `hold` of the run, then half a cosine down to a hundredth.
+    """Return the learning rate: a linear warm-up, level until `hold` of the run, then half a cosine to a hundredth.
 
-    A long level part makes a run extensible: stop it anywhere, resume it with another `samples`.
+    Because of the long level part a run can be stopped anywhere and resumed with another `samples`.
     """
     if samples < settings.warm_up:
         return settings.rate * (samples + settings.batch) / (settings.warm_up + settings.batch)
@@ -71,7 +80,7 @@ def rate_at(settings: TrainingSettings, samples: int) -> float:
 
 
 def optimiser_for(net: SignNet, settings: TrainingSettings) -> torch.optim.AdamW:
-    """AdamW; weights of convolutions decay, norms and biases do not."""
+    """Return AdamW with weight decay on convolutions, but not on norms and biases."""
     matrices = [p for p in net.parameters() if p.ndim > 1]
     vectors = [p for p in net.parameters() if p.ndim <= 1]
     groups = [{"params": matrices, "weight_decay": settings.decay}, {"params": vectors, "weight_decay": 0.0}]
@@ -80,7 +89,7 @@ def optimiser_for(net: SignNet, settings: TrainingSettings) -> torch.optim.AdamW
 
 @torch.no_grad()
 def update_average(average: nn.Module, net: nn.Module, decay: float) -> None:
-    """Move the running average towards the network; counters are copied."""
+    """Move the running average towards the network's weights; integer counters are copied."""
     for mine, theirs in zip(average.state_dict().values(), net.state_dict().values(), strict=True):
         if mine.dtype.is_floating_point:
             mine.lerp_(theirs, 1 - decay)
@@ -100,13 +109,13 @@ class Trainer:
         self.optimiser = optimiser_for(self.net, settings)
         self.loss = DetectionLoss(net.arch, sampler.height, sampler.width, device)
         self.samples = 0
-        self.lines: list[runlog.LogLine] = []
+        self.lines: list[LogLine] = []
 
     def resume(self) -> None:
-        """Go on from the folder's `last.pt`; raises ConfigError where it holds another architecture or seed."""
+        """Continue from the folder's `last.pt`; raises ConfigError where it does not fit this run."""
         path = self.out / "last.pt"
-        found = checkpoint.load(path)
-        checkpoint.require_same(found.arch, self.net.arch, path)
+        found = load_checkpoint(path)
+        require_same(found.arch, self.net.arch, path)
         for key in ("seed", "batch"):
             if found.settings.get(key) != getattr(self.settings, key):
                 raise ConfigError(
@@ -119,10 +128,10 @@ class Trainer:
         self.average.load_state_dict(found.average)
         self.optimiser.load_state_dict(found.optimiser)
         self.samples = found.samples
-        self.lines = [line for line in runlog.read(self.out / "log.csv") if line.samples <= found.samples]
+        self.lines = [line for line in read_log(self.out / "log.csv") if line.samples <= found.samples]
 
     def save(self) -> None:
-        """Write checkpoint and log; the plot, which takes a second, only when the network was judged."""
+        """Write checkpoint and log; the plot, which takes a second, only after a validation."""
         state = Checkpoint(
             self.net.arch,
             self.net.state_dict(),
@@ -131,16 +140,18 @@ class Trainer:
             self.samples,
             asdict(self.settings),
         )
-        checkpoint.save(self.out / "last.pt", state)
-        runlog.write(self.out / "log.csv", self.lines)
+        save_checkpoint(self.out / "last.pt", state)
+        write_log(self.out / "log.csv", self.lines)
         if self.lines and self.lines[-1].ap50 is not None:
-            runlog.plot(self.out / "log.png", self.lines)
+            plot_log(self.out / "log.png", self.lines)
 
-    def run(self, judge: Validate | None = None, tell: Callable[[Progress], None] = lambda progress: None) -> SignNet:
+    def run(
+        self, validate: Validate | None = None, report: Callable[[Progress], None] = lambda progress: None
+    ) -> SignNet:
         """Train to the end of the run and return the running average.
 
-        `judge` rates the average now and then; `tell` is called at each report. Raises FatalError when the loss is no
-        number any more.
+        `validate` rates the average every `settings.judge` samples. Raises FatalError when the gradient is no longer a
+        finite number.
         """
         s = self.settings
         meter = _Meter(self.lines[-1].elapsed_s if self.lines else 0.0)
@@ -149,14 +160,16 @@ class Trainer:
             meter.add(self.step(batch), len(batch.pixels))
             done = self.samples >= s.samples
             if done or self.samples % s.report < s.batch:
-                rated = judge(self.average) if judge and (done or self.samples % s.judge < s.batch) else (None, None)
+                rated = (
+                    validate(self.average) if validate and (done or self.samples % s.judge < s.batch) else (None, None)
+                )
                 self.lines.append(meter.line(self.samples, rated))
                 self.save()
-                tell(Progress(self.samples, s.samples, self.lines[-1]))
+                report(Progress(self.samples, s.samples, self.lines[-1]))
         return self.average
 
     def step(self, batch: Batch) -> Losses:
-        """One step of the optimiser and of the average."""
+        """Run one step of the optimiser and of the running average."""
         for group in self.optimiser.param_groups:
             group["lr"] = rate_at(self.settings, self.samples)
         self.net.train()
@@ -179,31 +192,32 @@ class Trainer:
         return losses
 
     def _precision(self) -> AbstractContextManager[Any]:
-        """Bfloat16 where it is asked for: half the time on a CPU with AMX, and no loss scaling needed."""
+        """Return the autocast context, bfloat16 where the settings say so."""
+        # Half the time on a CPU with AMX, and unlike float16 it needs no loss scaling.
         return torch.autocast(self.device.type, torch.bfloat16) if self.settings.bf16 else nullcontext()
 
 
 class _Meter:
-    """Means and time between two reports."""
+    """Accumulates losses and time between two reports."""
 
     def __init__(self, elapsed_s: float) -> None:
         self.elapsed_s, self.since_s = elapsed_s, time.monotonic()
         self.sums, self.count, self.seen = [0.0, 0.0, 0.0], 0, 0
 
     def add(self, losses: Losses, samples: int) -> None:
-        """Take in one step."""
+        """Add one step."""
         for index, value in enumerate((losses.score, losses.overlap, losses.side)):
             self.sums[index] += float(value.detach())
         self.count += 1
         self.seen += samples
 
-    def line(self, samples: int, rated: tuple[float | None, float | None]) -> runlog.LogLine:
-        """Make a line and begin anew."""
+    def line(self, samples: int, rated: tuple[float | None, float | None]) -> LogLine:
+        """Return the log line of what was accumulated, and reset."""
         now_s = time.monotonic()
         span_s = now_s - self.since_s
         self.elapsed_s += span_s
         score, overlap, side = (value / max(self.count, 1) for value in self.sums)
         speed = self.seen / max(span_s, 1e-9)
-        line = runlog.LogLine(samples, self.elapsed_s, speed, score, overlap, side, *rated)
+        line = LogLine(samples, self.elapsed_s, speed, score, overlap, side, *rated)
         self.since_s, self.sums, self.count, self.seen = now_s, [0.0, 0.0, 0.0], 0, 0
         return line

@@ -9,11 +9,12 @@ import pytest
 
 from edge_agent.errors import ConfigError, UsageError
 from edge_agent.events import Box, Detection
+from edge_agent.mlops.coco import parse_label_map
 from edge_agent.mlops.evaluate import GroundTruth, PictureDetections, compare, match, measure, read_truth, run_detector
 from edge_agent.mlops.evaluate.matching import ap_table, average_precision, mean_ap, pair
 from edge_agent.mlops.evaluate.metrics import coco_figures, confusion, point_at
 from edge_agent.mlops.evaluate.plots import write_plots
-from edge_agent.mlops.evaluate.truth import AnnotatedPicture, parse_label_map
+from edge_agent.mlops.evaluate.truth import AnnotatedPicture
 from edge_agent.ports import DetectorInfo
 
 NAMES = ("Round", "Pointed")
@@ -41,7 +42,7 @@ def truth(*scenes: AnnotatedPicture) -> GroundTruth:
 def noisy(seed: int, pictures: int = 12) -> tuple[GroundTruth, list[PictureDetections]]:
     """Signs found with some offset, some missed, some false."""
     rng = np.random.default_rng(seed)
-    scenes, finds = [], []
+    scenes, detections = [], []
     for _ in range(pictures):
         signs = [(int(rng.integers(2)), 100.0 * k, 10.0, float(rng.uniform(12, 60))) for k in range(3)]
         seen = [
@@ -50,8 +51,8 @@ def noisy(seed: int, pictures: int = 12) -> tuple[GroundTruth, list[PictureDetec
         ]
         seen += [(int(rng.integers(2)), 400.0, 10.0, 20.0, float(rng.random()) / 2)]
         scenes.append(scene(*signs))
-        finds.append(find(*seen))
-    return truth(*scenes), finds
+        detections.append(find(*seen))
+    return truth(*scenes), detections
 
 
 def test_average_precision_hand_made_order_is_the_mean_of_the_staircase() -> None:
@@ -60,9 +61,9 @@ def test_average_precision_hand_made_order_is_the_mean_of_the_staircase() -> Non
 
 
 def test_ap_table_equals_the_coco_tool() -> None:
-    made, finds = noisy(1)
-    ap50, ap = mean_ap(ap_table(match(made, finds)))
-    coco = coco_figures(made, finds)
+    made, detections = noisy(1)
+    ap50, ap = mean_ap(ap_table(match(made, detections)))
+    coco = coco_figures(made, detections)
     assert ap50 == pytest.approx(coco["ap50"], abs=1e-9)
     assert ap == pytest.approx(coco["ap"], abs=1e-9)
     assert 0.2 < ap < ap50 < 1
@@ -79,8 +80,8 @@ def test_pair_other_class_finds_nothing() -> None:
 
 def test_point_at_counts_found_false_and_missed() -> None:
     made = truth(scene((0, 0, 0, 20), (1, 50, 0, 20), (1, 90, 0, 20)))
-    finds = [find((0, 0, 0, 20, 0.9), (1, 50, 0, 20, 0.8), (0, 200, 0, 20, 0.7), (1, 90, 0, 20, 0.1))]
-    point = point_at(made, finds, 0.5)
+    detections = [find((0, 0, 0, 20, 0.9), (1, 50, 0, 20, 0.8), (0, 200, 0, 20, 0.7), (1, 90, 0, 20, 0.1))]
+    point = point_at(made, detections, 0.5)
     assert (point.precision, point.recall, point.f1) == pytest.approx((2 / 3, 2 / 3, 2 / 3))
 
 
@@ -91,8 +92,8 @@ def test_confusion_tells_mix_ups_from_misses_and_false_alarms() -> None:
 
 
 def test_measure_report_names_classes_sizes_and_intervals() -> None:
-    made, finds = noisy(2)
-    report = measure(made, finds, 0.3, draws=50)
+    made, detections = noisy(2)
+    report = measure(made, detections, 0.3, draws=50)
     assert set(report.classes) == set(NAMES)
     assert sum(row["signs"] for row in report.sizes.values()) == report.signs == 36
     assert report.ap50_interval[0] <= report.ap50 <= report.ap50_interval[1]
@@ -105,12 +106,12 @@ def test_measure_detector_that_sees_nothing_has_recall_zero() -> None:
 
 
 def test_compare_clearly_better_is_told_and_same_is_undecided() -> None:
-    made, finds = noisy(3, pictures=30)
+    made, detections = noisy(3, pictures=30)
     perfect = [
         PictureDetections(one.boxes, np.full(len(one.classes), 0.9), one.classes, ("x",) * len(one.classes))
-        for one in made.scenes
+        for one in made.pictures
     ]
-    old, new = match(made, finds), match(made, perfect)
+    old, new = match(made, detections), match(made, perfect)
     assert compare(old, new, draws=200).verdict == "better"
     assert compare(new, old, draws=200).verdict == "worse"
     same = compare(old, old, draws=50)
@@ -145,13 +146,13 @@ def test_look_folds_labels_and_leaves_unmapped_ones_out(tmp_path: Path) -> None:
     made = read_truth(tmp_path, write_coco(tmp_path), {"danger": "DangerAhead"})
     (seen,) = run_detector(StubDetector(), made)
     assert seen.labels == ("danger",)
-    assert pair(made.scenes[0], seen, 0.5).tolist() == [0]
+    assert pair(made.pictures[0], seen, 0.5).tolist() == [0]
 
 
 def test_write_plots_makes_three_pictures(tmp_path: Path) -> None:
     made = read_truth(tmp_path, write_coco(tmp_path), {"danger": "DangerAhead"})
-    finds = run_detector(StubDetector(), made)
-    paths = write_plots(tmp_path / "plots", made, finds, measure(made, finds, 0.5, draws=10))
+    detections = run_detector(StubDetector(), made)
+    paths = write_plots(tmp_path / "plots", made, detections, measure(made, detections, 0.5, draws=10))
     assert [cv2.imread(str(path)) is not None for path in paths] == [True] * 3
 
 

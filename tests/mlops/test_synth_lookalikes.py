@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from edge_agent.mlops.synth import lookalikes, oddments, patterns
+from edge_agent.mlops.synth import lookalikes, patterns
 from edge_agent.mlops.synth.props import Painter
 from edge_agent.mlops.synth.textures import Textures, make_textures
 from edge_agent.mlops.synth.view import Image
 
 PAINTERS: tuple[Painter, ...] = (
     lookalikes.lamp, lookalikes.neck, lookalikes.framed, lookalikes.armchair, lookalikes.wedge, lookalikes.pennants,
-    oddments.red_round, oddments.red_block, oddments.plain_disc, oddments.rings, oddments.clock, oddments.books,
-    oddments.stack, oddments.fitting, oddments.bare_pole, oddments.brick,
+    lookalikes.red_round, lookalikes.red_block, lookalikes.plain_disc, lookalikes.rings, lookalikes.clock,
+    lookalikes.books, lookalikes.stack, lookalikes.fitting, lookalikes.bare_pole, lookalikes.brick,
 )  # fmt: skip
 GREY = 117
 

@@ -6,10 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_agent.mlops.synth.billboard import PosedSign, SignAppearance, paint, random_look
+from edge_agent.mlops.synth.billboard import PosedSign, SignAppearance, SignPose, paint, random_look
 from edge_agent.mlops.synth.faces import Faces
 from edge_agent.mlops.synth.options import SynthOptions
-from edge_agent.mlops.synth.pose import SignPose
 from edge_agent.mlops.synth.scene import Scene, SceneGenerator
 from edge_agent.mlops.synth.textures import Textures, make_textures
 from edge_agent.mlops.synth.view import SceneCamera

@@ -65,7 +65,7 @@ def test_resume_after_interruption_equals_uninterrupted_run(toy: Path, tmp_path:
             raise InterruptedRunError
 
     with pytest.raises(InterruptedRunError):
-        trainer(toy, tmp_path / "parts").run(tell=interrupt)
+        trainer(toy, tmp_path / "parts").run(report=interrupt)
     second = trainer(toy, tmp_path / "parts")
     second.resume()
     assert second.samples == 16
@@ -93,7 +93,7 @@ def test_load_foreign_file_names_it(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "last.pt"
     path.write_bytes(content)
     with pytest.raises(ConfigError, match=r"last\.pt"):
-        run_state.load(path)
+        run_state.load_checkpoint(path)
 
 
 def test_run_disk_full_names_file_and_leaves_the_old_one(
@@ -146,14 +146,14 @@ def test_job_writes_model_manifest_log_and_plot(toy: Path, tmp_path: Path) -> No
     assert seen == [16, 32, 48]
     assert {path.name for path in out.iterdir()} == {"last.pt", "log.csv", "log.png", "signs.onnx", "signs.json"}
     assert model == out / "signs.onnx"
-    rated = [line.samples for line in run_state.read(out / "log.csv") if line.ap50 is not None]
+    rated = [line.samples for line in run_state.read_log(out / "log.csv") if line.ap50 is not None]
     assert rated == [32, 48]
 
 
 @pytest.mark.usefixtures("_small_views")
 def test_job_starts_from_an_exported_model_with_its_weights(toy: Path, tmp_path: Path) -> None:
     model = job.run(make_job(toy, tmp_path / "run"))
-    kept = run_state.load(tmp_path / "run" / "last.pt").average
+    kept = run_state.load_checkpoint(tmp_path / "run" / "last.pt").average
     for file in (model, tmp_path / "run" / "last.pt"):
         started = job.initial(make_job(toy, tmp_path / "again", init=file)).state_dict()
         assert all(torch.equal(kept[key], value) for key, value in started.items() if "num_batches" not in key)

@@ -3,11 +3,9 @@
 Knows COCO files, matching, figures and plots. Knows nothing of how a detector was made.
 """
 
-from edge_agent.mlops.evaluate.compare import Comparison, compare
-from edge_agent.mlops.evaluate.detect import PictureDetections, run_detector
 from edge_agent.mlops.evaluate.matching import Matches, match
-from edge_agent.mlops.evaluate.metrics import Report, measure
-from edge_agent.mlops.evaluate.truth import GroundTruth, read_truth
+from edge_agent.mlops.evaluate.metrics import Comparison, Report, compare, measure
+from edge_agent.mlops.evaluate.truth import GroundTruth, PictureDetections, read_truth, run_detector
 
 __all__ = [
     "Comparison",

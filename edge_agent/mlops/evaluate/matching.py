@@ -10,8 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.mlops.evaluate.detect import PictureDetections
-from edge_agent.mlops.evaluate.truth import AnnotatedPicture, GroundTruth
+from edge_agent.mlops.evaluate.truth import AnnotatedPicture, GroundTruth, PictureDetections
 
 OVERLAPS = np.arange(0.5, 0.96, 0.05)
 """The ten overlaps over which COCO averages."""
@@ -38,15 +37,15 @@ def iou(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def pair(
-    scene: AnnotatedPicture, find: PictureDetections, least: float, *, any_class: bool = False
+    picture: AnnotatedPicture, found: PictureDetections, least: float, *, any_class: bool = False
 ) -> NDArray[np.int64]:
     """For each detection the sign it found, or -1: best scores first, each takes the free sign it overlaps most."""
-    overlaps = iou(find.boxes, scene.boxes)
+    overlaps = iou(found.boxes, picture.boxes)
     if not any_class:
-        overlaps = np.where(find.classes[:, None] == scene.classes[None], overlaps, 0.0)
-    chosen = np.full(len(find.scores), -1, dtype=np.int64)
-    free = np.ones(len(scene.classes), dtype=bool)
-    for index in np.argsort(-find.scores, kind="stable"):
+        overlaps = np.where(found.classes[:, None] == picture.classes[None], overlaps, 0.0)
+    chosen = np.full(len(found.scores), -1, dtype=np.int64)
+    free = np.ones(len(picture.classes), dtype=bool)
+    for index in np.argsort(-found.scores, kind="stable"):
         row = np.where(free, overlaps[index], 0.0)
         if row.size and row.max() >= least:
             chosen[index] = int(row.argmax())
@@ -54,13 +53,13 @@ def pair(
     return chosen
 
 
-def match(truth: GroundTruth, finds: Sequence[PictureDetections]) -> list[Matches]:
+def match(truth: GroundTruth, detections: Sequence[PictureDetections]) -> list[Matches]:
     """Match every picture at every overlap."""
     made = []
-    for scene, find in zip(truth.scenes, finds, strict=True):
-        hits = np.stack([pair(scene, find, float(least)) >= 0 for least in OVERLAPS])
-        signs = np.bincount(scene.classes, minlength=len(truth.names))
-        made.append(Matches(hits, find.scores, find.classes, signs))
+    for picture, found in zip(truth.pictures, detections, strict=True):
+        hits = np.stack([pair(picture, found, float(least)) >= 0 for least in OVERLAPS])
+        signs = np.bincount(picture.classes, minlength=len(truth.names))
+        made.append(Matches(hits, found.scores, found.classes, signs))
     return made
 
 

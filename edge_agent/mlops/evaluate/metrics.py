@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.mlops.evaluate.detect import PictureDetections
-from edge_agent.mlops.evaluate.matching import ap_table, bootstrap, match, pair
-from edge_agent.mlops.evaluate.truth import AnnotatedPicture, GroundTruth
+from edge_agent.mlops.evaluate.matching import Matches, ap_table, bootstrap, match, mean_ap, pair
+from edge_agent.mlops.evaluate.truth import AnnotatedPicture, GroundTruth, PictureDetections
 
 SIZES_PX = {"small": (0.0, 20.0), "medium": (20.0, 40.0), "large": (40.0, 1e5)}
 """Bounds of the square root of a box's area in the picture's pixels; COCO's own (32 and 96) would call every toy sign
@@ -54,37 +53,39 @@ class Report:
     confusion: tuple[tuple[int, ...], ...]
 
 
-def measure(truth: GroundTruth, finds: Sequence[PictureDetections], threshold: float, *, draws: int = 1000) -> Report:
-    """Make the report; `finds` must reach far below `threshold` for AP to mean anything."""
-    matches = match(truth, finds)
+def measure(
+    truth: GroundTruth, detections: Sequence[PictureDetections], threshold: float, *, draws: int = 1000
+) -> Report:
+    """Make the report; `detections` must reach far below `threshold` for AP to mean anything."""
+    matches = match(truth, detections)
     table = ap_table(matches)
-    coco = coco_figures(truth, finds)
+    coco = coco_figures(truth, detections)
     spread = np.nanpercentile(bootstrap(matches, draws=draws), [2.5, 97.5], axis=0)
-    points = tuple(point_at(truth, finds, one) for one in THRESHOLDS)
+    points = tuple(point_at(truth, detections, one) for one in THRESHOLDS)
     return Report(
-        pictures=len(truth.scenes),
-        signs=sum(len(scene.classes) for scene in truth.scenes),
+        pictures=len(truth.pictures),
+        signs=sum(len(picture.classes) for picture in truth.pictures),
         ap50=coco["ap50"],
         ap=coco["ap"],
         ap50_interval=(float(spread[0, 0]), float(spread[1, 0])),
         ap_interval=(float(spread[0, 1]), float(spread[1, 1])),
-        classes=_by_class(truth, finds, table, threshold),
-        sizes=_by_size(truth, finds, coco, threshold),
+        classes=_by_class(truth, detections, table, threshold),
+        sizes=_by_size(truth, detections, coco, threshold),
         threshold=threshold,
-        working_point=point_at(truth, finds, threshold),
+        working_point=point_at(truth, detections, threshold),
         points=points,
         names=truth.names,
-        confusion=confusion(truth, finds, threshold),
+        confusion=confusion(truth, detections, threshold),
     )
 
 
-def coco_figures(truth: GroundTruth, finds: Sequence[PictureDetections]) -> dict[str, float]:
+def coco_figures(truth: GroundTruth, detections: Sequence[PictureDetections]) -> dict[str, float]:
     """AP50, AP50-95 and AP50 by size, by faster-coco-eval."""
     from faster_coco_eval import COCO, COCOeval_faster  # noqa: PLC0415 - slow to import
 
     with contextlib.redirect_stdout(io.StringIO()):
         reference = COCO(_coco_truth(truth))
-        rows = _coco_finds(finds)
+        rows = _coco_results(detections)
         if not rows:
             return {"ap50": 0.0, "ap": 0.0, **{f"ap50_{size}": float("nan") for size in SIZES_PX}}
         judge = COCOeval_faster(reference, reference.loadRes(rows), "bbox")
@@ -106,49 +107,49 @@ def _mean(values: NDArray[Any]) -> float:
 def _coco_truth(truth: GroundTruth) -> dict[str, Any]:
     """Build a COCO data set in memory."""
     annotations: list[dict[str, Any]] = []
-    for image, scene in enumerate(truth.scenes):
-        for (x1, y1, x2, y2), kind in zip(scene.boxes.tolist(), scene.classes.tolist(), strict=True):
+    for image, picture in enumerate(truth.pictures):
+        for (x1, y1, x2, y2), kind in zip(picture.boxes.tolist(), picture.classes.tolist(), strict=True):
             box = [x1, y1, x2 - x1, y2 - y1]
             row = {"id": len(annotations) + 1, "image_id": image + 1, "category_id": kind + 1, "bbox": box}
             annotations.append(row | {"area": box[2] * box[3], "iscrowd": 0})
     return {
-        "images": [{"id": i + 1, "width": 1, "height": 1} for i in range(len(truth.scenes))],
+        "images": [{"id": i + 1, "width": 1, "height": 1} for i in range(len(truth.pictures))],
         "annotations": annotations,
         "categories": [{"id": i + 1, "name": name} for i, name in enumerate(truth.names)],
     }
 
 
-def _coco_finds(finds: Sequence[PictureDetections]) -> list[dict[str, Any]]:
+def _coco_results(detections: Sequence[PictureDetections]) -> list[dict[str, Any]]:
     """Build COCO results."""
     rows = []
-    for image, find in enumerate(finds):
+    for image, found in enumerate(detections):
         for (x1, y1, x2, y2), score, kind in zip(
-            find.boxes.tolist(), find.scores.tolist(), find.classes.tolist(), strict=True
+            found.boxes.tolist(), found.scores.tolist(), found.classes.tolist(), strict=True
         ):
             box = [x1, y1, x2 - x1, y2 - y1]
             rows.append({"image_id": image + 1, "category_id": kind + 1, "bbox": box, "score": score})
     return rows
 
 
-def above(find: PictureDetections, threshold: float) -> PictureDetections:
+def above(found: PictureDetections, threshold: float) -> PictureDetections:
     """Keep what scores at least `threshold`."""
-    keep = find.scores >= threshold
-    labels = tuple(label for label, kept in zip(find.labels, keep, strict=True) if kept)
-    return PictureDetections(find.boxes[keep], find.scores[keep], find.classes[keep], labels)
+    keep = found.scores >= threshold
+    labels = tuple(label for label, kept in zip(found.labels, keep, strict=True) if kept)
+    return PictureDetections(found.boxes[keep], found.scores[keep], found.classes[keep], labels)
 
 
 def point_at(
-    truth: GroundTruth, finds: Sequence[PictureDetections], threshold: float, kind: int | None = None
+    truth: GroundTruth, detections: Sequence[PictureDetections], threshold: float, kind: int | None = None
 ) -> OperatingPoint:
     """Precision, recall and F1 at an overlap of 0.5, of all classes or of one."""
     right = seen = signs = 0
-    for scene, find in zip(truth.scenes, finds, strict=True):
-        kept = above(find, threshold)
-        hit = pair(scene, kept, 0.5) >= 0
+    for picture, found in zip(truth.pictures, detections, strict=True):
+        kept = above(found, threshold)
+        hit = pair(picture, kept, 0.5) >= 0
         mine = slice(None) if kind is None else kept.classes == kind
         right += int(hit[mine].sum())
         seen += len(kept.classes[mine])
-        signs += len(scene.classes) if kind is None else int((scene.classes == kind).sum())
+        signs += len(picture.classes) if kind is None else int((picture.classes == kind).sum())
     return _point(threshold, right, seen, signs)
 
 
@@ -160,49 +161,102 @@ def _point(threshold: float, right: int, seen: int, signs: int) -> OperatingPoin
 
 
 def _by_class(
-    truth: GroundTruth, finds: Sequence[PictureDetections], table: NDArray[np.float64], threshold: float
+    truth: GroundTruth, detections: Sequence[PictureDetections], table: NDArray[np.float64], threshold: float
 ) -> dict[str, dict[str, float]]:
     """Figures of each class that occurs."""
     rows = {}
     for index, name in enumerate(truth.names):
-        signs = sum(int((scene.classes == index).sum()) for scene in truth.scenes)
-        point = point_at(truth, finds, threshold, index)
+        signs = sum(int((picture.classes == index).sum()) for picture in truth.pictures)
+        point = point_at(truth, detections, threshold, index)
         figures = {"signs": float(signs), "ap50": float(table[0, index]), "ap": float(table[:, index].mean())}
         rows[name] = figures | {"precision": point.precision, "recall": point.recall, "f1": point.f1}
     return rows
 
 
 def _by_size(
-    truth: GroundTruth, finds: Sequence[PictureDetections], coco: dict[str, float], threshold: float
+    truth: GroundTruth, detections: Sequence[PictureDetections], coco: dict[str, float], threshold: float
 ) -> dict[str, dict[str, float]]:
     """AP50 and recall of each size band."""
     rows = {}
     for size, (low, high) in SIZES_PX.items():
-        signs = found = 0
-        for scene, find in zip(truth.scenes, finds, strict=True):
-            mine = np.flatnonzero((side_px(scene) >= low) & (side_px(scene) < high))
-            chosen = pair(scene, above(find, threshold), 0.5)
+        signs = hits = 0
+        for picture, found in zip(truth.pictures, detections, strict=True):
+            mine = np.flatnonzero((side_px(picture) >= low) & (side_px(picture) < high))
+            chosen = pair(picture, above(found, threshold), 0.5)
             signs += len(mine)
-            found += int(np.isin(mine, chosen).sum())
-        recall = found / signs if signs else float("nan")
+            hits += int(np.isin(mine, chosen).sum())
+        recall = hits / signs if signs else float("nan")
         rows[size] = {"signs": float(signs), "ap50": coco[f"ap50_{size}"], "recall": recall}
     return rows
 
 
-def side_px(scene: AnnotatedPicture) -> NDArray[np.float64]:
+def side_px(picture: AnnotatedPicture) -> NDArray[np.float64]:
     """Square root of each box's area."""
-    return np.asarray(np.sqrt((scene.boxes[:, 2:] - scene.boxes[:, :2]).prod(axis=1)))
+    return np.asarray(np.sqrt((picture.boxes[:, 2:] - picture.boxes[:, :2]).prod(axis=1)))
 
 
-def confusion(truth: GroundTruth, finds: Sequence[PictureDetections], threshold: float) -> tuple[tuple[int, ...], ...]:
+def confusion(
+    truth: GroundTruth, detections: Sequence[PictureDetections], threshold: float
+) -> tuple[tuple[int, ...], ...]:
     """Count truth (rows) against detections (columns), paired by overlap whatever the class; last is background."""
     size = len(truth.names) + 1
     table = np.zeros((size, size), dtype=np.int64)
-    for scene, find in zip(truth.scenes, finds, strict=True):
-        kept = above(find, threshold)
-        chosen = pair(scene, kept, 0.5, any_class=True)
+    for picture, found in zip(truth.pictures, detections, strict=True):
+        kept = above(found, threshold)
+        chosen = pair(picture, kept, 0.5, any_class=True)
         for kind, sign in zip(kept.classes.tolist(), chosen.tolist(), strict=True):
-            table[scene.classes[sign] if sign >= 0 else -1, kind] += 1
-        for sign in set(range(len(scene.classes))) - set(chosen.tolist()):
-            table[scene.classes[sign], -1] += 1
+            table[picture.classes[sign] if sign >= 0 else -1, kind] += 1
+        for sign in set(range(len(picture.classes))) - set(chosen.tolist()):
+            table[picture.classes[sign], -1] += 1
     return tuple(tuple(int(value) for value in row) for row in table)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """AP50 and AP50-95 of both, the gains with 95 percent intervals, and a verdict: better, worse or undecided.
+
+    The verdict is about AP50: `better` or `worse` only where its interval leaves zero out.
+    """
+
+    old_ap50: float
+    new_ap50: float
+    ap50_gain: float
+    ap50_interval: tuple[float, float]
+    old_ap: float
+    new_ap: float
+    ap_gain: float
+    ap_interval: tuple[float, float]
+    verdict: str
+
+    def sentence(self) -> str:
+        """Tell it to a person."""
+        low, high = self.ap50_interval
+        told = {
+            "better": "the new detector is better",
+            "worse": "the new detector is worse",
+            "undecided": "too few pictures to tell them apart",
+        }[self.verdict]
+        return (
+            f"{told}: AP50 {self.old_ap50:.3f} -> {self.new_ap50:.3f} "
+            f"({self.ap50_gain:+.3f}, 95% interval {low:+.3f} to {high:+.3f}), AP50-95 {self.ap_gain:+.3f}"
+        )
+
+
+def compare(old: Sequence[Matches], new: Sequence[Matches], *, draws: int = 1000, seed: int = 0) -> Comparison:
+    """Compare two detectors on the same pictures: each draw takes the same pictures for both."""
+    gains = bootstrap(new, draws=draws, seed=seed) - bootstrap(old, draws=draws, seed=seed)
+    low, high = np.nanpercentile(gains, [2.5, 97.5], axis=0)
+    old_ap50, old_ap = mean_ap(ap_table(old))
+    new_ap50, new_ap = mean_ap(ap_table(new))
+    verdict = "better" if low[0] > 0 else "worse" if high[0] < 0 else "undecided"
+    return Comparison(
+        old_ap50=old_ap50,
+        new_ap50=new_ap50,
+        ap50_gain=new_ap50 - old_ap50,
+        ap50_interval=(float(low[0]), float(high[0])),
+        old_ap=old_ap,
+        new_ap=new_ap,
+        ap_gain=new_ap - old_ap,
+        ap_interval=(float(low[1]), float(high[1])),
+        verdict=verdict,
+    )

@@ -12,22 +12,23 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.mlops.evaluate.detect import PictureDetections
 from edge_agent.mlops.evaluate.matching import pair
 from edge_agent.mlops.evaluate.metrics import Report, above
-from edge_agent.mlops.evaluate.truth import AnnotatedPicture, GroundTruth
+from edge_agent.mlops.evaluate.truth import AnnotatedPicture, GroundTruth, PictureDetections
 from edge_agent.runtime.files import write_atomic
 
 _GREEN, _RED, _YELLOW = (60, 200, 60), (60, 60, 230), (40, 200, 240)  # BGR: found, false, missed
 _TILE = (480, 360)
 
 
-def write_plots(folder: Path, truth: GroundTruth, finds: Sequence[PictureDetections], report: Report) -> list[Path]:
+def write_plots(
+    folder: Path, truth: GroundTruth, detections: Sequence[PictureDetections], report: Report
+) -> list[Path]:
     """Write `curves.png`, `confusion.png` and `worst.png`; raises FatalError naming a file that cannot be written."""
     made = {
         "curves.png": curves(report),
         "confusion.png": confusion_plot(report),
-        "worst.png": worst(truth, finds, report.threshold),
+        "worst.png": worst(truth, detections, report.threshold),
     }
     for name, data in made.items():
         write_atomic(folder / name, data)
@@ -80,37 +81,37 @@ def confusion_plot(report: Report) -> bytes:
     return _png(figure)
 
 
-def mistakes(scene: AnnotatedPicture, find: PictureDetections) -> int:
+def mistakes(picture: AnnotatedPicture, found: PictureDetections) -> int:
     """Count false detections and missed signs."""
-    chosen = pair(scene, find, 0.5)
-    return int((chosen < 0).sum()) + len(scene.classes) - int((chosen >= 0).sum())
+    chosen = pair(picture, found, 0.5)
+    return int((chosen < 0).sum()) + len(picture.classes) - int((chosen >= 0).sum())
 
 
-def worst(truth: GroundTruth, finds: Sequence[PictureDetections], threshold: float, *, most: int = 9) -> bytes:
+def worst(truth: GroundTruth, detections: Sequence[PictureDetections], threshold: float, *, most: int = 9) -> bytes:
     """Draw the pictures with most mistakes, three a row: green found, red false, yellow missed; returns a PNG."""
-    kept = [above(find, threshold) for find in finds]
-    counts = [mistakes(scene, find) for scene, find in zip(truth.scenes, kept, strict=True)]
+    kept = [above(found, threshold) for found in detections]
+    counts = [mistakes(picture, found) for picture, found in zip(truth.pictures, kept, strict=True)]
     order = sorted(range(len(counts)), key=lambda index: -counts[index])[:most]
-    tiles = [_tile(truth.scenes[index], kept[index], truth.names) for index in order]
+    tiles = [_tile(truth.pictures[index], kept[index], truth.names) for index in order]
     tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % 3)
     sheet = np.vstack([np.hstack(tiles[row : row + 3]) for row in range(0, len(tiles), 3)])
     return cv2.imencode(".png", sheet)[1].tobytes()
 
 
-def _tile(scene: AnnotatedPicture, find: PictureDetections, names: Sequence[str]) -> NDArray[np.uint8]:
+def _tile(picture: AnnotatedPicture, found: PictureDetections, names: Sequence[str]) -> NDArray[np.uint8]:
     """Draw one picture with its boxes into a tile."""
-    image = cv2.imread(str(scene.path), cv2.IMREAD_COLOR)
+    image = cv2.imread(str(picture.path), cv2.IMREAD_COLOR)
     tile = np.zeros((_TILE[1], _TILE[0], 3), np.uint8)
     if image is None:
         return tile
     scale = min(_TILE[0] / image.shape[1], _TILE[1] / image.shape[0])
     small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    chosen = pair(scene, find, 0.5)
-    for index in sorted(set(range(len(scene.classes))) - set(chosen.tolist())):
-        _draw(small, scene.boxes[index] * scale, _YELLOW, names[scene.classes[index]])
-    for box, score, label, sign in zip(find.boxes, find.scores, find.labels, chosen, strict=True):
+    chosen = pair(picture, found, 0.5)
+    for index in sorted(set(range(len(picture.classes))) - set(chosen.tolist())):
+        _draw(small, picture.boxes[index] * scale, _YELLOW, names[picture.classes[index]])
+    for box, score, label, sign in zip(found.boxes, found.scores, found.labels, chosen, strict=True):
         _draw(small, box * scale, _GREEN if sign >= 0 else _RED, f"{label} {score:.2f}")
-    cv2.putText(small, scene.path.name, (4, 12), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (255, 255, 255), 1, cv2.LINE_AA)
+    cv2.putText(small, picture.path.name, (4, 12), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (255, 255, 255), 1, cv2.LINE_AA)
     tile[: small.shape[0], : small.shape[1]] = small
     return tile
 

@@ -1,22 +1,24 @@
-"""What annotated pictures hold, with the detector's labels folded into the annotation's classes.
+"""Annotated pictures, and what a detector finds in them, in the classes of the annotations."""
 
-Knows COCO files and label maps. Knows nothing of detectors or figures.
-"""
-
-import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.errors import ConfigError, UsageError
+from edge_agent.mlops.coco import corners, picture_path, read_coco
+from edge_agent.ports import Detector
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AnnotatedPicture:
-    """One picture: boxes (K, 4) float64 left, top, right, bottom in pixels; classes (K,) indices into Truth.names."""
+    """One picture: boxes (K, 4) float64 left, top, right, bottom in pixels; classes (K,), indices of GroundTruth.names.
+
+    The picture itself stays on disk.
+    """
 
     path: Path
     boxes: NDArray[np.float64]
@@ -25,27 +27,25 @@ class AnnotatedPicture:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GroundTruth:
-    """All pictures; `names` are the annotation's classes; `folds` maps a detector's label to an index into them."""
+    """All pictures; `names` are the annotations' classes; `class_of_label` maps a detector's label to one of them."""
 
-    scenes: tuple[AnnotatedPicture, ...]
+    pictures: tuple[AnnotatedPicture, ...]
     names: tuple[str, ...]
-    folds: dict[str, int]
+    class_of_label: dict[str, int]
 
 
-def parse_label_map(text: str) -> dict[str, str]:
-    """Read `danger=DangerAhead,speed_limit_30=SpeedLimit`: the detector's label, then the annotation's class.
+@dataclass(frozen=True, slots=True, eq=False)
+class PictureDetections:
+    """A detector's output for one picture, best score first.
 
-    Raises UsageError where a part has no `=` or a label comes twice.
+    Boxes (K, 4) float64 left, top, right, bottom in pixels; scores (K,); classes (K,), indices of GroundTruth.names;
+    the detector's own labels.
     """
-    pairs: dict[str, str] = {}
-    for part in filter(None, (piece.strip() for piece in text.split(","))):
-        label, equals, name = (piece.strip() for piece in part.partition("="))
-        if not (equals and label and name) or label in pairs:
-            raise UsageError(
-                f"--label-map has the part {part!r}", remedy="write label=Class,label=Class, each label once"
-            )
-        pairs[label] = name
-    return pairs
+
+    boxes: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    classes: NDArray[np.int64]
+    labels: tuple[str, ...]
 
 
 def read_truth(images: Path, annotations: Path, label_map: dict[str, str] | None = None) -> GroundTruth:
@@ -54,45 +54,48 @@ def read_truth(images: Path, annotations: Path, label_map: dict[str, str] | None
     Raises ConfigError naming the file when it is no COCO file, is empty or a picture is missing, and UsageError when
     the map names an unknown class.
     """
-    raw = _load(annotations)
-    ids = [entry["id"] for entry in raw["categories"]]
-    names = tuple(str(entry["name"]) for entry in raw["categories"])
-    folds = {name: index for index, name in enumerate(names)}
+    coco = read_coco(annotations)
+    names = tuple(coco.categories.values())
+    class_of_label = {name: index for index, name in enumerate(names)}
     for label, name in (label_map or {}).items():
         if name not in names:
             raise UsageError(f"--label-map names the class {name!r}", remedy=f"{annotations} has {', '.join(names)}")
-        folds[label] = names.index(name)
-    rows: dict[int, list[dict[str, Any]]] = {}
-    for row in raw["annotations"]:
-        if row["category_id"] not in ids:
-            raise ConfigError(f"{annotations}: annotation {row.get('id')} has an unknown category")
-        rows.setdefault(row["image_id"], []).append(row)
-    scenes = tuple(_scene(entry, rows.get(entry["id"], []), images, ids) for entry in raw["images"])
-    if not scenes:
+        class_of_label[label] = names.index(name)
+    index_of_id = {number: index for index, number in enumerate(coco.categories)}
+    pictures = []
+    for entry in coco.images:
+        path = picture_path(images, entry["file_name"])
+        if not path.is_file():
+            raise ConfigError(f"{path} is missing", remedy="check --images")
+        rows = coco.annotations.get(entry["id"], [])
+        classes = np.array([index_of_id[row["category_id"]] for row in rows], dtype=np.int64)
+        pictures.append(AnnotatedPicture(path, corners(rows), classes))
+    if not pictures:
         raise ConfigError(f"{annotations} lists no pictures", remedy="there is nothing to evaluate")
-    return GroundTruth(scenes, names, folds)
+    return GroundTruth(tuple(pictures), names, class_of_label)
 
 
-def _load(file: Path) -> dict[str, Any]:
-    """Read the outline."""
-    try:
-        raw = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ConfigError(f"{file} cannot be read as JSON: {error}") from error
-    for key in ("images", "annotations", "categories"):
-        if not isinstance(raw, dict) or not isinstance(raw.get(key), list):
-            raise ConfigError(f"{file} has no list `{key}`", remedy="it must be in COCO form")
-    checked: dict[str, Any] = raw
-    return checked
+def run_detector(
+    detector: Detector, truth: GroundTruth, tick: Callable[[], None] = lambda: None
+) -> list[PictureDetections]:
+    """Run a detector on every picture, rotated as EXIF says; labels that stand for no class are left out.
 
-
-def _scene(entry: dict[str, Any], rows: list[dict[str, Any]], images: Path, ids: list[int]) -> AnnotatedPicture:
-    """Build one picture's truth."""
-    path = images / entry["file_name"]
-    if not path.is_file():
-        path = images / Path(entry["file_name"]).name
-    if not path.is_file():
-        raise ConfigError(f"{path} is missing", remedy="check --images")
-    boxes = np.array([row["bbox"] for row in rows], dtype=np.float64).reshape(-1, 4)
-    boxes[:, 2:] += boxes[:, :2]
-    return AnnotatedPicture(path, boxes, np.array([ids.index(row["category_id"]) for row in rows], dtype=np.int64))
+    `tick` is called once for each picture. Raises ConfigError naming a picture that cannot be read.
+    """
+    results = []
+    for picture in truth.pictures:
+        image = cv2.imread(str(picture.path), cv2.IMREAD_COLOR)
+        if image is None:
+            raise ConfigError(f"{picture.path} is not a readable picture", remedy="remove it or save it again")
+        known = [one for one in detector.infer(np.asarray(image, np.uint8)) if one.label in truth.class_of_label]
+        boxes = [[one.box.x1, one.box.y1, one.box.x2, one.box.y2] for one in known]
+        results.append(
+            PictureDetections(
+                np.array(boxes, np.float64).reshape(-1, 4),
+                np.array([one.score for one in known], np.float64),
+                np.array([truth.class_of_label[one.label] for one in known], np.int64),
+                tuple(one.label for one in known),
+            )
+        )
+        tick()
+    return results

@@ -20,7 +20,7 @@ import numpy as np
 
 from edge_agent import __version__
 from edge_agent.errors import FatalError, UsageError
-from edge_agent.mlops.synth import formats, preview
+from edge_agent.mlops.synth import formats
 from edge_agent.mlops.synth.labels import LabelledBox
 from edge_agent.mlops.synth.options import SynthOptions
 from edge_agent.mlops.synth.scene import SceneGenerator
@@ -174,7 +174,7 @@ def _write(
             (folder / "images" / split / f"{entry.stem}.jpg").write_bytes(picture.jpeg)
             (folder / "labels" / split / f"{entry.stem}.txt").write_text(formats.yolo(entry), encoding="utf-8")
             entries[split].append(entry)
-            if len(tiles) < preview.MOST:
+            if len(tiles) < formats.MOST_TILES:
                 tiles.append(_tile(picture))
             tick()
     _write_summaries(options, folder, entries, tiles)
@@ -185,7 +185,7 @@ def _write(
 
 def _tile(picture: _Rendered) -> Image:
     decoded = np.asarray(cv2.imdecode(np.frombuffer(picture.jpeg, np.uint8), cv2.IMREAD_COLOR), dtype=np.uint8)
-    return preview.annotate(decoded, picture.boxes)
+    return formats.annotate(decoded, picture.boxes)
 
 
 def _write_summaries(
@@ -195,7 +195,7 @@ def _write_summaries(
     for split, items in entries.items():
         formats.write_json(folder / "annotations" / f"{split}.json", formats.coco(items, description))
     (folder / "data.yaml").write_text(formats.data_yaml(options.splits()), encoding="utf-8")
-    done, png = cv2.imencode(".png", preview.sheet(tiles))
+    done, png = cv2.imencode(".png", formats.sheet(tiles))
     if done:
         (folder / "preview.png").write_bytes(png.tobytes())
     formats.write_json(folder / "synth.json", _record(options))

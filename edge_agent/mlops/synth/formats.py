@@ -9,7 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
+
 from edge_agent.mlops.synth.labels import LabelledBox
+from edge_agent.mlops.synth.textures import Image
 from edge_agent.signs import CLASS_IDS, LABELS
 
 
@@ -81,3 +85,35 @@ def data_yaml(splits: tuple[str, ...]) -> str:
 def write_json(path: Path, document: dict[str, Any]) -> None:
     """Write a document as JSON, always the same bytes for the same content."""
     path.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+COLUMNS = 6
+MOST_TILES = 36
+_IGNORED = (150, 150, 150)
+
+
+def _colour(label: str) -> tuple[int, int, int]:
+    hue = np.array([[[int(179 * CLASS_IDS[label] / len(LABELS)), 255, 255]]], dtype=np.uint8)
+    blue, green, red = cv2.cvtColor(hue, cv2.COLOR_HSV2BGR)[0, 0]
+    return (int(blue), int(green), int(red))
+
+
+def annotate(image: Image, boxes: tuple[LabelledBox, ...]) -> Image:
+    """Copy the picture (BGR) with boxes and labels drawn in; ignored boxes are grey."""
+    drawn = image.copy()
+    for item in boxes:
+        colour = _IGNORED if item.ignore else _colour(item.label)
+        left, top, right, bottom = (round(value) for value in item.box)
+        cv2.rectangle(drawn, (left - 1, top - 1), (right, bottom), colour, 1)
+        at = (left, top - 3 if top > 10 else bottom + 9)
+        cv2.putText(drawn, item.label, at, cv2.FONT_HERSHEY_SIMPLEX, 0.3, colour, 1, cv2.LINE_AA)
+    return drawn
+
+
+def sheet(tiles: list[Image]) -> Image:
+    """Pictures of one size side by side, `COLUMNS` a row; BGR."""
+    columns = min(COLUMNS, len(tiles))
+    empty = [np.zeros_like(tiles[0])] * (-len(tiles) % columns)
+    padded = tiles + empty
+    rows = [np.hstack(padded[start : start + columns]) for start in range(0, len(padded), columns)]
+    return np.vstack(rows)

@@ -9,8 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.mlops.synth.billboard import PosedSign
-from edge_agent.mlops.synth.pose import Outline
+from edge_agent.mlops.synth.billboard import Outline, PosedSign
 from edge_agent.mlops.synth.textures import Image
 from edge_agent.mlops.synth.view import Points
 

@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.random import Generator
 
-from edge_agent.mlops.synth.billboard import PosedSign, SignAppearance, random_look
+from edge_agent.mlops.synth.billboard import POLE_HEIGHTS, PosedSign, SignAppearance, SignPose, random_look
 from edge_agent.mlops.synth.faces import Face, Faces
-from edge_agent.mlops.synth.pose import POLE_HEIGHTS, SignPose
 from edge_agent.mlops.synth.view import SceneCamera, log_uniform
 from edge_agent.signs import Sign as Label
 

@@ -1,15 +1,17 @@
-"""What is behind the table: a wall, its light, and a choice of things in front of it.
+"""Paint what surrounds the signs: a wall with furniture behind the table, things on it, and crowds of look-alikes.
 
-Knows how to fill a picture with a room. Knows nothing of tables, tracks or signs.
+A painter gets its picture, a random generator, the textures, a place and a size, as `props.Painter` says.
 """
 
 import cv2
 import numpy as np
 from numpy.random import Generator
 
-from edge_agent.mlops.synth import clutter, props
+from edge_agent.mlops.synth import lookalikes, props
+from edge_agent.mlops.synth.billboard import PosedSign
+from edge_agent.mlops.synth.props import Painter
 from edge_agent.mlops.synth.textures import Textures
-from edge_agent.mlops.synth.view import Image, near
+from edge_agent.mlops.synth.view import Image, log_uniform, near
 
 _WALLS = (
     (205, 205, 208),
@@ -23,13 +25,13 @@ _WALLS = (
 
 _FAR: tuple[tuple[props.Painter, float], ...] = (
     (props.radiator, 1.4), (props.door, 1.4), (props.mirror, 1.4), (props.shelf, 1.6), (props.guitar, 1.6),
-    (props.lamp, 1.0), (props.glow, 0.6), (props.cloth, 1.4), (props.person, 0.7), (clutter.switch, 0.5),
-    (clutter.poster, 0.9), (clutter.plant, 0.6), (clutter.train, 0.6), (clutter.bottle, 0.8), (clutter.screen, 0.8),
-    (clutter.dish, 0.5), (clutter.furniture, 0.9), (clutter.shapes, 1.2), (clutter.cable, 0.6), (props.ball, 0.4),
+    (props.lamp, 1.0), (props.glow, 0.6), (props.cloth, 1.4), (props.person, 0.7), (props.switch, 0.5),
+    (props.poster, 0.9), (props.plant, 0.6), (props.train, 0.6), (props.bottle, 0.8), (props.screen, 0.8),
+    (props.dish, 0.5), (props.furniture, 0.9), (props.shapes, 1.2), (props.cable, 0.6), (props.ball, 0.4),
 )  # fmt: skip
 _NEAR: tuple[tuple[props.Painter, float], ...] = (
-    (props.cloth, 3.2), (props.hand, 1.2), (clutter.bottle, 0.6), (clutter.train, 0.5), (clutter.shapes, 0.5),
-    (props.lamp, 0.5), (clutter.cable, 0.8), (props.ball, 0.3), (clutter.screen, 0.4), (props.person, 0.5),
+    (props.cloth, 3.2), (props.hand, 1.2), (props.bottle, 0.6), (props.train, 0.5), (props.shapes, 0.5),
+    (props.lamp, 0.5), (props.cable, 0.8), (props.ball, 0.3), (props.screen, 0.4), (props.person, 0.5),
 )  # fmt: skip
 
 
@@ -91,3 +93,63 @@ def _choose(rng: Generator, painters: tuple[tuple[props.Painter, float], ...], c
     weights = np.array([weight for _, weight in painters])
     picks = rng.choice(len(painters), size=count, p=weights / weights.sum())
     return [painters[int(pick)][0] for pick in picks]
+
+
+_LOOKALIKES: tuple[tuple[Painter, float], ...] = (
+    (lookalikes.lamp, 5.5), (lookalikes.neck, 2.6), (lookalikes.framed, 2.6), (lookalikes.armchair, 2.2),
+    (lookalikes.wedge, 1.5), (lookalikes.pennants, 0.5), (lookalikes.red_round, 1.3), (lookalikes.red_block, 0.8),
+    (lookalikes.plain_disc, 1.2), (lookalikes.rings, 0.9), (lookalikes.clock, 0.7), (lookalikes.books, 1.0),
+    (lookalikes.stack, 0.9), (lookalikes.fitting, 0.8), (lookalikes.bare_pole, 0.5), (lookalikes.brick, 0.6),
+)  # fmt: skip
+_WEIGHTS = np.array([weight for _, weight in _LOOKALIKES])
+_LARGE = (lookalikes.armchair, lookalikes.framed)
+
+
+def paint_lookalikes_far(image: Image, rng: Generator, textures: Textures, floor_px: float) -> None:
+    """Put look-alikes on the wall and the floor behind a table whose far edge lies at `floor_px`."""
+    height, width = image.shape[:2]
+    if floor_px < 0.06 * height:
+        return
+    favourite = _random_lookalike(rng) if rng.random() < 0.3 else None  # several of a kind, as lamps in a hall
+    for _ in range(int(rng.integers(3, 9))):
+        painter = favourite if favourite and rng.random() < 0.6 else _random_lookalike(rng)
+        size = _lookalike_size(rng, width, painter)
+        aside = float(rng.uniform(-0.02, 1.02)) * width
+        y = floor_px - size * float(rng.uniform(0.1, 0.6)) if rng.random() < 0.3 else float(rng.uniform(0, floor_px))
+        painter(image, rng, textures, (aside, y), size)
+    sigma = float(rng.choice([0.0, 0.5, 1.0, 1.8], p=[0.5, 0.2, 0.2, 0.1]))
+    if sigma:
+        cv2.GaussianBlur(image, (0, 0), sigma, dst=image)
+
+
+def paint_lookalikes_near(image: Image, rng: Generator, textures: Textures, floor_px: float) -> None:
+    """Put a few look-alikes on the table or in front, more where the table fills the picture."""
+    height, width = image.shape[:2]
+    for _ in range(int(rng.integers(0, 4 if floor_px > 0.06 * height else 7))):
+        painter = _random_lookalike(rng)
+        size = _lookalike_size(rng, width, painter)
+        at_edge = rng.random() < 0.3
+        x = float(rng.choice([rng.uniform(-0.05, 0.08), rng.uniform(0.92, 1.05)]) if at_edge else rng.uniform(0, 1))
+        painter(image, rng, textures, (x * width, float(rng.uniform(0.02, 0.95)) * height), size)
+
+
+def paint_lookalikes_around(image: Image, rng: Generator, textures: Textures, signs: list[PosedSign]) -> None:
+    """Put look-alikes of a like size behind and beside signs that are not painted yet."""
+    for sign in signs:
+        if rng.random() < 0.45:
+            continue
+        pose = sign.pose
+        middle = pose.foot - (0, (pose.pole + 0.5) * pose.height_px)
+        away = rng.normal(0, 0.5 if rng.random() < 0.4 else 1.4, 2) * pose.height_px
+        size = pose.height_px * log_uniform(rng, 0.6, 2.0)
+        _random_lookalike(rng)(image, rng, textures, (float(middle[0] + away[0]), float(middle[1] + away[1])), size)
+
+
+def _random_lookalike(rng: Generator) -> Painter:
+    return _LOOKALIKES[int(rng.choice(len(_LOOKALIKES), p=_WEIGHTS / _WEIGHTS.sum()))][0]
+
+
+def _lookalike_size(rng: Generator, width: int, painter: Painter) -> float:
+    """Choose a size for a picture `width` wide; furniture and pictures are larger."""
+    low, high = (12, 110) if painter in _LARGE else (6, 70)
+    return log_uniform(rng, low, high) * width / 320

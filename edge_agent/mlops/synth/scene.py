@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from edge_agent.mlops.synth import crowd, photo, room, table
+from edge_agent.mlops.synth import photo, room, table
 from edge_agent.mlops.synth.billboard import PosedSign, paint
 from edge_agent.mlops.synth.faces import Faces
 from edge_agent.mlops.synth.labels import LabelledBox, PaintedSign, boxes_of, mark
@@ -54,7 +54,7 @@ class SceneGenerator:
         self._paint_surroundings(image, stage, rng, likes)
         planned = plan_signs(stage, self._faces, rng, random_count(rng, options.negatives))
         if likes:
-            crowd.paint_around(image, likes, self._textures, planned)
+            room.paint_lookalikes_around(image, likes, self._textures, planned)
         seen_by = np.zeros(image.shape[:2], dtype=np.uint8)
         signs = self._paint_signs(image, seen_by, stage, rng, planned)
         if rng.random() < 0.1:
@@ -80,7 +80,7 @@ class SceneGenerator:
         else:
             room.paint_room(image, rng, self._textures, float(np.clip(far_px, 0, view.height)))
         if likes:
-            crowd.paint_far(image, likes, self._textures, float(np.clip(far_px, 0, view.height)))
+            room.paint_lookalikes_far(image, likes, self._textures, float(np.clip(far_px, 0, view.height)))
         if rng.random() < 0.93:
             table.paint_table(image, view, rng, self._textures, far_mm)
             if rng.random() < 0.85:
@@ -88,7 +88,7 @@ class SceneGenerator:
         if rng.random() < 0.55:
             room.paint_near(image, rng, self._textures, 3)
         if likes:
-            crowd.paint_near(image, likes, self._textures, far_px)
+            room.paint_lookalikes_near(image, likes, self._textures, far_px)
 
     def _paint_signs(
         self, image: Image, seen_by: Image, stage: CameraSetup, rng: Generator, planned: list[PosedSign]

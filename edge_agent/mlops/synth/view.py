@@ -62,6 +62,11 @@ class SceneCamera:
         return self.focal_px * size_mm / size_px
 
 
+def quad(x0: float, y0: float, x1: float, y1: float) -> Points:
+    """Return the corners (4, 2) of an upright rectangle."""
+    return np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
+
+
 def fill(image: Image, points_px: Points, colour: Colour | int) -> None:
     """Fill a polygon with sub-pixel corners; pixel centres lie at +0.5."""
     fixed = np.round((points_px.clip(-3000, 3000) - 0.5) * (1 << _SHIFT)).astype(np.int32)

@@ -8,13 +8,31 @@ import os
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edge_agent.errors import ConfigError, FatalError
+from edge_agent.events import Detection
 from edge_agent.perception.detector.manifest import CPU_PRECISION, SHIPPED_MODEL, shipped_model
-from edge_agent.perception.detector.none import NoDetector
 from edge_agent.perception.detector.onnx import OnnxDetector
 from edge_agent.perception.detector.tensorrt.spec import ENGINE_SUFFIXES, EngineSpec, PostprocessOptions
-from edge_agent.ports import Detector
+from edge_agent.ports import Detector, DetectorInfo
 from edge_agent.runtime import resources
+from edge_agent.signs import LABELS
+
+
+class NoDetector:
+    """Implements ports.Detector; every picture is empty to it."""
+
+    info = DetectorInfo("none", model="", sha256="", input_width=0, input_height=0, labels=LABELS)
+
+    def infer(self, image: NDArray[np.uint8]) -> tuple[Detection, ...]:
+        """Return no detections, whatever the picture."""
+        del image
+        return ()
+
+    def close(self) -> None:
+        """Hold nothing, release nothing."""
 
 
 class DetectorOptions(Protocol):

@@ -3,10 +3,17 @@
 Knows arrays, boxes and colours. Knows nothing of cameras, backends or what a sign means.
 """
 
-from edge_agent.perception.vision.decode import Candidates, decode, suppress, to_detections
-from edge_agent.perception.vision.layout import DENSE, OutputLayout, OutputSpec, recognise
-from edge_agent.perception.vision.letterbox import Letterbox, Placement, resize
-from edge_agent.perception.vision.picture import ResizedPicture
+from edge_agent.perception.vision.decode import (
+    DENSE,
+    Candidates,
+    OutputLayout,
+    OutputSpec,
+    decode,
+    recognise,
+    suppress,
+    to_detections,
+)
+from edge_agent.perception.vision.letterbox import Letterbox, Placement, ResizedPicture, resize
 
 __all__ = [
     "DENSE",

@@ -3,6 +3,7 @@
 Knows pixels and buffers. Knows nothing of networks' outputs or where the picture came from.
 """
 
+import threading
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,3 +106,33 @@ def resize(image: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint
     if image.shape[1] == width and image.shape[0] == height:
         return image
     return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
+class ResizedPicture:
+    """Implements events.Picture.
+
+    Args:
+        image: (h, w, 3) uint8 BGR, which nobody writes to any more.
+        width: in pixels, of what is to be seen.
+        height: the same.
+    """
+
+    __slots__ = ("_fits", "_height", "_image", "_lock", "_width")
+
+    def __init__(self, image: NDArray[np.uint8], width: int, height: int) -> None:
+        self._image = image
+        self._width, self._height = width, height
+        self._fits = False
+        self._lock = threading.Lock()
+
+    @classmethod
+    def of(cls, image: NDArray[np.uint8]) -> "ResizedPicture":
+        """Return a picture as it is."""
+        return cls(image, image.shape[1], image.shape[0])
+
+    def pixels(self) -> NDArray[np.uint8]:
+        """Return (height, width, 3) uint8 BGR; who comes while another resizes waits for it."""
+        with self._lock:
+            if not self._fits:
+                self._image, self._fits = resize(self._image, self._width, self._height), True
+            return self._image

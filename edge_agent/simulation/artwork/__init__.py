@@ -4,6 +4,6 @@ Knows names, faces, backs and sizes of toy signs. Knows nothing of cameras, scen
 """
 
 from edge_agent.simulation.artwork.catalogue import draw, draw_back, height_mm, names, sign_of
-from edge_agent.simulation.artwork.style import BASE_BGR, POLE_BGR, TOY, Style
+from edge_agent.simulation.artwork.plates import BASE_BGR, POLE_BGR, TOY, Style
 
 __all__ = ["BASE_BGR", "POLE_BGR", "TOY", "Style", "draw", "draw_back", "height_mm", "names", "sign_of"]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edge_agent.signs import Sign
 from edge_agent.simulation.artwork import pictograms, plates
-from edge_agent.simulation.artwork.style import TOY, Style
+from edge_agent.simulation.artwork.plates import TOY, Style
 
 _Face = Callable[[int, Style], NDArray[np.uint8]]
 

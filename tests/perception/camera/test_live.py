@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from edge_agent.perception.camera.reader import same_picture
+from edge_agent.perception.camera.live import same_picture
 from tests.perception.camera.bench import LONG, SHORT, Bench, running, serial
 from tests.perception.camera.pictures import FakeCapture, grey
 

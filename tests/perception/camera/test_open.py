@@ -11,7 +11,6 @@ from edge_agent.perception.camera import (
     RecordedCamera,
     VideoDevice,
     device_remedy,
-    devices,
     list_devices,
     open_camera,
     redact,
@@ -103,7 +102,7 @@ def test_remedy_for_a_device_without_rights_names_the_group(
     refused = AccessProblem(
         "user is not in the group video", "join it"
     )  # the tests may run as root, who may use every device
-    monkeypatch.setattr(devices, "device_problem", lambda _: refused)
+    monkeypatch.setattr("edge_agent.perception.camera.device_problem", lambda _: refused)
     assert device_remedy(dev / "video0", dev, sys) == "user is not in the group video; join it"
 
 

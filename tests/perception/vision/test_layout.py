@@ -3,7 +3,7 @@
 import pytest
 
 from edge_agent.perception.vision import OutputLayout, recognise
-from edge_agent.perception.vision.layout import Shape
+from edge_agent.perception.vision.decode import Shape
 
 CASES: list[tuple[str, list[Shape], int, OutputLayout, tuple[int, ...]]] = [
     ("yolov8", [(1, 84, 8400)], 80, OutputLayout.CHANNELS_FIRST, (0,)),

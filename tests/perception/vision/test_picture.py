@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_agent.perception.vision import ResizedPicture, picture, resize
+from edge_agent.perception.vision import ResizedPicture, letterbox, resize
 
 IMAGE = np.random.default_rng(1).integers(0, 255, (48, 64, 3), dtype=np.uint8)
 
@@ -27,7 +27,7 @@ def test_pixels_are_made_once_however_many_threads_look(monkeypatch: pytest.Monk
         go_on.wait(30)
         return resize(*how)
 
-    monkeypatch.setattr(picture, "resize", slowly)
+    monkeypatch.setattr(letterbox, "resize", slowly)
     fitted = ResizedPicture(IMAGE, 60, 40)
     assert makers == []
     seen: list[Any] = []
