@@ -1,6 +1,7 @@
-"""Looks at everything the train needs and says what is well, what is not, and what to do.
+"""Checks of everything the train needs, each with a result and a remedy.
 
-Knows which checks there are. Each is a small function; none changes anything, none moves the train.
+Comes in: the settings and the environment. Goes out: one CheckResult for each check. The checks run at once in the
+event loop, blocking work in daemon threads. None changes anything or moves the train.
 """
 
 import os
@@ -15,7 +16,7 @@ __all__ = ["Check", "CheckResult", "Status", "all_checks", "run_checks"]
 
 
 def all_checks(settings: Settings, environ: Mapping[str, str]) -> tuple[Check, ...]:
-    """Return the checks for these settings, in the order in which people read them."""
+    """Return the checks for these settings, in the order in which they are printed."""
     state = settings.state.directory or resources.state_dir(environ)
     return (
         Check("python", 2, lambda: system.check_python(os.cpu_count() or 1)),

@@ -1,7 +1,4 @@
-"""What a check is, what it answers, and how all run at once, each within its time.
-
-Knows nothing of what is checked.
-"""
+"""Checks and their results; runs all checks at once, each with a time limit."""
 
 import asyncio
 import time
@@ -17,7 +14,7 @@ T = TypeVar("T")
 
 
 class Status(StrEnum):
-    """How a check ended: `warn` drives, but less well or not for long; `fail` does not do what the settings ask."""
+    """How a check ended: `warn` drives, but worse or not for long; `fail` cannot do what the settings ask for."""
 
     OK = "ok"
     WARN = "warn"
@@ -26,7 +23,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What a check found, in words, and what to do about it (empty where it is well).
+    """What a check found, and the remedy (empty with `ok`).
 
     `name` and `took_ms` are filled in by `run_checks`.
     """
@@ -40,7 +37,7 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A named look at one thing; `look` gives a result or raises what stood in its way."""
+    """A named check with a time limit; `look` returns a result or raises what prevented it."""
 
     name: str
     limit_s: float
@@ -48,17 +45,17 @@ class Check:
 
 
 def ok(message: str) -> CheckResult:
-    """Say that all is well."""
+    """Return a result that needs no action."""
     return CheckResult("", Status.OK, message)
 
 
 def warn(message: str, remedy: str) -> CheckResult:
-    """Say that it works, but that somebody should look."""
+    """Return a result that works, but needs attention."""
     return CheckResult("", Status.WARN, message, remedy)
 
 
 def fail(message: str, remedy: str) -> CheckResult:
-    """Say that it does not work."""
+    """Return a result that does not work."""
     return CheckResult("", Status.FAIL, message, remedy)
 
 
@@ -68,7 +65,7 @@ async def run_checks(checks: Sequence[Check]) -> tuple[CheckResult, ...]:
 
 
 async def in_thread(work: Callable[[], T]) -> T:
-    """Run blocking `work` in a thread that nobody waits for: one that hangs must not keep the command from ending."""
+    """Run blocking `work` in a daemon thread: one that hangs must not keep the command from ending."""
     return await in_daemon_thread(work, "doctor")
 
 
@@ -78,9 +75,9 @@ async def _run(check: Check) -> CheckResult:
         async with asyncio.timeout(check.limit_s):
             result = await check.look()
     except TimeoutError:
-        result = fail(f"gave no answer within {check.limit_s:g} s", "look whether the device or service hangs")
+        result = fail(f"no answer within {check.limit_s:g} s", "check whether the device or service hangs")
     except EdgeAgentError as error:
         result = fail(error.message, error.remedy)
-    except Exception as error:  # noqa: BLE001 - one check that breaks must not hide what the others found
-        result = fail(f"{type(error).__name__}: {error}", "report this as a fault of the agent")
+    except Exception as error:  # noqa: BLE001 - a check that breaks must not hide the others' results
+        result = fail(f"{type(error).__name__}: {error}", "report this as a bug of the agent")
     return replace(result, name=check.name, took_ms=round(1000 * (time.perf_counter() - started)))

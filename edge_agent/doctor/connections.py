@@ -1,7 +1,4 @@
-"""Checks of the way to the brokers: the name resolves, the port answers, the secrets can be read.
-
-Knows TCP. Knows nothing of MQTT or Kafka: it logs in nowhere.
-"""
+"""Checks of the connections: brokers (name, port, secrets; without logging in) and the Bluetooth adapter."""
 
 import asyncio
 import contextlib
@@ -24,29 +21,29 @@ async def check_mqtt(settings: MqttSettings, limit_s: float = CONNECT_LIMIT_S) -
     read_secret(settings.password, settings.password_file, "mqtt.password_file")
     read_secret(settings.command_token, settings.command_token_file, "mqtt.command_token_file")
     where = f"{settings.host}:{settings.port}"
-    trouble = await _connect(settings.host, settings.port, limit_s)
-    if trouble:
-        return fail(f"{where}: {trouble}", f"start the broker or correct mqtt.host and mqtt.port; {_DRIVES_ON}")
+    problem = await _connect(settings.host, settings.port, limit_s)
+    if problem:
+        return fail(f"{where}: {problem}", f"start the broker or correct mqtt.host and mqtt.port; {_DRIVES_ON}")
     return ok(f"{where} answers")
 
 
 async def check_kafka(settings: KafkaSettings, limit_s: float = CONNECT_LIMIT_S) -> CheckResult:
-    """Connect to the port of each Kafka broker; one that answers is enough to start with."""
+    """Connect to the port of each Kafka broker; one that answers is enough to start."""
     if not settings.enabled:
         return ok("off")
     read_secret(settings.password, settings.password_file, "kafka.password_file")
     servers = [server.rsplit(":", 1) for server in settings.bootstrap_servers]
     answers = await asyncio.gather(*(_connect(host.strip("[]"), int(port), limit_s) for host, port in servers))
-    told = [f"{':'.join(server)}: {trouble}" for server, trouble in zip(servers, answers, strict=True) if trouble]
-    if len(told) == len(servers):
-        return fail("; ".join(told), f"start the brokers or correct kafka.bootstrap_servers; {_DRIVES_ON}")
-    if told:
-        return warn("; ".join(told), "start these brokers or take them out of kafka.bootstrap_servers")
+    problems = [f"{':'.join(server)}: {problem}" for server, problem in zip(servers, answers, strict=True) if problem]
+    if len(problems) == len(servers):
+        return fail("; ".join(problems), f"start the brokers or correct kafka.bootstrap_servers; {_DRIVES_ON}")
+    if problems:
+        return warn("; ".join(problems), "start these brokers or remove them from kafka.bootstrap_servers")
     return ok(f"{', '.join(settings.bootstrap_servers)} answers" if len(servers) == 1 else f"{len(servers)} answer")
 
 
 async def _connect(host: str, port: int, limit_s: float) -> str:
-    """Return what stands in the way of a TCP connection; nothing where it works."""
+    """Return what prevents a TCP connection; an empty string where it works."""
     try:
         async with asyncio.timeout(limit_s):
             _, writer = await asyncio.open_connection(host, port)
@@ -59,7 +56,7 @@ async def _connect(host: str, port: int, limit_s: float) -> str:
     except OSError as error:
         return error.strerror or type(error).__name__
     writer.close()
-    with contextlib.suppress(OSError):  # reset by the broker: it was there
+    with contextlib.suppress(OSError):  # reset by the broker, which is therefore there
         await writer.wait_closed()
     return ""
 
@@ -69,7 +66,7 @@ SYSTEM_BUS = Path("/run/dbus/system_bus_socket")
 
 
 async def check_hub(settings: HubSettings, sysfs: Path = SYSFS_BLUETOOTH, bus: Path = SYSTEM_BUS) -> CheckResult:
-    """Look for what `hub.kind` needs."""
+    """Check what `hub.kind` needs."""
     if settings.kind == "mock":
         return ok("dry run: the mocked hub moves nothing")
     adapters = await in_thread(lambda: _adapters(sysfs))
@@ -82,24 +79,24 @@ async def check_hub(settings: HubSettings, sysfs: Path = SYSFS_BLUETOOTH, bus: P
         _, writer = await asyncio.open_unix_connection(bus)
     except PermissionError:
         return fail(
-            f"no permission on {bus}", "add the user to the group `bluetooth`, or let the container use the socket"
+            f"no permission to use {bus}", "add the user to the group `bluetooth`, or let the container use the socket"
         )
     except OSError as error:
         remedy = "start dbus and bluetooth, or mount /run/dbus into the container"
         return fail(f"no D-Bus at {bus} ({error.strerror})", remedy)
     writer.close()
-    with contextlib.suppress(OSError):  # hung up on by the bus: it was there
+    with contextlib.suppress(OSError):  # closed by the bus, which is therefore there
         await writer.wait_closed()
     return ok(f"adapter {usable[0]}")
 
 
 def _adapters(sysfs: Path) -> dict[str, bool]:
-    """Return the adapters by name, and whether each is switched off."""
+    """Return by name whether each adapter is switched off."""
     found = sorted(path for path in sysfs.glob("hci*") if ":" not in path.name)  # hci0:11 is a connection
     return {path.name: _is_blocked(path) for path in found}
 
 
 def _is_blocked(adapter: Path) -> bool:
-    """Tell whether rfkill keeps the adapter switched off, by software or by a switch."""
+    """Return whether rfkill blocks the adapter, in software or by a switch."""
     switches = [*adapter.glob("rfkill*/soft"), *adapter.glob("rfkill*/hard")]
     return any(switch.read_text(encoding="ascii").strip() == "1" for switch in switches)

@@ -1,8 +1,4 @@
-"""Checks of what sees: the camera gives a picture, the detector reads one, the rules know its signs.
-
-Knows the ports' factories, which it imports only when asked: OpenCV and ONNX Runtime are slow to load. Knows nothing of
-devices or models.
-"""
+"""Checks of camera and detector: the source gives a picture, the model runs and knows the signs of the rules."""
 
 import os
 import time
@@ -12,16 +8,17 @@ import numpy as np
 from edge_agent.config import Settings, check_labels, load_rules
 from edge_agent.config.control import CaptureSettings
 from edge_agent.doctor.check import CheckResult, fail, in_thread, ok, warn
+from edge_agent.perception.camera import LiveTimeouts, open_camera
+from edge_agent.perception.detector import open_fastest
+from edge_agent.perception.detector.tensorrt.cache import cache_dir
 
-_SLOW_INFERENCE_SHARE = 0.8  # of the frame period: above this, little is left for the rest of the way to the motor
+_SLOW_INFERENCE_SHARE = 0.8  # of the frame period: the rest is for everything else between camera and motor
 
 
 async def check_camera(settings: CaptureSettings) -> CheckResult:
     """Open the source and take one picture."""
     if settings.source == "sim":
         return ok("the simulated world needs none")
-    from edge_agent.perception.camera import LiveTimeouts, open_camera  # noqa: PLC0415 - OpenCV is slow to load
-
     started = time.perf_counter()
     camera = open_camera(
         settings.source,
@@ -41,27 +38,24 @@ async def check_camera(settings: CaptureSettings) -> CheckResult:
 
 
 async def check_detector(settings: Settings) -> CheckResult:
-    """Load the model, run it on one picture, and look whether it knows every sign of the rules."""
+    """Load the model, run it on one picture, and check that it knows every sign of the rules."""
     rules = load_rules(settings.policy.rules)
     if settings.detector.backend == "none":
-        return warn("is off: no sign is seen and none is obeyed", "set detector.backend to auto")
+        return warn("off: no signs are seen or obeyed", "set detector.backend to auto")
     info, inference_ms, labels = await in_thread(lambda: _try_detector(settings))
     check_labels(rules, labels)
     found = f"{info}, {inference_ms:.0f} ms a frame, knows the {len(rules.signs)} signs of {rules.source}"
     if inference_ms > _SLOW_INFERENCE_SHARE * 1000 / settings.capture.fps:
-        return warn(found, f"it is too slow for {settings.capture.fps:g} frames a second: lower capture.fps")
+        return warn(found, f"too slow for {settings.capture.fps:g} frames a second: lower capture.fps")
     return ok(found)
 
 
 def _try_detector(settings: Settings) -> tuple[str, float, tuple[str, ...]]:
-    """Return what runs, how long a picture takes in ms and the labels; all in one thread, as the port asks."""
-    from edge_agent.perception.detector import open_fastest  # noqa: PLC0415 - ONNX Runtime is slow to load
-    from edge_agent.perception.detector.tensorrt.cache import cache_dir  # noqa: PLC0415 - as above
-
+    """Return the model's description, the ms a picture takes and the labels; all in one thread, as the port asks."""
     detector = open_fastest(settings.detector, cache_dir(os.environ, settings.state.directory))
     try:
         grey = np.full((settings.capture.height, settings.capture.width, 3), 127, np.uint8)
-        detector.infer(grey)  # the first run also allocates
+        detector.infer(grey)  # the first run also allocates memory
         started = time.perf_counter()
         detector.infer(grey)
         inference_ms = 1000 * (time.perf_counter() - started)

@@ -1,7 +1,4 @@
-"""Checks of the machine: Python and its cores, the disk under the state folder.
-
-Knows the standard library. Knows nothing of the train.
-"""
+"""Checks of the machine: Python and its cores, the state folder's disk, the clock, the GPU."""
 
 import ctypes
 import os
@@ -13,10 +10,14 @@ from pathlib import Path
 
 from edge_agent.config import Settings
 from edge_agent.doctor.check import CheckResult, fail, in_thread, ok, warn
+from edge_agent.perception.detector import engine_spec
+from edge_agent.perception.detector.tensorrt import bindings as tensorrt
+from edge_agent.perception.detector.tensorrt.cache import cache_dir
+from edge_agent.perception.detector.tensorrt.selection import find_engine
 from edge_agent.runtime.permissions import folder_problem
 
 _MB = 1_000_000
-_ROOM = 10  # times the least free space: below this somebody should clear up before it is short
+_COMFORTABLE = 10  # times the least free space: with less, warn before it runs short
 
 
 async def check_python(cores: int) -> CheckResult:
@@ -28,24 +29,24 @@ async def check_python(cores: int) -> CheckResult:
 
 
 async def check_disk(state: Path, least_mb: int) -> CheckResult:
-    """Look whether the state folder can be written to and has room."""
-    return await in_thread(lambda: _look(state, least_mb))
+    """Check that the state folder can be written to and has free space."""
+    return await in_thread(lambda: _disk_result(state, least_mb))
 
 
-def _look(state: Path, least_mb: int) -> CheckResult:
-    # os.access, not exists(): a folder inside one that we may not enter counts as not there
+def _disk_result(state: Path, least_mb: int) -> CheckResult:
+    # os.access, not exists(): a folder below one that we may not enter counts as missing
     there = next(folder for folder in (state.absolute(), *state.absolute().parents) if os.access(folder, os.F_OK))
     if not there.is_dir():
-        return fail(f"{state} cannot be written to: {there} is no folder", "set state.directory")
+        return fail(f"{state} cannot be written to: {there} is not a folder", "set state.directory")
     refused = folder_problem(there)
     if refused is not None:
         return fail(f"{state} cannot be written to: {refused.message}", refused.remedy)
     free_mb = shutil.disk_usage(there).free // _MB
     message = f"{free_mb} MB free for {state}"
     if free_mb < least_mb:
-        return fail(message, f"free at least {least_mb} MB: with less the train is not armed anew")
-    if free_mb < _ROOM * least_mb:
-        return warn(message, "free some space before the outbox and recordings fill it")
+        return fail(message, f"free at least {least_mb} MB: with less, the train is not armed again")
+    if free_mb < _COMFORTABLE * least_mb:
+        return warn(message, "free some space before the outbox and recordings fill the disk")
     return ok(message)
 
 
@@ -56,7 +57,7 @@ _REMEDY = "start chrony, ntpd or systemd-timesyncd"
 
 
 def kernel_clock_state() -> int | None:
-    """Return what adjtimex(2) answers (0..5); None where the system does not tell."""
+    """Return what adjtimex(2) returns (0 to 5); None where the system does not support it."""
     try:
         adjtimex = ctypes.CDLL(None, use_errno=True).adjtimex
     except (OSError, AttributeError):
@@ -68,15 +69,15 @@ def kernel_clock_state() -> int | None:
 async def check_clock(
     read_state: Callable[[], int | None] = kernel_clock_state, unix_s: Callable[[], float] = time.time
 ) -> CheckResult:
-    """Look whether the wall clock is synchronised and plausible."""
+    """Check that the wall clock is synchronised and plausible."""
     now_s = unix_s()
     if now_s < _BUILT_UNIX_S:
-        return warn(f"the clock stands in {time.gmtime(now_s).tm_year}", f"set it: {_REMEDY}")
+        return warn(f"the clock shows the year {time.gmtime(now_s).tm_year}", f"set it: {_REMEDY}")
     state = read_state()
     if state is None:
-        return warn("the system does not tell whether the clock is synchronised", f"make sure that it is: {_REMEDY}")
+        return warn("the system does not report whether the clock is synchronised", f"make sure that it is: {_REMEDY}")
     if state == _TIME_ERROR:
-        return warn("the clock is not synchronised: events carry a time that drifts", _REMEDY)
+        return warn("the clock is not synchronised: the times of events drift", _REMEDY)
     return ok("synchronised")
 
 
@@ -84,10 +85,8 @@ _TRACES = ("proc/driver/nvidia/version", "dev/nvidia0", "dev/nvhost-gpu", "dev/n
 
 
 async def check_gpu(settings: Settings, root: Path = Path("/")) -> CheckResult:
-    """Look for a GPU, TensorRT and pycuda, and load them; what is missing costs speed, never the run."""
-    from edge_agent.perception.detector.tensorrt.bindings import GpuUnavailableError, installed  # noqa: PLC0415 - as below
-
-    backend, found = settings.detector.backend, installed()
+    """Check for a GPU, TensorRT and pycuda by loading them; without them the detector is slower, but runs."""
+    backend, found = settings.detector.backend, tensorrt.installed()
     present = any((root / trace).exists() for trace in _TRACES)
     if not present and not all(found.values()):
         message = "no NVIDIA GPU: the detector runs on the CPU"
@@ -98,19 +97,14 @@ async def check_gpu(settings: Settings, root: Path = Path("/")) -> CheckResult:
         return ok(f"not used: detector.backend is {backend}")
     try:
         return ok(await in_thread(lambda: _load(settings)))
-    except GpuUnavailableError as error:
+    except tensorrt.GpuUnavailableError as error:
         return warn(f"{error.message}: the detector runs on the CPU", error.remedy)
 
 
 def _load(settings: Settings) -> str:
-    """Say what there is, and whether the engine is built; raises GpuUnavailableError with what is missing."""
-    from edge_agent.perception.detector import engine_spec  # noqa: PLC0415 - ONNX Runtime is slow to load
-    from edge_agent.perception.detector.tensorrt.bindings import gpu_platform, load_bindings  # noqa: PLC0415
-    from edge_agent.perception.detector.tensorrt.cache import cache_dir  # noqa: PLC0415
-    from edge_agent.perception.detector.tensorrt.selection import find_engine  # noqa: PLC0415
-
-    bindings = load_bindings()
-    machine, cuda = gpu_platform(bindings), bindings.driver.get_driver_version()
+    """Describe the GPU, its software and the engine; raises GpuUnavailableError with what is missing."""
+    bindings = tensorrt.load_bindings()
+    machine, cuda = tensorrt.gpu_platform(bindings), bindings.driver.get_driver_version()
     engine, _ = find_engine(engine_spec(settings.detector, cache_dir(os.environ, settings.state.directory)), bindings)
     jetson = f", Jetson Linux {machine.l4t}" if machine.l4t else ""
     built = f"engine {engine.name}" if engine else "no engine yet: it is built while the train drives"

@@ -1,16 +1,14 @@
-"""How long to wait before trying again: doubling, capped, and never the same for two trains.
-
-Knows numbers. Knows nothing of what is tried.
-"""
+"""Exponential backoff with jitter: the wait before the next attempt."""
 
 import random
 from collections.abc import Callable
 
 
 class Backoff:
-    """Waits between attempts: half to whole of a limit that doubles from `first_s` up to `longest_s`.
+    """Returns waits of 50% to 100% of a limit that doubles from `first_s` up to `longest_s`.
 
-    `spread` gives a number of 0 to 1 for each wait, so that many who lost the same thing do not all come back at once.
+    `spread` returns a number from 0 to 1 for each wait, so that trains that lost the same broker do not all return at
+    once.
     """
 
     def __init__(self, longest_s: float, first_s: float = 0.5, spread: Callable[[], float] = random.random) -> None:
@@ -26,5 +24,5 @@ class Backoff:
         return limit_s * (0.5 + self._spread() / 2)
 
     def reset(self) -> None:
-        """Start anew: the last attempt went well."""
+        """Start again at `first_s`, after an attempt that succeeded."""
         self._limit_s = self._first_s

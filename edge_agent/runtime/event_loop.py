@@ -1,8 +1,8 @@
-"""The event loop that a train runs on: asyncio's own, with timers that are on time.
+"""The event loop that a train runs on: asyncio's own, with punctual timers; and short scheduler slices for its thread.
 
-asyncio waits in epoll, whose time limit counts whole milliseconds, rounded up; so a timer comes up to a millisecond
-late whenever something else has happened since it was set. A timer of the kernel's that is a file descriptor
-(timerfd_create(2)) ends the wait to within some microseconds, without spinning. Knows Linux. Knows nothing of trains.
+asyncio waits in epoll, whose timeout counts whole milliseconds, rounded up: a timer may be a millisecond late whenever
+something else has woken the loop since it was set. A timerfd (timerfd_create(2)) ends the wait to within microseconds,
+without spinning. Both need Linux; elsewhere asyncio's own loop is used.
 """
 
 import asyncio
@@ -19,15 +19,15 @@ T = TypeVar("T")
 _NON_BLOCKING_AND_CLOSED_ON_EXEC = os.O_NONBLOCK | os.O_CLOEXEC
 _LONG_S = 3600.0
 _Times = ctypes.c_long * 4
-"""Two pairs of seconds and nanoseconds: the interval, which we leave at zero, and the time until it rings."""
+"""struct itimerspec: seconds and nanoseconds of the interval, which stays zero, and of the time until it expires."""
 
 Ready = list[tuple[selectors.SelectorKey, int]]
 
 
 class TimerFd:
-    """A timer with a file descriptor, `handle`, that can be read once it has rung.
+    """A one-shot kernel timer whose file descriptor, `handle`, becomes readable when it expires.
 
-    Raises OSError where the system has none to give.
+    Raises OSError where the system has no timerfd.
     """
 
     def __init__(self) -> None:
@@ -38,33 +38,33 @@ class TimerFd:
             raise OSError("this system has no timerfd") from error
         self.handle = int(self._create(time.CLOCK_MONOTONIC, _NON_BLOCKING_AND_CLOSED_ON_EXEC))
         if self.handle < 0:
-            raise OSError(ctypes.get_errno(), "no timer")
+            raise OSError(ctypes.get_errno(), "timerfd_create failed")
 
-    def ring_in(self, seconds: float) -> None:
-        """Ring once, so many seconds from now, instead of whenever it was to ring."""
-        nanoseconds = max(1, int(seconds * 1e9))  # zero would switch it off
+    def set(self, seconds: float) -> None:
+        """Expire once, in `seconds` from now; replaces an earlier time."""
+        nanoseconds = max(1, int(seconds * 1e9))  # zero would disarm it
         until = _Times(0, 0, nanoseconds // 1_000_000_000, nanoseconds % 1_000_000_000)
         if self._set(self.handle, 0, ctypes.byref(until), None):
-            raise OSError(ctypes.get_errno(), "the timer cannot be set")
+            raise OSError(ctypes.get_errno(), "timerfd_settime failed")
 
-    def hush(self) -> None:
-        """Take note that it has rung."""
+    def acknowledge(self) -> None:
+        """Read the expiration, so that the descriptor is no longer readable."""
         try:
             os.read(self.handle, 8)
-        except BlockingIOError:  # it was set anew meanwhile
+        except BlockingIOError:  # it was set again meanwhile
             return
 
     def close(self) -> None:
-        """Give it back."""
+        """Close the file descriptor."""
         os.close(self.handle)
 
 
 class WaitingSelector(selectors.BaseSelector):
-    """Keeps file objects as a real selector does, and waits for them in a way of its own.
+    """A selector that registers file objects with another one and waits by a function of its own.
 
     Args:
-        real: what keeps them.
-        wait: takes the time limit in seconds, as `select` does; returns what is ready.
+        real: the selector that holds the registrations.
+        wait: takes `select`'s timeout in seconds and returns what is ready.
         end: called after the real selector has been closed.
     """
 
@@ -79,7 +79,7 @@ class WaitingSelector(selectors.BaseSelector):
         self._end = end
 
     def select(self, timeout: float | None = None) -> Ready:
-        """Wait for a file object, or `timeout` seconds."""
+        """Wait until a file object is ready, or for `timeout` seconds."""
         return self._wait(timeout)
 
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
@@ -99,33 +99,33 @@ class WaitingSelector(selectors.BaseSelector):
         return self._real.get_map()
 
     def close(self) -> None:
-        """Close the real selector, and what belongs to the waiting."""
+        """Close the real selector, then call `end`."""
         self._real.close()
         self._end()
 
 
 def punctual_selector() -> WaitingSelector:
-    """Return a selector that waits as long as it is told, not up to a millisecond longer; raises OSError as Alarm."""
-    alarm, real = TimerFd(), selectors.DefaultSelector()
-    real.register(alarm.handle, selectors.EVENT_READ)
+    """Return a selector whose timeouts are exact to microseconds; raises OSError as TimerFd does."""
+    timer, real = TimerFd(), selectors.DefaultSelector()
+    real.register(timer.handle, selectors.EVENT_READ)
 
     def wait(timeout_s: float | None) -> Ready:
         if timeout_s is not None and 0 < timeout_s < _LONG_S:
-            alarm.ring_in(timeout_s)
+            timer.set(timeout_s)
             timeout_s = None
         ready = real.select(timeout_s)
         for index, (key, _) in enumerate(ready):
-            if key.fd == alarm.handle:
-                alarm.hush()
+            if key.fd == timer.handle:
+                timer.acknowledge()
                 del ready[index]
                 break
         return ready
 
-    return WaitingSelector(real, wait, alarm.close)
+    return WaitingSelector(real, wait, timer.close)
 
 
 def new_loop() -> asyncio.AbstractEventLoop:
-    """Return a loop with punctual timers; asyncio's own where the system cannot."""
+    """Return a loop with punctual timers, or asyncio's own where the system has no timerfd."""
     try:
         return asyncio.SelectorEventLoop(punctual_selector())
     except OSError:
@@ -133,23 +133,23 @@ def new_loop() -> asyncio.AbstractEventLoop:
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
-    """Do what `asyncio.run` does, on such a loop."""
+    """Run `main` as `asyncio.run` does, on a loop with punctual timers."""
     with asyncio.Runner(loop_factory=new_loop) as runner:
         return runner.run(main)
 
 
 SLICE_NS = 100_000
-"""The shortest turn that Linux grants; its own choice is a few milliseconds."""
+"""The shortest scheduler slice that Linux grants; its default is a few milliseconds."""
 
 _CALLS = {"x86_64": (314, 315), "aarch64": (274, 275)}
-"""The numbers of sched_setattr(2) and sched_getattr(2), which older C libraries have no functions for."""
+"""System call numbers of sched_setattr(2) and sched_getattr(2), which older C libraries do not wrap."""
 
 _THIS_THREAD = 0
-_ORDINARY = 0
+_SCHED_OTHER = 0
 
 
-class _Attributes(ctypes.Structure):
-    """The kernel's `struct sched_attr`; `runtime_ns` is the turn of an ordinary thread."""
+class _SchedAttr(ctypes.Structure):
+    """The kernel's `struct sched_attr`; `runtime_ns` is the slice of a SCHED_OTHER thread."""
 
     _fields_ = (
         ("size", ctypes.c_uint32),
@@ -164,30 +164,30 @@ class _Attributes(ctypes.Structure):
 
 
 def request_short_slices() -> bool:
-    """Ask for turns of TURN_NS for the calling thread, and for those that it starts later.
+    """Ask for scheduler slices of SLICE_NS for the calling thread and the threads that it starts later.
 
-    Return whether the kernel took it, which older ones do without heeding it. A thread with a real-time policy is left
-    as it is.
+    Returns whether the kernel accepted it; kernels before 6.12 accept and ignore it. A thread with a real-time policy
+    keeps its own.
     """
     now = _attributes()
-    if now is None or now.policy != _ORDINARY:
+    if now is None or now.policy != _SCHED_OTHER:
         return False
     now.runtime_ns = SLICE_NS
     return _call(0, ctypes.byref(now), 0)
 
 
 def slice_ns() -> int | None:
-    """Return the turns of the calling thread; None where that cannot be told."""
+    """Return the slice of the calling thread in ns; None where the system does not report it."""
     now = _attributes()
     return None if now is None else int(now.runtime_ns)
 
 
-def _attributes() -> _Attributes | None:
-    now = _Attributes(size=ctypes.sizeof(_Attributes))
+def _attributes() -> _SchedAttr | None:
+    now = _SchedAttr(size=ctypes.sizeof(_SchedAttr))
     return now if _call(1, ctypes.byref(now), now.size, 0) else None
 
 
-def _call(which: int, *words: object) -> bool:
-    """Call the first or the second of _CALLS for this thread; False where there is none, or it fails."""
+def _call(which: int, *arguments: object) -> bool:
+    """Make the system call `_CALLS[which]` for this thread; False where it does not exist or fails."""
     numbers = _CALLS.get(platform.machine()) if platform.system() == "Linux" else None
-    return numbers is not None and ctypes.CDLL(None).syscall(numbers[which], _THIS_THREAD, *words) == 0
+    return numbers is not None and ctypes.CDLL(None).syscall(numbers[which], _THIS_THREAD, *arguments) == 0

@@ -1,7 +1,4 @@
-"""Writing a file whole or not at all.
-
-Knows temporary names and full disks. Knows nothing of what is written.
-"""
+"""Atomic writes: a file is complete or not there at all."""
 
 import os
 from collections.abc import Iterator
@@ -13,10 +10,10 @@ from edge_agent.errors import FatalError
 
 @contextmanager
 def atomic_path(target: Path) -> Iterator[Path]:
-    """Give a name in the same folder to write to; it becomes the target when all went well, and is removed when not.
+    """Yield a path in the same folder to write to; it replaces `target` on success and is removed on failure.
 
-    The name ends as the target's does, for writers that choose a format by it. Raises FatalError naming the target when
-    the disk or the folder refuses.
+    The path has the target's suffix, for writers that choose a format by it. Raises FatalError with the target's name
+    on any OSError.
     """
     partial = target.with_name(f".{target.stem}.{os.getpid()}.partial{target.suffix}")
     try:
@@ -30,12 +27,12 @@ def atomic_path(target: Path) -> Iterator[Path]:
             path=str(target),
         ) from error
     finally:
-        with suppress(OSError):  # what keeps us from writing may keep us from looking too
+        with suppress(OSError):  # may fail for the same reason as the write
             partial.unlink()
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Write a file that is on the disk when this returns, and make its folder; raises FatalError naming the file."""
+    """Write a file and fsync it, creating its folder; raises FatalError with the file's name."""
     with atomic_path(path) as partial:
         path.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("wb") as file:

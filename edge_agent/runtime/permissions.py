@@ -1,7 +1,7 @@
-"""Why a file, a folder or a device may not be used, and what to do about it: one line for a person.
+"""Why a file, folder or device cannot be used, and the remedy, in one line.
 
-Knows users, groups, modes, and how a denial by SELinux, by the service's sandbox and by a read-only or full file system
-looks. Opens what it looks at, and changes nothing.
+Tells apart owner, group and mode, SELinux, the service's sandbox, and a read-only or full file system. It opens what it
+checks, and changes nothing.
 """
 
 import errno
@@ -17,18 +17,18 @@ _ENFORCING = Path("/sys/fs/selinux/enforce")
 
 @dataclass(frozen=True, slots=True)
 class AccessProblem:
-    """What is in the way, and what to do."""
+    """What prevents access, and what to do about it."""
 
     message: str
     remedy: str
 
     def __str__(self) -> str:
-        """One line."""
+        """Return both in one line."""
         return f"{self.message}; {self.remedy}"
 
 
 def device_problem(path: Path) -> AccessProblem | None:
-    """Try to open a device for reading and writing, without waiting; None where that works, or it is only in use."""
+    """Try to open a device for reading and writing, without blocking; None where that works or the device is busy."""
     try:
         os.close(os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC))
     except OSError as error:
@@ -37,12 +37,12 @@ def device_problem(path: Path) -> AccessProblem | None:
 
 
 def folder_problem(path: Path) -> AccessProblem | None:
-    """Tell why nothing can be written in a folder, or in the nearest one above it that exists; None where it can."""
+    """Return why a folder, or its nearest existing parent, cannot be written to; None where it can."""
     there = next(folder for folder in (path.absolute(), *path.absolute().parents) if os.access(folder, os.F_OK))
     try:
         descriptor = os.open(there, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        if error.errno in (errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT):  # a file system without nameless files
+        if error.errno in (errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT):  # a file system without O_TMPFILE
             return None if os.access(there, os.W_OK | os.X_OK) else _forbidden(there, os.W_OK | os.X_OK)
         return path_problem(there, error)
     os.close(descriptor)
@@ -50,7 +50,7 @@ def folder_problem(path: Path) -> AccessProblem | None:
 
 
 def path_problem(path: Path, error: OSError, wanted: int = os.R_OK | os.W_OK) -> AccessProblem:
-    """Say in words what an error of the system about `path` means here; `wanted` is as in os.access."""
+    """Explain an OSError about `path`; `wanted` is the access asked for, as in os.access."""
     match error.errno:
         case errno.ENOENT | errno.ENODEV | errno.ENXIO:
             return AccessProblem(f"there is no {path}", "plug the device in, or name another one")
@@ -66,18 +66,18 @@ def path_problem(path: Path, error: OSError, wanted: int = os.R_OK | os.W_OK) ->
             return _forbidden(path, wanted)
         case _:
             return AccessProblem(
-                f"{path} cannot be used: {error.strerror}", "see `journalctl -k` for what the kernel says"
+                f"{path} cannot be used: {error.strerror}", "see `journalctl -k` for the kernel's messages"
             )
 
 
 def _forbidden(path: Path, wanted: int) -> AccessProblem:
-    """Tell a wrong owner, group or mode from a denial by SELinux: that one comes although the mode allows it."""
+    """Tell a wrong owner, group or mode from a denial by SELinux, which comes although the mode allows access."""
     who = _user()
     try:
         found = path.stat()
     except OSError:
         return AccessProblem(
-            f"{who} may not look into {path.parent}", f"allow it: `namei -l {path}` shows where it ends"
+            f"{who} may not look into {path.parent}", f"allow it: `namei -l {path}` shows which folder refuses"
         )
     if _mode_allows(found, wanted):
         how = "SELinux denies" if _enforcing() else "the system's security module denies"

@@ -1,13 +1,10 @@
-"""How much of a backlog may be sent now, so that catching up leaves room for everything else on the uplink.
-
-Knows numbers. Knows nothing of what is sent.
-"""
+"""A token bucket for a backlog, so that catching up leaves bandwidth for everything else on the uplink."""
 
 from collections.abc import Callable
 
 
 class RateLimiter:
-    """Allows `per_s` waiting values a second beside as many as are newly appended.
+    """Allows `per_s` values of a backlog a second, in addition to those newly appended.
 
     Args:
         per_s: values of the backlog a second.
@@ -15,7 +12,7 @@ class RateLimiter:
     """
 
     BURST_S = 0.25
-    """Unused allowance is kept for this long at most, in seconds of the rate."""
+    """The most unused allowance that is kept, in seconds of the rate."""
 
     def __init__(self, per_s: float, clock: Callable[[], float]) -> None:
         self._per_s = per_s
@@ -24,7 +21,7 @@ class RateLimiter:
         self._allowed = per_s * self.BURST_S
 
     def allowed(self, appended: int) -> int:
-        """Return how many values may be sent now; `appended` came since the last call."""
+        """Return how many values may be sent now; `appended` were added since the last call."""
         now_s = self._clock()
         burst = max(self._per_s * self.BURST_S, 1.0)
         self._allowed = min(burst, self._allowed + (now_s - self._at_s) * self._per_s) + appended
@@ -32,7 +29,7 @@ class RateLimiter:
         return int(self._allowed)
 
     def take(self, count: int) -> None:
-        """Note that `count` values were sent."""
+        """Subtract `count` values that were sent."""
         self._allowed -= count
 
     def wait_s(self, count: int) -> float:

@@ -1,6 +1,7 @@
-"""Structured lines on stderr: for people where it is a terminal, JSON where it is not, fields where it is the journal.
+"""Structured logging to stderr: text on a terminal, fields in the systemd journal, else JSON.
 
-Knows structlog. Knows nothing of what is logged.
+Comes in: structlog events from any thread. Goes out: one line each, written by the calling thread, which never waits
+for the journal.
 """
 
 import logging
@@ -16,8 +17,8 @@ from edge_agent.runtime.log.journal import Journal, goes_to_journal
 def configure(level: str, form: str, stream: TextIO | None = None) -> None:
     """Set up logging for the process, to stderr or another `stream`.
 
-    `form` is `console`, `json` or `auto`: by whether the stream is a terminal. With `auto`, what would only reach the
-    systemd journal as text is sent to it as fields.
+    `form` is `console`, `json` or `auto`, which takes `console` on a terminal, else JSON; where stderr goes to the
+    systemd journal, `auto` sends fields to it instead.
     """
     to_journal = stream is None and form == "auto" and goes_to_journal(os.environ)
     stream = stream or sys.stderr
@@ -46,7 +47,7 @@ def _for_stream(stream: TextIO, *, for_people: bool) -> list[Any]:
 
 
 def _for_journal(stream: TextIO) -> list[Any]:
-    """Return what sends a line's fields; a line that the journal does not take goes on to the stream as JSON."""
+    """Return processors that send a line to the journal, or to the stream as JSON where the journal refuses it."""
     parameter = structlog.processors.CallsiteParameter
     return [
         structlog.processors.format_exc_info,
@@ -59,7 +60,7 @@ def _for_journal(stream: TextIO) -> list[Any]:
 
 
 def failure(line: str) -> None:
-    """Tell a person, or the journal as an error, why the process ends; the stream is stderr, whatever was set up."""
+    """Report why the process ends, to the journal as an error or else to stderr, whether or not logging is set up."""
     if goes_to_journal(os.environ) and Journal().send({"event": line, "level": "error"}):
         return
     sys.stderr.write(f"edge-agent: {line}\n")

@@ -1,7 +1,7 @@
 """Log lines as fields of the systemd journal, in its native protocol (systemd.io/JOURNAL_NATIVE_PROTOCOL).
 
-Knows datagrams and how a field is written. Knows nothing of what is logged. A field's name is its key in capitals
-behind EDGE_AGENT_; what the journal names itself (MESSAGE, PRIORITY, CODE_FILE ...) goes there.
+A key becomes a field in capitals with the prefix EDGE_AGENT_; for the journal's own fields (MESSAGE, PRIORITY,
+CODE_FILE, ...) those are used.
 """
 
 import json
@@ -22,18 +22,18 @@ _PRIORITIES = {"critical": 2, "error": 3, "warning": 4, "info": 6, "debug": 7}
 
 _STANDARD = {"pathname": "CODE_FILE", "lineno": "CODE_LINE", "func_name": "CODE_FUNC"}
 _MOST_BYTES = 100_000
-"""Longer values are cut: a datagram that does not fit the socket's buffer would be lost as a whole."""
+"""Longer values are truncated: a datagram that does not fit the socket's buffer would be lost."""
 
-_NAME_LENGTH = 64  # the journal refuses longer names
+_NAME_LENGTH = 64  # the journal rejects longer names
 
 
 def goes_to_journal(environ: Mapping[str, str]) -> bool:
-    """Tell whether stderr is connected to the journal: systemd says so by the device and the inode of the stream."""
+    """Return whether stderr is the journal: systemd passes the stream's device and inode in JOURNAL_STREAM."""
     try:
-        told = os.fstat(sys.stderr.fileno())
+        stream = os.fstat(sys.stderr.fileno())
     except (OSError, ValueError, AttributeError):
         return False
-    return environ.get("JOURNAL_STREAM") == f"{told.st_dev}:{told.st_ino}"
+    return environ.get("JOURNAL_STREAM") == f"{stream.st_dev}:{stream.st_ino}"
 
 
 class Journal:
@@ -47,13 +47,13 @@ class Journal:
         self._path = path
 
     def __call__(self, logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        """Send a line and end its way, or hand it on where the journal does not take it."""
+        """Send a line and drop it, or return it for the next processor where the journal refuses it."""
         if self.send(event):
             raise structlog.DropEvent
         return event
 
     def send(self, event: Mapping[str, Any]) -> bool:
-        """Send a line; False where the journal did not take it. Never waits."""
+        """Send a line without blocking; False where the journal refuses it."""
         data = b"".join(_line(name, value) for name, value in fields(event))
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
@@ -65,7 +65,7 @@ class Journal:
 
 
 def fields(event: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield the journal's fields for a line; the message reads without them."""
+    """Yield the journal's fields for a line; MESSAGE repeats them as text."""
     own = {key: value for key, value in event.items() if key not in {"event", "level", *_STANDARD}}
     words = "".join(f" {key}={_text(value)}" for key, value in own.items() if key != "exception")
     yield "MESSAGE", f"{event.get('event', '')}{words}"
@@ -88,7 +88,7 @@ def _text(value: object) -> str:
 
 
 def _line(name: str, value: str) -> bytes:
-    """Write a field: NAME=value, or with its length in front where the value has line ends."""
+    """Encode a field: NAME=value, or with the length first where the value contains line feeds."""
     data = value.encode(errors="replace")[:_MOST_BYTES]
     if b"\n" not in data:
         return name.encode() + b"=" + data + b"\n"
