@@ -17,12 +17,10 @@ from edge_agent import __version__
 from edge_agent.agent.build import Components
 from edge_agent.agent.observers import Mirrors
 from edge_agent.config import Settings
-from edge_agent.console.app import ConsoleApp
+from edge_agent.console.app import ConsoleApp, Feed, TrainFacts, thumbnail
 from edge_agent.console.commands import PATIENCE_S, CommandReply, OutgoingCommand
-from edge_agent.console.feed import Feed, TrainFacts, thumbnail
 from edge_agent.console.health import HealthMonitor, HealthObserver, status_routes
-from edge_agent.console.responses import application
-from edge_agent.console.routes import console_routes
+from edge_agent.console.routes import application, console_routes
 from edge_agent.console.schemas import Link, Links, OutboxLink
 from edge_agent.console.server import connections_for, serve
 from edge_agent.control.commands import CommandHandler, Refused
@@ -139,12 +137,11 @@ class TrainConsole:
     def __init__(self, settings: Settings, crew: Components, mirrors: Mirrors, desk: CommandHandler) -> None:
         self.sink = EventBridge()
         console = settings.console
-        site = ConsoleApp(
-            console, "train", budget_bytes=(console.history_mb or HISTORY_MB) * 1_000_000, small=thumbnail
-        )
+        budget_bytes = (console.history_mb or HISTORY_MB) * 1_000_000
+        app = ConsoleApp(console, "train", budget_bytes=budget_bytes, make_thumbnail=thumbnail)
         facts = TrainFacts(settings.train.name, _links(mirrors), crew.parts.speed_mm_s)
-        self._feed = Feed(site, settings.train.id, facts, quality_percent=console.jpeg_quality)
-        self.routes: list[BaseRoute] = console_routes(site, LocalCommander(desk))
+        self._feed = Feed(app, settings.train.id, facts, quality_percent=console.jpeg_quality)
+        self.routes: list[BaseRoute] = console_routes(app, LocalCommander(desk))
 
     async def feed(self) -> None:
         """Feed the console until cancelled."""

@@ -1,5 +1,6 @@
-"""The console: a page, a REST interface and a live connection that show trains and take commands to them.
+"""The web console: a page, a REST API and a WebSocket that show trains and take commands for them.
 
-The same on a train, fed with its own events, and for a fleet, fed from Kafka; beside it the health checks of a train.
-Knows HTTP and envelopes. Knows nothing of where envelopes come from, of threads, or of how a train is controlled.
+CloudEvents come in, from the train itself or, for a fleet, from Kafka; JSON, JPEG and MJPEG go out, and commands go to
+a `Commander`. It runs in one event loop: on a train in a thread of its own (`agent/console.py`), for a fleet in the
+main thread. `health` answers the train's health checks and serves its metrics.
 """

@@ -126,7 +126,7 @@ class _CommandEndpoints:
         train_id = request.path_params["train_id"]
         async with self._telling(request, train_id):
             caller, body, document = await self._admitted(request)
-            if self._site.store.book(train_id) is None:
+            if self._site.store.train(train_id) is None:
                 raise ApiError(404, "no train of this name was heard of", "take one of /api/trains")
         try:
             answer = await self._carry(_order(train_id, document["verb"], body, caller), request)
@@ -187,7 +187,7 @@ class _CommandEndpoints:
     async def _admitted(self, request: Request) -> tuple[Caller, bytes, dict[str, Any]]:
         """Return who commands and what; raises Refusal."""
         site = self._site
-        site.admit(request)
+        site.check_origin(request)
         media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if media != "application/json":
             raise ApiError(415, "a command has to be JSON", "send Content-Type: application/json")
@@ -195,7 +195,7 @@ class _CommandEndpoints:
         caller = site.access.authorise(request, await asyncio.to_thread(site.access.token))
         document = _document(body)
         if document["verb"] not in STOPPING:
-            site.access.pace(request)
+            site.access.check_rate(request)
         return caller, body, document
 
 
@@ -228,7 +228,7 @@ def _order(train_id: str, verb: str, body: bytes, caller: Caller) -> OutgoingCom
     request = parse_command(verb, body)
     if isinstance(request, CommandRequest):
         token = caller.token.get_secret_value() if caller.token else None
-        request = dataclasses.replace(request, token=token, vouched=caller.vouched)
+        request = dataclasses.replace(request, token=token, vouched=caller.is_vouched_for)
     return OutgoingCommand(train_id, verb, request, caller.name)
 
 

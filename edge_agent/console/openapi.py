@@ -1,6 +1,6 @@
-"""The OpenAPI 3.1 document of the REST interface, made of the classes that are served.
+"""The OpenAPI 3.1 document of the REST API, generated from the classes that are served.
 
-Knows the paths and what each may answer. Knows nothing of how they are answered; a test holds the two together.
+The paths and their responses are listed here; a test checks that they match the routes.
 """
 
 import json
@@ -32,21 +32,21 @@ _VIEWS: tuple[type[Any], ...] = (
     TrainAnswers,
     Problem,
 )
-_WORDS = {
+_ERRORS = {
     400: "The request is malformed.",
-    401: "No token, or a wrong one.",
-    403: "Another web site asked, or nobody may command here.",
-    404: "There is no such thing (any more).",
-    408: "The body did not come.",
-    413: "The body is too large.",
-    415: "The body is no JSON.",
-    421: "The server does not answer to this name.",
-    429: "Too many; Retry-After tells how long to wait.",
-    503: "As many look as may, or Kafka cannot be reached.",
+    401: "The token is missing or wrong.",
+    403: "The request comes from another web site, or the console is read-only.",
+    404: "Not found, or no longer stored.",
+    408: "The request body did not arrive in time.",
+    413: "The request body is too large.",
+    415: "The content type is not application/json.",
+    421: "The server does not answer to this host name.",
+    429: "Too many requests; Retry-After says how long to wait.",
+    503: "The maximum number of viewers is connected, or the command could not be sent.",
 }
 _READ = (403, 421)
-_SINCE = ("since_ms", "From this moment on, in ms since 1970, by the train's clock.")
-_BEFORE = ("before_ms", "Before this moment, in ms since 1970, by the train's clock.")
+_SINCE = ("since_ms", "Start of the range (inclusive), on the train's clock, in ms since 1970.")
+_BEFORE = ("before_ms", "End of the range (exclusive), on the train's clock, in ms since 1970.")
 
 
 def openapi_routes() -> list[BaseRoute]:
@@ -68,7 +68,7 @@ def document() -> dict[str, Any]:
         "info": {
             "title": "edge-agent console",
             "version": __version__,
-            "description": "What trains see and do, and commands to them. The live stream is at /api/live (WebSocket).",
+            "description": "State and pictures of trains, and commands to them. Live updates: WebSocket at /api/live.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
@@ -85,23 +85,35 @@ def document() -> dict[str, Any]:
 def _paths() -> dict[str, Any]:
     train = "/api/trains/{train_id}"
     frame = f"{train}/frames/{{frame_id}}"
-    limit = ("limit", "At most so many, the newest.")
+    limit = ("limit", "Maximum number of items; the newest are returned.")
     return {
-        "/api": _get("facts", "What this server is, and how one may command", _json("Facts"), _READ),
-        "/api/trains": _get("trains", "Every train that was heard of", _json("Trains"), _READ),
+        "/api": _get("facts", "What this server is, and how commands are authorized", _json("Facts"), _READ),
+        "/api/trains": _get("trains", "All trains", _json("Trains"), _READ),
         train: _get("train", "One train", _json("Train"), (*_READ, 404), "train_id"),
         f"{train}/timeline": _get(
-            "timeline", "What happened", _json("Items"), (*_READ, 400, 404), "train_id", query=(_SINCE, _BEFORE, limit)
+            "timeline",
+            "Items of the timeline",
+            _json("Items"),
+            (*_READ, 400, 404),
+            "train_id",
+            query=(_SINCE, _BEFORE, limit),
         ),
         f"{train}/frames": _get(
-            "frames", "Pictures that are kept", _json("Frames"), (*_READ, 400, 404), "train_id", query=(_SINCE, _BEFORE)
+            "frames", "Stored pictures", _json("Frames"), (*_READ, 400, 404), "train_id", query=(_SINCE, _BEFORE)
         ),
-        frame: _get("frame", "One frame", _json("FrameView"), (*_READ, 404), "train_id", "frame_id"),
-        f"{frame}.jpg": _get("picture", "Its picture", _picture(), (*_READ, 404), "train_id", "frame_id"),
+        frame: _get(
+            "frame",
+            "Detections of a frame and what they led to",
+            _json("FrameView"),
+            (*_READ, 404),
+            "train_id",
+            "frame_id",
+        ),
+        f"{frame}.jpg": _get("picture", "Picture of a frame", _picture(), (*_READ, 404), "train_id", "frame_id"),
         f"{train}/snapshot.jpg": _get("snapshot", "The newest picture", _picture(), (*_READ, 404), "train_id"),
         f"{train}/stream.mjpeg": _get(
             "stream",
-            "Every picture as it comes; who reads slowly gets fewer",
+            "Every new picture as MJPEG; slow readers get fewer",
             {"multipart/x-mixed-replace": {"schema": {"type": "string"}}},
             (*_READ, 404, 503),
             "train_id",
@@ -131,13 +143,13 @@ def _get(
 
 def _command() -> dict[str, Any]:
     answers = {
-        "200": {"description": "The train has answered.", "content": _json("CommandAnswer")},
+        "200": {"description": "The train answered.", "content": _json("CommandAnswer")},
         "504": {"description": "The train did not answer in time.", "content": _json("CommandAnswer")},
     }
     return {
         "operationId": "command",
-        "summary": "Command a train",
-        "description": "With the token, or through a proxy that logs people in, from the console's own page.",
+        "summary": "Send a command to a train",
+        "description": "Needs the token, or a proxy that logs users in and the console's own page.",
         "security": [{"token": []}],
         "parameters": [_in_path("train_id")],
         "requestBody": {"required": True, "content": _json("CommandBody")},
@@ -149,16 +161,16 @@ def _stop_all() -> dict[str, Any]:
     return {
         "operationId": "stopAll",
         "summary": "Stop all trains",
-        "description": "Only what stops a train; each gets the command under an id of its own.",
+        "description": "Only commands that stop a train; each train gets the command with an id of its own.",
         "security": [{"token": []}],
         "requestBody": {"required": True, "content": _json("CommandBody")},
-        "responses": {"200": {"description": "What became of it at each train.", "content": _json("TrainAnswers")}}
+        "responses": {"200": {"description": "The result for each train.", "content": _json("TrainAnswers")}}
         | _errors((400, 401, 403, 408, 413, 415, 421, 429)),
     }
 
 
 def _errors(statuses: tuple[int, ...]) -> dict[str, Any]:
-    return {str(status): {"description": _WORDS[status], "content": _json("Problem")} for status in sorted(statuses)}
+    return {str(status): {"description": _ERRORS[status], "content": _json("Problem")} for status in sorted(statuses)}
 
 
 def _json(view: str) -> dict[str, Any]:

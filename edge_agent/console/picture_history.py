@@ -1,10 +1,8 @@
-"""The pictures of the last minutes, within a budget of bytes that all trains share.
+"""The encoded pictures of the last minutes, kept in memory within a byte budget that all trains share.
 
-Knows times and sizes. Knows nothing of what is in a picture. Pure: clocks are arguments.
-
-While there is room every picture stays for the whole history. Where there is not, half of the budget holds every
-picture of the last seconds; of what is older, one a second stays for each train, and the marked ones: those that a
-sign, a decision or a brake rests on. The oldest go first, marked ones last.
+While there is room every picture is kept for the whole history. When the budget is full, half of it holds every picture
+of the last seconds; of older ones, one per second and train is kept, plus the marked ones, on which a sign, a decision
+or a brake is based. The oldest are dropped first, marked ones last. Times are arguments, in ms since 1970.
 """
 
 from collections import deque
@@ -14,15 +12,19 @@ from dataclasses import dataclass, field
 from edge_agent.console.schemas import Boxes
 
 OVERHEAD_BYTES = 1500
-"""What a kept picture costs beside its bytes: ids, this object, its places in the queues, what was found in it."""
+"""Memory of a stored picture besides its encoded bytes: ids, this object, its queue entries and its detections."""
 
-SPARSE_MS = 1000
-"""Of pictures that are thinned out one stays in this time."""
+THINNED_MS = 1000
+"""Thinned-out pictures are this far apart."""
+
+# ITU-T T.81: SOF0 to SOF15 without DHT, JPG and DAC; TEM and RST0 to RST7 have no length.
+_FRAME_MARKERS = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
+_MARKERS_WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD8)})
 
 
 @dataclass(slots=True, eq=False)
 class StoredPicture:
-    """One encoded picture. `at_ms` is by the train's clock, `seen_ms` by ours; both in ms since 1970."""
+    """One JPEG or WebP picture. `at_ms` is on the train's clock, `seen_ms` on ours; both in ms since 1970."""
 
     train_id: str
     frame_id: str
@@ -34,20 +36,20 @@ class StoredPicture:
     data: bytes = field(repr=False)
     boxes: Boxes | None = None
     marked: bool = False
-    here: bool = True
+    in_memory: bool = True
 
     @property
     def size(self) -> int:
-        """Bytes that it takes of the budget."""
+        """Bytes of the budget that it uses."""
         return len(self.data) + OVERHEAD_BYTES
 
 
 class PictureHistory:
-    """Keeps what the budget allows.
+    """Stores pictures within the budget.
 
     Args:
         budget_bytes: for the pictures of all trains together.
-        history_ms: nothing is kept longer.
+        history_ms: maximum age.
     """
 
     def __init__(self, budget_bytes: int, history_ms: int) -> None:
@@ -55,84 +57,128 @@ class PictureHistory:
         self._budget = budget_bytes
         self._history_ms = history_ms
         self._recent_bytes = 0
+        # A picture starts in `_recent` and is in exactly one of the three queues, each in the order of arrival.
         self._recent: deque[StoredPicture] = deque()
-        self._sparse: deque[StoredPicture] = deque()
+        self._thinned: deque[StoredPicture] = deque()
         self._marked: deque[StoredPicture] = deque()
-        self._last_sparse_ms: dict[str, int] = {}
+        self._last_thinned_ms: dict[str, int] = {}
         self._trains: dict[str, dict[str, StoredPicture]] = {}
 
     def put(self, picture: StoredPicture) -> None:
-        """Keep a picture; one whose id is known already is not kept twice."""
-        shelf = self._trains.setdefault(picture.train_id, {})
-        if picture.frame_id in shelf:
+        """Store a picture; one whose id is already stored is ignored."""
+        pictures = self._trains.setdefault(picture.train_id, {})
+        if picture.frame_id in pictures:
             return
-        shelf[picture.frame_id] = picture
+        pictures[picture.frame_id] = picture
         self._recent.append(picture)
         self.bytes += picture.size
         self._recent_bytes += picture.size
         self.expire(picture.seen_ms)
 
     def mark(self, train_id: str, frame_id: str) -> None:
-        """Have a picture stay longer than others."""
+        """Keep a picture longer than unmarked ones."""
         if (picture := self.get(train_id, frame_id)) is not None:
             picture.marked = True
 
     def get(self, train_id: str, frame_id: str) -> StoredPicture | None:
-        """Return a picture, None where it is not here (any more)."""
+        """Return a picture, None if it is not stored (any more)."""
         return self._trains.get(train_id, {}).get(frame_id)
 
-    def of(self, train_id: str) -> Iterator[StoredPicture]:
-        """Yield the pictures of a train, in the order in which they came."""
+    def of_train(self, train_id: str) -> Iterator[StoredPicture]:
+        """Yield the pictures of a train in the order of arrival."""
         yield from self._trains.get(train_id, {}).values()
 
-    def forget(self, train_id: str) -> None:
-        """Drop everything of a train."""
-        for picture in list(self.of(train_id)):
+    def remove_train(self, train_id: str) -> None:
+        """Drop all pictures of a train."""
+        for picture in list(self.of_train(train_id)):
             self._drop(picture)
         self._trains.pop(train_id, None)
-        self._last_sparse_ms.pop(train_id, None)
+        self._last_thinned_ms.pop(train_id, None)
 
     def expire(self, now_ms: int) -> None:
-        """Drop what is too old, and what the budget has no room for."""
+        """Drop what is too old and what exceeds the budget."""
         oldest_ms = now_ms - self._history_ms
-        for queue in (self._recent, self._sparse, self._marked):
-            while queue and (queue[0].seen_ms < oldest_ms or not queue[0].here):
-                self._drop(self._leave(queue))
+        for queue in (self._recent, self._thinned, self._marked):
+            while queue and (queue[0].seen_ms < oldest_ms or not queue[0].in_memory):
+                self._drop(self._pop(queue))
         while self.bytes > self._budget and self._recent_bytes > self._budget // 2:
-            self._settle(self._leave(self._recent))
-        while self.bytes > self._budget and self._sparse:
-            self._demote(self._leave(self._sparse))
+            self._thin_out(self._pop(self._recent))
+        while self.bytes > self._budget and self._thinned:
+            self._drop_unless_marked(self._pop(self._thinned))
         for queue in (self._marked, self._recent):
             while self.bytes > self._budget and queue:
-                self._drop(self._leave(queue))
+                self._drop(self._pop(queue))
 
-    def _leave(self, queue: deque[StoredPicture]) -> StoredPicture:
+    def _pop(self, queue: deque[StoredPicture]) -> StoredPicture:
         picture = queue.popleft()
-        if queue is self._recent and picture.here:
+        if queue is self._recent and picture.in_memory:
             self._recent_bytes -= picture.size
         return picture
 
-    def _settle(self, picture: StoredPicture) -> None:
-        """Find a place for a picture that is not recent any more."""
-        last_ms = self._last_sparse_ms.get(picture.train_id)
+    def _thin_out(self, picture: StoredPicture) -> None:
+        """Keep a picture that is no longer recent if it is marked or the first of its second, else drop it."""
+        last_ms = self._last_thinned_ms.get(picture.train_id)
         if picture.marked:
             self._marked.append(picture)
-        elif last_ms is None or abs(picture.seen_ms - last_ms) >= SPARSE_MS:
-            self._last_sparse_ms[picture.train_id] = picture.seen_ms
-            self._sparse.append(picture)
+        elif last_ms is None or abs(picture.seen_ms - last_ms) >= THINNED_MS:
+            self._last_thinned_ms[picture.train_id] = picture.seen_ms
+            self._thinned.append(picture)
         else:
             self._drop(picture)
 
-    def _demote(self, picture: StoredPicture) -> None:
-        """Drop a thinned-out picture; one that was marked since then stays with its like."""
-        if picture.marked and picture.here:
+    def _drop_unless_marked(self, picture: StoredPicture) -> None:
+        # It may have been marked after it was thinned out: decisions and late events refer to older frames.
+        if picture.marked and picture.in_memory:
             self._marked.append(picture)
         else:
             self._drop(picture)
 
     def _drop(self, picture: StoredPicture) -> None:
-        if not picture.here:
+        if not picture.in_memory:
             return
-        picture.here = False
+        picture.in_memory = False
         self.bytes -= picture.size
         self._trains.get(picture.train_id, {}).pop(picture.frame_id, None)
+
+
+def image_size(data: bytes) -> tuple[int, int] | None:
+    """Return width and height in pixels from the header of a JPEG (ITU-T T.81) or WebP (RFC 9649); None for others.
+
+    Nothing is decoded.
+    """
+    if data[:2] == b"\xff\xd8":
+        return _jpeg_size(data)
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return _webp_size(data)
+    return None
+
+
+def _jpeg_size(data: bytes) -> tuple[int, int] | None:
+    offset = 2
+    while offset + 9 <= len(data):
+        if data[offset] != 0xFF:
+            return None
+        marker = data[offset + 1]
+        if marker in _FRAME_MARKERS:
+            height, width = data[offset + 5 : offset + 7], data[offset + 7 : offset + 9]
+            return int.from_bytes(width, "big"), int.from_bytes(height, "big")
+        has_length = marker not in _MARKERS_WITHOUT_LENGTH and marker != 0xFF
+        length = int.from_bytes(data[offset + 2 : offset + 4], "big") if has_length else 0
+        # 0xFF before a marker is a fill byte: only that one is skipped.
+        offset += (1 if marker == 0xFF else 2) + length
+    return None
+
+
+def _webp_size(data: bytes) -> tuple[int, int] | None:
+    if len(data) < 30:
+        return None
+    match data[12:16]:
+        case b"VP8 ":
+            return int.from_bytes(data[26:28], "little") & 0x3FFF, int.from_bytes(data[28:30], "little") & 0x3FFF
+        case b"VP8L":
+            bits = int.from_bytes(data[21:25], "little")
+            return (bits & 0x3FFF) + 1, ((bits >> 14) & 0x3FFF) + 1
+        case b"VP8X":
+            return int.from_bytes(data[24:27], "little") + 1, int.from_bytes(data[27:30], "little") + 1
+        case _:
+            return None

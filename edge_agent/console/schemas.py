@@ -1,13 +1,13 @@
-"""What the page and other programs get to see: the values of the REST interface and of the live messages.
+"""The values of the REST API and of the WebSocket messages; the OpenAPI document is generated from these classes.
 
-Knows names and units; the OpenAPI document is made of these classes. Knows nothing of how they come about. Moments are
-milliseconds since 1970, which is what a browser reckons in.
+Times are in ms since 1970-01-01 UTC, as in JavaScript's `Date`.
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from functools import cache
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter
 
 from edge_agent.events import Severity
 from edge_agent.observers.cloudevents import AnswerData, CommandData, DecisionData, FaultData, StateData
@@ -21,55 +21,55 @@ ItemKind = Literal["sign", "decision", "command", "fault", "answer"]
 class SignData:
     """A sign came into view."""
 
-    label: Annotated[str, Field(description="Kind of sign.")]
-    score: Annotated[float, Field(ge=0, le=1, description="How sure the detector was at first sight.")]
-    box: Annotated[BoxData, Field(description="Where, in the frame's pixels.")]
+    label: Annotated[str, Field(description="Class of the sign.")]
+    score: Annotated[float, Field(ge=0, le=1, description="Confidence of the first detection.")]
+    box: Annotated[BoxData, Field(description="Bounding box in pixels of the frame.")]
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
     """One line of the timeline."""
 
-    id: Annotated[str, Field(description="Its own id.")]
-    kind: Annotated[ItemKind, Field(description="What it is.")]
-    at_ms: Annotated[int, Field(description="When, by the train's wall clock, in ms since 1970.")]
-    frame_id: Annotated[str | None, Field(description="The picture behind it.")]
-    cause: Annotated[str | None, Field(description="Id of the item, or frame, that led to it.")]
-    latency_ms: Annotated[float | None, Field(description="From the exposure of that picture to this.")]
+    id: Annotated[str, Field(description="Id of the item.")]
+    kind: Annotated[ItemKind, Field(description="Kind of item.")]
+    at_ms: Annotated[int, Field(description="Time on the train's clock, in ms since 1970.")]
+    frame_id: Annotated[str | None, Field(description="Frame it is based on.")]
+    cause: Annotated[str | None, Field(description="Id of the item or frame that caused it.")]
+    latency_ms: Annotated[float | None, Field(description="Time from the exposure of that frame to this item, in ms.")]
     data: SignData | DecisionData | CommandData | FaultData | AnswerData
 
 
 @dataclass(frozen=True, slots=True)
 class FaultView:
-    """A fault that is not over."""
+    """An active fault."""
 
-    code: Annotated[str, Field(description="Stable name; see operate.md.")]
+    code: Annotated[str, Field(description="Stable identifier; see operate.md.")]
     message: Annotated[str, Field(description="What happened.")]
     remedy: Annotated[str, Field(description="What to do.")]
-    severity: Annotated[Severity, Field(description="`info` is only told, `degraded` drives on, `stop` brakes.")]
-    active: Annotated[bool, Field(description="True: it is not over.")]
-    at_ms: Annotated[int, Field(description="When it began, by the train's wall clock, in ms since 1970.")]
+    severity: Annotated[Severity, Field(description="`info` only informs, `degraded` keeps driving, `stop` brakes.")]
+    active: Annotated[bool, Field(description="Always true: cleared faults are not listed.")]
+    at_ms: Annotated[int, Field(description="When it was raised, on the train's clock, in ms since 1970.")]
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """How a connection of the train is."""
+    """The state of one of the train's connections."""
 
-    ok: Annotated[bool, Field(description="It works.")]
-    text: Annotated[str, Field(description="In words.")]
+    ok: Annotated[bool, Field(description="Whether it works.")]
+    text: Annotated[str, Field(description="State in words.")]
 
 
 @dataclass(frozen=True, slots=True)
 class OutboxLink:
-    """What waits on the train for Kafka."""
+    """Messages stored on the train that Kafka has not received yet."""
 
-    waiting: Annotated[int, Field(ge=0, description="Messages.")]
-    bytes: Annotated[int, Field(ge=0, description="Their size.")]
+    waiting: Annotated[int, Field(ge=0, description="Number of messages.")]
+    bytes: Annotated[int, Field(ge=0, description="Their size in bytes.")]
 
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """The connections of a train; null where it has none, or has not told."""
+    """The connections of a train; null where it has none or has not reported."""
 
     hub: Link | None = None
     mqtt: Link | None = None
@@ -79,24 +79,24 @@ class Links:
 
 @dataclass(frozen=True, slots=True)
 class Train:
-    """One train as it is now."""
+    """The current state of one train."""
 
-    id: Annotated[str, Field(description="The train.")]
-    name: Annotated[str, Field(description="Its name for people.")]
-    seen_ms: Annotated[int, Field(description="When it last said something, by this server's clock, in ms since 1970.")]
-    stale: Annotated[bool, Field(description="It has been silent for 3 s.")]
-    state: Annotated[StateData | None, Field(description="What it last told of itself.")]
-    faults: Annotated[tuple[FaultView, ...], Field(description="Those that are not over.")]
+    id: Annotated[str, Field(description="Id of the train.")]
+    name: Annotated[str, Field(description="Display name.")]
+    seen_ms: Annotated[int, Field(description="When its last event arrived, on this server's clock, in ms since 1970.")]
+    stale: Annotated[bool, Field(description="No event has arrived for 3 s.")]
+    state: Annotated[StateData | None, Field(description="The state it reported last.")]
+    faults: Annotated[tuple[FaultView, ...], Field(description="Active faults.")]
     links: Links
-    fps: Annotated[float, Field(ge=0, description="Frames a second, over the last seconds.")]
-    dropped: Annotated[int, Field(ge=0, description="Frames that were taken and not looked at.")]
-    speed_mm_s: Annotated[float | None, Field(description="Speed, where the train can tell.")]
-    last_sign: Annotated[str | None, Field(description="The sign that came into view last.")]
+    fps: Annotated[float, Field(ge=0, description="Frames per second over the last seconds.")]
+    dropped: Annotated[int, Field(ge=0, description="Frames captured but not processed.")]
+    speed_mm_s: Annotated[float | None, Field(description="Speed, where the train can measure it.")]
+    last_sign: Annotated[str | None, Field(description="The sign that most recently came into view.")]
 
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Why the server hears nothing of its trains."""
+    """Why the server receives no events."""
 
     error: Annotated[str, Field(description="What is wrong.")]
     remedy: Annotated[str, Field(description="What to do.")]
@@ -104,28 +104,28 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class FrameRef:
-    """A picture that is kept."""
+    """A stored picture."""
 
     frame_id: Annotated[str, Field(description="Id of the frame.")]
-    at_ms: Annotated[int, Field(description="When it was exposed, by the train's wall clock, in ms since 1970.")]
+    at_ms: Annotated[int, Field(description="Exposure time on the train's clock, in ms since 1970.")]
 
 
 @dataclass(frozen=True, slots=True)
 class FrameView:
-    """One frame: what was found in it and what came of it."""
+    """One frame: what was detected in it and what that led to."""
 
     frame_id: Annotated[str, Field(description="Id of the frame.")]
-    at_ms: Annotated[int, Field(description="When it was exposed, by the train's wall clock, in ms since 1970.")]
-    width: Annotated[int, Field(ge=0, description="Width in pixels; 0 where not known.")]
-    height: Annotated[int, Field(ge=0, description="Height in pixels; 0 where not known.")]
-    picture: Annotated[bool, Field(description="The picture is still here.")]
+    at_ms: Annotated[int, Field(description="Exposure time on the train's clock, in ms since 1970.")]
+    width: Annotated[int, Field(ge=0, description="Width in pixels; 0 if unknown.")]
+    height: Annotated[int, Field(ge=0, description="Height in pixels; 0 if unknown.")]
+    picture: Annotated[bool, Field(description="Whether its picture is still stored.")]
     detections: tuple[DetectionData, ...]
     chain: Annotated[tuple[Item, ...], Field(description="Sign, decision, command and answer, oldest first.")]
 
 
 @dataclass(frozen=True, slots=True)
 class Boxes:
-    """What the detector saw in a frame, as it goes to viewers."""
+    """The detections of one frame, as sent to viewers. Sizes and boxes are in pixels of the full frame."""
 
     frame_id: str
     at_ms: int
@@ -134,3 +134,14 @@ class Boxes:
     width: int
     height: int
     detections: tuple[DetectionData, ...]
+
+
+def to_json(value: Any) -> bytes:
+    """Serialize one of the classes above."""
+    kind: Any = type(value)
+    return _adapter(kind).dump_json(value)
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)

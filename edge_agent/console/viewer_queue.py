@@ -1,28 +1,26 @@
-"""What one viewer gets, and when: never a growing delay.
+"""What is sent to one viewer and when, so that its delay never grows.
 
-Knows how much may be under way to a viewer. Knows nothing of sockets or of what messages say. Pure: clocks are
-arguments. At most WINDOW frames of a train are sent that the viewer has not shown yet; while it waits, the newest frame
-replaces the one that waits, and the next one that is sent tells how many were skipped. What is only worth its newest
-state (boxes, a train's view) is replaced too; timeline items are not, and a viewer that lets too many wait has to begin
-anew.
+At most WINDOW frames of a train are in flight: sent, and not yet acknowledged as drawn. Meanwhile only the newest frame
+waits, and the next one sent says how many were skipped. States (boxes, a train's view) are replaced by newer ones too;
+timeline items are not, and a viewer with too many unsent ones is disconnected. Performs no I/O; times are arguments.
 """
 
 from collections import deque
 from dataclasses import dataclass, field
 
 WINDOW = 2
-"""Frames of one train under way: one that is drawn, one that follows it at once."""
+"""Frames of one train in flight: one that is being drawn and one that follows it at once."""
 
-FORGIVE_MS = 2000
-"""A frame that was not shown in this time counts as shown: the tab is hidden, or the viewer tells nothing."""
+ACK_TIMEOUT_MS = 2000
+"""A frame counts as drawn after this time: hidden browser tabs do not draw and so acknowledge nothing."""
 
 MAX_TEXTS = 500
-"""Items that may wait. Seconds of the busiest train; more means that nobody reads."""
+"""Items that may wait: several seconds of the busiest train. With more, the viewer does not read at all."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FrameMessage:
-    """A frame ready to be sent: `head` is the JSON header without its end, `data` the encoded picture."""
+    """A frame ready to be sent: `head` is the JSON header without its closing brace, `data` the encoded picture."""
 
     train_id: str
     frame_id: str
@@ -30,24 +28,24 @@ class FrameMessage:
     data: bytes = field(repr=False)
 
     def message(self, sent_ms: int, skipped: int) -> bytes:
-        """Return the binary message: the header's length in 4 bytes, the header, the picture."""
+        """Return the binary message: the length of the header in 4 bytes, the header, the picture."""
         header = f'{self.head},"sent_ms":{sent_ms},"skipped":{skipped}}}'.encode()
         return b"".join((len(header).to_bytes(4, "big"), header, self.data))
 
 
 @dataclass(slots=True)
 class _TrainQueue:
-    """The frames of one train on their way."""
+    """The frames of one train; `in_flight` maps ids to the time they were sent, oldest first."""
 
     waiting: FrameMessage | None = None
     skipped: int = 0
     last_sent: str | None = None
-    unshown: dict[str, int] = field(default_factory=dict)
+    in_flight: dict[str, int] = field(default_factory=dict)
 
     def expire(self, now_ms: int) -> None:
-        for frame_id, sent_ms in list(self.unshown.items()):
-            if not 0 <= now_ms - sent_ms < FORGIVE_MS:
-                del self.unshown[frame_id]
+        for frame_id, sent_ms in list(self.in_flight.items()):
+            if not 0 <= now_ms - sent_ms < ACK_TIMEOUT_MS:
+                del self.in_flight[frame_id]
 
 
 class ViewerQueue:
@@ -55,72 +53,72 @@ class ViewerQueue:
 
     def __init__(self, train_id: str | None) -> None:
         self.train_id = train_id
-        self.overflown = False
+        self.overflowed = False
         self._texts: deque[str] = deque()
         self._states: dict[tuple[str, str], str] = {}
-        self._lanes: dict[str, _TrainQueue] = {}
+        self._trains: dict[str, _TrainQueue] = {}
 
     def watch(self, train_id: str | None) -> None:
-        """Watch another train, or all; what waits of the others is dropped."""
+        """Watch another train, or all; waiting frames and boxes are dropped."""
         self.train_id = train_id
-        self._lanes.clear()
+        self._trains.clear()
         self._states = {key: text for key, text in self._states.items() if key[0] != "boxes"}
 
-    def wants(self, train_id: str) -> bool:
-        """Tell whether the train is among those watched."""
+    def watches(self, train_id: str) -> bool:
+        """Return whether the viewer watches this train."""
         return self.train_id is None or self.train_id == train_id
 
-    def tell(self, text: str) -> None:
-        """Add a message that must not be missed."""
+    def add_text(self, text: str) -> None:
+        """Add a message that must not be lost."""
         if len(self._texts) >= MAX_TEXTS:
-            self.overflown = True
+            self.overflowed = True
         else:
             self._texts.append(text)
 
-    def state(self, kind: str, train_id: str, text: str) -> None:
-        """Add a message that replaces an older one of the same kind and train that still waits."""
+    def set_state(self, kind: str, train_id: str, text: str) -> None:
+        """Add a message that replaces an unsent one of the same kind and train."""
         self._states[kind, train_id] = text
 
-    def show(self, picture: FrameMessage) -> None:
-        """Have a frame wait; the one that waited is skipped."""
-        lane = self._lanes.setdefault(picture.train_id, _TrainQueue())
-        lane.skipped += lane.waiting is not None
-        lane.waiting = picture
+    def add_frame(self, frame: FrameMessage) -> None:
+        """Add a frame; it replaces the one that waits."""
+        queue = self._trains.setdefault(frame.train_id, _TrainQueue())
+        queue.skipped += queue.waiting is not None
+        queue.waiting = frame
 
-    def shown(self, train_id: str, frame_id: str) -> None:
-        """Take note that the viewer has drawn a frame: those sent before it are over too."""
-        lane = self._lanes.get(train_id)
-        if lane is None or frame_id not in lane.unshown:
+    def acknowledge(self, train_id: str, frame_id: str) -> None:
+        """Record that the viewer has drawn a frame; those sent before it count as drawn too."""
+        queue = self._trains.get(train_id)
+        if queue is None or frame_id not in queue.in_flight:
             return
-        for sent in list(lane.unshown):
-            del lane.unshown[sent]
+        for sent in list(queue.in_flight):
+            del queue.in_flight[sent]
             if sent == frame_id:
                 break
 
-    def has(self, train_id: str, frame_id: str) -> bool:
-        """Tell whether a frame was the last one sent, or waits."""
-        lane = self._lanes.get(train_id)
-        if lane is None:
+    def has_frame(self, train_id: str, frame_id: str) -> bool:
+        """Return whether a frame was the last one sent, or waits."""
+        queue = self._trains.get(train_id)
+        if queue is None:
             return False
-        return lane.last_sent == frame_id or (lane.waiting is not None and lane.waiting.frame_id == frame_id)
+        return queue.last_sent == frame_id or (queue.waiting is not None and queue.waiting.frame_id == frame_id)
 
-    def take(self, now_ms: int) -> str | bytes | None:
-        """Return what is to be sent next, None where nothing is, or may be."""
+    def pop(self, now_ms: int) -> str | bytes | None:
+        """Remove and return the next message; None if there is none, or none may be sent yet."""
         if self._texts:
             return self._texts.popleft()
         if self._states:
             return self._states.pop(next(iter(self._states)))
-        for train_id, lane in self._lanes.items():
-            if lane.waiting is None:
+        for train_id, queue in self._trains.items():
+            if queue.waiting is None:
                 continue
-            lane.expire(now_ms)
-            if len(lane.unshown) < WINDOW:
-                self._lanes[train_id] = self._lanes.pop(train_id)  # the others come first the next time
-                return self._send(lane, lane.waiting, now_ms)
+            queue.expire(now_ms)
+            if len(queue.in_flight) < WINDOW:
+                self._trains[train_id] = self._trains.pop(train_id)  # round robin: the others come first next time
+                return self._pop_frame(queue, queue.waiting, now_ms)
         return None
 
-    def _send(self, lane: _TrainQueue, picture: FrameMessage, now_ms: int) -> bytes:
-        skipped, lane.skipped, lane.waiting = lane.skipped, 0, None
-        lane.last_sent = picture.frame_id
-        lane.unshown[picture.frame_id] = now_ms
-        return picture.message(now_ms, skipped)
+    def _pop_frame(self, queue: _TrainQueue, frame: FrameMessage, now_ms: int) -> bytes:
+        skipped, queue.skipped, queue.waiting = queue.skipped, 0, None
+        queue.last_sent = frame.frame_id
+        queue.in_flight[frame.frame_id] = now_ms
+        return frame.message(now_ms, skipped)

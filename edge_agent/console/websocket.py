@@ -1,8 +1,4 @@
-"""One viewer's WebSocket: sends what its queue gives, reads what it says.
-
-Knows ASGI's WebSocket events and the page's messages. Knows nothing of what is sent, or of who may look: that is judged
-before it gets here.
-"""
+"""The WebSocket of the page: one connection per viewer, which sends from its queue and handles its messages."""
 
 import asyncio
 import contextlib
@@ -22,44 +18,46 @@ from edge_agent.console.responses import ApiError, Problem, view
 
 PING_S = 2.0
 PONG_TIMEOUT_S = 10.0
-"""A viewer that answered no ping for this long is not there any more."""
+"""A viewer that has answered no ping for this long is considered gone."""
 
 MAX_MESSAGES_PER_S = 500
-"""More messages than any page has reason to send."""
+"""More than any page sends."""
 
 MAX_MESSAGE_BYTES = 4096
 CLOSE_TOO_SLOW, CLOSE_FLOODING, CLOSE_UNRESPONSIVE = 1013, 1008, 1001
 
+_log = structlog.get_logger(__name__)
+
 
 class ViewerSocket:
-    """Talks with one viewer until either side ends it.
+    """The connection of one viewer.
 
     Args:
-        live: who else is there, and what there is to see.
-        guest: the viewer's queue.
-        receive, send: ASGI's.
-        now_ms: our clock, in milliseconds since 1970.
+        broadcaster: sends to all viewers.
+        subscriber: this viewer's queue.
+        receive, send: of ASGI.
+        now_ms: our clock, in ms since 1970.
     """
 
     def __init__(
-        self, live: Broadcaster, guest: Subscriber, receive: Receive, send: Send, now_ms: Callable[[], int]
+        self, broadcaster: Broadcaster, subscriber: Subscriber, receive: Receive, send: Send, now_ms: Callable[[], int]
     ) -> None:
-        self._live = live
-        self._guest = guest
+        self._broadcaster = broadcaster
+        self._subscriber = subscriber
         self._receive = receive
         self._send = send
         self._now_ms = now_ms
         self._clock = asyncio.get_running_loop().time
-        self._heard_s = self._clock()
+        self._last_pong_s = self._clock()
 
     async def run(self) -> None:
-        """Talk; closes the socket with a code that says why where it is us who end it."""
-        parts = (self._tell(), self._hear(), self._ping())
-        tasks = [asyncio.create_task(part) for part in parts]
+        """Serve the connection until either side closes it; if it is us, the close code says why."""
+        loops = (self._send_loop(), self._receive_loop(), self._ping_loop())
+        tasks = [asyncio.create_task(loop) for loop in loops]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             code = next(iter(done)).result()
-        except OSError:  # the other side has gone in the middle of a message
+        except OSError:  # the connection broke while sending
             return
         finally:
             for task in tasks:
@@ -69,106 +67,100 @@ class ViewerSocket:
             with contextlib.suppress(OSError):
                 await self._send({"type": "websocket.close", "code": code})
 
-    async def _tell(self) -> int:
-        queue, wake = self._guest.queue, self._guest.wake
+    async def _send_loop(self) -> int:
+        queue, wake = self._subscriber.queue, self._subscriber.wake
         while True:
             await wake.wait()
             wake.clear()
-            while (message := queue.take(self._now_ms())) is not None:
+            while (message := queue.pop(self._now_ms())) is not None:
                 key = "text" if isinstance(message, str) else "bytes"
                 await self._send({"type": "websocket.send", key: message})
-            if queue.overflown:
+            if queue.overflowed:
                 return CLOSE_TOO_SLOW
 
-    async def _ping(self) -> int:
+    async def _ping_loop(self) -> int:
         number = 0
-        while self._clock() - self._heard_s < PONG_TIMEOUT_S:
+        while self._clock() - self._last_pong_s < PONG_TIMEOUT_S:
             number += 1
-            self._say({"t": "ping", "n": number, "now_ms": self._now_ms()})
+            self._enqueue({"t": "ping", "n": number, "now_ms": self._now_ms()})
             await asyncio.sleep(PING_S)
         return CLOSE_UNRESPONSIVE
 
-    async def _hear(self) -> int | None:
-        second_s, words = self._clock(), 0
+    async def _receive_loop(self) -> int | None:
+        second_s, count = self._clock(), 0
         while True:
             event = await self._receive()
             if event["type"] == "websocket.disconnect":
                 return None
             now_s = self._clock()
             if now_s - second_s >= 1:
-                second_s, words = now_s, 0
-            words += 1
-            if words > MAX_MESSAGES_PER_S or not self._understand(event.get("text")):
+                second_s, count = now_s, 0
+            count += 1
+            if count > MAX_MESSAGES_PER_S or not self._handle_message(event.get("text")):
                 return CLOSE_FLOODING
 
-    def _understand(self, text: str | None) -> bool:
-        """Do what the page says; False for what no page of ours says."""
+    def _handle_message(self, text: str | None) -> bool:
+        """Handle a message of the page; return False for one that no page sends."""
         if text is None or len(text) > MAX_MESSAGE_BYTES:
             return False
         try:
-            word = json.loads(text)
+            message = json.loads(text)
         except (ValueError, RecursionError):
             return False
-        if not isinstance(word, dict):
+        if not isinstance(message, dict):
             return False
-        train_id, queue = word.get("train"), self._guest.queue
-        match word.get("t"):
-            case "shown" if isinstance(train_id, str) and isinstance(word.get("frame_id"), str):
-                queue.shown(train_id, word["frame_id"])
-                self._guest.wake.set()
+        train_id, queue = message.get("train"), self._subscriber.queue
+        match message.get("t"):
+            case "shown" if isinstance(train_id, str) and isinstance(message.get("frame_id"), str):
+                queue.acknowledge(train_id, message["frame_id"])
+                self._subscriber.wake.set()
             case "pong":
-                self._heard_s = self._clock()
+                self._last_pong_s = self._clock()
             case "clock":
-                number = word.get("n")
-                self._say({"t": "clock", "n": number if isinstance(number, int) else 0, "now_ms": self._now_ms()})
+                number = message.get("n")
+                self._enqueue({"t": "clock", "n": number if isinstance(number, int) else 0, "now_ms": self._now_ms()})
             case "watch" if train_id is None or isinstance(train_id, str):
                 queue.watch(train_id)
-                self._live.look(self._guest)
+                self._broadcaster.send_newest(self._subscriber)
             case _:
-                pass  # a newer page may say more
+                pass  # unknown messages are ignored: the page may be newer than the server
         return True
 
-    def _say(self, word: dict[str, Any]) -> None:
-        self._guest.queue.tell(json.dumps(word))
-        self._guest.wake.set()
+    def _enqueue(self, message: dict[str, Any]) -> None:
+        self._subscriber.queue.add_text(json.dumps(message))
+        self._subscriber.wake.set()
 
 
-_log = structlog.get_logger(__name__)
-
-
-def live_routes(site: ConsoleApp) -> list[BaseRoute]:
+def live_routes(app: ConsoleApp) -> list[BaseRoute]:
     """Return `/api/live`."""
-    return [WebSocketRoute("/api/live", _LiveEndpoint(site))]
+    return [WebSocketRoute("/api/live", _LiveEndpoint(app))]
 
 
 class _LiveEndpoint:
-    """Judges who comes, and talks with whom it lets in."""
+    """Checks the handshake, then serves the connection."""
 
-    def __init__(self, site: ConsoleApp) -> None:
-        self._site = site
+    def __init__(self, app: ConsoleApp) -> None:
+        self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        site, socket = self._site, WebSocket(scope, receive, send)
+        app, socket = self._app, WebSocket(scope, receive, send)
         try:
-            site.admit(socket)
-            site.room()
+            app.check_origin(socket)
+            app.check_capacity()
         except ApiError as refusal:
-            client = site.access.client(socket)
+            client = app.access.client(socket)
             _log.warning("viewer_refused", client=client, status=refusal.status_code, why=refusal.detail)
-            await _refuse(socket, refusal)
+            # An HTTP error in place of the upgrade, so that the reason reaches whoever connects.
+            await socket.send_denial_response(view(Problem(refusal.detail, refusal.remedy), refusal.status_code))
             return
         await socket.accept()
-        api: dict[str, Any] = dataclasses.asdict(site.facts(socket))
-        guest = site.live.enter(socket.query_params.get("train") or None, api)
-        who = {"client": site.access.client(socket), "user": api["user"]}
-        _log.info("viewer_came", **who, viewers=len(site.live.guests))
+        api: dict[str, Any] = dataclasses.asdict(app.facts(socket))
+        broadcaster = app.broadcaster
+        subscriber = broadcaster.subscribe(socket.query_params.get("train") or None, api)
+        who = {"client": app.access.client(socket), "user": api["user"]}
+        _log.info("viewer_came", **who, viewers=len(broadcaster.subscribers))
         try:
-            await ViewerSocket(site.live, guest, receive, send, site.now_ms).run()
+            await ViewerSocket(broadcaster, subscriber, receive, send, app.now_ms).run()
         finally:
-            site.live.leave(guest)
-            _log.info("viewer_left", **who, viewers=len(site.live.guests))
-
-
-async def _refuse(socket: WebSocket, refusal: ApiError) -> None:
-    """Answer the handshake with an HTTP error instead of an upgrade."""
-    await socket.send_denial_response(view(Problem(refusal.detail, refusal.remedy), refusal.status_code))
+            broadcaster.unsubscribe(subscriber)
+            _log.info("viewer_left", **who, viewers=len(broadcaster.subscribers))

@@ -12,8 +12,7 @@ from pydantic import SecretStr
 
 from edge_agent.config import ConsoleSettings
 from edge_agent.console.app import ConsoleApp
-from edge_agent.console.responses import application
-from edge_agent.console.routes import console_routes
+from edge_agent.console.routes import application, console_routes
 from edge_agent.console.server import listen, serve
 from edge_agent.events import CommandKind, Detection, GuardState
 from tests.browser.dry_run import TOKEN
@@ -31,7 +30,7 @@ class Fleet:
     `views` is what some of them see instead of noise; `behind_s` is how far their clocks are behind.
     """
 
-    site: ConsoleApp
+    app: ConsoleApp
     trains: Train = field(default_factory=Train)
     guards: dict[str, GuardState] = field(default_factory=dict)
     views: dict[str, tuple[NDArray[np.uint8], tuple[Detection, ...]]] = field(default_factory=dict)
@@ -41,7 +40,7 @@ class Fleet:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.site.settings.port}/"
+        return f"http://127.0.0.1:{self.app.settings.port}/"
 
     async def run(self) -> None:
         while True:
@@ -69,16 +68,16 @@ class Fleet:
             self.troubled.add(train_id)
             events.append(replace(make.fault(), remedy="<img src=x onerror=alert(1)> look at the cable"))
         for event in events:
-            self.site.hear(envelope(event, train_id, number))
+            self.app.receive(envelope(event, train_id, number))
 
 
 @contextlib.asynccontextmanager
 async def fleet(**guards: GuardState) -> AsyncIterator[Fleet]:
     """Serve a console for the length of the block; names of trains have no hyphens here."""
-    site = ConsoleApp(ConsoleSettings(port=free_port(), token=SecretStr(TOKEN)), "fleet", budget_bytes=10_000_000)
-    made = Fleet(site, guards=dict(guards))
-    app = application(console_routes(site, made.trains))
-    tasks = [asyncio.create_task(work) for work in (serve(app, listen(site.settings)), site.run(), made.run())]
+    app = ConsoleApp(ConsoleSettings(port=free_port(), token=SecretStr(TOKEN)), "fleet", budget_bytes=10_000_000)
+    made = Fleet(app, guards=dict(guards))
+    asgi = application(console_routes(app, made.trains))
+    tasks = [asyncio.create_task(work) for work in (serve(asgi, listen(app.settings)), app.run(), made.run())]
     try:
         yield made
     finally:

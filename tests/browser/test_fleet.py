@@ -94,7 +94,7 @@ async def test_command_without_a_yes_says_so(gather: Gather, show: Open, reply: 
 
 async def test_console_that_only_looks_offers_no_command(gather: Gather, show: Open):
     trains = await gather(anna=GuardState.RUNNING)
-    trains.site.commanded = False
+    trains.app.accepts_commands = False
     viewer = await show(trains.url)
     await viewer.has("body[data-commands=none]")
     assert await viewer.page.locator(".estop:visible, .order:visible, .key:visible").count() == 0
@@ -108,9 +108,9 @@ async def test_console_that_hears_no_train_says_how_to_connect_one(gather: Gathe
     viewer = await show(trains.url)
     await viewer.has("body[data-view=empty]")
     await viewer.sees(".steps", "bootstrap_servers")
-    trains.site.tell_trouble(Trouble("Kafka does not answer", "check kafka.bootstrap_servers"))
+    trains.app.publish_trouble(Trouble("Kafka does not answer", "check kafka.bootstrap_servers"))
     await viewer.sees(".trouble", "Kafka does not answer")
-    trains.site.tell_trouble(None)
+    trains.app.publish_trouble(None)
     await viewer.page.wait_for_selector(".trouble", state="hidden")
     trains.guards["anna"] = GuardState.RUNNING
     await viewer.has("body[data-view=train]")

@@ -34,7 +34,7 @@ def test_port_that_is_taken_is_told_in_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         done = call("--listen", f"127.0.0.1:{taken.getsockname()[1]}")
     assert done.returncode == 78
-    assert re.fullmatch(r"edge-agent: another program listens at 127\.0\.0\.1:\d+; .*\n", done.stderr)
+    assert re.fullmatch(r"edge-agent: another program listens on 127\.0\.0\.1:\d+; .*\n", done.stderr)
 
 
 def test_server_that_is_none_is_told(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A console at work on a free port, fed by hand."""
+"""A running console on a free port, with events and commands sent by the test."""
 
 import asyncio
 import contextlib
@@ -14,8 +14,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from edge_agent.config import ConsoleSettings
 from edge_agent.console.app import ConsoleApp
 from edge_agent.console.commands import CommandReply, OutgoingCommand
-from edge_agent.console.responses import application
-from edge_agent.console.routes import console_routes
+from edge_agent.console.routes import application, console_routes
 from edge_agent.console.server import listen, serve
 from edge_agent.errors import EdgeAgentError
 from edge_agent.events import Event, Frame
@@ -30,14 +29,14 @@ NOW_MS = round(make.UNIX_S * 1000)
 
 
 def envelope(event: Event, train_id: str = "train-1", sequence: int = 1) -> Envelope:
-    """Seal an event as the agent does."""
+    """Convert an event to a CloudEvent as the agent does."""
     picture = encode_jpeg(event.image) if isinstance(event, Frame) else None
     return to_cloudevent(event, EventContext(train_id, sequence, make.UNIX_S - 0.25), picture)
 
 
 @dataclass
 class Train:
-    """A train that answers what it is told to."""
+    """A Commander with preset replies that records the commands."""
 
     reply: CommandReply | None = field(default_factory=lambda: CommandReply(True, "running", "clear track"))
     error: EdgeAgentError | None = None
@@ -55,15 +54,15 @@ class Train:
 
 @dataclass
 class Rig:
-    """The console, its port, and the train behind it."""
+    """The console, its port, and its Commander."""
 
     port: int
-    site: ConsoleApp
+    app: ConsoleApp
     train: Train
 
-    def hear(self, *events: Event, train_id: str = "train-1") -> None:
+    def publish(self, *events: Event, train_id: str = "train-1") -> None:
         for number, event in enumerate(events):
-            self.site.hear(envelope(event, train_id, number))
+            self.app.receive(envelope(event, train_id, number))
 
     async def get(self, path: str, method: str = "GET", body: bytes = b"", **headers: str) -> Answer:
         return await call(self.port, path, method, body, **headers)
@@ -83,23 +82,23 @@ class Rig:
         kept = {name: value for name, value in headers.items() if value is not None}
         return await self.get(path, "POST", text.encode(), **kept)
 
-    def look(self, query: str = "train=train-1", **options: Any) -> connect:
+    def connect(self, query: str = "train=train-1", **options: Any) -> connect:
         return connect(f"ws://127.0.0.1:{self.port}/api/live?{query}", **options)
 
 
 @contextlib.asynccontextmanager
 async def console(**settings: Any) -> AsyncIterator[Rig]:
-    """Serve a console for the length of the block; it takes TOKEN unless told otherwise."""
+    """Serve a console for the duration of the block; its token is TOKEN unless `settings` set another."""
     values = {"port": free_port(), "token": SecretStr(TOKEN), **settings}
     train = Train()
-    site = ConsoleApp(ConsoleSettings(**values), "train", budget_bytes=10_000_000)
+    app = ConsoleApp(ConsoleSettings(**values), "train", budget_bytes=10_000_000)
     tasks = [
-        asyncio.create_task(serve(application(console_routes(site, train)), listen(site.settings))),
-        asyncio.create_task(site.run()),
+        asyncio.create_task(serve(application(console_routes(app, train)), listen(app.settings))),
+        asyncio.create_task(app.run()),
     ]
     await asyncio.sleep(0)
     try:
-        yield Rig(site.settings.port, site, train)
+        yield Rig(app.settings.port, app, train)
     finally:
         for task in tasks:
             task.cancel()
@@ -108,33 +107,33 @@ async def console(**settings: Any) -> AsyncIterator[Rig]:
 
 @dataclass
 class Picture:
-    """A frame as it came to a viewer."""
+    """A frame as a viewer received it."""
 
     header: dict[str, Any]
     data: bytes
 
 
 async def receive(socket: ClientConnection) -> dict[str, Any] | Picture:
-    """Return the next message, a frame taken apart."""
+    """Return the next message, frames split into header and picture."""
     async with asyncio.timeout(20):
         message = await socket.recv()
     if isinstance(message, str):
-        word: dict[str, Any] = json.loads(message)
-        return word
+        parsed: dict[str, Any] = json.loads(message)
+        return parsed
     end = 4 + int.from_bytes(message[:4], "big")
     return Picture(json.loads(message[4:end]), message[end:])
 
 
 async def next_frame(socket: ClientConnection) -> Picture:
-    """Return the next frame; what else comes before it is passed over."""
+    """Return the next frame, skipping other messages."""
     while True:
         message = await receive(socket)
         if isinstance(message, Picture):
             return message
 
 
-async def next_word(socket: ClientConnection, kind: str) -> dict[str, Any]:
-    """Return the next message of a kind; what else comes before it is passed over."""
+async def next_message(socket: ClientConnection, kind: str) -> dict[str, Any]:
+    """Return the next message of a kind, skipping others."""
     while True:
         message = await receive(socket)
         if isinstance(message, dict) and message["t"] == kind:
@@ -142,7 +141,7 @@ async def next_word(socket: ClientConnection, kind: str) -> dict[str, Any]:
 
 
 async def refused_with(connecting: connect) -> int:
-    """Return the HTTP status that a handshake was refused with."""
+    """Return the HTTP status with which a handshake was refused, 101 if it was not."""
     try:
         async with connecting:
             return 101

@@ -25,7 +25,7 @@ def conforms(value: Any, view: str) -> None:
 async def test_trains_timeline_frames_and_pictures_are_as_the_document_says() -> None:
     async with console() as rig:
         events = make.one_of_each()
-        rig.hear(*events)
+        rig.publish(*events)
         views = {"/api": "Facts", "/api/trains": "Trains", TRAIN: "Train"}
         views |= {f"{TRAIN}/timeline": "Items", f"{TRAIN}/frames": "Frames"}
         frame_id = events[0].frame_id  # type: ignore[union-attr]
@@ -46,7 +46,7 @@ async def test_trains_timeline_frames_and_pictures_are_as_the_document_says() ->
 
 async def test_timeline_can_be_asked_for_in_parts() -> None:
     async with console() as rig:
-        rig.hear(*make.one_of_each())
+        rig.publish(*make.one_of_each())
         items = (await rig.get(f"{TRAIN}/timeline")).json["items"]
         at_ms = items[1]["at_ms"]
         assert (await rig.get(f"{TRAIN}/timeline?limit=2")).json["items"] == items[-2:]
@@ -82,7 +82,7 @@ async def test_what_cannot_be_answered_is_told_with_a_remedy(
     path: str, method: str, headers: dict[str, str], status: int
 ) -> None:
     async with console() as rig:
-        rig.hear(make.state())
+        rig.publish(make.state())
         answer = await rig.get(path, method, **headers)
         assert answer.status == status
         conforms(answer.json, "Problem")
@@ -108,8 +108,12 @@ async def test_page_is_served_and_asked_for_again_only_when_it_has_changed() -> 
         page = await rig.get("/")
         assert (page.status, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
         assert b"<script>" not in page.body
-        again = await rig.get("/", If_None_Match=page.headers["etag"])
-        assert (again.status, again.body) == (304, b"")
+        script = await rig.get("/page/main.js")
+        assert script.headers["content-type"].partition(";")[0] in ("text/javascript", "application/javascript")
+        for path, answer in (("/", page), ("/page/main.js", script)):
+            assert answer.headers["cache-control"] == "no-cache"
+            again = await rig.get(path, If_None_Match=answer.headers["etag"])
+            assert (again.status, again.body, again.headers["cache-control"]) == (304, b"", "no-cache")
 
 
 async def test_console_answers_to_its_own_and_to_configured_names() -> None:
@@ -123,6 +127,6 @@ async def test_document_is_valid_and_names_every_path_that_is_served() -> None:
         served = (await rig.get("/api/openapi.json")).json
         assert served == json.loads(json.dumps(document()))
         OpenAPIV31SpecValidator(served).validate()
-        paths = {route.path for route in read_routes(rig.site) if isinstance(route, Route)}
+        paths = {route.path for route in read_routes(rig.app) if isinstance(route, Route)}
         others = {f"/api/trains/{{train_id}}/{name}" for name in ("commands", "stream.mjpeg")}
         assert set(served["paths"]) == paths | others | {"/api/commands"}

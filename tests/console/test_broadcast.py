@@ -8,7 +8,7 @@ import pytest
 
 from edge_agent.console.schemas import Trouble
 from edge_agent.console.websocket import CLOSE_FLOODING
-from tests.console.rig import Picture, console, next_frame, next_word, receive, refused_with
+from tests.console.rig import Picture, console, next_frame, next_message, receive, refused_with
 from tests.support import events as make
 from tests.support.http import call
 from tests.support.mosquitto import until
@@ -16,8 +16,8 @@ from tests.support.mosquitto import until
 
 async def test_viewer_is_greeted_and_gets_frames_boxes_items_and_the_train() -> None:
     async with console() as rig:
-        rig.hear(*make.one_of_each())
-        async with rig.look() as page:
+        rig.publish(*make.one_of_each())
+        async with rig.connect() as page:
             hello = await receive(page)
             assert isinstance(hello, dict)
             assert hello["t"] == "hello"
@@ -26,43 +26,43 @@ async def test_viewer_is_greeted_and_gets_frames_boxes_items_and_the_train() -> 
             first = await next_frame(page)  # the newest that is known, at once
             seen = make.frame(9, at_s=9.0)
             decided = make.decision(seen)
-            rig.hear(seen, make.prediction(seen, make.sighting()), decided)
+            rig.publish(seen, make.prediction(seen, make.sighting()), decided)
             frame = await next_frame(page)
             assert frame.data[:2] == b"\xff\xd8"
             assert first.header["frame_id"] != frame.header["frame_id"] == seen.frame_id
             assert (frame.header["width"], frame.header["height"], frame.header["train"]) == (600, 400, "train-1")
-        async with rig.look() as page:
+        async with rig.connect() as page:
             await next_frame(page)
             seen = make.frame(10, at_s=19.0)
-            rig.hear(make.prediction(seen, make.sighting()), make.decision(seen))
-            assert (await next_word(page, "item"))["item"]["kind"] == "sign"
-            assert (await next_word(page, "item"))["item"]["kind"] == "decision"
-            boxes = await next_word(page, "boxes")
+            rig.publish(make.prediction(seen, make.sighting()), make.decision(seen))
+            assert (await next_message(page, "item"))["item"]["kind"] == "sign"
+            assert (await next_message(page, "item"))["item"]["kind"] == "decision"
+            boxes = await next_message(page, "boxes")
             assert (boxes["frame_id"], boxes["detections"][0]["label"]) == (seen.frame_id, "stop")
-            assert (await next_word(page, "train"))["train"]["last_sign"] == "stop"
+            assert (await next_message(page, "train"))["train"]["last_sign"] == "stop"
 
 
 async def test_viewer_that_shows_nothing_gets_two_frames_and_later_the_newest() -> None:
-    async with console() as rig, rig.look() as page:
+    async with console() as rig, rig.connect() as page:
         for number in range(20):
-            rig.hear(make.frame(number, at_s=number / 10))
+            rig.publish(make.frame(number, at_s=number / 10))
             await asyncio.sleep(0.01)
         first, second = await next_frame(page), await next_frame(page)
         assert second.header["sequence"] == first.header["sequence"]  # the rig numbers each batch from 0
         await page.send(json.dumps({"t": "shown", "train": "train-1", "frame_id": second.header["frame_id"]}))
         last = await next_frame(page)
         assert last.header["skipped"] == 17
-        assert last.header["frame_id"] == rig.site.store.newest("train-1").frame_id  # type: ignore[union-attr]
+        assert last.header["frame_id"] == rig.app.store.newest("train-1").frame_id  # type: ignore[union-attr]
 
 
 async def test_overview_has_every_train_twice_a_second_at_most() -> None:
     async with console() as rig:
-        rig.hear(make.state())
-        async with rig.look("overview=1") as page:
-            await next_word(page, "hello")
+        rig.publish(make.state())
+        async with rig.connect("overview=1") as page:
+            await next_message(page, "hello")
             for number in range(5):
                 for train in ("red", "blue"):
-                    rig.hear(make.frame(number), train_id=train)
+                    rig.publish(make.frame(number), train_id=train)
             frames = [await next_frame(page) for _ in range(2)]
             assert {frame.header["train"] for frame in frames} == {"red", "blue"}
             await page.send(json.dumps({"t": "clock", "n": 7}))
@@ -76,9 +76,9 @@ async def test_overview_has_every_train_twice_a_second_at_most() -> None:
 
 async def test_viewer_may_look_at_another_train() -> None:
     async with console() as rig:
-        rig.hear(make.frame(1), train_id="red")
-        rig.hear(make.frame(2), train_id="blue")
-        async with rig.look("train=red") as page:
+        rig.publish(make.frame(1), train_id="red")
+        rig.publish(make.frame(2), train_id="blue")
+        async with rig.connect("train=red") as page:
             assert (await next_frame(page)).header["train"] == "red"
             await page.send(json.dumps({"t": "watch", "train": "blue"}))
             assert (await next_frame(page)).header["train"] == "blue"
@@ -103,7 +103,7 @@ async def test_foreign_origin_is_refused_before_the_upgrade(
 ) -> None:
     async with console(**settings) as rig:
         shown = origin.format(port=rig.port) if origin else None
-        assert await refused_with(rig.look(origin=shown)) == status
+        assert await refused_with(rig.connect(origin=shown)) == status
 
 
 async def test_name_that_points_at_us_is_refused() -> None:
@@ -122,16 +122,16 @@ async def test_name_that_points_at_us_is_refused() -> None:
 
 async def test_one_viewer_too_many_is_turned_away_and_a_place_becomes_free_again() -> None:
     async with console(max_viewers=1) as rig:
-        async with rig.look() as page:
-            await next_word(page, "hello")
-            assert await refused_with(rig.look()) == 503
-        await until(lambda: not rig.site.live.guests, "the viewer has left")
-        assert await refused_with(rig.look()) == 101
+        async with rig.connect() as page:
+            await next_message(page, "hello")
+            assert await refused_with(rig.connect()) == 503
+        await until(lambda: not rig.app.broadcaster.subscribers, "the viewer has left")
+        assert await refused_with(rig.connect()) == 101
 
 
 @pytest.mark.parametrize("word", ["{", "[]", '{"t":"' + "x" * 3000, b"\x00\x01"])
 async def test_what_no_page_says_ends_the_conversation(word: str | bytes) -> None:
-    async with console() as rig, rig.look() as page:
+    async with console() as rig, rig.connect() as page:
         await page.send(word)
         await page.wait_closed()
         assert page.close_code == CLOSE_FLOODING
@@ -139,34 +139,34 @@ async def test_what_no_page_says_ends_the_conversation(word: str | bytes) -> Non
 
 @pytest.mark.parametrize("word", ['{"t":"later"}', '{"t":"shown"}', '{"t":"shown","train":1,"frame_id":[]}', "{}"])
 async def test_what_a_newer_page_may_say_is_passed_over(word: str) -> None:
-    async with console() as rig, rig.look() as page:
+    async with console() as rig, rig.connect() as page:
         await page.send(word)
         await page.send('{"t":"clock","n":1}')
-        assert (await next_word(page, "clock"))["n"] == 1
+        assert (await next_message(page, "clock"))["n"] == 1
 
 
 async def test_trouble_is_told_and_its_end() -> None:
-    async with console() as rig, rig.look() as page:
-        await next_word(page, "hello")
-        rig.site.tell_trouble(Trouble("Kafka is away", "wait"))
-        assert (await next_word(page, "trouble"))["trouble"] == {"error": "Kafka is away", "remedy": "wait"}
+    async with console() as rig, rig.connect() as page:
+        await next_message(page, "hello")
+        rig.app.publish_trouble(Trouble("Kafka is away", "wait"))
+        assert (await next_message(page, "trouble"))["trouble"] == {"error": "Kafka is away", "remedy": "wait"}
         assert (await rig.get("/api")).json["trouble"]["error"] == "Kafka is away"
-        rig.site.tell_trouble(None)
-        assert (await next_word(page, "trouble"))["trouble"] is None
+        rig.app.publish_trouble(None)
+        assert (await next_message(page, "trouble"))["trouble"] is None
 
 
 async def test_train_that_falls_silent_is_told_as_stale(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with console() as rig, rig.look() as page:
-        rig.hear(make.state())
-        assert (await next_word(page, "train"))["train"]["stale"] is False
-        later_ms = rig.site.now_ms() + 3500
-        monkeypatch.setattr(rig.site.live, "_now_ms", lambda: later_ms)
-        assert (await next_word(page, "train"))["train"]["stale"] is True
+    async with console() as rig, rig.connect() as page:
+        rig.publish(make.state())
+        assert (await next_message(page, "train"))["train"]["stale"] is False
+        later_ms = rig.app.now_ms() + 3500
+        monkeypatch.setattr(rig.app.broadcaster, "_now_ms", lambda: later_ms)
+        assert (await next_message(page, "train"))["train"]["stale"] is True
 
 
 async def test_stream_brings_whole_pictures_and_skips_for_who_is_slow() -> None:
     async with console() as rig:
-        rig.hear(make.frame(1))
+        rig.publish(make.frame(1))
         slow = socket.socket()
         slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
         slow.connect(("127.0.0.1", rig.port))
@@ -174,17 +174,17 @@ async def test_stream_brings_whole_pictures_and_skips_for_who_is_slow() -> None:
         writer.write(f"GET /api/trains/train-1/stream.mjpeg HTTP/1.1\r\nHost: 127.0.0.1:{rig.port}\r\n\r\n".encode())
         head = await reader.readuntil(b"\r\n\r\n")
         assert b"multipart/x-mixed-replace; boundary=" in head
-        assert await _picture_of(reader) == rig.site.store.newest("train-1").data  # type: ignore[union-attr]
+        assert await _picture_of(reader) == rig.app.store.newest("train-1").data  # type: ignore[union-attr]
         for number in range(2, 400):  # the reader sleeps: what fits into no buffer is skipped
-            rig.hear(make.frame(number, at_s=number / 10))
+            rig.publish(make.frame(number, at_s=number / 10))
             await asyncio.sleep(0)
-        newest = rig.site.store.newest("train-1").data  # type: ignore[union-attr]
+        newest = rig.app.store.newest("train-1").data  # type: ignore[union-attr]
         count = 0
         while await _picture_of(reader) != newest:
             count += 1
         writer.close()
         assert count < 150
-        await until(lambda: not rig.site.live.taps, "the reader has left")
+        await until(lambda: not rig.app.broadcaster.streams, "the reader has left")
 
 
 async def _picture_of(reader: asyncio.StreamReader) -> bytes:

@@ -20,7 +20,7 @@ PROXY = {"user_header": "X-Forwarded-User"}
 
 async def test_command_with_the_token_reaches_the_train_and_its_answer_comes_back() -> None:
     async with console() as rig:
-        rig.hear(make.state())
+        rig.publish(make.state())
         answer = await rig.command(verb="rearm", reason="track is clear")
         assert answer.status == 200
         body = answer.json
@@ -43,7 +43,7 @@ async def test_command_with_the_token_reaches_the_train_and_its_answer_comes_bac
 
 async def test_refusal_of_the_train_is_told_in_its_words() -> None:
     async with console() as rig:
-        rig.hear(make.state())
+        rig.publish(make.state())
         rig.train.reply = CommandReply(False, None, "given 20.0 s ago")
         body = (await rig.command()).json
         assert (body["answered"], body["accepted"], body["reason"]) == (True, False, "given 20.0 s ago")
@@ -51,7 +51,7 @@ async def test_refusal_of_the_train_is_told_in_its_words() -> None:
 
 async def test_train_that_does_not_answer_is_told_as_that() -> None:
     async with console() as rig:
-        rig.hear(make.state())
+        rig.publish(make.state())
         rig.train.reply = None
         answer = await rig.command(verb="emergency_stop")
         assert answer.status == 504
@@ -61,7 +61,7 @@ async def test_train_that_does_not_answer_is_told_as_that() -> None:
 
 async def test_command_that_cannot_be_sent_is_told_with_the_remedy() -> None:
     async with console() as rig:
-        rig.hear(make.state())
+        rig.publish(make.state())
         rig.train.error = RetryableError("Kafka is away", remedy="check the uplink")
         answer = await rig.command()
         assert (answer.status, answer.json) == (503, {"error": "Kafka is away", "remedy": "check the uplink"})
@@ -70,7 +70,7 @@ async def test_command_that_cannot_be_sent_is_told_with_the_remedy() -> None:
 async def test_all_trains_are_stopped_by_one_command_each_under_an_id_of_its_own() -> None:
     async with console() as rig:
         for train_id in ("red", "blue", "green"):
-            rig.hear(make.state(), train_id=train_id)
+            rig.publish(make.state(), train_id=train_id)
         answer = await rig.post("/api/commands", verb="emergency_stop")
         told = {each["train_id"]: each["answer"]["accepted"] for each in answer.json["answers"]}
         assert (answer.status, told) == (200, {"red": True, "blue": True, "green": True})
@@ -81,8 +81,8 @@ async def test_all_trains_are_stopped_by_one_command_each_under_an_id_of_its_own
 
 async def test_train_that_does_not_answer_keeps_no_other_from_being_stopped() -> None:
     async with console() as rig:
-        rig.hear(make.state(), train_id="red")
-        rig.hear(make.state(), train_id="blue")
+        rig.publish(make.state(), train_id="red")
+        rig.publish(make.state(), train_id="blue")
         rig.train.silent = "blue"
         answers = (await rig.post("/api/commands", verb="stop")).json["answers"]
         assert {each["train_id"]: each["answer"]["answered"] for each in answers} == {"red": True, "blue": False}
@@ -90,7 +90,7 @@ async def test_train_that_does_not_answer_keeps_no_other_from_being_stopped() ->
 
 async def test_all_trains_at_once_can_only_be_stopped() -> None:
     async with console() as rig:
-        rig.hear(make.state())
+        rig.publish(make.state())
         assert (await rig.post("/api/commands", verb="drive")).status == 400
         assert (await rig.post("/api/commands", headers={"Authorization": None})).status == 401
         assert (await rig.post("/api/commands", headers={"Origin": "http://evil.example"})).status == 403
@@ -126,7 +126,7 @@ async def test_command_without_the_right_is_refused_and_reaches_no_train(
     settings: dict[str, object], headers: dict[str, str | None], status: int
 ) -> None:
     async with console(**settings) as rig:
-        rig.hear(make.state())
+        rig.publish(make.state())
         for verb in ("drive", "emergency_stop"):
             answer = await rig.command(verb=verb, headers=headers)
             assert answer.status == status
@@ -137,7 +137,7 @@ async def test_command_without_the_right_is_refused_and_reaches_no_train(
 @pytest.mark.parametrize("own", [{"Origin": "http://127.0.0.1:{port}"}, {"Sec_Fetch_Site": "same-origin"}])
 async def test_user_whom_a_proxy_has_logged_in_commands_from_the_own_page(own: dict[str, str]) -> None:
     async with console(token=None, **PROXY) as rig:
-        rig.hear(make.state())
+        rig.publish(make.state())
         headers = {name: value.format(port=rig.port) for name, value in own.items()}
         answer = await rig.command(headers={"Authorization": None, "X_Forwarded_User": "ada", **headers})
         assert answer.status == 200
@@ -153,7 +153,7 @@ async def test_user_header_from_elsewhere_than_the_proxy_is_not_believed(monkeyp
     headers: dict[str, str | None] = {"Authorization": None, "X_Forwarded_User": "ada", "Sec_Fetch_Site": "same-origin"}
     for trusted, status in (((), 401), ((ip_address("127.0.0.1"),), 200)):
         async with console(trusted_proxies=trusted, **PROXY) as rig:
-            rig.hear(make.state())
+            rig.publish(make.state())
             assert (await rig.command(headers=headers)).status == status
 
 
@@ -173,7 +173,7 @@ async def test_user_header_from_elsewhere_than_the_proxy_is_not_believed(monkeyp
 )
 async def test_body_that_is_no_command_is_refused(body: bytes, status: int) -> None:
     async with console() as rig:
-        rig.hear(make.state())
+        rig.publish(make.state())
         headers = {"Content_Type": "application/json", "Authorization": f"Bearer {TOKEN}"}
         answer = await rig.get("/api/trains/train-1/commands", "POST", body, **headers)
         assert answer.status == status
@@ -187,7 +187,7 @@ async def test_train_that_nobody_knows_cannot_be_commanded() -> None:
 
 async def test_guesses_are_slowed_down_and_the_log_tells_who_but_no_token() -> None:
     async with console() as rig:
-        rig.hear(make.state())
+        rig.publish(make.state())
         with structlog.testing.capture_logs() as logs:
             for _ in range(MAX_FAILURES):
                 assert (await rig.command(headers={"Authorization": "Bearer guess"})).status == 401
@@ -201,7 +201,7 @@ async def test_guesses_are_slowed_down_and_the_log_tells_who_but_no_token() -> N
 
 async def test_flood_is_held_back_and_a_stop_is_not() -> None:
     async with console() as rig:
-        rig.hear(make.state())
+        rig.publish(make.state())
         answers = await asyncio.gather(*(rig.command(verb="drive") for _ in range(MAX_COMMANDS_PER_S * 2)))
         statuses = [answer.status for answer in answers]
         assert 200 in statuses
@@ -212,7 +212,7 @@ async def test_flood_is_held_back_and_a_stop_is_not() -> None:
 
 async def test_every_command_is_logged_with_who() -> None:
     async with console(token=None, **PROXY) as rig:
-        rig.hear(make.state())
+        rig.publish(make.state())
         with structlog.testing.capture_logs() as logs:
             await _as_ada(rig)
         (log,) = (log for log in logs if log["event"] == "command")
@@ -240,7 +240,7 @@ async def test_token_is_read_anew_for_each_command(tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text("first\n", encoding="utf-8")
     async with console(token=None, token_file=file) as rig:
-        rig.hear(make.state())
+        rig.publish(make.state())
         assert (await rig.command(headers={"Authorization": "Bearer first"})).status == 200
         file.write_text("second\n", encoding="utf-8")
         assert (await rig.command(headers={"Authorization": "Bearer first"})).status == 401

@@ -31,24 +31,24 @@ def test_agent_that_starts_is_alive_and_not_ready() -> None:
     told = HealthMonitor(started_s=100.0)
     assert told.live(101.0).ok
     assert told.ready(101.0).troubles == (
-        "there was no picture yet",
-        "there was no picture that the detector understood yet",
-        "the guard has not spoken yet",
+        "no frame yet",
+        "no prediction yet",
+        "the guard has not reported its state yet",
     )
 
 
 def test_control_that_falls_silent_is_not_alive() -> None:
     told = health(*driving())
     assert told.live(100.0 + SILENCE_S).ok
-    assert told.live(100.0 + SILENCE_S + 0.1).troubles == ("the control has been silent for 5 s",)
+    assert told.live(100.0 + SILENCE_S + 0.1).troubles == ("control has published no state for 5 s",)
 
 
 def test_camera_that_falls_silent_is_told() -> None:
     told = health(*driving())
     told.fold(make.state(at_s=103), 103.0)
     assert told.ready(100.0 + FRESH_S + 1).troubles == (
-        "the last picture is 3.0 s old",
-        "the last picture that the detector understood is 3.0 s old",
+        "the last frame is 3.0 s old",
+        "the last prediction is 3.0 s old",
     )
 
 
@@ -56,7 +56,7 @@ def test_detector_that_falls_silent_is_told() -> None:
     told = health(*driving())
     told.fold(make.frame(2, at_s=103), 103.0)
     told.fold(make.state(at_s=103), 103.0)
-    assert told.ready(103.0).troubles == ("the last picture that the detector understood is 3.0 s old",)
+    assert told.ready(103.0).troubles == ("the last prediction is 3.0 s old",)
 
 
 @pytest.mark.parametrize(

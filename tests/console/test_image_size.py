@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.console.image_size import size_of
+from edge_agent.console.picture_history import image_size
 from edge_agent.observers.cloudevents.images import encode_jpeg, encode_webp, smaller_jpeg
 
 
@@ -16,24 +16,24 @@ def image(width: int, height: int) -> "np.ndarray[tuple[int, int, int], np.dtype
 
 @pytest.mark.parametrize(("width", "height"), [(600, 400), (1, 1), (17, 3)])
 def test_size_of_what_our_encoders_make(width: int, height: int) -> None:
-    assert size_of(encode_jpeg(image(width, height)).data) == (width, height)
-    assert size_of(encode_webp(image(width, height)).data) == (width, height)
+    assert image_size(encode_jpeg(image(width, height)).data) == (width, height)
+    assert image_size(encode_webp(image(width, height)).data) == (width, height)
 
 
 @pytest.mark.parametrize("options", [[cv2.IMWRITE_JPEG_PROGRESSIVE, 1], [cv2.IMWRITE_JPEG_RST_INTERVAL, 2]])
 def test_size_of_other_kinds_of_jpeg(options: list[int]) -> None:
     _, buffer = cv2.imencode(".jpg", image(60, 40), options)
-    assert size_of(buffer.tobytes()) == (60, 40)
+    assert image_size(buffer.tobytes()) == (60, 40)
 
 
 def test_size_of_lossless_webp() -> None:
     _, buffer = cv2.imencode(".webp", image(60, 40), [cv2.IMWRITE_WEBP_QUALITY, 101])
-    assert size_of(buffer.tobytes()) == (60, 40)
+    assert image_size(buffer.tobytes()) == (60, 40)
 
 
 @given(st.binary(max_size=100), st.sampled_from([b"", b"\xff\xd8\xff", b"RIFF0000WEBPVP8 ", b"RIFF0000WEBPVP8X"]))
 def test_no_bytes_break_it(data: bytes, head: bytes) -> None:
-    size_of(head + data)
+    image_size(head + data)
 
 
 @given(st.binary(max_size=100), st.sampled_from([b"", b"\xff\xd8\xff\xe0"]))
@@ -44,4 +44,4 @@ def test_what_cannot_be_decoded_is_not_made_smaller(data: bytes, head: bytes) ->
 def test_picture_is_made_smaller_in_its_proportions() -> None:
     small = smaller_jpeg(encode_jpeg(image(600, 400)).data, 300)
     assert small is not None
-    assert size_of(small) == (300, 200)
+    assert image_size(small) == (300, 200)

@@ -16,7 +16,7 @@ def picture(number: int, *, train: str = "a", size: int = KB, at_ms: int | None 
 
 
 def ids(pictures: PictureHistory, train: str = "a") -> list[str]:
-    return [each.frame_id for each in pictures.of(train)]
+    return [each.frame_id for each in pictures.of_train(train)]
 
 
 @given(
@@ -35,7 +35,7 @@ def test_budget_is_kept_whatever_comes_and_sums_stay_right(
         pictures.put(picture(number, train=train, size=size, at_ms=now_ms))
         if marked:
             pictures.mark(train, f"f{number}")
-        kept = [each for name in "abc" for each in pictures.of(name)]
+        kept = [each for name in "abc" for each in pictures.of_train(name)]
         assert pictures.bytes == sum(each.size for each in kept) <= budget_kb * KB
         assert all(now_ms - each.seen_ms <= 60_000 for each in kept)
 
@@ -90,6 +90,6 @@ def test_train_that_is_forgotten_frees_its_room() -> None:
     pictures = PictureHistory(1000 * KB, 10_000)
     pictures.put(picture(0))
     pictures.put(picture(1, train="b"))
-    pictures.forget("a")
+    pictures.remove_train("a")
     pictures.expire(100_000)
     assert (ids(pictures), ids(pictures, "b"), pictures.bytes) == ([], [], 0)

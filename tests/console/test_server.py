@@ -87,7 +87,7 @@ async def test_agent_that_starts_is_alive_and_not_ready(site: Site) -> None:
     assert headers["cache-control"] == "no-store"
     status, _, body = await site.get("/readyz")
     assert status == 503
-    assert "there was no picture yet" in json.loads(body)["troubles"]
+    assert "no frame yet" in json.loads(body)["troubles"]
 
 
 async def test_train_that_drives_is_ready(site: Site) -> None:
@@ -157,17 +157,16 @@ def test_port_that_is_taken_is_told_with_a_remedy() -> None:
         with pytest.raises(ConfigError) as caught:
             listen(ConsoleSettings(port=port))
     assert str(caught.value) == (
-        f"another program listens at 127.0.0.1:{port}; end the program that listens there, or set console.port to "
-        "another one"
+        f"another program listens on 127.0.0.1:{port}; end that program, or set console.port to another port"
     )
 
 
 def test_address_of_another_machine_is_told_with_a_remedy() -> None:
-    with pytest.raises(ConfigError, match=r"cannot listen at 192\.0\.2\.1:8080: .*; set console\.host"):
+    with pytest.raises(ConfigError, match=r"cannot listen on 192\.0\.2\.1:8080: .*; set console\.host"):
         listen(ConsoleSettings(host="192.0.2.1"))
 
 
 async def test_watch_feeds_health_and_figures(site: Site) -> None:
     frame = make.frame(at_s=asyncio.get_running_loop().time())
     site.fanout.publish(frame)
-    await until(lambda: "there was no picture yet" not in site.health.ready(frame.taken_s).troubles, "the frame")
+    await until(lambda: "no frame yet" not in site.health.ready(frame.taken_s).troubles, "the frame")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from edge_agent.console.schemas import Item, Link, Links, SignData
 from edge_agent.console.store import MAX_TRAINS, BoxesSeen, FrameTaken, ItemAdded, TrainRemoved, TrainStore
-from edge_agent.console.timeline import Timeline
+from edge_agent.console.train_state import Timeline
 from edge_agent.events import CommandKind, CommandResult, Event, Fault, GuardState, Severity
 from edge_agent.observers.cloudevents import Envelope
 from edge_agent.observers.cloudevents.payloads import BoxData
@@ -27,9 +27,9 @@ def fold(into: TrainStore, *events: Event, now_ms: int = NOW_MS) -> list[object]
 
 
 def items(of: TrainStore) -> list[Item]:
-    book = of.book("train-1")
-    assert book is not None
-    return book.timeline.between(None, None, 100)
+    train = of.train("train-1")
+    assert train is not None
+    return train.timeline.between(None, None, 100)
 
 
 def test_one_of_each_makes_a_train_with_a_chain_from_sign_to_command() -> None:
@@ -78,7 +78,7 @@ def test_message_that_comes_twice_counts_once() -> None:
     for each in (*sealed, *sealed):
         known.fold(each, NOW_MS)
     assert len(items(known)) == 5
-    assert len(list(known.pictures.of("train-1"))) == 1
+    assert len(list(known.pictures.of_train("train-1"))) == 1
 
 
 def test_sign_in_view_is_told_once_and_anew_when_it_was_away() -> None:
@@ -149,8 +149,8 @@ def test_silent_train_is_stale_and_gone_after_a_day() -> None:
     known = store()
     fold(known, make.frame(), make.state())
     assert [known.trains(NOW_MS + wait)[0].stale for wait in (3000, 3001)] == [False, True]
-    assert known.tick(NOW_MS + DAY_MS) == []
-    assert known.tick(NOW_MS + DAY_MS + 1) == [TrainRemoved("train-1")]
+    assert known.expire(NOW_MS + DAY_MS) == []
+    assert known.expire(NOW_MS + DAY_MS + 1) == [TrainRemoved("train-1")]
     assert known.trains(NOW_MS) == []
     assert known.newest("train-1") is None
     assert known.pictures.bytes == 0
@@ -254,15 +254,15 @@ def test_links_are_told_as_far_as_events_tell_them() -> None:
     known = store()
     fold(known, make.state(), Fault("mqtt_unreachable", "no broker", "", Severity.INFO, 0.3))
     links, later = known.trains(NOW_MS)[0].links, known.trains(NOW_MS + 10_000)[0].links
-    assert (links.mqtt, links.kafka) == (Link(False, "no broker"), Link(True, "heard by it"))
-    assert later.kafka == Link(False, "nothing is heard by it")
+    assert (links.mqtt, links.kafka) == (Link(False, "no broker"), Link(True, "events arrive"))
+    assert later.kafka == Link(False, "no events arrive")
     fold(known, Fault("mqtt_unreachable", "over", "", Severity.INFO, 0.4, active=False))
     assert known.trains(NOW_MS)[0].links.mqtt is None
 
 
 def test_what_events_do_not_tell_is_noted() -> None:
     known = store()
-    known.note("train-1", NOW_MS, name="Red", links=Links(), speed_mm_s=120.04)
+    known.update_facts("train-1", NOW_MS, name="Red", links=Links(), speed_mm_s=120.04)
     (train,) = known.trains(NOW_MS)
     assert (train.name, train.speed_mm_s, train.state) == ("Red", 120.0, None)
 

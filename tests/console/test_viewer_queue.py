@@ -5,7 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.console.viewer_queue import FORGIVE_MS, MAX_TEXTS, WINDOW, FrameMessage, ViewerQueue
+from edge_agent.console.viewer_queue import ACK_TIMEOUT_MS, MAX_TEXTS, WINDOW, FrameMessage, ViewerQueue
 
 
 def picture(number: int, train: str = "a") -> FrameMessage:
@@ -23,69 +23,69 @@ def header(message: str | bytes | None) -> dict[str, object]:
 
 def test_frame_goes_with_its_header_and_picture() -> None:
     viewer = ViewerQueue("a")
-    viewer.show(picture(7))
+    viewer.add_frame(picture(7))
     expected = {"train": "a", "frame_id": "7", "sequence": 7, "sent_ms": 50, "skipped": 0}
-    assert header(viewer.take(50)) == expected
-    assert viewer.take(50) is None
+    assert header(viewer.pop(50)) == expected
+    assert viewer.pop(50) is None
 
 
 def test_viewer_that_shows_nothing_gets_no_more_than_the_window_and_then_the_newest() -> None:
     viewer = ViewerQueue("a")
     sent = []
     for number in range(10):
-        viewer.show(picture(number))
-        if (message := viewer.take(number)) is not None:
+        viewer.add_frame(picture(number))
+        if (message := viewer.pop(number)) is not None:
             sent.append(header(message)["sequence"])
     assert sent == list(range(WINDOW))
-    viewer.shown("a", "1")
-    last = header(viewer.take(10))
+    viewer.acknowledge("a", "1")
+    last = header(viewer.pop(10))
     assert (last["sequence"], last["skipped"]) == (9, 10 - WINDOW - 1)
 
 
 def test_frame_that_is_never_shown_is_forgiven() -> None:
     viewer = ViewerQueue("a")
     for number in range(WINDOW):
-        viewer.show(picture(number))
-        viewer.take(0)
-    viewer.show(picture(WINDOW))
-    assert viewer.take(FORGIVE_MS - 1) is None
-    assert header(viewer.take(FORGIVE_MS))["sequence"] == WINDOW
+        viewer.add_frame(picture(number))
+        viewer.pop(0)
+    viewer.add_frame(picture(WINDOW))
+    assert viewer.pop(ACK_TIMEOUT_MS - 1) is None
+    assert header(viewer.pop(ACK_TIMEOUT_MS))["sequence"] == WINDOW
 
 
 def test_trains_take_turns() -> None:
     viewer = ViewerQueue(None)
     for train in ("a", "b", "a", "b"):
-        viewer.show(picture(1, train))
-    assert [header(viewer.take(0))["train"] for _ in range(2)] == ["a", "b"]
+        viewer.add_frame(picture(1, train))
+    assert [header(viewer.pop(0))["train"] for _ in range(2)] == ["a", "b"]
 
 
 def test_words_go_before_frames_and_states_replace_each_other() -> None:
     viewer = ViewerQueue("a")
-    viewer.show(picture(1))
-    viewer.state("boxes", "a", "old boxes")
-    viewer.state("boxes", "a", "new boxes")
-    viewer.tell("item")
-    assert [viewer.take(0), viewer.take(0)] == ["item", "new boxes"]
-    assert header(viewer.take(0))["sequence"] == 1
+    viewer.add_frame(picture(1))
+    viewer.set_state("boxes", "a", "old boxes")
+    viewer.set_state("boxes", "a", "new boxes")
+    viewer.add_text("item")
+    assert [viewer.pop(0), viewer.pop(0)] == ["item", "new boxes"]
+    assert header(viewer.pop(0))["sequence"] == 1
 
 
 def test_viewer_that_reads_nothing_is_told_from_one_that_is_slow() -> None:
     viewer = ViewerQueue("a")
     for number in range(MAX_TEXTS):
-        viewer.tell(str(number))
-    assert not viewer.overflown
-    viewer.tell("one more")
-    assert viewer.overflown
+        viewer.add_text(str(number))
+    assert not viewer.overflowed
+    viewer.add_text("one more")
+    assert viewer.overflowed
 
 
 def test_viewer_that_looks_elsewhere_gets_nothing_of_the_train_before() -> None:
     viewer = ViewerQueue("a")
-    viewer.show(picture(1))
-    viewer.state("boxes", "a", "boxes")
+    viewer.add_frame(picture(1))
+    viewer.set_state("boxes", "a", "boxes")
     viewer.watch("b")
-    assert viewer.take(0) is None
-    assert viewer.wants("b")
-    assert not viewer.wants("a")
+    assert viewer.pop(0) is None
+    assert viewer.watches("b")
+    assert not viewer.watches("a")
 
 
 @given(st.lists(st.one_of(st.just("show"), st.just("take"), st.integers(0, 30), st.just("wait")), max_size=200))
@@ -94,12 +94,12 @@ def test_frames_under_way_are_bounded_in_order_and_all_accounted_for(steps: list
     last = -1
     for step in steps:
         if step == "show":
-            viewer.show(picture(taken))
+            viewer.add_frame(picture(taken))
             taken += 1
         elif step == "wait":
             now_ms += 700
         elif step == "take":
-            if (message := viewer.take(now_ms)) is None:
+            if (message := viewer.pop(now_ms)) is None:
                 continue
             found = header(message)
             number = int(str(found["sequence"]))
@@ -108,9 +108,9 @@ def test_frames_under_way_are_bounded_in_order_and_all_accounted_for(steps: list
             assert number + 1 == total
             last = number
             under_way[str(number)] = now_ms
-            under_way = {name: sent for name, sent in under_way.items() if now_ms - sent < FORGIVE_MS}
+            under_way = {name: sent for name, sent in under_way.items() if now_ms - sent < ACK_TIMEOUT_MS}
             assert len(under_way) <= WINDOW
         else:
-            viewer.shown("a", str(step))
+            viewer.acknowledge("a", str(step))
             if str(step) in under_way:
                 under_way = {name: sent for name, sent in under_way.items() if int(name) > int(step)}

@@ -30,12 +30,10 @@ import uuid_utils
 from edge_agent.agent import console as apart
 from edge_agent.agent.monitors import resident_mib
 from edge_agent.config import ConsoleSettings, KafkaSettings, Settings
-from edge_agent.console.app import ConsoleApp
-from edge_agent.console.feed import Feed, TrainFacts, thumbnail
+from edge_agent.console.app import ConsoleApp, Feed, TrainFacts, thumbnail
 from edge_agent.console.fleet import FleetConsole
 from edge_agent.console.fleet.listener import EventMessage
-from edge_agent.console.responses import application
-from edge_agent.console.routes import console_routes
+from edge_agent.console.routes import application, console_routes
 from edge_agent.console.schemas import Links
 from edge_agent.console.server import listen, serve
 from edge_agent.events import Event, Frame
@@ -119,20 +117,20 @@ async def drive(fanout: Fanout[Event], frames: list[Frame], seconds_s: float, la
 async def console_of_train(how: str) -> AsyncIterator[tuple[int, Fanout[Event]]]:
     """Serve one train's console, in a thread or in this loop."""
     settings = ConsoleSettings(port=free_port())
-    site = ConsoleApp(settings, "train", budget_bytes=64_000_000, small=thumbnail)
-    feed = Feed(site, "train-1", TrainFacts("Train 1", Links, lambda: None), quality_percent=80)
+    app = ConsoleApp(settings, "train", budget_bytes=64_000_000, make_thumbnail=thumbnail)
+    feed = Feed(app, "train-1", TrainFacts("Train 1", Links, lambda: None), quality_percent=80)
     fanout: Fanout[Event] = Fanout()
-    events, door = fanout.subscribe("console", 256), listen(settings)
-    app = application(console_routes(site, None))
+    events, sock = fanout.subscribe("console", 256), listen(settings)
+    asgi = application(console_routes(app, None))
     if how == "loop":
-        tasks = [asyncio.create_task(feed.run(events)), asyncio.create_task(serve(app, door))]
+        tasks = [asyncio.create_task(feed.run(events)), asyncio.create_task(serve(asgi, sock))]
     else:
         crossing = apart.EventBridge()
 
         async def work() -> None:
             async with asyncio.TaskGroup() as group:
                 group.create_task(feed.run(crossing))
-                group.create_task(serve(app, door))
+                group.create_task(serve(asgi, sock))
 
         tasks = [asyncio.create_task(crossing.run(events)), asyncio.create_task(apart.run_in_own_loop("console", work))]
     try:
@@ -181,7 +179,7 @@ async def console_of_fleet(history_mb: int, via_kafka: bool) -> AsyncIterator[tu
             console=ConsoleSettings(port=free_port(), history_mb=history_mb),
             kafka=KafkaSettings(bootstrap_servers=(address,)),
         )
-        fleet, door = FleetConsole(settings), listen(settings.console)
+        fleet, sock = FleetConsole(settings), listen(settings.console)
         if via_kafka:
             producer = confluent_kafka.Producer({"bootstrap.servers": address, "linger.ms": 5, "log_level": 0})
             topic = settings.kafka.topic
@@ -192,15 +190,15 @@ async def console_of_fleet(history_mb: int, via_kafka: bool) -> AsyncIterator[tu
 
             send(message_of(to_cloudevent(make.state(), EventContext("train-00", 0, time.time() - 0.25))))
             producer.flush(10)
-            tasks = [asyncio.create_task(fleet.run(door))]
-            await until(lambda: fleet.site.trouble is None, "it listens")
+            tasks = [asyncio.create_task(fleet.run(sock))]
+            await until(lambda: fleet.app.trouble is None, "it listens")
         else:
 
             def send(message: KafkaMessage) -> None:
-                fleet._hear([EventMessage(message.headers, message.value)])
+                fleet._receive([EventMessage(message.headers, message.value)])
 
-            app = application(console_routes(fleet.site, None))
-            tasks = [asyncio.create_task(fleet.site.run()), asyncio.create_task(serve(app, door))]
+            asgi = application(console_routes(fleet.app, None))
+            tasks = [asyncio.create_task(fleet.app.run()), asyncio.create_task(serve(asgi, sock))]
         try:
             yield fleet, send
         finally:
@@ -232,7 +230,7 @@ async def many_trains(seconds_s: float, trains: int, history_mb: int, *, via_kaf
     async with console_of_fleet(history_mb, via_kafka) as (fleet, send):
         tasks = [asyncio.create_task(train(number, send)) for number in range(trains)]
         queries = ["overview=1", *(f"train=train-{number:02}" for number in range(trains))]
-        async with Audience(fleet.site.settings.port, queries) as audience:
+        async with Audience(fleet.app.settings.port, queries) as audience:
             await asyncio.sleep(SETTLE_S)
             await audience.say("on")
             begun_s, cpu_s = loop.time(), time.process_time()
@@ -244,7 +242,7 @@ async def many_trains(seconds_s: float, trains: int, history_mb: int, *, via_kaf
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        kept_mb = round(fleet.site.store.pictures.bytes / 1e6, 1)
+        kept_mb = round(fleet.app.store.pictures.bytes / 1e6, 1)
     return {
         "via_kafka": via_kafka,
         "viewers": seen,

@@ -1,8 +1,7 @@
-"""The events of all trains, read from Kafka for as long as the console runs.
+"""Reads the events of all trains from Kafka, reconnecting after every failure, in a thread with its own event loop.
 
-Knows how to go on listening through every failure, in a thread and a loop of its own, since a consumer that hangs is
-cancelled with all it had started. Knows nothing of what events mean: they are brought in batches to one function in
-the console's loop. Who cannot follow skips: the live picture is worth more than the one of ten seconds ago.
+Events are passed to the console's loop in batches. A console that cannot keep up skips: live pictures matter more than
+those of ten seconds ago.
 """
 
 import asyncio
@@ -23,59 +22,59 @@ from edge_agent.runtime.timeouts import with_timeout
 
 _log = structlog.get_logger(__name__)
 
-MAX_BEHIND = 5000
-"""Messages of one partition that may wait at Kafka; with more the listener goes on with the newest."""
+MAX_LAG = 5000
+"""Messages of one partition that may wait in Kafka; with more, the listener jumps to the newest."""
 
-SILENT_S = 20.0
-"""Without an answer of the brokers for this long the link is made anew."""
+SILENCE_S = 20.0
+"""After this long without a message, the listener checks that the brokers still answer."""
 
-STARTING = Trouble("Kafka is not reached yet", "wait some seconds")
-"""What is to be told until `tell` is called for the first time."""
+STARTING = Trouble("not connected to Kafka yet", "wait a few seconds")
+"""The trouble to show until `on_trouble` is called for the first time."""
 
 _CLIENT = "edge-agent-console"
 _MAX_RECORDS = 500
 _POLL_MS = 1000
-_LOOK_S = 5.0
+_LAG_CHECK_S = 5.0
 _FETCH_MS = 50
-"""A broker answers a fetch when something is there, or after this time; some look no more often than that."""
+"""Maximum time for which a broker holds back a fetch; some brokers check for new messages no more often than that."""
 
 
 @dataclass(frozen=True, slots=True)
 class EventMessage:
-    """What came: headers and value, as bytes."""
+    """Headers and value of a Kafka message, as bytes."""
 
     headers: Sequence[tuple[str, bytes]]
     value: bytes | None = field(repr=False)
 
 
 class FleetListener:
-    """Listens for ever.
+    """Reads the topic of events until cancelled.
 
     Args:
-        settings: how to reach Kafka.
-        history_s: begin so many seconds back; 0 begins with what comes next.
-        hear: is called in the console's loop with each batch; until it returns no other is read.
-        tell: is called in the console's loop with what is wrong, and with None when it is over.
+        settings: how to reach Kafka, and the topic.
+        history_s: start so many seconds in the past; 0 starts with the next message.
+        on_messages: called in the console's loop with each batch; the next one is read when it has returned.
+        on_trouble: called in the console's loop with what is wrong, and with None when it is over.
     """
 
     def __init__(
         self,
         settings: KafkaSettings,
         history_s: float,
-        hear: Callable[[Sequence[EventMessage]], None],
-        tell: Callable[[Trouble | None], None],
+        on_messages: Callable[[Sequence[EventMessage]], None],
+        on_trouble: Callable[[Trouble | None], None],
     ) -> None:
         self.skipped = 0
         self._settings = settings
         self._history_s = history_s
-        self._hear = hear
-        self._tell = tell
+        self._on_messages = on_messages
+        self._on_trouble = on_trouble
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._told: Trouble | None = STARTING
-        self._thread = LoopThread("fleet-listener", self._listen_for_ever, lambda: None)
+        self._reported: Trouble | None = STARTING
+        self._thread = LoopThread("fleet-listener", self._consume_forever, lambda: None)
 
     async def run(self) -> None:
-        """Listen until cancelled."""
+        """Read until cancelled."""
         self._loop = asyncio.get_running_loop()
         self._thread.start()
         try:
@@ -84,10 +83,10 @@ class FleetListener:
             self._loop = None
             self._thread.cancel()
 
-    async def _listen_for_ever(self) -> None:
-        await consume_forever(self._settings, self._make, self._listen, self._say_why)
+    async def _consume_forever(self) -> None:
+        await consume_forever(self._settings, self._make_consumer, self._consume, self._report_error)
 
-    def _make(self) -> Any:
+    def _make_consumer(self) -> Any:
         arguments = client_arguments(self._settings, _CLIENT) | {"metadata_max_age_ms": 10_000}
         return AIOKafkaConsumer(
             self._settings.topic,
@@ -98,30 +97,31 @@ class FleetListener:
             max_partition_fetch_bytes=max(1_048_576, self._settings.max_message_bytes * 2),
         )
 
-    async def _begin(self, consumer: Any) -> None:
-        """Go back in time where that is asked for; a broker that cannot tell offsets by time begins with the newest."""
-        parts = consumer.assignment()
-        if self._history_s <= 0 or not parts:
+    async def _seek_to_history(self, consumer: Any) -> None:
+        """Seek to the start of the history, once; if the broker cannot look up offsets by time, stay at the newest."""
+        partitions = consumer.assignment()
+        if self._history_s <= 0 or not partitions:
             return
         since_ms = round((time.time() - self._history_s) * 1000)
         try:
-            found = await with_timeout(
-                consumer.offsets_for_times(dict.fromkeys(parts, since_ms)), self._settings.send_timeout_s
+            offsets = await with_timeout(
+                consumer.offsets_for_times(dict.fromkeys(partitions, since_ms)), self._settings.send_timeout_s
             )
-        except Exception as error:  # noqa: BLE001 - history is a favour
+        except Exception as error:  # noqa: BLE001 - the history is optional
             _log.info("no_history", why=type(error).__name__)
             return
-        for part, offset in found.items():
+        for partition, offset in offsets.items():
             if offset is not None:
-                consumer.seek(part, offset.offset)
-        self._history_s = 0  # after an outage what was missed is not made up: the picture is live
+                consumer.seek(partition, offset.offset)
+        # After an outage the listener continues live instead of reading what it has missed.
+        self._history_s = 0
 
-    async def _listen(self, consumer: Any, well: Callable[[], None]) -> None:
-        await self._begin(consumer)
-        well()
-        self._say(None)
-        looked_s = 0.0
-        quiet_since_s = time.monotonic()
+    async def _consume(self, consumer: Any, on_connected: Callable[[], None]) -> None:
+        await self._seek_to_history(consumer)
+        on_connected()
+        self._report(None)
+        lag_checked_s = 0.0
+        last_message_s = time.monotonic()
         while True:
             batches = await consumer.getmany(timeout_ms=_POLL_MS, max_records=_MAX_RECORDS)
             messages = [
@@ -129,65 +129,65 @@ class FleetListener:
             ]
             now_s = time.monotonic()
             if messages:
-                quiet_since_s = now_s
+                last_message_s = now_s
                 await self._hand_over(messages)
-            elif now_s - quiet_since_s > SILENT_S:
-                quiet_since_s = now_s
+            elif now_s - last_message_s > SILENCE_S:
+                last_message_s = now_s
                 await self._probe(consumer)
-            if now_s - looked_s > _LOOK_S:
-                looked_s = now_s
+            if now_s - lag_checked_s > _LAG_CHECK_S:
+                lag_checked_s = now_s
                 await self._catch_up(consumer)
 
     async def _probe(self, consumer: Any) -> None:
-        """Ask the brokers something where nothing has come for long; raises where they do not answer."""
-        parts = consumer.assignment()
-        if parts:
-            await with_timeout(consumer.end_offsets(list(parts)), self._settings.send_timeout_s)
+        """Send the brokers a request; raises if they do not answer."""
+        partitions = consumer.assignment()
+        if partitions:
+            await with_timeout(consumer.end_offsets(list(partitions)), self._settings.send_timeout_s)
         else:
             await with_timeout(consumer._client.force_metadata_update(), self._settings.send_timeout_s)
 
     async def _catch_up(self, consumer: Any) -> None:
-        for part in consumer.assignment():
-            newest = consumer.highwater(part)
-            behind = newest - await consumer.position(part) if newest is not None else 0
-            if behind > MAX_BEHIND:
-                self.skipped += behind
-                _log.warning("console_skips", partition=part.partition, messages=behind)
-                consumer.seek(part, newest)
+        for partition in consumer.assignment():
+            newest = consumer.highwater(partition)
+            lag = newest - await consumer.position(partition) if newest is not None else 0
+            if lag > MAX_LAG:
+                self.skipped += lag
+                _log.warning("console_skips", partition=partition.partition, messages=lag)
+                consumer.seek(partition, newest)
 
     async def _hand_over(self, messages: Sequence[EventMessage]) -> None:
-        """Have a batch taken in the console's loop, and wait until it has been."""
+        """Pass a batch to the console's loop, and wait until it has been processed."""
         loop = self._loop
         if loop is None or loop.is_closed():
             return
-        here, taken = asyncio.get_running_loop(), asyncio.Event()
+        own_loop, processed = asyncio.get_running_loop(), asyncio.Event()
 
-        def take() -> None:
+        def process() -> None:
             try:
-                self._hear(messages)
+                self._on_messages(messages)
             finally:
-                here.call_soon_threadsafe(taken.set)
+                own_loop.call_soon_threadsafe(processed.set)
 
-        loop.call_soon_threadsafe(take)
-        await taken.wait()
+        loop.call_soon_threadsafe(process)
+        await processed.wait()
 
-    async def _say_why(self, error: Exception) -> None:
-        link = error if isinstance(error, KafkaLinkError) else link_error(await self._behind(error), self._settings)
-        self._say(Trouble(link.words.message, link.words.remedy.partition(";")[0]))
+    async def _report_error(self, error: Exception) -> None:
+        link = error if isinstance(error, KafkaLinkError) else link_error(await self._cause(error), self._settings)
+        self._report(Trouble(link.words.message, link.words.remedy.partition(";")[0]))
 
-    async def _behind(self, error: Exception) -> Exception:
-        """Return what is behind an error that says no more than that there is no connection."""
+    async def _cause(self, error: Exception) -> Exception:
+        """Return the cause of an error that says only that there is no connection."""
         try:
             return await with_timeout(reason(self._settings, _CLIENT), self._settings.send_timeout_s) or error
-        except Exception:  # noqa: BLE001 - the first error says enough then
+        except Exception:  # noqa: BLE001 - then the first error has to do
             return error
 
-    def _say(self, trouble: Trouble | None) -> None:
-        if trouble == self._told:
+    def _report(self, trouble: Trouble | None) -> None:
+        if trouble == self._reported:
             return
-        self._told = trouble
+        self._reported = trouble
         if trouble is not None:
             _log.warning("kafka_away", error=trouble.error, remedy=trouble.remedy)
         loop = self._loop
         if loop is not None and not loop.is_closed():
-            loop.call_soon_threadsafe(self._tell, trouble)
+            loop.call_soon_threadsafe(self._on_trouble, trouble)

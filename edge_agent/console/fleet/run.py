@@ -1,7 +1,4 @@
-"""The console of a fleet from its settings to its end: listener, commander and web server in one loop.
-
-Knows how the parts fit together. Knows nothing of what they do inside.
-"""
+"""Builds and runs the console of a fleet: listener, commander and web server."""
 
 import asyncio
 import contextlib
@@ -15,13 +12,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from edge_agent.config import Settings, read_secret
-from edge_agent.console.app import ConsoleApp
-from edge_agent.console.feed import thumbnail
+from edge_agent.console.app import ConsoleApp, thumbnail
 from edge_agent.console.fleet.commander import FleetCommander
 from edge_agent.console.fleet.listener import STARTING, EventMessage, FleetListener
-from edge_agent.console.responses import NOT_STORED, application
-from edge_agent.console.routes import console_routes
-from edge_agent.console.schemas import Trouble
+from edge_agent.console.responses import NOT_STORED
+from edge_agent.console.routes import application, console_routes
 from edge_agent.console.server import connections_for, serve
 from edge_agent.observers.cloudevents import MalformedMessageError, kafka
 from edge_agent.observers.kafka.client import client_arguments
@@ -29,60 +24,57 @@ from edge_agent.observers.metrics import ScrapeCollector, new_registry, render
 from edge_agent.observers.metrics.collectors import Values, counter, gauge
 
 HISTORY_MB = 512
-"""What pictures may take where the settings do not say."""
+"""Default memory budget for pictures."""
 
 
 class FleetConsole:
     """One console of many trains.
 
     Args:
-        settings: `kafka` says where the trains' events are, `console` how they are shown.
-        history_s: begin so many seconds back.
+        settings: `kafka` and `console` are used.
+        history_s: start so many seconds in the past.
     """
 
     def __init__(self, settings: Settings, *, history_s: float = 0.0) -> None:
         console = settings.console
         budget_bytes = (console.history_mb or HISTORY_MB) * 1_000_000
-        self.site = ConsoleApp(console, "fleet", budget_bytes=budget_bytes, small=thumbnail)
-        self.site.trouble = STARTING
-        self.heard = 0
+        self.app = ConsoleApp(console, "fleet", budget_bytes=budget_bytes, make_thumbnail=thumbnail)
+        self.app.trouble = STARTING
+        self.received = 0
         self.foreign = 0
         self._registry = new_registry()
-        self._registry.register(ScrapeCollector(self._counts))
+        self._registry.register(ScrapeCollector(self._collect))
         self._commander = FleetCommander(settings.kafka)
-        self._listener = FleetListener(settings.kafka, history_s, self._hear, self._tell)
+        self._listener = FleetListener(settings.kafka, history_s, self._receive, self.app.publish_trouble)
 
-    async def run(self, door: socket.socket) -> None:
-        """Serve until cancelled."""
-        routes = [*console_routes(self.site, self._commander), *self._health_routes()]
+    async def run(self, sock: socket.socket) -> None:
+        """Serve on an open port until cancelled."""
+        routes = [*console_routes(self.app, self._commander), *self._health_routes()]
         async with asyncio.TaskGroup() as group:
             group.create_task(self._listener.run())
             group.create_task(self._commander.run())
-            group.create_task(self.site.run())
-            viewers = self.site.settings.max_viewers
-            group.create_task(serve(application(routes), door, connections_for(viewers)))
+            group.create_task(self.app.run())
+            viewers = self.app.settings.max_viewers
+            group.create_task(serve(application(routes), sock, connections_for(viewers)))
 
-    def _hear(self, messages: Sequence[EventMessage]) -> None:
-        self.heard += len(messages)
+    def _receive(self, messages: Sequence[EventMessage]) -> None:
+        self.received += len(messages)
         for message in messages:
             try:
                 envelope = kafka.read(message.headers, message.value)
             except MalformedMessageError:
                 self.foreign += 1
                 continue
-            changes = self.site.store.fold(envelope, self.site.now_ms())
+            changes = self.app.store.fold(envelope, self.app.now_ms())
             self._commander.notice(changes)
-            self.site.publish(changes)
-
-    def _tell(self, trouble: Trouble | None) -> None:
-        self.site.tell_trouble(trouble)
+            self.app.publish(changes)
 
     def _health_routes(self) -> list[BaseRoute]:
         async def healthz(request: Request) -> Response:
             return JSONResponse({"ok": True, "troubles": []}, headers=NOT_STORED)
 
         async def readyz(request: Request) -> Response:
-            trouble = self.site.trouble
+            trouble = self.app.trouble
             body = {"ok": trouble is None, "troubles": [trouble.error] if trouble else []}
             return JSONResponse(body, 503 if trouble else 200, headers=NOT_STORED)
 
@@ -92,32 +84,34 @@ class FleetConsole:
 
         return [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]
 
-    def _counts(self) -> Iterator[Metric]:
-        store, live = self.site.store, self.site.live
+    def _collect(self) -> Iterator[Metric]:
+        store, broadcaster = self.app.store, self.app.broadcaster
+        viewers = len(broadcaster.subscribers) + len(broadcaster.streams)
         ignored: Values = {("foreign",): self.foreign, ("unreadable",): store.unreadable, ("refused",): store.refused}
-        yield gauge("console_connected", "1 while Kafka is heard.", {(): float(self.site.trouble is None)})
-        yield gauge("console_trains", "Trains on the list.", {(): len(store.trains(self.site.now_ms()))})
-        yield gauge("console_viewers", "Pages and streams that look.", {(): len(live.guests) + len(live.taps)})
-        yield gauge("console_picture_bytes", "Pictures that are kept.", {(): store.pictures.bytes})
-        yield counter("console_messages_heard", "Messages from Kafka.", {(): self.heard})
-        yield counter("console_messages_ignored", "Messages that were no event of a train.", ignored, ["reason"])
-        yield counter("console_messages_skipped", "Messages passed over to catch up.", {(): self._listener.skipped})
+        yield gauge("console_connected", "1 while connected to Kafka.", {(): float(self.app.trouble is None)})
+        yield gauge("console_trains", "Known trains.", {(): len(store.trains(self.app.now_ms()))})
+        yield gauge("console_viewers", "Connected pages and streams.", {(): viewers})
+        yield gauge("console_picture_bytes", "Memory used by stored pictures.", {(): store.pictures.bytes})
+        yield counter("console_messages_heard", "Messages received from Kafka.", {(): self.received})
+        yield counter("console_messages_ignored", "Messages that are not events of a train.", ignored, ["reason"])
+        yield counter("console_messages_skipped", "Messages skipped to catch up.", {(): self._listener.skipped})
 
 
-async def run(settings: Settings, door: socket.socket, *, history_s: float = 0.0) -> None:
-    """Serve the console of a fleet at an open port until SIGINT or SIGTERM.
+async def run(settings: Settings, sock: socket.socket, *, history_s: float = 0.0) -> None:
+    """Serve the console of a fleet on an open port until SIGINT or SIGTERM.
 
-    Raises ConfigError for files of the settings that cannot be used: nobody would be there to mend them later.
+    Raises ConfigError for certificate and token files that cannot be read.
     """
-    console, brokers = settings.console, settings.kafka
-    client_arguments(brokers, "edge-agent-console")
-    read_secret(brokers.command_token, brokers.command_token_file, "kafka.command_token_file")
+    # Read once now, while somebody is there to correct the settings; from then on, failures are only reported.
+    console, kafka_settings = settings.console, settings.kafka
+    client_arguments(kafka_settings, "edge-agent-console")
+    read_secret(kafka_settings.command_token, kafka_settings.command_token_file, "kafka.command_token_file")
     read_secret(console.token, console.token_file, "console.token_file")
-    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    loop, stop_requested = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, ended.set)
-    task = asyncio.create_task(FleetConsole(settings, history_s=history_s).run(door))
-    waiting = asyncio.create_task(ended.wait())
+        loop.add_signal_handler(number, stop_requested.set)
+    task = asyncio.create_task(FleetConsole(settings, history_s=history_s).run(sock))
+    waiting = asyncio.create_task(stop_requested.wait())
     try:
         await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
         if task.done():

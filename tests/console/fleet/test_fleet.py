@@ -46,12 +46,12 @@ class Rig:
         assert self.producer.flush(10) == 0
 
     def train(self, name: str = "red") -> Any:
-        return next((each for each in self.fleet.site.store.trains(self.fleet.site.now_ms()) if each.id == name), None)
+        return next((each for each in self.fleet.app.store.trains(self.fleet.app.now_ms()) if each.id == name), None)
 
     async def listening(self) -> None:
         """Wait until the topic, which the first message makes, is listened to."""
         await asyncio.to_thread(self.send, make.state(), train="nobody")
-        await until(lambda: self.fleet.site.trouble is None, "it listens")
+        await until(lambda: self.fleet.app.trouble is None, "it listens")
 
     async def known(self, name: str = "red") -> None:
         """Send states until the console knows the train: it listens from some moment on."""
@@ -92,9 +92,9 @@ async def test_trains_appear_with_pictures_and_a_poisoned_message_is_only_counte
             foreign = message_of(envelope(make.state()))
             rig.put(KafkaMessage(None, (*foreign.headers[:3], ("ce_type", b"result"), *foreign.headers[4:]), b"{}"))
             rig.send(*make.one_of_each())
-            await until(lambda: rig.fleet.site.store.newest("red") is not None, "the picture")
+            await until(lambda: rig.fleet.app.store.newest("red") is not None, "the picture")
             await until(lambda: len(rig.train().faults) == 1, "the fault")
-            assert rig.fleet.foreign + rig.fleet.site.store.unreadable == 3
+            assert rig.fleet.foreign + rig.fleet.app.store.unreadable == 3
             facts = (await call(rig.port, "/api")).json
             assert (facts["role"], facts["commands"], facts["trouble"]) == ("fleet", "token", None)
             assert (await call(rig.port, "/readyz")).status == 200
@@ -150,7 +150,7 @@ def _heard_again(rig: Rig, before_ms: int) -> bool:
 
 async def test_brokers_that_nobody_reaches_are_told_on_the_page() -> None:
     async with fleet(f"127.0.0.1:{free_port()}") as rig:
-        await until(lambda: "cannot be reached" in str(rig.fleet.site.trouble), "the trouble")
+        await until(lambda: "cannot be reached" in str(rig.fleet.app.trouble), "the trouble")
         facts = (await call(rig.port, "/api")).json
         assert facts["trouble"]["remedy"] == "check the uplink and kafka.bootstrap_servers"
         assert (await call(rig.port, "/readyz")).status == 503
