@@ -133,7 +133,7 @@ def test_console_option_becomes_settings(where: str | None, off: bool, settings:
 
 @pytest.mark.parametrize("where", ["", "8080", ":8080", "host:", "host:http", "host:-1", "host:٣"])
 def test_console_option_without_host_and_port_is_refused(where: str) -> None:
-    with pytest.raises(UsageError, match=r"no HOST:PORT; write --console 127\.0\.0\.1:8080"):
+    with pytest.raises(UsageError, match=r"is not HOST:PORT; write --console 127\.0\.0\.1:8080"):
         console_overrides(where, off=False)
 
 
