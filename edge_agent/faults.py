@@ -18,7 +18,9 @@ class FaultKind:
         code: stable; people filter and alert on it.
         severity: unless the reporting room asks for another one.
         remedy: unless the reporting room has one that fits the case better.
-        grace_s: a fault that is over sooner is never reported.
+        group: of its kinds at most one is active at a time, and another takes its place: the link to a broker is down
+            for one reason.
+        grace_s: a fault that is over sooner is never reported; within a group the time since its first fault counts.
         repeat_s: while it lasts it is reported again after this time; 0 is each time, for what merely happens and is
             never over.
         repeat_changed: while it lasts it is reported again whenever its message or remedy changes.
@@ -27,6 +29,7 @@ class FaultKind:
     code: str
     severity: Severity = Severity.INFO
     remedy: str = ""
+    group: str = ""
     grace_s: float = 0.0
     repeat_s: float = math.inf
     repeat_changed: bool = False
@@ -62,16 +65,11 @@ class FaultReporter:
     Args:
         publish: gets each report.
         clock: monotonic seconds; for grace and repetition only.
-        exclusive: at most one fault is active at a time, and another kind takes its place: the link to a broker is down
-            for one reason. `since_s` and the grace count from the first of them.
     """
 
-    def __init__(
-        self, publish: Callable[[FaultReport], None], clock: Callable[[], float], *, exclusive: bool = False
-    ) -> None:
+    def __init__(self, publish: Callable[[FaultReport], None], clock: Callable[[], float]) -> None:
         self._publish = publish
         self._clock = clock
-        self._exclusive = exclusive
         self._conditions: dict[str, _Condition] = {}
 
     def report(
@@ -79,7 +77,7 @@ class FaultReporter:
     ) -> bool:
         """Note that something is wrong, now or still; return whether that was published."""
         now_s = self._clock()
-        condition = self._conditions.setdefault(self._key(kind), _Condition(now_s))
+        condition = self._conditions.setdefault(_key(kind), _Condition(now_s))
         if now_s - condition.since_s < kind.grace_s:
             return False
         report = FaultReport(
@@ -97,28 +95,21 @@ class FaultReporter:
         return True
 
     def clear(self, kind: FaultKind, message: str = "over") -> bool:
-        """Note that a fault is over, or was never there; return whether that was published."""
-        return self._clear(self._key(kind), message)
-
-    def clear_all(self) -> None:
-        """Note that nothing is wrong any more."""
-        for key in tuple(self._conditions):
-            self._clear(key, "over")
-
-    def since_s(self, kind: FaultKind) -> float | None:
-        """Return since when it has been wrong, by the clock; None where it is not."""
-        condition = self._conditions.get(self._key(kind))
-        return None if condition is None else condition.since_s
-
-    def _key(self, kind: FaultKind) -> str:
-        return "" if self._exclusive else kind.code
-
-    def _clear(self, key: str, message: str) -> bool:
-        condition = self._conditions.pop(key, None)
+        """Note that a fault, or its whole group, is over or was never there; return whether that was published."""
+        condition = self._conditions.pop(_key(kind), None)
         if condition is None or condition.reported is None:
             return False
         self._publish(_over(condition.reported, message))
         return True
+
+    def since_s(self, kind: FaultKind) -> float | None:
+        """Return since when it has been wrong, by the clock; None where it is not."""
+        condition = self._conditions.get(_key(kind))
+        return None if condition is None else condition.since_s
+
+
+def _key(kind: FaultKind) -> str:
+    return kind.group or kind.code
 
 
 def _over(report: FaultReport, message: str = "over") -> FaultReport:
@@ -156,18 +147,19 @@ GPU_FAILED = FaultKind("gpu_failed", Severity.DEGRADED)
 # The observers.
 OUTAGE_GRACE_S = 5.0
 """An outage of a link that is over sooner is not worth a person's attention."""
+_MQTT_LINK, _KAFKA_LINK = "mqtt-link", "kafka-link"
 _RESTART = "restart the agent"
 _RESTART_AND_REPORT = "restart the agent and report the log"
 
-MQTT_UNREACHABLE = FaultKind("mqtt_unreachable", grace_s=OUTAGE_GRACE_S)
-MQTT_REFUSED = FaultKind("mqtt_refused")
-MQTT_SETTINGS = FaultKind("mqtt_settings")
+MQTT_UNREACHABLE = FaultKind("mqtt_unreachable", group=_MQTT_LINK, grace_s=OUTAGE_GRACE_S)
+MQTT_REFUSED = FaultKind("mqtt_refused", group=_MQTT_LINK)
+MQTT_SETTINGS = FaultKind("mqtt_settings", group=_MQTT_LINK)
 MQTT_DENIED = FaultKind("mqtt_denied", repeat_s=0.0)
-MQTT_FAILED = FaultKind("mqtt_failed", remedy=_RESTART)
-KAFKA_UNREACHABLE = FaultKind("kafka_unreachable", grace_s=OUTAGE_GRACE_S)
-KAFKA_REFUSED = FaultKind("kafka_refused")
-KAFKA_TOPIC_MISSING = FaultKind("kafka_topic_missing")
-KAFKA_SETTINGS = FaultKind("kafka_settings")
+MQTT_FAILED = FaultKind("mqtt_failed", remedy=_RESTART, group=_MQTT_LINK)
+KAFKA_UNREACHABLE = FaultKind("kafka_unreachable", group=_KAFKA_LINK, grace_s=OUTAGE_GRACE_S)
+KAFKA_REFUSED = FaultKind("kafka_refused", group=_KAFKA_LINK)
+KAFKA_TOPIC_MISSING = FaultKind("kafka_topic_missing", group=_KAFKA_LINK)
+KAFKA_SETTINGS = FaultKind("kafka_settings", group=_KAFKA_LINK)
 KAFKA_DEAD_LETTER = FaultKind(
     "kafka_dead_letter",
     remedy="raise kafka.max_message_bytes and the topic's max.message.bytes, or send smaller frames",
@@ -188,7 +180,7 @@ OUTBOX_SLOW = FaultKind(
     Severity.DEGRADED,
     "stop what else writes to it, or put kafka.outbox.path on a faster disk",
 )
-OUTBOX_NOT_DURABLE = FaultKind("outbox_not_durable", Severity.DEGRADED)
+OUTBOX_NOT_DURABLE = FaultKind("outbox_not_durable", Severity.DEGRADED, repeat_s=0.0)
 OUTBOX_LOST = FaultKind("outbox_lost", Severity.DEGRADED, "check the disk that holds the outbox", repeat_s=10.0)
 OUTBOX_FAILED = FaultKind("outbox_failed", Severity.DEGRADED, _RESTART_AND_REPORT)
 CONSOLE_PORT_TAKEN = FaultKind("console_port_taken")

@@ -12,10 +12,10 @@ WET = FaultKind("wet", remedy="take an umbrella")
 class Reports:
     """A reporter with a clock that the test sets, and what it has published."""
 
-    def __init__(self, *, exclusive: bool = False) -> None:
+    def __init__(self) -> None:
         self.now_s = 100.0
         self.published: list[FaultReport] = []
-        self.reporter = FaultReporter(self.published.append, lambda: self.now_s, exclusive=exclusive)
+        self.reporter = FaultReporter(self.published.append, lambda: self.now_s)
 
     @property
     def codes(self) -> list[tuple[str, bool]]:
@@ -47,7 +47,6 @@ def test_fault_that_comes_back_is_reported_again(reports: Reports) -> None:
 
 def test_end_of_what_was_never_reported_is_not_published(reports: Reports) -> None:
     assert not reports.reporter.clear(COLD)
-    reports.reporter.clear_all()
     assert reports.published == []
 
 
@@ -119,23 +118,25 @@ def test_fault_that_does_not_outlast_its_grace_is_never_reported(reports: Report
     assert reports.reporter.since_s(away) == 104.9
 
 
-def test_of_exclusive_faults_another_kind_takes_the_place_of_the_first() -> None:
-    link = Reports(exclusive=True)
-    link.reporter.report(COLD, "3 degrees")
-    link.reporter.report(WET, "rain")
-    link.reporter.clear_all()
-    assert link.codes == [("cold", True), ("cold", False), ("wet", True), ("wet", False)]
+REFUSED = FaultKind("refused", group="link")
+AWAY = FaultKind("away", group="link", grace_s=5.0)
 
 
-def test_grace_of_exclusive_faults_counts_from_the_first_of_them() -> None:
-    link, away = Reports(exclusive=True), FaultKind("away", grace_s=5.0)
-    link.reporter.report(COLD, "refused")
-    link.now_s += 4.0
-    link.reporter.report(away, "no answer")
-    assert link.codes == [("cold", True)]
-    link.now_s += 1.0
-    link.reporter.report(away, "no answer")
-    assert link.codes == [("cold", True), ("cold", False), ("away", True)]
+def test_fault_of_a_group_takes_the_place_of_another(reports: Reports) -> None:
+    reports.reporter.report(REFUSED, "no entry")
+    reports.reporter.report(FaultKind("moved", group="link"), "elsewhere")
+    reports.reporter.clear(AWAY)
+    assert reports.codes == [("refused", True), ("refused", False), ("moved", True), ("moved", False)]
+
+
+def test_grace_within_a_group_counts_from_its_first_fault(reports: Reports) -> None:
+    reports.reporter.report(REFUSED, "no entry")
+    reports.now_s += 4.0
+    reports.reporter.report(AWAY, "no answer")
+    assert reports.codes == [("refused", True)]
+    reports.now_s += 1.0
+    reports.reporter.report(AWAY, "no answer")
+    assert reports.codes == [("refused", True), ("refused", False), ("away", True)]
 
 
 def test_report_becomes_a_fault_with_the_time_of_the_loop() -> None:

@@ -18,8 +18,8 @@ from edge_agent.control.driver import Driver, MotorTarget, Ramp
 from edge_agent.control.power import compensate
 from edge_agent.control.watchdog import Watchdog
 from edge_agent.errors import UsageError
-from edge_agent.events import Event, Fault, Frame, MotorCommand
-from edge_agent.faults import FaultReporter
+from edge_agent.events import Event, Frame, MotorCommand
+from edge_agent.faults import FaultReport, FaultReporter
 from edge_agent.hub.mock import MockHub
 from edge_agent.perception.camera import LiveTimeouts, open_camera
 from edge_agent.perception.detector import open_detector
@@ -202,8 +202,8 @@ class Components:
     watchdog: Watchdog
     storage: StorageMonitor
     faults: FaultReporter
+    report_fault: Callable[[FaultReport], None]
     clock: Callable[[], float]
-    tell: Callable[[Fault], None]
 
     def stop(self, reason: str) -> None:
         """Aim at a brake for good: from here on nothing else aims."""
@@ -230,12 +230,13 @@ def assemble(
         tally.command(command)
         observers.publish(command)
 
-    def tell(fault: Fault) -> None:
-        storage.hear(fault)
+    def report_fault(report: FaultReport) -> None:
+        storage.on_fault(report)
+        fault = report.at(clock())
         tally.fault(fault)
         observers.publish(fault)
 
-    faults = FaultReporter(lambda report: tell(report.at(clock())), clock)
+    faults = FaultReporter(report_fault, clock)
     storage = build_storage_monitor(settings, faults)
     storage.check()  # before anything is armed
     adapt, ramp = build_compensation(settings, hub), build_ramp(settings)
@@ -283,6 +284,6 @@ def assemble(
         watchdog,
         storage,
         faults,
+        report_fault,
         clock,
-        tell,
     )

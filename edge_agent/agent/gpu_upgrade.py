@@ -13,7 +13,17 @@ import structlog
 
 from edge_agent.config import Settings
 from edge_agent.errors import EdgeAgentError
-from edge_agent.events import Fault, Severity
+from edge_agent.events import Severity
+from edge_agent.faults import (
+    ENGINE_NOT_BUILT,
+    ENGINE_REFUSED,
+    ENGINE_UNUSABLE,
+    GPU_FAILED,
+    GPU_MEMORY,
+    GPU_UNAVAILABLE,
+    FaultKind,
+    FaultReporter,
+)
 from edge_agent.perception.detector import engine_spec, postprocess_options
 from edge_agent.perception.detector.tensorrt.bindings import Bindings, GpuUnavailableError, load_bindings
 from edge_agent.perception.detector.tensorrt.build_process import BuildProcessError, build_in_process
@@ -37,11 +47,11 @@ _log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 _MEANWHILE = "the train drives on ONNX Runtime"
-_CODES: tuple[tuple[type[EdgeAgentError], str], ...] = (
-    (GpuUnavailableError, "gpu_unavailable"),
-    (BuildProcessError, "engine_not_built"),
-    (OutOfGpuMemoryError, "gpu_memory"),
-    (DisagreementError, "engine_refused"),
+_KINDS: tuple[tuple[type[EdgeAgentError], FaultKind], ...] = (
+    (GpuUnavailableError, GPU_UNAVAILABLE),
+    (BuildProcessError, ENGINE_NOT_BUILT),
+    (OutOfGpuMemoryError, GPU_MEMORY),
+    (DisagreementError, ENGINE_REFUSED),
 )
 
 
@@ -55,16 +65,14 @@ class GpuUpgrade:
         how: PostprocessOptions,
         *,
         must: bool,
-        tell: Callable[[Fault], None],
-        clock: Callable[[], float],
+        faults: FaultReporter,
         load: Callable[[], Bindings] = load_bindings,
     ) -> None:
         self._worker = worker
         self._wanted = wanted
         self._reading = how
         self._must = must
-        self._tell = tell
-        self._clock = clock
+        self._faults = faults
         self._load = load
         self._lane = WorkerThread("inference-gpu")
         self._opened: TensorRtDetector | None = None
@@ -149,24 +157,21 @@ class GpuUpgrade:
     def _report(self, error: EdgeAgentError) -> None:
         if isinstance(error, GpuUnavailableError) and not self._must and error.data.get("missing") == "both":
             return  # a machine without TensorRT is an ordinary machine
-        code = next((code for kind, code in _CODES if isinstance(error, kind)), "engine_unusable")
+        kind = next((kind for meaning, kind in _KINDS if isinstance(error, meaning)), ENGINE_UNUSABLE)
         severity = Severity.DEGRADED if self._must else Severity.INFO
-        _log.warning(code, reason=error.message)
-        self._tell(Fault(code, f"{error.message}; {_MEANWHILE}", error.remedy, severity, self._clock()))
+        _log.warning(kind.code, reason=error.message)
+        self._faults.report(kind, f"{error.message}; {_MEANWHILE}", error.remedy, severity=severity)
 
     def _failed(self, error: EdgeAgentError) -> None:
         """Hear from the worker that the engine failed on a frame."""
         _log.error("gpu_failed", reason=error.message)
-        message = f"{error.message}; the train drives on ONNX Runtime again"
-        self._tell(Fault("gpu_failed", message, error.remedy, Severity.DEGRADED, self._clock()))
+        self._faults.report(GPU_FAILED, f"{error.message}; {_MEANWHILE} again", error.remedy)
 
 
-def gpu_upgrade(
-    settings: Settings, worker: DetectorWorker, tell: Callable[[Fault], None], clock: Callable[[], float]
-) -> GpuUpgrade | None:
+def gpu_upgrade(settings: Settings, worker: DetectorWorker, faults: FaultReporter) -> GpuUpgrade | None:
     """Return the move that the settings allow; None where the detector is to stay as it is."""
     how = settings.detector
     if how.backend not in {"auto", "tensorrt"} or worker.info.backend != "onnxruntime":
         return None
     wanted = engine_spec(how, cache_dir(os.environ, settings.state.directory))
-    return GpuUpgrade(worker, wanted, postprocess_options(how), must=how.backend == "tensorrt", tell=tell, clock=clock)
+    return GpuUpgrade(worker, wanted, postprocess_options(how), must=how.backend == "tensorrt", faults=faults)

@@ -18,7 +18,8 @@ from edge_agent.config import ConsoleSettings, Settings
 from edge_agent.console.server import listen
 from edge_agent.control.commands import CommandHandler
 from edge_agent.errors import ConfigError
-from edge_agent.events import Event, Fault, Severity
+from edge_agent.events import Event
+from edge_agent.faults import CONSOLE_PORT_TAKEN, FaultReporter
 from edge_agent.runtime.queues import Subscription, pace
 
 LATEST_S = 0.5
@@ -41,8 +42,6 @@ def _load(module: str) -> None:
     importlib.import_module(module)
     gc.freeze()
 
-
-PORT_TAKEN = "console_port_taken"
 
 _log = structlog.get_logger(__name__)
 
@@ -67,12 +66,11 @@ class ListenSocket:
             self.trouble = error
             _log.warning("no_console", reason=error.message, remedy=error.remedy)
 
-    def fault(self, now_s: float) -> Fault | None:
-        """Return what to tell where the port is not ours."""
-        if self.trouble is None:
-            return None
-        message = f"{self.trouble.message}: no page, metrics or health checks"
-        return Fault(PORT_TAKEN, message, self.trouble.remedy, Severity.INFO, now_s)
+    def report(self, faults: FaultReporter) -> None:
+        """Report where the port is not ours."""
+        if self.trouble is not None:
+            message = f"{self.trouble.message}: no page, metrics or health checks"
+            faults.report(CONSOLE_PORT_TAKEN, message, self.trouble.remedy)
 
     def close(self) -> None:
         """Close the port."""
@@ -110,4 +108,4 @@ class LazyServer:
         work.append(("console", web.serve(door)))
         async with asyncio.TaskGroup() as group:
             for name, what in work:
-                group.create_task(isolated(name, what, self._crew.tell))
+                group.create_task(isolated(name, what, self._crew.faults))

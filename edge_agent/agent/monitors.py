@@ -9,8 +9,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from edge_agent.events import Fault
-from edge_agent.faults import DISK_FULL, OUTBOX_SLOW, OUTBOX_STUCK, FaultReporter
+from edge_agent.faults import DISK_FULL, OUTBOX_SLOW, OUTBOX_STUCK, FaultReport, FaultReporter
 from edge_agent.report import RunStats
 from edge_agent.runtime.event_loop import request_short_slices
 from edge_agent.runtime.queues import pace
@@ -92,8 +91,8 @@ class StorageMonitor:
         """Why the train must not be armed now."""
         return self._full or next(iter(self._outbox.values()), "")
 
-    def hear(self, fault: Fault) -> None:
-        """Take note of a fault that an observer told."""
+    def on_fault(self, fault: FaultReport) -> None:
+        """Note a fault that anybody reports: an outbox in trouble forbids arming too."""
         if fault.code in _OUTBOX and fault.active:
             self._outbox[fault.code] = f"{_OUTBOX[fault.code]}: {fault.message}"
         else:

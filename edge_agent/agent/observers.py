@@ -19,7 +19,8 @@ from edge_agent.agent.commands import CommandExecutor
 from edge_agent.config import Settings
 from edge_agent.control.commands import Authorizer, CommandHandler, CommandRequest, CommandRules, Verb, read_rules
 from edge_agent.errors import EdgeAgentError
-from edge_agent.events import Fault, Severity, new_id
+from edge_agent.events import new_id
+from edge_agent.faults import FaultReport, FaultReporter, observer_failed
 from edge_agent.ports import Sink
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def mirrors(
     helm: CommandExecutor,
     gate: Authorizer,
     *,
-    tell: Callable[[Fault], None],
+    report_fault: Callable[[FaultReport], None],
     speed_mm_s: Callable[[], float | None],
 ) -> Mirrors:
     """Return the mirrors that the settings ask for; raises ConfigError where they cannot be set up."""
@@ -108,7 +109,7 @@ def mirrors(
             MqttMirror(
                 settings.mqtt,
                 device,
-                report=tell,
+                report_fault=report_fault,
                 command=functools.partial(helm.carry_out, "mqtt"),
                 refused=functools.partial(helm.refuse, "mqtt"),
                 gate=gate,
@@ -122,14 +123,16 @@ def mirrors(
         from edge_agent.observers.outbox.outbox import outbox_path  # noqa: PLC0415
 
         path = outbox_path(settings, os.environ)
-        kafka = KafkaMirror(settings.kafka, train_id=settings.train.id, path=path, report=tell, compat=compat)
+        kafka = KafkaMirror(
+            settings.kafka, train_id=settings.train.id, path=path, report_fault=report_fault, compat=compat
+        )
         found.append(kafka)
         outbox = kafka.outbox_figures
-    return Mirrors(tuple(found), outbox, listener(settings, helm, gate, tell))
+    return Mirrors(tuple(found), outbox, listener(settings, helm, gate, report_fault))
 
 
 def listener(
-    settings: Settings, helm: CommandExecutor, gate: Authorizer, tell: Callable[[Fault], None]
+    settings: Settings, helm: CommandExecutor, gate: Authorizer, report_fault: Callable[[FaultReport], None]
 ) -> "CommandListener | None":
     """Return what listens for orders through Kafka: the train's own, and those of the original demo's console."""
     kafka = settings.kafka
@@ -154,7 +157,7 @@ def listener(
         handlers[CAPTURE_TOPIC] = CaptureHandler(lambda wish: _execute_capture_command(wish, originals))
     # One for each topic: of two in one, a topic that is missing would silence the other.
     orders = (
-        KafkaCommandConsumer(kafka, train_id=settings.train.id, topic=topic, handler=handler, report=tell)
+        KafkaCommandConsumer(kafka, train_id=settings.train.id, topic=topic, handler=handler, report_fault=report_fault)
         for topic, handler in handlers.items()
     )
     return CommandListener(tuple(orders), desk)
@@ -185,17 +188,17 @@ def _execute_capture_command(wish: "CaptureCommand", desk: CommandHandler) -> No
     desk.settle(verb.value, None, desk.judge(request))
 
 
-async def isolated(name: str, work: Coroutine[Any, Any, None], tell: Callable[[Fault], None]) -> None:
-    """Run an observer's work until cancelled; when it fails, tell so and go on without it: the train drives on."""
+async def isolated(name: str, work: Coroutine[Any, Any, None], faults: FaultReporter) -> None:
+    """Run an observer's work until cancelled; when it fails, report that and go on without it: the train drives on."""
     try:
         await work
     except EdgeAgentError as error:
-        message, remedy = error.message, error.remedy
+        message = error.message
+        remedy: str | None = error.remedy
         _log.error("observer_failed", observer=name, error=str(error))
     except Exception as error:  # noqa: BLE001 - whatever a mirror does wrong, it must not stop the train
-        message, remedy = f"{type(error).__name__}: {error}", "report this, with the log"
+        message, remedy = f"{type(error).__name__}: {error}", None
         _log.exception("observer_failed", observer=name)
     else:
         return
-    now_s = asyncio.get_running_loop().time()
-    tell(Fault(f"{name}_failed", f"the {name} stopped: {message}", remedy, Severity.DEGRADED, now_s))
+    faults.report(observer_failed(name), f"the {name} stopped: {message}", remedy)

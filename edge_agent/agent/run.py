@@ -29,7 +29,7 @@ from edge_agent.control.driver import Driver
 from edge_agent.control.lights import Lights
 from edge_agent.control.watchdog import Watchdog
 from edge_agent.errors import EdgeAgentError, RetryableError, UsageError
-from edge_agent.events import Fault, Severity
+from edge_agent.faults import SOURCE_DAMAGED, SOURCE_NOTED
 from edge_agent.perception.camera import RecordedCamera
 from edge_agent.pipeline import Control
 from edge_agent.ports import Camera, Detector, DetectorInfo, Sink
@@ -195,22 +195,22 @@ def _observers(
     lights = Lights(crew.parts.hub, job.settings.hub.light_percent)
     helm = CommandExecutor(crew.control, crew.capture, publish=crew.observers.publish, clock=crew.clock)
     gate = Authorizer()
-    outside = mirrors(job.settings, helm, gate, tell=crew.tell, speed_mm_s=crew.parts.speed_mm_s)
+    outside = mirrors(job.settings, helm, gate, report_fault=crew.report_fault, speed_mm_s=crew.parts.speed_mm_s)
     for sink in (lights, *outside.sinks, *tracing(job.settings), *job.sinks):
         # An observer that says what it wants is not woken for every picture, and keeps none waiting while it is busy.
         events = crew.observers.subscribe(sink.name, QUEUE_SIZE, getattr(sink, "wants", (object,)))
-        yield sink.name, isolated(sink.name, sink.run(events), crew.tell)
+        yield sink.name, isolated(sink.name, sink.run(events), crew.faults)
     if outside.listener is not None:
-        yield "kafka-commands", isolated("kafka_commands", outside.listener.run(), crew.tell)
+        yield "kafka-commands", isolated("kafka_commands", outside.listener.run(), crew.faults)
     measures: list[Callable[[float], None]] = [lambda lag_s: crew.tally.loop_lag.add(lag_s * 1000)]
     if door is not None and door.socket is not None:
         from edge_agent.agent.http import LazyServer  # noqa: PLC0415 - as above
 
         porter = LazyServer(job.settings, crew, outside, make_command_handler("console", job.settings, helm, gate))
         measures.append(porter.lag)
-        yield "console", isolated("console", porter.run(door.socket), crew.tell)
-    if door is not None and (fault := door.fault(crew.clock())) is not None:
-        crew.tell(fault)
+        yield "console", isolated("console", porter.run(door.socket), crew.faults)
+    if door is not None:
+        door.report(crew.faults)
     yield "loop-lag", watch_loop(measures, crew.watchdog.beat, crew.clock)
 
 
@@ -218,7 +218,7 @@ async def _move_to_gpu(settings: Settings, crew: Components) -> None:
     await load_when_driving(crew, "edge_agent.agent.gpu_upgrade")
     from edge_agent.agent.gpu_upgrade import gpu_upgrade  # noqa: PLC0415 - loaded just now
 
-    move = gpu_upgrade(settings, crew.worker, crew.tell, crew.clock)
+    move = gpu_upgrade(settings, crew.worker, crew.faults)
     if move is not None:
         await move.run()
 
@@ -227,9 +227,8 @@ async def _until_source_ends(crew: Components, ending: Shutdown) -> None:
     await crew.capture.run()
     camera = crew.parts.camera
     if isinstance(camera, RecordedCamera):
-        code, remedy = ("source_damaged", "copy or record it again") if camera.damaged else ("source_noted", "")
         for note in camera.notes:
-            crew.tell(Fault(code, note, remedy, Severity.INFO, crew.clock()))
+            crew.faults.report(SOURCE_DAMAGED if camera.damaged else SOURCE_NOTED, note)
     ending.want("the source has ended")
 
 

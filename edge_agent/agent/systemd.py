@@ -11,7 +11,6 @@ import signal
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,8 @@ from edge_agent.agent.fault_log import FaultLog
 from edge_agent.config import Settings, SignRules, check_labels, load_rules
 from edge_agent.control.guard import Permit
 from edge_agent.errors import ConfigError
-from edge_agent.events import Fault, GuardState, Severity
+from edge_agent.events import Fault, GuardState
+from edge_agent.faults import SIGN_RULES_REFUSED
 
 PERIOD_S = 0.5
 """How often the state is looked at where no watchdog asks for more."""
@@ -139,7 +139,6 @@ async def report_to_service_manager(
 
 _log = structlog.get_logger(__name__)
 
-REFUSED = "sign_rules_refused"
 _QUEUE_SIZE = 64
 
 
@@ -165,33 +164,25 @@ class SignRulesReloader:
 
     def __init__(self, path: Path | None, crew: Components) -> None:
         self._path, self._crew = path, crew
-        self._refused: Fault | None = None
 
     async def reload(self) -> None:
-        """Read, check, swap; tells a fault where the file cannot be used."""
+        """Read, check, swap; reports a fault where the file cannot be used."""
         try:
             rules = await asyncio.to_thread(self._read)
         except ConfigError as error:
-            self._refuse(error)
+            why = " | ".join(str(error).splitlines())
+            self._crew.faults.report(
+                SIGN_RULES_REFUSED, f"the new sign rules were refused and the old ones stay: {why}"
+            )
             return
         self._crew.control.set_signs(rules.signs)
         _log.info("sign_rules_read", signs=len(rules.signs), file=rules.source)
-        if self._refused is not None:
-            over = replace(self._refused, message="over", remedy="", at_s=self._crew.clock(), active=False)
-            self._refused = None
-            self._crew.tell(over)
+        self._crew.faults.clear(SIGN_RULES_REFUSED)
 
     def _read(self) -> SignRules:
         rules = load_rules(self._path)
         check_labels(rules, self._crew.worker.info.labels)
         return rules
-
-    def _refuse(self, error: ConfigError) -> None:
-        why = " | ".join(str(error).splitlines())
-        message = f"the new sign rules were refused and the old ones stay: {why}"
-        remedy = "mend the file and reload again"
-        self._refused = Fault(REFUSED, message, remedy, Severity.DEGRADED, self._crew.clock())
-        self._crew.tell(self._refused)
 
 
 async def _on_hangup(notifier: Notifier, reload: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -10,7 +10,8 @@ import pytest
 from edge_agent.agent.gpu_upgrade import GpuUpgrade, gpu_upgrade
 from edge_agent.config import Settings
 from edge_agent.errors import FatalError
-from edge_agent.events import Fault, Severity
+from edge_agent.events import Severity
+from edge_agent.faults import FaultReport, FaultReporter
 from edge_agent.perception.detector import OnnxDetector
 from edge_agent.perception.detector.tensorrt.bindings import Bindings, GpuUnavailableError, load_bindings
 from edge_agent.perception.detector.tensorrt.build_process import BuildProcessError
@@ -54,11 +55,16 @@ class Move:
     ) -> None:
         self.model = tiny(folder)
         self.engines = folder / "engines"
-        self.faults: list[Fault] = []
+        self.faults: list[FaultReport] = []
         self.worker = DetectorWorker(lambda: OnnxDetector(self.model))
         wanted = EngineSpec(model or self.model, "auto", self.engines)
         self.attempt = GpuUpgrade(
-            self.worker, wanted, PostprocessOptions(), must=must, tell=self.faults.append, clock=lambda: 1.0, load=load
+            self.worker,
+            wanted,
+            PostprocessOptions(),
+            must=must,
+            faults=FaultReporter(self.faults.append, lambda: 1.0),
+            load=load,
         )
 
     async def run(self) -> str:
@@ -239,4 +245,4 @@ async def test_machine_without_tensorrt_is_only_told_where_somebody_wants_it(
 async def test_settings_say_whether_to_move(tmp_path: Path, backend: str, moves: bool) -> None:
     settings = Settings.model_validate({"detector": {"backend": backend}}, strict=False)
     async with DetectorWorker(lambda: OnnxDetector(tiny(tmp_path))) as worker:
-        assert (gpu_upgrade(settings, worker, lambda fault: None, lambda: 0.0) is not None) is moves
+        assert (gpu_upgrade(settings, worker, FaultReporter(lambda report: None, lambda: 0.0)) is not None) is moves

@@ -7,11 +7,11 @@ import pytest
 
 from edge_agent.agent import monitors as module
 from edge_agent.agent.monitors import StorageMonitor, free_mb
-from edge_agent.events import Fault, Severity
+from edge_agent.events import Severity
 from edge_agent.faults import FaultReport, FaultReporter
 from edge_agent.simulation.clock import run_virtual
 
-STUCK = Fault("outbox_stuck", "database is locked", "end the other program", Severity.DEGRADED, 1.0)
+STUCK = FaultReport("outbox_stuck", "database is locked", "end the other program", Severity.DEGRADED)
 
 
 def stored(least_mb: int = 50) -> tuple[StorageMonitor, list[FaultReport]]:
@@ -47,22 +47,22 @@ def test_room_that_nobody_can_tell_is_no_trouble() -> None:
 
 def test_outbox_that_is_stuck_forbids_arming_until_it_is_not() -> None:
     storage, _ = stored()
-    storage.hear(STUCK)
+    storage.on_fault(STUCK)
     assert storage.trouble == "the outbox takes nothing: database is locked"
-    storage.hear(Fault("mqtt_lost", "refused", "", Severity.INFO, 2.0, active=False))
+    storage.on_fault(FaultReport("mqtt_lost", "refused", "", Severity.INFO, active=False))
     assert storage.trouble
-    storage.hear(Fault("outbox_stuck", "over", "", Severity.DEGRADED, 3.0, active=False))
+    storage.on_fault(FaultReport("outbox_stuck", "over", "", Severity.DEGRADED, active=False))
     assert storage.trouble == ""
 
 
 def test_outbox_that_is_stuck_and_slow_forbids_arming_until_it_is_neither() -> None:
     storage, _ = stored()
-    slow = Fault("outbox_slow", "500 ms", "", Severity.DEGRADED, 1.0)
-    storage.hear(STUCK)
-    storage.hear(slow)
-    storage.hear(Fault("outbox_stuck", "over", "", Severity.DEGRADED, 3.0, active=False))
+    slow = FaultReport("outbox_slow", "500 ms", "", Severity.DEGRADED)
+    storage.on_fault(STUCK)
+    storage.on_fault(slow)
+    storage.on_fault(FaultReport("outbox_stuck", "over", "", Severity.DEGRADED, active=False))
     assert storage.trouble == "the outbox is slow: 500 ms"
-    storage.hear(Fault("outbox_slow", "over", "", Severity.DEGRADED, 4.0, active=False))
+    storage.on_fault(FaultReport("outbox_slow", "over", "", Severity.DEGRADED, active=False))
     assert storage.trouble == ""
 
 

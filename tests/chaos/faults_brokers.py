@@ -7,9 +7,10 @@ tests.soak.jitter and tests.soak.mqtt_jitter.
 import socket
 from contextlib import closing
 from pathlib import Path
-from unittest import mock
 
 from edge_agent.config import Settings
+from edge_agent.faults import KAFKA_UNREACHABLE, MQTT_UNREACHABLE
+from tests.support.faults import grace
 
 from .faults_storage import with_outbox
 from .stage import Adjust, Scene
@@ -33,8 +34,7 @@ def _brokers_at(port: int) -> Adjust:
 async def _both_are_told(scene: Scene) -> None:
     """Drive on until both mirrors have said that nobody answers, and lose nothing of what happens meanwhile."""
     scene.mark()
-    for name in ("kafka.uplink._PATIENCE_S", "mqtt.errors.PATIENCE_S"):
-        scene.undo.enter_context(mock.patch(f"edge_agent.observers.{name}", QUICK_S))
+    scene.undo.enter_context(grace(QUICK_S, KAFKA_UNREACHABLE, MQTT_UNREACHABLE))
     await scene.until(lambda: _told(scene) >= {"kafka_unreachable", "mqtt_unreachable"}, "both outages are told")
 
 

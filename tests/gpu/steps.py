@@ -15,7 +15,7 @@ from pathlib import Path
 
 from edge_agent.agent.gpu_upgrade import GpuUpgrade
 from edge_agent.errors import FatalError
-from edge_agent.events import Fault
+from edge_agent.faults import FaultReport, FaultReporter
 from edge_agent.perception.detector import OnnxDetector
 from edge_agent.perception.detector.tensorrt.bindings import load_bindings
 from edge_agent.perception.detector.tensorrt.build_process import build_in_process
@@ -179,13 +179,17 @@ def leave_by_exception(engines: Path, inferences: int) -> str:
 
 def swap(engines: Path, inferences: int) -> str:
     """Move a worker from ONNX Runtime to the GPU while frames come; count the frames that took too long."""
-    faults: list[Fault] = []
+    faults: list[FaultReport] = []
 
     async def main() -> tuple[int, float, str]:
         picture, longest_ms, frames = sample_pictures()[0], 0.0, 0
         async with DetectorWorker(lambda: OnnxDetector(MODEL, threads=2)) as worker:
             move = GpuUpgrade(
-                worker, _wanted(engines), PostprocessOptions(), must=True, tell=faults.append, clock=time.monotonic
+                worker,
+                _wanted(engines),
+                PostprocessOptions(),
+                must=True,
+                faults=FaultReporter(faults.append, time.monotonic),
             )
             moving = asyncio.create_task(move.run())
             while not moving.done() or frames < 50:

@@ -21,7 +21,8 @@ from unittest import mock
 
 import numpy as np
 
-from edge_agent.events import Event, Fault
+from edge_agent.events import Event
+from edge_agent.faults import FaultReport
 from edge_agent.observers.kafka.mirror import KafkaMirror
 from edge_agent.observers.outbox.store import OutboxStore
 from edge_agent.runtime.queues import Fanout, pace
@@ -130,13 +131,13 @@ async def trial(folder: Path, seconds_s: float) -> dict[str, object]:
             for kind in TROUBLES:
                 await drive(Fanout(), frames, latencies["without"])
                 fanout: Fanout[Event] = Fanout()
-                told: list[Fault] = []
+                told: list[FaultReport] = []
                 mirror = Timed(
                     append_ms,
                     settings=settings(f"127.0.0.1:{proxy.port}", send_timeout_s=2.0),
                     train_id="train-1",
                     path=folder / "outbox.db",
-                    report=told.append,
+                    report_fault=told.append,
                 )
                 task = asyncio.create_task(mirror.run(fanout.subscribe("kafka", 1000)))
                 async with in_trouble(kind, broker, proxy, folder / "outbox.db"):

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edge_agent.config import KafkaSettings
+from edge_agent.faults import FaultReporter
 from edge_agent.observers.kafka.uplink import Uplink
 from edge_agent.observers.outbox.outbox import Outbox
 from edge_agent.observers.outbox.record import OutboxRecord, RecordKind
@@ -24,8 +25,8 @@ def encode(number: int, _sequence: int) -> Sequence[OutboxRecord]:
 def main(path: Path, address: str, first: int) -> None:
     """Append until killed; with a FIRST below zero only send what waits, and end."""
     settings = KafkaSettings(bootstrap_servers=(address,), send_timeout_s=2, retry_max_s=1)
-    outbox: Outbox[int] = Outbox(path, Budget(), encode, tell=lambda _: None)
-    uplink = Uplink(settings, outbox, "kill", tell=lambda _: None)
+    outbox: Outbox[int] = Outbox(path, Budget(), encode, faults=FaultReporter(lambda _: None, time.monotonic))
+    uplink = Uplink(settings, outbox, "kill", faults=FaultReporter(lambda _: None, time.monotonic))
     base = -1
 
     def committed() -> None:

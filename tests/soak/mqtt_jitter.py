@@ -41,7 +41,7 @@ class Timed(MqttMirror):
     """A mirror that notes what each append takes of the loop's time, and how long each stop was on its way."""
 
     def __init__(self, append_ms: list[float], stop_ms: list[float], config: MqttSettings) -> None:
-        super().__init__(config, DEVICE, report=lambda _: None, command=self._note)
+        super().__init__(config, DEVICE, report_fault=lambda _: None, command=self._note)
         self._append_ms = append_ms
         self._stop_ms = stop_ms
 

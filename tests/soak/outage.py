@@ -98,7 +98,7 @@ async def trial(folder: Path, seconds_s: float, simulated_s: int = SIMULATED_S) 
     with tansu_behind_proxy(folder) as (broker, proxy), Consumed(broker.address, "edge-agent-events") as consumed:
         config = settings(f"127.0.0.1:{proxy.port}", outbox={"drain_events_per_s": 100_000})
         fanout: Fanout[Event] = Fanout()
-        mirror = KafkaMirror(config, train_id="train-1", path=folder / "outbox.db", report=lambda _: None)
+        mirror = KafkaMirror(config, train_id="train-1", path=folder / "outbox.db", report_fault=lambda _: None)
         task = asyncio.create_task(mirror.run(fanout.subscribe("kafka", 100_000)))
         await asyncio.sleep(0)
         done = asyncio.Event()

@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaConsumer
 
 from edge_agent.config import KafkaSettings
 from edge_agent.console.schemas import Trouble
+from edge_agent.faults import KAFKA_AWAY, FaultReport, FaultReporter
 from edge_agent.observers.kafka.client import KafkaLinkError, client_arguments, link_error, reason
 from edge_agent.observers.kafka.consumer import consume_forever
 from edge_agent.runtime.threads import LoopThread
@@ -70,7 +71,8 @@ class FleetListener:
         self._on_messages = on_messages
         self._on_trouble = on_trouble
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._reported: Trouble | None = STARTING
+        self._faults = FaultReporter(self._publish, time.monotonic)
+        self._faults.report(KAFKA_AWAY, STARTING.error, STARTING.remedy)
         self._thread = LoopThread("fleet-listener", self._consume_forever, lambda: None)
 
     async def run(self) -> None:
@@ -119,7 +121,7 @@ class FleetListener:
     async def _consume(self, consumer: Any, on_connected: Callable[[], None]) -> None:
         await self._seek_to_history(consumer)
         on_connected()
-        self._report(None)
+        self._faults.clear(KAFKA_AWAY)
         lag_checked_s = 0.0
         last_message_s = time.monotonic()
         while True:
@@ -173,7 +175,9 @@ class FleetListener:
 
     async def _report_error(self, error: Exception) -> None:
         link = error if isinstance(error, KafkaLinkError) else link_error(await self._cause(error), self._settings)
-        self._report(Trouble(link.words.message, link.words.remedy.partition(";")[0]))
+        remedy = link.remedy.partition(";")[0]
+        if self._faults.report(KAFKA_AWAY, link.message, remedy):
+            _log.warning("kafka_away", error=link.message, remedy=remedy)
 
     async def _cause(self, error: Exception) -> Exception:
         """Return the cause of an error that says only that there is no connection."""
@@ -182,12 +186,9 @@ class FleetListener:
         except Exception:  # noqa: BLE001 - then the first error has to do
             return error
 
-    def _report(self, trouble: Trouble | None) -> None:
-        if trouble == self._reported:
-            return
-        self._reported = trouble
-        if trouble is not None:
-            _log.warning("kafka_away", error=trouble.error, remedy=trouble.remedy)
+    def _publish(self, report: FaultReport) -> None:
+        """Bring a report into the console's loop."""
         loop = self._loop
         if loop is not None and not loop.is_closed():
+            trouble = Trouble(report.message, report.remedy) if report.active else None
             loop.call_soon_threadsafe(self._on_trouble, trouble)

@@ -6,7 +6,6 @@ nowhere else.
 
 import logging
 import ssl
-from dataclasses import dataclass
 from typing import Any
 
 from aiokafka import errors as kafka_errors
@@ -14,31 +13,18 @@ from aiokafka.conn import create_conn
 
 from edge_agent.config import KafkaSettings, read_secret
 from edge_agent.errors import ConfigError, EdgeAgentError, RetryableError
-from edge_agent.faults import FaultReport
+from edge_agent.faults import KAFKA_REFUSED, KAFKA_SETTINGS, KAFKA_TOPIC_MISSING, KAFKA_UNREACHABLE, FaultKind
 
 # aiokafka logs each failed attempt with a trace; what its failures mean is told by us.
 logging.getLogger("aiokafka").addHandler(logging.NullHandler())
 
 
-@dataclass(frozen=True, slots=True)
-class LinkProblem:
-    """What is wrong with the link, and what to do."""
-
-    code: str
-    message: str
-    remedy: str
-
-    def notice(self) -> FaultReport:
-        """Return it as a notice. Losing Kafka is no fault of the train: it is only told."""
-        return FaultReport(self.code, self.message, self.remedy)
-
-
 class KafkaLinkError(RetryableError):
-    """The link to Kafka does not work now. `words` say why."""
+    """The link to Kafka does not work now; to be reported as `kind`."""
 
-    def __init__(self, words: LinkProblem) -> None:
-        super().__init__(words.message, remedy=words.remedy)
-        self.words = words
+    def __init__(self, kind: FaultKind, message: str, remedy: str) -> None:
+        super().__init__(message, remedy=remedy)
+        self.kind = kind
 
 
 def client_arguments(settings: KafkaSettings, client_id: str) -> dict[str, Any]:
@@ -69,18 +55,15 @@ def client_arguments(settings: KafkaSettings, client_id: str) -> dict[str, Any]:
 def link_error(error: BaseException, settings: KafkaSettings) -> KafkaLinkError:
     """Return what an exception of aiokafka means; by its class, never by its text."""
     servers = ", ".join(settings.bootstrap_servers)
-    for kinds, code, message, remedy in _MEANINGS:
-        if isinstance(error, kinds):
-            words = LinkProblem(code, message.format(servers=servers, topic=settings.topic), remedy)
-            return KafkaLinkError(words)
+    for classes, kind, message, remedy in _MEANINGS:
+        if isinstance(error, classes):
+            return KafkaLinkError(kind, message.format(servers=servers, topic=settings.topic), remedy)
     if isinstance(error, LookupError) and settings.security_protocol.startswith("SASL"):
         return link_error(kafka_errors.SaslAuthenticationFailed(), settings)  # a SCRAM answer that aiokafka cannot read
     if isinstance(error, EdgeAgentError):
-        return KafkaLinkError(LinkProblem("kafka_settings", error.message, error.remedy))
+        return KafkaLinkError(KAFKA_SETTINGS, error.message, error.remedy)
     name = type(error).__name__
-    return KafkaLinkError(
-        LinkProblem("kafka_unreachable", f"Kafka at {servers} fails ({name})", "check the broker's log")
-    )
+    return KafkaLinkError(KAFKA_UNREACHABLE, f"Kafka at {servers} fails ({name})", "check the broker's log")
 
 
 async def reason(settings: KafkaSettings, client_id: str) -> Exception | None:
@@ -101,10 +84,10 @@ async def reason(settings: KafkaSettings, client_id: str) -> Exception | None:
     return None
 
 
-_MEANINGS: tuple[tuple[tuple[type[BaseException], ...], str, str, str], ...] = (
+_MEANINGS: tuple[tuple[tuple[type[BaseException], ...], FaultKind, str, str], ...] = (
     (
         (kafka_errors.TopicAuthorizationFailedError, kafka_errors.ClusterAuthorizationFailedError),
-        "kafka_refused",
+        KAFKA_REFUSED,
         "Kafka at {servers} does not let us write to the topic {topic}",
         "grant the user WRITE and DESCRIBE on the topic",
     ),
@@ -115,31 +98,31 @@ _MEANINGS: tuple[tuple[tuple[type[BaseException], ...], str, str, str], ...] = (
             kafka_errors.UnsupportedSaslMechanismError,
             kafka_errors.IllegalSaslStateError,
         ),
-        "kafka_refused",
+        KAFKA_REFUSED,
         "Kafka at {servers} does not accept our credentials",
         "check kafka.username, kafka.password_file, kafka.sasl_mechanism and kafka.security_protocol",
     ),
     (
         (kafka_errors.UnknownTopicOrPartitionError, kafka_errors.InvalidTopicError),
-        "kafka_topic_missing",
+        KAFKA_TOPIC_MISSING,
         "Kafka at {servers} has no topic {topic} and does not make one",
         "create the topic",
     ),
     (
         (ssl.SSLError,),
-        "kafka_refused",
+        KAFKA_REFUSED,
         "Kafka at {servers} and we do not agree on TLS",
         "check kafka.ca_file, kafka.certificate_file and the broker's certificate",
     ),
     (
         (TimeoutError, kafka_errors.KafkaTimeoutError, kafka_errors.RequestTimedOutError),
-        "kafka_unreachable",
+        KAFKA_UNREACHABLE,
         "Kafka at {servers} does not answer",
         "check the uplink; events wait in the outbox meanwhile",
     ),
     (
         (kafka_errors.KafkaConnectionError, OSError),
-        "kafka_unreachable",
+        KAFKA_UNREACHABLE,
         "Kafka at {servers} cannot be reached",
         "check the uplink and kafka.bootstrap_servers; events wait in the outbox meanwhile",
     ),

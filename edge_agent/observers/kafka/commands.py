@@ -27,8 +27,7 @@ from edge_agent.control.commands import (
     parse_command,
     parse_unix_s,
 )
-from edge_agent.events import Fault
-from edge_agent.faults import FaultReport
+from edge_agent.faults import KAFKA_COMMANDS_FAILED, KAFKA_COMMANDS_UNHEARD, FaultReport, FaultReporter
 from edge_agent.observers.cloudevents import CommandMessage, MalformedMessageError, read_command
 from edge_agent.observers.crazy_train import payloads as compat
 from edge_agent.observers.kafka.client import client_arguments
@@ -93,7 +92,7 @@ class KafkaCommandConsumer:
         train_id: str,
         topic: str,
         handler: TopicHandler,
-        report: Callable[[Fault], None] = lambda fault: None,
+        report_fault: Callable[[FaultReport], None] = lambda report: None,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.listening = False
@@ -103,9 +102,9 @@ class KafkaCommandConsumer:
         self._client_id = f"edge-agent-{train_id}-{topic}"
         self._topic = topic
         self._handler = handler
-        self._report = report
+        self._report_in_loop = report_fault
+        self._faults = FaultReporter(self._report_fault, time.monotonic)
         self._wall = wall
-        self._told: str | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = LoopThread("kafka-orders", self._listen_for_ever, self._failed)
 
@@ -124,7 +123,7 @@ class KafkaCommandConsumer:
         return self._thread.join(timeout_s)
 
     async def _listen_for_ever(self) -> None:
-        await consume_forever(self._settings, self._make, self._listen, self._tell_why)
+        await consume_forever(self._settings, self._make, self._listen, self._report_deafness)
 
     def _make(self) -> Any:
         arguments = client_arguments(self._settings, self._client_id)
@@ -136,7 +135,7 @@ class KafkaCommandConsumer:
         try:
             while True:
                 parts = await consumer.getmany(timeout_ms=_POLL_MS, max_records=_MAX_RECORDS)
-                self._tell_over()
+                self._faults.clear(KAFKA_COMMANDS_UNHEARD)
                 messages = [self._message(record) for records in parts.values() for record in records]
                 if messages:
                     self._take(messages)
@@ -171,8 +170,8 @@ class KafkaCommandConsumer:
         if work is not None:
             self._in_loop(work)
 
-    async def _tell_why(self, error: Exception) -> None:
-        """Tell once why nothing can be heard, unless the uplink has the same trouble and tells it."""
+    async def _report_deafness(self, error: Exception) -> None:
+        """Report why no commands can come in, unless the uplink has the same trouble and reports it."""
         topic = self._topic
         if isinstance(error, kafka_errors.TopicAuthorizationFailedError):
             message, remedy = f"Kafka does not let us read {topic}", "grant the user READ and DESCRIBE on the topic"
@@ -180,20 +179,13 @@ class KafkaCommandConsumer:
             message, remedy = f"Kafka has no topic {topic} and does not make one", "create the topic"
         else:
             return
-        if self._told != message:
-            self._told = message
-            self._tell(FaultReport("kafka_commands_unheard", f"{message}: no commands come in by it", remedy))
-
-    def _tell_over(self) -> None:
-        if self._told is not None:
-            self._told = None
-            self._tell(FaultReport("kafka_commands_unheard", active=False))
+        self._faults.report(KAFKA_COMMANDS_UNHEARD, f"{message}: no commands come in by it", remedy)
 
     def _failed(self) -> None:
-        self._tell(FaultReport("kafka_commands_failed", "the listener for commands has failed", "restart the agent"))
+        self._faults.report(KAFKA_COMMANDS_FAILED, "the listener for commands has failed")
 
-    def _tell(self, notice: FaultReport) -> None:
-        self._in_loop(lambda: self._report(notice.at(asyncio.get_running_loop().time())))
+    def _report_fault(self, report: FaultReport) -> None:
+        self._in_loop(lambda: self._report_in_loop(report))
 
     def _in_loop(self, work: Callable[[], object]) -> None:
         loop = self._loop

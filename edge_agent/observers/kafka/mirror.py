@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_agent.config import KafkaSettings
-from edge_agent.events import Event, Fault, Frame, Severity
-from edge_agent.faults import FaultReport
+from edge_agent.events import Event, Frame
+from edge_agent.faults import OUTBOX_LOST, FaultReport, FaultReporter
 from edge_agent.observers.kafka.encoder import RecordEncoder, compression_dictionary
 from edge_agent.observers.kafka.uplink import Uplink, UplinkStats
 from edge_agent.observers.metrics import MirrorFigures, OutboxFigures
@@ -25,7 +25,6 @@ from edge_agent.ports import EventSource
 from edge_agent.runtime.threads import in_daemon_thread
 
 _CLOSE_S = 1.0
-_LOST_TOLD_EVERY_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,7 @@ class KafkaMirror:
         settings: how to reach Kafka, and the outbox's budgets.
         train_id: names the train in events and keys.
         path: the outbox's SQLite file; see `outbox_path`.
-        report: is called in the event loop with what the mirror has to tell about itself.
+        report_fault: is called in the event loop with each fault of the mirror.
         compat: also speak the original demo's `train-monitoring`.
         wall: the wall clock, in seconds since 1970.
     """
@@ -59,26 +58,31 @@ class KafkaMirror:
         *,
         train_id: str,
         path: Path,
-        report: Callable[[Fault], None],
+        report_fault: Callable[[FaultReport], None],
         compat: bool = False,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        self._report = report
+        self._report_in_loop = report_fault
         self._wall = wall
         self._images = settings.images or compat
         self._loop: asyncio.AbstractEventLoop | None = None
         self._offset_s = 0.0
-        self._lost_told = (0, 0)
-        self._lost_told_s = -_LOST_TOLD_EVERY_S
+        self._faults = FaultReporter(report_fault, time.monotonic)
+        self._lost_reported = (0, 0)
         self._outbox: Outbox[Event] = Outbox(
             path,
             budget_of(settings),
             RecordEncoder(settings, train_id, lambda: self._offset_s, compat=compat),
             dictionary=compression_dictionary(settings, train_id),
-            tell=self._tell,
+            faults=FaultReporter(self._report_fault, time.monotonic),
         )
         self._drain_s = settings.outbox.drain_at_end_s
-        self._uplink = Uplink(settings, self._outbox, f"edge-agent-{train_id}", tell=self._tell)
+        self._uplink = Uplink(
+            settings,
+            self._outbox,
+            f"edge-agent-{train_id}",
+            faults=FaultReporter(self._report_fault, time.monotonic),
+        )
 
     async def run(self, events: EventSource) -> None:
         """Mirror until cancelled; then bring what is here into the outbox, and what time allows to Kafka."""
@@ -100,7 +104,7 @@ class KafkaMirror:
         now_s = self._loop.time() if self._loop is not None else 0.0
         self._offset_s = self._wall() - now_s
         if not self._outbox.offer(event, bulky=bulky):
-            self._tell_lost(now_s)
+            self._report_lost()
 
     def stats(self) -> MirrorStats:
         """Tell what the mirror knows of itself; from any thread, without waiting."""
@@ -159,22 +163,15 @@ class KafkaMirror:
             self._uplink.stop(_CLOSE_S)
         self._outbox.close(_CLOSE_S)
 
-    def _tell(self, notice: FaultReport) -> None:
-        """Bring a notice of one of the threads into the loop."""
+    def _report_fault(self, report: FaultReport) -> None:
+        """Bring a report of one of the threads into the loop."""
         loop = self._loop
         if loop is not None and not loop.is_closed():
-            loop.call_soon_threadsafe(self._publish, notice)
+            loop.call_soon_threadsafe(self._report_in_loop, report)
 
-    def _publish(self, notice: FaultReport) -> None:
-        self._report(notice.at(asyncio.get_running_loop().time()))
-
-    def _tell_lost(self, now_s: float) -> None:
-        if now_s - self._lost_told_s < _LOST_TOLD_EVERY_S:
-            return
-        self._lost_told_s = now_s
+    def _report_lost(self) -> None:
         events, images = self._outbox.lost
-        before, self._lost_told = self._lost_told, (events, images)
+        before = self._lost_reported
         message = f"{events - before[0]} events and {images - before[1]} frames were lost: the outbox does not keep up"
-        self._publish(
-            FaultReport("outbox_lost", message, "check the disk that holds the outbox", severity=Severity.DEGRADED)
-        )
+        if self._faults.report(OUTBOX_LOST, message):
+            self._lost_reported = (events, images)

@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaConsumer
 
 from edge_agent.config import KafkaSettings
 from edge_agent.errors import ConfigError
-from edge_agent.faults import FaultReport
+from edge_agent.faults import KAFKA_DEAD_LETTER, FaultReport, FaultReporter
 from edge_agent.observers.cloudevents import Envelope, MalformedMessageError, kafka
 from edge_agent.observers.kafka.client import client_arguments, link_error
 from edge_agent.observers.kafka.uplink import Uplink
@@ -54,9 +54,13 @@ def drain(
     lock = OutboxLock(path)
     lock.acquire()
     lock.release()
-    notices: list[FaultReport] = []
-    outbox: Outbox[None] = Outbox(path, budget_of(settings), _nothing, tell=notices.append)
-    uplink = Uplink(settings, outbox, f"edge-agent-{train_id}-drain", tell=notices.append)
+    reports: list[FaultReport] = []
+    outbox: Outbox[None] = Outbox(
+        path, budget_of(settings), _nothing, faults=FaultReporter(reports.append, time.monotonic)
+    )
+    uplink = Uplink(
+        settings, outbox, f"edge-agent-{train_id}-drain", faults=FaultReporter(reports.append, time.monotonic)
+    )
     begun_s = time.monotonic()
     outbox.start(uplink.wake)
     try:
@@ -72,13 +76,13 @@ def drain(
         uplink.stop(_END_S)
         outbox.close(_END_S)
     left = inspect_outbox(path).waiting
-    return _result(uplink, left, time.monotonic() - begun_s, notices)
+    return _result(uplink, left, time.monotonic() - begun_s, reports)
 
 
-def _result(uplink: Uplink, left: int, duration_s: float, notices: Sequence[FaultReport]) -> DrainResult:
-    told = [notice for notice in notices if notice.active and notice.code != "kafka_dead_letter"]
-    error = uplink.stats.error or (told[-1].message if told else "the time is up")
-    remedy = told[-1].remedy if told else "try again with a longer --timeout"
+def _result(uplink: Uplink, left: int, duration_s: float, reports: Sequence[FaultReport]) -> DrainResult:
+    causes = [report for report in reports if report.active and report.code != KAFKA_DEAD_LETTER.code]
+    error = uplink.stats.error or (causes[-1].message if causes else "the time is up")
+    remedy = causes[-1].remedy if causes else "try again with a longer --timeout"
     stats = uplink.stats
     return DrainResult(stats.sent, stats.dead, left, duration_s, error if left else "", remedy if left else "")
 

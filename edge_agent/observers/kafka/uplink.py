@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from edge_agent.config import KafkaSettings
-from edge_agent.faults import FaultReport
-from edge_agent.observers.kafka.client import KafkaLinkError, LinkProblem
+from edge_agent.faults import KAFKA_DEAD_LETTER, KAFKA_FAILED, KAFKA_UNREACHABLE, FaultReporter
+from edge_agent.observers.kafka.client import KafkaLinkError
 from edge_agent.observers.kafka.producer import Producer, TooLargeError
 from edge_agent.observers.outbox.record import OutboxRecord
 from edge_agent.observers.outbox.status import OutboxStats
@@ -28,7 +28,6 @@ _LIVE_MS = 5000.0  # what is younger is live, and no rate holds it back
 _IDLE_S = 5.0
 _AWAY_S = 0.5
 _ENDING_S = 0.2
-_PATIENCE_S = 5.0  # an outage shorter than this is not worth telling people
 
 
 class OutboxReader(Protocol):
@@ -74,7 +73,7 @@ class Uplink:
         settings: how to reach Kafka and how fast to catch up.
         outbox: where rows come from.
         client_id: how the brokers' logs call us.
-        tell: is called with each notice, in the uplink's thread.
+        faults: by a monotonic clock; used in the uplink's thread.
         connect: makes a producer; for tests.
     """
 
@@ -84,7 +83,7 @@ class Uplink:
         outbox: OutboxReader,
         client_id: str,
         *,
-        tell: Callable[[FaultReport], None],
+        faults: FaultReporter,
         connect: Callable[[KafkaSettings, str], Producer] = Producer,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
@@ -93,7 +92,7 @@ class Uplink:
         self._settings = settings
         self._outbox = outbox
         self._client_id = client_id
-        self._tell = tell
+        self._faults = faults
         self._connect = connect
         self._clock = clock
         self._wall = wall
@@ -102,8 +101,6 @@ class Uplink:
         self._bytes_rate = RateLimiter(settings.outbox.drain_mb_per_s * 1e6, clock)
         self._cursor = 0
         self._seen_seq = 0
-        self._down_s: float | None = None
-        self._told: LinkProblem | None = None
         self._until_empty = False
         self._news = asyncio.Event()
         self._thread = LoopThread("kafka", self.run, self._failed)
@@ -142,7 +139,7 @@ class Uplink:
                 if await self._pump(producer):
                     return
             except KafkaLinkError as error:
-                self._went_down(error.words)
+                self._went_down(error)
             finally:
                 self._note(connected=False)
                 await producer.abandon()
@@ -219,8 +216,7 @@ class Uplink:
         self._cursor = row.seq
         self._note(dead=self.stats.dead + 1)
         message = f"a message of {row.size} bytes was set aside as a dead letter: {error.message}"
-        remedy = "raise kafka.max_message_bytes and the topic's max.message.bytes, or send smaller frames"
-        self._tell(FaultReport("kafka_dead_letter", message, remedy))
+        self._faults.report(KAFKA_DEAD_LETTER, message)
 
     async def _pause(self, wait_s: float) -> None:
         """Wait, at most until there is news that matters."""
@@ -235,23 +231,12 @@ class Uplink:
             if self._until_empty:
                 return
 
-    def _went_down(self, words: LinkProblem) -> None:
-        """Note a failure; tell it once, when it lasts or when only a person can mend it."""
-        now_s = self._clock()
-        self._down_s = now_s if self._down_s is None else self._down_s
-        self._note(connected=False, failures=self.stats.failures + 1, error=words.message)
-        lasting = now_s - self._down_s >= _PATIENCE_S or words.code != "kafka_unreachable"
-        if lasting and (self._told is None or self._told.code != words.code):
-            if self._told is not None:
-                self._tell(FaultReport(self._told.code, active=False))
-            self._told = words
-            self._tell(words.notice())
+    def _went_down(self, error: KafkaLinkError) -> None:
+        self._note(connected=False, failures=self.stats.failures + 1, error=error.message)
+        self._faults.report(error.kind, error.message, error.remedy)
 
     def _came_up(self) -> None:
-        self._down_s = None
-        if self._told is not None:
-            self._tell(FaultReport(self._told.code, active=False))
-            self._told = None
+        self._faults.clear(KAFKA_UNREACHABLE)  # or whichever fault the link had
         if self.stats.error:
             self._note(error="")
 
@@ -259,4 +244,4 @@ class Uplink:
         self.stats = replace(self.stats, **changes)  # type: ignore[arg-type]  # names and types are those above
 
     def _failed(self) -> None:
-        self._tell(FaultReport("kafka_failed", "the uplink has failed; events wait in the outbox", "restart the agent"))
+        self._faults.report(KAFKA_FAILED, "the uplink has failed; events wait in the outbox")

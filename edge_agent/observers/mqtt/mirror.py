@@ -15,7 +15,7 @@ import structlog
 from edge_agent.config import CommandSettings, MqttSettings
 from edge_agent.control.commands import Acknowledgement, Authorizer, Instruction, Refused, read_rules
 from edge_agent.errors import EdgeAgentError
-from edge_agent.events import Event, Fault, Frame, TrainState
+from edge_agent.events import Event, Frame, TrainState
 from edge_agent.faults import FaultReport
 from edge_agent.observers.metrics import MirrorFigures
 from edge_agent.observers.mqtt.commands import CommandContext
@@ -63,7 +63,7 @@ class MqttMirror:
     Args:
         settings: how to reach the broker.
         device: names the train.
-        report: is called in the train's loop with what the mirror has to tell about itself.
+        report_fault: is called in the train's loop with each fault of the mirror.
         command: obeys an instruction, in the train's loop, and says what came of it; None takes no commands.
         refused: is told of each command that is not obeyed, in the train's loop: its name, its id, and why.
         gate: remembers what was obeyed; the same for every channel.
@@ -79,7 +79,7 @@ class MqttMirror:
         settings: MqttSettings,
         device: HomeAssistantDevice,
         *,
-        report: Callable[[Fault], None],
+        report_fault: Callable[[FaultReport], None],
         command: Callable[[Instruction], Acknowledgement] | None = None,
         refused: Callable[[str, str | None, Refused], None] = lambda name, command_id, why: None,
         gate: Authorizer | None = None,
@@ -88,7 +88,7 @@ class MqttMirror:
         speed_mm_s: Callable[[], float | None] = lambda: None,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        self._report = report
+        self._report_in_loop = report_fault
         self._command = command if settings.commands else None
         self._refused = refused
         self._speed_mm_s = speed_mm_s
@@ -119,7 +119,7 @@ class MqttMirror:
             office=self._office(settings, gate or Authorizer(), limits or CommandSettings())
             if self._command is not None
             else None,
-            tell=self._tell,
+            tell=self._report_fault,
             wall=wall,
         )
         self._thread = LoopThread("mqtt", self._keep, self._failed)
@@ -227,15 +227,14 @@ class MqttMirror:
         except EdgeAgentError as error:
             return Acknowledgement(accepted=False, state="", reason=str(error))
 
-    def _tell(self, notice: FaultReport) -> None:
-        """Bring a notice into the train's loop. Called in the mirror's thread."""
-        self._in_loop(lambda: self._publish(notice))
-
-    def _publish(self, notice: FaultReport) -> None:
-        self._report(notice.at(asyncio.get_running_loop().time()))
+    def _report_fault(self, report: FaultReport) -> None:
+        """Bring a report into the train's loop. Called in the mirror's thread."""
+        self._in_loop(lambda: self._report_in_loop(report))
 
     def _failed(self) -> None:
-        self._tell(FaultReport("mqtt_failed", "the mirror to MQTT has failed; see the log", "restart the agent"))
+        self._report_fault(
+            FaultReport("mqtt_failed", "the mirror to MQTT has failed; see the log", "restart the agent")
+        )
 
     def _in_loop(self, function: Callable[[], object]) -> bool:
         loop = self._loop

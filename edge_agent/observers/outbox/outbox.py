@@ -6,7 +6,6 @@ Knows its thread and the lock that keeps a second process out. Knows nothing of 
 import queue
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
@@ -16,8 +15,7 @@ import structlog
 
 from edge_agent.config import KafkaSettings, Settings
 from edge_agent.errors import ConfigError
-from edge_agent.events import Severity
-from edge_agent.faults import FaultReport
+from edge_agent.faults import OUTBOX_FAILED, OUTBOX_NOT_DURABLE, FaultReporter
 from edge_agent.observers.outbox.file import MEMORY, OutboxLock
 from edge_agent.observers.outbox.record import OutboxRecord
 from edge_agent.observers.outbox.status import OutboxFaultReporter, OutboxStats, explain
@@ -56,7 +54,7 @@ class Outbox(Generic[T]):
         budget: how much may wait.
         encode: turns a value into records, in the outbox's thread; gets the sequence number of its first record.
         dictionary: what the rows of a new file have in common; see record.pack.
-        tell: is called with each notice, in the outbox's thread.
+        faults: by a monotonic clock; used in the outbox's thread.
     """
 
     def __init__(
@@ -66,14 +64,14 @@ class Outbox(Generic[T]):
         encode: Callable[[T, int], Sequence[OutboxRecord]],
         *,
         dictionary: bytes = b"",
-        tell: Callable[[FaultReport], None],
+        faults: FaultReporter,
         max_items: int = 20_000,
         max_bulky: int = 30,
     ) -> None:
         self._path = path
         self._budget = budget
         self._dictionary = dictionary
-        self._tell = tell
+        self._faults = faults
         self._lock = OutboxLock(path)
         self._requests: queue.SimpleQueue[OutboxRequest] = queue.SimpleQueue()
         self._handover: ThreadQueue[T] = ThreadQueue(
@@ -85,7 +83,7 @@ class Outbox(Generic[T]):
             encode,
             self._handover,
             self._requests,
-            report=OutboxFaultReporter(tell, time.monotonic),
+            report=OutboxFaultReporter(faults),
             committed=self._on_commit,
         )
         self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
@@ -152,7 +150,7 @@ class Outbox(Generic[T]):
         except Exception:  # noqa: BLE001 - a fault of ours must be told; it must not end the train's drive
             _log.exception("the outbox's thread has failed")
             message = "the outbox has failed; nothing more reaches Kafka until the agent is started again"
-            self._tell(FaultReport("outbox_failed", message, "restart the agent and report the log", Severity.DEGRADED))
+            self._faults.report(OUTBOX_FAILED, message)
         finally:
             self._closed = True
             self._refuse_when_closed()
@@ -178,7 +176,7 @@ class Outbox(Generic[T]):
             refused = None if isinstance(error, ConfigError) else folder_problem(self._path.parent)
             words, remedy = (refused.message, refused.remedy) if refused else explain(error)
             message = f"the outbox is kept in memory and will not outlive the agent: {words}"
-            self._tell(FaultReport("outbox_not_durable", message, remedy, Severity.DEGRADED))
+            self._faults.report(OUTBOX_NOT_DURABLE, message, remedy)
             return OutboxStore(MEMORY, _MEMORY_BUDGET, dictionary=self._dictionary)
 
 

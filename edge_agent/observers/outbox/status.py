@@ -4,17 +4,14 @@ Knows the words and when to say them. Knows nothing of what the outbox does abou
 """
 
 import sqlite3
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge_agent.errors import EdgeAgentError
-from edge_agent.events import Severity
-from edge_agent.faults import FaultReport
+from edge_agent.faults import OUTBOX_EVICTED, OUTBOX_SET_ASIDE, OUTBOX_SLOW, OUTBOX_STUCK, FaultReporter
 from edge_agent.observers.outbox.record import RecordKind
 from edge_agent.observers.outbox.store import KindCounts
 
-_TELL_EVERY_S = 10.0
 _SLOW_MS = 400.0
 """A commit that takes as long loses that much of the train's last moments with the power; a good card needs 5 to 50."""
 _IN_A_ROW = 2  # one slow commit is a card that tidies up
@@ -48,56 +45,51 @@ class OutboxStats:
 
 
 class OutboxFaultReporter:
-    """Tells each trouble once when it comes and once when it is over, and sums up what comes often."""
+    """Reports the outbox's faults: stuck, slow, damaged, or short of its budget.
 
-    def __init__(self, tell: Callable[[FaultReport], None], clock: Callable[[], float]) -> None:
+    `stuck_by` is why nothing can be written now, in words; empty where it can.
+    """
+
+    def __init__(self, faults: FaultReporter) -> None:
         self.stuck_by = ""
-        self._tell = tell
-        self._clock = clock
+        self._faults = faults
         self._evicted = 0
-        self._told_s = -_TELL_EVERY_S
-        self._slow = False
         self._others = 0
 
     def stuck(self, error: Exception) -> None:
-        """Say why nothing can be written now."""
-        words, remedy = explain(error)
-        if words != self.stuck_by:
-            self.stuck_by = words
-            message = f"the outbox waits: {words}; events are kept in memory meanwhile"
-            self._tell(FaultReport("outbox_stuck", message, remedy, Severity.DEGRADED))
+        """Report why nothing can be written now."""
+        self.stuck_by, remedy = explain(error)
+        self._faults.report(
+            OUTBOX_STUCK, f"the outbox waits: {self.stuck_by}; events are kept in memory meanwhile", remedy
+        )
 
     def free(self) -> None:
-        """Say that writing works again, where it did not."""
-        if self.stuck_by:
-            self.stuck_by = ""
-            self._tell(FaultReport("outbox_stuck", active=False))
+        """Note that the outbox can be written."""
+        self.stuck_by = ""
+        self._faults.clear(OUTBOX_STUCK)
 
     def timed(self, commit_ms: float) -> None:
-        """Say when the disk has become slow, and when it is quick again."""
-        self._others = self._others + 1 if (commit_ms >= _SLOW_MS) is not self._slow else 0
+        """Report a disk that has become slow, or fast again."""
+        slow = self._faults.since_s(OUTBOX_SLOW) is not None
+        self._others = self._others + 1 if (commit_ms >= _SLOW_MS) is not slow else 0
         if self._others < _IN_A_ROW:
             return
-        self._slow, self._others = not self._slow, 0
-        message = f"the disk is slow: {commit_ms:.0f} ms until it has written down what happened"
-        remedy = "end what else writes to it, or put kafka.outbox.path on a quicker disk"
-        slow = FaultReport("outbox_slow", message, remedy, Severity.DEGRADED)
-        self._tell(slow if self._slow else FaultReport("outbox_slow", active=False))
+        self._others = 0
+        if slow:
+            self._faults.clear(OUTBOX_SLOW)
+        else:
+            self._faults.report(OUTBOX_SLOW, f"the disk is slow: a commit took {commit_ms:.0f} ms")
 
     def set_aside(self, where: Path) -> None:
-        """Say where a damaged outbox went."""
+        """Report where a damaged outbox is now."""
         message = f"the outbox was damaged and set aside as {where.name}; a new one is in use"
-        remedy = f"recover it with `sqlite3 {where.name} .recover`, or delete it"
-        self._tell(FaultReport("outbox_set_aside", message, remedy))
+        self._faults.report(OUTBOX_SET_ASIDE, message, f"recover it with `sqlite3 {where.name} .recover`, or delete it")
 
     def evicted(self, rows: int) -> None:
-        """Count evictions and tell of them, in one notice for several seconds of them."""
+        """Count evictions and report them, those of several seconds in one."""
         self._evicted += rows
-        if self._evicted and self._clock() - self._told_s >= _TELL_EVERY_S:
-            message = f"{self._evicted} messages that waited for the uplink were dropped: their budget is used up"
-            remedy = "mend the uplink, or raise kafka.outbox.max_images_mb, max_events_mb or max_events_h"
-            self._tell(FaultReport("outbox_evicted", message, remedy))
-            self._told_s = self._clock()
+        message = f"{self._evicted} messages that waited for the uplink were dropped: their budget is used up"
+        if self._evicted and self._faults.report(OUTBOX_EVICTED, message):
             self._evicted = 0
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from edge_agent.config import KafkaSettings
-from edge_agent.events import Event, Fault
+from edge_agent.events import Event
+from edge_agent.faults import FaultReport
 from edge_agent.observers.kafka.mirror import KafkaMirror
 from edge_agent.runtime.queues import Fanout
 
@@ -19,7 +20,7 @@ PATIENCE_S = 30.0
 class Rig:
     """One mirror, fed through a Fanout as the pipeline feeds it."""
 
-    def __init__(self, mirror: KafkaMirror, fanout: Fanout[Event], faults: list[Fault]) -> None:
+    def __init__(self, mirror: KafkaMirror, fanout: Fanout[Event], faults: list[FaultReport]) -> None:
         self.mirror = mirror
         self.faults = faults
         self._fanout = fanout
@@ -47,8 +48,8 @@ def settings(*servers: str, **changes: Any) -> KafkaSettings:
 async def rig(config: KafkaSettings, path: Path, *, compat: bool = False) -> AsyncIterator[Rig]:
     """Run a mirror for the length of the block."""
     fanout: Fanout[Event] = Fanout()
-    faults: list[Fault] = []
-    mirror = KafkaMirror(config, train_id="train-1", path=path, report=faults.append, compat=compat)
+    faults: list[FaultReport] = []
+    mirror = KafkaMirror(config, train_id="train-1", path=path, report_fault=faults.append, compat=compat)
     task = asyncio.create_task(mirror.run(fanout.subscribe("kafka", 10_000)))
     await asyncio.sleep(0)
     try:

@@ -9,7 +9,7 @@ import confluent_kafka
 import pytest
 from aiokafka import errors
 
-from edge_agent.events import Fault
+from edge_agent.faults import FaultReport
 from edge_agent.observers.crazy_train.payloads import CAPTURE_TOPIC, CaptureCommand
 from edge_agent.observers.kafka.commands import (
     AT_ONCE,
@@ -155,11 +155,11 @@ class Consumer:
 async def test_topic_that_cannot_be_read_is_told_once_and_when_it_is_over(
     monkeypatch: pytest.MonkeyPatch, failure: type[Exception], word: str
 ) -> None:
-    faults: list[Fault] = []
+    faults: list[FaultReport] = []
     failures: list[Exception] = [failure(), errors.KafkaConnectionError(), failure()]
     monkeypatch.setattr(KafkaCommandConsumer, "_make", lambda _: Consumer(failures))
     orders = KafkaCommandConsumer(
-        settings("nowhere:1"), train_id="train-1", topic="orders", handler=Keeper([]), report=faults.append
+        settings("nowhere:1"), train_id="train-1", topic="orders", handler=Keeper([]), report_fault=faults.append
     )
     task = asyncio.create_task(orders.run())
     await until(lambda: len(faults) == 2, "told that it is over")

@@ -15,7 +15,8 @@ from pydantic import SecretStr
 from edge_agent.agent.commands import CommandExecutor
 from edge_agent.config import KafkaSettings
 from edge_agent.control.commands import Authorizer, Code, CommandHandler, CommandRules
-from edge_agent.events import CommandResult, Fault
+from edge_agent.events import CommandResult
+from edge_agent.faults import FaultReport
 from edge_agent.observers.cloudevents import OrderData, write_command
 from edge_agent.observers.cloudevents.payloads import to_rfc3339
 from edge_agent.observers.kafka.commands import KafkaCommandConsumer, KafkaCommands
@@ -43,7 +44,7 @@ class Stage:
     producer: confluent_kafka.Producer
     control: Control
     answers: list[CommandResult] = field(default_factory=list)
-    faults: list[Fault] = field(default_factory=list)
+    faults: list[FaultReport] = field(default_factory=list)
 
     def send(self, *messages: KafkaMessage) -> None:
         for message in messages:
@@ -57,7 +58,7 @@ class Stage:
 
 @contextlib.asynccontextmanager
 async def stage_at(config: KafkaSettings) -> AsyncIterator[Stage]:
-    control, answers, faults = Control(), list[CommandResult](), list[Fault]()
+    control, answers, faults = Control(), list[CommandResult](), list[FaultReport]()
     clock = asyncio.get_running_loop().time
     helm = CommandExecutor(control, control, publish=answers.append, clock=clock)  # type: ignore[arg-type]
     began = [time.monotonic() - 3600]
@@ -69,7 +70,7 @@ async def stage_at(config: KafkaSettings) -> AsyncIterator[Stage]:
         refuse=functools.partial(helm.refuse, "kafka"),
     )
     desk = KafkaCommands("train-1", office)
-    orders = KafkaCommandConsumer(config, train_id="train-1", topic=TOPIC, handler=desk, report=faults.append)
+    orders = KafkaCommandConsumer(config, train_id="train-1", topic=TOPIC, handler=desk, report_fault=faults.append)
     task = asyncio.create_task(orders.run())
     producer = confluent_kafka.Producer({"bootstrap.servers": config.bootstrap_servers[0], "log_level": 0})
     try:

@@ -14,6 +14,7 @@ import pytest
 from cloudevents.core.bindings import kafka as sdk_kafka
 
 from edge_agent.events import Event, Fault
+from edge_agent.faults import KAFKA_UNREACHABLE
 from edge_agent.observers.kafka.client import KafkaLinkError
 from edge_agent.observers.kafka.producer import Producer
 from edge_agent.observers.outbox.record import RecordKind
@@ -21,6 +22,7 @@ from edge_agent.observers.outbox.store import Budget, OutboxStore
 from tests.observers.kafka.rig import Rig, rig, settings, until
 from tests.observers.outbox.records import record
 from tests.support import events as make
+from tests.support.faults import grace
 from tests.support.kafka_brokers import Consumed, Tansu, mock_cluster, tansu_behind_proxy
 from tests.support.proxy import Proxy, free_port
 
@@ -147,18 +149,18 @@ async def test_nothing_is_lost_and_order_kept_through_every_kind_of_trouble(
         assert first_copies(consumed) == expected(number)
 
 
-async def test_broker_that_is_away_is_told_and_its_return_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edge_agent.observers.kafka.uplink._PATIENCE_S", 0.3)
+async def test_broker_that_is_away_is_told_and_its_return_too(tmp_path: Path) -> None:
     broker = Tansu(tmp_path / "tansu.log")
-    async with rig(settings(broker.address), tmp_path / "outbox.db") as at:
-        at.publish(*(numbered(number) for number in range(20)))
-        await until(lambda: at.codes() == ["kafka_unreachable"], "the outage is told")
-        assert at.faults[0].severity.value == "info"
-        assert "cannot be reached" in at.faults[0].message
-        with broker, Consumed(broker.address, TOPIC) as consumed:
-            await until(lambda: len(consumed.messages) == 20, "what waited arrives")
-            await until(lambda: at.codes(active=False) == ["kafka_unreachable"], "its end is told")
-        assert first_copies(consumed) == expected(20)
+    with grace(0.3, KAFKA_UNREACHABLE):
+        async with rig(settings(broker.address), tmp_path / "outbox.db") as at:
+            at.publish(*(numbered(number) for number in range(20)))
+            await until(lambda: at.codes() == ["kafka_unreachable"], "the outage is told")
+            assert at.faults[0].severity.value == "info"
+            assert "cannot be reached" in at.faults[0].message
+            with broker, Consumed(broker.address, TOPIC) as consumed:
+                await until(lambda: len(consumed.messages) == 20, "what waited arrives")
+                await until(lambda: at.codes(active=False) == ["kafka_unreachable"], "its end is told")
+            assert first_copies(consumed) == expected(20)
 
 
 async def test_end_with_a_dead_broker_is_prompt_and_the_next_start_sends_the_rest(tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
 """The uplink without a broker: what it asks of the outbox."""
 
 import asyncio
+import time
 from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any, cast
 
 from edge_agent.config import KafkaSettings
+from edge_agent.faults import FaultReporter
 from edge_agent.observers.kafka.producer import Producer
 from edge_agent.observers.kafka.uplink import Uplink
 from edge_agent.observers.outbox.record import OutboxRecord
@@ -63,7 +65,11 @@ async def test_outbox_is_asked_only_when_it_has_told_of_rows_behind_the_last() -
     outbox, cluster = Outbox(), Cluster()
     outbox.add(1)
     uplink = Uplink(
-        KafkaSettings(), outbox, "test", tell=lambda _: None, connect=lambda settings, name: cast("Producer", cluster)
+        KafkaSettings(),
+        outbox,
+        "test",
+        faults=FaultReporter(lambda _: None, time.monotonic),
+        connect=lambda settings, name: cast("Producer", cluster),
     )
     task = asyncio.create_task(uplink.run())
     try:

@@ -11,7 +11,8 @@ from pydantic import SecretStr
 
 from edge_agent.config import MqttSettings
 from edge_agent.control.commands import Acknowledgement, Authorizer, Instruction, Verb
-from edge_agent.events import Event, Fault
+from edge_agent.events import Event
+from edge_agent.faults import FaultReport
 from edge_agent.observers.mqtt.home_assistant import HomeAssistantDevice
 from edge_agent.observers.mqtt.mirror import MqttMirror
 from edge_agent.runtime.queues import Fanout
@@ -25,7 +26,7 @@ DEVICE = HomeAssistantDevice("train-1", "Train 1", "0.1.0", speed=True)
 class Rig:
     """One mirror, fed through a Fanout as the pipeline feeds it, that commands a train of paper."""
 
-    def __init__(self, mirror: MqttMirror, faults: list[Fault], obeyed: list[Instruction]) -> None:
+    def __init__(self, mirror: MqttMirror, faults: list[FaultReport], obeyed: list[Instruction]) -> None:
         self.mirror = mirror
         self.faults = faults
         self.obeyed = obeyed
@@ -69,7 +70,7 @@ def quick(port: int, **changes: Any) -> MqttSettings:
 @contextlib.asynccontextmanager
 async def rig(config: MqttSettings, *, compat: bool = False, before: Iterable[Event] = ()) -> AsyncIterator[Rig]:
     """Run a mirror for the length of the block; `before` is what happened before the broker was there."""
-    faults: list[Fault] = []
+    faults: list[FaultReport] = []
     obeyed: list[Instruction] = []
 
     def obey(instruction: Instruction) -> Acknowledgement:
@@ -79,7 +80,7 @@ async def rig(config: MqttSettings, *, compat: bool = False, before: Iterable[Ev
     mirror = MqttMirror(
         config,
         DEVICE,
-        report=faults.append,
+        report_fault=faults.append,
         command=obey,
         gate=_old_gate(),
         compat=compat,

@@ -231,7 +231,7 @@ from edge_agent.observers.mqtt.mirror import MqttMirror
 
 async def main():
     settings = MqttSettings(enabled=True, port=int(sys.argv[1]), connect_timeout_s=60.0)
-    mirror = MqttMirror(settings, HomeAssistantDevice("train-1", "Train", "0"), report=print)
+    mirror = MqttMirror(settings, HomeAssistantDevice("train-1", "Train", "0"), report_fault=print)
     task = asyncio.create_task(mirror.run(Fanout().subscribe("mqtt", 10)))
     while mirror.stats().keeper.attempts == 0:
         await asyncio.sleep(0.01)

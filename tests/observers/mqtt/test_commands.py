@@ -241,7 +241,7 @@ async def test_command_after_the_end_of_the_run_moves_nothing() -> None:
         obeyed.append(instruction)
         return Acknowledgement(accepted=True, state="running", reason="")
 
-    mirror = MqttMirror(settings(1), DEVICE, report=lambda fault: None, command=obey)
+    mirror = MqttMirror(settings(1), DEVICE, report_fault=lambda fault: None, command=obey)
     answers: list[Acknowledgement] = []
     mirror._execute(Instruction(Verb.DRIVE), answers.append)
     assert ([answer.accepted for answer in answers], obeyed) == ([False], [])

@@ -1,13 +1,14 @@
 """The outbox's thread: it never makes the loop wait, and tells what it cannot mend."""
 
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from edge_agent.events import Severity
-from edge_agent.faults import FaultReport
+from edge_agent.faults import FaultReport, FaultReporter
 from edge_agent.observers.outbox.outbox import Outbox
 from edge_agent.observers.outbox.record import OutboxRecord, RecordKind
 from edge_agent.observers.outbox.store import Budget, OutboxStore
@@ -21,8 +22,8 @@ def encode(number: int, _sequence: int) -> Sequence[OutboxRecord]:
     return (record(number),)
 
 
-def running(path: Path, notices: list[FaultReport]) -> Outbox[int]:
-    return Outbox(path, Budget(), encode, tell=notices.append)
+def running(path: Path, reports: list[FaultReport]) -> Outbox[int]:
+    return Outbox(path, Budget(), encode, faults=FaultReporter(reports.append, time.monotonic))
 
 
 def test_thread_hands_rows_over_and_survives_close(tmp_path: Path) -> None:
@@ -50,7 +51,9 @@ def test_loop_never_waits_while_the_thread_is_stuck(tmp_path: Path) -> None:
         release.wait(WAIT_S)
         return (record(number),)
 
-    outbox: Outbox[int] = Outbox(tmp_path / "outbox.db", Budget(), hang, tell=lambda _: None, max_items=50)
+    outbox: Outbox[int] = Outbox(
+        tmp_path / "outbox.db", Budget(), hang, faults=FaultReporter(lambda _: None, time.monotonic), max_items=50
+    )
     outbox.start()
     outbox.offer(0)
     assert stuck.wait(WAIT_S)
@@ -66,8 +69,8 @@ def test_loop_never_waits_while_the_thread_is_stuck(tmp_path: Path) -> None:
 
 def test_folder_that_cannot_be_written_keeps_rows_in_memory_and_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
-    notices: list[FaultReport] = []
-    outbox = running(tmp_path / "file" / "outbox.db", notices)
+    reports: list[FaultReport] = []
+    outbox = running(tmp_path / "file" / "outbox.db", reports)
     committed = threading.Semaphore(0)
     outbox.start(committed.release)
     outbox.offer(1)
@@ -76,13 +79,13 @@ def test_folder_that_cannot_be_written_keeps_rows_in_memory_and_says_so(tmp_path
         assert committed.acquire(timeout=WAIT_S)
         seen = [number_of(row) for row in outbox.read(0, 100, 10**9).result(WAIT_S)]
     assert outbox.close(WAIT_S)
-    assert [(notice.code, notice.severity) for notice in notices] == [("outbox_not_durable", Severity.DEGRADED)]
+    assert [(report.code, report.severity) for report in reports] == [("outbox_not_durable", Severity.DEGRADED)]
     assert not outbox.stats.durable
 
 
 def test_second_agent_waits_for_the_outbox_instead_of_sharing_it(tmp_path: Path) -> None:
-    notices: list[FaultReport] = []
-    first, second = running(tmp_path / "outbox.db", []), running(tmp_path / "outbox.db", notices)
+    reports: list[FaultReport] = []
+    first, second = running(tmp_path / "outbox.db", []), running(tmp_path / "outbox.db", reports)
     ready = threading.Semaphore(0)
     first.start(ready.release)
     assert ready.acquire(timeout=WAIT_S)
@@ -90,8 +93,8 @@ def test_second_agent_waits_for_the_outbox_instead_of_sharing_it(tmp_path: Path)
     second.offer(5)
     with pytest.raises(OutboxUnavailableError):
         second.read(0, 1, 1).result(WAIT_S)
-    assert [notice.code for notice in notices] == ["outbox_stuck"]
-    assert "another program holds the outbox" in notices[0].message
+    assert [report.code for report in reports] == ["outbox_stuck"]
+    assert "another program holds the outbox" in reports[0].message
     assert first.close(WAIT_S)
     assert ready.acquire(timeout=WAIT_S)
     assert second.close(WAIT_S)
@@ -99,15 +102,17 @@ def test_second_agent_waits_for_the_outbox_instead_of_sharing_it(tmp_path: Path)
 
 
 def test_fault_of_ours_in_the_thread_is_told_and_questions_are_answered(tmp_path: Path) -> None:
-    notices: list[FaultReport] = []
+    reports: list[FaultReport] = []
 
     def break_down(number: int, _sequence: int) -> Sequence[OutboxRecord]:
         raise ZeroDivisionError(number)
 
-    outbox: Outbox[int] = Outbox(tmp_path / "outbox.db", Budget(), break_down, tell=notices.append)
+    outbox: Outbox[int] = Outbox(
+        tmp_path / "outbox.db", Budget(), break_down, faults=FaultReporter(reports.append, time.monotonic)
+    )
     outbox.start()
     outbox.offer(1)
     assert outbox.close(WAIT_S)
     with pytest.raises(OutboxUnavailableError):
         outbox.read(0, 1, 1).result(WAIT_S)
-    assert [notice.code for notice in notices] == ["outbox_failed"]
+    assert [report.code for report in reports] == ["outbox_failed"]

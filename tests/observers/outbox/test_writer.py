@@ -10,7 +10,7 @@ import pytest
 
 from edge_agent.errors import FatalError
 from edge_agent.events import Severity
-from edge_agent.faults import FaultReport
+from edge_agent.faults import FaultReport, FaultReporter
 from edge_agent.observers.outbox.record import OutboxRecord, RecordKind
 from edge_agent.observers.outbox.status import OutboxFaultReporter
 from edge_agent.observers.outbox.store import Budget, OutboxStore
@@ -38,7 +38,7 @@ class Desk:
 
     def __init__(self, path: Path, open_store: Callable[[], OutboxStore] | None = None) -> None:
         self.now_s = 0.0
-        self.notices: list[FaultReport] = []
+        self.reports: list[FaultReport] = []
         self.commits = 0
         self.requests: queue.SimpleQueue[OutboxRequest] = queue.SimpleQueue()
         self.handover: ThreadQueue[int] = ThreadQueue(lambda: self.requests.put(Wake()))
@@ -49,7 +49,7 @@ class Desk:
             encode,
             self.handover,
             self.requests,
-            report=OutboxFaultReporter(self.notices.append, self.clock),
+            report=OutboxFaultReporter(FaultReporter(self.reports.append, self.clock)),
             committed=self._committed,
             clock=self.clock,
         )
@@ -149,14 +149,14 @@ def test_full_disk_is_told_once_and_nothing_is_lost_when_it_ends(tmp_path: Path)
         for number in range(1, 400):
             desk.handover.offer(number)
             desk.work(1.0)
-        assert [(notice.code, notice.active) for notice in desk.notices] == [("outbox_stuck", True)]
-        assert "disk is full" in desk.notices[0].message
-        assert desk.notices[0].severity is Severity.DEGRADED
+        assert [(report.code, report.active) for report in desk.reports] == [("outbox_stuck", True)]
+        assert "disk is full" in desk.reports[0].message
+        assert desk.reports[0].severity is Severity.DEGRADED
         assert desk.writer.stats.stuck_by == "the disk is full"
         connection.execute("PRAGMA max_page_count = 100000")
         desk.work(1.0)
         desk.work(1.0)
-        assert [(notice.code, notice.active) for notice in desk.notices[1:]] == [("outbox_stuck", False)]
+        assert [(report.code, report.active) for report in desk.reports[1:]] == [("outbox_stuck", False)]
         assert desk.numbers() == list(range(400))
         assert desk.writer.stats.stuck_by == ""
 
@@ -177,12 +177,12 @@ def test_disk_that_becomes_slow_is_told_once_and_so_is_its_end(tmp_path: Path) -
             desk.handover.offer(number)
             desk.work()
             desk.work()
-            told.append([(notice.code, notice.active) for notice in desk.notices])
+            told.append([(report.code, report.active) for report in desk.reports])
         once, twice = [("outbox_slow", True)], [("outbox_slow", True), ("outbox_slow", False)]
         assert told == [[]] * 4 + [once] * 5 + [twice] * 2, (
             "one slow commit is no slow disk, nor a quick one a quick one"
         )
-        assert "500 ms" in desk.notices[0].message
+        assert "500 ms" in desk.reports[0].message
         assert desk.numbers() == list(range(11))
 
 
@@ -212,7 +212,7 @@ def test_locked_file_is_waited_for(tmp_path: Path) -> None:
         desk.handover.offer(7)
         desk.work()
         desk.work()
-        assert [notice.code for notice in desk.notices] == ["outbox_stuck"]
+        assert [report.code for report in desk.reports] == ["outbox_stuck"]
         other.execute("ROLLBACK")
         other.close()
         desk.work(1.0)
@@ -235,7 +235,7 @@ def test_file_damaged_while_in_use_is_set_aside_and_new_events_are_kept(tmp_path
         desk.handover.offer(1000)
         desk.work()
         desk.work()
-        assert [notice.code for notice in desk.notices] == ["outbox_set_aside"]
+        assert [report.code for report in desk.reports] == ["outbox_set_aside"]
         aside = list(tmp_path.glob("outbox.db.broken-*"))
         assert any(part.stat().st_size == size for part in aside)
         assert desk.numbers() == [1000]
@@ -277,7 +277,7 @@ def test_evictions_are_summed_up_in_a_notice(tmp_path: Path) -> None:
     desk.work()
     desk.work()
     desk.close()
-    told = [int(notice.message.split()[0]) for notice in desk.notices if notice.code == "outbox_evicted"]
+    told = [int(report.message.split()[0]) for report in desk.reports if report.code == "outbox_evicted"]
     waits_for_the_next_notice = 1
     assert sum(told) == desk.writer.stats.tallies[RecordKind.TELEMETRY].evicted - waits_for_the_next_notice > 50
     assert len(told) <= 3
