@@ -23,10 +23,10 @@ _TITLES: dict[EventKind, str] = {
     "frame": "A picture from the train's camera",
     "prediction": "What the detector saw in one frame",
     "decision": "What the signs ask of the train from now on",
-    "command": "One command as it was written to the hub",
-    "fault": "Something went wrong, or is over",
+    "command": "A command as it was written to the hub",
+    "fault": "A fault that appeared or is over",
     "state": "A snapshot of the train",
-    "answer": "What became of a command from outside",
+    "answer": "The answer to a command from outside",
 }
 
 
@@ -83,7 +83,7 @@ def _attributes(kind: EventKind) -> dict[str, Any]:
     text = {"type": "string", "minLength": 1}
     return {
         "specversion": {"const": names.SPEC_VERSION},
-        "id": {**text, "description": "Unique within the source; a message sent twice has the same id."},
+        "id": {**text, "description": "Unique within the source; a message that is sent again keeps its id."},
         "source": {"type": "string", "pattern": "^/trains/[a-z0-9-]+$", "description": "The train."},
         "type": {"const": names.type_of(kind)},
         "subject": text,
@@ -94,7 +94,7 @@ def _attributes(kind: EventKind) -> dict[str, Any]:
             "description": "Orders the events of one source, also across restarts.",
         },
         "partitionkey": {**text, "description": "The train's id."},
-        "causationid": {**text, "description": "Id of the event that led to this one."},
+        "causationid": {**text, "description": "Id of the event that caused this one."},
     }
 
 

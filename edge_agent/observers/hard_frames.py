@@ -1,7 +1,6 @@
-"""Keeps the frames that the detector found hard, for somebody to label: pictures in a folder, and why each is there.
+"""Collects frames that the detector found hard, to be labelled: pictures in a folder, and why each was kept.
 
-An observer like any other: it reads its own bounded queue and writes on a thread. What is hard is told by `hard`, which
-is pure. Knows files. Knows nothing of how frames are taken or of what becomes of the pictures.
+An observer like any other: it reads its own bounded queue and writes in a thread.
 """
 
 import asyncio
@@ -24,13 +23,14 @@ from edge_agent.runtime.files import write_atomic
 
 _log = structlog.get_logger(__name__)
 
-UNSURE = 0.2
-"""A score less than this above the threshold is a low one."""
+LOW_MARGIN = 0.2
+"""A score within this margin above the threshold counts as low confidence."""
+
 PERIOD_S = 1.0
 """The least time between two pictures: neighbours of a hard frame teach little more."""
-_QUALITY = 95
-_WAITING = 32
-"""Frames kept until their prediction comes; at most a few are under way."""
+
+_QUALITY_PERCENT = 95
+_MAX_WAITING = 32  # frames kept until their prediction comes; at most a few are under way
 
 
 class HardReason(StrEnum):
@@ -42,12 +42,12 @@ class HardReason(StrEnum):
 
 
 def hard_reasons(detections: Iterable[Detection], tracks: Sequence[Track], threshold: float) -> tuple[HardReason, ...]:
-    """Tell why the newest frame is hard, by its detections and the tracks that they have been folded into.
+    """Return why the newest frame is hard, by its detections and the tracks that they have been folded into.
 
-    Low confidence: a score less than `UNSURE` above the threshold. Flicker: a sign seen, missed, and now seen again;
-    the frame before is the one to look at. Disagreement: a sign that had another label when it was last seen.
+    Low confidence: a score less than `LOW_MARGIN` above the threshold. Flicker: a sign seen, missed, and now seen
+    again; the hard frame is the one before. Disagreement: a sign that had another label when it was last seen.
     """
-    found = {HardReason.LOW_CONFIDENCE} if any(d.score < threshold + UNSURE for d in detections) else set()
+    found = {HardReason.LOW_CONFIDENCE} if any(d.score < threshold + LOW_MARGIN for d in detections) else set()
     for track in tracks:
         *before, now = track.votes
         seen = [label for label in before if label is not None]
@@ -69,15 +69,15 @@ class DetectedFrame:
 
 
 class Collector:
-    """Keeps hard frames in `folder` as FRAME_ID.jpg, and a line for each in `collected.jsonl` there.
+    """Keeps hard frames in `folder` as FRAME_ID.jpg, with a line for each in `collected.jsonl`.
 
-    At most one picture in `PERIOD_S`, and none that would bring the folder over its budget. Raises UsageError when
-    the folder cannot be written to.
+    At most one picture per `PERIOD_S`, and none that would exceed the folder's budget. Raises UsageError if the folder
+    is not writable.
 
     Args:
-        folder: where the pictures go; made when missing, what lies there stays and counts.
-        threshold: the detector's least score.
-        budget_bytes: the most that all files in the folder may take.
+        folder: where the pictures go; created if missing, existing files stay and count.
+        threshold: the detector's confidence threshold, 0..1.
+        budget_bytes: maximum size of all files in the folder.
         tracking: how boxes of neighbouring frames are associated.
     """
 
@@ -90,7 +90,7 @@ class Collector:
         self._threshold, self._budget_bytes, self._tracking = threshold, budget_bytes, tracking or TrackerParameters()
         self._held_bytes = _prepare(folder, self._lines)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="collector")
-        self._frames: deque[Frame] = deque(maxlen=_WAITING)
+        self._frames: deque[Frame] = deque(maxlen=_MAX_WAITING)
         self._tracks: tuple[Track, ...] = ()
         self._before: DetectedFrame | None = None
         self._next_s = float("-inf")
@@ -98,48 +98,47 @@ class Collector:
         self.kept = 0
 
     async def run(self, events: EventSource) -> None:
-        """Collect until cancelled, then look at what still waits; raises FatalError when the disk does not take it."""
+        """Collect until cancelled, then process what is still queued; raises FatalError if the disk fails."""
         loop = asyncio.get_running_loop()
         try:
             while True:
-                await self._take(await events.get())
+                await self._on_event(await events.get())
         except asyncio.CancelledError:
             for _ in range(len(events)):
-                await self._take(await events.get())
+                await self._on_event(await events.get())
             raise
         finally:
-            await loop.run_in_executor(self._thread, lambda: None)  # whatever is being written is written to its end
+            await loop.run_in_executor(self._thread, lambda: None)  # wait for the write in progress
             self._thread.shutdown(wait=False)
 
-    async def _take(self, event: Event) -> None:
+    async def _on_event(self, event: Event) -> None:
         if isinstance(event, Frame):
             self._frames.append(event)
         elif isinstance(event, Prediction):
             frame = next((one for one in self._frames if one.sequence == event.sequence), None)
             if frame is not None:
-                await self._look(DetectedFrame(frame, event))
+                await self._on_detection(DetectedFrame(frame, event))
 
-    async def _look(self, sight: DetectedFrame) -> None:
-        """Fold a sight into the tracks, and keep it if it is hard and its time has come."""
-        seen = sight.prediction
-        self._tracks, _ = update_tracks(self._tracks, seen.detections, seen.taken_s, self._tracking)
-        reasons = hard_reasons(seen.detections, self._tracks, self._threshold)
-        before, self._before = self._before, sight
-        if not reasons or self._full or seen.taken_s < self._next_s:
+    async def _on_detection(self, detected: DetectedFrame) -> None:
+        """Fold a detection into the tracks, and keep its frame if it is hard and a period has passed."""
+        prediction = detected.prediction
+        self._tracks, _ = update_tracks(self._tracks, prediction.detections, prediction.taken_s, self._tracking)
+        reasons = hard_reasons(prediction.detections, self._tracks, self._threshold)
+        before, self._before = self._before, detected
+        if not reasons or self._full or prediction.taken_s < self._next_s:
             return
-        self._next_s = seen.taken_s + PERIOD_S
-        missed = HardReason.FLICKER in reasons and before is not None
-        chosen = before if missed and before is not None else sight
-        told = (HardReason.FLICKER,) if missed else reasons
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._keep, chosen, told)
+        self._next_s = prediction.taken_s + PERIOD_S
+        if HardReason.FLICKER in reasons and before is not None:  # the frame that missed the sign is the hard one
+            detected, reasons = before, (HardReason.FLICKER,)
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._keep, detected, reasons)
 
-    def _keep(self, sight: DetectedFrame, reasons: tuple[HardReason, ...]) -> None:
-        """Write a picture and its line, or tell once that the folder is full."""
-        encoded, data = cv2.imencode(".jpg", sight.frame.image, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+    def _keep(self, detected: DetectedFrame, reasons: tuple[HardReason, ...]) -> None:
+        """Write a picture and its line, or log once that the folder is full."""
+        encoded, data = cv2.imencode(".jpg", detected.frame.image, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY_PERCENT])
         if not encoded:
             raise FatalError("a frame could not be written as JPEG", remedy="report this, with the log")
-        picture, line = self._folder / f"{sight.frame.frame_id}.jpg", _line(sight, reasons)
-        if picture.exists():  # kept for a reason of its own, where frames are rare
+        picture, line = self._folder / f"{detected.frame.frame_id}.jpg", _line(detected, reasons)
+        if picture.exists():  # already kept for another reason, at a low frame rate
             return
         if self._held_bytes + len(data) + len(line) > self._budget_bytes:
             self._full = True
@@ -156,7 +155,7 @@ class Collector:
 
 
 def _prepare(folder: Path, lines: Path) -> int:
-    """Make the folder, see that it can be written to, and return how many bytes its files take."""
+    """Create the folder, check that it is writable, and return the size of its files in bytes."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         existed = lines.exists()
@@ -166,20 +165,20 @@ def _prepare(folder: Path, lines: Path) -> int:
         return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     except OSError as error:
         raise UsageError(
-            f"cannot collect frames in '{folder}': {error.strerror}", remedy="name a folder that you may write"
+            f"cannot collect frames in '{folder}': {error.strerror}", remedy="name a writable folder"
         ) from error
 
 
-def _line(sight: DetectedFrame, reasons: tuple[HardReason, ...]) -> bytes:
+def _line(detected: DetectedFrame, reasons: tuple[HardReason, ...]) -> bytes:
     plain = [
         {
             "label": one.label,
             "score": round(one.score, 4),
             "box": [round(v, 2) for v in (one.box.x1, one.box.y1, one.box.x2, one.box.y2)],
         }
-        for one in sight.prediction.detections
+        for one in detected.prediction.detections
     ]
-    frame_id = sight.frame.frame_id
+    frame_id = detected.frame.frame_id
     line = {"file": f"{frame_id}.jpg", "frame_id": frame_id, "reasons": list(reasons), "detections": plain}
     return (json.dumps(line, separators=(",", ":")) + "\n").encode()
 

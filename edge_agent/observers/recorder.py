@@ -1,7 +1,7 @@
-"""Writes a run to an .mp4 and a .jsonl beside it: a line a frame with what the source knew and what the detector saw.
+"""Records a run to an .mp4 with a .jsonl beside it: a line per frame with its ground truth and the detections.
 
-An observer like any other: it reads its own bounded queue and encodes on a thread. Knows files. Knows nothing of how
-frames are taken. `--source FILE.mp4` replays such a pair.
+An observer like any other: it reads its own bounded queue and encodes in a thread. `--source FILE.mp4` replays such a
+pair.
 """
 
 import asyncio
@@ -34,7 +34,9 @@ class Recorder:
         if path.suffix.lower() != ".mp4":
             raise ConfigError(f"cannot record to '{path}': only .mp4 is written", remedy="choose a name ending in .mp4")
         if not path.parent.is_dir():
-            raise ConfigError(f"cannot record to '{path}': there is no folder '{path.parent}'", remedy="make it first")
+            raise ConfigError(
+                f"cannot record to '{path}': there is no folder '{path.parent}'", remedy="create it first"
+            )
         self._path, self._fps = path, fps
         self._partial = path.with_name(f".{path.stem}.partial.mp4")
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="recorder")
@@ -44,9 +46,9 @@ class Recorder:
         self.frames = 0
 
     async def run(self, events: EventSource) -> None:
-        """Record until cancelled, then write what still waits and put both files in place.
+        """Record until cancelled, then write what is still queued and move both files into place.
 
-        Raises FatalError when the disk does not take it; nothing is left then.
+        Raises FatalError if the disk fails; no partial files are left then.
         """
         loop = asyncio.get_running_loop()
         try:
@@ -99,7 +101,7 @@ class Recorder:
         self._writer = cv2.VideoWriter(str(self._partial), fourcc, self._fps, (width, height))
         if not self._writer.isOpened():
             raise FatalError(
-                f"cannot write the video '{self._path}'", remedy="check the folder's rights and free space"
+                f"cannot write the video '{self._path}'", remedy="check the folder's permissions and the free space"
             )
         self._lines = self._partial.with_suffix(".jsonl").open("w", encoding="utf-8")
 
@@ -112,11 +114,11 @@ class Recorder:
         self._partial.with_suffix(".jsonl").replace(self._path.with_suffix(".jsonl"))
 
     def _clear(self) -> None:
-        """Remove what a recording that failed has left."""
+        """Remove what a failed recording has left behind."""
         if self._writer is not None:
             self._writer.release()
         if self._lines is not None:
-            with suppress(OSError):  # what could not be written cannot be written now
+            with suppress(OSError):  # closing flushes, which failed before
                 self._lines.close()
         for path in (self._partial, self._partial.with_suffix(".jsonl")):
             path.unlink(missing_ok=True)

@@ -56,32 +56,32 @@ class FrameTrace:
 
 
 class StageCollector:
-    """Folds events; what is finished comes out in the order in which the frames were taken."""
+    """Folds events into traces, which are returned when complete, in the order in which the frames were taken."""
 
     def __init__(self) -> None:
         self._open: OrderedDict[str, FrameTrace] = OrderedDict()
 
     def fold(self, event: Event) -> Iterator[FrameTrace]:
-        """Take an event in; yields the frames that are finished by it."""
+        """Process an event; yield the traces that it completes."""
         match event:
             case Frame():
                 self._open[event.frame_id] = FrameTrace(event.frame_id, event.sequence, event.taken_s)
                 while len(self._open) > KEPT:
                     yield self._open.popitem(last=False)[1]
             case Prediction():
-                yield from self._predicted(event)
+                yield from self._on_prediction(event)
             case MotorCommand():
-                self._commanded(event)
+                self._on_command(event)
             case _:
                 pass
 
-    def rest(self) -> Iterator[FrameTrace]:
-        """Yield what is still open, at the end."""
+    def remaining(self) -> Iterator[FrameTrace]:
+        """Yield the traces that are still open, at the end."""
         while self._open:
             yield self._open.popitem(last=False)[1]
 
-    def _predicted(self, event: Prediction) -> Iterator[FrameTrace]:
-        """Note the stages up to the prediction; older frames are finished then: their command would have come."""
+    def _on_prediction(self, event: Prediction) -> Iterator[FrameTrace]:
+        """Add the stages up to the prediction; this completes older frames, whose command would have come by now."""
         if event.frame_id not in self._open:
             return
         while next(iter(self._open)) != event.frame_id:
@@ -92,8 +92,8 @@ class StageCollector:
         traced.signs = tuple(one.label for one in event.detections)
         traced.outcome = "seen"
 
-    def _commanded(self, event: MotorCommand) -> None:
-        """Note the first command that a frame caused."""
+    def _on_command(self, event: MotorCommand) -> None:
+        """Add the first command that a frame caused."""
         traced = self._open.get(event.frame_id or "")
         if traced is None or traced.outcome != "seen":
             return
@@ -102,9 +102,9 @@ class StageCollector:
 
 
 def open_tracer(train_id: str, endpoint: str, share: float, *, exporter: "SpanExporter | None" = None) -> "Tracer":
-    """Return the observer that exports to `endpoint` (OTLP over HTTP), a `share` (0..1) of the frames.
+    """Return the observer that exports a `share` (0..1) of the frames to `endpoint` (OTLP over HTTP).
 
-    An `exporter` takes the endpoint's place. Raises ConfigError where OpenTelemetry is not installed.
+    An `exporter` replaces the endpoint. Raises ConfigError if OpenTelemetry is not installed.
     """
     try:
         from opentelemetry.sdk.resources import Resource  # noqa: PLC0415 - an extra
@@ -121,7 +121,7 @@ def open_tracer(train_id: str, endpoint: str, share: float, *, exporter: "SpanEx
             f"tracing needs OpenTelemetry ({error.name} is missing)",
             remedy="install edge-agent[tracing], or set tracing.enabled to false",
         ) from error
-    # A collector that is away is no fault of the train's: the exporter drops what it cannot send.
+    # An unreachable collector is not the train's fault: the exporter drops what it cannot send, silently.
     logging.getLogger("opentelemetry").addHandler(logging.NullHandler())
     logging.getLogger("opentelemetry").propagate = False
     resource = Resource.create({"service.name": "edge-agent", "service.instance.id": train_id})
@@ -148,21 +148,21 @@ class Tracer:
         self._stages = StageCollector()
 
     async def run(self, events: EventSource) -> None:
-        """Trace until cancelled; then tell what is still open, and end within a second."""
+        """Trace until cancelled, then export what is still open, for at most a second."""
         clock = asyncio.get_running_loop().time
         try:
             while True:
                 event = await events.get()
                 for traced in self._stages.fold(event):
-                    self._tell(traced, self._wall_ns() - round(clock() * 1e9))
+                    self._export(traced, self._wall_ns() - round(clock() * 1e9))
         finally:
-            for traced in self._stages.rest():
-                self._tell(traced, self._wall_ns() - round(clock() * 1e9))
+            for traced in self._stages.remaining():
+                self._export(traced, self._wall_ns() - round(clock() * 1e9))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_END_S):
                     await in_daemon_thread(self._provider.shutdown, "tracing-end")
 
-    def _tell(self, traced: FrameTrace, offset_ns: int) -> None:
+    def _export(self, traced: FrameTrace, offset_ns: int) -> None:
         from opentelemetry.trace import set_span_in_context  # noqa: PLC0415 - an extra; loaded by now
 
         def ns(at_s: float) -> int:

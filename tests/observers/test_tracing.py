@@ -88,14 +88,14 @@ def test_second_command_of_a_frame_adds_no_stage() -> None:
     stages = StageCollector()
     events = (frame(1, 1.0), prediction(1, 1.0), command(1, 1.0), command(1, 1.0))
     assert [one for event in events for one in stages.fold(event)] == []
-    (only,) = stages.rest()
+    (only,) = stages.remaining()
     assert [stage.name for stage in only.stages] == ["wait", "inference", "drive"]
 
 
 def test_prediction_of_an_unknown_frame_changes_nothing() -> None:
     stages = StageCollector()
     assert list(stages.fold(prediction(9, 1.0))) == []
-    assert list(stages.rest()) == []
+    assert list(stages.remaining()) == []
 
 
 def test_without_opentelemetry_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

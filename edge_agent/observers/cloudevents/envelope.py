@@ -1,10 +1,8 @@
-"""Event <-> envelope: the CloudEvents 1.0 attributes around a payload, on no particular transport.
-
-Knows how an event gets its id, time and cause. Knows nothing of Kafka, MQTT or JSON's structured form.
+"""Event <-> envelope: the CloudEvents 1.0 attributes around a payload, independent of the transport.
 
 The chain from sign to motion can be followed by `causationid`, which is always the `id` of another event: a
 prediction's is its frame, a decision's is the prediction it rests on, a command's is its decision. An answer's is the
-id of the command from outside, which is an event's where it came as one.
+id of the command from outside, which is an event's id if it came as an event.
 """
 
 from dataclasses import dataclass, field
@@ -39,7 +37,7 @@ class Envelope:
 
     @property
     def kind(self) -> str | None:
-        """The kind of event (`prediction`, ...), None for a type that is not ours."""
+        """The kind of event (`prediction`, ...), None for a foreign type."""
         return names.kind_of(self.type)
 
     @property
@@ -65,9 +63,9 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True)
 class EventContext:
-    """What an event does not know of itself.
+    """The CloudEvents context that an event does not carry itself.
 
-    `offset_s` is wall clock minus event-loop clock; `sequence` orders the events of one train as they were sealed.
+    `offset_s` is wall clock minus event-loop clock; `sequence` orders the events of one train as they were encoded.
     """
 
     train_id: str
@@ -84,44 +82,44 @@ class EncodedImage:
 
 
 def prediction_id(frame_id: str) -> str:
-    """Return the id of the prediction of a frame; the frame keeps its own, and ids are unique within a source."""
+    """Return the id of a frame's prediction: ids are unique within a source, so it cannot be the frame's own."""
     return f"{frame_id}.prediction"
 
 
-def to_cloudevent(event: Event, stamp: EventContext, picture: EncodedImage | None = None) -> Envelope:
-    """Put `event` into an envelope. A Frame needs its encoded `picture`; ValueError without."""
+def to_cloudevent(event: Event, context: EventContext, picture: EncodedImage | None = None) -> Envelope:
+    """Return the envelope of `event`; raises ValueError for a Frame without its encoded `picture`."""
     if isinstance(event, Frame) and picture is None:
         raise ValueError("a frame needs its encoded picture")
-    kind, event_id, subject, unix_s, cause = _identity(event, stamp.offset_s)
+    kind, event_id, subject, unix_s, cause = _identity(event, context.offset_s)
     value = picture if isinstance(event, Frame) else None
     return Envelope(
         id=event_id,
-        source=names.source_of(stamp.train_id),
+        source=names.source_of(context.train_id),
         type=names.type_of(kind),
         data=value.data if value else _dump(kind, event),
         datacontenttype=value.content_type if value else names.JSON,
         subject=subject,
         time=to_rfc3339(unix_s),
-        sequence=f"{stamp.sequence:0{SEQUENCE_DIGITS}d}",
-        partitionkey=stamp.train_id,
+        sequence=f"{context.sequence:0{SEQUENCE_DIGITS}d}",
+        partitionkey=context.train_id,
         causationid=cause,
     )
 
 
 def from_cloudevent(envelope: Envelope) -> Payload | EncodedImage:
-    """Return the value of an envelope of ours; raises MalformedMessageError for anything else."""
+    """Return the payload of one of our events; raises MalformedMessageError for anything else."""
     kind = envelope.kind
     if kind == "frame":
         return EncodedImage(envelope.data, envelope.datacontenttype)
     adapter = next((adapter for name, adapter in _ADAPTERS.items() if name == kind), None)
     if adapter is None:
-        raise MalformedMessageError(f"'{envelope.type}' is no event of a train", type=envelope.type)
+        raise MalformedMessageError(f"'{envelope.type}' is not an event of a train", type=envelope.type)
     try:
         return adapter.validate_json(envelope.data)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"])) or "data"
-        raise MalformedMessageError(f"the value of a {kind} is wrong: {where}: {first['msg']}", type=kind) from None
+        raise MalformedMessageError(f"invalid value of a {kind}: {where}: {first['msg']}", type=kind) from None
 
 
 def _dump(kind: EventKind, event: Event) -> bytes:
@@ -142,10 +140,10 @@ def _identity(event: Event, offset_s: float) -> tuple[EventKind, str, str, float
         case MotorCommand():
             return "command", event.command_id, "hub", event.written_s + offset_s, event.decision_id
         case _:
-            return _identity_of_news(event, offset_s)
+            return _status_identity(event, offset_s)
 
 
-def _identity_of_news(
+def _status_identity(
     event: Fault | TrainState | CommandResult, offset_s: float
 ) -> tuple[EventKind, str, str, float, str | None]:
     match event:

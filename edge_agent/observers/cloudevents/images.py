@@ -1,7 +1,6 @@
 """Pictures as JPEG or WebP.
 
-Knows OpenCV's encoders. Knows nothing of events. Not imported by the rest of this package: OpenCV takes long to load,
-and encoding belongs into a thread.
+Not imported by the rest of this package, as OpenCV is slow to load. Encode in a thread, not in the event loop.
 """
 
 import cv2
@@ -27,11 +26,9 @@ def encode_webp(image: NDArray[np.uint8], quality_percent: int = QUALITY_PERCENT
 
 
 def smaller_jpeg(data: bytes, width_px: int, quality_percent: int = QUALITY_PERCENT) -> bytes | None:
-    """Return an encoded picture anew, `width_px` wide; None for one that is not wider, or that cannot be decoded.
-
-    A JPEG is decoded at half size where that is enough, which takes a third of the time.
-    """
+    """Return an encoded picture scaled down to `width_px`; None if it is not wider or cannot be decoded."""
     try:
+        # A JPEG is decoded at half size, which takes a third of the time.
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_REDUCED_COLOR_2)
     except cv2.error:
         return None

@@ -1,7 +1,4 @@
-"""Envelope <-> MQTT message: the CloudEvents MQTT protocol binding; binary mode with MQTT 5, structured with 3.1.1.
-
-Knows properties and payloads. Knows nothing of topics, retained flags or brokers.
-"""
+"""Envelope <-> MQTT message: the CloudEvents MQTT protocol binding; binary mode with MQTT 5, structured with 3.1.1."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field

@@ -1,16 +1,12 @@
-"""Names on the wire: event types, the source of a train, content types.
-
-Knows what CloudEvents 1.0 asks of them. Knows nothing of what an event holds.
-
-The type prefix is a reverse-DNS name as the specification recommends; the version behind it grows when a payload
-changes in a way that its readers must know of. New optional keys are no such change.
-"""
+"""Names on the wire: event types, the source of a train, content types, as CloudEvents 1.0 requires them."""
 
 from collections.abc import Mapping
 
 from edge_agent.errors import EdgeAgentError
 
 SPEC_VERSION = "1.0"
+# A reverse-DNS name, as the specification recommends. The version is raised for changes of a payload that would mislead
+# existing readers; new optional keys do not count.
 TYPE_PREFIX = "dev.edge-agent"
 TYPE_VERSION = "v1"
 
@@ -32,7 +28,7 @@ def type_of(kind: str) -> str:
 
 
 def kind_of(event_type: str) -> str | None:
-    """Return the kind behind a CloudEvents type of ours, None for any other type."""
+    """Return the kind of one of our CloudEvents types, None for any other type."""
     prefix, suffix = f"{TYPE_PREFIX}.", f".{TYPE_VERSION}"
     if event_type.startswith(prefix) and event_type.endswith(suffix):
         return event_type[len(prefix) : -len(suffix)]
@@ -56,4 +52,4 @@ def missing(attributes: Mapping[str, str]) -> list[str]:
 
 
 class MalformedMessageError(EdgeAgentError):
-    """A message that is no event of ours: drop it and count it. Nothing on the train can mend it."""
+    """A message is not one of our events: drop it and count it, as nothing on the train can fix it."""

@@ -1,8 +1,7 @@
-"""What each event says to other machines: the values of CloudEvents' `data`, one class a kind.
+"""The values of CloudEvents' `data`, one class per kind of event, and how events become them.
 
-Knows names, units and ranges; the JSON Schemas in docs/schemas are made of these classes. Knows nothing of how an
-event becomes one of them. No value is a monotonic time: that clock means nothing on another machine, so moments are
-RFC 3339 texts and distances in time are milliseconds.
+The JSON Schemas in docs/schemas are generated from these classes. No value is a monotonic time, which means nothing on
+another machine: points in time are RFC 3339 strings, and durations are milliseconds.
 """
 
 from dataclasses import dataclass
@@ -53,8 +52,8 @@ class DetectionData:
     """One sign found in a frame."""
 
     label: Annotated[str, Field(description="Kind of sign.")]
-    score: Annotated[float, Field(ge=0, le=1, description="How sure the detector is.")]
-    box: Annotated[BoxData, Field(description="Where, in the frame's pixels from its top left.")]
+    score: Annotated[float, Field(ge=0, le=1, description="Confidence of the detector.")]
+    box: Annotated[BoxData, Field(description="Bounding box in the frame's pixels, from its top left.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +61,12 @@ class PredictionData:
     """What the detector saw in one frame; best score first."""
 
     frame_id: Annotated[str, Field(description="Id of the frame.")]
-    frame_sequence: Annotated[int, Field(description="Number of the frame since the train's program started.")]
+    frame_sequence: Annotated[int, Field(description="Number of the frame since the agent started.")]
     taken_at: Annotated[Moment, Field(description="When the frame was exposed.")]
     width: Annotated[int, Field(ge=1, description="Width of the frame in pixels.")]
     height: Annotated[int, Field(ge=1, description="Height of the frame in pixels.")]
     detections: Annotated[tuple[DetectionData, ...], Field(description="Signs found, best score first.")]
-    inference_ms: Annotated[Milliseconds, Field(description="What the network took.")]
+    inference_ms: Annotated[Milliseconds, Field(description="Time that the network took.")]
     latency_ms: Annotated[Milliseconds, Field(description="From the exposure of the frame to this prediction.")]
 
 
@@ -76,11 +75,11 @@ class DecisionData:
     """What the signs ask of the train from now on."""
 
     decision_id: Annotated[str, Field(description="The event's own id.")]
-    frame_id: Annotated[str | None, Field(description="The sighting that led to it.")]
-    action: Annotated[Action, Field(description="What the train shall do.")]
+    frame_id: Annotated[str | None, Field(description="Id of the frame that led to it.")]
+    action: Annotated[Action, Field(description="What the train is to do.")]
     power_percent: Annotated[Percent, Field(description="Motor power asked for.")]
     sign: Annotated[str | None, Field(description="The sign that asks for it.")]
-    reason: Annotated[str, Field(description="In words.")]
+    reason: Annotated[str, Field(description="In words, for people.")]
     latency_ms: Annotated[Milliseconds | None, Field(description="From the exposure of the frame to this decision.")]
 
 
@@ -89,38 +88,38 @@ class CommandData:
     """One command as it was written to the hub."""
 
     command_id: Annotated[str, Field(description="The event's own id.")]
-    kind: Annotated[CommandKind, Field(description="What was written.")]
+    kind: Annotated[CommandKind, Field(description="Kind of command.")]
     power_percent: Annotated[int, Field(ge=-100, le=100, description="Motor power, or the light's brightness.")]
-    reason: Annotated[str, Field(description="In words.")]
+    reason: Annotated[str, Field(description="In words, for people.")]
     decision_id: Annotated[str | None, Field(description="The decision that it carries out.")]
-    frame_id: Annotated[str | None, Field(description="The sighting behind the decision.")]
+    frame_id: Annotated[str | None, Field(description="Id of the frame behind the decision.")]
     latency_ms: Annotated[Milliseconds | None, Field(description="From the exposure of the frame to this write.")]
 
 
 @dataclass(frozen=True, slots=True)
 class FaultData:
-    """Something went wrong, or (with `active` false) is over."""
+    """A fault appeared, or (with `active` false) is over."""
 
     code: Annotated[str, Field(description="Stable name; see operate.md.")]
     message: Annotated[str, Field(description="What happened.")]
     remedy: Annotated[str, Field(description="What to do.")]
-    severity: Annotated[Severity, Field(description="`info` is only told, `degraded` drives on, `stop` brakes.")]
-    active: Annotated[bool, Field(description="False when it is over.")]
+    severity: Annotated[Severity, Field(description="`info` only reports, `degraded` drives on, `stop` brakes.")]
+    active: Annotated[bool, Field(description="False once it is over.")]
 
 
 @dataclass(frozen=True, slots=True)
 class HubData:
-    """What the hub last told about itself; null where it has not told yet."""
+    """What the hub last reported; null where it has not reported yet."""
 
-    connected: Annotated[bool, Field(description="The link is up.")]
+    connected: Annotated[bool, Field(description="Whether the link is up.")]
     name: Annotated[str | None, Field(description="The hub's own name.")]
-    battery_percent: Annotated[Percent | None, Field(description="Charge.")]
+    battery_percent: Annotated[Percent | None, Field(description="Battery charge.")]
     voltage_mv: Annotated[int | None, Field(description="Battery voltage in mV.")]
     current_ma: Annotated[int | None, Field(description="Current drawn in mA.")]
     rssi_dbm: Annotated[int | None, Field(description="Radio signal strength in dBm.")]
-    alerts: Annotated[tuple[str, ...], Field(description="What the hub warns of, in alphabetical order.")]
-    button_pressed: Annotated[bool, Field(description="The green button is held.")]
-    brake_confirmed: Annotated[bool, Field(description="The last brake was carried out.")]
+    alerts: Annotated[tuple[str, ...], Field(description="Active alerts of the hub, in alphabetical order.")]
+    button_pressed: Annotated[bool, Field(description="Whether the green button is pressed.")]
+    brake_confirmed: Annotated[bool, Field(description="Whether the hub has confirmed the last brake.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,24 +127,24 @@ class StateData:
     """A snapshot of the train."""
 
     train_id: Annotated[str, Field(description="The train.")]
-    guard: Annotated[GuardState, Field(description="What the train may do.")]
-    reason: Annotated[str, Field(description="Why, in words.")]
-    power_percent: Annotated[int, Field(ge=-100, le=100, description="Motor power written last.")]
-    hub: Annotated[HubData, Field(description="What the hub last told; null where it has not told yet.")]
+    guard: Annotated[GuardState, Field(description="State of the guard: what the train may do.")]
+    reason: Annotated[str, Field(description="Why, in words, for people.")]
+    power_percent: Annotated[int, Field(ge=-100, le=100, description="Motor power last written.")]
+    hub: Annotated[HubData, Field(description="What the hub last reported; null where it has not reported yet.")]
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerData:
-    """What became of a command from outside."""
+    """The answer to a command from outside."""
 
-    channel: Annotated[str, Field(description="The way it came in by: mqtt, kafka, console, crazy-train.")]
-    who: Annotated[str | None, Field(description="Who sent it, where that is known.")]
+    channel: Annotated[str, Field(description="Channel of the command: mqtt, kafka, console, crazy-train.")]
+    who: Annotated[str | None, Field(description="Who sent it, if known.")]
     command_id: Annotated[str | None, Field(description="The id that the sender gave it.")]
     verb: Annotated[str, Field(description="What was commanded.")]
-    accepted: Annotated[bool, Field(description="The train obeys.")]
+    accepted: Annotated[bool, Field(description="Whether the train obeys.")]
     code: Annotated[str | None, Field(description="Why it was refused; null where it was accepted.")]
     state: Annotated[str | None, Field(description="The guard's state after an accepted command.")]
-    reason: Annotated[str, Field(description="In words: why it was refused, or what the guard says now.")]
+    reason: Annotated[str, Field(description="In words: why it was refused, or the guard's reason for its state now.")]
 
 
 Payload = PredictionData | DecisionData | CommandData | FaultData | StateData | AnswerData
@@ -171,12 +170,12 @@ def to_rfc3339(unix_s: float) -> str:
 
 
 def from_rfc3339(text: str) -> int:
-    """Return what `moment` was given, in ms since 1970; raises ValueError for a text that is no moment."""
+    """Return the time of an RFC 3339 text in ms since 1970; raises ValueError for anything else."""
     return round(datetime.fromisoformat(text).timestamp() * 1000)
 
 
 def payload_of(event: Prediction | Decision | MotorCommand | Fault | TrainState | CommandResult) -> Payload:
-    """Return what `event` says to other machines."""
+    """Return the payload of an event."""
     match event:
         case Prediction():
             return _prediction(event)

@@ -1,6 +1,6 @@
-"""Envelope <-> structured JSON: the CloudEvents JSON format, for every transport that has no headers.
+"""Envelope <-> structured JSON, for transports without headers.
 
-Knows the JSON event format 1.0.2 (https://github.com/cloudevents/spec). Knows nothing of transports.
+The format is the CloudEvents JSON event format 1.0.2 (https://github.com/cloudevents/spec).
 """
 
 import base64
@@ -13,7 +13,7 @@ from edge_agent.observers.cloudevents.names import MalformedMessageError
 
 
 def write(envelope: Envelope) -> bytes:
-    """Return the whole event as one JSON object; a value that is no JSON goes into `data_base64`."""
+    """Return the whole event as one JSON object; a value that is not JSON goes into `data_base64`."""
     attributes = {**envelope.attributes(), "datacontenttype": envelope.datacontenttype}
     if is_json(envelope.datacontenttype):
         head = json.dumps(attributes, separators=(",", ":"), ensure_ascii=False)
@@ -27,9 +27,9 @@ def read(raw: bytes) -> Envelope:
     try:
         document = json.loads(raw)
     except (ValueError, RecursionError):
-        raise MalformedMessageError("the message is no JSON") from None
+        raise MalformedMessageError("the message is not JSON") from None
     if not isinstance(document, dict):
-        raise MalformedMessageError("the message is no JSON object")
+        raise MalformedMessageError("the message is not a JSON object")
     data = _data(document)
     return envelope_from({name: value for name, value in document.items() if isinstance(value, str)}, data)
 
@@ -37,12 +37,12 @@ def read(raw: bytes) -> Envelope:
 def envelope_from(attributes: dict[str, str], data: bytes) -> Envelope:
     """Return the envelope of plain attributes (`specversion` and `datacontenttype` among them) and a value.
 
-    Attributes that we do not know are left out. Raises MalformedMessageError.
+    Unknown attributes are ignored. Raises MalformedMessageError.
     """
     if lacking := names.missing(attributes):
-        raise MalformedMessageError(f"the message is no CloudEvent: it has no {', '.join(lacking)}")
+        raise MalformedMessageError(f"the message is not a CloudEvent: it lacks {', '.join(lacking)}")
     if attributes["specversion"] != names.SPEC_VERSION:
-        raise MalformedMessageError(f"CloudEvents {attributes['specversion'][:8]} is not read here, only 1.0")
+        raise MalformedMessageError(f"CloudEvents {attributes['specversion'][:8]} is not supported, only 1.0")
     known = {name: value for name, value in attributes.items() if name in names.KNOWN and name != "specversion"}
     return Envelope(**known, data=data)
 
@@ -59,5 +59,5 @@ def _data(document: dict[str, object]) -> bytes:
         try:
             return base64.b64decode(encoded, validate=True)
         except (binascii.Error, ValueError):
-            raise MalformedMessageError("data_base64 is no base64") from None
+            raise MalformedMessageError("data_base64 is not base64") from None
     return json.dumps(document.get("data"), separators=(",", ":"), ensure_ascii=False).encode()

@@ -1,7 +1,4 @@
-"""What the original demo's consumers get from us (`compat: crazy-train`): pictures with the boxes drawn in.
-
-Knows which frame belongs to which prediction. Knows nothing of brokers.
-"""
+"""Pictures with the boxes drawn in, as the original demo's consumers expect them (`compat: crazy-train`)."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -17,18 +14,17 @@ from edge_agent.observers.crazy_train import payloads as compat
 from edge_agent.observers.outbox.record import OutboxRecord, RecordKind
 
 _GREEN = (0, 255, 0)  # BGR
-_MAX_FRAMES = 4
-"""A prediction follows its frame at once; frames that were never looked at must not pile up."""
+_MAX_FRAMES = 4  # a prediction follows its frame at once; frames that were never looked at must not pile up
 
 
 class FrameMatcher:
-    """Finds the frame of a prediction."""
+    """Matches each prediction with its frame."""
 
     def __init__(self) -> None:
         self._frames: OrderedDict[str, Frame] = OrderedDict()
 
     def match(self, event: Event) -> tuple[Prediction, Frame] | None:
-        """Return a prediction with its frame, None for any other event and where the frame is not known any more."""
+        """Return a prediction with its frame; None for any other event, or when the frame was already dropped."""
         match event:
             case Frame():
                 self._frames[event.frame_id] = event
@@ -43,14 +39,14 @@ class FrameMatcher:
 
 
 class MonitoringEncoder:
-    """Makes the messages of the Kafka topic `train-monitoring`."""
+    """Encodes predictions as messages of the Kafka topic `train-monitoring`."""
 
     def __init__(self, train_id: str) -> None:
         self._train_id = train_id
         self._pairs = FrameMatcher()
 
     def records(self, event: Event) -> Sequence[OutboxRecord]:
-        """Return the message of a prediction whose frame went before, nothing for any other event."""
+        """Return the message of a prediction whose frame came before it, nothing for any other event."""
         pair = self._pairs.match(event)
         if pair is None:
             return ()

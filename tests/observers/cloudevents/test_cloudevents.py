@@ -212,12 +212,12 @@ def test_message_that_is_no_event_is_malformed(raw: bytes) -> None:
     "data", [b"", b"{", b"[]", b'{"code":1}', b'{"code":"a","message":"","remedy":"","severity":"bad","active":true}']
 )
 def test_value_of_another_shape_is_malformed(data: bytes) -> None:
-    with pytest.raises(MalformedMessageError, match="value of a fault is wrong"):
+    with pytest.raises(MalformedMessageError, match="invalid value of a fault"):
         from_cloudevent(Envelope("1", "/trains/a", "dev.edge-agent.fault.v1", data))
 
 
 def test_event_of_another_type_is_malformed() -> None:
-    with pytest.raises(MalformedMessageError, match="no event of a train"):
+    with pytest.raises(MalformedMessageError, match="not an event of a train"):
         from_cloudevent(Envelope("1", "/trains/a", "com.example.order.v1", b"{}"))
 
 
