@@ -17,10 +17,17 @@ SECTIONS = re.compile(r"^## (?:Faults of .*)\n((?:(?!^## ).*\n)*)", re.MULTILINE
 CATALOGUE = {name: kind for name, kind in vars(faults).items() if isinstance(kind, FaultKind)}
 
 
+@functools.cache
+def package_code() -> dict[str, ast.Module]:
+    """Return every module of the package but the catalogue's, parsed, by its path."""
+    paths = (path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "faults.py")
+    return {str(path.relative_to(PACKAGE)): ast.parse(path.read_text()) for path in paths}
+
+
 def sinks() -> Iterator[str]:
     """Yield the names of all observers: a defect of one is reported as `<name>_failed`."""
-    for path in PACKAGE.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+    for tree in package_code().values():
+        for node in ast.walk(tree):
             if isinstance(node, ast.ClassDef) and any(getattr(part, "name", "") == "run" for part in node.body):
                 for part in node.body:
                     match part:
@@ -64,3 +71,24 @@ def test_codes_are_unique_and_plain() -> None:
 @pytest.mark.parametrize("name", sorted(CATALOGUE))
 def test_constant_is_called_as_its_code(name: str) -> None:
     assert CATALOGUE[name].code == name.lower()
+
+
+def test_only_the_catalogue_makes_faults() -> None:
+    makers = {"Fault", "FaultReport", "FaultKind"}
+    calls = (
+        f"{name}:{node.lineno}"
+        for name, tree in package_code().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and getattr(node.func, "id", None) in makers
+    )
+    assert list(calls) == []
+
+
+def test_every_kind_is_reported_somewhere() -> None:
+    used = {
+        node.id
+        for tree in package_code().values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Name) and node.id in CATALOGUE
+    }
+    assert CATALOGUE.keys() - used == set()

@@ -16,7 +16,7 @@ from edge_agent.config import CommandSettings, MqttSettings
 from edge_agent.control.commands import Acknowledgement, Authorizer, Instruction, Refused, read_rules
 from edge_agent.errors import EdgeAgentError
 from edge_agent.events import Event, Frame, TrainState
-from edge_agent.faults import FaultReport
+from edge_agent.faults import MQTT_FAILED, FaultReport, FaultReporter
 from edge_agent.observers.metrics import MirrorFigures
 from edge_agent.observers.mqtt.commands import CommandContext
 from edge_agent.observers.mqtt.home_assistant import HomeAssistantDevice
@@ -89,6 +89,7 @@ class MqttMirror:
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._report_in_loop = report_fault
+        self._faults = FaultReporter(self._report_fault, time.monotonic)  # used in the mirror's thread
         self._command = command if settings.commands else None
         self._refused = refused
         self._speed_mm_s = speed_mm_s
@@ -119,7 +120,7 @@ class MqttMirror:
             office=self._office(settings, gate or Authorizer(), limits or CommandSettings())
             if self._command is not None
             else None,
-            tell=self._report_fault,
+            faults=self._faults,
             wall=wall,
         )
         self._thread = LoopThread("mqtt", self._keep, self._failed)
@@ -232,9 +233,7 @@ class MqttMirror:
         self._in_loop(lambda: self._report_in_loop(report))
 
     def _failed(self) -> None:
-        self._report_fault(
-            FaultReport("mqtt_failed", "the mirror to MQTT has failed; see the log", "restart the agent")
-        )
+        self._faults.report(MQTT_FAILED, "the mirror to MQTT has failed; see the log")
 
     def _in_loop(self, function: Callable[[], object]) -> bool:
         loop = self._loop

@@ -17,7 +17,7 @@ from aiomqtt import Message
 
 from edge_agent.config import MqttSettings
 from edge_agent.errors import EdgeAgentError
-from edge_agent.faults import FaultReport
+from edge_agent.faults import MQTT_FAILED, MQTT_UNREACHABLE, FaultKind, FaultReporter
 from edge_agent.observers.crazy_train import payloads as compat
 from edge_agent.observers.mqtt import home_assistant
 from edge_agent.observers.mqtt.client import MqttConnection
@@ -29,7 +29,7 @@ from edge_agent.observers.mqtt.commands import (
     MqttCommands,
     ReplyAddress,
 )
-from edge_agent.observers.mqtt.errors import LinkFaultReporter, MqttLinkError
+from edge_agent.observers.mqtt.errors import DenialReporter, MqttLinkError
 from edge_agent.observers.mqtt.messages import STATE, MqttMessageBuilder, OutgoingMessage
 from edge_agent.observers.mqtt.payloads import ReplyData
 from edge_agent.observers.mqtt.send_queue import (
@@ -283,7 +283,7 @@ class ReconnectLoop:
         lanes: where they wait.
         messages: writes them.
         office: what commands need; None takes no commands.
-        tell: is called with each notice.
+        faults: by a monotonic clock; used in the mirror's thread.
         wall: the wall clock, in seconds since 1970.
     """
 
@@ -296,7 +296,7 @@ class ReconnectLoop:
         messages: MqttMessageBuilder,
         *,
         office: CommandContext | None,
-        tell: Callable[[FaultReport], None],
+        faults: FaultReporter,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
@@ -305,7 +305,8 @@ class ReconnectLoop:
         self._lanes = lanes
         self._wall = wall
         self._messages = messages
-        self._notices = LinkFaultReporter(tell)
+        self._faults = faults
+        self._denials = DenialReporter(faults)
         self._counts = MqttCounts()
         self._inbox = CommandQueue(
             self._kind, self._discard, self._flooded, max_per_s=office.max_per_s if office else MAX_PER_S
@@ -355,16 +356,14 @@ class ReconnectLoop:
             await connection.open()
             await session.run()
         except MqttLinkError as error:
-            self._fail(error.notice)
+            self._fail(error.kind, error.message, error.remedy)
         except asyncio.CancelledError:
             if self._connected:
                 await self._drain(session)
             raise
         except Exception:  # noqa: BLE001 - a defect must not end the mirror for the rest of the run
             _log.exception("mqtt_link_failed")
-            self._fail(
-                FaultReport("mqtt_failed", "the mirror to MQTT fails; it tries again", "report this, with the log")
-            )
+            self._fail(MQTT_FAILED, "the mirror to MQTT fails; it tries again", "report this, with the log")
         finally:
             self._connected = False
             await connection.close()
@@ -375,14 +374,14 @@ class ReconnectLoop:
             async with asyncio.timeout(_DRAIN_S):
                 await session.drain()
 
-    def _fail(self, notice: FaultReport) -> None:
+    def _fail(self, kind: FaultKind, message: str, remedy: str) -> None:
         self._failures += 1
-        self._notices.down(notice)
+        self._faults.report(kind, message, remedy)
 
     def _make_session(self, connection: MqttConnection, backoff: Backoff) -> MqttSession:
         def up() -> None:
             self._connected = True
-            self._notices.up()
+            self._faults.clear(MQTT_UNREACHABLE)  # or whichever fault the link had
             backoff.reset()
 
         topics = dict(self._desk.topics()) if self._desk else {}
@@ -398,7 +397,7 @@ class ReconnectLoop:
             listening=self._inbox.distrust,
             receive=self._receive,
             up=up,
-            deny=self._notices.denied,
+            deny=self._denials.denied,
             counts=self._counts,
         )
 

@@ -14,11 +14,13 @@ from typing import Any
 
 import pytest
 
+from edge_agent.faults import MQTT_UNREACHABLE
 from edge_agent.observers.mqtt.client import MqttConnection
 from edge_agent.observers.mqtt.errors import MqttLinkError
 from edge_agent.observers.mqtt.messages import OutgoingMessage
 from tests.observers.mqtt.rig import ROOT, Rig, quick, rig
 from tests.support import events as make
+from tests.support.faults import grace
 from tests.support.mosquitto import Listener, Mosquitto, listening, until
 from tests.support.proxy import Proxy, free_port
 
@@ -133,16 +135,14 @@ async def test_vanished_train_is_offline_by_its_last_will(broker: Mosquitto, pro
         await listener.until(lambda it: it.payloads(f"{ROOT}/availability")[-1] == b"online", "back")
 
 
-async def test_outage_is_told_when_it_lasts_and_when_it_is_over(
-    broker: Mosquitto, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_outage_is_told_when_it_lasts_and_when_it_is_over(broker: Mosquitto, proxy: Proxy) -> None:
     async with rig(quick(proxy.port)) as train:
         await train.comes_up()
         proxy.refuse()
         await until(lambda: train.mirror.stats().keeper.failures >= 2, "tries")
         assert train.codes() == [], "nobody needs to know of a short one"
-        monkeypatch.setattr("edge_agent.observers.mqtt.errors.PATIENCE_S", 0.0)
-        await until(lambda: train.codes() == ["mqtt_unreachable"], "told")
+        with grace(0.0, MQTT_UNREACHABLE):
+            await until(lambda: train.codes() == ["mqtt_unreachable"], "told")
         proxy.mend()
         await until(lambda: train.codes(active=False) == ["mqtt_unreachable"], "told that it is over")
     assert "cannot be reached" in train.faults[0].message
@@ -209,7 +209,7 @@ async def test_attempts_that_fail_leave_no_sockets_behind(broker: Mosquitto) -> 
     for _ in range(5):
         with pytest.raises(MqttLinkError) as caught:
             await connection(broker.port, connect_timeout_s=0.1).open()
-        assert caught.value.notice.code == "mqtt_unreachable"
+        assert caught.value.kind.code == "mqtt_unreachable"
     await until(lambda: len(asyncio.all_tasks()) == tasks, "all tasks end")
     assert open_files() == before
 

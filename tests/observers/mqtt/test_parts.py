@@ -1,5 +1,7 @@
 """The mirror's parts without a broker: what waits, what goes first, what is said about trouble."""
 
+import re
+
 import pytest
 from aiomqtt import Message, MqttError
 from aiomqtt.exceptions import MqttConnectError
@@ -8,10 +10,10 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from edge_agent.config import MqttSettings
 from edge_agent.errors import ConfigError
-from edge_agent.faults import FaultReport
+from edge_agent.faults import FaultReport, FaultReporter
 from edge_agent.observers.cloudevents import EventContext
 from edge_agent.observers.mqtt.commands import CALM_S, MAX_PER_S, MAX_WAITING, CommandQueue, MessageKind
-from edge_agent.observers.mqtt.errors import PATIENCE_S, LinkFaultReporter, link_error
+from edge_agent.observers.mqtt.errors import DenialReporter, link_error
 from edge_agent.observers.mqtt.messages import OutgoingMessage
 from edge_agent.observers.mqtt.send_queue import QueuedFrame, QueuedMessage, SendQueue
 from tests.support import events as make
@@ -173,52 +175,13 @@ async def test_picture_goes_when_nothing_else_waits_and_only_the_newest() -> Non
     assert dict(lanes.dropped) == {"image": 1}
 
 
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def told() -> list[FaultReport]:
-    return []
-
-
-@pytest.fixture
-def notices(told: list[FaultReport], clock: Clock) -> LinkFaultReporter:
-    return LinkFaultReporter(told.append, clock)
-
-
-def test_short_outage_is_not_told(notices: LinkFaultReporter, told: list[FaultReport], clock: Clock) -> None:
-    notices.down(FaultReport("mqtt_unreachable", "away"))
-    clock.now_s += PATIENCE_S - 0.1
-    notices.down(FaultReport("mqtt_unreachable", "away"))
-    notices.up()
-    clock.now_s += PATIENCE_S
-    notices.down(FaultReport("mqtt_unreachable", "away"))
-    assert told == []
-
-
-def test_lasting_outage_is_told_once_and_its_end_too(
-    notices: LinkFaultReporter, told: list[FaultReport], clock: Clock
-) -> None:
-    for _ in range(5):
-        notices.down(FaultReport("mqtt_unreachable", "away"))
-        clock.now_s += PATIENCE_S
-    notices.up()
-    assert [(notice.code, notice.active) for notice in told] == [
-        ("mqtt_unreachable", True),
-        ("mqtt_unreachable", False),
-    ]
-
-
-def test_trouble_that_becomes_another_ends_the_first(notices: LinkFaultReporter, told: list[FaultReport]) -> None:
-    notices.down(FaultReport("mqtt_settings", "no file"))
-    notices.down(FaultReport("mqtt_refused", "no entry"))
-    assert [(notice.code, notice.active) for notice in told] == [
-        ("mqtt_settings", True),
-        ("mqtt_settings", False),
-        ("mqtt_refused", True),
-    ]
+def test_denial_is_reported_once_for_each_topic_and_names_all_of_them() -> None:
+    reports: list[FaultReport] = []
+    denials = DenialReporter(FaultReporter(reports.append, lambda: 0.0))
+    for topic, what in (("b", "read"), ("a", "size"), ("a", "read"), ("b", "read"), ("a", "size")):
+        denials.denied(topic, what)
+    assert {report.code for report in reports} == {"mqtt_denied"}
+    assert [re.findall(r"(?:read|to) ([^:]*)", report.message)[-1] for report in reports] == ["b", "a", "a, b"]
 
 
 def _connect_error(value: int) -> MqttConnectError:
@@ -253,6 +216,6 @@ def _hidden(error: OSError) -> MqttError:
     ids=lambda value: type(value).__name__,
 )
 def test_failure_is_told_by_what_can_be_done_about_it(error: BaseException, code: str, words: str) -> None:
-    notice = link_error(error, MqttSettings(host="broker.example", port=8883)).notice
-    assert notice.code == code
-    assert words in f"{notice.message}; {notice.remedy}"
+    meaning = link_error(error, MqttSettings(host="broker.example", port=8883))
+    assert meaning.kind.code == code
+    assert words in str(meaning)

@@ -12,11 +12,12 @@ from aiomqtt import Client, ProtocolVersion
 from pydantic import SecretStr
 
 from edge_agent.config import MqttSettings
-from edge_agent.observers.mqtt import errors as mqtt_notices
+from edge_agent.faults import MQTT_UNREACHABLE
 from edge_agent.observers.mqtt.client import tls_context
 from tests.observers.mqtt.rig import ROOT, Rig, body, rig, settings
 from tests.support import events as make
 from tests.support.certificates import Authority
+from tests.support.faults import grace
 from tests.support.mosquitto import Mosquitto, listening, password_file, until
 
 PASSWORDS = {"train": "chuff chuff", "person": "all aboard", "stranger": "who"}
@@ -140,12 +141,11 @@ async def test_train_with_a_certificate_needs_no_password_where_the_broker_takes
 
 
 async def test_train_without_the_certificate_that_the_broker_wants_is_told_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
     """With TLS 1.3 the broker takes the handshake and hangs up afterwards."""
-    monkeypatch.setattr(mqtt_notices, "PATIENCE_S", 0.0)
     fortress = build(tmp_path, "require_certificate true")
-    with fortress.broker:
+    with fortress.broker, grace(0.0, MQTT_UNREACHABLE):
         async with rig(fortress.settings(connect_timeout_s=1.0)) as train:
             words = await told(train, "mqtt_unreachable")
     assert "hangs up without an answer" in words
@@ -153,11 +153,11 @@ async def test_train_without_the_certificate_that_the_broker_wants_is_told_so(
 
 
 async def test_plain_connection_to_a_broker_with_tls_is_told(
-    fortress: Fortress, monkeypatch: pytest.MonkeyPatch
+    fortress: Fortress,
 ) -> None:
-    monkeypatch.setattr(mqtt_notices, "PATIENCE_S", 0.0)
-    async with rig(settings(fortress.broker.port, connect_timeout_s=1.0)) as train:
-        assert "hangs up without an answer" in await told(train, "mqtt_unreachable")
+    with grace(0.0, MQTT_UNREACHABLE):
+        async with rig(settings(fortress.broker.port, connect_timeout_s=1.0)) as train:
+            assert "hangs up without an answer" in await told(train, "mqtt_unreachable")
 
 
 @pytest.mark.parametrize("key", ["ca_file", "certificate_file"])

@@ -8,7 +8,7 @@ import pytest
 from aiomqtt import Message
 
 from edge_agent.config import MqttSettings
-from edge_agent.faults import FaultReport
+from edge_agent.faults import MQTT_UNREACHABLE
 from edge_agent.observers.mqtt.client import MqttConnection
 from edge_agent.observers.mqtt.errors import MqttLinkError
 from edge_agent.observers.mqtt.messages import MqttMessageBuilder, OutgoingMessage
@@ -30,7 +30,7 @@ class Breaking:
 
     async def messages(self) -> AsyncIterator[Message]:
         await self.broken.wait()
-        raise MqttLinkError(FaultReport("mqtt_unreachable", "gone"))
+        raise MqttLinkError(MQTT_UNREACHABLE, "gone", "")
         yield  # a generator
 
 
