@@ -13,7 +13,6 @@ from edge_agent.observers.cloudevents.envelope import (
     prediction_id,
     to_cloudevent,
 )
-from edge_agent.observers.cloudevents.mqtt import MqttMessage
 from edge_agent.observers.cloudevents.names import MalformedMessageError
 from edge_agent.observers.cloudevents.payloads import (
     AnswerData,
@@ -35,7 +34,6 @@ __all__ = [
     "EventContext",
     "FaultData",
     "MalformedMessageError",
-    "MqttMessage",
     "OrderData",
     "Payload",
     "PredictionData",

@@ -1,29 +1,23 @@
-"""Envelope <-> MQTT message: the CloudEvents MQTT protocol binding; binary mode with MQTT 5, structured with 3.1.1."""
+"""Envelope <-> MQTT message: the CloudEvents MQTT protocol binding 1.0.2.
+
+Binary mode needs MQTT 5: the payload is the envelope's `data`, the content type its `datacontenttype`, and attributes
+are user properties without a prefix. In structured mode, the only one of MQTT 3.1.1, the payload is one JSON object.
+"""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
-from edge_agent.observers.cloudevents import names, structured
+from edge_agent.observers.cloudevents import structured
 from edge_agent.observers.cloudevents.envelope import Envelope
 
 
-@dataclass(frozen=True, slots=True)
-class MqttMessage:
-    """A message without its topic. MQTT 3.1.1 has neither content type nor user properties: None and empty."""
-
-    payload: bytes = field(repr=False)
-    content_type: str | None = None
-    user_properties: tuple[tuple[str, str], ...] = ()
+def user_properties(envelope: Envelope) -> tuple[tuple[str, str], ...]:
+    """Return the user properties of the message in binary mode."""
+    return tuple(envelope.attributes().items())
 
 
-def binary(envelope: Envelope) -> MqttMessage:
-    """Return the MQTT 5 message of binary mode: attributes as user properties without a prefix."""
-    return MqttMessage(envelope.data, envelope.datacontenttype, tuple(envelope.attributes().items()))
-
-
-def structured_json(envelope: Envelope, *, version: str = "3.1.1") -> MqttMessage:
-    """Return the message of structured mode: one JSON object; `version` 5 names its content type."""
-    return MqttMessage(structured.write(envelope), names.STRUCTURED if version == "5" else None)
+def structured_json(envelope: Envelope) -> bytes:
+    """Return the payload of the message in structured mode."""
+    return structured.write(envelope)
 
 
 def read(payload: bytes, content_type: str | None = None, user_properties: Iterable[tuple[str, str]] = ()) -> Envelope:

@@ -20,8 +20,8 @@ from edge_agent.faults import MQTT_FAILED, FaultReport, FaultReporter
 from edge_agent.observers.metrics import MirrorFigures
 from edge_agent.observers.mqtt.commands import CommandContext
 from edge_agent.observers.mqtt.home_assistant import HomeAssistantDevice
-from edge_agent.observers.mqtt.messages import MqttMessageBuilder
-from edge_agent.observers.mqtt.send_queue import EventEncoder, QueuedEvent, SendQueue
+from edge_agent.observers.mqtt.messages import IMAGE, MqttMessageBuilder
+from edge_agent.observers.mqtt.send_queue import ORIGINAL, EventEncoder, SendQueue
 from edge_agent.observers.mqtt.session import MqttLinkStats, ReconnectLoop
 from edge_agent.ports import EventSource
 from edge_agent.runtime.queues import ThreadQueue
@@ -54,7 +54,7 @@ class MqttStats:
         return self.lost_images + sum(count for kind, count in self.keeper.dropped.items() if kind in _PICTURES)
 
 
-_PICTURES = frozenset({"image", "original"})
+_PICTURES = frozenset({IMAGE, ORIGINAL})
 
 
 class MqttMirror:
@@ -99,23 +99,24 @@ class MqttMirror:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ending = False
         self._ended = asyncio.Event()
-        self._handover: ThreadQueue[QueuedEvent] = ThreadQueue(self._wake, max_bulky=_MAX_PICTURES)
-        lanes = SendQueue(settings.queue_size)
+        self._events: ThreadQueue[Event] = ThreadQueue(self._wake, max_bulky=_MAX_PICTURES)
+        send_queue = SendQueue(settings.queue_size)
         first_sequence = round(wall() * 1_000_000)  # so that the numbers grow across restarts
         messages = MqttMessageBuilder(settings, device.train_id)
-        self._intake = EventEncoder(
-            self._handover,
-            lanes,
+        self._encoder = EventEncoder(
+            self._events,
+            send_queue,
             messages,
             train_id=device.train_id,
             first_sequence=first_sequence,
+            image_wanted=self._image_wanted,
             compat=compat,
         )
         self._keeper = ReconnectLoop(
             settings,
             device,
-            self._intake,
-            lanes,
+            self._encoder,
+            send_queue,
             messages,
             office=self._office(settings, gate or Authorizer(), limits or CommandSettings())
             if self._command is not None
@@ -152,19 +153,19 @@ class MqttMirror:
     def append(self, event: Event) -> None:
         """Hand one event over; never waits."""
         now_s = self._loop.time() if self._loop is not None else 0.0
-        offset_s = self._wall() - now_s
+        self._encoder.offset_s = self._wall() - now_s
         if isinstance(event, Frame):
-            self._intake.frames += 1
-            shown = self._images or time.monotonic() < self._pictures_until_s
-            if shown or self._compat:
-                self._handover.offer(QueuedEvent(event, offset_s, shown=shown), bulky=True)
+            self._encoder.frames += 1
+            if self._compat or self._image_wanted():
+                self._events.offer(event, bulky=True)
             return
-        speed_mm_s = self._speed_mm_s() if isinstance(event, TrainState) else None
-        self._handover.offer(QueuedEvent(event, offset_s, speed_mm_s=speed_mm_s))
+        if isinstance(event, TrainState):
+            self._encoder.speed_mm_s = self._speed_mm_s()
+        self._events.offer(event)
 
     def stats(self) -> MqttStats:
         """Tell what the mirror knows of itself; from any thread, without waiting."""
-        return MqttStats(self._keeper.stats(), self._handover.lost, self._handover.lost_bulky)
+        return MqttStats(self._keeper.stats(), self._events.lost, self._events.lost_bulky)
 
     def figures(self) -> MirrorFigures:
         """Tell the same in the form of all mirrors."""
@@ -201,7 +202,10 @@ class MqttMirror:
             self._in_loop(self._ended.set)
 
     def _wake(self) -> None:
-        self._thread.call(self._intake.take)
+        self._thread.call(self._encoder.drain)
+
+    def _image_wanted(self) -> bool:
+        return self._images or time.monotonic() < self._pictures_until_s
 
     def _show(self, duration_s: float) -> None:
         self._pictures_until_s = time.monotonic() + duration_s

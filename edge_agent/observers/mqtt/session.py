@@ -17,6 +17,7 @@ from aiomqtt import Message
 
 from edge_agent.config import MqttSettings
 from edge_agent.errors import EdgeAgentError
+from edge_agent.events import Frame
 from edge_agent.faults import MQTT_FAILED, MQTT_UNREACHABLE, FaultKind, FaultReporter
 from edge_agent.observers.crazy_train import payloads as compat
 from edge_agent.observers.mqtt import home_assistant
@@ -32,13 +33,7 @@ from edge_agent.observers.mqtt.commands import (
 from edge_agent.observers.mqtt.errors import DenialReporter, MqttLinkError
 from edge_agent.observers.mqtt.messages import STATE, MqttMessageBuilder, OutgoingMessage
 from edge_agent.observers.mqtt.payloads import ReplyData
-from edge_agent.observers.mqtt.send_queue import (
-    EventEncoder,
-    FrameWithPrediction,
-    QueuedFrame,
-    QueuedMessage,
-    SendQueue,
-)
+from edge_agent.observers.mqtt.send_queue import EventEncoder, FrameWithPrediction, SendQueue
 from edge_agent.runtime.backoff import Backoff
 from edge_agent.runtime.timeouts import cancel_all
 
@@ -69,8 +64,8 @@ class MqttSession:
 
     Args:
         connection: open.
-        lanes: what waits.
-        messages: writes events.
+        send_queue: what waits to be published.
+        image: encodes a frame and makes its message; called in another thread.
         topics: what to subscribe to, with the QoS.
         shed: those of them that are left while a flood comes by them.
         listening: called before they are subscribed to again.
@@ -83,9 +78,9 @@ class MqttSession:
     def __init__(
         self,
         connection: MqttConnection,
-        lanes: SendQueue,
-        messages: MqttMessageBuilder,
+        send_queue: SendQueue,
         *,
+        image: Callable[[Frame], OutgoingMessage],
         topics: Mapping[str, int],
         shed: Mapping[str, int],
         listening: Callable[[], None],
@@ -96,8 +91,8 @@ class MqttSession:
         counts: MqttCounts,
     ) -> None:
         self._connection = connection
-        self._lanes = lanes
-        self._messages = messages
+        self._send_queue = send_queue
+        self._image = image
         self._topics = topics
         self._shed = shed
         self._listening = listening
@@ -113,7 +108,7 @@ class MqttSession:
     def greet_again(self) -> None:
         """Greet once more, as after a connect."""
         self._greet_due = True
-        self._lanes.assured_news.set()
+        self._send_queue.assured_news.set()
 
     def flooded(self) -> None:
         """Stop listening to commands for a while."""
@@ -144,13 +139,13 @@ class MqttSession:
 
     async def drain(self) -> None:
         """Publish what must arrive and waits now; raises LinkError."""
-        while self._lanes.replies or self._lanes.first() is not None:
+        while self._send_queue.replies or self._send_queue.first() is not None:
             await self._next_assured()
 
     async def _greet(self) -> None:
         """Say that the train is there, then its state; states that waited for the broker are older than that one."""
         self._greet_due = False
-        self._lanes.forget(STATE)
+        self._send_queue.discard(STATE)
         for message in self._greeting():
             await self._publish(message)
 
@@ -173,52 +168,48 @@ class MqttSession:
     async def _publish_assured(self) -> None:
         while True:
             if not await self._next_assured():
-                self._lanes.assured_news.clear()
-                await self._lanes.assured_news.wait()
+                self._send_queue.assured_news.clear()
+                await self._send_queue.assured_news.wait()
 
     async def _next_assured(self) -> bool:
         """Publish one message at QoS 1 and wait until it has arrived; False where none waits."""
-        lanes = self._lanes
+        queue = self._send_queue
         if self._greet_due:
             await self._greet()
-        elif lanes.replies:
-            await self._publish(lanes.replies.popleft())
-        elif lanes.telemetry is not None:
-            message, lanes.telemetry = lanes.telemetry, None
+        elif queue.replies:
+            await self._publish(queue.replies.popleft())
+        elif queue.telemetry is not None:
+            message, queue.telemetry = queue.telemetry, None
             await self._publish(message)
-        elif (parcel := lanes.first()) is not None:
-            await self._publish(parcel.message)
-            lanes.arrived(parcel)
+        elif (oldest := queue.first()) is not None:
+            await self._publish(oldest)
+            queue.acknowledge(oldest)
         else:
             return False
         return True
 
     async def _publish_stream(self) -> None:
         while True:
-            item = self._lanes.take()
+            item = self._send_queue.take()
             if item is None:
-                self._lanes.stream_news.clear()
-                await self._lanes.stream_news.wait()
-            elif isinstance(item, QueuedMessage):
-                await self._publish(item.message)
+                self._send_queue.stream_news.clear()
+                await self._send_queue.stream_news.wait()
+            elif isinstance(item, OutgoingMessage):
+                await self._publish(item)
             elif isinstance(item, FrameWithPrediction):
                 await self._publish_original(item)
             else:
                 await self._publish_picture(item)
-            if item is not None and len(self._lanes):
+            if item is not None and len(self._send_queue):
                 await asyncio.sleep(0)  # a stop that comes in must not wait for all that goes out
 
-    async def _publish_picture(self, waiting: QueuedFrame) -> None:
-        from edge_agent.observers.cloudevents.images import encode_jpeg  # noqa: PLC0415 - OpenCV takes long to load
-
+    async def _publish_picture(self, frame: Frame) -> None:
         try:
-            picture = await asyncio.get_running_loop().run_in_executor(
-                None, encode_jpeg, waiting.frame.image, self._messages.quality_percent
-            )
+            message = await asyncio.get_running_loop().run_in_executor(None, self._image, frame)
         except EdgeAgentError as error:
             _log.warning("picture_not_encoded", error=error.message)
             return
-        await self._publish(self._messages.image(waiting.frame, picture, waiting.stamp))
+        await self._publish(message)
 
     async def _publish_original(self, pair: FrameWithPrediction) -> None:
         from edge_agent.observers.cloudevents.images import encode_webp  # noqa: PLC0415 - OpenCV takes long to load
@@ -279,8 +270,8 @@ class ReconnectLoop:
     Args:
         settings: how to reach the broker.
         device: names the train.
-        intake: where events come in.
-        lanes: where they wait.
+        encoder: makes messages of the events.
+        send_queue: where messages wait.
         messages: writes them.
         office: what commands need; None takes no commands.
         faults: by a monotonic clock; used in the mirror's thread.
@@ -291,8 +282,8 @@ class ReconnectLoop:
         self,
         settings: MqttSettings,
         device: home_assistant.HomeAssistantDevice,
-        intake: EventEncoder,
-        lanes: SendQueue,
+        encoder: EventEncoder,
+        send_queue: SendQueue,
         messages: MqttMessageBuilder,
         *,
         office: CommandContext | None,
@@ -301,8 +292,8 @@ class ReconnectLoop:
     ) -> None:
         self._settings = settings
         self._device = device
-        self._intake = intake
-        self._lanes = lanes
+        self._encoder = encoder
+        self._send_queue = send_queue
         self._wall = wall
         self._messages = messages
         self._faults = faults
@@ -325,8 +316,8 @@ class ReconnectLoop:
             failures=self._failures,
             published=counts.published,
             too_large=counts.too_large,
-            waiting=len(self._lanes),
-            dropped=dict(self._lanes.dropped),
+            waiting=len(self._send_queue),
+            dropped=dict(self._send_queue.dropped),
             accepted=desk.accepted if desk else 0,
             refused=desk.refused if desk else 0,
             discarded=counts.discarded,
@@ -369,7 +360,7 @@ class ReconnectLoop:
             await connection.close()
 
     async def _drain(self, session: MqttSession) -> None:
-        self._intake.take()
+        self._encoder.drain()
         with contextlib.suppress(MqttLinkError, TimeoutError):
             async with asyncio.timeout(_DRAIN_S):
                 await session.drain()
@@ -389,8 +380,8 @@ class ReconnectLoop:
             topics[home_assistant.birth_topic(self._settings.home_assistant)] = 0
         return MqttSession(
             connection,
-            self._lanes,
-            self._messages,
+            self._send_queue,
+            image=self._encoder.image,
             topics=topics,
             greeting=self._greeting,
             shed=self._desk.may_shed() if self._desk else {},
@@ -413,8 +404,8 @@ class ReconnectLoop:
         greeting = [self._messages.availability(online=True)]
         if home.enabled:
             greeting.insert(0, home_assistant.discovery(home, self._device, self._messages, structured=structured))
-        if self._intake.state is not None:
-            greeting.append(self._intake.state)
+        if self._encoder.state is not None:
+            greeting.append(self._encoder.state)
         return greeting
 
     def _kind(self, message: Message) -> MessageKind:
@@ -436,13 +427,13 @@ class ReconnectLoop:
         return self._desk is not None and self._desk.receive(message)
 
     def _answer(self, back: ReplyAddress, data: ReplyData) -> None:
-        reply = self._messages.reply(back.topic, data, self._intake.stamp(), self._wall(), back.correlation_data)
-        self._lanes.reply(reply)
+        reply = self._messages.reply(back.topic, data, self._encoder.context(), self._wall(), back.correlation_data)
+        self._send_queue.reply(reply)
 
     async def _measure(self) -> None:
         """Publish telemetry every second while there is a link."""
         while True:
             await asyncio.sleep(TELEMETRY_S)
-            data = self._intake.telemetry(TELEMETRY_S)
+            data = self._encoder.telemetry(TELEMETRY_S)
             if self._connected:
-                self._lanes.measure(self._messages.telemetry(data, self._intake.stamp(), self._wall()))
+                self._send_queue.put_telemetry(self._messages.telemetry(data, self._encoder.context(), self._wall()))

@@ -86,12 +86,10 @@ def test_message_written_by_the_sdk_is_read_by_us(envelope: Envelope, mode: str)
 
 @pytest.mark.parametrize("envelope", ALL)
 def test_mqtt_messages_of_both_modes_come_back(envelope: Envelope) -> None:
-    five = mqtt.binary(envelope)
-    assert mqtt.read(five.payload, five.content_type, five.user_properties) == envelope
-    assert dict(five.user_properties)["type"] == envelope.type
-    three = mqtt.structured_json(envelope)
-    assert (three.content_type, three.user_properties) == (None, ())
-    assert mqtt.read(three.payload) == envelope
+    properties = mqtt.user_properties(envelope)
+    assert mqtt.read(envelope.data, envelope.datacontenttype, properties) == envelope
+    assert dict(properties)["type"] == envelope.type
+    assert mqtt.read(mqtt.structured_json(envelope)) == envelope
 
 
 @pytest.mark.parametrize("envelope", ALL)

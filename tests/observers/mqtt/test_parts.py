@@ -10,12 +10,12 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from edge_agent.config import MqttSettings
 from edge_agent.errors import ConfigError
+from edge_agent.events import Frame
 from edge_agent.faults import FaultReport, FaultReporter
-from edge_agent.observers.cloudevents import EventContext
 from edge_agent.observers.mqtt.commands import CALM_S, MAX_PER_S, MAX_WAITING, CommandQueue, MessageKind
 from edge_agent.observers.mqtt.errors import DenialReporter, link_error
 from edge_agent.observers.mqtt.messages import OutgoingMessage
-from edge_agent.observers.mqtt.send_queue import QueuedFrame, QueuedMessage, SendQueue
+from edge_agent.observers.mqtt.send_queue import SendQueue
 from tests.support import events as make
 
 
@@ -128,51 +128,51 @@ async def test_inbox_is_bounded_whatever_comes() -> None:
     assert box.discarded == 2 * (1000 - MAX_WAITING)
 
 
-def parcel(kind: str, number: int, qos: int = 1) -> QueuedMessage:
-    return QueuedMessage(kind, OutgoingMessage(f"{kind}/{number}", b"", qos))
+def message(kind: str, number: int, qos: int = 1) -> OutgoingMessage:
+    return OutgoingMessage(f"{kind}/{number}", b"", qos, kind=kind)
 
 
 async def test_message_that_must_arrive_waits_until_it_has() -> None:
-    lanes = SendQueue(10)
-    lanes.add(parcel("fault", 1))
-    first = lanes.first()
+    queue = SendQueue(10)
+    queue.add(message("fault", 1))
+    first = queue.first()
     assert first is not None
-    assert lanes.first() is first
-    lanes.arrived(first)
-    assert lanes.first() is None
+    assert queue.first() is first
+    queue.acknowledge(first)
+    assert queue.first() is None
 
 
 async def test_message_that_was_dropped_while_it_was_sent_takes_no_other_with_it() -> None:
-    lanes = SendQueue(2)
-    lanes.add(parcel("fault", 1))
-    sent = lanes.first()
-    lanes.add(parcel("fault", 2))
-    lanes.add(parcel("fault", 3))
+    queue = SendQueue(2)
+    queue.add(message("fault", 1))
+    sent = queue.first()
+    queue.add(message("fault", 2))
+    queue.add(message("fault", 3))
     assert sent is not None
-    lanes.arrived(sent)
-    assert (len(lanes), dict(lanes.dropped)) == (2, {"fault": 1})
+    queue.acknowledge(sent)
+    assert (len(queue), dict(queue.dropped)) == (2, {"fault": 1})
 
 
 async def test_full_stream_drops_nothing_that_must_arrive() -> None:
-    lanes = SendQueue(3)
-    lanes.add(parcel("fault", 1))
+    queue = SendQueue(3)
+    queue.add(message("fault", 1))
     for number in range(10):
-        lanes.add(parcel("prediction", number, qos=0))
-    assert lanes.first() is not None
-    assert dict(lanes.dropped) == {"prediction": 7}
+        queue.add(message("prediction", number, qos=0))
+    assert queue.first() is not None
+    assert dict(queue.dropped) == {"prediction": 7}
 
 
 async def test_picture_goes_when_nothing_else_waits_and_only_the_newest() -> None:
-    lanes = SendQueue(3)
+    queue = SendQueue(3)
     for number in (1, 2):
-        lanes.show(QueuedFrame(make.frame(number), EventContext("train-1", number, 0.0)))
-    lanes.add(parcel("prediction", 1, qos=0))
-    assert isinstance(lanes.take(), QueuedMessage)
-    picture = lanes.take()
-    assert isinstance(picture, QueuedFrame)
-    assert picture.frame.sequence == 2
-    assert lanes.take() is None
-    assert dict(lanes.dropped) == {"image": 1}
+        queue.put_frame(make.frame(number))
+    queue.add(message("prediction", 1, qos=0))
+    assert isinstance(queue.take(), OutgoingMessage)
+    picture = queue.take()
+    assert isinstance(picture, Frame)
+    assert picture.sequence == 2
+    assert queue.take() is None
+    assert dict(queue.dropped) == {"image": 1}
 
 
 def test_denial_is_reported_once_for_each_topic_and_names_all_of_them() -> None:

@@ -7,11 +7,10 @@ from typing import cast
 import pytest
 from aiomqtt import Message
 
-from edge_agent.config import MqttSettings
 from edge_agent.faults import MQTT_UNREACHABLE
 from edge_agent.observers.mqtt.client import MqttConnection
 from edge_agent.observers.mqtt.errors import MqttLinkError
-from edge_agent.observers.mqtt.messages import MqttMessageBuilder, OutgoingMessage
+from edge_agent.observers.mqtt.messages import OutgoingMessage
 from edge_agent.observers.mqtt.send_queue import SendQueue
 from edge_agent.observers.mqtt.session import MqttCounts, MqttSession
 
@@ -39,7 +38,7 @@ async def begin(connection: Breaking) -> "asyncio.Task[None]":
     session = MqttSession(
         cast("MqttConnection", connection),
         SendQueue(10),
-        MqttMessageBuilder(MqttSettings(), "train-1"),
+        image=lambda frame: OutgoingMessage("image", b""),
         topics={},
         shed={},
         listening=lambda: None,
