@@ -21,38 +21,36 @@ from edge_agent.runtime.files import write_atomic
 _HEAD = """\
 # Configuration
 
-This page is made from the code by `python -m tools.configuration docs/configuration.md`; change the
-descriptions there.
+This page is generated from the settings' own descriptions by `python -m tools.configuration docs/configuration.md`.
 
-The settings stand in a YAML file: the one given with `--config`, else the one that `EDGE_AGENT_CONFIG` names, else
-`/etc/edge-agent/agent.yaml` where it exists, else the one that ships. Each layer lies over the one before it:
+Settings are read from a YAML file: the one given with `--config`, else the one that `EDGE_AGENT_CONFIG` names, else
+`/etc/edge-agent/agent.yaml` where it exists, else the one shipped. Each layer overrides those before it:
 
 1. the defaults in the tables below,
 2. the file,
-3. a profile, `--profile NAME` (or `EDGE_AGENT_PROFILE`): `profiles/NAME.yaml` beside the file, or one of those that
-   ship (`booth`, `jetson`, `workshop`),
-4. the environment: `EDGE_AGENT_SECTION__KEY`, with two more underscores for each level
-   (`EDGE_AGENT_MQTT__TLS__ENABLED`); a value is read as YAML, and lists and whole sections may be given as JSON,
+3. a profile, `--profile NAME` (or `EDGE_AGENT_PROFILE`): `profiles/NAME.yaml` beside the file, or one of those
+   shipped (`booth`, `jetson`, `workshop`),
+4. the environment: `EDGE_AGENT_SECTION__KEY`, with another two underscores for each level
+   (`EDGE_AGENT_MQTT__TLS__ENABLED`); a value is parsed as YAML, so lists and whole sections can be given as JSON,
 5. the command line.
 
-`edge-agent config show` tells each value and where it came from. `edge-agent config check` tells all that is wrong at
-once, each with file, line and column, and ends with exit code 78. `edge-agent config schema` prints a JSON Schema for
-editors.
+`edge-agent config show` prints each value and where it came from. `edge-agent config check` prints all problems at
+once, each with file, line and column, and exits with 78. `edge-agent config schema` prints a JSON Schema for editors.
 
-- A key that does not exist, a value of the wrong type and a value out of range are errors, in the environment too.
-- A relative path in a file starts at that file's folder; elsewhere it starts at the working directory.
+- Unknown keys, values of the wrong type and values out of range are errors, in the environment too.
+- Relative paths in a file are resolved against that file's folder, all others against the working directory.
 - A secret (`password`, `token`, `command_token`) is taken from the environment only, or from the file that `..._file`
-  names. It is never shown. Under systemd a credential that is named as the setting (`mqtt.password`) is such a file,
-  where nothing else is set.
-- YAML anchors, aliases and tags are not taken.
+  names. It is never shown. Under systemd, a credential with the setting's name (`mqtt.password`) is used as that file
+  unless something else is set.
+- YAML anchors, aliases and tags are not allowed.
 """
 
 _RULES_HEAD = """\
 ## Sign rules
 
-`signs.yaml` (`policy.rules`) has one section, `signs`, with a rule for each sign by the label that the detector gives
-it. A sign without a rule does nothing and is counted. A rule for a sign that the model does not know is an error at the
-start.
+`signs.yaml` (`policy.rules`) has one section, `signs`, with a rule for each sign, by the label that the detector gives
+it. A sign without a rule has no effect, but is counted. A rule for a sign that the model does not know is an error at
+the start.
 
 """
 
@@ -66,7 +64,7 @@ def page() -> str:
         if section is not None:
             example = variable((name, next(leaves(section)).path[0]))
             parts.append(f"## {name}\n\n{info.description} Variables: `{example}`, ...\n\n{_table(_rows(section))}\n")
-    parts.insert(1, f"## At the top\n\nThese stand outside any section.\n\n{_table(top)}\n")
+    parts.insert(1, f"## At the top\n\nThese are outside any section.\n\n{_table(top)}\n")
     parts.append(_RULES_HEAD + _table([*_rows(SignRule, skip="confirm"), *_rows(Confirm, prefix="confirm.")]) + "\n")
     return "\n".join(part.strip("\n") + "\n" for part in parts)
 

@@ -1,6 +1,7 @@
 """Settings and sign rules: frozen, strict, each value with the place it came from.
 
-Knows how they are written, found and checked. Knows nothing of the rooms that read them.
+Comes in: YAML files, the environment, the command line. Goes out: `Settings` and `SignRules`, or one ConfigError with a
+line for each problem. Called once at the start, and again in a thread when the sign rules are reloaded.
 """
 
 from edge_agent.config.base import read_secret

@@ -1,7 +1,4 @@
-"""What all settings have in common: frozen, strict, no unknown key, no secret in a printout.
-
-Knows pydantic. Knows nothing of any setting.
-"""
+"""The base of all settings sections (frozen, strict, no unknown keys), common types, and the reading of secrets."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +7,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 from edge_agent.errors import ConfigError
 
-_MAX_SECRET_BYTES = 64 * 1024  # longer than any token or password; a wrong path (a video, say) is told from a secret
+_MAX_SECRET_BYTES = 64 * 1024  # longer than any token or password: whatever has more (a video, say) is a wrong path
 
 
 class Section(BaseModel):
@@ -28,12 +25,12 @@ class Section(BaseModel):
 
 
 def _number_as_text(value: object) -> object:
-    """Turn a whole number into text: `source: 0` and `name: 12` need no quotes. true and 1.5 stay what they are."""
+    """Turn an integer into text, so that `source: 0` and `name: 12` need no quotes; leave true and 1.5."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 Text = Annotated[str, BeforeValidator(_number_as_text, json_schema_input_type=str | int), Field(min_length=1)]
-"""Text of at least one character; a bare whole number is taken as text."""
+"""Text of at least one character; a bare integer is accepted as text."""
 
 Host = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9_.:\-]+$")]
 """A host name or an address."""
@@ -52,10 +49,10 @@ PositivePercent = Annotated[int, Field(ge=1, le=100)]
 
 
 def read_secret(value: SecretStr | None, file: Path | None, key: str) -> SecretStr | None:
-    """Return the secret from the environment's `value` or from `file` (its last line end taken off), or None.
+    """Return the secret from the environment's `value`, or from `file` without its trailing line end, or None.
 
-    Read at the moment of use, so that a rotated file works. `key` names the file's setting, for the message.
-    Raises ConfigError when the file cannot be read or is empty; the secret itself never gets into a message.
+    It is read when it is used, so that a rotated file works. `key` is the file's setting, for the message. Raises
+    ConfigError when the file cannot be read or is empty; the secret itself never appears in a message.
     """
     if value is not None or file is None:
         return value
@@ -68,8 +65,10 @@ def read_secret(value: SecretStr | None, file: Path | None, key: str) -> SecretS
             f"{key}: cannot read {file}: {error.strerror}", remedy="create it, or allow the agent's user to read it"
         ) from None
     except UnicodeDecodeError:
-        raise ConfigError(f"{key}: {file} is not text", remedy="name the file that holds only the secret") from None
+        raise ConfigError(
+            f"{key}: {file} is not text", remedy="name a file that holds nothing but the secret"
+        ) from None
     if not text or len(raw) > _MAX_SECRET_BYTES:
         what = "is empty" if not text else f"has more than {_MAX_SECRET_BYTES} bytes"
-        raise ConfigError(f"{key}: {file} {what}", remedy="name the file that holds only the secret")
+        raise ConfigError(f"{key}: {file} {what}", remedy="name a file that holds nothing but the secret")
     return SecretStr(text)

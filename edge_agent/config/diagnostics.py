@@ -1,7 +1,4 @@
-"""Values with the place each came from, and how layers of them merge.
-
-Knows places: a line of a file, a variable, the command line. Knows nothing of what a value means.
-"""
+"""Values with the place each came from, how layers of them merge, and validation errors as messages."""
 
 import difflib
 from collections.abc import Iterable, Mapping
@@ -16,7 +13,7 @@ from edge_agent.config.fields import leaves, model_at
 from edge_agent.errors import ConfigError
 
 Location = tuple[str | int, ...]
-"""Path of a value from the top: names of keys and positions in lists."""
+"""Path of a value from the top: keys and list indices."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +33,7 @@ class ValueSource:
         return f"{self.name}:{self.line}" if self.kind == "file" else self.name
 
     def exact(self, *, of_key: bool = False) -> str:
-        """Return the place as an editor jumps to it: `file:line:column` of the value or of its key."""
+        """Return the place in the form that editors open: `file:line:column` of the value or of its key."""
         if self.kind != "file":
             return self.name
         line, column = (self.key_line, self.key_column) if of_key and self.key_line else (self.line, self.column)
@@ -45,28 +42,28 @@ class ValueSource:
 
 @dataclass(frozen=True, slots=True)
 class SettingsProblem:
-    """One thing to correct, told in one line: `where: key: text`."""
+    """One thing to correct, in one line: `where: key: text`."""
 
     where: str
     key: str
     text: str
 
     def __str__(self) -> str:
-        """Return the line; what cannot be printed (line ends, escape codes) is written as in a Python string."""
+        """Return the line; unprintable characters (line ends, escape codes) are written as in a Python string."""
         line = ": ".join(part for part in (self.where, self.key, self.text) if part)
         return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in line)
 
 
 @dataclass(slots=True)
 class SettingsTree:
-    """Nested values, the place of each (sections and list items too), and what was wrong while reading them."""
+    """Nested values, the place of each (also of sections and list items), and the problems found while reading."""
 
     values: dict[str, object] = field(default_factory=dict)
     places: dict[Location, ValueSource] = field(default_factory=dict)
     problems: list[SettingsProblem] = field(default_factory=list)
 
     def set(self, path: tuple[str, ...], value: object, place: ValueSource) -> None:
-        """Set the value at `path`, making the sections above it."""
+        """Set the value at `path`, creating the sections above it."""
         node = self.values
         for depth, name in enumerate(path[:-1], start=1):
             inner = node.get(name)
@@ -80,12 +77,12 @@ class SettingsTree:
         self._place_below(path, value, place)
 
     def merge(self, upper: "SettingsTree") -> None:
-        """Lay `upper` over this tree: sections merge key by key, anything else is replaced."""
+        """Merge `upper` over this tree: sections merge key by key, everything else is replaced."""
         self.problems.extend(upper.problems)
         self._merge((), self.values, upper.values, upper)
 
     def place_of(self, location: Location) -> ValueSource | None:
-        """Return the place of the value at `location`, or of the nearest thing around it that has one."""
+        """Return the place of the value at `location`, or of the nearest section around it that has one."""
         for length in range(len(location), 0, -1):
             if location[:length] in self.places:
                 return self.places[location[:length]]
@@ -142,7 +139,7 @@ _SHOWN_CHARACTERS = 60
 
 
 def problems_of(error: ValidationError, tree: SettingsTree, model: type[BaseModel]) -> list[SettingsProblem]:
-    """Return one Problem for each thing that pydantic found, in the order of the places."""
+    """Return one problem for each of pydantic's errors."""
     secrets = {leaf.path for leaf in leaves(model) if leaf.secret}
     return [_problem(detail, tree, model, secrets) for detail in error.errors(include_url=False)]
 
@@ -161,7 +158,7 @@ def close_match(word: str, known: Iterable[str]) -> str:
 
 
 def _order(problem: SettingsProblem) -> tuple[str, int, int]:
-    """Sort by file, then line, then column; what has no line keeps its name's order."""
+    """Return the sort key of a problem: file, line, column; without a line, its name."""
     name, line, column = [*problem.where.rsplit(":", 2), "", ""][:3]
     return (name, int(line), int(column)) if line.isdigit() and column.isdigit() else (problem.where, 0, 0)
 
@@ -197,12 +194,12 @@ def _text(detail: ErrorDetails, model: type[BaseModel], *, show: bool) -> str:
     template = _TEXTS.get(detail["type"])
     text = template.format(**context) if template else detail["msg"][:1].lower() + detail["msg"][1:]
     if detail["type"] == "string_pattern_mismatch":
-        text = f"is not of the right form{_example(detail['loc'], model)}"
+        text = f"has the wrong format{_example(detail['loc'], model)}"
     return text + _got(detail["input"]) if show and detail["type"] != "missing" else text
 
 
 def _example(location: Location, model: type[BaseModel]) -> str:
-    """Return `, write it like 'x'` from the example in the field's declaration."""
+    """Return `, write it like 'x'` with the field's example, if it has one."""
     names = tuple(part for part in location if isinstance(part, str))
     section = model_at(model, names[:-1])
     info = section.model_fields.get(names[-1]) if section else None
@@ -210,7 +207,7 @@ def _example(location: Location, model: type[BaseModel]) -> str:
 
 
 def _got(value: object) -> str:
-    """Return ` (got ...)` as the user wrote it in YAML, shortened; nothing for whole sections."""
+    """Return ` (got ...)` as the user wrote it in YAML, shortened; sections and lists are only named."""
     if isinstance(value, dict | list):
         return " (got a section)" if isinstance(value, dict) else " (got a list)"
     words = {None: "null", True: "true", False: "false"}

@@ -1,7 +1,4 @@
-"""The dotted keys of a settings model and what kind of value each takes.
-
-Knows how to read a model's annotations. Knows nothing of values or where they come from.
-"""
+"""The dotted keys of a settings model and the kind of value each takes, from its annotations."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +14,7 @@ from pydantic.fields import FieldInfo
 class Leaf:
     """One key that holds a value: its path, and what the value may be.
 
-    `text` is true where the value is nothing but text (or null): what stands in the environment is then taken as it is.
+    `text` is true where the value can only be text (or null): then the environment's value is taken verbatim.
     """
 
     path: tuple[str, ...]
@@ -63,7 +60,7 @@ def model_at(model: type[BaseModel], path: tuple[str | int, ...]) -> type[BaseMo
 
 
 def _entry_of(info: FieldInfo) -> type[BaseModel] | None:
-    """Return the model of each entry of a mapping whose keys the user chooses (`signs`)."""
+    """Return the model of the entries of a mapping whose keys the user chooses (`signs`)."""
     kinds = get_args(info.annotation) if get_origin(info.annotation) is dict else ()
     return kinds[1] if kinds and isinstance(kinds[1], type) and issubclass(kinds[1], BaseModel) else None
 
@@ -82,7 +79,7 @@ def _leaf(path: tuple[str, ...], info: FieldInfo) -> Leaf:
 
 
 def _atoms(annotation: Any) -> Iterator[Any]:
-    """Yield the plain types an annotation is made of; a Literal counts as the types of its values."""
+    """Yield the plain types in an annotation; a Literal counts as the types of its values."""
     origin = get_origin(annotation)
     if origin is Annotated:
         yield from _atoms(get_args(annotation)[0])

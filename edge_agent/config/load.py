@@ -1,7 +1,4 @@
-"""Finds the configuration file, lays the layers over each other and validates the result.
-
-Knows the order: defaults < credentials < file < profile < environment < command line. Knows no meaning of a setting.
-"""
+"""Loading the settings: defaults < credentials < file < profile < environment < command line, then validation."""
 
 import json
 import os
@@ -36,7 +33,7 @@ DEFAULT = "default"
 class Loaded:
     """The settings, the files they were read from, and where each value came from.
 
-    `provenance` tells by dotted key: `default`, `file:line`, the variable's name, or `command line`.
+    `provenance` says by dotted key: `default`, `file:line`, the variable's name, or `command line`.
     """
 
     settings: Settings
@@ -54,11 +51,11 @@ def load(
     """Load the settings; raises one ConfigError whose text has a line for each problem.
 
     Args:
-        path: the configuration file; None looks in EDGE_AGENT_CONFIG, then /etc, then takes the one that ships.
+        path: the configuration file; None looks in EDGE_AGENT_CONFIG, then in /etc, then takes the one shipped.
         overrides: what the command line set, by dotted key (`{"capture.source": "0"}`); None values are left out.
-        environ: the environment; None takes the process's own.
+        environ: the environment; None takes the process's.
         profile: name of a profile beside the file; None looks in EDGE_AGENT_PROFILE.
-        system_file: where an installed configuration lies.
+        system_file: path of an installed configuration.
     """
     environ = os.environ if environ is None else environ
     files = find_files(path, environ, profile, system_file)
@@ -77,7 +74,7 @@ def load(
 def find_files(
     path: Path | None, environ: Mapping[str, str], profile: str | None, system_file: Path = SYSTEM_FILE
 ) -> tuple[Path, ...]:
-    """Return the configuration file and, where one is asked for, the profile to lay over it."""
+    """Return the configuration file and, where one is asked for, the profile to apply over it."""
     base = path
     if base is None and environ.get(CONFIG_VARIABLE):
         base = Path(environ[CONFIG_VARIABLE])
@@ -88,7 +85,7 @@ def find_files(
 
 
 def _profile(base: Path, name: str) -> Path:
-    """Return the profile's file: beside the configuration, else among those that ship."""
+    """Return the profile's file: in profiles/ beside the configuration, else among those shipped."""
     folders = (base.parent / "profiles", resources.config_dir() / "profiles")
     if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
         for folder in folders:
@@ -100,7 +97,7 @@ def _profile(base: Path, name: str) -> Path:
 
 
 def _without_empty_sections(tree: SettingsTree) -> SettingsTree:
-    """Take out sections without a value: what is left when every key of a section is commented out."""
+    """Remove sections without a value: what is left when every key of a section is commented out."""
     _drop_empty(tree.values, Settings)
     return tree
 
@@ -115,7 +112,7 @@ def _drop_empty(values: dict[str, object], model: type[BaseModel]) -> None:
 
 
 def _resolve_paths(tree: SettingsTree) -> None:
-    """Make relative paths that stand in a file relative to that file's folder, not to the working directory."""
+    """Resolve relative paths in a file against that file's folder, not the working directory."""
     for leaf in leaves(Settings):
         place = tree.places.get(leaf.path)
         if not leaf.is_path or place is None or place.folder is None:
@@ -140,7 +137,7 @@ def _validate(tree: SettingsTree) -> Settings:
 
 
 def _exposed_secrets(tree: SettingsTree) -> list[SettingsProblem]:
-    """Return a problem for each secret that stands where others can read it: in a settings file or a process list."""
+    """Return a problem for each secret where others can read it: in a settings file or the process list."""
     problems = []
     for leaf in leaves(Settings):
         place = tree.places.get(leaf.path)

@@ -1,7 +1,4 @@
-"""The sign rules (signs.yaml): what each sign asks of the train.
-
-Knows the form of a rule and how to load them. Knows nothing of detections or how a rule is carried out.
-"""
+"""The sign rules (signs.yaml): what each sign asks of the train."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -21,7 +18,7 @@ from edge_agent.runtime import resources
 
 
 class AfterHold(StrEnum):
-    """What follows when a sign's hold time is over."""
+    """What the train does when a sign's hold time is over."""
 
     CRUISE = "cruise"
     RESUME = "resume"
@@ -32,7 +29,7 @@ class Confirm(Section):
     """How many of the last frames must show the sign."""
 
     agree: int = Field(3, ge=1, le=100, description="Frames that must show the sign.")
-    of: int = Field(5, ge=1, le=100, description="Frames that are looked at, the newest included.")
+    of: int = Field(5, ge=1, le=100, description="Number of last frames that are considered.")
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
@@ -49,21 +46,24 @@ class SignRule(Section):
         None, description="Motor power of `slow` and `cruise` (required there), brightness of `lights`."
     )
     hold_s: float | None = Field(
-        None, gt=0, le=3600, description="How long the action lasts, in seconds; null is until another sign."
+        None, gt=0, le=3600, description="How long the action lasts, in seconds; null lasts until another sign."
     )
     then: AfterHold = Field(
         AfterHold.STAY,
-        description="After `hold_s`: `cruise` at the policy's power, or `resume` what was before; `stay` has no end.",
+        description="After `hold_s`: `cruise` at the policy's power, or `resume` what went before; `stay` never ends.",
     )
     confirm: Confirm = Field(default_factory=Confirm, description="How many of the last frames must agree.")
     min_score: float = Field(
-        0.6, ge=0, le=1, description="A frame shows the sign when its detection has at least this score."
+        0.6, ge=0, le=1, description="A frame shows the sign if its detection has at least this score."
     )
     near_height_px: float = Field(
-        24.0, ge=0, le=4096, description="The sign is near when its box is at least this high, in pixels of the frame."
+        24.0, ge=0, le=4096, description="The sign is near if its box is at least this high, in pixels of the frame."
     )
     cooldown_s: float = Field(
-        2.0, ge=0, le=3600, description="A sign acts again only after it was out of view for this long, in seconds."
+        2.0,
+        ge=0,
+        le=3600,
+        description="A sign acts again only after it has been out of view for this long, in seconds.",
     )
 
     @model_validator(mode="after")
@@ -71,35 +71,35 @@ class SignRule(Section):
         if self.action in {Action.SLOW, Action.CRUISE} and self.power_percent is None:
             raise ValueError(f"power_percent is missing; action {self.action} needs it")
         if self.action in {Action.STOP, Action.NONE} and self.power_percent is not None:
-            raise ValueError(f"power_percent has no meaning with action {self.action}; take it out")
+            raise ValueError(f"power_percent has no meaning with action {self.action}; remove it")
         if self.hold_s is not None and self.then is AfterHold.STAY:
-            raise ValueError("hold_s ends, but then: stay does not; take hold_s out, or say what follows")
+            raise ValueError("hold_s ends, but then: stay does not; remove hold_s or say what follows")
         if self.hold_s is None and self.then is not AfterHold.STAY:
-            raise ValueError(f"hold_s is missing; then: {self.then} needs to know when")
+            raise ValueError(f"hold_s is missing; then: {self.then} needs it")
         return self
 
 
 class SignRulesFile(Section):
-    """The form of signs.yaml."""
+    """The content of signs.yaml."""
 
-    signs: dict[str, SignRule] = Field(description="A rule for each sign, by the label that the detector gives it.")
+    signs: dict[str, SignRule] = Field(description="A rule for each sign, by its label.")
 
 
 @dataclass(frozen=True, slots=True)
 class SignRules:
-    """The loaded rules by label; `source` is the file as shown to people."""
+    """The loaded rules by label; `source` is the file's path for messages."""
 
     signs: Mapping[str, SignRule]
     source: str = ""
     _places: Mapping[str, ValueSource] = field(default_factory=dict, repr=False, compare=False)
 
     def get(self, label: str) -> SignRule | None:
-        """Return the rule for `label`; None for a sign that no rule names."""
+        """Return the rule for `label`; None for a sign without a rule."""
         return self.signs.get(label)
 
 
 def load_rules(path: Path | None = None) -> SignRules:
-    """Load the rules from `path`, or those that ship; raises one ConfigError with a line for each problem."""
+    """Load the rules from `path`, or those shipped; raises one ConfigError with a line for each problem."""
     path = path or resources.config_dir() / "signs.yaml"
     tree = read_yaml(path)
     try:
@@ -107,14 +107,14 @@ def load_rules(path: Path | None = None) -> SignRules:
     except ValidationError as error:
         found = [] if tree.problems and not tree.values else problems_of(error, tree, SignRulesFile)
         raise_if_any([*tree.problems, *found])
-        raise  # not reached: a ValidationError has at least one error
+        raise  # unreachable: a ValidationError has at least one error
     raise_if_any(tree.problems)
     places = {label: place for label in parsed.signs if (place := tree.places.get(("signs", label)))}
     return SignRules(MappingProxyType(dict(parsed.signs)), display_path(path), MappingProxyType(places))
 
 
 def check_labels(rules: SignRules, labels: Iterable[str]) -> None:
-    """Raise one ConfigError naming each rule whose sign the model does not know (`labels` is what it knows)."""
+    """Raise one ConfigError naming each rule whose sign is not one of the model's `labels`."""
     known = tuple(labels)
     problems = []
     for label in rules.signs:

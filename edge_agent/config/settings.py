@@ -1,7 +1,4 @@
-"""The whole of the settings, by section.
-
-Knows which sections there are. Knows nothing of files, the environment or what reads a setting.
-"""
+"""All settings, by section."""
 
 from typing import Literal, Self
 
@@ -33,34 +30,34 @@ class Settings(Section):
 
     train: TrainSettings = Field(default_factory=TrainSettings, description="Which train this is.")
     capture: CaptureSettings = Field(
-        default_factory=CaptureSettings, description="Where pictures come from and how often."
+        default_factory=CaptureSettings, description="Where pictures come from, and how many a second."
     )
     sim: SimSettings = Field(
         default_factory=SimSettings, description="The simulated world behind `capture.source: sim`."
     )
     detector: DetectorSettings = Field(
-        default_factory=DetectorSettings, description="What looks for signs in the frames."
+        default_factory=DetectorSettings, description="What detects signs in the frames."
     )
     policy: PolicySettings = Field(default_factory=PolicySettings, description="How detections become decisions.")
-    guard: GuardSettings = Field(default_factory=GuardSettings, description="Leases and limits of the fail-safe rules.")
+    guard: GuardSettings = Field(default_factory=GuardSettings, description="Lease and limits of the fail-safe rules.")
     hub: HubSettings = Field(default_factory=HubSettings, description="The actuator and how power becomes motion.")
     mqtt: MqttSettings = Field(default_factory=MqttSettings, description="The mirror to an MQTT broker.")
     kafka: KafkaSettings = Field(
         default_factory=KafkaSettings, description="The mirror to a Kafka cluster, behind the outbox."
     )
     compat: Literal["crazy-train"] | None = Field(
-        None, description="`crazy-train` also speaks the original demo's topics and payloads; null does not."
+        None, description="`crazy-train` also uses the original demo's topics and payloads; null does not."
     )
     commands: CommandSettings = Field(
-        default_factory=CommandSettings, description="What a command from outside has to fulfil."
+        default_factory=CommandSettings, description="Conditions for commands from outside."
     )
     console: ConsoleSettings = Field(
         default_factory=ConsoleSettings, description="The web page, metrics and health endpoints."
     )
     tracing: TracingSettings = Field(default_factory=TracingSettings, description="Traces for OpenTelemetry.")
-    log: LogSettings = Field(default_factory=LogSettings, description="What the agent tells on stderr.")
+    log: LogSettings = Field(default_factory=LogSettings, description="What the agent logs to stderr.")
     state: StateSettings = Field(
-        default_factory=StateSettings, description="Where the agent keeps what must outlive the process."
+        default_factory=StateSettings, description="Where the agent keeps files that outlive the process."
     )
 
     @model_validator(mode="after")
@@ -69,6 +66,6 @@ class Settings(Section):
         if self.kafka.enabled and drain_s >= exit_s:
             raise ValueError(
                 f"kafka.outbox.drain_at_end_s ({drain_s:g}) must be less than guard.exit_timeout_s ({exit_s:g}): "
-                "the process is gone by then"
+                "the process has exited by then"
             )
         return self

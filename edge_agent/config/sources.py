@@ -1,8 +1,8 @@
-"""Settings from the environment and the command line, as Trees.
+"""Settings from the environment, the command line and systemd's credentials, as SettingsTrees.
 
-Knows the conventions: `EDGE_AGENT_SECTION__KEY`, deeper levels by more `__`, values as text, YAML or JSON. Knows
-nothing of files. A variable with `__` must name a key. Others are left alone (Kubernetes sets `EDGE_AGENT_PORT` and its
-like beside a service named edge-agent), except those that are a key but for a missing underscore.
+A variable is `EDGE_AGENT_SECTION__KEY`, with another `__` for each level; its value is text, YAML or JSON. A variable
+with `__` must name a key. Others are ignored (Kubernetes sets `EDGE_AGENT_PORT` and the like beside a service named
+edge-agent), except those that would be a key with one more underscore.
 """
 
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ def from_environment(environ: Mapping[str, str], model: type[BaseModel]) -> Sett
     tree = SettingsTree()
     known = {leaf.path: leaf for leaf in leaves(model)}
     flat = {"_".join(path).upper(): path for path in known if len(path) > 1}
-    # Shorter names first: a variable that sets a whole section is overlaid by those that set one of its keys.
+    # Shorter names first: a variable for one key overrides one that sets its whole section.
     for name in sorted(environ, key=lambda n: (n.count("__"), n)):
         rest = name.upper().removeprefix(PREFIX)
         if rest == name.upper():
@@ -48,7 +48,7 @@ def from_environment(environ: Mapping[str, str], model: type[BaseModel]) -> Sett
 
 
 def from_overrides(overrides: Mapping[str, object], model: type[BaseModel]) -> SettingsTree:
-    """Read what the command line set, by dotted key; text is read as the environment's, None is left out."""
+    """Return what the command line sets, by dotted key; text is parsed as in the environment, None is left out."""
     tree = SettingsTree()
     known = {leaf.path: leaf for leaf in leaves(model)}
     for key, value in overrides.items():
@@ -61,14 +61,14 @@ def from_overrides(overrides: Mapping[str, object], model: type[BaseModel]) -> S
 
 
 def _is_text(value: str) -> bool:
-    """Tell whether `value` was UTF-8: what was not holds lone surrogates."""
+    """Return whether `value` was UTF-8: Python decodes other bytes to lone surrogates."""
     return not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def _value(text: str, leaf: Leaf | None) -> object:
-    """Return `text` itself where the key holds text, else what it says as YAML.
+    """Return `text` itself where the key holds text, else parse it as YAML.
 
-    A switch may be said in the words that pydantic-settings takes too: nobody writes `true` in every shell.
+    A boolean may be any of the words that pydantic-settings accepts, such as `1`, `yes` and `on`.
     """
     if leaf is not None and leaf.boolean and text.strip().lower() in _BOOLEANS:
         return _BOOLEANS[text.strip().lower()]
@@ -80,11 +80,11 @@ def _value(text: str, leaf: Leaf | None) -> object:
 VARIABLE = "CREDENTIALS_DIRECTORY"
 _FILE = "_file"
 _PREFIX = "edge-agent_"
-"""What systemd puts in front where a whole folder is handed over, as the unit does (LoadCredential=edge-agent:...)."""
+"""The prefix that systemd adds where a whole folder is loaded, as the unit does (LoadCredential=edge-agent:...)."""
 
 
 def add_credentials(tree: SettingsTree, environ: Mapping[str, str], model: type[BaseModel]) -> None:
-    """Name the credentials in `tree`, where neither the file nor the secret itself is set elsewhere."""
+    """Set each `..._file` key that has a credential, unless the file or the secret itself is set elsewhere."""
     folder = Path(environ.get(VARIABLE, ""))
     if not folder.is_absolute():
         return
@@ -94,7 +94,7 @@ def add_credentials(tree: SettingsTree, environ: Mapping[str, str], model: type[
         return
     except OSError as error:
         tree.problems.append(
-            SettingsProblem(VARIABLE, "", f"cannot look into {folder}: {error.strerror}; start the service anew")
+            SettingsProblem(VARIABLE, "", f"cannot look into {folder}: {error.strerror}; restart the service")
         )
         return
     for leaf in leaves(model):

@@ -1,7 +1,6 @@
-"""Reads a YAML file into a Tree: plain values, each with its line and column.
+"""YAML files as SettingsTrees: plain values, each with its line and column.
 
-Knows YAML 1.2 by ruamel.yaml. Knows nothing of settings or rules. Only plain scalars, lists and mappings are taken: no
-tags, no anchors, so that no file can run code or grow without bounds.
+Only plain scalars, lists and mappings are accepted, no tags or anchors: no file can run code or expand without bounds.
 """
 
 import io
@@ -13,12 +12,12 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from edge_agent.config.diagnostics import Location, SettingsProblem, SettingsTree, ValueSource
 
-_MAX_BYTES = 1 << 20  # a configuration of 1 MiB is not one: somebody named a video
+_MAX_BYTES = 1 << 20  # no configuration has 1 MiB: a wrong path, to a video for instance
 _PLAIN_TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("null", "bool", "int", "float", "str", "timestamp"))
 
 
 def display_path(path: Path) -> str:
-    """Return `path` as people read it: below the working directory where it is there, else as it was given."""
+    """Return `path` for messages: relative to the working directory if it is below it, else as given."""
     try:
         return str(path.resolve().relative_to(Path.cwd()))
     except ValueError:
@@ -26,7 +25,7 @@ def display_path(path: Path) -> str:
 
 
 def read_yaml(path: Path) -> SettingsTree:
-    """Read the mapping in `path`; what is wrong with it is in the tree's problems, never raised."""
+    """Read the mapping in `path`; errors are in the tree's problems, never raised."""
     tree = SettingsTree()
     name = display_path(path)
     try:
@@ -47,7 +46,7 @@ def read_yaml(path: Path) -> SettingsTree:
 
 
 def parse_value(text: str) -> object:
-    """Read one value as YAML (JSON is YAML too); text that is no plain YAML is itself."""
+    """Parse one value as YAML (which includes JSON); text that is not plain YAML is returned as it is."""
     tree = SettingsTree()
     root = _compose(text, "", tree)
     value = _Walk("", Path(), tree).value(root, ()) if root is not None else None
@@ -66,14 +65,14 @@ def _parse(text: str, name: str, folder: Path, tree: SettingsTree) -> None:
 
 
 def _compose(text: str, name: str, tree: SettingsTree) -> Node | None:
-    """Return the document's root node; None where there is none, or where it is no YAML (told in the tree)."""
+    """Return the document's root node; None where it is empty or not YAML, which is then in the tree's problems."""
     try:
         root: Node | None = YAML(typ="safe", pure=True).compose(io.StringIO(text))
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
         tree.problems.append(SettingsProblem(where, "", f"is not valid YAML: {error.problem or error.context}"))
-    except YAMLError as error:  # characters that YAML does not admit; the message's first line says which
+    except YAMLError as error:  # characters that YAML forbids; the message's first line says which
         tree.problems.append(SettingsProblem(name, "", f"is not valid YAML: {str(error).splitlines()[0]}"))
     except RecursionError:
         tree.problems.append(SettingsProblem(name, "", "is nested too deeply; settings have at most three levels"))
@@ -87,7 +86,7 @@ def _dotted(at: Location) -> str:
 
 
 class _Walk:
-    """Turns composed nodes into plain values and notes the place of each."""
+    """Converts composed nodes to plain values and records the place of each."""
 
     def __init__(self, name: str, folder: Path, tree: SettingsTree) -> None:
         self._name = name
@@ -97,7 +96,7 @@ class _Walk:
         self._constructor = YAML(typ="safe", pure=True).constructor
 
     def mapping(self, node: MappingNode, at: Location) -> dict[str, object]:
-        """Return the mapping, telling keys that stand twice (the last one counts)."""
+        """Return the mapping, and report duplicate keys (the last one counts)."""
         result: dict[str, object] = {}
         for key_node, value_node in node.value:
             if not isinstance(key_node, ScalarNode):
@@ -107,17 +106,17 @@ class _Walk:
             here = (*at, key)
             if key in result:
                 first = self._tree.places[here]
-                self._problem(key_node, here, f"stands twice (first in line {first.key_line}); keep one")
+                self._problem(key_node, here, f"is a duplicate (first in line {first.key_line}); keep one")
             self._tree.places[here] = self._place(value_node, key_node)
             result[key] = self.value(value_node, here)
         return result
 
     def value(self, node: Node, at: Location) -> object:
-        """Return the plain value of any node."""
-        if id(node) in self._seen:  # an alias gives the very node that its anchor names
+        """Return a node's plain value."""
+        if id(node) in self._seen:  # an alias yields the same node as its anchor
             place = self._tree.places[at]  # its key's: the node's own mark is the anchor's
             where = f"{self._name}:{place.key_line}:{place.key_column}"
-            text = "anchors and aliases are not taken here; write the value out"
+            text = "anchors and aliases are not allowed; write the value out"
             self._tree.problems.append(SettingsProblem(where, _dotted(at), text))
             return None
         self._seen.add(id(node))
@@ -136,7 +135,7 @@ class _Walk:
 
     def _scalar(self, node: Node, at: Location) -> object:
         if str(node.tag) not in _PLAIN_TAGS:
-            self._problem(node, at, f"the tag {node.tag} is not taken here; write a plain value")
+            self._problem(node, at, f"the tag {node.tag} is not allowed; write a plain value")
             return None
         if str(node.tag).endswith("timestamp"):  # no setting is a date: it is text that looks like one
             return str(node.value)

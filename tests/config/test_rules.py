@@ -90,21 +90,21 @@ def test_rules_cannot_change_after_loading() -> None:
         ),
         (
             "signs:\n  stop: {action: stop, power_percent: 5}\n",
-            "signs.yaml:2:9: signs.stop: power_percent has no meaning with action stop; take it out",
+            "signs.yaml:2:9: signs.stop: power_percent has no meaning with action stop; remove it",
         ),
         (
             "signs:\n  stop: {action: stop, hold_s: 3}\n",
-            "signs.yaml:2:9: signs.stop: hold_s ends, but then: stay does not; take hold_s out, or say what follows",
+            "signs.yaml:2:9: signs.stop: hold_s ends, but then: stay does not; remove hold_s or say what follows",
         ),
         (
             "signs:\n  stop: {action: stop, then: resume}\n",
-            "signs.yaml:2:9: signs.stop: hold_s is missing; then: resume needs to know when",
+            "signs.yaml:2:9: signs.stop: hold_s is missing; then: resume needs it",
         ),
         (
             "signs:\n  stop: {action: slow, power_percent: 0}\n",
             "signs.yaml:2:39: signs.stop.power_percent: must be at least 1 (got 0)",
         ),
-        ("signs: {stop: {action: stop}, stop: {action: none}}\n", "signs.yaml:1:31: signs.stop: stands twice"),
+        ("signs: {stop: {action: stop}, stop: {action: none}}\n", "signs.yaml:1:31: signs.stop: is a duplicate"),
         ("signs: [", "signs.yaml:1:9: is not valid YAML: "),
     ],
 )
