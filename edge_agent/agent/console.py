@@ -72,16 +72,16 @@ class EventBridge:
         """Carry until cancelled. In the train's loop."""
         while True:
             event = await events.get()
-            if self._loop is not None and not self._handover.offer(event, bulky=isinstance(event, Frame)):
+            if self._loop is not None and not self._handover.put(event, bulky=isinstance(event, Frame)):
                 self.dropped += 1
 
     async def get(self) -> Event:
         """Wait for the oldest event. In the other loop, by one reader."""
         self._loop = asyncio.get_running_loop()
         while True:
-            self._handover.look()
+            self._handover.arm_wakeup()
             self._filled.clear()
-            event = self._handover.take()
+            event = self._handover.pop()
             if event is not None:
                 return event
             await self._filled.wait()

@@ -142,7 +142,7 @@ class GpuUpgrade:
         return await self._in_thread(work)
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
-        return await self._lane.ask(work)
+        return await self._lane.submit(work)
 
     def _leave(self) -> None:
         """Close in its thread what was opened and not handed over, also when we were cancelled on the way."""
@@ -151,7 +151,7 @@ class GpuUpgrade:
             if self._opened is not None:
                 self._opened.close()
 
-        self._lane.tell(close)
+        self._lane.post(close)
         self._lane.close()
 
     def _report(self, error: EdgeAgentError) -> None:

@@ -61,7 +61,7 @@ class DetectorWorker:
 
     async def __aenter__(self) -> Self:
         """Open the detector; raises what the opener raises."""
-        self._post = DetectorSlot(await self._lane.ask(self._opener), self._lane)
+        self._post = DetectorSlot(await self._lane.submit(self._opener), self._lane)
         return self
 
     async def __aexit__(
@@ -70,7 +70,7 @@ class DetectorWorker:
         """Close each detector in its thread; one that hangs is left behind after a second."""
         posts = [post for post in (self._post, self._spare, *self._gone) if post is not None]
         if posts:
-            closing = {asyncio.ensure_future(post.lane.ask(post.detector.close)) for post in posts}
+            closing = {asyncio.ensure_future(post.lane.submit(post.detector.close)) for post in posts}
             await asyncio.wait(closing, timeout=CLOSE_PATIENCE_S)
         for lane in {self._lane, *(post.lane for post in posts)}:
             lane.close()
@@ -111,7 +111,7 @@ class DetectorWorker:
         return found
 
     async def _run(self, post: DetectorSlot, picture: Picture) -> tuple[tuple[Detection, ...], float]:
-        return await post.lane.ask(_timed, post.detector, picture)
+        return await post.lane.submit(_timed, post.detector, picture)
 
 
 def _timed(detector: Detector, picture: Picture) -> tuple[tuple[Detection, ...], float]:

@@ -1,7 +1,6 @@
-"""How values travel between tasks: one slot for the newest, a bounded fan-out for observers, ticks that never drift.
+"""Queues between tasks and threads: a slot for the newest value, a bounded fan-out, ticks without drift, a ThreadQueue.
 
-Knows the event loop's clock. Knows nothing of frames, trains or observers. Everything here is for one event loop and
-is not thread-safe.
+All but ThreadQueue belong to one event loop and are not thread-safe.
 """
 
 import asyncio
@@ -14,7 +13,7 @@ T = TypeVar("T")
 
 
 class Latest(Generic[T]):
-    """One slot that holds the newest value; a value that was never read is dropped and counted."""
+    """A slot for the newest value; a value that is replaced before it was read is counted in `dropped`."""
 
     def __init__(self) -> None:
         self.dropped = 0
@@ -22,20 +21,20 @@ class Latest(Generic[T]):
         self._filled = asyncio.Event()
 
     def put(self, value: T) -> None:
-        """Replace what is in the slot; never waits."""
+        """Replace the value; never waits."""
         self.dropped += len(self._slot)
         self._slot.append(value)
         self._filled.set()
 
     async def get(self) -> T:
-        """Wait for a value and take it out of the slot. One reader at a time."""
+        """Wait for a value, remove and return it. One reader at a time."""
         await self._filled.wait()
         self._filled.clear()
         return self._slot.pop()
 
 
 class Subscription(Generic[T]):
-    """One observer's bounded queue. The oldest value falls out when it is full, and is counted in `dropped`."""
+    """One observer's bounded queue; when it is full, the oldest value is dropped and counted."""
 
     def __init__(self, name: str, size: int, only: tuple[type, ...] = (object,)) -> None:
         self.name = name
@@ -44,7 +43,7 @@ class Subscription(Generic[T]):
         self._queue: deque[T] = deque(maxlen=size)
         self._filled = asyncio.Event()
 
-    def offer(self, value: T) -> None:
+    def put(self, value: T) -> None:
         """Add a value; never waits."""
         if len(self._queue) == self._queue.maxlen:
             self.dropped += 1
@@ -52,7 +51,7 @@ class Subscription(Generic[T]):
         self._filled.set()
 
     async def get(self) -> T:
-        """Wait for the oldest value that is still here. One reader at a time."""
+        """Wait for the oldest value, remove and return it. One reader at a time."""
         while not self._queue:
             self._filled.clear()
             await self._filled.wait()
@@ -64,39 +63,39 @@ class Subscription(Generic[T]):
 
 
 class Fanout(Generic[T]):
-    """Hands every published value to every subscription; the publisher never waits for any of them."""
+    """Publishes values to any number of subscriptions; the publisher never waits."""
 
     def __init__(self) -> None:
         self._subscriptions: list[Subscription[T]] = []
 
     def subscribe(self, name: str, size: int, only: tuple[type, ...] = (object,)) -> Subscription[T]:
-        """Open a queue of at most `size` values, `only` of these classes, for the observer `name`."""
+        """Add a queue of at most `size` values, `only` of these classes, for the observer `name`."""
         subscription: Subscription[T] = Subscription(name, size, only)
         self._subscriptions.append(subscription)
         return subscription
 
     def unsubscribe(self, subscription: Subscription[T]) -> None:
-        """Close a queue; what waits in it is gone."""
+        """Remove a queue."""
         self._subscriptions.remove(subscription)
 
     def publish(self, value: T) -> None:
-        """Offer `value` to every subscription that takes its class."""
+        """Put `value` into every queue that takes its class."""
         for subscription in self._subscriptions:
             if isinstance(value, subscription.only):
-                subscription.offer(value)
+                subscription.put(value)
 
     def dropped(self) -> dict[str, int]:
-        """Tell how many values each observer has lost, by its name."""
+        """Return how many values each observer has lost, by its name."""
         return {subscription.name: subscription.dropped for subscription in self._subscriptions}
 
     def waiting(self) -> dict[str, int]:
-        """Tell how many values wait for each observer, by its name."""
+        """Return how many values wait for each observer, by its name."""
         return {subscription.name: len(subscription) for subscription in self._subscriptions}
 
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """One beat of a pace: its number, when it was due, how late it came, and how many beats were missed before it."""
+    """A tick of `pace`: its number, when it was due, how late it came, and how many were skipped before it."""
 
     index: int
     due_s: float
@@ -107,8 +106,8 @@ class Tick:
 async def pace(period_s: float, clock: Callable[[], float] | None = None) -> AsyncIterator[Tick]:
     """Tick at absolute deadlines, `start + n * period_s`, so that lateness never adds up to drift.
 
-    A tick that comes later than a whole period skips the beats it missed instead of making them up in a burst.
-    `clock` is the loop's own by default.
+    Ticks that are late by a whole period or more are skipped, not made up for in a burst. `clock`, in seconds, is the
+    loop's own by default.
     """
     clock = clock or asyncio.get_running_loop().time
     start_s, index, missed = clock(), 0, 0
@@ -124,14 +123,12 @@ async def pace(period_s: float, clock: Callable[[], float] | None = None) -> Asy
 
 
 class ThreadQueue(Generic[T]):
-    """A bounded queue from one thread to another; a value that finds no room is refused and counted as lost.
-
-    The newest is refused, not the oldest dropped: what is in the queue is the past without gaps.
+    """A bounded queue from one thread to another; when it is full, the newest value is refused and counted as lost.
 
     Args:
-        wake: tells the taking thread that something is here; called at most once until it has looked.
-        max_items: room for values.
-        max_bulky: room for bulky ones among them (raw pictures).
+        wake: wakes the consumer; called by the producer, at most once until `arm_wakeup`.
+        max_items: how many values may wait.
+        max_bulky: how many of them may be bulky (raw pictures).
     """
 
     def __init__(self, wake: Callable[[], None], *, max_items: int = 20_000, max_bulky: int = 30) -> None:
@@ -142,11 +139,11 @@ class ThreadQueue(Generic[T]):
         self._max_bulky = max_bulky
         self._queue: deque[tuple[T, bool]] = deque()
         self._awake = False
-        self._bulky_in = 0  # written by the offering thread only
-        self._bulky_out = 0  # written by the taking thread only
+        self._bulky_in = 0  # written by the producer only
+        self._bulky_out = 0  # written by the consumer only
 
-    def offer(self, value: T, *, bulky: bool = False) -> bool:
-        """Hand over a value; False where there was no room. Never waits. For the offering thread."""
+    def put(self, value: T, *, bulky: bool = False) -> bool:
+        """Add a value; return false where there was no room. Never waits. For the producer."""
         if bulky and self._bulky_in - self._bulky_out >= self._max_bulky:
             self.lost_bulky += 1
             return False
@@ -155,17 +152,18 @@ class ThreadQueue(Generic[T]):
             return False
         self._bulky_in += bulky
         self._queue.append((value, bulky))
-        if not self._awake:  # a flag set late costs a second wake-up; it never costs one that is needed
+        # No lock: where the consumer clears the flag just now, it is woken once too often, never too seldom.
+        if not self._awake:
             self._awake = True
             self._wake()
         return True
 
-    def look(self) -> None:
-        """Have the next offer wake the taking thread again. For that thread, before it takes."""
+    def arm_wakeup(self) -> None:
+        """Let the next `put` wake the consumer again. For the consumer, before it empties the queue."""
         self._awake = False
 
-    def take(self) -> T | None:
-        """Return the oldest value, None where there is none. For the taking thread."""
+    def pop(self) -> T | None:
+        """Remove and return the oldest value, None where there is none. For the consumer."""
         if not self._queue:
             return None
         value, bulky = self._queue.popleft()

@@ -1,11 +1,12 @@
-"""Blocking work in threads that nobody waits for when the process ends.
+"""Daemon threads for blocking work and for event loops of their own; they do not delay the end of the process.
 
-Knows threads and loops. Knows nothing of the work. `asyncio.to_thread` will not do where the work may hang: the loop
-joins its threads when it closes, and the interpreter when it exits.
+`asyncio.to_thread` is no substitute where the work may hang: the loop joins its threads when it closes, and the
+interpreter when it exits.
 """
 
 import asyncio
 import contextlib
+import functools
 import queue
 import threading
 from collections.abc import Callable, Coroutine
@@ -16,11 +17,13 @@ import structlog
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
+_log = structlog.get_logger(__name__)
+
 
 class WorkerThread:
-    """One daemon thread that does what it is asked in the order in which it is asked.
+    """One daemon thread that executes calls in the order in which they were submitted; it starts with the first.
 
-    What an executor does, at half its price to the loop: each frame goes through one. It starts with the first call.
+    An executor would do the same at twice the cost to the loop, and each frame goes through one.
 
     Args:
         name: of the thread.
@@ -31,35 +34,26 @@ class WorkerThread:
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
         self._started = False
 
-    async def ask(self, work: Callable[[Unpack[Ts]], T], *words: *Ts) -> T:
-        """Have `work` done; return its result or raise its exception. Cancelling leaves the work to itself.
+    async def submit(self, work: Callable[[Unpack[Ts]], T], *args: *Ts) -> T:
+        """Execute `work`; return its result or raise its exception. Cancelling does not stop the work.
 
         A simulated clock stands still meanwhile.
         """
         loop = asyncio.get_running_loop()
-        answer: asyncio.Future[T] = loop.create_future()
-
-        def call() -> None:
-            try:
-                settle, outcome = answer.set_result, work(*words)
-            except BaseException as error:  # noqa: BLE001 - carried to whoever waits, and raised there
-                settle, outcome = answer.set_exception, error  # type: ignore[assignment]
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                loop.call_soon_threadsafe(_settle, answer, settle, outcome)
-
-        self.tell(call)
+        result, call = _resolving(loop, functools.partial(work, *args))
+        self.post(call)
         with getattr(loop, "hold", contextlib.nullcontext)():
-            return await answer
+            return await result
 
-    def tell(self, work: Callable[[], None]) -> None:
-        """Have `work`, which raises nothing, done by and by; from any thread."""
+    def post(self, work: Callable[[], None]) -> None:
+        """Enqueue `work`, which must not raise; from any thread, without waiting."""
         if not self._started:
             self._started = True
             self._thread.start()
         self._calls.put(work)
 
     def close(self) -> None:
-        """Let the thread end after what it has been asked so far; waits for nothing."""
+        """End the thread after the calls that are enqueued; does not wait."""
         self._calls.put(None)
 
     def join(self) -> None:
@@ -72,52 +66,45 @@ class WorkerThread:
             call()
 
 
-def _settle(answer: "asyncio.Future[T]", settle: Callable[[T], None], outcome: T) -> None:
-    if not answer.done():
-        settle(outcome)
-
-
 async def in_daemon_thread(work: Callable[[], T], name: str) -> T:
-    """Run blocking `work` in a daemon thread called `name`; return its result or raise its exception.
+    """Execute blocking `work` in a daemon thread called `name`; return its result or raise its exception.
 
-    Cancelling leaves the work to itself: its result goes nowhere.
+    Cancelling does not stop the work; its result is discarded.
     """
-    loop = asyncio.get_running_loop()
-    answer: asyncio.Future[T] = loop.create_future()
+    result, call = _resolving(asyncio.get_running_loop(), work)
+    threading.Thread(target=call, name=name, daemon=True).start()
+    return await result
 
-    def settle(result: T | None, error: BaseException | None) -> None:
-        if answer.done():
-            return
-        if error is not None:
-            answer.set_exception(error)
-        else:
-            answer.set_result(result)  # type: ignore[arg-type]  # one of the two is given
 
-    def body() -> None:
-        result, caught = None, None
+def _resolving(
+    loop: asyncio.AbstractEventLoop, work: Callable[[], T]
+) -> "tuple[asyncio.Future[T], Callable[[], None]]":
+    """Return a future of the loop, and the call for another thread that does the work and resolves it."""
+    result: asyncio.Future[T] = loop.create_future()
+
+    def call() -> None:
         try:
-            result = work()
-        except Exception as error:  # noqa: BLE001 - carried to the waiting task and raised there
-            caught = error
-        try:
-            loop.call_soon_threadsafe(settle, result, caught)
-        except RuntimeError:  # the loop is closed: nobody waits any more
-            return
+            resolve, outcome = result.set_result, work()
+        except BaseException as error:  # noqa: BLE001 - raised in the task that waits
+            resolve, outcome = result.set_exception, error  # type: ignore[assignment]
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(_resolve, result, resolve, outcome)
 
-    threading.Thread(target=body, name=name, daemon=True).start()
-    return await answer
+    return result, call
 
 
-_log = structlog.get_logger(__name__)
+def _resolve(result: "asyncio.Future[T]", resolve: Callable[[T], None], outcome: T) -> None:
+    if not result.done():
+        resolve(outcome)
 
 
 class LoopThread:
-    """Runs one coroutine to its end.
+    """A daemon thread whose event loop runs one coroutine to its end.
 
     Args:
         name: of the thread.
         main: makes the coroutine.
-        failed: is called in the thread when the coroutine ends with an exception.
+        failed: called in the thread when the coroutine ends with an exception.
     """
 
     def __init__(self, name: str, main: Callable[[], Coroutine[Any, Any, None]], failed: Callable[[], None]) -> None:
@@ -134,17 +121,17 @@ class LoopThread:
         self._thread.start()
 
     def call(self, function: Callable[[], object]) -> None:
-        """Have `function` called in the loop. From any thread; nothing happens before the start and after the end."""
+        """Call `function` in the loop; from any thread. Does nothing before the start and after the end."""
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):  # it is closed
                 self._loop.call_soon_threadsafe(function)
 
     def cancel(self) -> None:
-        """Cancel the coroutine. From any thread."""
+        """Cancel the coroutine; from any thread."""
         self.call(self._cancel)
 
     def join(self, timeout_s: float) -> bool:
-        """Wait for the end; False when it takes longer, True also when it was never started."""
+        """Wait for the end; return false when it takes longer. A thread that was never started has ended."""
         if self._thread.ident is not None:
             self._thread.join(timeout_s)
         return not self._thread.is_alive()
@@ -157,10 +144,10 @@ class LoopThread:
         loop = self._loop
         if loop is None:
             return
-        loop.set_exception_handler(_note)
+        loop.set_exception_handler(_log_abandoned)
         try:
             loop.run_until_complete(self._wrapped())
-        except Exception:  # noqa: BLE001 - a fault of ours must be told; it must not end the train's drive
+        except Exception:  # noqa: BLE001 - a defect here must not end the train's drive
             _log.exception("a thread of the mirror has failed", thread=self._name)
             self._failed()
         finally:
@@ -174,6 +161,6 @@ class LoopThread:
             return
 
 
-def _note(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Note what a client that was given up still has to say: its failure has been told already."""
+def _log_abandoned(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    # A client that was given up has failed, which has been reported; what it leaves behind is worth a debug line.
     _log.debug("left behind in a thread of the mirror", what=context.get("message"), error=context.get("exception"))

@@ -1,7 +1,7 @@
-"""Calls of other people's coroutines that come back in time, whatever the coroutine does.
+"""Time limits for coroutines of client libraries, which hold whatever the coroutine does.
 
-Knows asyncio. Knows nothing of what is called. Meant for an event loop of its own: what does not end is cancelled and
-left behind, with everything it had started.
+`asyncio.wait_for` waits until a call that is cancelled has ended, forever where it ignores its cancellation. Here such
+a call is left behind, so these functions belong into an event loop in which that costs nobody anything.
 """
 
 import asyncio
@@ -13,12 +13,15 @@ from edge_agent.errors import RetryableError
 
 T = TypeVar("T")
 
+GRACE_S = 0.1
+"""A cancelled call may clean up for so long before it is cancelled again."""
+
+CANCELS = 3
+"""A call that ignores so many cancellations is left behind."""
+
 
 async def with_timeout(work: "Coroutine[Any, Any, T] | asyncio.Future[T]", timeout_s: float) -> T:
-    """Return what comes of it, or raise TimeoutError after `timeout_s` without waiting for it to be cancelled.
-
-    `asyncio.wait_for` would wait for that, for ever where the coroutine does not let itself be cancelled.
-    """
+    """Return the result, or cancel after `timeout_s` and raise TimeoutError at once."""
     task = asyncio.ensure_future(work)
     try:
         done, _ = await asyncio.wait({task}, timeout=timeout_s)
@@ -32,7 +35,7 @@ async def with_timeout(work: "Coroutine[Any, Any, T] | asyncio.Future[T]", timeo
 
 
 def cancel_and_forget(task: "asyncio.Future[Any]") -> None:
-    """Cancel a task and forget it; what it still has to say goes nowhere."""
+    """Cancel a task; its exception, if any, is not logged."""
     task.add_done_callback(_retrieve_exception)
     task.cancel()
 
@@ -40,9 +43,9 @@ def cancel_and_forget(task: "asyncio.Future[Any]") -> None:
 async def close_client(
     calls: Iterable[Callable[[], Coroutine[Any, Any, Any]]], before: "set[asyncio.Task[Any]]", timeout_s: float
 ) -> None:
-    """End a client of other people's making: by the first call that works, and by cancelling what it had started.
+    """Close a client by the first call that succeeds, then cancel the tasks that it had started.
 
-    `before` are the tasks that ran before the client was made. Takes `timeout_s` for each call and once more.
+    `before` are the tasks that existed before the client. Takes `timeout_s` for each call and once more.
     """
     for call in calls:
         with contextlib.suppress(Exception):
@@ -52,7 +55,7 @@ async def close_client(
 
 
 async def cancel_all(tasks: Iterable["asyncio.Task[Any]"], timeout_s: float) -> int:
-    """Cancel tasks and give them `timeout_s` to end; return how many did not."""
+    """Cancel tasks and wait for `timeout_s` until they end; return how many did not."""
     left = set(tasks)
     for task in left:
         cancel_and_forget(task)
@@ -62,19 +65,6 @@ async def cancel_all(tasks: Iterable["asyncio.Task[Any]"], timeout_s: float) -> 
     return len(pending)
 
 
-def _retrieve_exception(task: "asyncio.Future[Any]") -> None:
-    """Take a task's exception, so that nobody complains that it was never heard."""
-    if not task.cancelled():
-        task.exception()
-
-
-GRACE_S = 0.1
-"""How long a cancelled call may clean up before it is cancelled again."""
-
-CANCELS = 3
-"""After so many cancels a call is left behind; it ends when what it waits for does."""
-
-
 class TimeLimitError(RetryableError):
     """A call took longer than it may."""
 
@@ -82,7 +72,7 @@ class TimeLimitError(RetryableError):
 async def finish_within(call: Coroutine[Any, Any, T], limit_s: float, what: str) -> T:
     """Await a call for `limit_s` seconds at most (and 3 x 0.1 s of clean-up); raises TimeLimitError.
 
-    `what` is the call in words, for the error. Cancelling the caller cancels the call in the same bounded way.
+    `what` names the call in the error. Cancelling the caller cancels the call in the same bounded way.
     """
     task = asyncio.ensure_future(call)
     try:
@@ -98,8 +88,8 @@ async def finish_within(call: Coroutine[Any, Any, T], limit_s: float, what: str)
 
 
 async def _end(task: asyncio.Future[Any]) -> None:
-    """Cancel until it has ended, or give up on it; whatever it still raises is nobody's business any more."""
-    task.add_done_callback(_discard_result)
+    """Cancel until the task has ended, CANCELS times at most."""
+    task.add_done_callback(_retrieve_exception)
     for _ in range(CANCELS):
         if task.done():
             return
@@ -107,6 +97,7 @@ async def _end(task: asyncio.Future[Any]) -> None:
         await asyncio.wait({task}, timeout=GRACE_S)
 
 
-def _discard_result(task: asyncio.Future[Any]) -> None:
+def _retrieve_exception(task: "asyncio.Future[Any]") -> None:
+    # asyncio logs exceptions that nobody has retrieved.
     if not task.cancelled():
         task.exception()

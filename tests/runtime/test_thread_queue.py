@@ -1,4 +1,4 @@
-"""The way from the loop to a thread: bounded, counted, and woken once."""
+"""A queue between two threads: bounded, counted, with one wake-up."""
 
 from edge_agent.runtime.queues import ThreadQueue
 
@@ -13,27 +13,27 @@ class Wakes:
 
 def test_values_come_out_in_order_and_wake_once() -> None:
     wakes = Wakes()
-    handover: ThreadQueue[int] = ThreadQueue(wakes)
-    assert all(handover.offer(number) for number in range(5))
+    queue: ThreadQueue[int] = ThreadQueue(wakes)
+    assert all(queue.put(number) for number in range(5))
     assert wakes.count == 1
-    handover.look()
-    assert [handover.take() for _ in range(6)] == [0, 1, 2, 3, 4, None]
-    handover.offer(5)
+    queue.arm_wakeup()
+    assert [queue.pop() for _ in range(6)] == [0, 1, 2, 3, 4, None]
+    queue.put(5)
     assert wakes.count == 2
 
 
-def test_full_handover_refuses_and_counts_instead_of_waiting() -> None:
-    handover: ThreadQueue[int] = ThreadQueue(Wakes(), max_items=3)
-    assert [handover.offer(number) for number in range(5)] == [True, True, True, False, False]
-    assert (handover.lost, len(handover)) == (2, 3)
-    handover.take()
-    assert handover.offer(5)
+def test_full_queue_refuses_and_counts_instead_of_waiting() -> None:
+    queue: ThreadQueue[int] = ThreadQueue(Wakes(), max_items=3)
+    assert [queue.put(number) for number in range(5)] == [True, True, True, False, False]
+    assert (queue.lost, len(queue)) == (2, 3)
+    queue.pop()
+    assert queue.put(5)
 
 
 def test_pictures_have_a_bound_of_their_own_and_leave_room_for_events() -> None:
-    handover: ThreadQueue[str] = ThreadQueue(Wakes(), max_items=10, max_bulky=2)
-    assert [handover.offer("picture", bulky=True) for _ in range(4)] == [True, True, False, False]
-    assert handover.offer("event")
-    assert (handover.lost, handover.lost_bulky) == (0, 2)
-    handover.take()
-    assert handover.offer("picture", bulky=True)
+    queue: ThreadQueue[str] = ThreadQueue(Wakes(), max_items=10, max_bulky=2)
+    assert [queue.put("picture", bulky=True) for _ in range(4)] == [True, True, False, False]
+    assert queue.put("event")
+    assert (queue.lost, queue.lost_bulky) == (0, 2)
+    queue.pop()
+    assert queue.put("picture", bulky=True)

@@ -1,4 +1,4 @@
-"""Blocking work beside the loop: its answer, its failure, and an end that nobody waits for."""
+"""Blocking work beside the loop: its result, its failure, and an end that does not wait for it."""
 
 import asyncio
 import threading
@@ -17,7 +17,7 @@ async def test_result_comes_from_a_daemon_thread_of_that_name() -> None:
     assert await in_daemon_thread(work, "worker") == ("worker", True)
 
 
-async def test_failure_reaches_whoever_waits() -> None:
+async def test_failure_is_raised_in_the_task_that_waits() -> None:
     with pytest.raises(ZeroDivisionError):
         await in_daemon_thread(lambda: 1 // 0, "worker")
 
@@ -33,14 +33,14 @@ async def test_cancelling_does_not_wait_for_work_that_hangs() -> None:
         release.set()
 
 
-async def test_lane_does_what_it_is_asked_in_order_in_one_thread() -> None:
-    lane = WorkerThread("lane")
+async def test_worker_executes_calls_in_order_in_one_thread() -> None:
+    worker = WorkerThread("worker")
     done: list[int] = []
-    threads = await asyncio.gather(*(lane.ask(note, done, number) for number in range(5)))
-    lane.close()
-    lane.join()
+    threads = await asyncio.gather(*(worker.submit(note, done, number) for number in range(5)))
+    worker.close()
+    worker.join()
     assert done == [0, 1, 2, 3, 4]
-    assert set(threads) == {"lane"}
+    assert set(threads) == {"worker"}
 
 
 def note(done: list[int], number: int) -> str:
@@ -48,40 +48,40 @@ def note(done: list[int], number: int) -> str:
     return threading.current_thread().name
 
 
-async def test_lane_carries_a_failure_to_whoever_asked_and_goes_on() -> None:
-    lane = WorkerThread("lane")
+async def test_worker_raises_a_failure_in_the_task_that_submitted_it_and_goes_on() -> None:
+    worker = WorkerThread("worker")
     with pytest.raises(ZeroDivisionError):
-        await lane.ask(lambda: 1 // 0)
-    assert await lane.ask(lambda: "well") == "well"
-    lane.close()
+        await worker.submit(lambda: 1 // 0)
+    assert await worker.submit(lambda: "well") == "well"
+    worker.close()
 
 
-async def test_lane_that_hangs_keeps_nobody_who_gives_up_and_what_waits_is_done_later() -> None:
-    lane, release, done = WorkerThread("lane"), threading.Event(), threading.Event()
+async def test_worker_that_hangs_does_not_hold_up_a_caller_with_a_time_limit_and_goes_on_later() -> None:
+    worker, release, done = WorkerThread("worker"), threading.Event(), threading.Event()
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01):
-            await lane.ask(release.wait)
-    lane.tell(done.set)
-    lane.close()
+            await worker.submit(release.wait)
+    worker.post(done.set)
+    worker.close()
     assert not done.is_set()
     release.set()
-    lane.join()
+    worker.join()
     assert done.is_set()
 
 
-def test_simulated_time_stands_still_while_a_lane_works() -> None:
+def test_simulated_time_stands_still_while_a_worker_is_busy() -> None:
     async def main() -> float:
-        loop, lane = asyncio.get_running_loop(), WorkerThread("lane")
+        loop, worker = asyncio.get_running_loop(), WorkerThread("worker")
         asyncio.get_running_loop().call_later(1.0, lambda: None)
         began_s = loop.time()
-        await lane.ask(threading.Event().wait, 0.05)
-        lane.close()
+        await worker.submit(threading.Event().wait, 0.05)
+        worker.close()
         return loop.time() - began_s
 
     assert run_virtual(main()) == 0.0
 
 
-def test_lane_that_was_never_asked_ends_at_once() -> None:
-    lane = WorkerThread("lane")
-    lane.close()
-    lane.join()
+def test_worker_without_calls_ends_at_once() -> None:
+    worker = WorkerThread("worker")
+    worker.close()
+    worker.join()

@@ -157,11 +157,11 @@ class MqttMirror:
         if isinstance(event, Frame):
             self._encoder.frames += 1
             if self._compat or self._image_wanted():
-                self._events.offer(event, bulky=True)
+                self._events.put(event, bulky=True)
             return
         if isinstance(event, TrainState):
             self._encoder.speed_mm_s = self._speed_mm_s()
-        self._events.offer(event)
+        self._events.put(event)
 
     def stats(self) -> MqttStats:
         """Tell what the mirror knows of itself; from any thread, without waiting."""

@@ -168,8 +168,8 @@ class EventEncoder:
 
     def drain(self) -> None:
         """Encode the events that were handed over."""
-        self._events.look()
-        while (event := self._events.take()) is not None:
+        self._events.arm_wakeup()
+        while (event := self._events.pop()) is not None:
             try:
                 self._encode(event)
             except Exception:  # noqa: BLE001 - an event that cannot be encoded must not stop the others

@@ -111,7 +111,7 @@ class Outbox(Generic[T]):
 
     def offer(self, value: T, *, bulky: bool = False) -> bool:
         """Hand over a value; False where there is no room, which is counted. Never waits."""
-        return self._handover.offer(value, bulky=bulky)
+        return self._handover.put(value, bulky=bulky)
 
     def read(self, after_seq: int, max_rows: int, max_bytes: int) -> "Future[list[OutboxRecord]]":
         """Ask for committed rows behind `after_seq`, in order; fails with OutboxAwayError."""

@@ -183,7 +183,7 @@ class OutboxWriter(Generic[T]):
         """
         room = ready and len(self._pending) < _MAX_PENDING
         if room and not len(self._handover):
-            self._handover.look()
+            self._handover.arm_wakeup()
             self._look_s = None
         else:
             self._look_s = self._clock() + COMMIT_EVERY_S
@@ -196,7 +196,7 @@ class OutboxWriter(Generic[T]):
         """Encode what was handed over, as much as fits one commit."""
         store = self._store
         while store is not None and len(self._pending) < _MAX_PENDING:
-            value = self._handover.take()
+            value = self._handover.pop()
             if value is None:
                 break
             try:

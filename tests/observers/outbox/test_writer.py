@@ -99,7 +99,7 @@ def test_values_are_committed_together_after_a_moment(tmp_path: Path) -> None:
         desk.work()
         opened = desk.commits
         for number in range(3):
-            desk.handover.offer(number)
+            desk.handover.put(number)
         desk.work(0.01)
         assert desk.numbers() == []
         desk.work(0.1)
@@ -112,17 +112,17 @@ def test_thread_is_woken_only_where_it_has_just_looked_in_vain(tmp_path: Path) -
     with desk_at(tmp_path / "outbox.db") as desk:
         desk.work()
         for number in range(5):
-            desk.handover.offer(number)
+            desk.handover.put(number)
         assert desk.requests.qsize() == 1
         desk.work(0.0)
         for number in range(5, 10):
-            desk.handover.offer(number)
+            desk.handover.put(number)
             assert desk.requests.empty()
             desk.pass_by(0.1)
             assert desk.writer.stats.pending == 0
         assert desk.numbers() == list(range(10))
         desk.pass_by(0.1)
-        desk.handover.offer(10)
+        desk.handover.put(10)
         assert desk.requests.qsize() == 1
         desk.work(0.0)
         desk.pass_by(0.1)
@@ -132,7 +132,7 @@ def test_thread_is_woken_only_where_it_has_just_looked_in_vain(tmp_path: Path) -
 def test_value_that_cannot_be_encoded_is_counted_and_the_others_go_on(tmp_path: Path) -> None:
     with desk_at(tmp_path / "outbox.db") as desk:
         for number in (1, -1, 2):
-            desk.handover.offer(number)
+            desk.handover.put(number)
         desk.work()
         desk.work()
         assert desk.numbers() == [1, 2]
@@ -141,13 +141,13 @@ def test_value_that_cannot_be_encoded_is_counted_and_the_others_go_on(tmp_path: 
 
 def test_full_disk_is_told_once_and_nothing_is_lost_when_it_ends(tmp_path: Path) -> None:
     with desk_at(tmp_path / "outbox.db") as desk:
-        desk.handover.offer(0)
+        desk.handover.put(0)
         desk.work()
         desk.work()
         connection = desk.stores[0]._connection
         connection.execute("PRAGMA max_page_count = 1")
         for number in range(1, 400):
-            desk.handover.offer(number)
+            desk.handover.put(number)
             desk.work(1.0)
         assert [(report.code, report.active) for report in desk.reports] == [("outbox_stuck", True)]
         assert "disk is full" in desk.reports[0].message
@@ -174,7 +174,7 @@ def test_disk_that_becomes_slow_is_told_once_and_so_is_its_end(tmp_path: Path) -
         desk.stores[0].commit = slow  # type: ignore[method-assign]
         told = []
         for number in range(11):
-            desk.handover.offer(number)
+            desk.handover.put(number)
             desk.work()
             desk.work()
             told.append([(report.code, report.active) for report in desk.reports])
@@ -192,7 +192,7 @@ def test_stuck_writer_leaves_the_rest_in_the_handover(tmp_path: Path) -> None:
         desk.work()
         desk.stores[0]._connection.execute("PRAGMA max_page_count = 1")
         for number in range(5000):
-            desk.handover.offer(number)
+            desk.handover.put(number)
             desk.work(0.0)
         desk.work(1.0)
         assert desk.writer.stats.pending == 1000
@@ -209,7 +209,7 @@ def test_locked_file_is_waited_for(tmp_path: Path) -> None:
         desk.work()
         other = sqlite3.connect(tmp_path / "outbox.db", isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
-        desk.handover.offer(7)
+        desk.handover.put(7)
         desk.work()
         desk.work()
         assert [report.code for report in desk.reports] == ["outbox_stuck"]
@@ -223,7 +223,7 @@ def test_file_damaged_while_in_use_is_set_aside_and_new_events_are_kept(tmp_path
     path = tmp_path / "outbox.db"
     with desk_at(path) as desk:
         for number in range(300):
-            desk.handover.offer(number)
+            desk.handover.put(number)
         desk.work()
         desk.work()
         desk.stores[0]._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -232,7 +232,7 @@ def test_file_damaged_while_in_use_is_set_aside_and_new_events_are_kept(tmp_path
         desk.stores[0]._connection.execute("PRAGMA shrink_memory")
         with pytest.raises(OutboxUnavailableError):
             desk.numbers()
-        desk.handover.offer(1000)
+        desk.handover.put(1000)
         desk.work()
         desk.work()
         assert [report.code for report in desk.reports] == ["outbox_set_aside"]
@@ -244,7 +244,7 @@ def test_file_damaged_while_in_use_is_set_aside_and_new_events_are_kept(tmp_path
 def test_acknowledged_rows_go_with_the_next_commit(tmp_path: Path) -> None:
     with desk_at(tmp_path / "outbox.db") as desk:
         for number in range(3):
-            desk.handover.offer(number)
+            desk.handover.put(number)
         desk.work()
         desk.work()
         desk.requests.put(Acknowledge(desk.stores[0].next_seq - 2))
@@ -257,7 +257,7 @@ def test_acknowledged_rows_go_with_the_next_commit(tmp_path: Path) -> None:
 def test_close_commits_what_is_still_on_its_way(tmp_path: Path) -> None:
     desk = Desk(tmp_path / "outbox.db")
     for number in range(2500):
-        desk.handover.offer(number)
+        desk.handover.put(number)
     desk.close()
     store = OutboxStore(tmp_path / "outbox.db", Budget())
     assert store.tallies[RecordKind.TELEMETRY].rows == 2500
@@ -270,10 +270,10 @@ def test_evictions_are_summed_up_in_a_notice(tmp_path: Path) -> None:
 
     desk = Desk(tmp_path / "outbox.db", tight)
     for number in range(100):
-        desk.handover.offer(number)
+        desk.handover.put(number)
         desk.work(0.05)
     desk.work(20.0)
-    desk.handover.offer(100)
+    desk.handover.put(100)
     desk.work()
     desk.work()
     desk.close()
