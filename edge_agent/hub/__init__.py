@@ -1,4 +1,5 @@
-"""Actuators behind the Hub door: a hub over Bluetooth (`ble`), a hub without a world (`mock`), an emulated one.
+"""Hub drivers: powers, brakes and lights come in, status and events (button, alert, link) go out.
 
-Importing this package imports none of them: each is asked for by its own module.
+`ble` drives a LEGO hub over Bluetooth and `mock` records calls, both in the event loop; `emergency` brakes without it,
+from any thread or from a process of its own; `emulator` serves an emulated hub. `ports.Hub` is their interface.
 """

@@ -1,8 +1,4 @@
-"""The train's hub over Bluetooth, behind the Hub door.
-
-Puts the parts together: the bus watch, finding and connecting, a session for each link, connecting again for ever, and
-the brake that needs no event loop. Knows nothing of BlueZ's or LEGO's details, nor of what the train should do.
-"""
+"""Implements `ports.Hub` for a LEGO City Hub over Bluetooth: connects, reconnects forever, one session per link."""
 
 import asyncio
 import contextlib
@@ -34,10 +30,10 @@ async def reconnect_forever(
     on_failure: Callable[[RetryableError], None],
     jitter: Callable[[], float] = random.random,
 ) -> None:
-    """Await `attempt` again and again until cancelled.
+    """Await `attempt` repeatedly until cancelled.
 
-    `attempt` returns after a link that had come up was lost: the next one follows at once, unless the link lived for
-    less than `initial_s`. It raises RetryableError when none came up: `failed` is told. Then a pause follows.
+    `attempt` returns when a link that was established is lost: the next attempt follows at once. It raises
+    RetryableError when none was established: `on_failure` is called, and a pause of `initial_s` to `longest_s` follows.
     """
     loop = asyncio.get_running_loop()
     backoff = Backoff(longest_s, initial_s, jitter)
@@ -45,6 +41,7 @@ async def reconnect_forever(
         began_s, lived = loop.time(), False
         try:
             await attempt()
+            # A link that breaks right away must not be retried without a pause.
             lived = loop.time() - began_s >= initial_s
         except RetryableError as error:
             on_failure(error)
@@ -54,10 +51,10 @@ async def reconnect_forever(
 
 
 SEARCH_S = 10.0
-"""How long one search for an advertising hub lasts."""
+"""Duration of one search for an advertising hub."""
 
 EXIT_BRAKE_LIMIT_S = 1.0
-"""How long the last brake may take when leaving."""
+"""Time limit of the last brake at exit."""
 
 Connect = Callable[[], Awaitable[HubConnection]]
 
@@ -67,13 +64,13 @@ class BleHub:
 
     Args:
         settings: which hub, and its time limits.
-        log: records bytes both ways, where given; the caller closes it.
-        connect: makes a link; None takes BlueZ's. For tests and recordings.
-        search_s: how long one search may last; SEARCH_S where it is not given.
+        log: records bytes in both directions; the caller closes it.
+        connect: establishes a link; None for BlueZ. For tests and recordings.
+        search_s: duration of one search; None for SEARCH_S.
 
-    Emits, besides button presses and alerts, `connected` (detail: the hub's name) when it has braked, enabled its
-    alerts and found the motor, and `disconnected` (detail: why, and what to do) when the link is lost and whenever the
-    reason why there is none changes. `problem` keeps that reason until the next `connected`; `links` counts those.
+    Emits, besides button presses and alerts, `connected` (detail: the hub's name) once it has braked, enabled the hub's
+    alerts and found the motor, and `disconnected` (detail: reason and remedy) when the link is lost and whenever the
+    reason why there is none changes. `problem` is that reason until the next `connected`; `links` counts those.
     """
 
     def __init__(
@@ -119,7 +116,7 @@ class BleHub:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Brake if there is a link, and let go of it."""
+        """Brake if there is a link, then disconnect."""
         if self._session is not None:
             with contextlib.suppress(RetryableError, TimeoutError):
                 async with asyncio.timeout(EXIT_BRAKE_LIMIT_S):
@@ -133,40 +130,38 @@ class BleHub:
         self._thread_brake.close()
 
     async def wait_connected(self, limit_s: float) -> None:
-        """Wait for the link; raises what is in the way (see `problem`) when it does not come up in time.
-
-        A hub that is linked and has announced a part of its ports, but no motor, lacks that: however short the wait.
-        """
+        """Wait for the link; raises the RetryableError in `problem` when it is not established in time."""
         try:
             async with asyncio.timeout(limit_s):
                 while not self.status().connected:
                     self._connected.clear()
                     await self._connected.wait()
         except TimeoutError:
+            # A hub that has announced ports but no motor lacks one, even if the wait was too short to report it.
             waits_for_motor = self._session is not None and self._session.model.ports
             raise self.problem or (no_motor() if waits_for_motor else hub_error(NO_HUB)) from None
 
     @property
     def session(self) -> HubSession | None:
-        """The session of the present link, also while it is being opened."""
+        """The session of the current link, also while it is being opened."""
         return self._session
 
     def status(self) -> HubStatus:
-        """Tell the last known state."""
+        """Return the last known state."""
         return self._last_status if self._session is None else self._session.status()
 
     def subscribe(self, callback: Callable[[HubEvent], None]) -> None:
-        """Have `callback` called in the loop for each HubEvent; what is in the way already is told soon."""
+        """Call `callback` in the loop for each HubEvent, and soon with the current problem, if there is one."""
         self._callbacks.append(callback)
         if self.problem is not None and self._loop is not None:
             self._loop.call_soon(callback, HubEvent("disconnected", str(self.problem)))
 
     async def drive(self, power_percent: int) -> None:
-        """Set the motor's power, -100..100; 0 coasts. Raises RetryableError when it was not taken or was overtaken."""
+        """Set the motor's power, -100..100; 0 coasts. Raises RetryableError if the write failed or was overtaken."""
         await self._ready().motor.drive(power_percent)
 
     async def brake(self) -> None:
-        """Brake the motor now, also on a link that is not ready yet. Raises RetryableError when it was not taken."""
+        """Brake the motor now, even on a link that is not ready yet. Raises RetryableError if the write failed."""
         if self._session is None:
             raise self._link_error()
         await self._session.motor.brake()
@@ -176,24 +171,25 @@ class BleHub:
         await self._ready().light(brightness_percent)
 
     async def show(self, colour: str) -> None:
-        """Show a colour on the hub's own RGB light; raises ValueError for one it does not have."""
+        """Show a colour on the hub's own RGB light; raises ValueError for an unknown colour."""
         number = Colour.__members__.get(colour.upper())
         if number is None:
-            raise ValueError(f"{colour!r} is no colour of the hub's light")
+            raise ValueError(f"{colour!r} is not a colour of the hub's light")
         await self._ready().show(number)
 
     def emergency_brake(self) -> None:
-        """Brake without the event loop; for a thread that saw the loop stall. Blocks a second at most.
+        """Brake without the event loop, from a thread that found the loop stalled. Blocks for at most a second.
 
-        Powers are refused from then on until somebody brakes through the loop. Raises RetryableError when neither
-        the brake nor dropping the link worked.
+        From then on powers are refused until a brake through the loop. Raises RetryableError if neither the brake nor
+        dropping the link worked.
         """
         session, loop = self._session, self._loop
         if session is not None:
             session.motor.revoke()
         if loop is not None:
+            # A write that was stuck in the loop must not come last: brake once more as soon as the loop runs.
             with contextlib.suppress(RuntimeError):  # the loop has just been closed
-                loop.call_soon_threadsafe(self._hold)  # a write that was stuck in the loop must not have the last word
+                loop.call_soon_threadsafe(self._hold)
         self._thread_brake.brake()
 
     def _hold(self) -> None:
@@ -212,14 +208,15 @@ class BleHub:
         return self._session
 
     def _link_error(self) -> RetryableError:
-        """Return why there is no link. Without the traceback of the last time, which would grow with each."""
+        """Return why there is no link."""
+        # The same error may be raised many times, and each time its traceback would grow.
         return (self.problem or hub_error(LINK)).with_traceback(None)
 
     async def _connect_bluez(self) -> HubConnection:
         return await connect(self._settings, self._monitor, self._search_s)
 
     async def _attempt(self) -> None:
-        """Make one link and stay with it until it is lost; raises RetryableError when it did not come up."""
+        """Establish one link and keep it until it is lost; raises RetryableError when it was not established."""
         connection = await self._connect()
         session = self._session = HubSession(
             connection,

@@ -1,8 +1,7 @@
-"""A second pair of eyes on BlueZ: a D-Bus connection of its own that notices what bleak does not.
+"""Monitors BlueZ over a D-Bus connection of its own and reports lost links that bleak does not notice.
 
-bleak tells nothing when bluetoothd dies or when the device or the adapter vanishes: its callback never fires and the
-client goes on saying that it is connected. Knows BlueZ's objects and signals. Knows nothing of bleak's, of hubs or of
-what is done about a loss.
+When bluetoothd dies, or the device or the adapter is removed, bleak's callback never fires, and its client keeps
+reporting that it is connected.
 """
 
 import asyncio
@@ -41,7 +40,7 @@ Objects = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """One D-Bus signal, as far as the watch looks at it."""
+    """The parts of a D-Bus signal that the monitor uses."""
 
     member: str
     path: str
@@ -49,7 +48,7 @@ class Signal:
 
 
 def loss_reason(signal: Signal, device: str) -> str | None:
-    """Tell why the link to the device at that object path is gone, or None if this signal does not say so."""
+    """Return why the link to the device at that object path is lost; None if this signal does not say so."""
     if signal.member == "NameOwnerChanged":
         _name, _old, new = signal.body
         return None if new else "bluetoothd has gone"
@@ -68,7 +67,7 @@ def loss_reason(signal: Signal, device: str) -> str | None:
 
 
 class BluezMonitor:
-    """Watches one device at a time. `open` may be called again after the bus was lost; `close` ends it for good."""
+    """Watches one device at a time. `open` may be called again after the bus was lost."""
 
     def __init__(self) -> None:
         self._bus: MessageBus | None = None
@@ -77,7 +76,7 @@ class BluezMonitor:
         self._on_lost: Callable[[str], None] = lambda _reason: None
 
     async def open(self) -> None:
-        """Connect, if not connected; raises RetryableError that says what to do."""
+        """Connect to the bus, if not connected; raises RetryableError."""
         if self._bus is not None and self._bus.connected:
             return
         await self.close()
@@ -94,7 +93,7 @@ class BluezMonitor:
         self._watcher = asyncio.create_task(self._wait_disconnected(bus), name="hub-bus-watch")
 
     async def close(self) -> None:
-        """Let go of the bus; never raises."""
+        """Disconnect from the bus; never raises."""
         self.unwatch()
         if self._bus is not None:
             self._bus.disconnect()
@@ -105,21 +104,21 @@ class BluezMonitor:
             self._watcher = None
 
     def watch(self, device: str, on_lost: Callable[[str], None]) -> None:
-        """Call `on_lost` with a reason in words as soon as the link to that device is known to be gone."""
+        """Call `on_lost` with a reason as text as soon as the link to that device is lost."""
         self._device, self._on_lost = device, on_lost
 
     def unwatch(self) -> None:
-        """Follow no device."""
+        """Watch no device."""
         self._device = None
 
     async def objects(self) -> Objects:
-        """Read BlueZ's objects as they are now; raises RetryableError that says what to do."""
+        """Read BlueZ's objects; raises RetryableError."""
         body = await self._call("/", _OBJECTS, "GetManagedObjects")
         objects: Objects = unpack_variants(body[0])
         return objects
 
     async def disconnect(self, device: str) -> None:
-        """Have BlueZ drop its link to a device; raises RetryableError."""
+        """Make BlueZ drop its link to a device; raises RetryableError."""
         await self._call(device, DEVICE, "Disconnect")
 
     async def _call(self, path: str, interface: str, member: str) -> list[Any]:

@@ -1,7 +1,6 @@
-"""Finds the motor's dead band with a person's help, and writes it down as settings.
+"""Calibration of the motor's dead band, with a person's help, and the profile that stores it.
 
-A train motor has no sensor, so somebody says when the train begins to move: with the hub's green button or with Enter.
-Knows powers and voltages. Knows nothing of how the hub is connected or where the person sits.
+A train motor has no sensor, so a person confirms that the train moves: with the hub's green button or with Enter.
 """
 
 import asyncio
@@ -22,15 +21,15 @@ FIRST_PERCENT = 6
 STEP_PERCENT = 2
 LAST_PERCENT = 60
 STEP_S = 0.8
-"""A person sees a train start and presses within this time."""
+"""Time on each power: a person sees the train start and presses within it."""
 
 REST_S = 1.0
-"""Between two rounds the train stands, and the battery recovers."""
+"""Pause between two rounds, in which the train stops and the battery recovers."""
 
 
 @dataclass(frozen=True, slots=True)
 class CalibrationRound:
-    """One rise from standstill: the power at which the train began to move, and the voltage at that moment."""
+    """One ramp from standstill: the power at which the train began to move, and the voltage at that moment."""
 
     power_percent: int
     voltage_mv: int | None
@@ -39,19 +38,19 @@ class CalibrationRound:
 def dead_band(rounds: Sequence[CalibrationRound], settings: Settings) -> int:
     """Return the least power that moved the train in every round, in percent at nominal voltage, rounded up.
 
-    The worst round counts: friction differs along the track. Rounds without a voltage count as at nominal voltage.
-    Raises ValueError without rounds.
+    Rounds without a voltage count as at nominal voltage. Raises ValueError without rounds.
     """
     if not rounds:
         raise ValueError("no rounds")
     scaled = [one.power_percent * (one.voltage_mv or settings.nominal_voltage_mv) for one in rounds]
+    # The worst round counts: friction differs along the track.
     return max(1, math.ceil(max(scaled) / settings.nominal_voltage_mv))
 
 
 async def ramp_until_moving(hub: Hub, moved: asyncio.Event, step_s: float = STEP_S) -> CalibrationRound:
     """Raise the power step by step until `moved` is set, then brake.
 
-    Raises RetryableError when the link fails, or when nobody has said so at the last step.
+    Raises RetryableError when the link fails, or when no one has confirmed by the last step.
     """
     moved.clear()
     try:
@@ -65,15 +64,15 @@ async def ramp_until_moving(hub: Hub, moved: asyncio.Event, step_s: float = STEP
         with contextlib.suppress(RetryableError):
             await hub.brake()
     raise RetryableError(
-        f"Nobody said that the train moves, up to {LAST_PERCENT} percent",
-        remedy="set it on the track, and press the green button or Enter when it starts",
+        f"No one confirmed that the train moves, up to {LAST_PERCENT} percent",
+        remedy="put it on the track, and press the green button or Enter when it starts",
     )
 
 
 async def calibrate(
     hub: Hub, count: int, moved: asyncio.Event, report: Callable[[int, CalibrationRound], None], step_s: float = STEP_S
 ) -> tuple[CalibrationRound, ...]:
-    """Do `count` rounds on a connected hub and tell each. The green button sets `moved`, as may the caller."""
+    """Run `count` rounds on a connected hub and report each. The green button sets `moved`, as may the caller."""
 
     def on_event(event: HubEvent) -> None:
         if event.kind == "button_pressed":
@@ -91,7 +90,7 @@ async def calibrate(
 
 @contextlib.asynccontextmanager
 async def enter_key(stream: IO[str], moved: asyncio.Event) -> AsyncIterator[None]:
-    """Set `moved` with each line from a terminal or pipe; does nothing where the stream cannot be waited for."""
+    """Set `moved` for each line from a terminal or pipe; do nothing if the stream cannot be polled."""
     loop = asyncio.get_running_loop()
 
     def read() -> None:
@@ -102,7 +101,7 @@ async def enter_key(stream: IO[str], moved: asyncio.Event) -> AsyncIterator[None
 
     try:
         loop.add_reader(stream, read)
-    except (OSError, ValueError):  # a plain file, /dev/null or a closed stream: the green button is left
+    except (OSError, ValueError):  # a plain file, /dev/null or a closed stream: the green button remains
         yield
         return
     try:
@@ -112,7 +111,7 @@ async def enter_key(stream: IO[str], moved: asyncio.Event) -> AsyncIterator[None
 
 
 def write_profile(path: Path, rounds: Sequence[CalibrationRound], settings: Settings) -> int:
-    """Write the dead band as a configuration profile, whole or not at all; return it. Raises FatalError."""
+    """Write the dead band atomically as a configuration profile; return it in percent. Raises FatalError."""
     percent = dead_band(rounds, settings)
     powers = ", ".join(f"{one.power_percent} % at {one.voltage_mv or '?'} mV" for one in rounds)
     text = (

@@ -1,8 +1,4 @@
-"""One link to one hub: what a session needs of it, and how bleak provides it.
-
-Knows bleak's client and that its word is not to be trusted on whether the link is up: the bus watch says so too, and
-whichever notices first. Knows nothing of messages or of what follows a loss.
-"""
+"""A link to one hub: the interface that a session needs, and its implementation over bleak."""
 
 import asyncio
 import contextlib
@@ -22,38 +18,38 @@ from edge_agent.hub.lwp3 import CHARACTERISTIC_UUID
 from edge_agent.runtime.timeouts import finish_within
 
 CLOSE_LIMIT_S = 3.0
-"""Letting go of a link that answers takes BlueZ up to some two seconds."""
+"""Time limit of a disconnect; BlueZ takes up to about two seconds for a link that works."""
 
 NOTIFY_LIMIT_S = 5.0
-"""Switching on notifications is one exchange with the hub."""
+"""Time limit of switching on notifications: one exchange with the hub."""
 
 
 class HubConnection(Protocol):
-    """A link to a hub. `lost` is set once, for good; `reason` then says why in words."""
+    """A link to a hub. `lost` is set once and stays set; `reason` then says why, as text."""
 
     target: BrakeTarget
     lost: asyncio.Event
     reason: str
 
     async def send(self, data: bytes) -> None:
-        """Write without waiting for the hub. May hang, or raise anything in LINK_ERRORS: give it a time limit."""
+        """Write without response. May hang or raise anything in LINK_ERRORS: use a time limit."""
         ...
 
     async def start_notify(self, on_notification: Callable[[bytes], None]) -> None:
-        """Have `heard` called in the loop with each notification; raises RetryableError."""
+        """Call `on_notification` in the loop with each notification; raises RetryableError."""
         ...
 
     def drop(self, reason: str) -> None:
-        """Take the link for lost, at once; `close` lets go of what is left of it."""
+        """Mark the link as lost; `close` releases what is left of it."""
         ...
 
     async def close(self) -> None:
-        """Let go of the link in bounded time; never raises."""
+        """Disconnect in bounded time; never raises."""
         ...
 
 
 class BleakConnection:
-    """Implements Connection over BlueZ. Made by `connect`."""
+    """Implements HubConnection over BlueZ. Made by `connect`."""
 
     def __init__(self, hub: DiscoveredHub, monitor: BluezMonitor) -> None:
         self.target = BrakeTarget(hub.address, hub.name, _path(hub), None)
@@ -63,9 +59,10 @@ class BleakConnection:
         self._client: BleakClient | None = None
 
     async def open(self, hub: DiscoveredHub, settings: HubSettings) -> None:
-        """Connect; raises RetryableError that says what to do, with nothing left behind."""
+        """Connect; raises RetryableError after releasing everything."""
         if hub.device is None:
             raise hub_error("no_hub")
+        # bleak does not report every loss; whichever of the two notices first drops the link.
         self._monitor.watch(self.target.device, self.drop)
         limit_s = settings.connect_timeout_s * settings.connect_attempts
         try:
@@ -109,13 +106,13 @@ class BleakConnection:
             raise explain(error) from error
 
     def drop(self, reason: str) -> None:
-        """Take the link for lost."""
+        """Mark the link as lost."""
         if not self.lost.is_set():
             self.reason = reason
             self.lost.set()
 
     async def close(self) -> None:
-        """Disconnect, and release bleak's own connection to the bus even where the link is long gone."""
+        """Disconnect; also releases bleak's own connection to the bus if the link is already lost."""
         self.drop("closed")
         self._monitor.unwatch()
         client, self._client = self._client, None
@@ -131,7 +128,7 @@ class BleakConnection:
 
 
 async def connect(settings: HubSettings, monitor: BluezMonitor, search_s: float) -> BleakConnection:
-    """Find the hub that the settings ask for and connect to it; raises RetryableError that says what to do."""
+    """Find the hub that the settings ask for and connect to it; raises RetryableError."""
     await monitor.open()
     hub = await find(await monitor.objects(), settings, search_s)
     connection = BleakConnection(hub, monitor)

@@ -1,7 +1,6 @@
-"""Which hub to take: what BlueZ holds a link to already, and what advertises nearby.
+"""Discovery of hubs: those that BlueZ is already connected to, and those that advertise nearby.
 
-A hub that was left connected by a process that died does not advertise: it is taken over as it is. Knows how LEGO hubs
-show themselves. Knows nothing of connecting or of messages.
+A hub that a dead process left connected does not advertise; the agent takes over its link.
 """
 
 import asyncio
@@ -42,10 +41,10 @@ PYBRICKS_UUID = "c5f50001-8280-46da-89f4-6d8051e4aeef"
 """Service that hubs with Pybricks firmware advertise instead of LEGO's (pybricks/technical-info, BLE profile)."""
 
 SCAN_CALL_LIMIT_S = 5.0
-"""Time limit of starting or stopping discovery, which touches the radio."""
+"""Time limit of starting or stopping discovery, which involves the radio."""
 
 _IN_USE = ("Notifying", "NotifyAcquired", "WriteAcquired")
-"""BlueZ's properties of a characteristic that some program is using."""
+"""Properties by which BlueZ shows that a program uses a characteristic."""
 
 _KINDS: Mapping[int, str] = {
     SystemType.CITY: "City Hub",
@@ -59,7 +58,7 @@ _KINDS: Mapping[int, str] = {
 
 @dataclass(frozen=True, slots=True)
 class DiscoveredHub:
-    """A hub that can be seen: advertising, or connected to this machine. `held`: another program uses it."""
+    """A hub that advertises or is connected to this machine. `held`: another program uses it."""
 
     address: str
     name: str
@@ -72,27 +71,27 @@ class DiscoveredHub:
 
     @property
     def kind(self) -> str:
-        """Say what it is, in words."""
+        """What kind of hub it is, as text for people."""
         if self.pybricks:
             return "hub with Pybricks firmware"
         if self.system_type is None:
-            return "hub of a kind not told"
+            return "hub of unknown kind"
         return _KINDS.get(self.system_type, f"hub of unknown kind 0x{self.system_type:02x}")
 
     @property
     def is_supported(self) -> bool:
-        """Tell whether it can drive the train. A hub that is connected already may not tell its kind any more."""
+        """Whether it can drive the train. The kind of a hub that is already connected may be unknown."""
         return not self.pybricks and self.system_type in (SystemType.CITY, None)
 
     def matches(self, settings: HubSettings) -> bool:
-        """Tell whether it is the one that the settings name, if they name one."""
+        """Return whether it has the address and name that the settings ask for, if they do."""
         if settings.address is not None and self.address.casefold() != settings.address.casefold():
             return False
         return settings.name is None or self.name == settings.name
 
 
 def check_adapters(objects: Objects) -> None:
-    """Raise HubError when there is no adapter, or none that is switched on."""
+    """Raise HubError if there is no adapter, or none that is powered."""
     adapters = [interfaces[ADAPTER] for interfaces in objects.values() if ADAPTER in interfaces]
     if not adapters:
         raise hub_error(NO_ADAPTER)
@@ -101,7 +100,7 @@ def check_adapters(objects: Objects) -> None:
 
 
 def connected_hubs(objects: Objects) -> list[DiscoveredHub]:
-    """List the hubs that BlueZ holds a link to."""
+    """List the hubs that BlueZ is connected to."""
     return [
         _from_properties(path, interfaces[DEVICE], held=_is_used(objects, path))
         for path, interfaces in objects.items()
@@ -110,7 +109,7 @@ def connected_hubs(objects: Objects) -> list[DiscoveredHub]:
 
 
 def choose(hubs: Iterable[DiscoveredHub], settings: HubSettings) -> DiscoveredHub:
-    """Pick the hub to take: connected ones first, then the strongest. Raises HubError that names what is in the way."""
+    """Choose a hub: connected ones first, then the strongest signal. Raises HubError if none can be used."""
     seen = list(hubs)
     if not seen:
         raise hub_error(NO_HUB)
@@ -127,7 +126,7 @@ def choose(hubs: Iterable[DiscoveredHub], settings: HubSettings) -> DiscoveredHu
 
 
 async def scan(limit_s: float, is_match: Callable[[DiscoveredHub], bool] = lambda _hub: False) -> list[DiscoveredHub]:
-    """Listen for hubs that advertise, for `limit_s` seconds or until one is `is_match`; raises RetryableError."""
+    """Scan for advertising hubs for `limit_s`, or until `is_match` accepts one; raises RetryableError."""
     seen: dict[str, DiscoveredHub] = {}
     matched = asyncio.Event()
 
@@ -153,10 +152,10 @@ async def scan(limit_s: float, is_match: Callable[[DiscoveredHub], bool] = lambd
 
 
 async def find(objects: Objects, settings: HubSettings, limit_s: float) -> DiscoveredHub:
-    """Find the hub to take; raises RetryableError that says what to do.
+    """Find the hub to connect to; raises RetryableError.
 
-    A hub that is linked to this machine already is taken before any search. One that is held by another program is
-    told only if the search finds no other.
+    A hub that is already connected to this machine needs no search. One that another program uses is reported only if
+    the search finds no other.
     """
     check_adapters(objects)
     linked = [hub for hub in connected_hubs(objects) if hub.matches(settings) and hub.is_supported]
@@ -167,7 +166,7 @@ async def find(objects: Objects, settings: HubSettings, limit_s: float) -> Disco
 
 
 def _is_used(objects: Objects, device: str) -> bool:
-    """Tell whether a program listens to the hub, or has taken its reading or writing for itself."""
+    """Return whether a program is subscribed to the hub, or has acquired its reads or writes."""
     characteristics = (
         interfaces.get(CHARACTERISTIC, {}) for path, interfaces in objects.items() if path.startswith(device + "/")
     )

@@ -1,8 +1,7 @@
-"""Braking without an event loop: straight through BlueZ, from any thread or from a process of its own.
+"""Emergency brake without an event loop: writes through BlueZ, from any thread or from a process of its own.
 
-BlueZ keeps a hub's link when the process that made it dies, and lets any client of the same user write to it. Knows
-BlueZ's objects and one LWP3 message. Knows nothing of bleak, asyncio or who else uses the hub. Imports little, because
-`edge-agent hub brake` must be done within a second, start of the interpreter included: run it as
+BlueZ keeps a hub's link when the process that made it dies, and lets any client of the same user write to it. Imports
+little: `edge-agent hub brake` must finish within a second, start of the interpreter included. Run it as
 `python -m edge_agent.hub.emergency` where every millisecond counts.
 """
 
@@ -19,18 +18,21 @@ from jeepney.io.blocking import DBusConnection, open_dbus_connection  # type: ig
 from edge_agent.errors import RetryableError
 
 BUS_LIMIT_S = 0.3
-"""Time limit of one call. Brake on two ports, then a disconnect: under a second even when each takes that long."""
+"""Time limit of one call: a brake on two ports and a disconnect stay below a second, even if each takes that long."""
 
 RETRY_S = 3.0
+"""How long `brake_all` tries again while BlueZ does not answer."""
+
 RETRY_PAUSE_S = 0.05
 
+# Devices are announced in notifications only, and only the process that died received them: brake both ports. A light
+# takes the brake byte as a brightness; an empty port ignores it.
 PORTS = (0, 1)
-"""Where a City Hub can have its motor. What is attached is told only by notifications, which a dead process took with
-it. A light that gets the brake byte takes it as a brightness; an empty port ignores it."""
+"""Ports where a City Hub can have its motor."""
 
+# The same as in lwp3.codes, whose package takes longer to load than everything here; a test compares them.
 SERVICE_UUID = "00001623-1212-efde-1623-785feabcd123"
 CHARACTERISTIC_UUID = "00001624-1212-efde-1623-785feabcd123"
-"""As in lwp3.codes, which is not imported: its package takes longer to load than everything here. A test compares."""
 
 _DENIED = "org.freedesktop.DBus.Error.AccessDenied"
 _BLUEZ = "org.bluez"
@@ -39,13 +41,13 @@ _CHARACTERISTIC = "org.bluez.GattCharacteristic1"
 
 
 def brake_bytes(port: int) -> bytes:
-    """Write the brake (power 127) to a port: execute at once, with feedback. LWP3 message 0x81, mode 0."""
+    """Encode a brake (power 127) on a port: LWP3 message 0x81, executed immediately, with feedback, mode 0."""
     return bytes((8, 0, 0x81, port, 0x11, 0x51, 0x00, 127))
 
 
 @dataclass(frozen=True, slots=True)
 class BrakeTarget:
-    """A connected hub as BlueZ has it. `characteristic` is None while its services are not resolved."""
+    """A connected hub: D-Bus object paths of device and characteristic (None while its services are not resolved)."""
 
     address: str
     name: str
@@ -55,7 +57,7 @@ class BrakeTarget:
 
 @dataclass(frozen=True, slots=True)
 class BrakeOutcome:
-    """What became of one hub: `braked`, `disconnected` (the brake failed), or `failed` (neither worked)."""
+    """Outcome for one hub: `result` is `braked`, `disconnected` (the brake failed) or `failed` (neither worked)."""
 
     address: str
     name: str
@@ -63,16 +65,16 @@ class BrakeOutcome:
 
 
 def _dbus_error(name: str, member: str) -> RetryableError:
-    """Make the error for a D-Bus error name."""
+    """Map a D-Bus error name to an error with a remedy."""
     if name == _DENIED:
         return RetryableError(
-            "This user may not talk to Bluetooth over D-Bus",
+            "This user may not use Bluetooth over D-Bus",
             remedy="run it as root or as a user in the group `bluetooth`",
             code="no_permission",
         )
     if name == "org.freedesktop.DBus.Error.ServiceUnknown":
         return RetryableError(
-            "bluetoothd does not run, so it holds no link", remedy="start bluetooth.service", code="no_bluetoothd"
+            "bluetoothd is not running, so it holds no link", remedy="start bluetooth.service", code="no_bluetoothd"
         )
     return RetryableError(f"BlueZ refused {member}", remedy="see `systemctl status bluetooth`", dbus_error=name)
 
@@ -81,7 +83,7 @@ class Bluez:
     """A blocking connection to BlueZ on the system bus (DBUS_SYSTEM_BUS_ADDRESS where that is set)."""
 
     def __init__(self, limit_s: float = BUS_LIMIT_S) -> None:
-        """Connect; raises RetryableError when there is no bus, or none for us."""
+        """Connect; raises RetryableError when there is no bus, or no permission to use it."""
         self._limit_s = limit_s
         try:
             self._bus: DBusConnection = open_dbus_connection("SYSTEM", auth_timeout=limit_s)
@@ -106,11 +108,11 @@ class Bluez:
         )
 
     def write(self, characteristic: str, data: bytes) -> None:
-        """Write without waiting for the hub; raises RetryableError when BlueZ does not take it in time."""
+        """Write without response; raises RetryableError if BlueZ refuses or does not answer in time."""
         self._call(characteristic, _CHARACTERISTIC, "WriteValue", "aya{sv}", (data, {"type": ("s", "command")}))
 
     def disconnect(self, device: str) -> None:
-        """Drop the link; raises RetryableError when BlueZ does not."""
+        """Drop the link; raises RetryableError if BlueZ does not."""
         self._call(device, _DEVICE, "Disconnect")
 
     def _call(
@@ -152,14 +154,15 @@ def targets(objects: dict[str, dict[str, dict[str, Any]]]) -> tuple[BrakeTarget,
 
 
 def brake_or_drop(bluez: Bluez, target: BrakeTarget, ports: Iterable[int] = PORTS) -> BrakeOutcome:
-    """Brake every port given; when a write fails, drop the link, on which LEGO's firmware stops by itself."""
+    """Brake each of `ports`; if a write fails, drop the link."""
     try:
         if target.characteristic is not None:
             for port in ports:
                 bluez.write(target.characteristic, brake_bytes(port))
             return BrakeOutcome(target.address, target.name, "braked")
     except RetryableError:
-        pass  # told by the result: the link goes
+        pass
+    # LEGO's firmware stops the motor when the link is lost.
     try:
         bluez.disconnect(target.device)
     except RetryableError:
@@ -168,10 +171,10 @@ def brake_or_drop(bluez: Bluez, target: BrakeTarget, ports: Iterable[int] = PORT
 
 
 def brake_all(address: str | None = None) -> tuple[BrakeOutcome, ...]:
-    """Brake (or else drop) every connected hub, or the one with `address`.
+    """Brake (or disconnect) every connected hub, or the one with `address`.
 
-    Tries again for RETRY_S while BlueZ does not answer, as on a machine that has just run out of memory. Raises
-    RetryableError when it never did, and at once when there is nobody to ask.
+    Retries for RETRY_S while BlueZ does not answer, as on a machine that has just run out of memory. Raises
+    RetryableError if it never does, and at once if there is no bus, no bluetoothd or no permission.
     """
     deadline_s = time.monotonic() + RETRY_S
     while True:
@@ -179,7 +182,7 @@ def brake_all(address: str | None = None) -> tuple[BrakeOutcome, ...]:
         try:
             outcomes = _brake_once(address)
         except RetryableError as error:
-            if late or "code" in error.data:  # nobody to ask, or no right to
+            if late or "code" in error.data:  # errors with a code do not go away by themselves
                 raise
         else:
             if late or all(outcome.result != "failed" for outcome in outcomes):
@@ -196,7 +199,7 @@ def _brake_once(address: str | None) -> tuple[BrakeOutcome, ...]:
 
 
 class ThreadBrake:
-    """Brakes one known hub from any thread, over a D-Bus connection of its own that opens with the first use."""
+    """Brakes one known hub from any thread, over a D-Bus connection of its own that opens at the first use."""
 
     def __init__(self) -> None:
         self._target: BrakeTarget | None = None
@@ -205,21 +208,24 @@ class ThreadBrake:
         self._lock = threading.Lock()
 
     def set_target(self, target: BrakeTarget | None, ports: tuple[int, ...] = PORTS) -> None:
-        """Name the hub and its motor's port, or None when the link is gone. Never blocks."""
+        """Set the hub and the ports to brake; None when the link is lost. Never blocks."""
         self._target, self._ports = target, ports
 
     def brake(self) -> BrakeOutcome | None:
-        """Brake, or drop the link; None when there is no link. Blocks a second at most; raises RetryableError."""
+        """Brake or drop the link; return None if there is none. Blocks for at most a second; raises RetryableError."""
         target, ports = self._target, self._ports
         if target is None:
             return None
         with self._lock:
             used_before = self._bluez is not None
             outcome = self._try(target, ports)
-            if outcome.result == "failed" and used_before:  # perhaps only our old connection is broken
+            # Perhaps only our connection is broken, by a restart of the bus: try once with a new one.
+            if outcome.result == "failed" and used_before:
                 outcome = self._try(target, ports)
         if outcome.result == "failed":
-            raise RetryableError("The hub could not be braked nor let go", remedy="switch it off by its button")
+            raise RetryableError(
+                "The hub could neither be braked nor disconnected", remedy="switch it off with its button"
+            )
         return outcome
 
     def _try(self, target: BrakeTarget, ports: tuple[int, ...]) -> BrakeOutcome:
@@ -242,12 +248,12 @@ class ThreadBrake:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Brake from the command line: `[--address ADDRESS] [--json]`. Returns 0 when no hub is left moving, else 1."""
+    """Run `[--address ADDRESS] [--json]` as a command; return 0 if every hub was stopped, else 1."""
     import argparse  # noqa: PLC0415 - only the stand-alone start needs these two
     import sys  # noqa: PLC0415
 
     parser = argparse.ArgumentParser(
-        prog="edge-agent hub brake", description="Brake every hub that BlueZ holds a link to, or drop the link."
+        prog="edge-agent hub brake", description="Brake every hub that BlueZ is connected to, or disconnect it."
     )
     parser.add_argument("--address", help="only the hub with this Bluetooth address")
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -260,7 +266,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def report(outcomes: tuple[BrakeOutcome, ...], *, as_json: bool, address: str | None = None) -> int:
-    """Print a line for each hub, or JSON; return the exit code. `address` is what was asked for."""
+    """Print a line for each hub, or JSON; return the exit code. `address` is the one that was asked for."""
     if as_json:
         import json  # noqa: PLC0415 - as above
 

@@ -1,7 +1,6 @@
-"""What can stand between us and the hub, each as one line that says what to do.
+"""Errors of the hub, each with a remedy, and the mapping from what bleak, dbus-fast and BlueZ raise.
 
-Errors are told apart by class and by D-Bus error name; their texts differ between versions and are never looked at.
-Knows bleak, dbus-fast and BlueZ's error names. Knows nothing of when an error comes.
+The mapping uses classes and D-Bus error names; the texts differ between versions.
 """
 
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from dbus_fast.errors import AuthError, DBusFastError, InvalidAddressError
 from edge_agent.errors import RetryableError
 
 LINK_ERRORS = (BleakError, DBusFastError, OSError, EOFError, KeyError, AttributeError, AssertionError)
-"""What a call through bleak may raise: its own, dbus-fast's, the socket's, and three of its races with the bus."""
+"""What a call through bleak may raise: its own errors, dbus-fast's, the socket's, and three from races with the bus."""
 
 NO_BUS, NO_PERMISSION, NO_BLUETOOTHD, NO_ADAPTER, ADAPTER_OFF = (
     "no_bus",
@@ -34,24 +33,24 @@ NO_HUB, WRONG_HUB, NO_MOTOR, HELD, LINK = "no_hub", "wrong_hub", "no_motor", "he
 _MESSAGES: dict[str, tuple[str, str]] = {
     NO_BUS: (
         "There is no system D-Bus here",
-        "start dbus.service; in a container share it with `-v /run/dbus:/run/dbus`",
+        "start dbus.service; in a container, share it with `-v /run/dbus:/run/dbus`",
     ),
     NO_PERMISSION: (
-        "This user may not talk to Bluetooth over D-Bus",
-        "add it to the group `bluetooth` (`usermod -aG bluetooth USER`) and log in anew; in a container run with "
+        "This user may not use Bluetooth over D-Bus",
+        "add it to the group `bluetooth` (`usermod -aG bluetooth USER`) and log in again; in a container, run with "
         "`--group-add keep-groups` or as root, and on SELinux with `--security-opt label=disable`",
     ),
     NO_BLUETOOTHD: (
-        "bluetoothd does not run",
-        "start it with `systemctl enable --now bluetooth` (package bluez); in a container start it on the host",
+        "bluetoothd is not running",
+        "start it with `systemctl enable --now bluetooth` (package bluez); in a container, start it on the host",
     ),
-    NO_ADAPTER: ("There is no Bluetooth adapter", "plug in one that speaks Bluetooth Low Energy; `lsusb` lists it"),
+    NO_ADAPTER: ("There is no Bluetooth adapter", "plug in one with Bluetooth Low Energy; `lsusb` lists it"),
     ADAPTER_OFF: ("Bluetooth is off", "switch it on with `rfkill unblock bluetooth` and `bluetoothctl power on`"),
     NO_HUB: (
         "No hub in range",
-        "press its green button until the light blinks, move closer, and close apps that hold it",
+        "press its green button until the light blinks, move closer, and close apps that are connected to it",
     ),
-    LINK: ("The link to the hub failed", "move closer or renew the batteries; it is tried again"),
+    LINK: ("The link to the hub failed", "move closer or replace the batteries; the agent keeps trying"),
 }
 
 _DBUS_NAMES: dict[str, str] = {
@@ -89,7 +88,7 @@ _GONE = frozenset(
 
 
 class HubError(RetryableError):
-    """The hub cannot be used now. `code` (also in `data`) is stable: one of this module's names."""
+    """The hub cannot be used now. `code` (also in `data`) is one of this module's constants."""
 
     def __init__(self, message: str, *, remedy: str, code: str) -> None:
         super().__init__(message, remedy=remedy, code=code)
@@ -97,43 +96,43 @@ class HubError(RetryableError):
 
 
 def hub_error(code: str) -> HubError:
-    """Make the error of one of the codes above that need no further data."""
+    """Return the error for a code that needs no further data."""
     message, remedy = _MESSAGES[code]
     return HubError(message, remedy=remedy, code=code)
 
 
 def wrong_hub(what: str) -> HubError:
-    """Make the error of something that answered and is no City Hub."""
+    """Return the error for a device that is not a City Hub."""
     return HubError(what, remedy="switch on the train's City Hub (88009), with LEGO's own firmware", code=WRONG_HUB)
 
 
 def wrong_address(asked: str, name: str, address: str) -> HubError:
-    """Make the error of a hub that is in range where another one was asked for."""
+    """Return the error for a hub in range that is not the one asked for."""
     return HubError(
         f"The hub {asked} is not in range, only {name} ({address})",
-        remedy="press the green button of the one you want, or ask for the other by `hub.name` or `hub.address`",
+        remedy="press the green button of the one you want, or select the other with `hub.name` or `hub.address`",
         code=NO_HUB,
     )
 
 
 def no_motor() -> HubError:
-    """Make the error of a hub that has announced what is plugged in, and no motor among it."""
+    """Return the error for a hub that has announced its devices, but no motor."""
     return HubError(
         "The hub has no motor on any port", remedy="plug the train motor into port A until it clicks", code=NO_MOTOR
     )
 
 
 def held(name: str) -> HubError:
-    """Make the error of a hub that another program on this machine uses."""
+    """Return the error for a hub that another program on this machine uses."""
     return HubError(
-        f"Another program holds the hub {name}",
-        remedy="end it (another `edge-agent run`, `hub drive`, Pybricks), or let go with `edge-agent hub brake`",
+        f"Another program is using the hub {name}",
+        remedy="end it (another `edge-agent run`, `hub drive`, Pybricks), or run `edge-agent hub brake`",
         code=HELD,
     )
 
 
 def explain(error: BaseException) -> RetryableError:
-    """Turn what a library raised into one of our lines; an error of ours stays as it is."""
+    """Map an error of a library to one of ours; a RetryableError is returned unchanged."""
     if isinstance(error, RetryableError):
         return error
     code = next((code for cause in _causes(error) if (code := _code_of(cause)) is not None), LINK)
@@ -141,14 +140,14 @@ def explain(error: BaseException) -> RetryableError:
 
 
 def is_gone(error: BaseException) -> bool:
-    """Tell whether the other end does not exist any more, so that a second try is of no use."""
+    """Return whether the other end no longer exists, so that a retry is pointless."""
     return isinstance(error, EOFError | ConnectionError) or any(
         name in _GONE for name in map(_dbus_name, _causes(error))
     )
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield the error and what it was raised from, the outermost first."""
+    """Yield the error and its causes, outermost first."""
     current: BaseException | None = error
     while current is not None:
         yield current
@@ -180,9 +179,9 @@ def _code_of(error: BaseException) -> str | None:
 
 
 def code_of_dbus_error(name: str | None) -> str | None:
-    """Name the problem behind a D-Bus error name; None where it says nothing in particular."""
+    """Return the code for a D-Bus error name; None if it is not specific."""
     if name is None:
         return None
-    if name.startswith("org.freedesktop.DBus.Error.Spawn."):  # a whole family: bluetoothd could not be activated
+    if name.startswith("org.freedesktop.DBus.Error.Spawn."):  # several names: bluetoothd could not be activated
         return NO_BLUETOOTHD
     return _DBUS_NAMES.get(name)

@@ -1,8 +1,4 @@
-"""A hub without a world: records what is asked of it and can be told to fail.
-
-Serves `--dry-run` on sources that have no simulated train behind them, and tests. Knows nothing of Bluetooth, of LWP3
-bytes or of what a train does with its power.
-"""
+"""A hub that only records its calls, for `--dry-run` without a simulated train and for tests. Can inject failures."""
 
 import asyncio
 import time
@@ -22,7 +18,7 @@ LOG_LENGTH = 1000
 
 @dataclass(frozen=True, slots=True)
 class MockWrite:
-    """One write as it was asked for: `kind` drive, brake, light or show; `value` percent or colour; loop clock."""
+    """One call: `kind` is drive, brake, light or show; `value` is percent or colour; `at_s` on the loop's clock."""
 
     kind: str
     value: int | str
@@ -33,11 +29,11 @@ class MockHub:
     """Implements `ports.Hub` and keeps `log`, the newest 1,000 writes, oldest first.
 
     Args:
-        name: what the hub calls itself.
+        name: name that `status` reports.
         latency_s: how long each write takes; 0 does not yield to the loop.
-        battery_percent: charge that `status` tells; it never drains.
-        voltage_mv: battery voltage that `status` tells.
-        connected: False to enter without a link; `reconnect` brings it up later.
+        battery_percent: charge that `status` reports; it never drains.
+        voltage_mv: battery voltage that `status` reports.
+        connected: False to enter without a link; `reconnect` establishes it later.
     """
 
     def __init__(
@@ -69,18 +65,18 @@ class MockHub:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Brake if connected, then let go; no failure that was asked for holds it up."""
+        """Brake if connected, then disconnect; injected failures do not apply."""
         if self._status.connected:
             self._failures = 0
             await self.brake()
             self.drop_link("closed")
 
     def status(self) -> HubStatus:
-        """Tell the state as it was set up."""
+        """Return the state."""
         return self._status
 
     def subscribe(self, callback: Callable[[HubEvent], None]) -> None:
-        """Have `callback` called for each HubEvent."""
+        """Call `callback` for each HubEvent."""
         self._callbacks.append(callback)
 
     async def drive(self, power_percent: int) -> None:
@@ -93,7 +89,7 @@ class MockHub:
         await self._write("drive", power_percent)
 
     async def brake(self) -> None:
-        """Record a brake, which the hub confirms at once."""
+        """Record a brake, which is confirmed at once."""
         await self._write("brake", 0)
         self._revoked = False
         self._status = replace(self._status, brake_confirmed=True)
@@ -101,7 +97,7 @@ class MockHub:
     def emergency_brake(self) -> None:
         """Record a brake from any thread; powers are refused until a brake through the loop. See BleHub."""
         self._revoked = True
-        self.log.append(MockWrite("brake", 0, time.monotonic()))  # the loop's clock too, where the loop is a real one
+        self.log.append(MockWrite("brake", 0, time.monotonic()))  # a real event loop has the same clock
 
     async def light(self, brightness_percent: int) -> None:
         """Record a brightness, 0..100."""
@@ -112,7 +108,7 @@ class MockHub:
         await self._write("show", colour)
 
     def fail_next(self, count: int = 1) -> None:
-        """Let the next `count` writes raise RetryableError and record nothing."""
+        """Make the next `count` writes raise RetryableError and record nothing."""
         self._failures = count
 
     def drop_link(self, detail: str = "link lost") -> None:
@@ -122,7 +118,7 @@ class MockHub:
             self._emit(HubEvent(DISCONNECTED, detail))
 
     async def reconnect(self) -> None:
-        """Bring the link up: the first write is a brake, then the event goes out."""
+        """Connect: brake first, then emit the event."""
         self._status = replace(self._status, connected=True)
         await self.brake()
         self._emit(HubEvent(CONNECTED, self.name))

@@ -1,7 +1,6 @@
-"""The motor's writes on one link: a brake overtakes all others, and a moving train is written to again and again.
+"""Motor writes on one link: a brake overtakes all others, and a moving train's power is repeated as a keep-alive.
 
-LWP3 has no heartbeat: a link that died is noticed by writing. Knows ports and powers. Knows nothing of connecting, nor
-why the train should move.
+LWP3 has no heartbeat: only a write shows that a link is dead.
 """
 
 import asyncio
@@ -14,14 +13,14 @@ from edge_agent.hub.lwp3 import Message, brake, start_power
 from edge_agent.runtime.timeouts import TimeLimitError, finish_within
 
 ATTEMPTS = 3
-"""A write is sent, and sent again twice; then the link is dropped: with 120 ms each, after 360 ms."""
+"""Attempts before the link is dropped: after 360 ms at 120 ms each."""
 
 PAUSE_S = 0.02
-"""Between an attempt that was refused (rather than timed out) and the next."""
+"""Pause after an attempt that was refused, rather than timed out."""
 
 
 def always_wanted() -> bool:
-    """Go on with a write whatever happens meanwhile."""
+    """Never cancel a write."""
     return True
 
 
@@ -33,8 +32,7 @@ class LinkWriter:
         limit_s: time limit of one attempt.
         on_give_up: called with a reason when the last attempt has failed, or the other end is gone.
 
-    Writes that are cancelled by newer ones count too: the link is given up when for `ATTEMPTS` x `limit_s` some write
-    was under way and none was taken.
+    The link is given up when for `ATTEMPTS` x `limit_s` some write was in progress and none succeeded.
     """
 
     def __init__(
@@ -43,14 +41,15 @@ class LinkWriter:
         self._send = send
         self._limit_s = limit_s
         self._on_give_up = on_give_up
+        # Spans writes: a driver that cancels each write with a newer one must not hide a dead link.
         self._stuck_since_s: float | None = None
         self._last_attempt_s = 0.0
 
     async def write(self, data: bytes, still_wanted: Callable[[], bool] = always_wanted) -> None:
-        """Send; returns when the stack below has taken it.
+        """Send; return when the Bluetooth stack has accepted the data.
 
-        Raises RetryableError when the link was given up for it, and says what to do where BlueZ has told why. `still`
-        is asked before each attempt: where it says no, the write is out of date, and RetryableError tells so.
+        Raises RetryableError, with a remedy where BlueZ gave a reason, when the link was given up. `still_wanted` is
+        called before each attempt; if it returns False, the write is out of date, which raises RetryableError too.
         """
         failure: RetryableError = hub_error(LINK)
         for _ in range(ATTEMPTS):
@@ -62,7 +61,7 @@ class LinkWriter:
             try:
                 await finish_within(self._attempt(data), min(self._limit_s, left_s), "Writing to the hub")
             except TimeLimitError:
-                pass  # the next attempt follows at once
+                pass  # the next attempt follows immediately
             except LINK_ERRORS as error:
                 failure = explain(error)
                 if is_gone(error):
@@ -77,7 +76,7 @@ class LinkWriter:
         raise failure
 
     def _start_attempt(self) -> float:
-        """Note the start of an attempt; return how long attempts may go on failing, in seconds."""
+        """Record the start of an attempt; return for how many seconds attempts may go on failing."""
         now_s = asyncio.get_running_loop().time()
         if self._stuck_since_s is None or now_s - self._last_attempt_s > self._limit_s:
             self._stuck_since_s = now_s
@@ -97,8 +96,8 @@ class MotorWriter:
 
     Args:
         write: writes one message within its time limit; raises RetryableError when the link is given up.
-        port: tells the motor's port, None while that is not known.
-        fallback_ports: braked while the motor's port is not known.
+        port: returns the motor's port, None while unknown.
+        fallback_ports: ports to brake while the motor's port is unknown.
         keep_alive_s: while moving, the current power is written again at least this often.
     """
 
@@ -108,7 +107,7 @@ class MotorWriter:
         self._write = write
         self._port = port
         self._fallback_ports = fallback_ports
-        self._period_s = keep_alive_s / 2  # twice as often as promised: a late timer breaks no promise
+        self._period_s = keep_alive_s / 2  # twice as often as promised, so that a late timer still keeps the limit
         self._power_percent = 0
         self._written_s = 0.0
         self._moving = asyncio.Event()
@@ -116,11 +115,11 @@ class MotorWriter:
         self._revoked = False
 
     def revoke(self) -> None:
-        """Forbid powers until the next brake: somebody outside the loop has braked. Callable from any thread."""
+        """Forbid powers until the next `brake`: a thread outside the loop has braked. Callable from any thread."""
         self._revoked = True
 
     async def drive(self, power_percent: int) -> None:
-        """Set the power; raises RetryableError when it is overtaken by another command, forbidden or not taken."""
+        """Set the power; raises RetryableError when it is overtaken by another command, forbidden, or failed."""
         port = self._port()
         if port is None:
             raise RetryableError("The hub's motor is not known yet", remedy="wait until it is connected")
@@ -143,12 +142,12 @@ class MotorWriter:
         task.result()
 
     async def brake(self) -> None:
-        """Brake at once: overtakes a power that is being written, waits for no other brake. Raises RetryableError."""
+        """Brake at once and permit powers again. Cancels a power that is being written. Raises RetryableError."""
         await self.hold()
         self._revoked = False
 
     async def hold(self) -> None:
-        """Brake, and leave powers forbidden if they are."""
+        """Brake, but leave powers forbidden if they are."""
         self._cancel_drive()
         self._note_power(0)
         port = self._port()
@@ -156,7 +155,7 @@ class MotorWriter:
             await self._write(brake(one), always_wanted)
 
     async def keep_alive(self) -> None:
-        """Write the current power again and again while it is not 0; until cancelled."""
+        """Repeat the current power while it is not 0, until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
             await self._moving.wait()
@@ -164,11 +163,11 @@ class MotorWriter:
             if wait_s > 0:
                 await asyncio.sleep(wait_s)
             elif self._driving is not None or self._revoked:
-                await asyncio.sleep(self._period_s)  # a write is under way, or powers are forbidden
+                await asyncio.sleep(self._period_s)  # a write is in progress, or powers are forbidden
             else:
                 try:
                     await self.drive(self._power_percent)
-                except RetryableError:  # it drops the link where that is dead: its purpose
+                except RetryableError:  # dropping a dead link is the purpose of this write
                     await asyncio.sleep(self._period_s)
 
     def _cancel_drive(self) -> None:

@@ -1,7 +1,6 @@
-"""Bytes between the agent and a hub, recorded to a file and played back without one.
+"""Recording of the bytes between the agent and a hub, and a connection that replays one.
 
-A record is one JSON object a line: `t_ms` since the recording began, `dir` (`sent` or `heard`), `hex`. Knows nothing of
-what the bytes mean.
+A record is one JSON object per line: `t_ms` since the start of the recording, `dir` (`sent` or `heard`) and `hex`.
 """
 
 import asyncio
@@ -18,7 +17,7 @@ from edge_agent.hub.emergency import BrakeTarget
 
 
 class Direction(StrEnum):
-    """Which way bytes went, seen from the agent."""
+    """Direction of the bytes, seen from the agent."""
 
     SENT = "sent"
     RECEIVED = "heard"
@@ -34,15 +33,15 @@ class HubLogRecord:
 
 
 class HubLog:
-    """Appends records to a file, a line at a time. A disk that is full ends the recording, never the driving."""
+    """Writes records to a file, one line each. A full disk ends the recording, never the drive: see `failed`."""
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
-        """Open the file anew; raises UsageError when that does not work."""
+        """Create or truncate the file; raises UsageError if it cannot be written."""
         try:
             self._file: IO[str] | None = path.open("w", encoding="ascii", buffering=1)
         except OSError as error:
             raise UsageError(
-                f"Cannot write {path}: {error.strerror}", remedy="name a file in a folder you may write to"
+                f"Cannot write {path}: {error.strerror}", remedy="choose a file in a folder you can write to"
             ) from error
         self._clock = clock
         self._began_s = clock()
@@ -70,14 +69,14 @@ class HubLog:
 
 
 def read_log(path: Path) -> tuple[HubLogRecord, ...]:
-    """Read a recording; raises ConfigError that names file and line."""
+    """Read a recording; raises ConfigError with file and line."""
     records = []
     try:
         with path.open(encoding="ascii") as file:
             for number, line in enumerate(file, start=1):
                 records.append(_record(path, number, line))
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"Cannot read {path}", remedy="name a file written with --hub-log") from error
+        raise ConfigError(f"Cannot read {path}", remedy="choose a file written with --hub-log") from error
     return tuple(records)
 
 
@@ -86,13 +85,13 @@ def _record(path: Path, number: int, line: str) -> HubLogRecord:
         read = json.loads(line)
         return HubLogRecord(int(read["t_ms"]), Direction(read["dir"]), bytes.fromhex(read["hex"]))
     except (ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"{path}:{number}: not a record of bytes", remedy="delete that line") from error
+        raise ConfigError(f"{path}:{number}: not a record of a hub log", remedy="delete that line") from error
 
 
 class ReplayConnection:
-    """A Connection that replies as a recorded hub did: after the n-th write come the notifications that came then.
+    """Implements HubConnection on a recording: the n-th write yields the notifications that followed it then.
 
-    What is written is not compared with the recording; `sent` keeps it.
+    Writes are not compared with the recording; they are kept in `sent`.
     """
 
     def __init__(
@@ -112,14 +111,14 @@ class ReplayConnection:
         self._replayed = 0
 
     async def send(self, data: bytes) -> None:
-        """Take a write, and answer it if somebody listens."""
+        """Record a write and replay what followed it."""
         if self.lost.is_set():
             raise EOFError("no link")
         self.sent.append(data)
         self._replay()
 
     async def start_notify(self, on_notification: Callable[[bytes], None]) -> None:
-        """Begin to answer, with what came before and after the writes so far."""
+        """Replay from now on, beginning with what followed the writes so far."""
         self._on_notification = on_notification
         self._replay()
 

@@ -1,8 +1,4 @@
-"""One link's lifetime: the first brake, the introduction, and every message until the link is lost.
-
-Knows what to say to a City Hub and in which order, and keeps the model of what it told. Knows nothing of how a link is
-made or made again.
-"""
+"""Session of one link to a City Hub: first brake, initial requests, and every message until the link is lost."""
 
 import asyncio
 from collections.abc import Callable
@@ -33,7 +29,7 @@ from edge_agent.hub.recording import Direction, HubLog
 from edge_agent.ports import HubEvent
 
 MOTOR_LIMIT_S = 3.0
-"""A hub announces what is plugged in right after it was listened to; after so long there is no motor."""
+"""How long to wait for a motor; a hub announces its devices right after notifications are switched on."""
 
 _DISCONNECT_REASONS = {
     HubActionType.WILL_SWITCH_OFF: "the hub switches itself off",
@@ -43,16 +39,16 @@ _DISCONNECT_REASONS = {
 
 
 class HubSession:
-    """What one link carries.
+    """Messages of one link, and the model of the hub.
 
     Args:
         connection: the link.
-        keep_alive_s: while moving, something is written at least this often.
+        keep_alive_s: while moving, the longest time between two writes.
         write_limit_s: time limit of one attempt to write.
         emit: called with each button press and alert.
-        on_problem: called with an error in words when the hub has no motor; the session goes on waiting for one.
-        log: records bytes both ways, where given.
-        motor_port: where the motor was on the last link, for the first brake.
+        on_problem: called when the hub has no motor; the session keeps waiting for one.
+        log: records bytes in both directions.
+        motor_port: port of the motor on the last link, for the first brake.
     """
 
     def __init__(
@@ -78,9 +74,9 @@ class HubSession:
         self._send_queue: asyncio.Queue[Message] = asyncio.Queue()
 
     async def run(self, on_open: Callable[[], None], on_close: Callable[[], None]) -> None:
-        """Open the session, call `up`, and stay until the link is lost; then call `down`, before any cleaning up.
+        """Open the session, call `on_open`, and run until the link is lost; then call `on_close`.
 
-        Returns when it was lost (`connection.reason` says why); raises RetryableError when it could not be opened.
+        Returns when the link is lost (`connection.reason` says why); raises RetryableError if it could not be opened.
         """
         lost = asyncio.create_task(self.connection.lost.wait(), name="hub-lost")
         opening = asyncio.create_task(self._open(on_open), name="hub-opening")
@@ -92,6 +88,7 @@ class HubSession:
                 opening.result()
                 await lost
         finally:
+            # Report the loss before cleaning up: cancelling a stuck write may take a while.
             if self.ready:
                 self.ready = False
                 on_close()
@@ -101,7 +98,7 @@ class HubSession:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     def status(self) -> HubStatus:
-        """Tell what the hub has told."""
+        """Return the state of hub and link."""
         status = self.model.status(connected=self.ready and not self.connection.lost.is_set())
         return replace(status, brake_confirmed=self.model.brake_confirmed)
 
@@ -116,11 +113,11 @@ class HubSession:
             await self._write(show_colour(self.model.rgb_port, colour))
 
     async def send(self, message: Message) -> None:
-        """Write any message."""
+        """Write a message."""
         await self._write(message)
 
     async def _open(self, on_open: Callable[[], None]) -> None:
-        """Brake, listen, introduce ourselves and wait for the motor."""
+        """Brake, switch on notifications, send the initial requests and wait for the motor."""
         await self.motor.hold()
         await self.connection.start_notify(self._on_notification)
         for message in initial_requests():
@@ -128,23 +125,21 @@ class HubSession:
         await self._wait_for_motor()
         if self.model.motor_port not in self._initial_ports:
             await self.motor.hold()
+        # A light takes the first brake for a brightness.
         if self.model.light_port in self._initial_ports:
-            await self.light(0)  # it took the first brake for a brightness
+            await self.light(0)
         self.ready = True
         on_open()
 
     async def _wait_for_motor(self) -> None:
-        """Wait until a motor is announced, for as long as it takes; tell once when that is too long.
-
-        A hub that announces nothing at all, not even its own light, was taken over in the middle of something: a fresh
-        link makes it announce.
-        """
+        """Wait until a motor is announced, however long that takes; report once that it takes too long."""
         try:
             async with asyncio.timeout(MOTOR_LIMIT_S):
                 await self._motor_known.wait()
         except TimeoutError:
+            # A hub that announces nothing, not even its own light, is on a link that we took over: reconnect.
             if not self.model.ports:
-                self.connection.drop("the hub does not tell what is plugged in")
+                self.connection.drop("the hub does not announce its devices")
             else:
                 self._on_problem(no_motor())
             await self._motor_known.wait()
@@ -171,7 +166,7 @@ class HubSession:
         self._react(before, message)
 
     def _react(self, before: HubModel, message: Message | Malformed) -> None:
-        """Act on what has changed with a message."""
+        """React to what a message has changed."""
         now = self.model
         for alert in sorted(now.alerts - before.alerts):
             self._emit(HubEvent("alert", alert.name.lower()))

@@ -1,7 +1,4 @@
-"""What a person with a train on the table asks for: which hubs are there, what this one is like, drive it a little.
-
-Knows how to put the parts together for one such errand. Knows nothing of terminals or options.
-"""
+"""Implementation of the `hub` commands: list hubs, describe one, drive for a while, decode a recording."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -17,13 +14,13 @@ from edge_agent.hub.recording import Direction, HubLogRecord
 from edge_agent.ports import HubEvent
 
 SETTLE_S = 1.0
-"""Within this a hub that was just connected has told its name, firmware, battery and sensors."""
+"""Time within which a hub that was just connected has sent its name, firmware, battery and sensors."""
 
 BEAT_S = 0.05
 
 
 async def list_hubs(limit_s: float) -> list[DiscoveredHub]:
-    """List the hubs that are linked to this machine or advertise within `limit_s`; raises RetryableError if none."""
+    """List the hubs that are connected to this machine or advertise within `limit_s`; raises RetryableError if none."""
     monitor = BluezMonitor()
     try:
         await monitor.open()
@@ -41,10 +38,10 @@ async def list_hubs(limit_s: float) -> list[DiscoveredHub]:
 
 
 async def describe(hub: BleHub, limit_s: float) -> HubModel:
-    """Connect and wait until the hub has told about itself; raises RetryableError."""
+    """Connect and wait until the hub has sent its properties; raises RetryableError."""
     await hub.wait_connected(limit_s)
     deadline_s = asyncio.get_running_loop().time() + SETTLE_S
-    # Looked at now and then: no event is worth keeping for each notification.
+    # Polled, because an event for each notification is not worth having.
     while not _is_known(_model(hub)) and asyncio.get_running_loop().time() < deadline_s:  # noqa: ASYNC110
         await asyncio.sleep(0.02)
     return _model(hub)
@@ -63,9 +60,9 @@ def _is_known(model: HubModel) -> bool:
 
 
 async def drive_for(hub: BleHub, power_percent: int, seconds: float, beat: Callable[[], None] = lambda: None) -> str:
-    """Drive a connected hub for so long, then brake; return what ended it.
+    """Drive a connected hub for some seconds, then brake; return what ended the drive.
 
-    A press of the green button, an alert or the loss of the link ends it at once. `beat` is called each 50 ms.
+    The green button, an alert or a lost link ends it at once. `beat` is called every 50 ms.
     """
     ended = asyncio.Event()
     causes: list[str] = []
@@ -88,7 +85,7 @@ async def drive_for(hub: BleHub, power_percent: int, seconds: float, beat: Calla
 
 
 async def _brake_until_confirmed(hub: BleHub) -> None:
-    """Brake until the hub confirms it or the link is gone."""
+    """Brake until the hub confirms it or the link is lost."""
     for _ in range(10):
         try:
             await hub.brake()
@@ -100,7 +97,7 @@ async def _brake_until_confirmed(hub: BleHub) -> None:
 
 
 def decode_recording(records: Iterable[HubLogRecord]) -> tuple[list[dict[str, Any]], HubModel]:
-    """Decode a recording: a line for each message, and what is known of the hub at its end."""
+    """Decode a recording: a dictionary per message, and the model of the hub at its end."""
     model = HubModel()
     lines = []
     for record in records:

@@ -43,10 +43,10 @@ CASES = (
     Case("no adapter", "There is no Bluetooth adapter; plug in", BluezEmulator.remove_adapter),
     Case("Bluetooth off", "rfkill unblock bluetooth", BluezEmulator.power_adapter),
     Case("no hub in range", "press its green button", BluezEmulator.vanish),
-    Case("held by another machine", "close apps that hold it", BluezEmulator.hold),
+    Case("held by another machine", "close apps that are connected to it", BluezEmulator.hold),
     Case(
         "held by another program",
-        "Another program holds the hub",
+        "Another program is using the hub",
         lambda emulator: emulator.hold("here"),
         scan_says="held by another program",
     ),

@@ -182,7 +182,7 @@ def test_calibrate_writes_a_profile_that_the_configuration_takes(emulated: Emula
 
 
 def test_calibrate_that_gets_no_answer_brakes_and_writes_nothing(emulated: EmulatorThread) -> None:
-    with pytest.raises(EdgeAgentError, match="Nobody"):
+    with pytest.raises(EdgeAgentError, match="No one"):
         call("calibrate", "--step", "0.01")
     assert not Path("hub-calibration.yaml").exists()
     assert emulated.call(BluezEmulator.status)["motor"] == "brake"

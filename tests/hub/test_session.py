@@ -119,7 +119,7 @@ def test_hub_that_announces_nothing_is_dropped_for_a_fresh_link() -> None:
         return asyncio.get_running_loop().time()
 
     assert run_virtual(main()) == pytest.approx(MOTOR_LIMIT_S)
-    assert "plugged in" in rig.connection.reason
+    assert "does not announce" in rig.connection.reason
     assert (rig.opened, rig.problems) == ([], [])
 
 

@@ -1,6 +1,8 @@
-"""An emulated hub as a Bluetooth peripheral: a hub's behaviour, an emulated BlueZ and a private D-Bus to serve it on.
+"""Emulated hub: D-Bus calls and control commands come in, notifications and motor settings go out.
 
-Product code: people without a train run the agent against it, and the test suite does too.
+`device` and `protocol` are the hub; `bluez`, `methods` and `objects` are an emulated BlueZ, which `server` puts on a
+private `bus`. Everything runs in one event loop: the caller's, or that of a thread of its own (`EmulatorThread`).
+Product code: people without a train run the agent against it, and so do the tests.
 """
 
 from edge_agent.hub.emulator.bluez import LinkHolder, ReceivedWrite

@@ -1,7 +1,7 @@
-"""A Bluetooth stack with one hub in range: adapter, discovery, link, notifications.
+"""Emulated BlueZ with one hub in range: adapter, discovery, link, notifications.
 
-Knows what BlueZ keeps and tells about these. Knows nothing of sockets, tasks and method calls: signals go out through
-the tree, time is read from the clock it was given. RefusalError says why BlueZ would not do something.
+Without I/O: signals go out through the object tree, the clock is an argument. A method that BlueZ would refuse raises
+BluezError.
 """
 
 from collections import deque
@@ -27,7 +27,7 @@ Uuids = frozenset[str] | None
 
 
 class LinkHolder(StrEnum):
-    """Who has the hub's one link: nobody, another machine, or another program behind the same BlueZ."""
+    """Who else uses the hub's only link: nobody, another machine, or another program on this machine's BlueZ."""
 
     NOBODY = "nobody"
     ELSEWHERE = "elsewhere"
@@ -35,7 +35,7 @@ class LinkHolder(StrEnum):
 
 
 class BluezError(Exception):
-    """BlueZ refuses: its name for the error, and its words."""
+    """An error reply of BlueZ: D-Bus error name and text."""
 
     def __init__(self, error: str, text: str) -> None:
         super().__init__(text)
@@ -45,7 +45,7 @@ class BluezError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ReceivedWrite:
-    """Bytes that reached the hub, and when, in monotonic seconds."""
+    """Bytes that reached the hub, and when (monotonic seconds)."""
 
     raw: bytes
     at_s: float
@@ -54,8 +54,8 @@ class ReceivedWrite:
 class BluezStack:
     """BlueZ with adapter hci0 and one hub.
 
-    `writes` are the newest writes that reached the hub, oldest first; `links` counts connections made; `silent` keeps
-    the hub from notifying; `holder` is who else has the hub; `in_range` is false while the hub is away or switched off.
+    `writes` are the newest writes that reached the hub, oldest first; `links` counts connections; `silent` suppresses
+    notifications; `holder` is who else uses the hub; `in_range` is False while the hub is away or switched off.
     `on_link_lost` is called after each loss.
     """
 
@@ -80,7 +80,7 @@ class BluezStack:
 
     @property
     def powered(self) -> bool:
-        """Whether there is an adapter and it is on."""
+        """Whether there is an adapter and it is powered."""
         return ADAPTER_PATH in self.tree and bool(self.tree.get(ADAPTER_PATH, ADAPTER, "Powered"))
 
     @property
@@ -98,7 +98,7 @@ class BluezStack:
         self.tree.add(ADAPTER_PATH, objects.adapter())
 
     def remove_adapter(self) -> None:
-        """Pull the adapter out, with all that hangs on it; `Connected` is not told."""
+        """Remove the adapter and all objects below it, without a change of `Connected`."""
         self._scanners.clear()
         self._lose_link()
         self.tree.remove(ADAPTER_PATH)
@@ -111,28 +111,28 @@ class BluezStack:
         self.tree.change(ADAPTER_PATH, ADAPTER, {"Powered": Variant("b", on), "Discovering": Variant("b", False)})
 
     def vanish(self) -> None:
-        """Remove the hub's objects and keep it away; `Connected` is not told."""
+        """Take the hub out of range and remove its objects, without a change of `Connected`."""
         self.in_range = False
         self.remove_device()
 
     def remove_device(self) -> None:
-        """Remove the hub's objects; it is found again by the next scan if it is in range."""
+        """Remove the hub's objects; the next scan finds it again if it is in range."""
         self._lose_link()
         self.tree.remove(self.device_path)
 
     def crash(self) -> None:
-        """Die without a word: all that was known is gone, the hub loses its link."""
+        """Forget everything without a signal, as a killed process does; the hub loses its link."""
         self._scanners.clear()
         self._filters.clear()
         self._lose_link()
         self.tree.clear()
 
     def set_filter(self, client: str, uuids: Uuids) -> None:
-        """Note which services a client wants to find; None for any."""
+        """Set the services that a client wants to find; None for any."""
         self._filters[client] = uuids
 
     def start_scan(self, client: str) -> None:
-        """Start looking for devices on behalf of a client."""
+        """Start discovery for a client."""
         if not self.powered:
             raise BluezError("org.bluez.Error.NotReady", "Resource Not Ready")
         self._scanners[client] = self._filters.get(client)
@@ -140,24 +140,25 @@ class BluezStack:
         self.advertise()
 
     def stop_scan(self, client: str) -> None:
-        """Stop looking for devices on behalf of a client."""
+        """Stop discovery for a client."""
         if client not in self._scanners:
             raise BluezError(FAILED, "No discovery started")
         del self._scanners[client]
         self._update_discovering()
 
     def advertise(self) -> None:
-        """Be seen by those who scan; the device's object appears with the first sight."""
+        """Send an advertisement to the clients that scan; the first one adds the device's object."""
         wanted = any(uuids is None or SERVICE_UUID in uuids for uuids in self._scanners.values())
         free = self.in_range and not self.connected and self.holder is not LinkHolder.ELSEWHERE
         if not (self.powered and wanted and free):
             return
+        # As on a real radio, the signal strength is never quite the same.
         self._rssi_jitter_db ^= 1
         self.tree.add(self.device_path, objects.device(self.hub))
         self.tree.change(self.device_path, DEVICE, objects.advertised(self.hub, self._rssi_jitter_db))
 
     def connect(self) -> None:
-        """Make the link and resolve the services; all signals go out before this returns."""
+        """Connect and resolve the services; all signals are sent before this returns."""
         if self.connected:
             return
         if not self.powered:
@@ -173,7 +174,7 @@ class BluezStack:
         self.tree.change(self.device_path, DEVICE, {"ServicesResolved": Variant("b", True)})
 
     def hold(self, holder: LinkHolder) -> None:
-        """Let somebody else have the hub, or nobody; a program on this machine gets a link, and all that can be had."""
+        """Let another program or machine use the hub, or nobody; one on this machine gets a link, and acquires it."""
         self.holder = LinkHolder.NOBODY
         self.drop_link()
         if holder is LinkHolder.HERE:
@@ -182,7 +183,7 @@ class BluezStack:
         self._update_use()
 
     def drop_link(self) -> None:
-        """Lose the hub, and tell so."""
+        """Lose the link, with the signals of a normal disconnect."""
         if self.connected:
             self._lose_link()
             self._update_use()
@@ -190,7 +191,7 @@ class BluezStack:
             self.tree.change(self.device_path, DEVICE, {"Connected": Variant("b", False)})
 
     def start_notify(self, client: str) -> None:
-        """Subscribe a client to notifications; the first one makes the hub announce its ports."""
+        """Subscribe a client to notifications; for the first one the hub announces its ports."""
         self._require_link("Notify acquired")
         first = not self._subscribers
         self._subscribers.add(client)
@@ -205,14 +206,14 @@ class BluezStack:
             self._update_use()
 
     def deliver(self, raw: bytes) -> None:
-        """Carry a write to the hub and its answers back."""
+        """Deliver a write to the hub, and notify its answers."""
         self._require_link("Write acquired")
         now_s = self._clock()
         self.writes.append(ReceivedWrite(raw, now_s))
         self.notify(handle_write(self.hub, raw, now_s))
 
     def notify(self, messages: Iterable[Message]) -> None:
-        """Have the hub speak, where somebody listens; a farewell ends the link."""
+        """Notify messages to the subscribers; a hub that announces to leave then drops the link."""
         for message in messages:
             self.notify_raw(encode(message))
         leaving, self.hub.leaving = self.hub.leaving, None
@@ -221,12 +222,12 @@ class BluezStack:
             self.drop_link()
 
     def notify_raw(self, raw: bytes) -> None:
-        """Have bytes notified, where somebody listens."""
+        """Notify bytes to the subscribers."""
         if self.connected and self._subscribers and not self.silent:
             self.tree.change(self.characteristic_path, CHARACTERISTIC, {"Value": Variant("ay", raw)})
 
     def remove_client(self, client: str) -> None:
-        """End the scan and the subscription of a client that has left the bus; the link stays."""
+        """End scan and subscription of a client that has left the bus; the link stays."""
         self._filters.pop(client, None)
         if self._scanners.pop(client, None) is not None:
             self._update_discovering()
@@ -250,7 +251,7 @@ class BluezStack:
         self.tree.change(ADAPTER_PATH, ADAPTER, {"Discovering": Variant("b", bool(self._scanners))})
 
     def _update_use(self) -> None:
-        """Tell whether anybody listens, and whether a program has reading and writing for itself."""
+        """Update the properties that show whether a program uses the characteristic."""
         acquired = self.connected and self.holder is LinkHolder.HERE
         use = {"Notifying": bool(self._subscribers) or acquired, "NotifyAcquired": acquired, "WriteAcquired": acquired}
         changes = {name: Variant("b", value) for name, value in use.items()}

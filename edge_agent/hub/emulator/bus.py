@@ -1,7 +1,4 @@
-"""A D-Bus daemon of our own, on a socket of our own: a system bus that nobody else is on.
-
-Knows how to start, kill and stop one. Knows nothing of Bluetooth. Raises FatalError when there is no daemon to start.
-"""
+"""A private dbus-daemon on a Unix socket, in place of the system bus."""
 
 import asyncio
 import contextlib
@@ -18,25 +15,25 @@ from edge_agent.errors import FatalError, UsageError
 
 
 def remove_stale_socket(path: Path) -> None:
-    """Make sure that a socket can be bound at `path`; removes what a killed process left behind.
+    """Remove a socket that a killed process left at `path`.
 
-    Raises UsageError when somebody listens there, or when something else than a socket is in the way.
+    Raises UsageError if a process listens there, or if the path is not a socket.
     """
     if not path.exists():
         return
     if not path.is_socket():
-        raise UsageError(f"{path} is in the way and is no socket", remedy="remove it or name another path")
+        raise UsageError(f"{path} is in the way and is not a socket", remedy="remove it or choose another path")
     with socket.socket(socket.AF_UNIX) as probe:
         try:
             probe.connect(str(path))
         except OSError:
             path.unlink()
             return
-    raise UsageError(f"somebody listens at {path} already", remedy="end that emulator or name another path")
+    raise UsageError(f"another process is listening at {path}", remedy="end that emulator or choose another path")
 
 
 def bind_socket(path: Path) -> socket.socket:
-    """Bind a socket at `path` that only this user may speak to; raises UsageError when that cannot be."""
+    """Bind a socket at `path` that only this user can connect to; raises UsageError if that fails."""
     remove_stale_socket(path)
     listener = socket.socket(socket.AF_UNIX)
     try:
@@ -44,12 +41,14 @@ def bind_socket(path: Path) -> socket.socket:
         path.chmod(0o600)
     except OSError as error:
         listener.close()
-        raise UsageError(f"cannot listen at {path}", remedy="name a short path in a folder of yours") from error
+        raise UsageError(
+            f"cannot listen at {path}", remedy="choose a short path in a folder you can write to"
+        ) from error
     return listener
 
 
 START_LIMIT_S = 10.0
-"""A daemon answers within milliseconds; a machine under full load may take a while."""
+"""Time limit of the start. A daemon takes milliseconds, on a machine under full load much longer."""
 
 _CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
@@ -71,11 +70,11 @@ _DENIAL = """
 
 
 class PrivateBus:
-    """A dbus-daemon and its folder, for as long as it is entered.
+    """A dbus-daemon and its folder, while it is entered.
 
     Args:
-        socket: path to listen on; by default in a temporary folder. At most some 100 characters, as any Unix socket.
-        permitted: False to forbid clients to talk to BlueZ, as on a system where the user is in no Bluetooth group.
+        socket: path to listen on; by default in a temporary folder. About 100 characters at most, as any Unix socket.
+        permitted: False to deny clients access to BlueZ, as for a user outside the group `bluetooth`.
     """
 
     def __init__(self, socket: Path | None = None, *, permitted: bool = True) -> None:
@@ -99,7 +98,7 @@ class PrivateBus:
     async def __aenter__(self) -> Self:
         """Start the daemon.
 
-        Raises FatalError when it cannot be found or does not start, UsageError when somebody listens at the socket.
+        Raises FatalError if it cannot be found or does not start, UsageError if a process listens at the socket.
         """
         async with AsyncExitStack() as stack:
             stack.callback(self._remove_folder)
@@ -116,7 +115,7 @@ class PrivateBus:
         await self._exit.aclose()
 
     async def start(self) -> None:
-        """Start the daemon, again if it was killed; same address."""
+        """Start the daemon, or restart it at the same address."""
         program = shutil.which("dbus-daemon")
         if program is None:
             raise FatalError(
@@ -127,7 +126,8 @@ class PrivateBus:
         remove_stale_socket(self.socket)
         command = [program, f"--config-file={config}", "--nofork", "--nopidfile", "--print-address"]
         setpriv = shutil.which("setpriv")
-        if setpriv is not None:  # the daemon must not outlive us, not even when we are killed
+        # The daemon must not outlive this process, not even if it is killed.
+        if setpriv is not None:
             command = [setpriv, "--pdeathsig", "KILL", *command]
         with self._log.open("wb") as log:
             self._process = await asyncio.create_subprocess_exec(
@@ -136,7 +136,7 @@ class PrivateBus:
         await self._wait_for_address(self._process)
 
     async def stop(self) -> None:
-        """Kill the daemon; it has nothing to lose."""
+        """Kill the daemon; it has no state to save."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -152,7 +152,7 @@ class PrivateBus:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     async def _wait_for_address(self, process: asyncio.subprocess.Process) -> None:
-        assert process.stdout is not None  # noqa: S101 - it was asked for above
+        assert process.stdout is not None  # noqa: S101 - stdout=PIPE above
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(START_LIMIT_S):
                 if await process.stdout.readline():
@@ -160,5 +160,5 @@ class PrivateBus:
         await self.stop()
         last_line = self._log.read_text(errors="replace").strip().rpartition("\n")[2]
         raise FatalError(
-            f"dbus-daemon did not start: {last_line}", remedy=f"see that {self.socket.parent} can be written to"
+            f"dbus-daemon did not start: {last_line}", remedy=f"check that {self.socket.parent} is writable"
         )

@@ -1,9 +1,9 @@
-"""A control socket for an emulator: one order a line in JSON, one answer a line; and the motor as a stream.
+"""Control socket of an emulator: commands that inject faults, one line of JSON each, and the motor as a stream.
 
-An order is `{"order": "slow", "delay_s": 0.2}`, its answer `{"ok": true, "status": {...}}` or `{"ok": false, "error":
-"..."}`. After `{"order": "watch"}` the connection tells `{"motor": "drive", "power_percent": 60, "at_s": 12.3}` at once
-and for each command to the motor, `at_s` in monotonic seconds; remote.py is the other end. Every emulator listens
-beside its bus, so that whoever was given the bus finds it. Knows framing only; orders.py knows the words.
+A command is `{"order": "slow", "delay_s": 0.2}`, its reply `{"ok": true, "status": {...}}` or `{"ok": false, "error":
+"..."}`. After `{"order": "watch"}` the connection sends `{"motor": "drive", "power_percent": 60, "at_s": 12.3}` at once
+and for each command to the motor, `at_s` in monotonic seconds; remote.py is the client. Every emulator has such a
+socket beside its bus, so that a client that knows the bus finds it.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ _Command = Callable[..., Any]
 
 
 def _babble(emulator: BluezEmulator, raw: str) -> None:
-    """Have the hub notify bytes, given in hexadecimal, that need not be a message."""
+    """Notify arbitrary bytes, given in hexadecimal."""
     emulator.babble(bytes.fromhex(raw))
 
 
@@ -66,17 +66,17 @@ EMULATOR_COMMANDS: Mapping[str, _Command] = {
     **{method.__name__.replace("_", "-"): method for method in _METHODS},
     "babble": _babble,
 }
-"""What can be ordered, by name; the first line of each docstring says what it does."""
+"""Commands by name; the first line of each docstring is the help text."""
 
 
 def describe() -> dict[str, str]:
-    """Tell each order with its arguments and what it does."""
-    told = {}
+    """Return each command with its arguments, and what it does."""
+    commands = {}
     for name, method in EMULATOR_COMMANDS.items():
         arguments = list(inspect.signature(method).parameters.values())[1:]
         words = " ".join(f"{argument.name}={_example(argument)}" for argument in arguments)
-        told[f"{name} {words}".strip()] = (inspect.getdoc(method) or "").partition("\n")[0]
-    return told
+        commands[f"{name} {words}".strip()] = (inspect.getdoc(method) or "").partition("\n")[0]
+    return commands
 
 
 def _example(argument: inspect.Parameter) -> str:
@@ -84,19 +84,17 @@ def _example(argument: inspect.Parameter) -> str:
 
 
 async def execute(emulator: BluezEmulator, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Carry out an order and tell the emulator's status after it. Raises UsageError for one that does not fit."""
+    """Execute a command and return the emulator's status after it. Raises UsageError for an invalid one."""
     method = EMULATOR_COMMANDS.get(name.replace("_", "-"))
     if name != "status" and method is None:
-        raise UsageError(
-            f"there is no order {name!r}", remedy=f"choose one of {', '.join(EMULATOR_COMMANDS)} and status"
-        )
+        raise UsageError(f"unknown order {name!r}", remedy=f"choose one of {', '.join(EMULATOR_COMMANDS)} and status")
     if method is not None:
         try:
             result = method(emulator, **arguments)
         except BluezError as error:
-            raise UsageError(f"the emulated BlueZ refuses {name!r}: {error}", remedy="look at its status") from error
+            raise UsageError(f"the emulated BlueZ refuses {name!r}: {error}", remedy="check its status") from error
         except (TypeError, ValueError, KeyError) as error:
-            raise UsageError(f"order {name!r} does not take {dict(arguments)}", remedy=f"mind this: {error}") from error
+            raise UsageError(f"order {name!r} does not take {dict(arguments)}", remedy=f"fix this: {error}") from error
         if inspect.isawaitable(result):
             await result
     return emulator.status()
@@ -104,11 +102,11 @@ async def execute(emulator: BluezEmulator, name: str, arguments: Mapping[str, An
 
 @contextlib.asynccontextmanager
 async def control_socket(emulator: BluezEmulator, path: Path) -> AsyncIterator[None]:
-    """Take orders at a Unix socket, for the emulator of the running loop."""
+    """Serve commands on a Unix socket, for the emulator of the running loop."""
     tasks: set[asyncio.Task[None]] = set()
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if not server.is_serving():  # knocked while the door was closing
+        if not server.is_serving():  # accepted while the server was closing
             writer.close()
             return
         task = asyncio.create_task(_serve_client(emulator, reader, writer), name="hub-emulator-control")
@@ -130,10 +128,9 @@ async def control_socket(emulator: BluezEmulator, path: Path) -> AsyncIterator[N
 async def serve(
     emulator: BluezEmulator, *, control: Path | None = None, on_ready: Callable[[str], None] = lambda _address: None
 ) -> None:
-    """Serve a hub until cancelled; `on_ready` is told the bus address once clients may connect.
+    """Serve a hub until cancelled; `on_ready` is called with the bus address once clients can connect.
 
-    Orders are taken beside the bus, and at `control` too where that is given. Raises FatalError when there is no
-    dbus-daemon.
+    Commands are accepted beside the bus, and at `control` if that is given. Raises FatalError without a dbus-daemon.
     """
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(emulator)
@@ -145,9 +142,9 @@ async def serve(
 
 
 def send_command(control: Path, order: str, **arguments: Any) -> dict[str, Any]:
-    """Give an emulator an order and return its status after it; blocks.
+    """Send a command to an emulator and return its status after it; blocks.
 
-    Raises RetryableError when no emulator listens there, UsageError when the order does not fit.
+    Raises RetryableError if no emulator listens there, UsageError if the command is invalid.
     """
     try:
         with socket.socket(socket.AF_UNIX) as connection:
@@ -157,10 +154,12 @@ def send_command(control: Path, order: str, **arguments: Any) -> dict[str, Any]:
             reply = json.loads(connection.makefile("rb").readline() or b"null")
     except OSError as error:
         raise RetryableError(
-            f"no emulated hub listens at {control}", remedy="start one with `edge-agent hub emulate`", reason=str(error)
+            f"no emulated hub is listening at {control}",
+            remedy="start one with `edge-agent hub emulate`",
+            reason=str(error),
         ) from error
     if not reply:
-        raise RetryableError("the emulated hub hung up", remedy="start it again")
+        raise RetryableError("the emulated hub closed the connection", remedy="start it again")
     if not reply["ok"]:
         raise UsageError(reply["error"])
     status: dict[str, Any] = reply["status"]
@@ -170,46 +169,46 @@ def send_command(control: Path, order: str, **arguments: Any) -> dict[str, Any]:
 async def _serve_client(emulator: BluezEmulator, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     try:
         async for line in reader:
-            words = _parse(line)
-            if words.get("order") == "watch":
+            request = _parse(line)
+            if request.get("order") == "watch":
                 await _stream(emulator, reader, writer)
                 return
-            writer.write(_line(await _reply(emulator, words)))
+            writer.write(_line(await _reply(emulator, request)))
             await writer.drain()
     except ConnectionError:
-        pass  # hung up in the middle of a word
+        pass  # the client closed the connection
     finally:
         writer.close()
 
 
 def _parse(line: bytes) -> dict[str, Any]:
-    """Read an order; empty where the line is none."""
+    """Parse a command; return an empty dictionary for an invalid line."""
     with contextlib.suppress(ValueError):
-        words = json.loads(line)
-        if isinstance(words, dict) and isinstance(words.get("order"), str):
-            return words
+        request = json.loads(line)
+        if isinstance(request, dict) and isinstance(request.get("order"), str):
+            return request
     return {}
 
 
-async def _reply(emulator: BluezEmulator, words: dict[str, Any]) -> dict[str, Any]:
+async def _reply(emulator: BluezEmulator, request: dict[str, Any]) -> dict[str, Any]:
     try:
-        if not words:
-            raise UsageError("that is no order", remedy='write one line of JSON like {"order": "drop-link"}')
-        order = words.pop("order")
-        return {"ok": True, "status": await execute(emulator, order, words)}
+        if not request:
+            raise UsageError("that is not an order", remedy='send one line of JSON like {"order": "drop-link"}')
+        order = request.pop("order")
+        return {"ok": True, "status": await execute(emulator, order, request)}
     except EdgeAgentError as error:
         return {"ok": False, "error": str(error)}
 
 
 async def _stream(emulator: BluezEmulator, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Stream the motor until the watcher hangs up."""
+    """Stream the motor until the client closes the connection."""
     queue: asyncio.Queue[bytes] = asyncio.Queue(_STREAM_LENGTH)
 
     def on_motor(setting: MotorSetting, now_s: float) -> None:
         if queue.full():
-            queue.get_nowait()  # a watcher that does not read loses the oldest
-        words = {"motor": setting.kind.value, "power_percent": setting.power_percent, "at_s": now_s}
-        queue.put_nowait(_line(words))
+            queue.get_nowait()  # a client that does not read loses the oldest
+        state = {"motor": setting.kind.value, "power_percent": setting.power_percent, "at_s": now_s}
+        queue.put_nowait(_line(state))
 
     unwatch = emulator.hub.watch(on_motor)
     on_motor(emulator.hub.motor, emulator.clock())
@@ -223,9 +222,9 @@ async def _stream(emulator: BluezEmulator, reader: asyncio.StreamReader, writer:
 
 
 async def _wait_closed(reader: asyncio.StreamReader) -> None:
-    with contextlib.suppress(ConnectionError):  # killed with words unread, it resets the connection
+    with contextlib.suppress(ConnectionError):  # a client that dies with data unread resets the connection
         while await reader.read(1024):
-            pass  # a watcher has nothing more to say
+            pass  # nothing more is expected after "watch"
 
 
 async def _send_loop(queue: asyncio.Queue[bytes], writer: asyncio.StreamWriter) -> None:
@@ -239,5 +238,5 @@ def _remove(path: Path) -> None:
     path.unlink(missing_ok=True)
 
 
-def _line(words: dict[str, Any]) -> bytes:
-    return json.dumps(words).encode() + b"\n"
+def _line(fields: dict[str, Any]) -> bytes:
+    return json.dumps(fields).encode() + b"\n"

@@ -1,8 +1,7 @@
-"""An emulated hub as a thing in the world: motor, lamps, button, battery, plugs and what it tells of them by itself.
+"""Emulated City Hub: motor, lights, button, battery, ports, and the notifications that their changes cause.
 
-Knows how a City hub behaves towards its surroundings. Knows nothing of Bluetooth, D-Bus or tasks, and leaves what it
-answers to whoever is connected to answers.py. `now_s` is handed in and is any monotonic clock's. Methods that make the
-hub speak return the messages that it notifies.
+Without I/O: `now_s` is any monotonic clock's, and methods return the messages that the hub notifies. protocol.py has
+its answers to writes.
 """
 
 from collections.abc import Callable
@@ -30,43 +29,43 @@ from edge_agent.hub.lwp3 import (
 )
 
 LOW_BATTERY_PERCENT = 10.0
-"""Below this the hub raises its low-voltage alert."""
+"""Charge below which the hub raises its low-voltage alert."""
 
 _PROTOCOL_VERSION = 0x0300
 
 
 @dataclass(frozen=True, slots=True)
 class MotorSetting:
-    """What the motor's bridge does: drives with `power_percent` (-100..100), brakes or coasts (0 both)."""
+    """State of the motor: drives at `power_percent` (-100..100), brakes or coasts (both 0)."""
 
     kind: CommandKind = CommandKind.COAST
     power_percent: int = 0
 
     @classmethod
     def of(cls, power: int) -> "MotorSetting":
-        """Read the byte of an output command."""
+        """Decode the byte of an output command."""
         if power == BRAKE:
             return cls(CommandKind.BRAKE)
         return cls(CommandKind.COAST) if power == COAST else cls(CommandKind.DRIVE, power)
 
 
 OnMotor = Callable[[MotorSetting, float], None]
-"""Called at each command to the motor, repeated ones too, and when a lost link halts it; with monotonic seconds."""
+"""Called with monotonic seconds for each command to the motor, repeated ones too, and when a lost link stops it."""
 
 
 def ignore_motor(setting: MotorSetting, now_s: float) -> None:
-    """Watch no motor."""
+    """Do nothing."""
 
 
 class EmulatedHub:
-    """One hub, switched on and waiting for a link.
+    """One hub, switched on and advertising.
 
     Args:
-        profile: what it is and what is plugged in.
-        on_motor: told whatever happens to the motor.
-        runs_on: keep driving when the link is lost, as Pybricks firmware does; LEGO's own is reported to stop.
+        profile: identity, devices and battery.
+        on_motor: called for each change of the motor.
+        runs_on: keep driving when the link is lost, as Pybricks firmware does; LEGO's own reportedly stops.
 
-    `leaving` is set once the hub has said farewell: whoever carries its bytes then drops the link.
+    `leaving` is set once the hub has announced that it disconnects: the caller then drops the link.
     """
 
     def __init__(
@@ -93,16 +92,16 @@ class EmulatedHub:
 
     @property
     def watchers(self) -> int:
-        """How many are told of the motor."""
+        """How many callbacks watch the motor."""
         return len(self._watchers)
 
     def watch(self, on_motor: OnMotor) -> Callable[[], None]:
-        """Have one more watcher told of the motor; call what is returned to leave off."""
+        """Add a callback for the motor; call the returned function to remove it."""
         self._watchers.append(on_motor)
         return lambda: self._watchers.remove(on_motor)
 
     def start_session(self) -> list[Message]:
-        """Start anew with whoever has just subscribed: forget earlier wishes, announce what is plugged in."""
+        """Start with a new subscriber: reset what earlier ones enabled, announce the devices."""
         self.leaving = None
         self.enabled_properties.clear()
         self.enabled_alerts.clear()
@@ -111,7 +110,7 @@ class EmulatedHub:
         return [self._announcement(port, kind) for port, kind in sorted(self.ports.items())]
 
     def link_lost(self, now_s: float) -> None:
-        """Lose the other side: the motor coasts, or runs on."""
+        """Handle a lost link: the motor coasts, or runs on."""
         self.enabled_properties.clear()
         self.enabled_alerts.clear()
         self.formats.clear()
@@ -119,7 +118,7 @@ class EmulatedHub:
             self.set_motor(MotorSetting(), now_s)
 
     def advance(self, now_s: float) -> list[Message]:
-        """Let time pass: the battery drains, and is told where that was asked for; flat, the hub says farewell."""
+        """Advance the time: the battery drains, changes are notified where enabled; a flat hub switches off."""
         elapsed_s = 0.0 if self._advanced_s is None else max(0.0, now_s - self._advanced_s)
         self._advanced_s = now_s
         if not self.drain_percent_per_s:
@@ -127,15 +126,15 @@ class EmulatedHub:
         return self._with_battery(self.battery.drained(self.drain_percent_per_s * elapsed_s))
 
     def set_battery(self, percent: float) -> list[Message]:
-        """Exchange the batteries for some with that much charge."""
+        """Set the charge, as by changing the batteries."""
         return self._with_battery(replace(self.battery, percent=min(100.0, max(0.0, percent))))
 
     def feed(
         self, voltage_mv: int | None, current_ma: int | None = None, percent: float | None = None
     ) -> list[Message]:
-        """Have a simulated world say what the sensors measure; None goes back to the rule of thumb.
+        """Set what the sensors measure; None returns to the values derived from the charge.
 
-        `percent` is the charge that goes with it; None keeps it.
+        `percent` is the matching charge; None keeps it.
         """
         kept = self.battery.percent if percent is None else percent
         fed = replace(self.battery, percent=kept, fed_voltage_mv=voltage_mv, fed_current_ma=current_ma)
@@ -147,7 +146,7 @@ class EmulatedHub:
         return self._property_update(HubProperty.BUTTON)
 
     def set_alert(self, alert: Alert, *, raised: bool = True) -> list[Message]:
-        """Raise or clear an alert; told at the change, to who asked for it."""
+        """Raise or clear an alert; a change is notified if the alert was enabled."""
         if raised == (alert in self.alerts):
             return []
         (self.alerts.add if raised else self.alerts.discard)(alert)
@@ -159,13 +158,13 @@ class EmulatedHub:
         return [self._announcement(port, device_type)]
 
     def unplug(self, port: int) -> list[Message]:
-        """Pull a plug."""
+        """Unplug a device."""
         if self.ports.pop(port, None) is None:
             return []
         return [PortDetached(port)]
 
     def properties(self) -> dict[HubProperty, Any]:
-        """Tell everything there is to tell about the hub itself."""
+        """Return all properties that can be requested."""
         return {
             HubProperty.NAME: self.name,
             HubProperty.BUTTON: self.button_pressed,
@@ -186,7 +185,7 @@ class EmulatedHub:
         return PortAttached(port, device_type, self.profile.hardware, self.profile.firmware)
 
     def set_motor(self, setting: MotorSetting, now_s: float) -> None:
-        """Do to the motor what was commanded, and tell whoever watches."""
+        """Set the motor and call the watchers."""
         self.motor = setting
         self.battery = replace(self.battery, load=abs(setting.power_percent) / 100)
         for watcher in self._watchers:
@@ -209,7 +208,7 @@ class EmulatedHub:
         return [HubPropertyUpdate(subject, self.properties()[subject])] if subject in self.enabled_properties else []
 
     def sensor_updates(self) -> list[Message]:
-        """Tell sensors that moved as far as was asked for since they were told last."""
+        """Return the values of sensors that moved by their delta since they were last sent."""
         messages: list[Message] = []
         for port, setup in self.formats.items():
             raw = sensors.raw_value(self.ports.get(port, 0), self.battery, self.profile)

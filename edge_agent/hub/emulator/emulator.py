@@ -1,7 +1,7 @@
-"""An emulated hub behind an emulated BlueZ on a private bus: bleak's own backend runs against it unchanged.
+"""An emulated hub behind an emulated BlueZ on a private bus, with methods that inject faults.
 
-Knows which misbehaviour can be asked for, by name. Knows nothing of who asks. Run it in a loop of its own
-(EmulatorThread, or `serve` in a process) where the loop under test is to be blocked.
+bleak's own backend runs against it unchanged. Run it in an event loop of its own (EmulatorThread, or `serve` in a
+process) where a test blocks the agent's loop.
 """
 
 import time
@@ -21,12 +21,12 @@ from edge_agent.hub.lwp3 import Alert, DeviceType
 
 
 class BluezEmulator:
-    """Serves one hub for as long as it is entered. All methods belong to the loop that entered it.
+    """Serves one hub while it is entered. All methods must be called in the loop that entered it.
 
     Args:
         hub: the hub to serve; a City hub with train motor and light by default.
         bus: the bus to serve it on, not entered yet; one in a temporary folder by default.
-        clock: monotonic seconds; what `writes` and the motor's watchers are stamped with.
+        clock: monotonic seconds, for the timestamps of `writes` and of the motor's watchers.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class BluezEmulator:
 
     @property
     def bus_address(self) -> str:
-        """What DBUS_SYSTEM_BUS_ADDRESS must be for a client to end up here."""
+        """Value of DBUS_SYSTEM_BUS_ADDRESS for a client of this emulator."""
         return self.bus.address
 
     @property
@@ -59,7 +59,7 @@ class BluezEmulator:
         return list(self.stack.writes)
 
     async def __aenter__(self) -> Self:
-        """Start bus and BlueZ; raises FatalError when there is no dbus-daemon."""
+        """Start bus and BlueZ; raises FatalError without a dbus-daemon."""
         async with AsyncExitStack() as stack:
             await self.server.enter(stack)
             self._exit = stack.pop_all()
@@ -68,15 +68,15 @@ class BluezEmulator:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop all."""
+        """Stop BlueZ and bus."""
         await self._exit.aclose()
 
     def drop_link(self) -> None:
-        """Lose the radio link; BlueZ tells."""
+        """Drop the radio link; BlueZ signals it."""
         self.stack.drop_link()
 
     def vanish(self) -> None:
-        """Take the hub away, its objects with it; BlueZ does not tell that it is disconnected."""
+        """Take the hub out of range and remove its objects; BlueZ does not signal a disconnect."""
         self.stack.vanish()
 
     def appear(self) -> None:
@@ -85,13 +85,13 @@ class BluezEmulator:
         self.stack.advertise()
 
     def hold(self, holder: str = LinkHolder.ELSEWHERE) -> None:
-        """Have another machine (`elsewhere`), another program of this one (`here`) or `nobody` hold the hub."""
+        """Let another machine (`elsewhere`), another program of this one (`here`) or `nobody` hold the hub."""
         if holder not in tuple(LinkHolder):
-            raise UsageError(f"nobody called {holder!r} holds hubs", remedy=f"choose one of {', '.join(LinkHolder)}")
+            raise UsageError(f"unknown holder {holder!r}", remedy=f"choose one of {', '.join(LinkHolder)}")
         self.stack.hold(LinkHolder(holder))
 
     def remove_adapter(self) -> None:
-        """Pull the Bluetooth adapter out; BlueZ does not tell that anything is disconnected."""
+        """Unplug the Bluetooth adapter; BlueZ does not signal a disconnect."""
         self.stack.remove_adapter()
 
     def add_adapter(self) -> None:
@@ -103,11 +103,11 @@ class BluezEmulator:
         self.stack.power(on=on)
 
     async def kill_bluetoothd(self) -> None:
-        """Kill BlueZ without a word: its name leaves the bus."""
+        """Kill bluetoothd: its name leaves the bus without a signal of its own."""
         await self.server.kill_bluetoothd()
 
     async def start_bluetoothd(self) -> None:
-        """Start BlueZ again; it knows no device until the next scan."""
+        """Start bluetoothd again; it knows no device until the next scan."""
         await self.server.start_bluetoothd()
 
     async def kill_bus(self) -> None:
@@ -119,31 +119,31 @@ class BluezEmulator:
         await self.server.start_bus()
 
     def hang(self, method: str = "WriteValue") -> None:
-        """Have a D-Bus method never answer, its work undone; a lost link fails the calls that hang."""
+        """Make a D-Bus method do nothing and never reply; a lost link fails the calls that hang."""
         self._set_faults(self.server.methods.faults.hanging(method))
 
     def mute(self, method: str = "WriteValue") -> None:
-        """Have a D-Bus method never answer, its work done."""
+        """Make a D-Bus method work but never reply."""
         self._set_faults(self.server.methods.faults.muting(method))
 
     def busy(self, method: str = "WriteValue") -> None:
-        """Have a D-Bus method answer InProgress for ever."""
+        """Make a D-Bus method reply InProgress from now on."""
         self._set_faults(self.server.methods.faults.failing(method, IN_PROGRESS, "In Progress"))
 
     def fail(self, method: str = "Connect", error: str = FAILED, text: str = "Operation failed") -> None:
-        """Have a D-Bus method answer an error for ever."""
+        """Make a D-Bus method reply an error from now on."""
         self._set_faults(self.server.methods.faults.failing(method, error, text))
 
     def slow(self, delay_s: float, method: str = "WriteValue") -> None:
-        """Have a D-Bus method take its time."""
+        """Delay a D-Bus method."""
         self._set_faults(self.server.methods.faults.delaying(method, delay_s))
 
     def silence(self, on: bool = True) -> None:
-        """Keep the hub from notifying: no feedback, no alert, no button."""
+        """Suppress notifications: no feedback, no alert, no button."""
         self.stack.silent = on
 
     def behave(self) -> None:
-        """End the misbehaviour of methods, and the silence; calls that hang go on hanging."""
+        """Remove the faults of methods, and the silence; calls that hang keep hanging."""
         self._set_faults(Faults())
         self.stack.silent = False
 
@@ -155,11 +155,11 @@ class BluezEmulator:
         """Raise an alert, or clear it: low_voltage, high_current, low_signal or over_power."""
         named = {known.name.lower(): known for known in Alert}
         if alert not in named:
-            raise UsageError(f"hubs have no alert {alert!r}", remedy=f"choose one of {', '.join(named)}")
+            raise UsageError(f"unknown alert {alert!r}", remedy=f"choose one of {', '.join(named)}")
         self.stack.notify(self.hub.set_alert(named[alert], raised=raised))
 
     def set_battery(self, percent: float) -> None:
-        """Set the battery's charge; at 0 the hub says farewell and switches off."""
+        """Set the battery's charge; at 0 the hub announces it and switches off."""
         self.stack.notify(self.hub.set_battery(percent))
 
     def drain(self, percent_per_s: float) -> None:
@@ -167,27 +167,27 @@ class BluezEmulator:
         self.hub.drain_percent_per_s = percent_per_s
 
     def feed(self, voltage_mv: int, current_ma: int | None = None, percent: float | None = None) -> None:
-        """Have the sensors measure what a simulated world says."""
+        """Set what the voltage and current sensors measure."""
         self.stack.notify(self.hub.feed(voltage_mv, current_ma, percent))
 
     def plug(self, port: int = MOTOR_PORT, device_type: int = DeviceType.TRAIN_MOTOR) -> None:
-        """Plug a device in."""
+        """Plug in a device."""
         self.stack.notify(self.hub.plug(port, device_type))
 
     def unplug(self, port: int = MOTOR_PORT) -> None:
-        """Pull a plug."""
+        """Unplug a device."""
         self.stack.notify(self.hub.unplug(port))
 
     def run_on(self, on: bool = True) -> None:
-        """Choose what the motor does when the link is lost: run on as with Pybricks firmware, or halt."""
+        """Choose what the motor does when the link is lost: run on, as with Pybricks firmware, or stop."""
         self.hub.runs_on = on
 
     def babble(self, raw: bytes) -> None:
-        """Have the hub notify bytes that need not be a message."""
+        """Notify arbitrary bytes."""
         self.stack.notify_raw(raw)
 
     def status(self) -> dict[str, Any]:
-        """Tell how things stand, in words that fit JSON."""
+        """Return the state, ready for JSON."""
         return {
             "connected": self.stack.connected,
             "links": self.stack.links,

@@ -1,7 +1,6 @@
-"""D-Bus method calls to the emulated stack: which does what, and which misbehaves.
+"""D-Bus methods of the emulated BlueZ, as a table of signatures and handlers, and the faults injected into them.
 
-Knows signatures, replies and errors of org.bluez as clients use them. Knows nothing of the bus connection: `handle`
-takes a message and returns the reply, and `answer` carries later ones.
+Without I/O: `handle` maps a message to its reply.
 """
 
 from collections.abc import Callable, Mapping
@@ -27,10 +26,10 @@ def _no_errors() -> Mapping[str, tuple[str, str]]:
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """Misbehaviour by the name of the D-Bus method, `WriteValue` for instance.
+    """Faults by the name of the D-Bus method, `WriteValue` for instance.
 
-    `hung` methods do nothing and never answer; `mute` ones do their work and never answer; `errors` ones do nothing and
-    answer with that error, name and text, for ever; `delays_s` holds the others up.
+    `hung` methods do nothing and never reply; `mute` ones work and never reply; `errors` ones do nothing and reply with
+    that error (name and text); `delays_s` delays the others.
     """
 
     hung: frozenset[str] = frozenset()
@@ -40,40 +39,40 @@ class Faults:
 
     @property
     def methods(self) -> frozenset[str]:
-        """Every method that misbehaves."""
+        """Every method with a fault."""
         return self.hung | self.mute | frozenset(self.errors) | frozenset(self.delays_s)
 
     def hanging(self, method: str) -> "Faults":
-        """Have a method never return, and its work undone."""
+        """Add a method that does nothing and never replies."""
         return replace(self, hung=self.hung | {method})
 
     def muting(self, method: str) -> "Faults":
-        """Have a method do its work but never return."""
+        """Add a method that works but never replies."""
         return replace(self, mute=self.mute | {method})
 
     def failing(self, method: str, error: str, text: str) -> "Faults":
-        """Have a method fail."""
+        """Add a method that replies an error."""
         return replace(self, errors=MappingProxyType({**self.errors, method: (error, text)}))
 
     def delaying(self, method: str, delay_s: float) -> "Faults":
-        """Have a method take its time."""
+        """Add a method that is delayed."""
         return replace(self, delays_s=MappingProxyType({**self.delays_s, method: delay_s}))
 
 
 class _Method(NamedTuple):
-    """One method: the signature of its reply, and what it does."""
+    """One method: the signature of its reply, and its handler."""
 
     signature: str
     run: Callable[[BluezStack, Message], Body]
 
 
 class BluezMethods:
-    """Answers method calls to a stack, or fails to, as `faults` say.
+    """Handles method calls to a stack, with the faults in `faults`.
 
     Args:
         stack: what the calls act on.
-        send: sends a reply later than at once.
-        call_later: has a callable called after so many seconds.
+        send: sends a delayed reply.
+        call_later: calls a function after a delay in seconds.
     """
 
     def __init__(
@@ -90,7 +89,7 @@ class BluezMethods:
         stack.on_link_lost = self._fail_unanswered
 
     def handle(self, call: Message) -> Message | bool | None:
-        """Take a message off the bus; None where it is none of ours, True where no reply is due, or not yet."""
+        """Handle a message; return its reply, None if it is not for BlueZ, True if there is no reply, or not yet."""
         method = _METHODS.get((call.interface or "", call.member or ""))
         if call.message_type is not MessageType.METHOD_CALL or method is None:
             return None
@@ -122,7 +121,7 @@ class BluezMethods:
         return None if call.flags & MessageFlag.NO_REPLY_EXPECTED else reply
 
     def _check(self, name: str, path: str) -> None:
-        """Refuse what has no object to act on, and what is told to fail."""
+        """Raise BluezError for a missing object or an injected error."""
         if path != "/" and path not in self._stack.tree:
             raise BluezError(ErrorType.UNKNOWN_OBJECT.value, f"no object {path}")
         if name in self.faults.errors:
@@ -164,7 +163,7 @@ def _set_filter(stack: BluezStack, call: Message) -> Body:
 
 
 def _action(act: Callable[[BluezStack, Message], object]) -> Callable[[BluezStack, Message], Body]:
-    """Make a method of something that returns nothing of interest."""
+    """Wrap a handler without a result."""
 
     def run(stack: BluezStack, call: Message) -> Body:
         act(stack, call)
@@ -192,4 +191,4 @@ _METHODS: Mapping[tuple[str, str], _Method] = {
 }
 
 METHOD_NAMES = frozenset(name for _interface, name in _METHODS)
-"""What the emulated BlueZ can be called for."""
+"""Names of the methods of the emulated BlueZ."""

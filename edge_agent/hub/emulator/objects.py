@@ -1,6 +1,6 @@
-"""The objects that BlueZ shows for one adapter and one hub, with their properties.
+"""D-Bus objects of the emulated BlueZ: the tree, and the properties of adapter, device, service and characteristic.
 
-Knows names, paths and types as org.bluez documents them and bleak needs them. Knows nothing of behaviour.
+Names, paths and types as org.bluez documents them.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ Interfaces = dict[str, Properties]
 
 
 class ObjectTree:
-    """Objects by path. `send` takes each signal; silent where it is None."""
+    """Objects by path. `send` is called with each signal; None sends none."""
 
     def __init__(self) -> None:
         self.send: Callable[[Message], object] | None = None
@@ -29,40 +29,40 @@ class ObjectTree:
         return path in self._objects
 
     def managed(self) -> dict[str, Interfaces]:
-        """Everything there is, as GetManagedObjects tells it."""
+        """Return all objects, as GetManagedObjects does."""
         return self._objects
 
     def interface(self, path: str, interface: str) -> Properties | None:
-        """Properties of one interface of one object; None where there is none."""
+        """Return the properties of an interface of an object; None if there is none."""
         return self._objects.get(path, {}).get(interface)
 
     def get(self, path: str, interface: str, name: str) -> Any:
-        """Value of a property that exists."""
+        """Return the value of a property that exists."""
         return self._objects[path][interface][name].value
 
     def add(self, path: str, interfaces: Interfaces) -> None:
-        """Add an object, or do nothing if it is there."""
+        """Add an object, unless it exists."""
         if path in self._objects:
             return
         self._objects[path] = interfaces
         self._signal("/", OBJECT_MANAGER, "InterfacesAdded", "oa{sa{sv}}", [path, interfaces])
 
     def remove(self, path: str) -> None:
-        """Remove an object and all below it, the lowest first."""
+        """Remove an object and all below it, deepest first."""
         below = [other for other in self._objects if other == path or other.startswith(f"{path}/")]
         for gone in sorted(below, key=len, reverse=True):
             interfaces = list(self._objects.pop(gone))
             self._signal("/", OBJECT_MANAGER, "InterfacesRemoved", "oas", [gone, interfaces])
 
     def change(self, path: str, interface: str, changes: Mapping[str, Variant]) -> None:
-        """Change properties of an object, if it is there, and say so even where the value stays."""
+        """Change properties of an object, if it exists, and signal them even if the value is the same."""
         if path not in self._objects:
             return
         self._objects[path][interface].update(changes)
         self._signal(path, PROPERTIES, "PropertiesChanged", "sa{sv}as", [interface, dict(changes), []])
 
     def clear(self) -> None:
-        """Forget everything without a word, as a killed process does."""
+        """Remove everything without a signal, as a killed process does."""
         self._objects.clear()
 
     def _signal(self, path: str, interface: str, member: str, signature: str, body: list[Any]) -> None:
@@ -83,22 +83,22 @@ _DEFAULT_MTU = 23
 
 
 def device_path(address: str) -> str:
-    """Path of a device."""
+    """Return the path of a device."""
     return f"{ADAPTER_PATH}/dev_{address.upper().replace(':', '_')}"
 
 
 def service_path(address: str) -> str:
-    """Path of the hub's service; the last four characters are its handle in hexadecimal."""
+    """Return the path of the hub's service; the last four characters are its handle in hexadecimal."""
     return f"{device_path(address)}/service000b"
 
 
 def characteristic_path(address: str) -> str:
-    """Path of the hub's characteristic; the last four characters are its handle in hexadecimal."""
+    """Return the path of the hub's characteristic; the last four characters are its handle in hexadecimal."""
     return f"{service_path(address)}/char000c"
 
 
 def adapter() -> Interfaces:
-    """Describe a powered adapter that can be a central."""
+    """Return a powered adapter that supports the central role."""
     return {
         ADAPTER: {
             "Address": Variant("s", _ADAPTER_ADDRESS),
@@ -116,7 +116,7 @@ def adapter() -> Interfaces:
 
 
 def device(hub: EmulatedHub) -> Interfaces:
-    """Describe a hub that advertises."""
+    """Return the device of an advertising hub."""
     return {
         DEVICE: {
             "Address": Variant("s", hub.profile.address),
@@ -138,7 +138,7 @@ def device(hub: EmulatedHub) -> Interfaces:
 
 
 def advertised(hub: EmulatedHub, rssi_jitter_db: int) -> Properties:
-    """Properties that an advertisement brings; the signal strength is never quite the same."""
+    """Return the properties that an advertisement updates."""
     data = hub.profile.advertisement(button_pressed=hub.button_pressed).encode()
     return {
         "RSSI": Variant("n", hub.profile.rssi_dbm - rssi_jitter_db),
@@ -147,7 +147,7 @@ def advertised(hub: EmulatedHub, rssi_jitter_db: int) -> Properties:
 
 
 def service(hub: EmulatedHub) -> Interfaces:
-    """Describe the one service of a hub."""
+    """Return the only service of a hub."""
     path = device_path(hub.profile.address)
     return {
         SERVICE: {
@@ -160,7 +160,7 @@ def service(hub: EmulatedHub) -> Interfaces:
 
 
 def characteristic(hub: EmulatedHub) -> Interfaces:
-    """Describe the one characteristic of a hub."""
+    """Return the only characteristic of a hub."""
     return {
         CHARACTERISTIC: {
             "UUID": Variant("s", CHARACTERISTIC_UUID),

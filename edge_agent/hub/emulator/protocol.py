@@ -1,7 +1,4 @@
-"""The hub's side of LEGO Wireless Protocol 3: what a hub does and answers when it is written to.
-
-Knows the protocol from the hub's end, as a table of handlers. Knows nothing of how bytes come and go.
-"""
+"""The hub's side of LEGO Wireless Protocol 3: a table of handlers that act on a write and return the answers."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -44,7 +41,7 @@ from edge_agent.hub.lwp3.model import MOTORS
 Answers = list[Message]
 
 _CARRIED_OUT = Feedback.COMPLETED | Feedback.IDLE
-"""What a City hub feeds back on a power: there is nothing to wait for."""
+"""Feedback of a City hub on a power: completed at once."""
 
 _SENSORS = (DeviceType.VOLTAGE_SENSOR, DeviceType.CURRENT_SENSOR)
 
@@ -56,7 +53,7 @@ _ANNOUNCEMENTS: Mapping[HubActionType, HubActionType] = {
 
 
 def handle_write(hub: EmulatedHub, raw: bytes, now_s: float) -> Answers:
-    """Take one write: do what it says and return what the hub notifies; what the hub does not know it refuses."""
+    """Handle one write and return what the hub notifies; an unknown message gets a generic error."""
     message = decode(raw)
     if isinstance(message, Malformed):
         return [GenericError(raw[2] if len(raw) > 2 else 0, ErrorCode.COMMAND_NOT_RECOGNISED)]
@@ -147,7 +144,7 @@ def _turn(hub: EmulatedHub, value: int, now_s: float) -> None:
 
 
 def _light(hub: EmulatedHub, value: int, _now_s: float) -> None:
-    hub.light_percent = min(value, 100)  # a lamp takes the brake byte for full brightness
+    hub.light_percent = min(value, 100)  # a light takes the brake byte as full brightness
 
 
 def _colour(hub: EmulatedHub, value: int, _now_s: float) -> None:
@@ -156,7 +153,7 @@ def _colour(hub: EmulatedHub, value: int, _now_s: float) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Actuator:
-    """Something that an output command moves or lights: which values it takes, and what it does with one."""
+    """A device that takes output commands: which values it accepts, and what it does with one."""
 
     accepts: Callable[[int], bool]
     act: Callable[[EmulatedHub, int, float], None]

@@ -1,7 +1,6 @@
-"""An emulated hub from another process or thread: follow its motor, feed its battery.
+"""Client of an emulated hub's control socket: reads its motor, sets its sensors.
 
-Speaks to the control socket that every emulator keeps beside its bus. A thread of its own follows the motor, so that
-no command is lost or late because an event loop stood still. Knows nothing of what the motor moves.
+A thread reads the motor, so that a stalled event loop neither loses nor delays a command.
 """
 
 import contextlib
@@ -27,12 +26,12 @@ _READ_SIZE = 65536
 
 
 def control_path(bus: Path) -> Path:
-    """Say where the emulator of a private bus listens for orders."""
+    """Return the control socket of the emulator that serves a private bus."""
     return bus.with_name(f"{bus.name}.hub")
 
 
 def emulator_on_system_bus() -> Path | None:
-    """Find the control socket of the emulator that serves our system bus; None where the bus is no emulator's."""
+    """Return the control socket of the emulator that serves the system bus; None for any other bus."""
     for address in os.environ.get("DBUS_SYSTEM_BUS_ADDRESS", "").split(";"):
         transport, _, options = address.partition(":")
         path = dict(option.partition("=")[::2] for option in options.split(",")).get("path")
@@ -42,7 +41,7 @@ def emulator_on_system_bus() -> Path | None:
 
 
 class RemoteMotor:
-    """The wire between an emulated hub and whatever its motor is to move. Enter it to connect.
+    """Connects an emulated hub to the simulation that its motor moves. Enter it to connect.
 
     Args:
         control: the emulator's control socket.
@@ -58,7 +57,7 @@ class RemoteMotor:
         self._thread = threading.Thread(target=self._read_loop, name="remote-motor", daemon=True)
 
     def __enter__(self) -> Self:
-        """Connect, and wait to be told what the motor does now; raises RetryableError where no emulator listens."""
+        """Connect, and wait for the motor's current state; raises RetryableError if no emulator is listening."""
         try:
             for one in (self._watch_socket, self._feed_socket):
                 one.settimeout(CONNECT_LIMIT_S)
@@ -69,7 +68,7 @@ class RemoteMotor:
         except (OSError, ValueError) as error:
             self._close()
             raise RetryableError(
-                f"no emulated hub listens at {self._control}", remedy="start one with `edge-agent hub emulate`"
+                f"no emulated hub is listening at {self._control}", remedy="start one with `edge-agent hub emulate`"
             ) from error
         self._feed_socket.setblocking(False)
         self._thread.start()
@@ -78,7 +77,7 @@ class RemoteMotor:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._closing = True
         with contextlib.suppress(OSError):
             self._watch_socket.shutdown(socket.SHUT_RDWR)
@@ -86,9 +85,9 @@ class RemoteMotor:
         self._close()
 
     def drain(self) -> list[tuple[MotorSetting, float]]:
-        """Take what the motor was told since the last call, oldest first, with the monotonic seconds of each.
+        """Return the motor's settings since the last call, oldest first, each with its time in monotonic seconds.
 
-        An emulator that is gone has let its motor coast.
+        When the emulator ends, its motor coasts.
         """
         commands = []
         while self._commands:
@@ -96,18 +95,18 @@ class RemoteMotor:
         return commands
 
     def feed(self, voltage_mv: int, current_ma: int, percent: float) -> None:
-        """Say what the hub's sensors measure. Never waits: what cannot be sent now is left out."""
+        """Set what the hub's sensors measure. Never blocks: values that cannot be sent now are dropped."""
         order = {"order": "feed", "voltage_mv": voltage_mv, "current_ma": current_ma, "percent": percent}
         with contextlib.suppress(OSError):
             self._feed_socket.send(_line(order))
-            self._feed_socket.recv(_READ_SIZE)  # the answers, which say nothing new
+            self._feed_socket.recv(_READ_SIZE)  # discard the replies
 
     def _read_loop(self) -> None:
         try:
             for line in self._lines:
                 self._append(line)
         except (OSError, ValueError):
-            pass  # the emulator was killed in the middle of a word
+            pass  # the emulator was killed in the middle of a line
         if not self._closing:
             self._commands.append((MotorSetting(), time.monotonic()))
 

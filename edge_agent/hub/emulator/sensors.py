@@ -1,8 +1,4 @@
-"""An emulated hub's battery and the two sensors that measure it.
-
-Knows voltage and current as a hub would tell them, and what a hub says about the modes of these two ports. Knows
-nothing of when a value is told.
-"""
+"""Identity, battery and sensors of an emulated hub: raw values, and what it answers about the modes of these ports."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -34,7 +30,7 @@ _CITY_PORTS = MappingProxyType(
         60: int(DeviceType.VOLTAGE_SENSOR),
     }
 )
-"""Ports 50, 59 and 60 are where a City hub has its own light and sensors."""
+"""Devices by port; 50, 59 and 60 are a City hub's own light and sensors."""
 
 
 def _city_ports() -> Mapping[int, int]:
@@ -45,8 +41,8 @@ def _city_ports() -> Mapping[int, int]:
 class HubProfile:
     """One hub. `ports` is device type by port; `full_mv` and `empty_mv` are six AAA cells, fresh and flat.
 
-    A motor at full power pulls the voltage down by `sag_mv` and draws `motor_ma` beyond the hub's own `idle_ma`: round
-    figures, measured on nothing.
+    At full power the motor lowers the voltage by `sag_mv` and draws `motor_ma` on top of the hub's `idle_ma`: round
+    figures, not measured.
     """
 
     name: str = "Train hub"
@@ -63,12 +59,12 @@ class HubProfile:
     motor_ma: int = 400
 
     def advertisement(self, *, button_pressed: bool) -> Advertisement:
-        """Say what the hub says before anyone connects."""
+        """Return what the hub advertises."""
         return Advertisement(button_pressed, self.system_type)
 
 
 SENSOR_MODES = (0, 1)
-"""Modes of a sensor's port; both tell the same here."""
+"""Modes of a sensor's port; both measure the same here."""
 
 _CAN_BE_WRITTEN = 0x01
 _CAN_BE_READ = 0x02
@@ -84,7 +80,7 @@ _INT16_FOUR_FIGURES = bytes((1, 1, 4, 0))
 
 @dataclass(frozen=True, slots=True)
 class Battery:
-    """Charge in percent and what the motor takes, 0..1. The `fed` values override the rule of thumb."""
+    """Charge in percent, and load of the motor, 0..1. The `fed` values override the derived ones."""
 
     percent: float = 100.0
     load: float = 0.0
@@ -92,25 +88,25 @@ class Battery:
     fed_current_ma: int | None = None
 
     def voltage_mv(self, profile: HubProfile) -> int:
-        """Tell the voltage under load."""
+        """Return the voltage under load."""
         if self.fed_voltage_mv is not None:
             return self.fed_voltage_mv
         rest_mv = profile.empty_mv + (profile.full_mv - profile.empty_mv) * self.percent / 100
         return round(rest_mv - profile.sag_mv * self.load)
 
     def current_ma(self, profile: HubProfile) -> int:
-        """Tell the current that hub and motor draw."""
+        """Return the current that hub and motor draw."""
         if self.fed_current_ma is not None:
             return self.fed_current_ma
         return round(profile.idle_ma + profile.motor_ma * self.load)
 
     def drained(self, percent: float) -> "Battery":
-        """Lose charge, or gain it where `percent` is negative; from empty to full."""
+        """Return a battery with less charge (more for a negative `percent`), between empty and full."""
         return replace(self, percent=min(100.0, max(0.0, self.percent - percent)))
 
 
 def raw_value(device_type: int, battery: Battery, profile: HubProfile) -> int:
-    """Read a sensor in the hub's own steps; 0 for a device that measures nothing."""
+    """Return a sensor's raw value; 0 for a device that measures nothing."""
     if device_type == DeviceType.VOLTAGE_SENSOR:
         return CITY_VOLTAGE.invert(battery.voltage_mv(profile))
     if device_type == DeviceType.CURRENT_SENSOR:
@@ -119,19 +115,19 @@ def raw_value(device_type: int, battery: Battery, profile: HubProfile) -> int:
 
 
 def modes(port: int, device_type: int) -> Message:
-    """Say what modes a port has: a sensor two to read, any other device one to write."""
+    """Return the modes of a port: two inputs for a sensor, one output for any other device."""
     if device_type in _SCALES:
         return PortModes(port, _CAN_BE_READ, len(SENSOR_MODES), 0b11, 0)
     return PortModes(port, _CAN_BE_WRITTEN, 1, 0, 1)
 
 
 def combinations(port: int) -> Message:
-    """Say that no modes can be combined."""
+    """Return an empty list of mode combinations."""
     return PortModeCombinations(port)
 
 
 def mode_information(port: int, device_type: int, mode: int, kind: ModeInformationType) -> Message | None:
-    """Describe a mode of a sensor's port; None where the hub has nothing to say."""
+    """Return one piece of information about a sensor's mode; None if the hub has none."""
     scale = _SCALES.get(device_type)
     if scale is None or mode not in SENSOR_MODES:
         return None

@@ -1,7 +1,4 @@
-"""The emulated BlueZ as a process would be: a connection to a bus that can be killed and started again.
-
-Knows daemons' lives and the passing of time. Knows nothing of what BlueZ does or who misbehaves.
-"""
+"""Serves the emulated BlueZ on a bus, as a process that can be killed and restarted, and advances its time."""
 
 import asyncio
 import contextlib
@@ -18,17 +15,17 @@ from edge_agent.hub.emulator.methods import BluezMethods
 from edge_agent.hub.emulator.objects import BLUEZ
 
 TICK_S = 0.02
-"""How often the hub advertises, as a hub in search of a partner does, and how often its battery is looked at."""
+"""Interval at which the hub advertises and its battery is updated."""
 
 _CLIENT_LEFT = "type='signal',sender='org.freedesktop.DBus',member='NameOwnerChanged',arg2=''"
 
 
 class BluezServer:
-    """Carries method calls to the stack and signals back, and lets its time pass.
+    """Passes method calls to the stack and its signals to the bus.
 
     Args:
         stack: what the calls act on.
-        bus: where to serve it; entered by `run`.
+        bus: the bus to serve it on; `enter` starts it.
         clock: monotonic seconds.
     """
 
@@ -42,11 +39,11 @@ class BluezServer:
 
     @property
     def delayed(self) -> int:
-        """How many calls wait for their time."""
+        """How many calls are being delayed."""
         return len(self._timers)
 
     async def enter(self, stack: AsyncExitStack) -> None:
-        """Start bus and BlueZ, and have `stack` stop them."""
+        """Start bus and BlueZ; `stack` stops them."""
         await stack.enter_async_context(self.bus)
         stack.push_async_callback(self.kill_bluetoothd)
         await self.start_bluetoothd()
@@ -54,7 +51,7 @@ class BluezServer:
         stack.push_async_callback(_cancel, ticking)
 
     async def start_bluetoothd(self) -> None:
-        """Start BlueZ, if it is not running; raises RetryableError when there is no bus to serve it on."""
+        """Start BlueZ, if it is not running; raises RetryableError if there is no bus."""
         if self._connection is not None:
             return
         connection = MessageBus(bus_address=self.bus.address)
@@ -73,7 +70,7 @@ class BluezServer:
             undo.pop_all()
 
     async def kill_bluetoothd(self) -> None:
-        """Kill BlueZ: its name leaves the bus without a word, the hub loses its link."""
+        """Kill BlueZ: its name leaves the bus, the hub loses its link."""
         connection, self._connection = self._connection, None
         self.stack.tree.send = None
         for timer in self._timers:
@@ -129,7 +126,7 @@ async def _call_bus(connection: MessageBus, member: str, signature: str, body: l
     call = Message(name, path, name, member, signature=signature, body=body)
     reply = await connection.call(call)
     if reply is None or reply.message_type is MessageType.ERROR:
-        raise FatalError(f"the private bus refused {member}", remedy="see that its dbus-daemon is a current one")
+        raise FatalError(f"the private bus refused {member}", remedy="update dbus-daemon")
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:

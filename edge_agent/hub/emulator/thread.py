@@ -1,7 +1,4 @@
-"""An emulated hub in a thread with an event loop of its own: it goes on when the loop under test is blocked.
-
-Knows threads and loops. Knows nothing of what the emulator does.
-"""
+"""Runs an emulated hub in a thread with an event loop of its own, unaffected by a blocked loop under test."""
 
 import asyncio
 import threading
@@ -18,11 +15,11 @@ from edge_agent.hub.emulator.remote import control_path
 T = TypeVar("T")
 
 CALL_LIMIT_S = 15.0
-"""Time limit of whatever is asked of the other loop; starting a daemon is the longest of it."""
+"""Time limit of a call to the other loop; starting the daemon takes longest."""
 
 
 class EmulatorThread:
-    """Serves an emulator from a thread for as long as it is entered.
+    """Serves an emulator from a thread while it is entered.
 
     Args:
         emulator: not entered yet; a City hub by default. Touch it only through `call` while the thread runs; reading
@@ -37,11 +34,11 @@ class EmulatorThread:
 
     @property
     def bus_address(self) -> str:
-        """What DBUS_SYSTEM_BUS_ADDRESS must be for a client to end up here."""
+        """Value of DBUS_SYSTEM_BUS_ADDRESS for a client of this emulator."""
         return self.emulator.bus_address
 
     def __enter__(self) -> Self:
-        """Start; raises FatalError when there is no dbus-daemon."""
+        """Start; raises FatalError without a dbus-daemon."""
         self._thread.start()
         self._ready.result(CALL_LIMIT_S)
         return self
@@ -56,7 +53,7 @@ class EmulatorThread:
             raise FatalError("the emulated hub does not stop", remedy="end the process")
 
     def call(self, act: Callable[[BluezEmulator], T]) -> T:
-        """Run `act(emulator)` in the emulator's loop and return what it returns, awaited where that is due."""
+        """Run `act(emulator)` in the emulator's loop and return its result, awaited if it is a coroutine."""
 
         async def run() -> Any:
             result: Any = act(self.emulator)

@@ -1,6 +1,6 @@
-"""LEGO Wireless Protocol 3 without I/O: bytes to messages and back, and the hub as a frozen value.
+"""LEGO Wireless Protocol 3 without I/O: bytes come in, frozen messages go out, and the other way round.
 
-Knows the protocol. Knows nothing of Bluetooth, tasks or clocks.
+`HubModel` is the hub as a frozen value, updated with each message. Pure functions: callable from any thread.
 """
 
 from edge_agent.hub.lwp3.codec import Decoder, Message, decode, encode

@@ -1,8 +1,4 @@
-"""Bytes to messages and back, for every message the agent or a hub may send.
-
-Knows which family reads which message type, and that nothing that comes off the air may raise: what is no message
-becomes a Malformed value and is counted. Knows nothing of connections.
-"""
+"""Encoder and decoder for every message that the agent or a hub can send."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -47,16 +43,15 @@ _PARSERS: Mapping[int, Callable[[bytes], Message]] = {
 
 
 def encode(message: Message) -> bytes:
-    """Write a message, header and all.
+    """Encode a message with its header.
 
-    Raises ValueError, TypeError or struct.error when a field holds what the protocol has no room for: an error of the
-    caller's, never of the other side's.
+    Raises ValueError, TypeError or struct.error if a field does not fit the protocol: an error of the caller.
     """
     return wrap(message.TYPE, message.payload())
 
 
 def decode(raw: bytes | bytearray) -> Message | Malformed:
-    """Read one whole notification or write; never raises."""
+    """Decode one notification or write; never raises."""
     data = bytes(raw)
     try:
         message_type, payload = unwrap(data)
@@ -64,18 +59,19 @@ def decode(raw: bytes | bytearray) -> Message | Malformed:
         if parser is None:
             return Malformed(MalformedReason.UNKNOWN_TYPE, f"message type 0x{message_type:02x} is unknown", data)
         return parser(payload)
+    # Whatever comes off the air must not stop the train: malformed bytes are a value, not an exception.
     except DecodeError as error:
         return Malformed(error.reason, error.detail, data)
 
 
 class Decoder:
-    """Reads notifications one by one and counts those that are no message, by reason."""
+    """Decodes notifications and counts malformed ones, by reason."""
 
     def __init__(self) -> None:
         self.malformed: Counter[MalformedReason] = Counter()
 
     def feed(self, raw: bytes | bytearray) -> Message | Malformed:
-        """Read one notification; never raises."""
+        """Decode one notification; never raises."""
         message = decode(raw)
         if isinstance(message, Malformed):
             self.malformed[message.reason] += 1

@@ -1,7 +1,7 @@
-"""The numbers of the LEGO Wireless Protocol 3, by name.
+"""Identifiers and code tables of the LEGO Wireless Protocol 3.
 
-Knows identifiers and code tables as published at https://lego.github.io/lego-ble-wireless-protocol-docs/ and, where
-that text is silent, as real hubs announce them. Knows nothing of how bytes are laid out or what a message does.
+As published at https://lego.github.io/lego-ble-wireless-protocol-docs/ and, where that is silent, as real hubs announce
+them.
 """
 
 from enum import IntEnum, IntFlag
@@ -10,7 +10,7 @@ SERVICE_UUID = "00001623-1212-efde-1623-785feabcd123"
 """GATT service of every hub that speaks LWP3; advertised."""
 
 CHARACTERISTIC_UUID = "00001624-1212-efde-1623-785feabcd123"
-"""The one GATT characteristic: written to command, notifies to tell."""
+"""The only GATT characteristic: commands are written to it, events are its notifications."""
 
 COMPANY_ID = 0x0397
 """LEGO System A/S in the Bluetooth SIG's list of company identifiers; key of the manufacturer data."""
@@ -39,7 +39,7 @@ class MessageType(IntEnum):
 
 
 class HubProperty(IntEnum):
-    """What a hub can tell about itself."""
+    """Properties of a hub."""
 
     NAME = 0x01
     BUTTON = 0x02
@@ -59,7 +59,7 @@ class HubProperty(IntEnum):
 
 
 class PropertyOperation(IntEnum):
-    """What to do with a hub property."""
+    """Operations on a hub property."""
 
     SET = 0x01
     ENABLE_UPDATES = 0x02
@@ -70,7 +70,7 @@ class PropertyOperation(IntEnum):
 
 
 class HubActionType(IntEnum):
-    """What a hub is told to do (below 0x30) or tells that it is about to do (from 0x30)."""
+    """Actions that a hub is asked for (below 0x30) or announces (from 0x30)."""
 
     SWITCH_OFF = 0x01
     DISCONNECT = 0x02
@@ -85,7 +85,7 @@ class HubActionType(IntEnum):
 
 
 class Alert(IntEnum):
-    """A condition that a hub warns about, once it has been asked to."""
+    """Conditions that a hub warns about once its alert is enabled."""
 
     LOW_VOLTAGE = 0x01
     HIGH_CURRENT = 0x02
@@ -94,7 +94,7 @@ class Alert(IntEnum):
 
 
 class AlertOperation(IntEnum):
-    """What to do with an alert."""
+    """Operations on an alert."""
 
     ENABLE_UPDATES = 0x01
     DISABLE_UPDATES = 0x02
@@ -111,7 +111,7 @@ class AttachEvent(IntEnum):
 
 
 class DeviceType(IntEnum):
-    """Devices that the agent has a use for; hubs announce others too, which stay plain numbers."""
+    """Devices that the agent uses; others remain plain numbers."""
 
     MEDIUM_MOTOR = 0x01
     TRAIN_MOTOR = 0x02
@@ -125,7 +125,7 @@ class DeviceType(IntEnum):
 
 
 class SystemType(IntEnum):
-    """Kinds of hub, as advertised and as the system type property tells (three bits of system, five of device)."""
+    """Kinds of hub, as advertised and in the system type property: three bits of system, five of device."""
 
     DUPLO_TRAIN = 0x20
     MOVE = 0x40
@@ -136,7 +136,7 @@ class SystemType(IntEnum):
 
 
 class Capability(IntFlag):
-    """What an advertising hub can do."""
+    """Capabilities of an advertising hub."""
 
     CENTRAL = 0x01
     PERIPHERAL = 0x02
@@ -158,7 +158,7 @@ class ErrorCode(IntEnum):
 
 
 class InformationType(IntEnum):
-    """What to ask of a port."""
+    """What to request from a port."""
 
     VALUE = 0x00
     MODE_INFORMATION = 0x01
@@ -166,7 +166,7 @@ class InformationType(IntEnum):
 
 
 class ModeInformationType(IntEnum):
-    """What to ask of a port's mode."""
+    """What to request about a port's mode."""
 
     NAME = 0x00
     RAW = 0x01
@@ -180,7 +180,7 @@ class ModeInformationType(IntEnum):
 
 
 class OutputSubcommand(IntEnum):
-    """Kinds of output command; a power, a brightness and a colour are all written straight to mode 0."""
+    """Kinds of output command; powers, brightnesses and colours are all written directly to mode 0."""
 
     WRITE_DIRECT_MODE_DATA = 0x51
 

@@ -1,7 +1,6 @@
-"""The common header of every message: length, hub id, type.
+"""Common message header (length, hub id, type), and helpers that unpack payloads of fixed layout.
 
-Knows how a message is wrapped and how a payload of fixed layout is taken apart without ever reading past its end. Knows
-no message. Raises DecodeError only; the codec above turns that into a value.
+Functions that read raise DecodeError only, which the codec turns into a Malformed value.
 """
 
 import struct
@@ -10,7 +9,7 @@ from enum import IntEnum, StrEnum
 from typing import Any, TypeVar
 
 _LONG = 0x80
-"""Set in the first byte of a length that takes two."""
+"""Flag in the first byte of a two-byte length."""
 
 _MAX_LENGTH = 0x7FFF
 """Seven bits in the first byte, eight in the second."""
@@ -19,7 +18,7 @@ Code = TypeVar("Code", bound=IntEnum)
 
 
 class MalformedReason(StrEnum):
-    """Why bytes are no message."""
+    """Why bytes are not a message."""
 
     TRUNCATED = "truncated"
     TOO_LONG = "too_long"
@@ -30,7 +29,7 @@ class MalformedReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """Bytes that are no message we know: why, in words, and the bytes themselves."""
+    """Bytes that are not a known message: reason, detail as text, and the bytes themselves."""
 
     reason: MalformedReason
     detail: str
@@ -38,7 +37,7 @@ class Malformed:
 
 
 class DecodeError(Exception):
-    """Inside this package only: the bytes at hand are no message, and why."""
+    """Raised inside this package for malformed bytes."""
 
     def __init__(self, reason: MalformedReason, detail: str) -> None:
         super().__init__(detail)
@@ -47,9 +46,9 @@ class DecodeError(Exception):
 
 
 def wrap(message_type: int, payload: bytes) -> bytes:
-    """Put the common header before a payload; a length above 127 takes two bytes, low seven bits first.
+    """Prepend the common header; a length above 127 takes two bytes, low seven bits first.
 
-    Raises ValueError when the whole message would be longer than a length can tell.
+    Raises ValueError for a message that is too long for the length field.
     """
     length = len(payload) + 3
     if length <= 0x7F:
@@ -61,7 +60,7 @@ def wrap(message_type: int, payload: bytes) -> bytes:
 
 
 def unwrap(raw: bytes) -> tuple[int, bytes]:
-    """Split bytes into message type and payload. The hub id is reserved and not looked at."""
+    """Split bytes into message type and payload. The hub id is reserved and ignored."""
     if not raw:
         raise DecodeError(MalformedReason.TRUNCATED, "no bytes")
     header = 4 if raw[0] & _LONG else 3
@@ -75,7 +74,7 @@ def unwrap(raw: bytes) -> tuple[int, bytes]:
 
 
 def unpack(layout: str, payload: bytes) -> tuple[Any, ...]:
-    """Take apart a payload that must have exactly the layout's size (struct notation, little-endian)."""
+    """Unpack a payload of exactly the layout's size (struct notation, little-endian)."""
     size = struct.calcsize("<" + layout)
     if len(payload) != size:
         reason = MalformedReason.TRUNCATED if len(payload) < size else MalformedReason.TOO_LONG
@@ -84,12 +83,12 @@ def unpack(layout: str, payload: bytes) -> tuple[Any, ...]:
 
 
 def pack(layout: str, *values: float | bytes) -> bytes:
-    """Put together a payload; the inverse of `unpack`. Raises struct.error for a value that does not fit its field."""
+    """Pack a payload; the inverse of `unpack`. Raises struct.error for a value that does not fit its field."""
     return struct.pack("<" + layout, *values)
 
 
 def at_least(size: int, payload: bytes) -> None:
-    """Insist on a minimum length."""
+    """Check for a minimum length."""
     if len(payload) < size:
         raise DecodeError(
             MalformedReason.TRUNCATED, f"at least {size} bytes of payload expected, there are {len(payload)}"
@@ -97,7 +96,7 @@ def at_least(size: int, payload: bytes) -> None:
 
 
 def code(kind: type[Code], value: int) -> Code:
-    """Name a code, or say that it is unknown."""
+    """Convert a number to its code; raises DecodeError for an unknown one."""
     try:
         return kind(value)
     except ValueError as error:
@@ -105,7 +104,7 @@ def code(kind: type[Code], value: int) -> Code:
 
 
 def text(payload: bytes) -> str:
-    """Read text that may be padded with zero bytes."""
+    """Decode UTF-8 text that may be padded with zero bytes."""
     try:
         return payload.rstrip(b"\0").decode()
     except UnicodeDecodeError as error:

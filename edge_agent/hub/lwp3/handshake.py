@@ -1,7 +1,4 @@
-"""What to ask a hub for after connecting, as messages: who it is, its alerts, its button, its sensors.
-
-Knows which questions the agent needs answered. Knows nothing of when and how they are written.
-"""
+"""Initial requests to a hub after connecting: identity, alerts, button, battery, signal and sensors."""
 
 from collections.abc import Mapping
 
@@ -17,30 +14,31 @@ from edge_agent.hub.lwp3.codes import (
 from edge_agent.hub.lwp3.hub_messages import HubAlertRequest, HubPropertyRequest, PortAttached
 from edge_agent.hub.lwp3.port_messages import InputFormatSetup, PortModeInformationRequest
 
-_FOLLOWED = (HubProperty.BUTTON, HubProperty.BATTERY_PERCENT, HubProperty.RSSI)
-_ASKED_ONCE = (
+_ENABLED = (HubProperty.BUTTON, HubProperty.BATTERY_PERCENT, HubProperty.RSSI)
+_REQUESTED = (
     HubProperty.NAME,
     HubProperty.SYSTEM_TYPE,
     HubProperty.FIRMWARE_VERSION,
     HubProperty.HARDWARE_VERSION,
     HubProperty.MAC_ADDRESS,
-    *_FOLLOWED,
+    *_ENABLED,
 )
 _DELTAS: Mapping[int, int] = {DeviceType.VOLTAGE_SENSOR: 20, DeviceType.CURRENT_SENSOR: 40}
-"""How far a sensor must move, in raw steps, before it tells again: some 50 mV and 24 mA on a City hub."""
+"""Change in raw steps after which a sensor notifies again: about 50 mV and 24 mA on a City hub."""
 
 
 def initial_requests() -> tuple[Message, ...]:
-    """Messages to write once the first brake is out: alerts and button first, they are what safety needs."""
-    watch = [HubAlertRequest(alert, AlertOperation.ENABLE_UPDATES) for alert in Alert]
-    ask = [HubAlertRequest(alert, AlertOperation.REQUEST_UPDATE) for alert in Alert]
-    follow = [HubPropertyRequest(subject, PropertyOperation.ENABLE_UPDATES) for subject in _FOLLOWED]
-    once = [HubPropertyRequest(subject, PropertyOperation.REQUEST_UPDATE) for subject in _ASKED_ONCE]
-    return (*watch, *follow, *ask, *once)
+    """Return the messages to write after the first brake."""
+    enable_alerts = [HubAlertRequest(alert, AlertOperation.ENABLE_UPDATES) for alert in Alert]
+    request_alerts = [HubAlertRequest(alert, AlertOperation.REQUEST_UPDATE) for alert in Alert]
+    enable_properties = [HubPropertyRequest(subject, PropertyOperation.ENABLE_UPDATES) for subject in _ENABLED]
+    request_properties = [HubPropertyRequest(subject, PropertyOperation.REQUEST_UPDATE) for subject in _REQUESTED]
+    # Alerts and button first: safety depends on them.
+    return (*enable_alerts, *enable_properties, *request_alerts, *request_properties)
 
 
 def port_setup(message: PortAttached) -> tuple[Message, ...]:
-    """Messages to write when a device has been announced; none for motors and lights."""
+    """Return the messages to write when a device has been announced; none for motors and lights."""
     port = message.port
     if message.device_type == DeviceType.RGB_LIGHT:
         return (InputFormatSetup(port, mode=0, delta=1, notify=False),)  # mode 0 takes colours by number
@@ -48,5 +46,5 @@ def port_setup(message: PortAttached) -> tuple[Message, ...]:
     if delta is None:
         return ()
     ranges = (ModeInformationType.RAW, ModeInformationType.SI)
-    questions = [PortModeInformationRequest(port, 0, kind) for kind in ranges]
-    return (*questions, InputFormatSetup(port, mode=0, delta=delta, notify=True))
+    requests = [PortModeInformationRequest(port, 0, kind) for kind in ranges]
+    return (*requests, InputFormatSetup(port, mode=0, delta=delta, notify=True))

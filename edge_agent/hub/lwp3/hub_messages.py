@@ -32,21 +32,21 @@ from edge_agent.hub.lwp3.frame import (
 
 @dataclass(frozen=True, slots=True, order=True)
 class Version:
-    """Major and minor of one digit each, bug fix of two, build of four; `raw` holds them as 0xMmBBbbbb."""
+    """Version of firmware or hardware: packed decimal digits 0xMmBBbbbb (major, minor, bug fix, build)."""
 
     raw: int
 
     def __str__(self) -> str:
-        """Write as hubs' makers do: `1.0.06.0017`."""
+        """Format as LEGO does: `1.0.06.0017`."""
         digits = f"{self.raw:08X}"
         return f"{digits[0]}.{digits[1]}.{digits[2:4]}.{digits[4:]}"
 
     @classmethod
     def of(cls, written: str) -> "Version":
-        """Read `1.0.06.0017`; raises ValueError when it is written otherwise."""
+        """Parse `1.0.06.0017`; raises ValueError for any other format."""
         digits = written.replace(".", "")
         if [len(part) for part in written.split(".")] != [1, 1, 2, 4] or not digits.isdecimal():
-            raise ValueError(f"{written!r} is no version; write it as 1.0.06.0017")
+            raise ValueError(f"{written!r} is not a version; write it as 1.0.06.0017")
         return cls(int(digits, 16))
 
 
@@ -54,7 +54,7 @@ PropertyValue = str | int | bool | Version
 
 
 class _Layout(NamedTuple):
-    """How one kind of value is written and read."""
+    """Encoder and decoder of one kind of value."""
 
     write: Callable[[PropertyValue], bytes]
     read: Callable[[bytes], PropertyValue]
@@ -119,7 +119,7 @@ _LAYOUTS: dict[HubProperty, _Layout] = {
 
 @dataclass(frozen=True, slots=True)
 class HubPropertyRequest:
-    """Ask for a property, once or whenever it changes; `operation` is any but SET and UPDATE."""
+    """Request a property, once or at each change; `operation` is any but SET and UPDATE."""
 
     TYPE: ClassVar[MessageType] = MessageType.HUB_PROPERTIES
 
@@ -127,7 +127,7 @@ class HubPropertyRequest:
     operation: PropertyOperation = PropertyOperation.REQUEST_UPDATE
 
     def payload(self) -> bytes:
-        """Lay out behind the common header."""
+        """Encode the payload."""
         return bytes((self.subject, self.operation))
 
 
@@ -141,13 +141,13 @@ class HubPropertySet:
     value: PropertyValue
 
     def payload(self) -> bytes:
-        """Lay out behind the common header; raises TypeError or ValueError for a value the property cannot have."""
+        """Encode the payload; raises TypeError or ValueError for a value that the property cannot have."""
         return bytes((self.subject, PropertyOperation.SET)) + _LAYOUTS[self.subject].write(self.value)
 
 
 @dataclass(frozen=True, slots=True)
 class HubPropertyUpdate:
-    """The hub tells a property.
+    """The hub reports a property.
 
     Text for name, manufacturer and radio firmware; a flag for the button; a Version for firmware and hardware; dBm for
     RSSI; percent for the battery; `AA:BB:CC:DD:EE:FF` for addresses; a number for the others.
@@ -159,7 +159,7 @@ class HubPropertyUpdate:
     value: PropertyValue
 
     def payload(self) -> bytes:
-        """Lay out behind the common header; raises TypeError or ValueError for a value the property cannot have."""
+        """Encode the payload; raises TypeError or ValueError for a value that the property cannot have."""
         return bytes((self.subject, PropertyOperation.UPDATE)) + _LAYOUTS[self.subject].write(self.value)
 
 
@@ -167,7 +167,7 @@ PropertyMessage = HubPropertyRequest | HubPropertySet | HubPropertyUpdate
 
 
 def parse_property(payload: bytes) -> PropertyMessage:
-    """Read a hub property message; raises DecodeError."""
+    """Decode a hub property message; raises DecodeError."""
     at_least(2, payload)
     subject = code(HubProperty, payload[0])
     operation = code(PropertyOperation, payload[1])
@@ -181,19 +181,19 @@ def parse_property(payload: bytes) -> PropertyMessage:
 
 @dataclass(frozen=True, slots=True)
 class HubAction:
-    """Tell the hub to do something, or hear what it is about to do."""
+    """Request an action from the hub, or its announcement of one."""
 
     TYPE: ClassVar[MessageType] = MessageType.HUB_ACTIONS
 
     action: HubActionType
 
     def payload(self) -> bytes:
-        """Lay out behind the common header."""
+        """Encode the payload."""
         return bytes((self.action,))
 
 
 def parse_action(payload: bytes) -> HubAction:
-    """Read a hub action message; raises DecodeError."""
+    """Decode a hub action message; raises DecodeError."""
     return HubAction(code(HubActionType, unpack("B", payload)[0]))
 
 
@@ -202,7 +202,7 @@ _RAISED = 0xFF
 
 @dataclass(frozen=True, slots=True)
 class HubAlertRequest:
-    """Ask for an alert's state, once or whenever it changes; `operation` is any but UPDATE."""
+    """Request an alert's state, once or at each change; a hub sends none unasked. `operation` is any but UPDATE."""
 
     TYPE: ClassVar[MessageType] = MessageType.HUB_ALERTS
 
@@ -210,13 +210,13 @@ class HubAlertRequest:
     operation: AlertOperation = AlertOperation.ENABLE_UPDATES
 
     def payload(self) -> bytes:
-        """Lay out behind the common header."""
+        """Encode the payload."""
         return bytes((self.alert, self.operation))
 
 
 @dataclass(frozen=True, slots=True)
 class HubAlertUpdate:
-    """The hub tells whether an alert is raised. Any status but zero counts as raised: better one alarm too many."""
+    """The hub reports whether an alert is raised."""
 
     TYPE: ClassVar[MessageType] = MessageType.HUB_ALERTS
 
@@ -224,7 +224,7 @@ class HubAlertUpdate:
     raised: bool
 
     def payload(self) -> bytes:
-        """Lay out behind the common header."""
+        """Encode the payload."""
         return bytes((self.alert, AlertOperation.UPDATE, _RAISED if self.raised else 0))
 
 
@@ -232,11 +232,12 @@ AlertMessage = HubAlertRequest | HubAlertUpdate
 
 
 def parse_alert(payload: bytes) -> AlertMessage:
-    """Read a hub alert message; raises DecodeError."""
+    """Decode a hub alert message; raises DecodeError."""
     at_least(2, payload)
     alert = code(Alert, payload[0])
     operation = code(AlertOperation, payload[1])
     if operation is AlertOperation.UPDATE:
+        # Only 0 and 0xFF are defined; any other status counts as raised, since a false alarm is the safer error.
         return HubAlertUpdate(alert, raised=bool(unpack("BBB", payload)[2]))
     unpack("BB", payload)
     return HubAlertRequest(alert, operation)
@@ -247,7 +248,7 @@ _UNKNOWN_VERSION = Version(0)
 
 @dataclass(frozen=True, slots=True)
 class PortAttached:
-    """A device is on a port. `device_type` is one of codes.DeviceType or a number we have no name for."""
+    """A device is attached to a port. `device_type` is a codes.DeviceType or an unknown number."""
 
     TYPE: ClassVar[MessageType] = MessageType.HUB_ATTACHED_IO
 
@@ -257,13 +258,13 @@ class PortAttached:
     software: Version = _UNKNOWN_VERSION
 
     def payload(self) -> bytes:
-        """Lay out behind the common header."""
+        """Encode the payload."""
         return pack("BBHII", self.port, AttachEvent.ATTACHED, self.device_type, self.hardware.raw, self.software.raw)
 
 
 @dataclass(frozen=True, slots=True)
 class VirtualPortAttached:
-    """Two ports are coupled into a third."""
+    """Two ports are combined into a virtual third."""
 
     TYPE: ClassVar[MessageType] = MessageType.HUB_ATTACHED_IO
 
@@ -273,20 +274,20 @@ class VirtualPortAttached:
     port_b: int
 
     def payload(self) -> bytes:
-        """Lay out behind the common header."""
+        """Encode the payload."""
         return pack("BBHBB", self.port, AttachEvent.ATTACHED_VIRTUAL, self.device_type, self.port_a, self.port_b)
 
 
 @dataclass(frozen=True, slots=True)
 class PortDetached:
-    """A port is empty now."""
+    """A device was detached from a port."""
 
     TYPE: ClassVar[MessageType] = MessageType.HUB_ATTACHED_IO
 
     port: int
 
     def payload(self) -> bytes:
-        """Lay out behind the common header."""
+        """Encode the payload."""
         return bytes((self.port, AttachEvent.DETACHED))
 
 
@@ -294,7 +295,7 @@ AttachedMessage = PortAttached | VirtualPortAttached | PortDetached
 
 
 def parse_attached(payload: bytes) -> AttachedMessage:
-    """Read a hub attached I/O message; raises DecodeError."""
+    """Decode a hub attached I/O message; raises DecodeError."""
     at_least(2, payload)
     event = code(AttachEvent, payload[1])
     if event is AttachEvent.DETACHED:
@@ -308,7 +309,7 @@ def parse_attached(payload: bytes) -> AttachedMessage:
 
 @dataclass(frozen=True, slots=True)
 class GenericError:
-    """The hub answers a message of type `command` with `code` (codes.ErrorCode, or a number we have no name for)."""
+    """The hub refuses a message of type `command`; `code` is a codes.ErrorCode or an unknown number."""
 
     TYPE: ClassVar[MessageType] = MessageType.GENERIC_ERROR
 
@@ -316,12 +317,12 @@ class GenericError:
     code: int
 
     def payload(self) -> bytes:
-        """Lay out behind the common header."""
+        """Encode the payload."""
         return bytes((self.command, self.code))
 
 
 def parse_error(payload: bytes) -> GenericError:
-    """Read a generic error message; raises DecodeError."""
+    """Decode a generic error message; raises DecodeError."""
     return GenericError(*unpack("BB", payload))
 
 
@@ -330,7 +331,7 @@ _LENGTH = 6
 
 @dataclass(frozen=True, slots=True)
 class Advertisement:
-    """A hub in search of a partner. `system_type` is one of codes.SystemType or a number we have no name for."""
+    """An advertising hub. `system_type` is a codes.SystemType or an unknown number."""
 
     button_pressed: bool
     system_type: int
@@ -340,13 +341,13 @@ class Advertisement:
     option: int = 0
 
     def encode(self) -> bytes:
-        """Lay out as manufacturer data, without the company id."""
+        """Encode as manufacturer data, without the company identifier."""
         head = (self.button_pressed, self.system_type, self.capabilities)
         return bytes((*head, self.last_network, self.status, self.option))
 
 
 def decode_advertisement(data: bytes | bytearray) -> Advertisement | Malformed:
-    """Read manufacturer data filed under codes.COMPANY_ID; never raises."""
+    """Decode the manufacturer data of codes.COMPANY_ID; never raises."""
     raw = bytes(data)
     if len(raw) < _LENGTH:
         return Malformed(MalformedReason.TRUNCATED, f"{_LENGTH} bytes expected, there are {len(raw)}", raw)

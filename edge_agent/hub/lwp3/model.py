@@ -1,6 +1,6 @@
-"""What a hub has told and what was written to it, as one frozen value: the hub as the agent knows it.
+"""The hub as the agent knows it: a frozen value, updated with each notification and each command.
 
-Knows how each message changes that picture. Knows nothing of the link: a new link starts from a new HubModel.
+A new link starts with a new HubModel.
 """
 
 from collections.abc import Callable, Mapping
@@ -32,7 +32,7 @@ MOTORS = (
     DeviceType.LARGE_MOTOR,
     DeviceType.EXTRA_LARGE_MOTOR,
 )
-"""Devices that can drive a train, the most likely first; all of them take a power on mode 0."""
+"""Devices that can drive a train, most likely first; all of them take a power in mode 0."""
 
 _FIELDS: Mapping[HubProperty, str] = {
     HubProperty.NAME: "name",
@@ -56,11 +56,11 @@ def _nothing() -> Mapping[Any, Any]:
 
 @dataclass(frozen=True, slots=True)
 class HubModel:
-    """A hub as known by now; None where it has not told yet.
+    """State of a hub; None where it is not known yet.
 
-    `ports` is device type by port number, `outputs` what became of the commands written to a port, `ranges` what the
-    hub announced about a port's scale, `leaving` its farewell, `refusals` how many messages it refused, the last of
-    them in `last_refusal`.
+    `ports` is device type by port number, `outputs` the state of the commands written to a port, `ranges` the announced
+    maximum of a port's value by unit, `leaving` the announced disconnect, `refusals` the number of refused messages and
+    `last_refusal` the last of them.
     """
 
     name: str | None = None
@@ -83,7 +83,7 @@ class HubModel:
 
     @property
     def motor_port(self) -> int | None:
-        """Port of the motor that drives; the lowest where there are several alike, None where there is none."""
+        """Port of the motor; the lowest if there are several of a type, None if there is none."""
         return next((port for kind in MOTORS if (port := self.port_of(kind)) is not None), None)
 
     @property
@@ -107,23 +107,23 @@ class HubModel:
         return min((port for port, kind in self.ports.items() if kind == device_type), default=None)
 
     def output(self, port: int) -> PortOutput:
-        """Tell what became of the commands written to a port."""
+        """Return the state of the commands written to a port."""
         return self.outputs.get(port, PortOutput())
 
     def with_notification(self, message: Message | Malformed) -> "HubModel":
-        """Fold in what the hub told; what tells nothing of it (and what is no message) leaves the model as it is."""
+        """Return the model after a notification; the same for one that changes nothing, or is malformed."""
         handler = _HANDLERS.get(type(message))
         return self if handler is None else handler(self, message)
 
     def with_command(self, message: Message, now_s: float) -> "HubModel":
-        """Fold in what was written to the hub, at `now_s` of any monotonic clock; only output commands matter."""
+        """Return the model after a write at `now_s` of any monotonic clock; only output commands change it."""
         if not isinstance(message, OutputCommand):
             return self
         output = self.output(message.port).with_command(message, now_s)
         return replace(self, outputs=_with(self.outputs, message.port, output))
 
     def status(self, *, connected: bool) -> HubStatus:
-        """Tell observers."""
+        """Return the status for observers."""
         return HubStatus(
             connected=connected,
             battery_percent=self.battery_percent,

@@ -1,8 +1,7 @@
-"""What became of the commands written to one port: a state machine over the hub's feedback.
+"""State of the commands written to one port: a pure state machine over the hub's feedback.
 
-Knows which feedback settles which command, and when a brake may be called confirmed. Knows nothing of clocks: times are
-handed in. A hub answers commands in the order they were written, and a feedback does not name its command; so each
-feedback settles the oldest command that is still open, and one too few only means that the next one confirms.
+A hub answers commands in the sequence in which they were written, and a feedback does not name its command: each
+feedback settles the oldest open command. If one is lost, the next one confirms instead.
 """
 
 from collections.abc import Mapping
@@ -13,11 +12,11 @@ from edge_agent.hub.lwp3.codes import Feedback
 from edge_agent.hub.lwp3.port_messages import OutputCommand
 
 FEEDBACK_AGE_S = 1.0
-"""A command whose feedback is overdue for so long is forgotten, or a lost feedback would delay every later one."""
+"""Age at which an unanswered command is dropped; else a lost feedback would delay every later one."""
 
 
 class CommandState(StrEnum):
-    """How far one command has come."""
+    """Progress of one command."""
 
     WRITTEN = "written"
     RUNNING = "running"
@@ -26,7 +25,7 @@ class CommandState(StrEnum):
 
 
 class FeedbackOutcome(StrEnum):
-    """What a feedback says about the command it belongs to; see `outcome`."""
+    """Meaning of a feedback for its command; see `feedback_outcome`."""
 
     COMPLETED = "completed"
     DISCARDED = "discarded"
@@ -50,10 +49,8 @@ TRANSITIONS: Mapping[tuple[CommandState, FeedbackOutcome], CommandState] = {
 """DONE and DROPPED are final: a settled command leaves the port's list."""
 
 _PRECEDENCE = (
-    (
-        Feedback.COMPLETED,
-        FeedbackOutcome.COMPLETED,
-    ),  # with DISCARDED beside it, an earlier command was discarded by this one
+    # Together with DISCARDED it means that this command was completed and discarded an earlier one.
+    (Feedback.COMPLETED, FeedbackOutcome.COMPLETED),
     (Feedback.DISCARDED, FeedbackOutcome.DISCARDED),
     (Feedback.BUSY, FeedbackOutcome.BUSY),
     (Feedback.IN_PROGRESS, FeedbackOutcome.IN_PROGRESS),
@@ -61,13 +58,13 @@ _PRECEDENCE = (
 
 
 def feedback_outcome(flags: Feedback) -> FeedbackOutcome:
-    """Read feedback bits: completed before discarded, busy and in progress; idle alone settles nothing."""
+    """Decode feedback bits: completed before discarded, busy and in progress; idle alone settles nothing."""
     return next((result for flag, result in _PRECEDENCE if flag in flags), FeedbackOutcome.NOTHING)
 
 
 @dataclass(frozen=True, slots=True)
 class OpenCommand:
-    """A command that was written and awaits its feedback."""
+    """A command that awaits its feedback."""
 
     power: int | None
     is_brake: bool
@@ -77,9 +74,9 @@ class OpenCommand:
 
 @dataclass(frozen=True, slots=True)
 class PortOutput:
-    """One port's commands since the link was made.
+    """Commands of one port since the link was established.
 
-    `power` is what was written last (None before any). `brake_confirmed` is true from the hub's confirmation of a brake
+    `power` is the last one written (None before any). `brake_confirmed` is true from the hub's confirmation of a brake
     until anything else is written.
     """
 
@@ -90,7 +87,7 @@ class PortOutput:
     discarded: int = 0
 
     def with_command(self, command: OutputCommand, now_s: float) -> "PortOutput":
-        """Take note of a write; `now_s` is any monotonic clock's."""
+        """Return the state after a write at `now_s` of any monotonic clock."""
         kept = tuple(entry for entry in self.open if now_s - entry.written_s < FEEDBACK_AGE_S)
         if command.feedback:
             kept += (OpenCommand(command.power, command.is_brake, now_s),)
@@ -103,7 +100,7 @@ class PortOutput:
         )
 
     def with_feedback(self, flags: Feedback) -> "PortOutput":
-        """Settle the oldest open command, if the feedback does; feedback without an open command changes nothing."""
+        """Return the state after a feedback for the oldest open command; without one nothing changes."""
         if not self.open:
             return self
         oldest, *later = self.open
@@ -111,6 +108,7 @@ class PortOutput:
         if state is CommandState.DROPPED:
             return replace(self, open=tuple(later), discarded=self.discarded + 1)
         if state is CommandState.DONE:
+            # A power written after the brake, even one still open, means that the train may move again.
             holds = self.braking and oldest.is_brake and all(entry.is_brake for entry in later)
             return replace(self, open=tuple(later), brake_confirmed=self.brake_confirmed or holds)
         return replace(self, open=(replace(oldest, state=state), *later))

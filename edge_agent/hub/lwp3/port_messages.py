@@ -20,7 +20,7 @@ from edge_agent.hub.lwp3.frame import DecodeError, MalformedReason, at_least, co
 
 @dataclass(frozen=True, slots=True)
 class PortInformationRequest:
-    """Ask a port for its value, its modes or their combinations."""
+    """Request a port's value, its modes or their combinations."""
 
     TYPE: ClassVar[MessageType] = MessageType.PORT_INFORMATION_REQUEST
 
@@ -28,13 +28,13 @@ class PortInformationRequest:
     information: InformationType
 
     def payload(self) -> bytes:
-        """Lay out behind the common header."""
+        """Encode the payload."""
         return bytes((self.port, self.information))
 
 
 @dataclass(frozen=True, slots=True)
 class PortModes:
-    """What modes a port has: `input_modes` and `output_modes` hold one bit a mode; capability bits as published."""
+    """Modes of a port: `input_modes` and `output_modes` have one bit per mode; capability bits as published."""
 
     TYPE: ClassVar[MessageType] = MessageType.PORT_INFORMATION
 
@@ -45,14 +45,14 @@ class PortModes:
     output_modes: int
 
     def payload(self) -> bytes:
-        """Lay out behind the common header."""
+        """Encode the payload."""
         kind = InformationType.MODE_INFORMATION
         return pack("BBBBHH", self.port, kind, self.capabilities, self.mode_count, self.input_modes, self.output_modes)
 
 
 @dataclass(frozen=True, slots=True)
 class PortModeCombinations:
-    """Which modes can be told together: one number of mode bits a combination."""
+    """Modes that can be reported together: one number with a bit per mode for each combination."""
 
     TYPE: ClassVar[MessageType] = MessageType.PORT_INFORMATION
 
@@ -60,14 +60,14 @@ class PortModeCombinations:
     combinations: tuple[int, ...] = ()
 
     def payload(self) -> bytes:
-        """Lay out behind the common header."""
+        """Encode the payload."""
         kind = InformationType.MODE_COMBINATIONS
         return pack(f"BB{len(self.combinations)}H", self.port, kind, *self.combinations)
 
 
 @dataclass(frozen=True, slots=True)
 class PortModeInformationRequest:
-    """Ask for one thing about one mode."""
+    """Request one piece of information about a mode."""
 
     TYPE: ClassVar[MessageType] = MessageType.PORT_MODE_INFORMATION_REQUEST
 
@@ -76,13 +76,13 @@ class PortModeInformationRequest:
     information: ModeInformationType
 
     def payload(self) -> bytes:
-        """Lay out behind the common header."""
+        """Encode the payload."""
         return bytes((self.port, self.mode, self.information))
 
 
 @dataclass(frozen=True, slots=True)
 class PortModeRange:
-    """From where to where a mode's value goes; `information` is RAW, PERCENT or SI. Single-precision floats."""
+    """Range of a mode's value; `information` is RAW, PERCENT or SI. Single-precision floats."""
 
     TYPE: ClassVar[MessageType] = MessageType.PORT_MODE_INFORMATION
 
@@ -93,13 +93,13 @@ class PortModeRange:
     maximum: float
 
     def payload(self) -> bytes:
-        """Lay out behind the common header."""
+        """Encode the payload."""
         return pack("BBBff", self.port, self.mode, self.information, self.minimum, self.maximum)
 
 
 @dataclass(frozen=True, slots=True)
 class PortModeDetail:
-    """Any other thing about a mode (name, symbol, mapping, bias, capabilities, format), as the bytes it came in."""
+    """Any other information about a mode (name, symbol, mapping, bias, capabilities, format), as raw bytes."""
 
     TYPE: ClassVar[MessageType] = MessageType.PORT_MODE_INFORMATION
 
@@ -109,11 +109,11 @@ class PortModeDetail:
     data: bytes
 
     def payload(self) -> bytes:
-        """Lay out behind the common header."""
+        """Encode the payload."""
         return bytes((self.port, self.mode, self.information)) + self.data
 
     def text(self) -> str:
-        """Read name or symbol: ASCII, padded with zero bytes."""
+        """Decode a name or symbol: ASCII, padded with zero bytes."""
         return self.data.rstrip(b"\0").decode("ascii", "replace")
 
 
@@ -124,13 +124,13 @@ PortModeInformationMessage = PortModeRange | PortModeDetail
 
 
 def parse_request(payload: bytes) -> PortInformationRequest:
-    """Read a port information request; raises DecodeError."""
+    """Decode a port information request; raises DecodeError."""
     port, information = unpack("BB", payload)
     return PortInformationRequest(port, code(InformationType, information))
 
 
 def parse_information(payload: bytes) -> PortInformationMessage:
-    """Read a port information answer; raises DecodeError."""
+    """Decode a port information answer; raises DecodeError."""
     at_least(2, payload)
     kind = code(InformationType, payload[1])
     if kind is InformationType.MODE_INFORMATION:
@@ -139,17 +139,17 @@ def parse_information(payload: bytes) -> PortInformationMessage:
     if kind is InformationType.MODE_COMBINATIONS:
         port, _, *combinations = unpack(f"BB{len(payload) // 2 - 1}H", payload)
         return PortModeCombinations(port, tuple(combinations))
-    raise DecodeError(MalformedReason.UNKNOWN_CODE, "a value is told by its own message, not as port information")
+    raise DecodeError(MalformedReason.UNKNOWN_CODE, "a value comes in a message of its own, not as port information")
 
 
 def parse_mode_request(payload: bytes) -> PortModeInformationRequest:
-    """Read a port mode information request; raises DecodeError."""
+    """Decode a port mode information request; raises DecodeError."""
     port, mode, information = unpack("BBB", payload)
     return PortModeInformationRequest(port, mode, code(ModeInformationType, information))
 
 
 def parse_mode_information(payload: bytes) -> PortModeInformationMessage:
-    """Read a port mode information answer; raises DecodeError."""
+    """Decode a port mode information answer; raises DecodeError."""
     at_least(3, payload)
     kind = code(ModeInformationType, payload[2])
     if kind not in _RANGES:
@@ -165,7 +165,7 @@ _LAYOUT = "BBI?"
 
 @dataclass(frozen=True, slots=True)
 class InputFormatSetup:
-    """Choose a port's mode; with `notify`, have its value told whenever it has moved by `delta`."""
+    """Select a port's mode; with `notify`, the hub sends its value whenever it has moved by `delta`."""
 
     TYPE: ClassVar[MessageType] = MessageType.PORT_INPUT_FORMAT_SETUP
 
@@ -175,13 +175,13 @@ class InputFormatSetup:
     notify: bool
 
     def payload(self) -> bytes:
-        """Lay out behind the common header."""
+        """Encode the payload."""
         return pack(_LAYOUT, self.port, self.mode, self.delta, self.notify)
 
 
 @dataclass(frozen=True, slots=True)
 class InputFormat:
-    """The hub's answer to InputFormatSetup, with what now holds."""
+    """The hub's answer to InputFormatSetup, with the format in use."""
 
     TYPE: ClassVar[MessageType] = MessageType.PORT_INPUT_FORMAT
 
@@ -191,13 +191,13 @@ class InputFormat:
     notify: bool
 
     def payload(self) -> bytes:
-        """Lay out behind the common header."""
+        """Encode the payload."""
         return pack(_LAYOUT, self.port, self.mode, self.delta, self.notify)
 
 
 @dataclass(frozen=True, slots=True)
 class PortValue:
-    """A port's value, raw: the port's mode decides how many bytes there are and what they mean."""
+    """A port's raw value; the mode determines the number of bytes and their meaning."""
 
     TYPE: ClassVar[MessageType] = MessageType.PORT_VALUE
 
@@ -205,35 +205,35 @@ class PortValue:
     data: bytes
 
     def payload(self) -> bytes:
-        """Lay out behind the common header."""
+        """Encode the payload."""
         return bytes((self.port,)) + self.data
 
     def integer(self) -> int:
-        """Read all of the data as one signed little-endian number."""
+        """Decode the data as one signed little-endian number."""
         return int.from_bytes(self.data, "little", signed=True)
 
 
 def parse_setup(payload: bytes) -> InputFormatSetup:
-    """Read a port input format set-up; raises DecodeError."""
+    """Decode a port input format set-up; raises DecodeError."""
     return InputFormatSetup(*unpack(_LAYOUT, payload))
 
 
 def parse_format(payload: bytes) -> InputFormat:
-    """Read a port input format; raises DecodeError."""
+    """Decode a port input format; raises DecodeError."""
     return InputFormat(*unpack(_LAYOUT, payload))
 
 
 def parse_value(payload: bytes) -> PortValue:
-    """Read a port value; raises DecodeError."""
+    """Decode a port value; raises DecodeError."""
     at_least(2, payload)
     return PortValue(payload[0], payload[1:])
 
 
 BRAKE = 127
-"""Power that shorts the motor: it brakes."""
+"""Power that shorts the motor, which brakes it."""
 
 COAST = 0
-"""Power that leaves the motor floating: it rolls on."""
+"""Power that leaves the motor floating, so that it rolls on."""
 
 _IMMEDIATE = 0x10
 _FEEDBACK = 0x01
@@ -242,10 +242,10 @@ _KNOWN_FLAGS = Feedback.IN_PROGRESS | Feedback.COMPLETED | Feedback.DISCARDED | 
 
 @dataclass(frozen=True, slots=True)
 class OutputCommand:
-    """Write `data` straight to a mode of a port.
+    """Write `data` directly to a mode of a port.
 
-    `immediate` overtakes whatever the port is doing; without it the command waits behind the running one. `feedback`
-    asks the hub to tell how it went.
+    `immediate` interrupts the port's current command; without it the new one is queued. `feedback` requests an
+    OutputFeedback.
     """
 
     TYPE: ClassVar[MessageType] = MessageType.PORT_OUTPUT_COMMAND
@@ -257,26 +257,26 @@ class OutputCommand:
     feedback: bool = True
 
     def payload(self) -> bytes:
-        """Lay out behind the common header."""
+        """Encode the payload."""
         how = (_IMMEDIATE if self.immediate else 0) | (_FEEDBACK if self.feedback else 0)
         return bytes((self.port, how, OutputSubcommand.WRITE_DIRECT_MODE_DATA, self.mode)) + self.data
 
     @property
     def power(self) -> int | None:
-        """Power written to a motor (-100..100, BRAKE), or brightness or colour; None if it is no single byte."""
+        """Power of a motor (-100..100, BRAKE), brightness or colour; None unless the data is one byte for mode 0."""
         if self.mode != 0 or len(self.data) != 1:
             return None
         return int.from_bytes(self.data, "little", signed=True)
 
     @property
     def is_brake(self) -> bool:
-        """Whether a motor on that port brakes on it."""
+        """Whether it brakes a motor."""
         return self.power == BRAKE
 
 
 @dataclass(frozen=True, slots=True)
 class PortFeedback:
-    """One port's state in a feedback message."""
+    """State of one port in a feedback message."""
 
     port: int
     flags: Feedback
@@ -284,14 +284,14 @@ class PortFeedback:
 
 @dataclass(frozen=True, slots=True)
 class OutputFeedback:
-    """The hub tells how output commands went, for one port or more."""
+    """The hub's feedback on output commands, for one or more ports."""
 
     TYPE: ClassVar[MessageType] = MessageType.PORT_OUTPUT_FEEDBACK
 
     ports: tuple[PortFeedback, ...]
 
     def payload(self) -> bytes:
-        """Lay out behind the common header."""
+        """Encode the payload."""
         return b"".join(bytes((entry.port, entry.flags)) for entry in self.ports)
 
 
@@ -308,12 +308,12 @@ def brake(port: int) -> OutputCommand:
 
 
 def coast(port: int) -> OutputCommand:
-    """Let a motor roll."""
+    """Let a motor coast."""
     return OutputCommand(port, 0, bytes((COAST,)))
 
 
 def light(port: int, brightness_percent: int) -> OutputCommand:
-    """Light a lamp; 0..100. Raises ValueError outside that range."""
+    """Set a light to 0..100 percent. Raises ValueError outside that range."""
     if not 0 <= brightness_percent <= 100:
         raise ValueError(f"brightness of {brightness_percent} percent is outside 0..100")
     return OutputCommand(port, 0, bytes((brightness_percent,)))
@@ -325,7 +325,7 @@ def show_colour(port: int, colour: Colour) -> OutputCommand:
 
 
 def parse_command(payload: bytes) -> OutputCommand:
-    """Read an output command; raises DecodeError."""
+    """Decode an output command; raises DecodeError."""
     at_least(5, payload)
     port, how, subcommand, mode = payload[:4]
     code(OutputSubcommand, subcommand)
@@ -335,9 +335,9 @@ def parse_command(payload: bytes) -> OutputCommand:
 
 
 def parse_feedback(payload: bytes) -> OutputFeedback:
-    """Read a feedback message; bits without a name are ignored. Raises DecodeError."""
+    """Decode a feedback message; unknown bits are ignored. Raises DecodeError."""
     at_least(2, payload)
     if len(payload) % 2:
-        raise DecodeError(MalformedReason.TRUNCATED, f"feedback of {len(payload)} bytes is no list of pairs")
+        raise DecodeError(MalformedReason.TRUNCATED, f"feedback of {len(payload)} bytes is not a list of pairs")
     pairs = zip(payload[::2], payload[1::2], strict=True)
     return OutputFeedback(tuple(PortFeedback(port, Feedback(flags) & _KNOWN_FLAGS) for port, flags in pairs))

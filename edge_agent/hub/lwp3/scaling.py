@@ -1,8 +1,7 @@
-"""Raw sensor values to millivolts and milliamperes.
+"""Conversion of raw sensor values to millivolts and milliamperes.
 
-Knows each kind of hub's scale, and that the hub's own word about a scale goes first. Knows nothing of messages. Ranges
-as hubs announce them for mode 0 of their voltage and current ports (raw and SI range of the port mode information); for
-the City hub 0..3893 raw is 0..9600 mV and 0..4095 raw is 0..2444 mA. Some libraries use 9615 mV there: 0.2 % more.
+Ranges as hubs announce them for mode 0 of their voltage and current ports (RAW and SI range of the port mode
+information). On a City hub 0..3893 raw is 0..9600 mV, and 0..4095 raw is 0..2444 mA; some libraries use 9615 mV.
 """
 
 from collections.abc import Mapping
@@ -16,7 +15,7 @@ _SI_LIMIT = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """A straight line through zero: `raw_maximum` stands for `si_maximum` mV or mA."""
+    """A linear scale through zero: `raw_maximum` corresponds to `si_maximum` mV or mA."""
 
     raw_maximum: float
     si_maximum: float
@@ -26,7 +25,7 @@ class Scale:
         return max(0, round(raw * self.si_maximum / self.raw_maximum))
 
     def invert(self, value: int) -> int:
-        """Convert mV or mA to the raw value that a hub would tell."""
+        """Convert mV or mA to the raw value that a hub would send."""
         return max(0, min(round(self.raw_maximum), round(value * self.raw_maximum / self.si_maximum)))
 
 
@@ -44,12 +43,12 @@ _BY_DEVICE: Mapping[int, Scale] = {
 
 
 def scale_for(system_type: int | None, device_type: int) -> Scale | None:
-    """Find the scale of a hub's sensor; None for a device that measures neither voltage nor current."""
+    """Return the scale of a hub's sensor; None for a device that measures neither voltage nor current."""
     return _BY_HUB.get((system_type or 0, device_type), _BY_DEVICE.get(device_type))
 
 
 def announced_scale(raw_maximum: float | None, si_maximum: float | None) -> Scale | None:
-    """Take the scale that the hub announced; None while half of it is missing or it makes no sense."""
+    """Return the scale that the hub announced, which takes precedence; None if incomplete or implausible."""
     if raw_maximum is None or si_maximum is None:
         return None
     if not (0 < raw_maximum <= _RAW_LIMIT and 0 < si_maximum <= _SI_LIMIT):

@@ -66,11 +66,11 @@ async def test_every_command_without_arguments_is_executed(served: tuple[BluezEm
 @pytest.mark.parametrize(
     ("name", "arguments", "words"),
     [
-        ("make-coffee", {}, "there is no order 'make-coffee'"),
+        ("make-coffee", {}, "unknown order 'make-coffee'"),
         ("slow", {}, "does not take"),
         ("slow", {"sugar": 2}, "does not take"),
         ("babble", {"raw": "xyz"}, "does not take"),
-        ("raise-alert", {"alert": "hunger"}, "hubs have no alert 'hunger'; choose one of low_voltage"),
+        ("raise-alert", {"alert": "hunger"}, "unknown alert 'hunger'; choose one of low_voltage"),
         ("hold", {"holder": "the cat"}, "choose one of nobody"),
         ("hang", {"method": "Coffee"}, "BlueZ has no method 'Coffee'; choose one of Connect, Disconnect"),
     ],
@@ -192,7 +192,7 @@ def test_emulator_that_hangs_up_is_reported(tmp_path: Path) -> None:
 
 async def test_control_socket_in_use_is_left_alone(served: tuple[BluezEmulator, Path]) -> None:
     emulator, control = served
-    with pytest.raises(UsageError, match="somebody listens"):
+    with pytest.raises(UsageError, match="another process is listening"):
         async with control_socket(emulator, control):
             pass
     assert "links" in await order(control, "status")
@@ -200,7 +200,7 @@ async def test_control_socket_in_use_is_left_alone(served: tuple[BluezEmulator, 
 
 async def test_bus_in_use_is_left_alone(tmp_path: Path) -> None:
     async with BluezEmulator(bus=PrivateBus(tmp_path / "bus")):
-        with pytest.raises(UsageError, match="somebody listens"):
+        with pytest.raises(UsageError, match="another process is listening"):
             async with BluezEmulator(bus=PrivateBus(tmp_path / "bus")):
                 pass
         assert (tmp_path / "bus").is_socket()
@@ -219,7 +219,7 @@ async def test_file_in_the_way_is_not_touched(tmp_path: Path) -> None:
     precious = tmp_path / "control"
     precious.write_text("precious")
     async with BluezEmulator() as emulator:
-        with pytest.raises(UsageError, match="is no socket"):
+        with pytest.raises(UsageError, match="is not a socket"):
             async with control_socket(emulator, precious):
                 pass
     assert precious.read_text() == "precious"
@@ -274,5 +274,5 @@ def test_error_in_the_other_loop_is_raised_here(emulated: EmulatorThread) -> Non
 def test_every_order_is_described() -> None:
     commands = describe()
     assert len(commands) == len(EMULATOR_COMMANDS)
-    assert commands["slow delay_s=... method=WriteValue"] == "Have a D-Bus method take its time."
+    assert commands["slow delay_s=... method=WriteValue"] == "Delay a D-Bus method."
     assert all(words.endswith(".") for words in commands.values())
