@@ -1,8 +1,7 @@
-"""Frozen values that the rooms hand to each other and that observers get copies of.
+"""The frozen values that pass along the control path, and of which observers get copies.
 
-Knows names and units. Knows nothing of how a value came about or where it goes. Times named `_s` are seconds on the
-event loop's monotonic clock; times named `_unix_s` are wall-clock seconds and are for people and observers only: no
-decision reads them.
+Times named `_s` are seconds on the event loop's monotonic clock; times named `_unix_s` are wall-clock seconds and are
+for people and observers only: no decision reads them.
 """
 
 from dataclasses import dataclass, field
@@ -15,13 +14,13 @@ from numpy.typing import NDArray
 
 
 def new_id() -> str:
-    """Return an id for an event: a UUIDv7, which sorts by time."""
+    """Return a new UUIDv7: ids of events sort by time."""
     return str(uuid_utils.uuid7())
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """An axis-aligned rectangle in pixels: left, top, right, bottom; (0, 0) is the picture's top-left corner."""
+    """An axis-aligned rectangle in pixels: left, top, right, bottom, from the picture's top-left corner."""
 
     x1: float
     y1: float
@@ -41,7 +40,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """One sign found in a picture: its label (see signs.py; a foreign model may bring others), score 0..1 and box."""
+    """A sign found in a picture: label (see signs.py; a user's model may have others), confidence 0..1 and box."""
 
     label: str
     score: float
@@ -49,18 +48,18 @@ class Detection:
 
 
 class Picture(Protocol):
-    """Pixels that may still have to be made when somebody looks: work for a thread, not for the event loop."""
+    """Pixels that may be computed on first use: work for a thread, not for the event loop."""
 
     def pixels(self) -> NDArray[np.uint8]:
-        """Return them, (height, width, 3) uint8 BGR, never written to again; from any thread."""
+        """Return the pixels, (height, width, 3) uint8 BGR, not to be modified; from any thread."""
         ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """One picture from the camera, resized as configured.
+    """A picture from the camera, resized as configured.
 
-    `truth` holds what a simulated or recorded source knows to be in the picture; no detector or policy reads it.
+    `truth` is the ground truth of a simulated or recorded source; no detector or policy reads it.
     """
 
     frame_id: str
@@ -72,13 +71,13 @@ class Frame:
 
     @property
     def image(self) -> NDArray[np.uint8]:
-        """The pixels, (height, width, 3) uint8 BGR; looking is work for a thread, not for the event loop."""
+        """The pixels, (height, width, 3) uint8 BGR; computing them is work for a thread, not for the event loop."""
         return self.picture.pixels()
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What the detector saw in one frame; boxes are in the frame's own pixels."""
+    """The detections of one frame; boxes are in the frame's own pixels."""
 
     frame_id: str
     sequence: int
@@ -103,7 +102,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What the signs ask of the train from now on; emitted whenever that changes. `frame_id` names the sighting."""
+    """What the signs ask of the train, published when that changes; `frame_id` is the frame that shows the sign."""
 
     decision_id: str
     frame_id: str | None
@@ -116,7 +115,7 @@ class Decision:
 
 
 class GuardState(StrEnum):
-    """The states of the guard; see guard.py for the transitions."""
+    """The states of the guard; see control/guard.py for the transitions."""
 
     INIT = "init"
     DISARMED = "disarmed"
@@ -138,7 +137,7 @@ class CommandKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MotorCommand:
-    """One motor or light command as it was written to the hub, with the decision and the frame that caused it."""
+    """A motor or light command as it was written to the hub, with the decision and the frame that caused it."""
 
     command_id: str
     kind: CommandKind
@@ -151,7 +150,7 @@ class MotorCommand:
 
 
 class Severity(StrEnum):
-    """How bad a fault is: `info` is only told, `degraded` drives on, `stop` brakes."""
+    """How bad a fault is: `stop` brakes, with `degraded` the train drives on, `info` is for information only."""
 
     INFO = "info"
     DEGRADED = "degraded"
@@ -160,10 +159,10 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something went wrong (or, with `active` false, is over). `code` is stable and documented in docs/operate.md.
+    """Something is wrong or, with `active` false, no longer so. The codes stand in faults.py and docs/operate.md.
 
-    `event_id` is the event's own: every copy of it that leaves the train carries the same. `dataclasses.replace` makes
-    another event with another id.
+    `event_id` identifies the event in every copy that leaves the train. `dataclasses.replace` gives another event
+    another id.
     """
 
     code: str
@@ -177,9 +176,9 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class HubStatus:
-    """What the hub last told about itself. None where it has not told yet.
+    """The last known state of the hub; None for what it has not reported yet.
 
-    `brake_confirmed` turns true when the hub reports that the last brake was carried out, and false with the next
+    `brake_confirmed` becomes true when the hub reports that it has executed the last brake, and false with the next
     motor write.
     """
 
@@ -196,9 +195,9 @@ class HubStatus:
 
 @dataclass(frozen=True, slots=True)
 class TrainState:
-    """A snapshot for observers: the guard's state and its reason in words, power written, the hub's health.
+    """A snapshot for observers: the guard's state and its reason in words, the power written, the hub's status.
 
-    `event_id` is as a Fault's.
+    `event_id`: see Fault.
     """
 
     train_id: str

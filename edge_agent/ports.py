@@ -1,7 +1,6 @@
-"""The four doors of the control path, as Protocols: Camera, Detector, Hub and Sink.
+"""The ports of the control path, as Protocols: Camera, Detector, Hub and Sink.
 
-Adapters on the layer above implement them; the pipeline knows nothing else of the outside world. A mock, the simulator
-and the real thing stand behind the same door.
+Adapters on the layers above implement them: real devices, the simulator and mocks alike.
 """
 
 from collections.abc import Callable
@@ -17,10 +16,11 @@ from edge_agent.events import Detection, Event, HubStatus
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shot:
-    """A picture as the camera gave it: (height, width, 3) uint8 BGR of any size.
+    """A picture as it came from the camera: (height, width, 3) uint8 BGR of any size.
 
-    `taken_s` is the loop's clock at the moment of exposure as well as the adapter knows it. `serial` grows by one with
-    each new picture of the source, so that the same picture served twice is recognised.
+    `taken_s` is the loop's clock at the exposure, as precisely as the adapter knows it. `serial` grows by one with each
+    new picture of the source, so that the same picture returned twice is recognised. `truth` is the ground truth, where
+    the source has one.
     """
 
     image: NDArray[np.uint8] = field(repr=False)
@@ -35,7 +35,7 @@ class Camera(Protocol):
     source: str
     """What the user asked for: `sim`, `0`, `/dev/video0`, `rtsp://...`, a file or a folder."""
     live: bool
-    """True where time goes on without us (device, stream, simulator in real time): pictures may be missed."""
+    """True for a device, a stream, or the simulator in real time: pictures may be missed."""
 
     async def __aenter__(self) -> Self:
         """Open the source; raises ConfigError or RetryableError with a remedy when it cannot."""
@@ -44,21 +44,21 @@ class Camera(Protocol):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the source; never raises, never blocks the loop."""
+        """Close the source; never raises and never blocks the loop."""
         ...
 
     async def grab(self) -> Shot | None:
         """Return the newest picture (live) or the next one (file, folder); None when the source has ended.
 
-        Returns promptly: a live source that has nothing new returns the last picture again (same `serial`) or waits at
-        most one frame period. Raises RetryableError when the device went away; a later call may succeed again.
+        Returns promptly: a live source that has nothing new returns the last picture again (same `serial`) or waits for
+        at most one frame period. Raises RetryableError when the device is gone; a later call may succeed again.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class DetectorInfo:
-    """What runs: backend (`onnxruntime`, `tensorrt`, ...), the model's file name, its sha256, size and labels by id."""
+    """Backend (`onnxruntime`, `tensorrt`, ...), file name and sha256 of the model, input size, labels by class id."""
 
     backend: str
     model: str
@@ -69,25 +69,25 @@ class DetectorInfo:
 
 
 class Detector(Protocol):
-    """Finds signs in a picture. Every call comes from one and the same worker thread, `close` included."""
+    """Finds signs in a picture. All calls, `close` included, come from the same worker thread."""
 
     info: DetectorInfo
 
     def infer(self, image: NDArray[np.uint8]) -> tuple[Detection, ...]:
-        """Find signs in a (height, width, 3) uint8 BGR picture; boxes in its pixels, best score first.
+        """Find signs in a (height, width, 3) uint8 BGR picture; boxes in its pixels, highest score first.
 
         Raises FatalError when the network's output is not a number (NaN, infinity) or of another shape.
         """
         ...
 
     def close(self) -> None:
-        """Release what the backend holds."""
+        """Release the backend's resources."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class HubEvent:
-    """Something the hub told by itself: `connected`, `disconnected`, `button_pressed`, `alert` (detail names it)."""
+    """An event of the hub: `connected`, `disconnected`, `button_pressed` or `alert`; `detail` is its name or reason."""
 
     kind: str
     detail: str = ""
@@ -96,27 +96,27 @@ class HubEvent:
 class Hub(Protocol):
     """The actuator: one train motor, one light. Only the driver calls `drive`, `brake` and `coast`.
 
-    Every write raises RetryableError when the link is lost or the time limit of the call has passed.
+    Every write raises RetryableError when the link is lost or the call takes longer than its time limit.
     """
 
     name: str
 
     async def __aenter__(self) -> Self:
-        """Start connecting (and reconnecting for ever, in the background); the first write on a link is a brake."""
+        """Start connecting, and reconnecting forever, in the background; the first write on a link is a brake."""
         ...
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Brake if connected, then let go of the link; never raises."""
+        """Brake if connected, then disconnect; never raises."""
         ...
 
     def status(self) -> HubStatus:
-        """Tell the last known state, without I/O."""
+        """Return the last known state, without I/O."""
         ...
 
     def subscribe(self, callback: Callable[[HubEvent], None]) -> None:
-        """Have `callback` called in the loop for each HubEvent."""
+        """Call `callback` in the event loop for each HubEvent."""
         ...
 
     async def drive(self, power_percent: int) -> None:
@@ -124,13 +124,13 @@ class Hub(Protocol):
         ...
 
     async def brake(self) -> None:
-        """Brake the motor now; returns when the hub's stack has taken the write, not when it confirms."""
+        """Brake the motor; returns when the write has been accepted, not when the hub confirms it."""
         ...
 
     def emergency_brake(self) -> None:
         """Brake from any thread, without the event loop (it may be stuck); powers are refused until the next `brake`.
 
-        May block for some tenths of a second. Raises RetryableError when nothing could be written.
+        May block for some tenths of a second. Raises RetryableError when the write failed.
         """
         ...
 
@@ -144,7 +144,7 @@ class Hub(Protocol):
 
 
 class Sink(Protocol):
-    """An observer: gets copies of events from a bounded queue. Whatever it does, the control path never waits."""
+    """An observer: gets copies of events from a bounded queue. The control path never waits for it."""
 
     name: str
 
@@ -163,5 +163,5 @@ class EventSource(Protocol):
         ...
 
     def __len__(self) -> int:
-        """Count the events that wait."""
+        """Return the number of events that wait."""
         ...

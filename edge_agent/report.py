@@ -1,7 +1,6 @@
 """The run report: counts, latencies, decisions and the mission's outcome, gathered while the train drives.
 
-Knows how to add up and how the report looks as JSON. Knows nothing of clocks, tasks or terminals. Everything is
-bounded, so that a run of a day takes no more memory than one of a minute.
+Everything is bounded, so that a run of a day takes no more memory than one of a minute.
 """
 
 import math
@@ -20,7 +19,7 @@ _GROWTH = math.log(1.01)  # neighbouring buckets differ by 1 %
 
 
 class LatencyHistogram:
-    """Durations in ms, in buckets 1 % apart: percentiles are true to 1 %, the maximum and the count are exact."""
+    """A histogram of durations in ms with logarithmic buckets: percentiles to 1 %, maximum and count exact."""
 
     def __init__(self) -> None:
         self._buckets: Counter[int] = Counter()
@@ -34,7 +33,7 @@ class LatencyHistogram:
         self._buckets[0 if value_ms <= _SMALLEST_MS else 1 + int(math.log(value_ms / _SMALLEST_MS) / _GROWTH)] += 1
 
     def percentile(self, percent: float) -> float | None:
-        """Return the duration that `percent` of all do not exceed; None without any."""
+        """Return a percentile in ms; None without any durations."""
         rank, seen = math.ceil(self.n * percent / 100), 0
         for bucket in sorted(self._buckets):
             seen += self._buckets[bucket]
@@ -43,21 +42,21 @@ class LatencyHistogram:
         return None
 
     def above(self, limit_ms: float) -> int:
-        """Count the durations above `limit_ms`, true to 1 %."""
+        """Return the number of durations above `limit_ms`, to 1 %."""
         limit = 1 + int(math.log(limit_ms / _SMALLEST_MS) / _GROWTH)
         return sum(count for bucket, count in self._buckets.items() if bucket > limit)
 
     def as_dict(self) -> dict[str, float | int | None]:
-        """Return `{"p50", "p95", "p99", "max", "n"}` in ms; None where there is nothing to tell."""
+        """Return `{"p50", "p95", "p99", "max", "n"}` in ms; None where there are no durations."""
         values = {f"p{percent}": _rounded(self.percentile(percent)) for percent in (50, 95, 99)}
         return {**values, "max": _rounded(self.max_ms) if self.n else None, "n": self.n}
 
 
 @dataclass(frozen=True, slots=True)
 class Mission:
-    """How it went, as the referee of the simulated world saw it, or `ended` for any other source.
+    """The outcome by the simulated world's rules; `ended` for any other source.
 
-    `margin_mm` is from the train's front to the cliff; `overruns` counts STOP signs passed without a stop.
+    `margin_mm` is the distance from the train's front to the cliff, `overruns` counts STOP signs passed without a stop.
     """
 
     outcome: str = "ended"
@@ -67,7 +66,7 @@ class Mission:
 
 @dataclass(frozen=True, slots=True)
 class RunInfo:
-    """What was run. `clock` is `real` or `virtual` (faster than real time, latencies are then those of the model)."""
+    """Identifies a run. `clock` is `real` or `virtual`: faster than real time, with modelled latencies."""
 
     run_id: str
     train_id: str
@@ -80,7 +79,7 @@ class RunInfo:
 
 @dataclass(frozen=True, slots=True)
 class ActionTaken:
-    """One sign that acted, at `t_s` seconds of the run."""
+    """A sign that changed what the train does, at `t_s` seconds of the run."""
 
     t_s: float
     frame_id: str | None
@@ -91,7 +90,7 @@ class ActionTaken:
 
 @dataclass
 class RunStats:
-    """Adds up one run. Mutable; belongs to the event loop."""
+    """Statistics of one run, mutable; used in the event loop only. Sizes are in MiB, times by the loop's clock."""
 
     started_s: float
     captured: int = 0
@@ -117,7 +116,7 @@ class RunStats:
     observers_dropped: dict[str, int] = field(default_factory=dict)
 
     def tick(self, late_s: float, late_limit_s: float) -> None:
-        """Count one tick of the capture, and whether it came late."""
+        """Count a tick of the capture, and whether it was late."""
         self.ticks += 1
         self.late_ticks += late_s > late_limit_s
 
@@ -131,23 +130,23 @@ class RunStats:
         self.overhead.add(latency_ms - prediction.inference_ms)
 
     def command(self, command: MotorCommand) -> None:
-        """Count the latency of a command that a frame caused."""
+        """Record the latency of a motor command that a frame caused."""
         if command.taken_s is not None:
             self.to_command.add((command.written_s - command.taken_s) * 1000)
 
     def action(self, action: ActionTaken) -> None:
-        """Keep a sign that acted."""
+        """Record a sign that acted."""
         self.actions_total += 1
         self.actions.append(action)
 
     def fault(self, fault: Fault) -> None:
-        """Keep a fault, when it appears."""
+        """Record a fault when it appears."""
         if fault.active:
             self.faults_total += 1
             self.faults.append(fault)
 
     def memory(self, rss_mib: float, at_s: float) -> None:
-        """Note the resident memory: at first, from minute 2, the newest and the highest."""
+        """Record the resident memory: the first value, the first from minute 2 on, the last and the highest."""
         self.rss_mib.setdefault("first", rss_mib)
         if at_s - self.started_s >= 120:
             self.rss_mib.setdefault("minute_2", rss_mib)
@@ -155,9 +154,9 @@ class RunStats:
         self.rss_mib["max"] = max(rss_mib, self.rss_mib.get("max", 0.0))
 
 
-def as_json(run: RunInfo, tally: RunStats, mission: Mission, ended_s: float, reason: str) -> dict[str, Any]:
-    """Return the report as plain JSON values; the form is described in docs/report.md."""
-    duration_s = max(ended_s - tally.started_s, 0.0)
+def as_json(run: RunInfo, stats: RunStats, mission: Mission, ended_s: float, reason: str) -> dict[str, Any]:
+    """Return the report as JSON values; docs/report.md describes the format."""
+    duration_s = max(ended_s - stats.started_s, 0.0)
     return {
         "schema": SCHEMA,
         "run_id": run.run_id,
@@ -166,32 +165,32 @@ def as_json(run: RunInfo, tally: RunStats, mission: Mission, ended_s: float, rea
         "clock": run.clock,
         "detector": {"backend": run.backend, "model": run.model, "sha256": run.sha256},
         "frames": {
-            "captured": tally.captured,
-            "processed": tally.processed,
-            "dropped": tally.dropped,
-            "invalid": tally.invalid,
-            "repeated": tally.repeated,
+            "captured": stats.captured,
+            "processed": stats.processed,
+            "dropped": stats.dropped,
+            "invalid": stats.invalid,
+            "repeated": stats.repeated,
         },
-        "fps": round(tally.processed / duration_s, 3) if duration_s else None,
-        "ticks": {"n": tally.ticks, "late": tally.late_ticks},
+        "fps": round(stats.processed / duration_s, 3) if duration_s else None,
+        "ticks": {"n": stats.ticks, "late": stats.late_ticks},
         "duration_s": round(duration_s, 3),
         "latency_ms": {
-            "capture_to_prediction": tally.to_prediction.as_dict(),
-            "capture_to_command": tally.to_command.as_dict(),
-            "inference": tally.inference.as_dict(),
+            "capture_to_prediction": stats.to_prediction.as_dict(),
+            "capture_to_command": stats.to_command.as_dict(),
+            "inference": stats.inference.as_dict(),
             # Inference takes real time: on a virtual clock the difference means nothing.
-            "over_inference": (tally.overhead if run.clock == "real" else LatencyHistogram()).as_dict(),
+            "over_inference": (stats.overhead if run.clock == "real" else LatencyHistogram()).as_dict(),
         },
-        "loop_lag_ms": tally.loop_lag.as_dict(),
-        "memory_mib": {key: round(value, 1) for key, value in tally.rss_mib.items()},
-        "detections": dict(tally.detections.most_common()),
-        "unknown_signs": tally.unknown_signs,
-        "actions": [asdict(action) for action in tally.actions],
-        "actions_total": tally.actions_total,
-        "faults": [_fault(fault, tally.started_s) for fault in tally.faults],
-        "faults_total": tally.faults_total,
-        "failed_writes": tally.failed_writes,
-        "observers_dropped": tally.observers_dropped,
+        "loop_lag_ms": stats.loop_lag.as_dict(),
+        "memory_mib": {key: round(value, 1) for key, value in stats.rss_mib.items()},
+        "detections": dict(stats.detections.most_common()),
+        "unknown_signs": stats.unknown_signs,
+        "actions": [asdict(action) for action in stats.actions],
+        "actions_total": stats.actions_total,
+        "faults": [_fault(fault, stats.started_s) for fault in stats.faults],
+        "faults_total": stats.faults_total,
+        "failed_writes": stats.failed_writes,
+        "observers_dropped": stats.observers_dropped,
         "mission": asdict(mission),
         "ended_by": reason,
     }

@@ -1,6 +1,5 @@
-"""The vocabulary of signs: label <-> class id. The only truth for training, inference, policy and console.
+"""The labels of the signs and their class ids, for training, inference, policy and console.
 
-Knows the labels and their order in a network's output. Knows nothing of pictures, rules or drawing.
 The order is part of every trained model: append, never reorder.
 """
 
@@ -8,7 +7,7 @@ from enum import StrEnum
 
 
 class Sign(StrEnum):
-    """A kind of road sign that the shipped detector tells apart; members stand in class-id order."""
+    """The classes of road signs of the shipped detector, in the order of their class ids."""
 
     SPEED_LIMIT_30 = "speed_limit_30"
     SPEED_LIMIT_50 = "speed_limit_50"

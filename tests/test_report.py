@@ -52,11 +52,11 @@ def test_values_above_a_limit_are_counted() -> None:
 
 
 def test_day_long_run_keeps_the_newest_actions_and_faults_only() -> None:
-    tally = RunStats(started_s=0.0)
+    stats = RunStats(started_s=0.0)
     for n in range(5000):
-        tally.action(ActionTaken(float(n), "f", "stop", "stop", None))
-        tally.fault(Fault("blind", "m", "r", Severity.STOP, float(n)))
-    report = as_json(RUN, tally, Mission(), 5000.0, "SIGTERM")
+        stats.action(ActionTaken(float(n), "f", "stop", "stop", None))
+        stats.fault(Fault("blind", "m", "r", Severity.STOP, float(n)))
+    report = as_json(RUN, stats, Mission(), 5000.0, "SIGTERM")
     assert len(report["actions"]) == KEPT_ACTIONS
     assert report["actions"][-1]["t_s"] == 4999.0
     assert len(report["faults"]) == KEPT_FAULTS
@@ -64,9 +64,9 @@ def test_day_long_run_keeps_the_newest_actions_and_faults_only() -> None:
 
 
 def test_fault_that_ends_is_not_another_fault() -> None:
-    tally = RunStats(started_s=0.0)
-    tally.fault(Fault("blind", "m", "r", Severity.STOP, 1.0, active=False))
-    assert tally.faults_total == 0
+    stats = RunStats(started_s=0.0)
+    stats.fault(Fault("blind", "m", "r", Severity.STOP, 1.0, active=False))
+    assert stats.faults_total == 0
 
 
 def test_report_has_the_documented_form_and_is_json() -> None:
@@ -81,15 +81,15 @@ def test_report_has_the_documented_form_and_is_json() -> None:
 
 
 def test_memory_growth_is_counted_from_minute_two() -> None:
-    tally = RunStats(started_s=0.0)
+    stats = RunStats(started_s=0.0)
     for at_s, mib in ((0, 100.0), (60, 150.0), (120, 160.0), (300, 165.0), (310, 161.0)):
-        tally.memory(mib, at_s)
-    assert tally.rss_mib == {"first": 100.0, "last": 161.0, "max": 165.0, "minute_2": 160.0}
+        stats.memory(mib, at_s)
+    assert stats.rss_mib == {"first": 100.0, "last": 161.0, "max": 165.0, "minute_2": 160.0}
 
 
 @pytest.mark.parametrize(("clock", "counted"), [("real", 1), ("virtual", 0)])
 def test_time_over_inference_is_told_on_a_real_clock_only(clock: str, counted: int) -> None:
-    tally = RunStats(started_s=0.0)
-    tally.overhead.add(3.0)
-    report = as_json(replace(RUN, clock=clock), tally, Mission(), 1.0, "the source has ended")
+    stats = RunStats(started_s=0.0)
+    stats.overhead.add(3.0)
+    report = as_json(replace(RUN, clock=clock), stats, Mission(), 1.0, "the source has ended")
     assert report["latency_ms"]["over_inference"]["n"] == counted

@@ -194,7 +194,7 @@ class Components:
     parts: Devices
     worker: DetectorWorker
     observers: Fanout[Event]
-    tally: RunStats
+    stats: RunStats
     driver: Driver
     control: Control
     inference: Inference
@@ -224,16 +224,16 @@ def assemble(
     hub = parts.hub
     observers: Fanout[Event] = Fanout()
     frames: Latest[Frame] = Latest()
-    tally = RunStats(started_s=clock())
+    stats = RunStats(started_s=clock())
 
     def written(command: MotorCommand) -> None:
-        tally.command(command)
+        stats.command(command)
         observers.publish(command)
 
     def report_fault(report: FaultReport) -> None:
         storage.on_fault(report)
         fault = report.at(clock())
-        tally.fault(fault)
+        stats.fault(fault)
         observers.publish(fault)
 
     faults = FaultReporter(report_fault, clock)
@@ -249,7 +249,7 @@ def assemble(
         storage=lambda: storage.trouble,
         stalls=lambda: watchdog.trips,
         observers=observers,
-        tally=tally,
+        stats=stats,
         faults=faults,
         clock=clock,
     )
@@ -259,7 +259,7 @@ def assemble(
         max_age_s=settings.capture.max_age_ms / 1000,
         deliver=control.on_prediction,
         observers=observers,
-        tally=tally,
+        stats=stats,
         faults=faults,
         clock=clock,
     )
@@ -268,7 +268,7 @@ def assemble(
         frames,
         build_capture_parameters(settings),
         observers=observers,
-        tally=tally,
+        stats=stats,
         faults=faults,
         clock=clock,
     )
@@ -276,7 +276,7 @@ def assemble(
         parts,
         worker,
         observers,
-        tally,
+        stats,
         driver,
         control,
         inference,

@@ -199,8 +199,8 @@ class WebContext:
 
     def dropped(self) -> DropCounts:
         """Count what was taken but not understood, and what the hub did not take; from any thread."""
-        tally = self.crew.tally
-        return DropCounts(tally.dropped, tally.invalid, tally.repeated, self.crew.driver.failed_writes)
+        stats = self.crew.stats
+        return DropCounts(stats.dropped, stats.invalid, stats.repeated, self.crew.driver.failed_writes)
 
 
 class WebServer:

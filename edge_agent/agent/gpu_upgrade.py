@@ -1,13 +1,12 @@
-"""Moves a train that drives from ONNX Runtime to the GPU, where there is one: builds the engine, tries it, swaps.
+"""Moves a driving train from ONNX Runtime to the GPU, where there is one: build the engine, verify it, swap.
 
-Knows the order of the steps and what to tell when one fails; the train drives on ONNX Runtime until the last one has
-gone well. Knows nothing of CUDA. Everything slow happens in a child process or in the thread that will run the engine.
+The train drives on ONNX Runtime until the last step has succeeded. Everything slow happens in a child process or in the
+thread that will run the engine.
 """
 
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 import structlog
 
@@ -44,8 +43,6 @@ from edge_agent.runtime.threads import WorkerThread
 
 _log = structlog.get_logger(__name__)
 
-T = TypeVar("T")
-
 _MEANWHILE = "the train drives on ONNX Runtime"
 _KINDS: tuple[tuple[type[EdgeAgentError], FaultKind], ...] = (
     (GpuUnavailableError, GPU_UNAVAILABLE),
@@ -56,37 +53,46 @@ _KINDS: tuple[tuple[type[EdgeAgentError], FaultKind], ...] = (
 
 
 class GpuUpgrade:
-    """One attempt, from start to swap; `run` ends when it has succeeded or failed, and raises neither way."""
+    """One attempt, from loading TensorRT to the swap.
+
+    Args:
+        worker: runs the detector now, and the engine afterwards.
+        spec: the engine to use.
+        options: of the postprocessing.
+        required: the settings ask for TensorRT: a failure is `degraded` instead of `info`, and always reported.
+        faults: by the event loop's clock.
+        load: loads TensorRT's and CUDA's bindings.
+    """
 
     def __init__(
         self,
         worker: DetectorWorker,
-        wanted: EngineSpec,
-        how: PostprocessOptions,
+        spec: EngineSpec,
+        options: PostprocessOptions,
         *,
-        must: bool,
+        required: bool,
         faults: FaultReporter,
         load: Callable[[], Bindings] = load_bindings,
     ) -> None:
         self._worker = worker
-        self._wanted = wanted
-        self._reading = how
-        self._must = must
+        self._spec = spec
+        self._options = options
+        self._required = required
         self._faults = faults
         self._load = load
-        self._lane = WorkerThread("inference-gpu")
+        self._thread = WorkerThread("inference-gpu")
         self._opened: TensorRtDetector | None = None
         self._handed_over = False
 
     async def run(self) -> None:
-        """Do it; what fails is told as a fault, and the train goes on as it is."""
+        """Run the attempt; a failure is reported as a fault, never raised."""
         try:
             agreement = await self._open()
         except EdgeAgentError as error:
             self._report(error)
         else:
             assert self._opened is not None  # noqa: S101 - `_open` raises or opens
-            self._worker.replace(DetectorSlot(self._opened, self._lane), self._failed)
+            self._worker.replace(DetectorSlot(self._opened, self._thread), self._on_failure)
             _log.info(
                 "detector_moved",
                 backend="tensorrt",
@@ -100,78 +106,76 @@ class GpuUpgrade:
             self._handed_over = True  # the worker closes it
         finally:
             if not self._handed_over:
-                self._leave()
+                self._close()
 
     def join(self) -> None:
-        """Wait until the thread has closed what it opened; for whoever must know. Blocks."""
-        self._lane.join()
+        """Wait until the thread has closed the engine; for tests. Blocks."""
+        self._thread.join()
 
     async def _open(self) -> Agreement:
-        bindings = await self._in_thread(self._load)
-        engine, reference = await self._in_thread(lambda: find_engine(self._wanted, bindings))
+        bindings = await self._thread.submit(self._load)
+        engine, reference = await self._thread.submit(lambda: find_engine(self._spec, bindings))
         if engine is not None:
             try:
-                return await self._prove(engine, reference, bindings)
+                return await self._verify(engine, reference, bindings)
             except (EngineError, DamagedEngineError, DisagreementError) as error:
-                if self._wanted.ready_made or isinstance(error, OutOfGpuMemoryError):
+                if self._spec.ready_made or isinstance(error, OutOfGpuMemoryError):
                     raise
-                await self._aside(engine, error)
-        _log.info("engine_is_built", model=self._wanted.model.name)
-        engine, _ = await build_in_process(self._order())
+                await self._set_aside(engine, error)
+        _log.info("engine_is_built", model=self._spec.model.name)
+        engine, _ = await build_in_process(self._build_request())
         try:
-            return await self._prove(engine, reference, bindings)
+            return await self._verify(engine, reference, bindings)
         except (DisagreementError, EngineError) as error:
             if not isinstance(error, OutOfGpuMemoryError):
-                await self._aside(engine, error)
+                await self._set_aside(engine, error)
             raise
 
-    async def _aside(self, engine: Path, error: EdgeAgentError) -> None:
-        await self._in_thread(lambda: set_aside(engine))
+    async def _set_aside(self, engine: Path, error: EdgeAgentError) -> None:
+        await self._thread.submit(lambda: set_aside(engine))
         _log.warning("engine_set_aside", engine=engine.name, reason=error.message)
 
-    def _order(self) -> BuildRequest:
-        wanted = self._wanted
-        return BuildRequest(str(wanted.model), wanted.precision, str(wanted.folder), wanted.needs_manifest)
+    def _build_request(self) -> BuildRequest:
+        spec = self._spec
+        return BuildRequest(str(spec.model), spec.precision, str(spec.folder), spec.needs_manifest)
 
-    async def _prove(self, engine: Path, reference: Path | None, bindings: Bindings) -> Agreement:
+    async def _verify(self, engine: Path, reference: Path | None, bindings: Bindings) -> Agreement:
         def work() -> Agreement:
             onnx = reference or engine.with_suffix(".onnx")
-            self._opened, agreement = open_verified(engine, onnx, bindings, self._reading, sample_pictures(onnx))
+            self._opened, agreement = open_verified(engine, onnx, bindings, self._options, sample_pictures(onnx))
             return agreement
 
-        return await self._in_thread(work)
+        return await self._thread.submit(work)
 
-    async def _in_thread(self, work: Callable[[], T]) -> T:
-        return await self._lane.submit(work)
-
-    def _leave(self) -> None:
-        """Close in its thread what was opened and not handed over, also when we were cancelled on the way."""
+    def _close(self) -> None:
+        """Close, in its thread, an engine that was not handed over, also after a cancellation."""
 
         def close() -> None:
             if self._opened is not None:
                 self._opened.close()
 
-        self._lane.post(close)
-        self._lane.close()
+        self._thread.post(close)
+        self._thread.close()
 
     def _report(self, error: EdgeAgentError) -> None:
-        if isinstance(error, GpuUnavailableError) and not self._must and error.data.get("missing") == "both":
-            return  # a machine without TensorRT is an ordinary machine
+        if isinstance(error, GpuUnavailableError) and not self._required and error.data.get("missing") == "both":
+            return  # nothing is wrong with a machine without a GPU
         kind = next((kind for meaning, kind in _KINDS if isinstance(error, meaning)), ENGINE_UNUSABLE)
-        severity = Severity.DEGRADED if self._must else Severity.INFO
+        severity = Severity.DEGRADED if self._required else Severity.INFO
         _log.warning(kind.code, reason=error.message)
         self._faults.report(kind, f"{error.message}; {_MEANWHILE}", error.remedy, severity=severity)
 
-    def _failed(self, error: EdgeAgentError) -> None:
-        """Hear from the worker that the engine failed on a frame."""
+    def _on_failure(self, error: EdgeAgentError) -> None:
         _log.error("gpu_failed", reason=error.message)
         self._faults.report(GPU_FAILED, f"{error.message}; {_MEANWHILE} again", error.remedy)
 
 
 def gpu_upgrade(settings: Settings, worker: DetectorWorker, faults: FaultReporter) -> GpuUpgrade | None:
-    """Return the move that the settings allow; None where the detector is to stay as it is."""
-    how = settings.detector
-    if how.backend not in {"auto", "tensorrt"} or worker.info.backend != "onnxruntime":
+    """Return the upgrade that the settings allow; None where the detector is to stay as it is."""
+    detector = settings.detector
+    if detector.backend not in {"auto", "tensorrt"} or worker.info.backend != "onnxruntime":
         return None
-    wanted = engine_spec(how, cache_dir(os.environ, settings.state.directory))
-    return GpuUpgrade(worker, wanted, postprocess_options(how), must=how.backend == "tensorrt", faults=faults)
+    spec = engine_spec(detector, cache_dir(os.environ, settings.state.directory))
+    return GpuUpgrade(
+        worker, spec, postprocess_options(detector), required=detector.backend == "tensorrt", faults=faults
+    )

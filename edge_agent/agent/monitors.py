@@ -37,10 +37,10 @@ async def watch_loop(
         beat()
 
 
-async def watch_memory(tally: RunStats, clock: Callable[[], float]) -> None:
+async def watch_memory(stats: RunStats, clock: Callable[[], float]) -> None:
     """Note the resident memory until cancelled."""
     async for tick in pace(MEMORY_PERIOD_S, clock):
-        tally.memory(resident_mib(), tick.due_s)
+        stats.memory(resident_mib(), tick.due_s)
 
 
 def resident_mib() -> float:

@@ -72,7 +72,7 @@ class RunOptions:
 class RunView:
     """What a person who watches may see of a run that goes on."""
 
-    tally: RunStats
+    stats: RunStats
     control: Control
     driver: Driver
     mission: Callable[[], Mission]
@@ -116,11 +116,11 @@ async def _run(job: RunOptions, notifier: Notifier) -> dict[str, Any]:
         ending = Shutdown(crew.stop, settings.guard.exit_timeout_s)
         stack.callback(ending.reached)
         await _drive(job, crew, ending, door, notifier)
-        crew.tally.observers_dropped = crew.observers.dropped()
-        crew.tally.failed_writes = crew.driver.failed_writes
+        crew.stats.observers_dropped = crew.observers.dropped()
+        crew.stats.failed_writes = crew.driver.failed_writes
         ended_s = clock()
     what = _what_ran(job, worker.info, parts.camera.source)
-    return as_json(what, crew.tally, parts.mission(), ended_s, ending.reason)
+    return as_json(what, crew.stats, parts.mission(), ended_s, ending.reason)
 
 
 def _open_socket(job: RunOptions, stack: AsyncExitStack) -> "ListenSocket | None":
@@ -175,7 +175,7 @@ def _tasks(
     yield "control", crew.control.run()
     yield "inference", crew.inference.run()
     yield "capture", _until_source_ends(crew, ending)
-    yield "memory", watch_memory(crew.tally, crew.clock)
+    yield "memory", watch_memory(crew.stats, crew.clock)
     yield "storage", crew.storage.watch()
     if not job.virtual and job.settings.detector.backend in {"auto", "tensorrt"}:
         yield "move-to-gpu", _move_to_gpu(job.settings, crew)
@@ -184,7 +184,7 @@ def _tasks(
         yield "duration", _after(job.duration_s, ending)
     if job.watch is not None:
         parts = crew.parts
-        vista = RunView(crew.tally, crew.control, crew.driver, parts.mission, parts.speed_mm_s, crew.clock)
+        vista = RunView(crew.stats, crew.control, crew.driver, parts.mission, parts.speed_mm_s, crew.clock)
         yield "watch", job.watch(vista)
 
 
@@ -202,7 +202,7 @@ def _observers(
         yield sink.name, isolated(sink.name, sink.run(events), crew.faults)
     if outside.listener is not None:
         yield "kafka-commands", isolated("kafka_commands", outside.listener.run(), crew.faults)
-    measures: list[Callable[[float], None]] = [lambda lag_s: crew.tally.loop_lag.add(lag_s * 1000)]
+    measures: list[Callable[[float], None]] = [lambda lag_s: crew.stats.loop_lag.add(lag_s * 1000)]
     if door is not None and door.socket is not None:
         from edge_agent.agent.http import LazyServer  # noqa: PLC0415 - as above
 

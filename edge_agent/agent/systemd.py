@@ -146,7 +146,7 @@ def service_tasks(
     settings: Settings, crew: Components, notifier: Notifier
 ) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
     """Name the tasks: the log of faults, and what a service manager wants where there is one."""
-    notices = FaultLog(crew.tally.faults)
+    notices = FaultLog(crew.stats.faults)
     yield notices.name, notices.run(crew.observers.subscribe(notices.name, _QUEUE_SIZE, (Fault,)))
     if notifier:
         yield "service-manager", report_to_service_manager(notifier, lambda: crew.control.permit, notices.words)

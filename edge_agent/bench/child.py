@@ -65,7 +65,7 @@ async def _tell(vista: RunView) -> None:
                 "t_s": round(time.monotonic() - began_s, 3),
                 "rss_mib": resident_mib(),
                 "cpu_s": time.process_time(),
-                "frames": vista.tally.processed,
+                "frames": vista.stats.processed,
             }
         )
 

@@ -31,17 +31,17 @@ async def show_status(view: RunView, console: Console) -> None:
 
 
 def _status(view: RunView) -> Text:
-    tally, permit = view.tally, view.control.permit
-    run_s = view.clock() - tally.started_s
+    stats, permit = view.stats, view.control.permit
+    run_s = view.clock() - stats.started_s
     line = Text(no_wrap=True, overflow="ellipsis")
     line.append(f" {permit.state.value.replace('_', ' ')} ", style=_COLOURS.get(permit.state, "cyan"))
     line.append(f" {run_s:5.1f} s  power {view.driver.power_percent:3d} %")
     if (speed := view.speed_mm_s()) is not None:
         line.append(f"  {speed:4.0f} mm/s")
-    latency = tally.to_prediction.percentile(50)
-    line.append(f"  {tally.processed} frames")
+    latency = stats.to_prediction.percentile(50)
+    line.append(f"  {stats.processed} frames")
     line.append(f"  {latency:.0f} ms" if latency is not None else "")
-    line.append(f"  dropped {tally.dropped}" if tally.dropped else "")
+    line.append(f"  dropped {stats.dropped}" if stats.dropped else "")
     line.append(f"  {permit.reason}", style="dim")
     return line
 

@@ -1,7 +1,9 @@
-"""capture -> detect -> decide -> drive: the tasks of the control path; the only room that knows the order.
+"""The control path: capture -> detect -> decide -> drive.
 
-A frame flows one way. Between capture and detection lies one slot that holds the newest frame; everything behind a
-prediction happens in the same step of the loop.
+In come the camera's pictures, the hub's events and the operators' orders; out go targets for the driver, and copies of
+frames, predictions, decisions and states for the observers. All tasks run in the event loop, the detector in a thread
+of its own. A frame flows one way: between capture and detection lies one slot that holds the newest frame, and what
+follows from a prediction happens in the same step of the loop.
 """
 
 from edge_agent.pipeline.capture import Capture, CaptureParameters

@@ -1,7 +1,4 @@
-"""Takes a picture from the camera at each tick and puts it, to be resized, into the slot of the newest frame.
-
-Knows ticks, frames and when a source has ended or is lost. Knows nothing of detection.
-"""
+"""Grabs a picture from the camera at each tick and puts it, to be resized, into the slot of the newest frame."""
 
 import time
 from collections.abc import Callable
@@ -26,9 +23,9 @@ LATE_TICK_S = 0.010
 
 @dataclass(frozen=True, slots=True)
 class CaptureParameters:
-    """How frames are taken: `fps`, the size in pixels, and for how long a lost camera is asked again.
+    """How frames are captured: rate, size in pixels, and for how long a lost camera is tried again.
 
-    A `retry_for_s` of None asks for ever.
+    With a `retry_for_s` of None it is tried again forever.
     """
 
     fps: float
@@ -38,10 +35,12 @@ class CaptureParameters:
 
 
 class Capture:
-    """The first task of the pipeline.
+    """The first task of the pipeline: pictures in, frames out.
 
     Args:
         camera: an open camera.
+        frames: the slot of the newest frame.
+        observers: get a copy of each frame.
         faults: by the event loop's clock.
         clock: the event loop's clock.
     """
@@ -50,18 +49,18 @@ class Capture:
         self,
         camera: Camera,
         frames: Latest[Frame],
-        how: CaptureParameters,
+        parameters: CaptureParameters,
         *,
         observers: Fanout[Event],
-        tally: RunStats,
+        stats: RunStats,
         faults: FaultReporter,
         clock: Callable[[], float],
     ) -> None:
         self._camera = camera
         self._frames = frames
-        self._how = how
+        self._parameters = parameters
         self._observers = observers
-        self._tally = tally
+        self._stats = stats
         self._faults = faults
         self._clock = clock
         self._paused = False
@@ -69,13 +68,13 @@ class Capture:
         self._size: tuple[int, ...] | None = None
 
     def pause(self, paused: bool) -> None:
-        """Stop or go on taking frames; without fresh frames the guard brakes."""
+        """Pause or resume capturing; without fresh frames the guard brakes."""
         self._paused = paused
 
     async def run(self) -> None:
-        """Take frames until the source has ended; raises FatalError when a lost camera did not come back in time."""
-        async for tick in pace(1 / self._how.fps, self._clock):
-            self._tally.tick(tick.late_s, LATE_TICK_S)
+        """Capture until the source has ended; raises FatalError when a lost camera does not come back in time."""
+        async for tick in pace(1 / self._parameters.fps, self._clock):
+            self._stats.tick(tick.late_s, LATE_TICK_S)
             if self._paused:
                 continue
             try:
@@ -87,33 +86,31 @@ class Capture:
                 return
             if self._faults.clear(CAMERA_LOST, "the camera is back"):
                 _log.info("camera_back", source=self._camera.source)
-            self._take(shot)
+            self._publish(shot)
 
-    def _take(self, shot: Shot) -> None:
+    def _publish(self, shot: Shot) -> None:
         if shot.serial == self._last_serial:
-            self._tally.repeated += 1
+            self._stats.repeated += 1
             return
         self._last_serial = shot.serial
         if not self._fits(shot):
-            self._tally.invalid += 1
+            self._stats.invalid += 1
             return
         frame = Frame(
             frame_id=str(uuid_utils.uuid7()),
-            sequence=self._tally.captured,
-            picture=ResizedPicture(shot.image, self._how.width, self._how.height),
+            sequence=self._stats.captured,
+            picture=ResizedPicture(shot.image, self._parameters.width, self._parameters.height),
             taken_s=shot.taken_s,
             taken_unix_s=time.time() - (self._clock() - shot.taken_s),
-            truth=_scaled_truth(shot, self._how),
+            truth=_scaled_truth(shot, self._parameters),
         )
-        self._tally.captured += 1
+        self._stats.captured += 1
         self._frames.put(frame)
         self._observers.publish(frame)
 
     def _fits(self, shot: Shot) -> bool:
-        """Tell whether a live picture is as large as the first one.
-
-        Another size is another mode, crop or camera: distances would be misread. The pictures of a folder may differ.
-        """
+        """Return whether a live picture is as large as the first one; the pictures of a folder may differ."""
+        # Another size is another mode, crop or camera: distances would be misread.
         size = shot.image.shape
         if self._size is None or not self._camera.live:
             self._size = size
@@ -129,7 +126,7 @@ class Capture:
     def _lost(self, error: RetryableError) -> None:
         if self._faults.report(CAMERA_LOST, error.message):
             _log.warning("camera_lost", source=self._camera.source, error=str(error))
-        since_s, limit_s = self._faults.since_s(CAMERA_LOST), self._how.retry_for_s
+        since_s, limit_s = self._faults.since_s(CAMERA_LOST), self._parameters.retry_for_s
         if limit_s is not None and since_s is not None and self._clock() - since_s > limit_s:
             raise FatalError(f"the camera '{self._camera.source}' was lost and did not come back in {limit_s:g} s")
 
@@ -138,10 +135,10 @@ def _width_by_height(size: tuple[int, ...]) -> str:
     return f"{size[1]}x{size[0]}"
 
 
-def _scaled_truth(shot: Shot, how: CaptureParameters) -> tuple[Detection, ...] | None:
-    """Return what the source knows to be in the picture, in pixels of the frame."""
+def _scaled_truth(shot: Shot, parameters: CaptureParameters) -> tuple[Detection, ...] | None:
+    """Return the source's ground truth in pixels of the frame, None where it has none."""
     if shot.truth is None:
         return None
     height, width = shot.image.shape[:2]
-    x, y = how.width / width, how.height / height
+    x, y = parameters.width / width, parameters.height / height
     return tuple(replace(d, box=Box(d.box.x1 * x, d.box.y1 * y, d.box.x2 * x, d.box.y2 * y)) for d in shot.truth)

@@ -1,7 +1,6 @@
-"""From predictions to motion: asks the policy what the signs want, the guard what is allowed, and aims the driver.
+"""From predictions to motion: policy, then guard, then driver, at each prediction and at each tick of the guard.
 
-Runs at each prediction and at each tick of the guard, whichever comes first. Knows the order policy -> guard -> driver
-and how both are told to observers. The rules themselves are pure functions in policy/ and guard.py.
+The rules themselves are pure functions in control/policy.py and control/guard.py.
 """
 
 import asyncio
@@ -37,15 +36,16 @@ from edge_agent.runtime.queues import Fanout
 _log = structlog.get_logger(__name__)
 
 STATE_PERIOD_S = 1.0
-"""The train's state is told to observers at each change and at least this often."""
+"""The train's state is published at each change and at least this often."""
 
 CRITICAL_S = 0.5
-"""A critical voltage stops the train when it has lasted for so long: a motor that starts pulls it down for a moment."""
+"""A critical voltage stops the train when it has lasted this long: a starting motor pulls it down for a moment."""
 
 LOW_VOLTAGE_BAND_MV = 200
-"""A low battery is told as over only this far above the limit: the voltage sags and recovers with the load."""
+"""A low battery is reported as over only this far above the limit: the voltage sags and recovers with the load."""
 
-_EARLY_S = 1e-6  # asyncio's timers may come some nanoseconds too soon, which on a simulated clock never pass
+# asyncio's timers may fire some nanoseconds too early, and on a simulated clock those never pass.
+_EARLY_S = 1e-6
 _FAULTS = {
     Priority.EMERGENCY_STOP: EMERGENCY_STOP,
     Priority.INTEGRITY: INTEGRITY,
@@ -58,10 +58,10 @@ _FAULTS = {
 
 @dataclass(frozen=True, slots=True)
 class ControlParameters:
-    """What the control works by.
+    """The parameters of policy, guard and battery.
 
-    `critical_voltage_mv` stops the train, `low_voltage_mv` warns. `auto_arm` arms it once, when all is well. Until
-    `start_timeout_s` have passed, what is not healthy yet is still starting and no fault.
+    `critical_voltage_mv` stops the train, `low_voltage_mv` warns. `auto_arm` arms it once, as soon as all is well.
+    Before `start_timeout_s` have passed, what is not healthy yet is still starting, which is no fault.
     """
 
     train_id: str
@@ -78,9 +78,10 @@ class Control:
     """The third task of the pipeline, and the one place where orders from people come in.
 
     Args:
-        integrity: tells what is wrong with detector or configuration; empty while all is well.
-        storage: tells why nothing may be armed anew; empty while all is well.
-        stalls: counts how often the watchdog had to brake.
+        integrity: returns what is wrong with detector or configuration; empty while all is well.
+        storage: returns why the train may not be armed anew; empty while it may.
+        stalls: returns how often the watchdog had to brake.
+        faults: by the event loop's clock.
         clock: the event loop's clock.
     """
 
@@ -88,31 +89,31 @@ class Control:
         self,
         hub: Hub,
         driver: Driver,
-        rules: ControlParameters,
+        parameters: ControlParameters,
         *,
         integrity: Callable[[], str],
         storage: Callable[[], str],
         stalls: Callable[[], int],
         observers: Fanout[Event],
-        tally: RunStats,
+        stats: RunStats,
         faults: FaultReporter,
         clock: Callable[[], float],
     ) -> None:
-        self._hub, self._driver, self._rules = hub, driver, rules
+        self._hub, self._driver, self._parameters = hub, driver, parameters
         self._integrity, self._storage, self._stalls = integrity, storage, stalls
-        self._observers, self._tally, self._faults, self._clock = observers, tally, faults, clock
+        self._observers, self._stats, self._faults, self._clock = observers, stats, faults, clock
         self._signs = policy.PolicyMemory()
         self._guard = guard.GuardMemory()
         self._orders: deque[Order] = deque()
         self._prediction: Prediction | None = None
-        self._wish: policy.PolicyOutput | None = None
+        self._output: policy.PolicyOutput | None = None
         self._decision: Decision | None = None
         self._permit = Permit(GuardState.INIT, None, "starting")
         self._stalls_seen = 0
         self._critical_since_s: float | None = None
-        self._auto_armed = not rules.auto_arm
-        self._told_s = -STATE_PERIOD_S
-        self._stepped_s = -rules.tick_s
+        self._auto_armed = not parameters.auto_arm
+        self._published_s = -STATE_PERIOD_S
+        self._stepped_s = -parameters.tick_s
         self._closed = False
         self._link_trouble = "the hub is not connected"
         hub.subscribe(self._on_hub)
@@ -123,19 +124,19 @@ class Control:
         return self._permit
 
     def set_cruise_power(self, power_percent: int) -> None:
-        """Cruise at another power from now on, 1..100 percent."""
-        self.swap_rules(replace(self._rules.tuning, cruise_power_percent=power_percent))
+        """Set the cruise power, 1..100 percent."""
+        self.set_tuning(replace(self._parameters.tuning, cruise_power_percent=power_percent))
 
     def set_signs(self, signs: Mapping[str, SignRule]) -> None:
-        """Go by other sign rules from now on, by label."""
-        self.swap_rules(replace(self._rules.tuning, rules=signs))
+        """Set the sign rules, by label."""
+        self.set_tuning(replace(self._parameters.tuning, rules=signs))
 
-    def swap_rules(self, tuning: policy.Tuning) -> None:
-        """Work by other sign rules from now on, without a pause."""
-        self._rules = replace(self._rules, tuning=tuning)
+    def set_tuning(self, tuning: policy.Tuning) -> None:
+        """Replace the policy's tuning between two steps."""
+        self._parameters = replace(self._parameters, tuning=tuning)
 
     def order(self, order: Order) -> None:
-        """Obey an order of a person or a program, at once. A stop given while others wait wins over them."""
+        """Carry out an order at once. A stop wins over other orders that wait."""
         _log.info("order", order=order.value)
         self._orders.append(order)
         if order in (Order.DRIVE, Order.REARM):
@@ -143,60 +144,65 @@ class Control:
         self.step()
 
     def on_prediction(self, prediction: Prediction) -> None:
-        """Fold in what the detector saw; signs that act are told to observers."""
+        """Feed a prediction to the policy and step."""
         self._prediction = prediction
         now_s = self._clock()
-        self._signs, acted = policy.observe(self._signs, prediction, now_s, self._rules.tuning)
-        self._tally.unknown_signs = sum(self._signs.unknown.values())
-        for wish in acted:
-            self._tally.action(
+        self._signs, acted = policy.observe(self._signs, prediction, now_s, self._parameters.tuning)
+        self._stats.unknown_signs = sum(self._signs.unknown.values())
+        for output in acted:
+            self._stats.action(
                 ActionTaken(
-                    round(now_s - self._tally.started_s, 3), wish.frame_id, wish.sign, wish.action, wish.power_percent
+                    round(now_s - self._stats.started_s, 3),
+                    output.frame_id,
+                    output.sign,
+                    output.action,
+                    output.power_percent,
                 )
             )
-            _log.info("sign", sign=wish.sign, action=wish.action.value, power_percent=wish.power_percent)
+            _log.info("sign", sign=output.sign, action=output.action.value, power_percent=output.power_percent)
         self.step()
 
     def close(self) -> None:
-        """Aim and tell nothing more: the run has ended, and what the hub does from now on is no fault."""
+        """Aim and publish nothing more: the run has ended, and what the hub does from now on is no fault."""
         self._closed = True
 
     async def run(self) -> None:
-        """Step when nothing else has for a tick, until cancelled: a tick on the camera's beat would delay the frame."""
+        """Step whenever nothing else has for a tick, until cancelled."""
         while True:
-            wait_s = self._stepped_s + self._rules.tick_s - self._clock()
+            # Counted from the last step: a tick at the camera's pace would delay the frame that comes with it.
+            wait_s = self._stepped_s + self._parameters.tick_s - self._clock()
             if wait_s > _EARLY_S:
                 await asyncio.sleep(wait_s)
             else:
                 self.step()
 
     def step(self) -> None:
-        """Ask the policy, ask the guard, aim the driver, tell the observers."""
+        """Evaluate policy and guard, aim the driver, publish what has changed."""
         now_s = self._stepped_s = self._clock()
         if self._closed:
             return
-        wish = policy.evaluate(self._signs, now_s, self._rules.tuning)
-        if wish != self._wish:
-            self._decide(wish, now_s)
-        orders = self._take_orders()
-        ask = guard.PowerRequest(wish.power_percent, wish.reason)
+        output = policy.evaluate(self._signs, now_s, self._parameters.tuning)
+        if output != self._output:
+            self._decide(output, now_s)
+        orders = self._drain_orders()
+        ask = guard.PowerRequest(output.power_percent, output.reason)
         inputs = guard.Inputs(now_s, ask, self._health(), orders)
         before = self._permit
-        self._guard, self._permit = guard.step(self._guard, inputs, self._rules.limits)
+        self._guard, self._permit = guard.step(self._guard, inputs, self._parameters.limits)
         self._aim()
         self._publish_faults(now_s)
-        if self._permit != before or now_s - self._told_s >= STATE_PERIOD_S:
-            self._tell_state(now_s)
+        if self._permit != before or now_s - self._published_s >= STATE_PERIOD_S:
+            self._publish_state(now_s)
         if self._permit.state is not before.state:
             _log.info("guard", state=self._permit.state.value, reason=self._permit.reason)
-        if self._arms_itself():  # a tick later nothing more would be known
+        if self._auto_arm():  # waiting for the next tick would bring nothing new
             self.step()
 
-    def _arms_itself(self) -> bool:
+    def _auto_arm(self) -> bool:
         return not self._auto_armed and self._guard.state is GuardState.DISARMED and not self._storage()
 
-    def _take_orders(self) -> tuple[Order, ...]:
-        if self._arms_itself():
+    def _drain_orders(self) -> tuple[Order, ...]:
+        if self._auto_arm():
             self._auto_armed = True
             self._orders.extend((Order.ARM, Order.DRIVE))
         orders, self._orders = tuple(self._orders), deque()
@@ -204,7 +210,7 @@ class Control:
 
     def _health(self) -> guard.Health:
         status, stalls, now_s = self._hub.status(), self._stalls(), self._clock()
-        limit_mv = self._rules.critical_voltage_mv
+        limit_mv = self._parameters.critical_voltage_mv
         since_s = self._critical_since_s = weak_since(self._critical_since_s, status.voltage_mv, limit_mv, now_s)
         critical = since_s is not None and now_s - since_s >= CRITICAL_S
         stalled, self._stalls_seen = stalls > self._stalls_seen, stalls
@@ -212,7 +218,7 @@ class Control:
             evidence_s=None if self._prediction is None else self._prediction.taken_s,
             link_trouble="" if status.connected else self._link_trouble,
             integrity=self._integrity(),
-            hub_trouble=_trouble(status, limit_mv if critical else None),
+            hub_trouble=_hub_trouble(status, limit_mv if critical else None),
             loop_stalled=stalled,
             arm_trouble=self._storage(),
         )
@@ -245,17 +251,17 @@ class Control:
         else:
             self.step()
 
-    def _decide(self, wish: policy.PolicyOutput, now_s: float) -> None:
-        self._wish = wish
+    def _decide(self, output: policy.PolicyOutput, now_s: float) -> None:
+        self._output = output
         self._decision = Decision(
             decision_id=str(uuid_utils.uuid7()),
-            frame_id=wish.frame_id,
+            frame_id=output.frame_id,
             decided_s=now_s,
-            taken_s=wish.taken_s,
-            action=wish.action,
-            power_percent=wish.power_percent or 0,
-            sign=wish.sign,
-            reason=wish.reason,
+            taken_s=output.taken_s,
+            action=output.action,
+            power_percent=output.power_percent or 0,
+            sign=output.sign,
+            reason=output.reason,
         )
         self._observers.publish(self._decision)
 
@@ -268,20 +274,20 @@ class Control:
             self._faults.report(kind, message)
 
     def _current_faults(self, now_s: float) -> Iterator[tuple[FaultKind, str]]:
-        by, rules = self._permit.by, self._rules
-        starting = self._permit.state is GuardState.INIT and now_s - self._tally.started_s < rules.start_timeout_s
+        by, parameters = self._permit.by, self._parameters
+        starting = self._permit.state is GuardState.INIT and now_s - self._stats.started_s < parameters.start_timeout_s
         if by in _FAULTS and (not starting or by is Priority.INTEGRITY):
             yield _FAULTS[by], self._permit.reason
         voltage_mv = self._hub.status().voltage_mv
         is_low = self._faults.since_s(BATTERY_LOW) is not None
-        if voltage_mv is not None and voltage_mv < rules.low_voltage_mv + (LOW_VOLTAGE_BAND_MV if is_low else 0):
+        if voltage_mv is not None and voltage_mv < parameters.low_voltage_mv + (LOW_VOLTAGE_BAND_MV if is_low else 0):
             yield BATTERY_LOW, f"{voltage_mv / 1000:.2f} V"
 
-    def _tell_state(self, now_s: float) -> None:
-        self._told_s = now_s
+    def _publish_state(self, now_s: float) -> None:
+        self._published_s = now_s
         self._observers.publish(
             TrainState(
-                train_id=self._rules.train_id,
+                train_id=self._parameters.train_id,
                 guard=self._permit.state,
                 reason=self._permit.reason,
                 power_percent=self._driver.power_percent,
@@ -292,8 +298,8 @@ class Control:
         )
 
 
-def _trouble(status: HubStatus, critical_mv: int | None) -> str:
-    """Name what the hub reports against driving; empty where nothing does. `critical_mv` is the limit it is below."""
+def _hub_trouble(status: HubStatus, critical_mv: int | None) -> str:
+    """Return what forbids driving, in words, or "". `critical_mv` is the limit that the voltage is below, if it is."""
     if status.alerts:
         return f"the hub reports {', '.join(sorted(status.alerts)).replace('_', ' ')}"
     if critical_mv is not None and status.voltage_mv is not None:

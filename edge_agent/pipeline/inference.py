@@ -1,7 +1,6 @@
-"""Runs the detector on the newest frame, on one worker thread of its own, so that the loop stays free.
+"""Runs the detector on the newest frame, in one worker thread, so that the event loop stays free.
 
-Knows threads and failures. Knows nothing of what a detection means. The detector is opened, used and closed in the same
-thread, as CUDA contexts demand.
+A detector is opened, used and closed in the same thread, as CUDA contexts demand.
 """
 
 import asyncio
@@ -24,18 +23,18 @@ from edge_agent.runtime.threads import WorkerThread
 _log = structlog.get_logger(__name__)
 
 FAILURES_IN_A_ROW = 10
-"""After so many frames that could not be understood the detector counts as broken."""
-CLOSE_PATIENCE_S = 1.0
+"""After failing on so many frames in a row the detector counts as broken."""
+CLOSE_TIMEOUT_S = 1.0
 HUNG_AFTER_S = 2.0
-"""A detector that came later and takes this long for a frame has hung; the train stands by then: its lease is over."""
+"""A replacement that takes this long for a frame has hung; by then the lease has expired and the train stands."""
 
 
 @dataclass(frozen=True, slots=True)
 class DetectorSlot:
-    """A detector and the one thread in which it was opened, works and will be closed."""
+    """A detector and the one thread in which it was opened, runs and will be closed."""
 
     detector: Detector
-    lane: WorkerThread
+    thread: WorkerThread
 
 
 class DetectorWorker:
@@ -43,8 +42,8 @@ class DetectorWorker:
 
     Args:
         opener: opens the detector; called in the thread.
-        modelled_s: extra time that each inference takes on the loop's clock: the model of a device on a virtual clock.
-        hung_after_s: how long a detector that came later may take for a frame.
+        modelled_s: extra time that each inference takes on the loop's clock: models a device on a virtual clock.
+        hung_after_s: how long a replacement may take for a frame.
     """
 
     def __init__(
@@ -53,65 +52,65 @@ class DetectorWorker:
         self._hung_after_s = hung_after_s
         self._opener = opener
         self._modelled_s = modelled_s
-        self._lane = WorkerThread("inference")
-        self._post: DetectorSlot | None = None
-        self._spare: DetectorSlot | None = None
-        self._gone: list[DetectorSlot] = []
+        self._thread = WorkerThread("inference")
+        self._slot: DetectorSlot | None = None
+        self._fallback: DetectorSlot | None = None
+        self._failed: list[DetectorSlot] = []
         self._on_failure: Callable[[EdgeAgentError], None] = lambda error: None
 
     async def __aenter__(self) -> Self:
         """Open the detector; raises what the opener raises."""
-        self._post = DetectorSlot(await self._lane.submit(self._opener), self._lane)
+        self._slot = DetectorSlot(await self._thread.submit(self._opener), self._thread)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close each detector in its thread; one that hangs is left behind after a second."""
-        posts = [post for post in (self._post, self._spare, *self._gone) if post is not None]
-        if posts:
-            closing = {asyncio.ensure_future(post.lane.submit(post.detector.close)) for post in posts}
-            await asyncio.wait(closing, timeout=CLOSE_PATIENCE_S)
-        for lane in {self._lane, *(post.lane for post in posts)}:
-            lane.close()
+        """Close each detector in its thread; one that hangs is abandoned after CLOSE_TIMEOUT_S."""
+        slots = [slot for slot in (self._slot, self._fallback, *self._failed) if slot is not None]
+        if slots:
+            closing = {asyncio.ensure_future(slot.thread.submit(slot.detector.close)) for slot in slots}
+            await asyncio.wait(closing, timeout=CLOSE_TIMEOUT_S)
+        for thread in {self._thread, *(slot.thread for slot in slots)}:
+            thread.close()
 
     @property
     def info(self) -> DetectorInfo:
-        """What runs."""
-        return self._at_work.detector.info
+        """The current backend and model."""
+        return self._current_slot.detector.info
 
     @property
-    def _at_work(self) -> DetectorSlot:
-        assert self._post is not None, "enter the worker first"  # noqa: S101 - a mistake of ours, not of the world
-        return self._post
+    def _current_slot(self) -> DetectorSlot:
+        assert self._slot is not None, "enter the worker first"  # noqa: S101 - a mistake of ours, not of the world
+        return self._slot
 
-    def replace(self, post: DetectorSlot, on_failure: Callable[[EdgeAgentError], None]) -> None:
-        """Have `post` look at the next frame; the worker closes its detector in the end.
+    def replace(self, slot: DetectorSlot, on_failure: Callable[[EdgeAgentError], None]) -> None:
+        """Use another detector from the next frame on; the worker closes it in the end.
 
-        The detector before it is kept: it takes over for good, in the same frame, when the new one fails or hangs
-        once, and `on_failure` is told why.
+        The detector before it is kept: when the new one fails or hangs once, the old one takes over for good, in the
+        same frame, and `on_failure` is called with the error.
         """
-        self._spare, self._post, self._on_failure = self._at_work, post, on_failure
+        self._fallback, self._slot, self._on_failure = self._current_slot, slot, on_failure
 
     async def infer(self, picture: Picture) -> tuple[tuple[Detection, ...], float]:
-        """Find signs in a picture; return them with the ms that the detector took."""
-        post = self._at_work
+        """Find signs in a picture; return them and the inference time in ms."""
+        slot = self._current_slot
         try:
-            async with asyncio.timeout(None if self._spare is None else self._hung_after_s):
-                found = await self._run(post, picture)
+            async with asyncio.timeout(None if self._fallback is None else self._hung_after_s):
+                found = await self._run(slot, picture)
         except (EdgeAgentError, TimeoutError) as failure:
-            if self._spare is None:
+            if self._fallback is None:
                 raise
-            self._gone.append(post)
-            self._post, self._spare = self._spare, None
+            self._failed.append(slot)
+            self._slot, self._fallback = self._fallback, None
             self._on_failure(failure if isinstance(failure, EdgeAgentError) else FatalError("the detector hangs"))
-            found = await self._run(self._post, picture)
+            found = await self._run(self._slot, picture)
         if self._modelled_s:
             await asyncio.sleep(self._modelled_s)
         return found
 
-    async def _run(self, post: DetectorSlot, picture: Picture) -> tuple[tuple[Detection, ...], float]:
-        return await post.lane.submit(_timed, post.detector, picture)
+    async def _run(self, slot: DetectorSlot, picture: Picture) -> tuple[tuple[Detection, ...], float]:
+        return await slot.thread.submit(_timed, slot.detector, picture)
 
 
 def _timed(detector: Detector, picture: Picture) -> tuple[tuple[Detection, ...], float]:
@@ -122,7 +121,7 @@ def _timed(detector: Detector, picture: Picture) -> tuple[tuple[Detection, ...],
 
 
 class Inference:
-    """The second task of the pipeline: newest frame in, prediction out. Frames that grew too old are dropped."""
+    """The second task of the pipeline: newest frame in, prediction out. Frames older than `max_age_s` are dropped."""
 
     def __init__(
         self,
@@ -132,7 +131,7 @@ class Inference:
         max_age_s: float,
         deliver: Callable[[Prediction], None],
         observers: Fanout[Event],
-        tally: RunStats,
+        stats: RunStats,
         faults: FaultReporter,
         clock: Callable[[], float],
     ) -> None:
@@ -141,7 +140,7 @@ class Inference:
         self._max_age_s = max_age_s
         self._deliver = deliver
         self._observers = observers
-        self._tally = tally
+        self._stats = stats
         self._faults = faults
         self._clock = clock
         self._failures = 0
@@ -150,16 +149,16 @@ class Inference:
         """Why the detector counts as broken; empty while it works."""
 
     async def run(self) -> None:
-        """Work until cancelled."""
+        """Run until cancelled."""
         while True:
             frame = await self._frames.get()
             if self._clock() - frame.taken_s > self._max_age_s:
                 self._stale += 1
             else:
-                await self._understand(frame)
-            self._tally.dropped = self._frames.dropped + self._stale
+                await self._infer(frame)
+            self._stats.dropped = self._frames.dropped + self._stale
 
-    async def _understand(self, frame: Frame) -> None:
+    async def _infer(self, frame: Frame) -> None:
         try:
             detections, inference_ms = await self._worker.infer(frame.picture)
         except EdgeAgentError as error:
@@ -180,10 +179,10 @@ class Inference:
         )
         self._deliver(prediction)
         self._observers.publish(prediction)
-        self._tally.prediction(prediction)
+        self._stats.prediction(prediction)
 
     def _failed(self, error: EdgeAgentError) -> None:
-        self._tally.invalid += 1
+        self._stats.invalid += 1
         self._failures += 1
         if self._failures == 1:
             _log.error("inference_failed", error=str(error))

@@ -49,7 +49,7 @@ class Move:
         self,
         folder: Path,
         *,
-        must: bool = True,
+        required: bool = True,
         load: Callable[[], Bindings] = load_bindings,
         model: Path | None = None,
     ) -> None:
@@ -62,7 +62,7 @@ class Move:
             self.worker,
             wanted,
             PostprocessOptions(),
-            must=must,
+            required=required,
             faults=FaultReporter(self.faults.append, lambda: 1.0),
             load=load,
         )
@@ -225,7 +225,7 @@ def _missing(what: str) -> Callable[[], Bindings]:
 
 
 @pytest.mark.parametrize(
-    ("missing", "must", "severities"),
+    ("missing", "required", "severities"),
     [
         ("both", False, []),
         ("pycuda", False, [Severity.INFO]),
@@ -234,9 +234,9 @@ def _missing(what: str) -> Callable[[], Bindings]:
     ],
 )
 async def test_machine_without_tensorrt_is_only_told_where_somebody_wants_it(
-    tmp_path: Path, missing: str, must: bool, severities: list[Severity]
+    tmp_path: Path, missing: str, required: bool, severities: list[Severity]
 ) -> None:
-    move = Move(tmp_path, must=must, load=_missing(missing))
+    move = Move(tmp_path, required=required, load=_missing(missing))
     assert await move.run() == "onnxruntime"
     assert [fault.severity for fault in move.faults] == severities
 

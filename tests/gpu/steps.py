@@ -188,7 +188,7 @@ def swap(engines: Path, inferences: int) -> str:
                 worker,
                 _wanted(engines),
                 PostprocessOptions(),
-                must=True,
+                required=True,
                 faults=FaultReporter(faults.append, time.monotonic),
             )
             moving = asyncio.create_task(move.run())

@@ -57,11 +57,11 @@ class Script:
 
 
 class Line:
-    """Camera, slot, worker and tally of one run, with everything that came out of it."""
+    """Camera, slot, worker and stats of one run, with everything that came out of it."""
 
     def __init__(self, camera: Script, detector: Seeing, modelled_s: float = 0.0) -> None:
         clock = asyncio.get_running_loop().time
-        self.tally = RunStats(started_s=clock())
+        self.stats = RunStats(started_s=clock())
         self.predictions: list[Prediction] = []
         observers: Fanout[Event] = Fanout()
         self.events = observers.subscribe("test", 10_000)
@@ -71,7 +71,7 @@ class Line:
         self.worker = DetectorWorker(lambda: detector, modelled_s=modelled_s)
         reporter = FaultReporter(lambda report: observers.publish(report.at(clock())), clock)
         self.capture = Capture(
-            camera, frames, PACE, observers=observers, tally=self.tally, faults=reporter, clock=clock
+            camera, frames, PACE, observers=observers, stats=self.stats, faults=reporter, clock=clock
         )
         self.inference = Inference(
             frames,
@@ -79,7 +79,7 @@ class Line:
             max_age_s=0.3,
             deliver=self.predictions.append,
             observers=observers,
-            tally=self.tally,
+            stats=self.stats,
             faults=reporter,
             clock=clock,
         )
@@ -127,7 +127,7 @@ def test_each_picture_becomes_a_frame_of_the_configured_size_and_a_prediction() 
     assert [frame.taken_s for frame in frames] == pytest.approx([1000.0, 1000.1, 1000.2, 1000.3, 1000.4])
     assert [p.frame_id for p in line.predictions] == [frame.frame_id for frame in frames]
     assert len({frame.frame_id for frame in frames}) == 5
-    assert (line.tally.captured, line.tally.processed, line.tally.dropped) == (5, 5, 0)
+    assert (line.stats.captured, line.stats.processed, line.stats.dropped) == (5, 5, 0)
 
 
 def test_frame_carries_wall_time_of_the_picture() -> None:
@@ -145,13 +145,13 @@ def test_truth_is_scaled_with_the_picture() -> None:
 
 def test_picture_served_twice_is_no_new_frame() -> None:
     line = play(0, 0, 0, 1)
-    assert (line.tally.captured, line.tally.repeated, line.tally.processed) == (2, 2, 2)
+    assert (line.stats.captured, line.stats.repeated, line.stats.processed) == (2, 2, 2)
 
 
 def test_detector_three_times_too_slow_gets_the_newest_frames_and_drops_are_counted() -> None:
     line = play(*range(30), modelled_s=0.29)
-    assert line.tally.processed + line.tally.dropped == line.tally.captured == 30
-    assert 10 <= line.tally.processed <= 12
+    assert line.stats.processed + line.stats.dropped == line.stats.captured == 30
+    assert 10 <= line.stats.processed <= 12
     oldest_s = max(p.done_s - p.taken_s for p in line.predictions[:-1])  # nothing newer came to replace the last one
     assert oldest_s < 0.29 + 0.1 + 1e-6, "a frame never waits longer than one period"
 
@@ -160,7 +160,7 @@ def test_lost_camera_is_told_once_and_when_it_is_back() -> None:
     gone = RetryableError("unplugged")
     line = play(0, gone, gone, gone, 1)
     assert faults(line) == [("camera_lost", True), ("camera_lost", False)]
-    assert line.tally.processed == 2
+    assert line.stats.processed == 2
 
 
 def test_camera_lost_for_too_long_ends_the_run() -> None:
@@ -175,7 +175,7 @@ def test_detector_that_fails_on_one_frame_goes_on_with_the_next() -> None:
         return ()
 
     line = play(*range(4), answer=answer)
-    assert (line.tally.invalid, line.tally.processed) == (1, 3)
+    assert (line.stats.invalid, line.stats.processed) == (1, 3)
     assert faults(line) == [("inference_failed", True)]
     assert line.inference.trouble == ""
 
@@ -203,14 +203,14 @@ def test_detector_is_closed_at_the_end() -> None:
 
 def test_live_picture_of_another_size_is_not_used_and_told_once() -> None:
     line = play(*range(6), sizes={2: (60, 120), 3: (60, 120), 4: (60, 120)})
-    assert (line.tally.captured, line.tally.invalid, line.tally.processed) == (3, 3, 3)
+    assert (line.stats.captured, line.stats.invalid, line.stats.processed) == (3, 3, 3)
     assert faults(line) == [("camera_changed", True), ("camera_changed", False)]
     assert "120x60 now, and were 120x80" in next(e.message for e in line.told if isinstance(e, Fault))
 
 
 def test_pictures_of_a_folder_may_differ_in_size() -> None:
     line = play(*range(4), sizes={2: (60, 120)}, live=False)
-    assert (line.tally.captured, line.tally.invalid, faults(line)) == (4, 0, [])
+    assert (line.stats.captured, line.stats.invalid, faults(line)) == (4, 0, [])
 
 
 def test_paused_capture_takes_no_pictures() -> None:
@@ -220,11 +220,11 @@ def test_paused_capture_takes_no_pictures() -> None:
         await asyncio.sleep(0.55)
         line.capture.pause(True)
         await asyncio.sleep(5.0)
-        assert line.tally.captured == 6
+        assert line.stats.captured == 6
         line.capture.pause(False)
         await asyncio.sleep(0.5)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         return line
 
-    assert run_virtual(main()).tally.captured == 11
+    assert run_virtual(main()).stats.captured == 11

@@ -34,7 +34,7 @@ def control(clock: Callable[[], float], stepped: Callable[[], None]) -> Control:
         storage=lambda: "",
         stalls=stalls,
         observers=observers,
-        tally=RunStats(0.0),
+        stats=RunStats(0.0),
         faults=FaultReporter(lambda report: None, clock),
         clock=clock,
     )
