@@ -16,8 +16,13 @@ from aiokafka import AIOKafkaConsumer
 from edge_agent.config import KafkaSettings
 from edge_agent.console.schemas import Trouble
 from edge_agent.faults import KAFKA_AWAY, FaultReport, FaultReporter
-from edge_agent.observers.kafka.client import KafkaLinkError, client_arguments, link_error, reason
-from edge_agent.observers.kafka.consumer import consume_forever
+from edge_agent.observers.kafka.client import (
+    KafkaLinkError,
+    client_arguments,
+    connection_error,
+    consume_forever,
+    link_error,
+)
 from edge_agent.runtime.threads import LoopThread
 from edge_agent.runtime.timeouts import with_timeout
 
@@ -146,7 +151,7 @@ class FleetListener:
         if partitions:
             await with_timeout(consumer.end_offsets(list(partitions)), self._settings.send_timeout_s)
         else:
-            await with_timeout(consumer._client.force_metadata_update(), self._settings.send_timeout_s)
+            await with_timeout(consumer.topics(), self._settings.send_timeout_s)
 
     async def _catch_up(self, consumer: Any) -> None:
         for partition in consumer.assignment():
@@ -182,7 +187,7 @@ class FleetListener:
     async def _cause(self, error: Exception) -> Exception:
         """Return the cause of an error that says only that there is no connection."""
         try:
-            return await with_timeout(reason(self._settings, _CLIENT), self._settings.send_timeout_s) or error
+            return await with_timeout(connection_error(self._settings, _CLIENT), self._settings.send_timeout_s) or error
         except Exception:  # noqa: BLE001 - then the first error has to do
             return error
 

@@ -1,11 +1,12 @@
-"""Settings of Kafka as arguments of aiokafka's clients, and its errors as what to do about them.
+"""What producer and consumers of Kafka share: aiokafka's arguments, its errors as faults, and how a consumer restarts.
 
-Knows aiokafka's names, TLS and SASL. Knows nothing of what is sent. Secrets are read at the moment of use and go
-nowhere else.
+Secrets are read when they are used and are not kept.
 """
 
+import asyncio
 import logging
 import ssl
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiokafka import errors as kafka_errors
@@ -14,8 +15,12 @@ from aiokafka.conn import create_conn
 from edge_agent.config import KafkaSettings, read_secret
 from edge_agent.errors import ConfigError, EdgeAgentError, RetryableError
 from edge_agent.faults import KAFKA_REFUSED, KAFKA_SETTINGS, KAFKA_TOPIC_MISSING, KAFKA_UNREACHABLE, FaultKind
+from edge_agent.runtime.backoff import Backoff
+from edge_agent.runtime.timeouts import close_client, with_timeout
 
-# aiokafka logs each failed attempt with a trace; what its failures mean is told by us.
+_ABANDON_S = 1.0
+
+# aiokafka logs each failed attempt with a traceback; we report what it means instead.
 logging.getLogger("aiokafka").addHandler(logging.NullHandler())
 
 
@@ -28,7 +33,7 @@ class KafkaLinkError(RetryableError):
 
 
 def client_arguments(settings: KafkaSettings, client_id: str) -> dict[str, Any]:
-    """Return the arguments that producer and consumer share; raises ConfigError for a file that cannot be used."""
+    """Return the arguments that producer and consumer share; raises ConfigError for an unusable file."""
     arguments: dict[str, Any] = {
         "bootstrap_servers": list(settings.bootstrap_servers),
         "client_id": client_id,
@@ -53,24 +58,24 @@ def client_arguments(settings: KafkaSettings, client_id: str) -> dict[str, Any]:
 
 
 def link_error(error: BaseException, settings: KafkaSettings) -> KafkaLinkError:
-    """Return what an exception of aiokafka means; by its class, never by its text."""
+    """Return the error that an exception of aiokafka means, by its class, never by its text."""
     servers = ", ".join(settings.bootstrap_servers)
     for classes, kind, message, remedy in _MEANINGS:
         if isinstance(error, classes):
             return KafkaLinkError(kind, message.format(servers=servers, topic=settings.topic), remedy)
     if isinstance(error, LookupError) and settings.security_protocol.startswith("SASL"):
-        return link_error(kafka_errors.SaslAuthenticationFailed(), settings)  # a SCRAM answer that aiokafka cannot read
+        return link_error(kafka_errors.SaslAuthenticationFailed(), settings)  # a SCRAM reply that aiokafka cannot read
     if isinstance(error, EdgeAgentError):
         return KafkaLinkError(KAFKA_SETTINGS, error.message, error.remedy)
     name = type(error).__name__
     return KafkaLinkError(KAFKA_UNREACHABLE, f"Kafka at {servers} fails ({name})", "check the broker's log")
 
 
-async def reason(settings: KafkaSettings, client_id: str) -> Exception | None:
-    """Return why no connection comes about, by trying the first server once more; None where this one did.
+async def connection_error(settings: KafkaSettings, client_id: str) -> Exception | None:
+    """Return why no connection could be made, by trying the first server once more; None if this attempt succeeds.
 
-    aiokafka's clients only log what went wrong with each server and raise one error for everything, a wrong password
-    included.
+    aiokafka's clients only log what went wrong with each server and raise one error for everything, even a wrong
+    password.
     """
     arguments = client_arguments(settings, client_id)
     kept = ("client_id", "request_timeout_ms", "security_protocol", "ssl_context")
@@ -78,17 +83,51 @@ async def reason(settings: KafkaSettings, client_id: str) -> Exception | None:
     host, _, port = settings.bootstrap_servers[0].rpartition(":")
     try:
         connection = await create_conn(host.strip("[]"), int(port), **options)
-    except Exception as error:  # noqa: BLE001 - this is the answer
+    except Exception as error:  # noqa: BLE001 - this is the result
         return error
     connection.close()
     return None
+
+
+async def consume_forever(
+    settings: KafkaSettings,
+    make: Callable[[], Any],
+    consume: Callable[[Any, Callable[[], None]], Awaitable[None]],
+    failed: Callable[[Exception], Awaitable[None]],
+) -> None:
+    """Consume until cancelled, with a new consumer, after a pause, whenever one fails.
+
+    Needs an event loop of its own: what a hanging consumer leaves running is found there and cancelled.
+
+    Args:
+        settings: how long a call may take, and the longest pause.
+        make: returns a consumer that is not started.
+        consume: called with the started consumer, and a function to call once all is well; does not return.
+        failed: called with the reason why a consumer ended, before it is closed.
+    """
+    backoff = Backoff(settings.retry_max_s)
+    while True:
+        before = asyncio.all_tasks()
+        consumer: Any = None
+        try:
+            consumer = make()
+            await with_timeout(consumer.start(), settings.send_timeout_s)
+            await consume(consumer, backoff.reset)
+        except Exception as error:  # noqa: BLE001 - aiokafka raises more than its own errors; all mean no link
+            await failed(error)
+        finally:
+            if consumer is not None:
+                # If stop hangs, its sockets must still be closed. Unlike the producer, aiokafka's consumer has no
+                # public attribute for its client, hence the private one.
+                await close_client((consumer.stop, consumer._client.close), before, _ABANDON_S)
+        await asyncio.sleep(backoff.next_s())
 
 
 _MEANINGS: tuple[tuple[tuple[type[BaseException], ...], FaultKind, str, str], ...] = (
     (
         (kafka_errors.TopicAuthorizationFailedError, kafka_errors.ClusterAuthorizationFailedError),
         KAFKA_REFUSED,
-        "Kafka at {servers} does not let us write to the topic {topic}",
+        "Kafka at {servers} does not allow us to write to the topic {topic}",
         "grant the user WRITE and DESCRIBE on the topic",
     ),
     (
@@ -105,13 +144,13 @@ _MEANINGS: tuple[tuple[tuple[type[BaseException], ...], FaultKind, str, str], ..
     (
         (kafka_errors.UnknownTopicOrPartitionError, kafka_errors.InvalidTopicError),
         KAFKA_TOPIC_MISSING,
-        "Kafka at {servers} has no topic {topic} and does not make one",
+        "Kafka at {servers} has no topic {topic} and does not create one",
         "create the topic",
     ),
     (
         (ssl.SSLError,),
         KAFKA_REFUSED,
-        "Kafka at {servers} and we do not agree on TLS",
+        "the TLS handshake with Kafka at {servers} fails",
         "check kafka.ca_file, kafka.certificate_file and the broker's certificate",
     ),
     (
@@ -144,7 +183,7 @@ def _tls(settings: KafkaSettings) -> ssl.SSLContext:
 
 
 def _no_passphrase() -> str:
-    """Refuse to ask for a passphrase on the terminal, where OpenSSL would wait for ever."""
+    """Return an empty passphrase: OpenSSL would otherwise ask for one on the terminal, and wait forever."""
     return ""
 
 

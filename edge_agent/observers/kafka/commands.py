@@ -30,8 +30,7 @@ from edge_agent.control.commands import (
 from edge_agent.faults import KAFKA_COMMANDS_FAILED, KAFKA_COMMANDS_UNHEARD, FaultReport, FaultReporter
 from edge_agent.observers.cloudevents import CommandMessage, MalformedMessageError, read_command
 from edge_agent.observers.crazy_train import payloads as compat
-from edge_agent.observers.kafka.client import client_arguments
-from edge_agent.observers.kafka.consumer import consume_forever
+from edge_agent.observers.kafka.client import client_arguments, consume_forever
 from edge_agent.runtime.threads import LoopThread
 
 PAUSE_S = 0.1

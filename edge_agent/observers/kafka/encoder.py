@@ -1,7 +1,4 @@
-"""Events -> messages for Kafka: which topic, which form, and how much each one matters.
-
-Knows the wire formats and what of an event is routine. Knows nothing of brokers or the outbox.
-"""
+"""Events -> outbox records for Kafka: the topic, the CloudEvents mode, and how much each record matters."""
 
 from collections.abc import Callable, Sequence
 
@@ -15,13 +12,13 @@ from edge_agent.observers.outbox.record import OutboxRecord, RecordKind, seriali
 
 
 class RecordEncoder:
-    """Turns events into records, in their order; remembers what the last ones said to tell news from routine.
+    """Turns events into records, in order; remembers the last state and command to tell news from routine.
 
     Args:
         settings: the topic, the CloudEvents mode and the quality of pictures.
         train_id: names the train in events and keys.
         offset_s: returns wall clock minus event-loop clock, in seconds.
-        compat: also make the original demo's `train-monitoring`.
+        compat: also encode the original demo's `train-monitoring`.
     """
 
     def __init__(
@@ -36,7 +33,7 @@ class RecordEncoder:
         self._written: tuple[CommandKind, int] | None = None
 
     def __call__(self, event: Event, sequence: int) -> Sequence[OutboxRecord]:
-        """Return the records of one event; the first gets `sequence`. Raises EdgeAgentError for a broken picture."""
+        """Return the records of an event; the first gets `sequence`. Raises FatalError for an unencodable picture."""
         records = []
         if self._settings.images or not isinstance(event, Frame):
             records.append(self._record(event, sequence))
@@ -53,7 +50,7 @@ class RecordEncoder:
         return OutboxRecord(self._kind(event), self._settings.topic, self._train_id.encode(), headers, value, at_ms)
 
     def _kind(self, event: Event) -> RecordKind:
-        """Tell pictures, routine and news apart: a state or command that says nothing new is telemetry."""
+        """Return how much an event matters: a state or command that says nothing new is telemetry."""
         match event:
             case Frame():
                 return RecordKind.IMAGE
@@ -71,7 +68,7 @@ class RecordEncoder:
 
 
 def compression_dictionary(settings: KafkaSettings, train_id: str) -> bytes:
-    """Return what the rows of this train have in common, so that an outbox need not repeat it in each."""
+    """Return the zlib dictionary of this train's rows: what they have in common, and need not repeat."""
     encoder = RecordEncoder(settings, train_id, lambda: 0.0)
     uuid = "019a0000-0000-7000-8000-000000000000"
     samples: tuple[Event, ...] = (
@@ -79,7 +76,7 @@ def compression_dictionary(settings: KafkaSettings, train_id: str) -> bytes:
         TrainState(train_id, GuardState.RUNNING, "no sign asks for less", 75, _HUB, 10.0, 1_760_000_000.0),
         MotorCommand(uuid, CommandKind.DRIVE, 75, 10.0, "no sign asks for less", uuid, uuid, 9.97),
     )
-    # What is most frequent stands last: deflate reaches the nearest bytes with the shortest codes.
+    # The most frequent goes last: deflate has the shortest codes for the nearest bytes.
     records = [record for event in reversed(samples) for record in encoder(event, 0)]
     return b"".join(serialise(record) for record in records)
 

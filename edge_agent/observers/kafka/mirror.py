@@ -1,7 +1,6 @@
-"""The mirror to Kafka: copies every event into the outbox, from where the uplink brings it to the cluster.
+"""The mirror to Kafka: copies every event into the outbox, from which the uplink sends it to the cluster.
 
-Knows how its parts fit together. Knows nothing of what they do inside. Of the event loop it takes one append an event;
-encoding, the disk and the network live in two threads.
+It costs the event loop one append per event; encoding and the disk, and the network, have a thread each.
 """
 
 import asyncio
@@ -29,7 +28,7 @@ _CLOSE_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class MirrorStats:
-    """What the mirror knows of itself: its parts, and what never got into the outbox because the disk was stuck."""
+    """Statistics of the outbox and the uplink, and what never got into the outbox because the disk was stuck."""
 
     outbox: OutboxStats
     uplink: UplinkStats
@@ -45,7 +44,7 @@ class KafkaMirror:
         settings: how to reach Kafka, and the outbox's budgets.
         train_id: names the train in events and keys.
         path: the outbox's SQLite file; see `outbox_path`.
-        report_fault: is called in the event loop with each fault of the mirror.
+        report_fault: called in the event loop with each fault of the mirror.
         compat: also speak the original demo's `train-monitoring`.
         wall: the wall clock, in seconds since 1970.
     """
@@ -85,7 +84,7 @@ class KafkaMirror:
         )
 
     async def run(self, events: EventSource) -> None:
-        """Mirror until cancelled; then bring what is here into the outbox, and what time allows to Kafka."""
+        """Mirror until cancelled; then commit what is queued to the outbox, and send what time allows to Kafka."""
         self._loop = asyncio.get_running_loop()
         self._outbox.start(self._uplink.wake)
         self._uplink.start()
@@ -93,7 +92,7 @@ class KafkaMirror:
             while True:
                 self.append(await events.get())
         finally:
-            await self._take_rest(events)
+            await self._append_queued(events)
             await self._end()
 
     def append(self, event: Event) -> None:
@@ -107,12 +106,12 @@ class KafkaMirror:
             self._report_lost()
 
     def stats(self) -> MirrorStats:
-        """Tell what the mirror knows of itself; from any thread, without waiting."""
+        """Return the statistics; from any thread, without waiting."""
         lost_events, lost_images = self._outbox.lost
         return MirrorStats(self._outbox.stats, self._uplink.stats, lost_events, lost_images, self._outbox.waiting)
 
     def figures(self) -> MirrorFigures:
-        """Tell the same in the form of all mirrors."""
+        """Return the metrics that all mirrors have."""
         now = self.stats()
         waiting = sum(tally.rows for kind, tally in now.outbox.tallies.items() if kind is not RecordKind.IMAGE)
         evicted = {kind: tally.evicted for kind, tally in now.outbox.tallies.items()}
@@ -129,7 +128,7 @@ class KafkaMirror:
         )
 
     def outbox_figures(self) -> OutboxFigures:
-        """Tell what the outbox holds and has let go of."""
+        """Return the metrics of the outbox."""
         outbox = self._outbox.stats
         tallies = {kind.value: tally for kind, tally in outbox.tallies.items()}
         return OutboxFigures(
@@ -143,15 +142,15 @@ class KafkaMirror:
             commit_s=outbox.commit_ms / 1000,
         )
 
-    async def _take_rest(self, events: EventSource) -> None:
-        """Take what is still in the queue: the last brake belongs into the log too."""
+    async def _append_queued(self, events: EventSource) -> None:
+        """Append what is still in the queue: the last brake belongs in the log too."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(0):  # a queue that is not empty answers without waiting
                 while True:
                     self.append(await events.get())
 
     async def _end(self) -> None:
-        """Shut down within outbox.drain_at_end_s and a little more, whatever the disk and the network do."""
+        """Shut down within outbox.drain_at_end_s and a few seconds, whatever the disk and the network do."""
         await in_daemon_thread(self._close, "mirror-close")
         self._loop = None
 
@@ -164,7 +163,7 @@ class KafkaMirror:
         self._outbox.close(_CLOSE_S)
 
     def _report_fault(self, report: FaultReport) -> None:
-        """Bring a report of one of the threads into the loop."""
+        """Pass a report of one of the threads to the event loop."""
         loop = self._loop
         if loop is not None and not loop.is_closed():
             loop.call_soon_threadsafe(self._report_in_loop, report)

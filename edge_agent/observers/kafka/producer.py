@@ -1,10 +1,8 @@
-"""One life of an aiokafka producer: opened, used batch by batch, abandoned at the first doubt.
+"""One life of an aiokafka producer: opened, used batch by batch, abandoned at the first failure.
 
-Knows aiokafka's traps: start, send, flush and stop may hang for ever, so each call is bounded and a producer that
-failed once is never used again. Beside its own errors it lets others out (KeyError for a SCRAM answer it did not
-expect, AssertionError for a lost connection), so every exception means the same here: this link does not work.
-Knows nothing of the outbox or of when to try again. Needs an event loop of its own: what a hanging producer leaves
-running is found there and cancelled.
+aiokafka's start, send, flush and stop may hang forever, so each call has a time limit, and a producer that failed once
+is never used again. It needs an event loop of its own: what a hanging producer leaves running is found there and
+cancelled.
 """
 
 import asyncio
@@ -17,12 +15,12 @@ from aiokafka.partitioner import DefaultPartitioner
 
 from edge_agent.config import KafkaSettings
 from edge_agent.errors import EdgeAgentError
-from edge_agent.observers.kafka.client import KafkaLinkError, client_arguments, link_error, reason
+from edge_agent.observers.kafka.client import KafkaLinkError, client_arguments, connection_error, link_error
 from edge_agent.observers.outbox.record import OutboxRecord
 from edge_agent.runtime.timeouts import close_client, with_timeout
 
 _ABANDON_S = 1.0
-_NO_TOPIC_S = 1.0  # aiokafka gives up on a missing topic after the same time as we; its word says more
+_NO_TOPIC_S = 1.0  # aiokafka gives up on a missing topic after the same time as we do, and its error says more
 _TOO_LARGE = (kafka_errors.MessageSizeTooLargeError, kafka_errors.RecordListTooLargeError)
 _CONNECTION = (
     kafka_errors.KafkaConnectionError,
@@ -32,7 +30,7 @@ _CONNECTION = (
 
 
 class TooLargeError(EdgeAgentError):
-    """The broker (or our own limit) admits no batch of this size. `count` is how many records are in it."""
+    """The broker (or our own limit) does not accept a batch of this size; `count` is its number of records."""
 
     def __init__(self, message: str, *, count: int, by_broker: bool) -> None:
         super().__init__(message)
@@ -41,11 +39,11 @@ class TooLargeError(EdgeAgentError):
 
 
 class Producer:
-    """A producer that sends one batch at a time and knows when each has arrived.
+    """A producer that sends one batch at a time and waits until each has been acknowledged.
 
-    One batch in flight, appended to the log as a whole or not at all: everything before a batch has arrived when it is
-    sent. So whatever arrives twice after a failure arrives behind its first copy, and a consumer that drops ids it has
-    seen finds every event once and in order.
+    With one batch in flight, appended to the log as a whole or not at all, everything before a batch has arrived when
+    it is sent. So a duplicate after a failure arrives behind its first copy, and a consumer that drops ids it has seen
+    finds every event once and in order.
     """
 
     def __init__(
@@ -56,16 +54,15 @@ class Producer:
         self._client_id = client_id
         self._make = make
         self._timeout_s = settings.send_timeout_s
-        self._limit_bytes = settings.max_message_bytes  # of a batch: that is what a broker limits
+        self._limit_bytes = settings.max_message_bytes  # of a batch, which is what a broker limits
         self._others = asyncio.all_tasks()
         self._producer: Any = None
         self._partitions: dict[str, tuple[int, ...]] = {}
 
     async def open(self) -> None:
-        """Connect; raises LinkError. `idempotent` tells afterwards whether the broker admits an idempotent producer.
+        """Connect; raises KafkaLinkError. `idempotent` then says whether the broker allows an idempotent producer.
 
-        A broker that refuses InitProducerId gets a plain producer: ids in the events allow consumers to drop what
-        arrives twice.
+        If it refuses InitProducerId, a plain producer is used: consumers can drop duplicates by the events' ids.
         """
         try:
             self.idempotent = await self._start(idempotent=True)
@@ -79,10 +76,10 @@ class Producer:
             raise link_error(error, self._settings) from error
 
     async def send(self, records: Sequence[OutboxRecord]) -> int:
-        """Send the first records as one batch, as many as fit; return how many have arrived.
+        """Send the first records as one batch, as many as fit; return how many were acknowledged.
 
-        They belong to one topic and key, so to one partition. Raises LinkError (the producer is abandoned then) and
-        TooLargeError when the first record does not fit a message.
+        They belong to one topic and key, so to one partition. Raises KafkaLinkError, with the producer abandoned, and
+        TooLargeError when the first record does not fit into a message.
         """
         try:
             while True:
@@ -97,7 +94,7 @@ class Producer:
                     records = records[: error.count // 2]
         except (TooLargeError, KafkaLinkError):
             raise
-        except Exception as error:
+        except Exception as error:  # also KeyError for an unexpected SCRAM reply, AssertionError for a lost connection
             await self.abandon()
             raise link_error(error, self._settings) from error
         except asyncio.CancelledError:
@@ -105,22 +102,22 @@ class Producer:
             raise
 
     async def abandon(self) -> None:
-        """Let go of the connection and of everything the producer had started; takes 3 s at the most."""
+        """Close the connection and cancel everything that the producer had started, within 3 s."""
         producer, self._producer = self._producer, None
         if producer is None:
             return
-        # Where stop hangs, the sockets are still to be closed.
+        # If stop hangs, its sockets must still be closed.
         await close_client((producer.stop, producer.client.close), self._others, _ABANDON_S)
 
     async def _reason(self, error: Exception) -> Exception:
-        """Return what is behind an error that says no more than that there is no connection."""
+        """Return the cause of an error that says only that there is no connection."""
         try:
-            return await with_timeout(reason(self._settings, self._client_id), self._timeout_s) or error
+            return await with_timeout(connection_error(self._settings, self._client_id), self._timeout_s) or error
         except TimeoutError as late:
             return late
 
     async def _start(self, *, idempotent: bool) -> bool:
-        """Start a producer; False where it cannot be idempotent and was asked to be."""
+        """Start a producer; return False if an idempotent one was asked for and refused."""
         arguments = client_arguments(self._settings, self._client_id)
         self._producer = self._make(
             **arguments,
@@ -164,7 +161,7 @@ class Producer:
         except _TOO_LARGE:
             if count > 1:
                 self._limit_bytes = min(self._limit_bytes, batch.size() * 3 // 4)
-            raise TooLargeError("the broker admits no message of its size", count=count, by_broker=True) from None
+            raise TooLargeError("the broker accepts no message of its size", count=count, by_broker=True) from None
 
     async def _partition(self, topic: str, key: bytes | None) -> int:
         """Return the partition that Kafka's own clients would choose for the key."""

@@ -1,7 +1,4 @@
-"""Sending what waits in the outbox by hand, while no agent runs.
-
-Knows how the outbox and the uplink fit together for that. Knows nothing of terminals.
-"""
+"""Kafka by hand, while no agent runs: send what waits in the outbox, and follow the events' topic."""
 
 import asyncio
 import time
@@ -24,13 +21,13 @@ from edge_agent.observers.outbox.view import inspect_outbox
 from edge_agent.observers.outbox.writer import OutboxUnavailableError
 from edge_agent.runtime.timeouts import with_timeout
 
-_LOOK_EVERY_S = 0.1
-_END_S = 4.0
+_PROGRESS_EVERY_S = 0.1
+_STOP_TIMEOUT_S = 4.0
 
 
 @dataclass(frozen=True, slots=True)
 class DrainResult:
-    """What a drain came to: messages sent, dead-lettered and still waiting; `error` says why some still wait."""
+    """Result of a drain: messages sent, dead-lettered and still waiting; `error` says why some still wait."""
 
     sent: int
     dead: int
@@ -45,8 +42,8 @@ def drain(
 ) -> DrainResult:
     """Send what waits, in order, at the configured rate, for at most `timeout_s`.
 
-    `progress` gets how many are gone and how many there were, a few times a second. Raises RetryableError where an
-    agent holds the outbox: it drains by itself.
+    `progress` is called with the messages done and the total, several times a second. Raises RetryableError if an agent
+    holds the outbox: it drains it itself.
     """
     total = inspect_outbox(path).waiting
     if not total:
@@ -56,7 +53,7 @@ def drain(
     lock.release()
     reports: list[FaultReport] = []
     outbox: Outbox[None] = Outbox(
-        path, budget_of(settings), _nothing, faults=FaultReporter(reports.append, time.monotonic)
+        path, budget_of(settings), _encode_nothing, faults=FaultReporter(reports.append, time.monotonic)
     )
     uplink = Uplink(
         settings, outbox, f"edge-agent-{train_id}-drain", faults=FaultReporter(reports.append, time.monotonic)
@@ -64,36 +61,36 @@ def drain(
     begun_s = time.monotonic()
     outbox.start(uplink.wake)
     try:
-        outbox.flush().result(_END_S)  # it is open from here on: an outbox that is not yet open looks empty
+        outbox.flush().result(_STOP_TIMEOUT_S)  # waits until it is open: until then it looks empty to the uplink
         uplink.start()
         uplink.finish()
-        while not uplink.join(_LOOK_EVERY_S) and time.monotonic() - begun_s < timeout_s:
+        while not uplink.join(_PROGRESS_EVERY_S) and time.monotonic() - begun_s < timeout_s:
             progress(uplink.stats.sent + uplink.stats.dead, total)
         progress(uplink.stats.sent + uplink.stats.dead, total)
     except (OutboxUnavailableError, TimeoutError):
         pass
     finally:
-        uplink.stop(_END_S)
-        outbox.close(_END_S)
+        uplink.stop(_STOP_TIMEOUT_S)
+        outbox.close(_STOP_TIMEOUT_S)
     left = inspect_outbox(path).waiting
     return _result(uplink, left, time.monotonic() - begun_s, reports)
 
 
 def _result(uplink: Uplink, left: int, duration_s: float, reports: Sequence[FaultReport]) -> DrainResult:
     causes = [report for report in reports if report.active and report.code != KAFKA_DEAD_LETTER.code]
-    error = uplink.stats.error or (causes[-1].message if causes else "the time is up")
+    error = uplink.stats.error or (causes[-1].message if causes else "the time limit was reached")
     remedy = causes[-1].remedy if causes else "try again with a longer --timeout"
     stats = uplink.stats
     return DrainResult(stats.sent, stats.dead, left, duration_s, error if left else "", remedy if left else "")
 
 
-def _nothing(_value: None, _sequence: int) -> Sequence[OutboxRecord]:
+def _encode_nothing(_value: None, _sequence: int) -> Sequence[OutboxRecord]:
     return ()
 
 
 @dataclass(frozen=True, slots=True)
 class ReceivedMessage:
-    """One message: its envelope, or why it is no event of ours."""
+    """One message: its envelope, or why it is not one of our events."""
 
     envelope: Envelope | None
     problem: str
@@ -101,7 +98,7 @@ class ReceivedMessage:
 
 
 async def tail(settings: KafkaSettings, *, from_start: bool) -> AsyncGenerator[ReceivedMessage, None]:
-    """Yield each message of the events' topic as it comes, for ever. Raises LinkError when Kafka cannot be reached."""
+    """Yield each message of the events' topic as it comes, forever. Raises KafkaLinkError if Kafka is unreachable."""
     arguments = client_arguments(settings, "edge-agent-tail")
     offset = "earliest" if from_start else "latest"
     consumer = AIOKafkaConsumer(settings.topic, **arguments, auto_offset_reset=offset, enable_auto_commit=False)
@@ -114,8 +111,8 @@ async def tail(settings: KafkaSettings, *, from_start: bool) -> AsyncGenerator[R
             except MalformedMessageError as error:
                 yield ReceivedMessage(None, error.message, size)
     finally:
-        with_time = asyncio.ensure_future(with_timeout(consumer.stop(), settings.send_timeout_s))
-        await asyncio.wait({with_time})
+        stopping = asyncio.ensure_future(with_timeout(consumer.stop(), settings.send_timeout_s))
+        await asyncio.wait({stopping})
 
 
 async def _start(consumer: AIOKafkaConsumer, settings: KafkaSettings) -> None:
@@ -123,5 +120,5 @@ async def _start(consumer: AIOKafkaConsumer, settings: KafkaSettings) -> None:
         await with_timeout(consumer.start(), settings.send_timeout_s)
     except ConfigError:
         raise
-    except Exception as error:  # noqa: BLE001 - aiokafka lets more than its own errors out; each means no link
+    except Exception as error:  # noqa: BLE001 - aiokafka raises more than its own errors; all mean no link
         raise link_error(error, settings) from None

@@ -1,7 +1,7 @@
-"""The uplink: takes rows out of the outbox in order and brings them to Kafka, at least once, for ever.
+"""The uplink: reads records from the outbox in order and sends them to Kafka, at least once, until stopped.
 
-Knows when to connect, to wait and to give a producer up. Knows nothing of events: rows are bytes to it. Runs in an
-event loop and a thread of its own, so that nothing it waits for or leaves behind is the train's concern.
+It decides when to connect, to wait and to give up a producer. It runs in a thread with an event loop of its own, so
+that nothing it waits for or leaves behind concerns the train.
 """
 
 import asyncio
@@ -24,10 +24,10 @@ from edge_agent.runtime.rate_limit import RateLimiter
 from edge_agent.runtime.threads import LoopThread
 
 _MAX_ROWS = 500
-_LIVE_MS = 5000.0  # what is younger is live, and no rate holds it back
+_LIVE_MS = 5000.0  # younger records are live, and not limited by the catch-up rate
 _IDLE_S = 5.0
-_AWAY_S = 0.5
-_ENDING_S = 0.2
+_OUTBOX_RETRY_S = 0.5
+_POLL_S = 0.2
 
 
 class OutboxReader(Protocol):
@@ -35,15 +35,15 @@ class OutboxReader(Protocol):
 
     @property
     def stats(self) -> OutboxStats:
-        """What it knew of itself after the last commit."""
+        """Statistics after the last commit."""
         ...
 
     def read(self, after_seq: int, max_rows: int, max_bytes: int) -> "Future[list[OutboxRecord]]":
-        """Ask for committed rows behind `after_seq`, in order."""
+        """Request committed rows after `after_seq`, in order."""
         ...
 
     def acknowledge(self, seq: int) -> None:
-        """Forget the rows up to `seq`."""
+        """Delete the rows up to `seq`."""
         ...
 
     def dead_letter(self, seq: int, reason: str) -> "Future[None]":
@@ -53,7 +53,7 @@ class OutboxReader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class UplinkStats:
-    """What the uplink knows of itself; counters since its start."""
+    """Statistics of the uplink; counters since its start."""
 
     connected: bool = False
     idempotent: bool = False
@@ -67,14 +67,14 @@ class UplinkStats:
 
 
 class Uplink:
-    """Sends what waits. `run` is the work; `start` and `stop` put it into a thread of its own.
+    """Sends what waits in the outbox: `run` does the work, `start` and `stop` give it a thread of its own.
 
     Args:
         settings: how to reach Kafka and how fast to catch up.
-        outbox: where rows come from.
-        client_id: how the brokers' logs call us.
+        outbox: where the records come from.
+        client_id: the name in the brokers' logs.
         faults: by a monotonic clock; used in the uplink's thread.
-        connect: makes a producer; for tests.
+        connect: makes a producer; replaced in tests.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class Uplink:
         self._cursor = 0
         self._seen_seq = 0
         self._until_empty = False
-        self._news = asyncio.Event()
+        self._wake = asyncio.Event()
         self._thread = LoopThread("kafka", self.run, self._failed)
 
     def start(self) -> None:
@@ -110,46 +110,46 @@ class Uplink:
         self._thread.start()
 
     def wake(self) -> None:
-        """Say that there are new rows. From any thread."""
-        self._thread.call(self._news.set)
+        """Signal that there are new rows. From any thread."""
+        self._thread.call(self._wake.set)
 
     def finish(self) -> None:
-        """End as soon as nothing waits any more. From any thread."""
+        """Request an end once nothing waits any more. From any thread."""
         self._until_empty = True
-        self._thread.call(self._news.set)
+        self._thread.call(self._wake.set)
 
     def stop(self, timeout_s: float) -> bool:
-        """End now; False when that takes longer (the thread ends with the process). From any other thread."""
+        """Stop now; return False if that takes longer (the thread ends with the process). From any other thread."""
         self._until_empty = True
         self._thread.cancel()
         return self.join(timeout_s)
 
     def join(self, timeout_s: float) -> bool:
-        """Wait for the end; False when it takes longer."""
+        """Wait for the end; return False if it takes longer."""
         return self._thread.join(timeout_s)
 
     async def run(self) -> None:
         """Connect, send, and start again after each failure, until asked to end."""
         while True:
             producer = self._connect(self._settings, self._client_id)
-            self._note(attempts=self.stats.attempts + 1)
+            self._update_stats(attempts=self.stats.attempts + 1)
             try:
                 await producer.open()
-                self._note(idempotent=producer.idempotent)
+                self._update_stats(idempotent=producer.idempotent)
                 if await self._pump(producer):
                     return
             except KafkaLinkError as error:
-                self._went_down(error)
+                self._on_link_error(error)
             finally:
-                self._note(connected=False)
+                self._update_stats(connected=False)
                 await producer.abandon()
             await self._pause(self._backoff.next_s())
 
     async def _pump(self, producer: Producer) -> bool:
-        """Send rows as they come; True when asked to end and nothing waits. Raises LinkError."""
-        self._note(connected=True)
+        """Send rows as they come; return True once asked to end and nothing waits. Raises KafkaLinkError."""
+        self._update_stats(connected=True)
         while True:
-            ending = self._until_empty  # before looking: what was committed before we were asked to end must be seen
+            ending = self._until_empty  # read first: rows committed before the request to end must still be sent
             rows = await self._next_rows()
             if rows:
                 await self._send(producer, rows)
@@ -157,24 +157,24 @@ class Uplink:
                 return True
 
     async def _next_rows(self) -> list[OutboxRecord]:
-        """Return the rows to send now; waits where there are none, or where the rate asks for it."""
-        self._news.clear()
-        if self._bytes_rate.allowed(0) < 0:  # the last batch took more than its time
+        """Return the rows to send now; waits if there are none, or if the rate requires it."""
+        self._wake.clear()
+        if self._bytes_rate.allowed(0) < 0:  # the last batch used more than its share
             await asyncio.sleep(self._bytes_rate.wait_s(0))
         allowed = self._rate.allowed(self._appended())
         try:
             rows = await self._read(allowed)
         except OutboxUnavailableError:
-            await asyncio.sleep(_AWAY_S)
+            await asyncio.sleep(_OUTBOX_RETRY_S)
             return []
         if not rows and not self._until_empty:
             await self._pause(_IDLE_S)
-        elif len(rows) > allowed:  # more waits than may be sent now: a small part of it, after a while
+        elif len(rows) > allowed:  # a backlog: a small part of it, after a pause
             await asyncio.sleep(self._rate.wait_s(len(rows)))
         return rows
 
     async def _read(self, allowed: int) -> list[OutboxRecord]:
-        """Ask for the next rows; where the outbox has told of none behind the cursor, it need not be asked."""
+        """Read the next rows; the outbox is not asked if its statistics show none after the cursor."""
         if self._cursor and self._cursor >= self._outbox.stats.last_seq:
             return []
         smallest = min(_MAX_ROWS, max(1, self._settings.outbox.drain_events_per_s // 20))
@@ -182,7 +182,7 @@ class Uplink:
         return await asyncio.wrap_future(self._outbox.read(self._cursor, max_rows, self._settings.max_message_bytes))
 
     def _appended(self) -> int:
-        """Count the rows that came since the last call: the live ones, which no rate holds back."""
+        """Count the rows since the last call: live ones, which no rate limits."""
         last_seq = self._outbox.stats.last_seq
         seen_seq, self._seen_seq = self._seen_seq, last_seq
         return min(max(0, last_seq - seen_seq), _MAX_ROWS) if seen_seq else 0  # 0: the outbox was not open yet
@@ -199,49 +199,49 @@ class Uplink:
         self._cursor = rows[sent - 1].seq
         self._outbox.acknowledge(self._cursor)
         self._backoff.reset()
-        self._came_up()
+        self._on_sent()
         send_ms = round((self._clock() - begun_s) * 1000, 2)
-        self._note(sent=self.stats.sent + sent, batches=self.stats.batches + 1, send_ms=send_ms)
+        self._update_stats(sent=self.stats.sent + sent, batches=self.stats.batches + 1, send_ms=send_ms)
 
     def _waited(self, row: OutboxRecord) -> bool:
-        """Tell a row of the backlog from a live one."""
+        """Return whether a row is of the backlog, not live."""
         return abs(self._wall() * 1000 - row.at_ms) > _LIVE_MS
 
     async def _dead_letter(self, row: OutboxRecord, error: TooLargeError) -> None:
         try:
             await asyncio.wrap_future(self._outbox.dead_letter(row.seq, error.message))
         except OutboxUnavailableError:
-            await asyncio.sleep(_AWAY_S)  # it is still the first in line, and will be met again
+            await asyncio.sleep(_OUTBOX_RETRY_S)  # it is still the first in line, and will be tried again
             return
         self._cursor = row.seq
-        self._note(dead=self.stats.dead + 1)
-        message = f"a message of {row.size} bytes was set aside as a dead letter: {error.message}"
+        self._update_stats(dead=self.stats.dead + 1)
+        message = f"a message of {row.size} bytes was moved to the dead letters: {error.message}"
         self._faults.report(KAFKA_DEAD_LETTER, message)
 
     async def _pause(self, wait_s: float) -> None:
-        """Wait, at most until there is news that matters."""
+        """Wait, at most until there are new rows (while connected) or a request to end."""
         if self.stats.connected:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
-                    await self._news.wait()
+                    await self._wake.wait()
             return
-        until_s = self._clock() + wait_s  # new rows do not mend a link: only being asked to end cuts this short
+        until_s = self._clock() + wait_s  # new rows do not repair a link: only a request to end cuts this short
         while (left_s := until_s - self._clock()) > 0:
-            await asyncio.sleep(min(left_s, _ENDING_S))
+            await asyncio.sleep(min(left_s, _POLL_S))
             if self._until_empty:
                 return
 
-    def _went_down(self, error: KafkaLinkError) -> None:
-        self._note(connected=False, failures=self.stats.failures + 1, error=error.message)
+    def _on_link_error(self, error: KafkaLinkError) -> None:
+        self._update_stats(connected=False, failures=self.stats.failures + 1, error=error.message)
         self._faults.report(error.kind, error.message, error.remedy)
 
-    def _came_up(self) -> None:
-        self._faults.clear(KAFKA_UNREACHABLE)  # or whichever fault the link had
+    def _on_sent(self) -> None:
+        self._faults.clear(KAFKA_UNREACHABLE)  # or whichever fault of its group is active
         if self.stats.error:
-            self._note(error="")
+            self._update_stats(error="")
 
-    def _note(self, **changes: object) -> None:
-        self.stats = replace(self.stats, **changes)  # type: ignore[arg-type]  # names and types are those above
+    def _update_stats(self, **changes: object) -> None:
+        self.stats = replace(self.stats, **changes)  # type: ignore[arg-type]  # the fields of UplinkStats
 
     def _failed(self) -> None:
         self._faults.report(KAFKA_FAILED, "the uplink has failed; events wait in the outbox")

@@ -1,7 +1,4 @@
-"""The outbox's SQLite file: opening it, making its tables, setting a broken one aside, and who holds it.
-
-Knows SQLite's pragmas and result codes. Knows nothing of what rows mean, when they are written or sent.
-"""
+"""The outbox's SQLite file: open it, create its tables, set a damaged one aside, and lock it for one process."""
 
 import fcntl
 import sqlite3
@@ -16,9 +13,9 @@ FORMAT = 1
 MEMORY = Path(":memory:")
 
 _BUSY_TIMEOUT_S = 0.5
-_QUICK_CHECK_MAX_BYTES = 64_000_000  # some 0.2 s; damage in larger files is found by the row that meets it
+_QUICK_CHECK_MAX_BYTES = 64_000_000  # about 0.2 s; damage in larger files is found when a damaged row is read
 _MAX_WAL_BYTES = 16_000_000
-_CACHE_KIB = 256  # rows are written once and read once: SQLite's own 2 MiB would fill up in an outage and help nobody
+_CACHE_KIB = 256  # rows are written and read once: SQLite's default of 2 MiB would fill up in an outage for nothing
 _BROKEN = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 _TABLES = """
@@ -34,14 +31,14 @@ CREATE TABLE tally (kind TEXT PRIMARY KEY, rows INTEGER NOT NULL DEFAULT 0, byte
 INSERT INTO tally (kind) VALUES ('image'), ('telemetry'), ('safety');
 """
 EVERY_TABLE = frozenset({"meta", "image", "telemetry", "safety", "dead", "tally"})
-"""The tables of an outbox: a file without them is none."""
+"""The tables of an outbox: a database without them is not an outbox."""
 
 _META_ROWS = 2
 
 
 @dataclass(frozen=True, slots=True)
 class OpenedOutbox:
-    """An open outbox file; `set_aside` is where a broken predecessor went, None where there was none."""
+    """An open outbox file; `set_aside` is where a damaged predecessor was moved, None if there was none."""
 
     connection: sqlite3.Connection
     dictionary: bytes
@@ -50,14 +47,14 @@ class OpenedOutbox:
 
 
 class OutboxLock:
-    """Holds the outbox for one process; another one gets RetryableError."""
+    """Locks the outbox for one process; others get RetryableError."""
 
     def __init__(self, path: Path) -> None:
         self._path = path.with_name(path.name + ".lock")
         self._file: IO[bytes] | None = None
 
     def acquire(self) -> None:
-        """Take the lock or raise RetryableError at once; OSError where the folder cannot be written."""
+        """Take the lock or raise RetryableError at once; raises OSError if the folder is not writable."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         file = self._path.open("ab")
         try:
@@ -71,23 +68,23 @@ class OutboxLock:
         self._file = file
 
     def release(self) -> None:
-        """Let go; does nothing where the lock is not held."""
+        """Release the lock; does nothing if it is not held."""
         if self._file is not None:
             self._file.close()
             self._file = None
 
 
 def is_broken(error: sqlite3.Error) -> bool:
-    """Tell whether the file itself is damaged, as opposed to busy, full or out of reach."""
+    """Return whether the file itself is damaged, as opposed to busy, full or inaccessible."""
     return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in _BROKEN
 
 
 def open_outbox(path: Path, dictionary: bytes) -> OpenedOutbox:
-    """Open the outbox at `path` (MEMORY keeps it in memory), a new one where there is none.
+    """Open the outbox at `path` (MEMORY keeps it in memory), or create it.
 
-    A file that is damaged or no outbox is renamed, never deleted. `dictionary` is given to a new file; an old one keeps
-    its own. Raises sqlite3.Error when the file cannot be opened now, ConfigError for a file of a newer version or of
-    another program.
+    A file that is damaged or not a database is renamed, never deleted. `dictionary` is stored in a new file; an old one
+    keeps its own. Raises sqlite3.Error if the file cannot be opened now, ConfigError for a file of a newer version or
+    of another program.
     """
     aside: Path | None = None
     try:
@@ -102,14 +99,14 @@ def open_outbox(path: Path, dictionary: bytes) -> OpenedOutbox:
 
 
 def set_aside(path: Path) -> Path:
-    """Rename a broken outbox with its journal; return its new name. Raises OSError."""
+    """Rename a damaged outbox with its journal; return its new name. Raises OSError."""
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     target = path.with_name(f"{path.name}.broken-{stamp}")
     count = 1
     while target.exists():
         count += 1
         target = path.with_name(f"{path.name}.broken-{stamp}-{count}")
-    for suffix in ("-wal", "-shm", ""):  # the database last: until then it is still found, and set aside again
+    for suffix in ("-wal", "-shm", ""):  # the database last: after a crash in between it is found and set aside again
         part = path.with_name(path.name + suffix)
         if part.exists():
             part.replace(target.with_name(target.name + suffix))
@@ -122,7 +119,7 @@ def _connect(path: Path) -> sqlite3.Connection:
         _check(connection, path)
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")  # a commit outlives a power cut: the train runs on a battery
+        connection.execute("PRAGMA synchronous = FULL")  # a commit survives a power cut: the train runs on a battery
         connection.execute(f"PRAGMA journal_size_limit = {_MAX_WAL_BYTES}")
         connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
     except BaseException:
@@ -132,39 +129,39 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:
-    """Tell an outbox (or an empty file) from a damaged one and from a stranger's, before anything is written to it."""
+    """Raise unless the file is an outbox or empty, before anything is written to it."""
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
     if not tables:
         return
     if not tables >= EVERY_TABLE:
-        raise ConfigError(f"{path} is a database, but no outbox", remedy="name another file in kafka.outbox.path")
+        raise ConfigError(f"{path} is a database, but not an outbox", remedy="name another file in kafka.outbox.path")
     if _size(path) < _QUICK_CHECK_MAX_BYTES:
         verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if verdict != "ok":
             raise damaged(str(verdict))
     if connection.execute("SELECT count(*) FROM meta").fetchone()[0] < _META_ROWS:
-        raise damaged("the outbox has lost what it knew of itself")
+        raise damaged("the outbox has lost its own settings")
 
 
 def damaged(reason: str) -> sqlite3.DatabaseError:
-    """Return the error of a damaged file, as `is_broken` knows it."""
+    """Return an error of a damaged file that `is_broken` recognises."""
     error = sqlite3.DatabaseError(reason)
     error.sqlite_errorcode = sqlite3.SQLITE_NOTADB
     return error
 
 
 def _prepare(connection: sqlite3.Connection, dictionary: bytes) -> tuple[bytes, int]:
-    """Make the tables where they are missing; return the file's dictionary and its next sequence number."""
+    """Create missing tables; return the file's dictionary and its next sequence number."""
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > FORMAT:
         connection.close()
         raise ConfigError(
-            f"the outbox was written by a newer version (format {version}, this one knows {FORMAT})",
+            f"the outbox was written by a newer version (format {version}, this version reads {FORMAT})",
             remedy="update edge-agent, or name another file in kafka.outbox.path",
         )
     if version == 0:
-        # Seeded with the clock, so that sequences go on growing when an outbox is lost: no train counts a million a
-        # second, so a new file always starts above where the old one was.
+        # Seeded with the clock, in microseconds, so that sequences keep increasing when an outbox is lost: no train
+        # counts a million events a second, so a new file always starts above where the old one was.
         seed = time.time_ns() // 1000
         connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {FORMAT};")
         facts = (("next_seq", seed), ("dictionary", dictionary))

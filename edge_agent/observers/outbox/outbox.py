@@ -1,7 +1,4 @@
-"""The outbox: values go in from the event loop without waiting, come out in order, and outlive the process.
-
-Knows its thread and the lock that keeps a second process out. Knows nothing of brokers or events.
-"""
+"""The outbox: takes values from the event loop without blocking it, and keeps them as records until they are sent."""
 
 import queue
 import sqlite3
@@ -46,14 +43,14 @@ _log = structlog.get_logger(__name__)
 class Outbox(Generic[T]):
     """Keeps what waits for the uplink.
 
-    `offer` belongs to one thread (the event loop); everything else may be called from any. Where the file cannot be
-    used at all, rows are kept in memory, few of them, and that is told.
+    `offer` belongs to one thread (the event loop); everything else may be called from any. If the file cannot be used
+    at all, a smaller number of rows is kept in memory, and a fault reports that.
 
     Args:
         path: the SQLite file.
-        budget: how much may wait.
-        encode: turns a value into records, in the outbox's thread; gets the sequence number of its first record.
-        dictionary: what the rows of a new file have in common; see record.pack.
+        budget: the limits of what may wait.
+        encode: called in the outbox's thread with a value and the sequence number of its first record.
+        dictionary: for deflating the rows of a new file; see record.pack.
         faults: by a monotonic clock; used in the outbox's thread.
     """
 
@@ -91,17 +88,17 @@ class Outbox(Generic[T]):
 
     @property
     def stats(self) -> OutboxStats:
-        """What it knew of itself after the last commit."""
+        """Statistics after the last commit."""
         return self._writer.stats
 
     @property
     def lost(self) -> tuple[int, int]:
-        """Count the events and the pictures that found no room because the disk did not follow."""
+        """Number of events and of pictures dropped because the disk could not keep up."""
         return self._handover.lost, self._handover.lost_bulky
 
     @property
     def waiting(self) -> int:
-        """Count the values that are not yet in the thread's hands."""
+        """Number of values that the outbox's thread has not taken yet."""
         return len(self._handover)
 
     def start(self, committed: Callable[[], None] = lambda: None) -> None:
@@ -110,36 +107,36 @@ class Outbox(Generic[T]):
         self._thread.start()
 
     def offer(self, value: T, *, bulky: bool = False) -> bool:
-        """Hand over a value; False where there is no room, which is counted. Never waits."""
+        """Hand over a value; return False if there is no room, which is counted. Never waits."""
         return self._handover.put(value, bulky=bulky)
 
     def read(self, after_seq: int, max_rows: int, max_bytes: int) -> "Future[list[OutboxRecord]]":
-        """Ask for committed rows behind `after_seq`, in order; fails with OutboxAwayError."""
+        """Request committed rows after `after_seq`, in order; fails with OutboxUnavailableError."""
         request = Read(after_seq, max_rows, max_bytes)
         self._requests.put(request)
         self._refuse_when_closed()
         return request.answer
 
     def acknowledge(self, seq: int) -> None:
-        """Forget the rows up to `seq` with the next commit: they have arrived."""
+        """Delete the rows up to `seq` with the next commit: they have arrived."""
         self._requests.put(Acknowledge(seq))
 
     def dead_letter(self, seq: int, reason: str) -> "Future[None]":
-        """Move the row `seq` to the dead letters; fails with OutboxAwayError."""
+        """Move the row `seq` to the dead letters; fails with OutboxUnavailableError."""
         request = DeadLetter(seq, reason)
         self._requests.put(request)
         self._refuse_when_closed()
         return request.answer
 
     def flush(self) -> "Future[None]":
-        """Commit now what was offered before; fails with OutboxAwayError where the disk does not allow it."""
+        """Commit now what was offered before; fails with OutboxUnavailableError if the disk does not allow it."""
         request = Flush()
         self._requests.put(request)
         self._refuse_when_closed()
         return request.answer
 
     def close(self, timeout_s: float) -> bool:
-        """Commit what is here and end the thread; False when that takes longer (the thread ends with the process)."""
+        """Commit what is here and end the thread; return False if that takes longer (it then ends with the process)."""
         self._requests.put(Close())
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
@@ -147,7 +144,7 @@ class Outbox(Generic[T]):
     def _run(self) -> None:
         try:
             self._writer.run()
-        except Exception:  # noqa: BLE001 - a fault of ours must be told; it must not end the train's drive
+        except Exception:  # noqa: BLE001 - a bug of ours must be reported; it must not end the train's drive
             _log.exception("the outbox's thread has failed")
             message = "the outbox has failed; nothing more reaches Kafka until the agent is started again"
             self._faults.report(OUTBOX_FAILED, message)
@@ -160,12 +157,12 @@ class Outbox(Generic[T]):
         self._committed()
 
     def _refuse_when_closed(self) -> None:
-        """Answer what nobody is there to answer."""
+        """Fail the requests that came after the thread has ended."""
         while self._closed and not self._requests.empty():
             refuse(self._requests.get(), "the outbox is closed")
 
     def _open(self) -> OutboxStore:
-        """Open the file; where it is out of reach or not ours, keep rows in memory."""
+        """Open the file; if it is inaccessible or not an outbox, keep rows in memory instead."""
         try:
             self._lock.acquire()
             return OutboxStore(self._path, self._budget, dictionary=self._dictionary)
@@ -175,7 +172,7 @@ class Outbox(Generic[T]):
                 raise
             refused = None if isinstance(error, ConfigError) else folder_problem(self._path.parent)
             words, remedy = (refused.message, refused.remedy) if refused else explain(error)
-            message = f"the outbox is kept in memory and will not outlive the agent: {words}"
+            message = f"the outbox is in memory and will not survive the agent: {words}"
             self._faults.report(OUTBOX_NOT_DURABLE, message, remedy)
             return OutboxStore(MEMORY, _MEMORY_BUDGET, dictionary=self._dictionary)
 
@@ -187,7 +184,7 @@ def budget_of(settings: KafkaSettings) -> Budget:
 
 
 def outbox_path(settings: Settings, environ: Mapping[str, str]) -> Path:
-    """Return where the outbox lies: where the settings say, else in the state folder."""
+    """Return the outbox's path: the one in the settings, else one in the state folder."""
     if settings.kafka.outbox.path is not None:
         return settings.kafka.outbox.path
     return (settings.state.directory or state_dir(environ)) / "outbox.db"

@@ -1,7 +1,4 @@
-"""What waits in the outbox: one message for a broker, with how much it matters.
-
-Knows how a message becomes a small row and back. Knows nothing of SQLite, brokers or events.
-"""
+"""The record that waits in the outbox: one message for a broker, and its compact form as a row."""
 
 import json
 import zlib
@@ -14,7 +11,7 @@ _PLAIN, _DEFLATED = b"\x00", b"\x01"
 
 
 class RecordKind(StrEnum):
-    """How much a message matters; in the order in which kinds have to go when there is no room."""
+    """How much a message matters, in the order of eviction."""
 
     IMAGE = "image"
     TELEMETRY = "telemetry"
@@ -38,25 +35,22 @@ class OutboxRecord:
 
     @property
     def size(self) -> int:
-        """Bytes of everything that a broker gets."""
+        """Size of the message in bytes: key, headers and value."""
         headers = sum(len(name) + len(value) for name, value in self.headers)
         return len(self.value) + len(self.key or b"") + headers
 
 
 def pack(record: OutboxRecord, dictionary: bytes) -> bytes:
-    """Return the row of a record; `dictionary` holds what rows have in common, so that they need not repeat it.
-
-    Pictures are stored as they are: nothing is left to squeeze out of them.
-    """
+    """Return the row of a record, deflated with a `dictionary` of what rows have in common, unless it is a picture."""
     flat = serialise(record)
     if record.kind is RecordKind.IMAGE:
         return _PLAIN + flat
-    squeeze = zlib.compressobj(6, zlib.DEFLATED, _WINDOW_BITS, 6, zlib.Z_DEFAULT_STRATEGY, dictionary)
-    return _DEFLATED + squeeze.compress(flat) + squeeze.flush()
+    deflate = zlib.compressobj(6, zlib.DEFLATED, _WINDOW_BITS, 6, zlib.Z_DEFAULT_STRATEGY, dictionary)
+    return _DEFLATED + deflate.compress(flat) + deflate.flush()
 
 
 def serialise(record: OutboxRecord) -> bytes:
-    """Return a record as bytes, before they are squeezed: what a dictionary is made of."""
+    """Return a record as bytes, not deflated; samples of these make a dictionary."""
     head = json.dumps(
         [
             record.topic,
@@ -73,8 +67,8 @@ def unpack(kind: RecordKind, at_ms: int, row: bytes, dictionary: bytes, seq: int
     """Return the record of a row that was packed with the same dictionary."""
     flat = row[1:]
     if row[:1] == _DEFLATED:
-        stretch = zlib.decompressobj(_WINDOW_BITS, dictionary)
-        flat = stretch.decompress(flat) + stretch.flush()
+        inflate = zlib.decompressobj(_WINDOW_BITS, dictionary)
+        flat = inflate.decompress(flat) + inflate.flush()
     end = _LENGTH_BYTES + int.from_bytes(flat[:_LENGTH_BYTES], "big")
     topic, key, headers = json.loads(flat[_LENGTH_BYTES:end])
     pairs = tuple((name, value.encode("latin-1")) for name, value in headers)

@@ -1,7 +1,4 @@
-"""What the outbox says about itself when the disk or a budget gives trouble.
-
-Knows the words and when to say them. Knows nothing of what the outbox does about it.
-"""
+"""The outbox's statistics, and the faults that it reports when the disk or a budget causes trouble."""
 
 import sqlite3
 from dataclasses import dataclass, field
@@ -12,15 +9,15 @@ from edge_agent.faults import OUTBOX_EVICTED, OUTBOX_SET_ASIDE, OUTBOX_SLOW, OUT
 from edge_agent.observers.outbox.record import RecordKind
 from edge_agent.observers.outbox.store import KindCounts
 
+# In a power cut, a commit's time of events is lost. A good SD card needs 5 to 50 ms.
 _SLOW_MS = 400.0
-"""A commit that takes as long loses that much of the train's last moments with the power; a good card needs 5 to 50."""
-_IN_A_ROW = 2  # one slow commit is a card that tidies up
+_IN_A_ROW = 2  # a single slow commit is a card's garbage collection
 
-_WORDS = {
+_EXPLANATIONS = {
     sqlite3.SQLITE_FULL: ("the disk is full", "free some space"),
     sqlite3.SQLITE_BUSY: ("another program holds it", "end the program that has the outbox open"),
     sqlite3.SQLITE_LOCKED: ("another program holds it", "end the program that has the outbox open"),
-    sqlite3.SQLITE_READONLY: ("it may not be written", "allow the agent's user to write the file and its folder"),
+    sqlite3.SQLITE_READONLY: ("it is not writable", "allow the agent's user to write the file and its folder"),
     sqlite3.SQLITE_CANTOPEN: ("it cannot be opened", "allow the agent's user to write the file and its folder"),
     sqlite3.SQLITE_IOERR: ("the disk has failed", "check the disk and the kernel's log"),
 }
@@ -28,9 +25,9 @@ _WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class OutboxStats:
-    """What the outbox knows of itself after its last commit.
+    """Statistics of the outbox after its last commit.
 
-    The tallies count over the file's life; `commits` and `failed` (events that could not be encoded) since the start.
+    `tallies` count over the file's life; `commits` and `failed` (events that could not be encoded) since the start.
     """
 
     tallies: dict[RecordKind, KindCounts] = field(default_factory=dict)
@@ -54,7 +51,7 @@ class OutboxFaultReporter:
         self.stuck_by = ""
         self._faults = faults
         self._evicted = 0
-        self._others = 0
+        self._contrary = 0
 
     def stuck(self, error: Exception) -> None:
         """Report why nothing can be written now."""
@@ -71,10 +68,10 @@ class OutboxFaultReporter:
     def timed(self, commit_ms: float) -> None:
         """Report a disk that has become slow, or fast again."""
         slow = self._faults.since_s(OUTBOX_SLOW) is not None
-        self._others = self._others + 1 if (commit_ms >= _SLOW_MS) is not slow else 0
-        if self._others < _IN_A_ROW:
+        self._contrary = self._contrary + 1 if (commit_ms >= _SLOW_MS) is not slow else 0
+        if self._contrary < _IN_A_ROW:
             return
-        self._others = 0
+        self._contrary = 0
         if slow:
             self._faults.clear(OUTBOX_SLOW)
         else:
@@ -94,12 +91,12 @@ class OutboxFaultReporter:
 
 
 def explain(error: Exception) -> tuple[str, str]:
-    """Return what happened and the remedy, in words; by the error's code, never by its text."""
+    """Return what happened and the remedy, by the error's code, never by its text."""
     if isinstance(error, EdgeAgentError):
         return error.message, error.remedy
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code in _WORDS:
-        return _WORDS[code]
+    if code in _EXPLANATIONS:
+        return _EXPLANATIONS[code]
     if isinstance(error, OSError):
         return f"its folder cannot be used ({error.strerror})", "allow the agent's user to write the folder"
     return f"SQLite refuses ({getattr(error, 'sqlite_errorname', type(error).__name__)})", "check the disk"

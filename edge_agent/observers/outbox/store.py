@@ -1,7 +1,4 @@
-"""The outbox as a store of rows: append, read in order, acknowledge, evict, dead-letter. One thread at a time.
-
-Knows budgets and what goes first when there is no room. Knows nothing of threads, brokers or events.
-"""
+"""The outbox as a store of rows: append, read in order, acknowledge, evict, dead-letter. One thread at a time."""
 
 import heapq
 import sqlite3
@@ -15,7 +12,7 @@ from edge_agent.observers.outbox import file as outbox_schema
 from edge_agent.observers.outbox.record import OutboxRecord, RecordKind, pack, unpack
 
 ROW_BYTES = 24
-"""What SQLite adds to a row: key, time, headers and its share of a page (measured: 18 to 26)."""
+"""SQLite's overhead per row: key, time, headers and its share of a page (measured: 18 to 26)."""
 
 _EVICT_ROWS = 256
 
@@ -33,7 +30,7 @@ class KindCounts:
 
 
 class OutboxTransaction:
-    """One transaction's changes, with the tallies as they will be after it; every method may raise sqlite3.Error."""
+    """The changes of one transaction, with the tallies after it; every method may raise sqlite3.Error."""
 
     def __init__(self, connection: sqlite3.Connection, tallies: dict[RecordKind, KindCounts]) -> None:
         self._connection = connection
@@ -47,7 +44,7 @@ class OutboxTransaction:
         self._count(kind, rows=len(rows), size=size, appended=len(rows))
 
     def delete_up_to(self, seq: int, last_seq: int) -> None:
-        """Delete the rows up to `seq`; where that are all up to `last_seq`, they need not be counted."""
+        """Delete the rows up to `seq`; if these are all, up to `last_seq`, they need not be counted."""
         for kind in RecordKind:
             rows, size = self.tallies[kind].rows, self.tallies[kind].bytes
             if not rows:
@@ -58,24 +55,24 @@ class OutboxTransaction:
                 rows, size = self._delete(kind, seq)
             self._count(kind, rows=-rows, size=-size, sent=rows)
 
-    def evict(self, kind: RecordKind, too_many_bytes: int, handed_seq: int, before_ms: int | None) -> int:
-        """Delete the oldest rows that were not handed out, until `too_many_bytes` are gone; return how many."""
+    def evict(self, kind: RecordKind, too_many_bytes: int, read_seq: int, before_ms: int | None) -> int:
+        """Delete the oldest rows that were not read yet, until `too_many_bytes` are freed; return how many."""
         evicted = 0
         while too_many_bytes > 0:
             query = f"SELECT seq, at_ms, length(body) FROM {kind} WHERE seq > ? ORDER BY seq LIMIT {_EVICT_ROWS}"  # noqa: S608
-            doomed: list[tuple[int]] = []
+            evictable: list[tuple[int]] = []
             freed = 0
-            for seq, at_ms, size in self._connection.execute(query, (handed_seq,)):
+            for seq, at_ms, size in self._connection.execute(query, (read_seq,)):
                 if freed >= too_many_bytes or (before_ms is not None and at_ms >= before_ms):
                     break
-                doomed.append((seq,))
+                evictable.append((seq,))
                 freed += size + ROW_BYTES
-            if not doomed:
+            if not evictable:
                 break
-            self._connection.executemany(f"DELETE FROM {kind} WHERE seq = ?", doomed)  # noqa: S608 - an enum
-            self._count(kind, rows=-len(doomed), size=-freed, evicted=len(doomed))
+            self._connection.executemany(f"DELETE FROM {kind} WHERE seq = ?", evictable)  # noqa: S608 - an enum
+            self._count(kind, rows=-len(evictable), size=-freed, evicted=len(evictable))
             too_many_bytes -= freed
-            evicted += len(doomed)
+            evicted += len(evictable)
         return evicted
 
     def dead_letter(self, seq: int, reason: str) -> None:
@@ -87,7 +84,7 @@ class OutboxTransaction:
                 self._count(kind, rows=-rows, size=-size, dead=rows)
 
     def trim_dead(self, max_bytes: int) -> None:
-        """Forget the oldest dead letters beyond `max_bytes`; they stay counted."""
+        """Delete the oldest dead letters beyond `max_bytes`; they stay counted."""
         total = 0
         for seq, size in self._connection.execute("SELECT seq, length(body) FROM dead ORDER BY seq DESC"):
             total += size
@@ -96,7 +93,7 @@ class OutboxTransaction:
                 break
 
     def write(self, next_seq: int) -> None:
-        """Write the counts that have changed."""
+        """Update the next sequence number and the tallies that have changed."""
         self._connection.execute("UPDATE meta SET value = ? WHERE name = 'next_seq'", (next_seq,))
         query = "UPDATE tally SET rows = ?, bytes = ?, appended = ?, sent = ?, evicted = ?, dead = ? WHERE kind = ?"
         for kind, t in self.tallies.items():
@@ -106,10 +103,10 @@ class OutboxTransaction:
 
     def _delete(self, kind: RecordKind, seq: int, *, only: bool = False) -> tuple[int, int]:
         where = "seq = ?" if only else "seq <= ?"
-        query = f"SELECT count(*), coalesce(sum(length(body)), 0) FROM {kind} WHERE {where}"  # noqa: S608 - our words
+        query = f"SELECT count(*), coalesce(sum(length(body)), 0) FROM {kind} WHERE {where}"  # noqa: S608 - our own text
         rows, size = self._connection.execute(query, (seq,)).fetchone()
         if rows:
-            self._connection.execute(f"DELETE FROM {kind} WHERE {where}", (seq,))  # noqa: S608 - our words
+            self._connection.execute(f"DELETE FROM {kind} WHERE {where}", (seq,))  # noqa: S608 - our own text
         return rows, size + rows * ROW_BYTES
 
     def _count(
@@ -135,11 +132,11 @@ class OutboxTransaction:
         )
 
 
-_LIVE_IMAGES_BYTES = 2_000_000  # a few seconds of frames: what is on its way while the uplink holds
+_LIVE_IMAGES_BYTES = 2_000_000  # a few seconds of frames: what is in transit while the uplink works
 _MAX_DEAD_BYTES = 64_000_000
 _VACUUM_PAGES = 256
-_FRESH_ROWS = 50  # of one commit, kept for the uplink; more is a backlog, and that is read from the file
-_SURE_BYTES = 256  # a row's body is its record with the names around its parts
+_FRESH_ROWS = 50  # of one commit, kept for the uplink; more is a backlog, which is read from the file
+_ROW_MARGIN_BYTES = 256  # a row's body is larger than its record by the JSON around the parts
 _OLDEST = "SELECT min(at_ms) FROM ({})".format(  # noqa: S608 - an enum
     " UNION ALL ".join(f"SELECT * FROM (SELECT at_ms FROM {kind} ORDER BY seq LIMIT 1)" for kind in RecordKind)  # noqa: S608
 )
@@ -147,7 +144,7 @@ _OLDEST = "SELECT min(at_ms) FROM ({})".format(  # noqa: S608 - an enum
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """How much may wait. Events go only when they are older than `events_h` and need more than `events_bytes`."""
+    """How much may wait. Events are evicted only if older than `events_h` and larger than `events_bytes` together."""
 
     events_bytes: int = 2_048_000_000
     events_h: float = 72.0
@@ -155,12 +152,12 @@ class Budget:
 
 
 class OutboxStore:
-    """An open outbox file. Every method may raise sqlite3.Error, and then nothing of its change has happened.
+    """An open outbox file. Every method may raise sqlite3.Error, and has then changed nothing.
 
     Args:
         path: the SQLite file, or outbox_schema.MEMORY.
-        budget: how much may wait.
-        dictionary: what the rows of a new file have in common; see record.pack.
+        budget: the limits of what may wait.
+        dictionary: for deflating the rows of a new file; see record.pack.
         wall: the wall clock, in seconds since 1970.
     """
 
@@ -175,12 +172,12 @@ class OutboxStore:
         self._dictionary = opened.dictionary
         self._budget = budget
         self._wall = wall
-        self._handed_seq = 0
+        self._read_seq = 0
         self._fresh: list[OutboxRecord] = []
         self._oldest_ms: int | None = None
-        self._aged = False  # `_oldest_ms` is known
+        self._oldest_known = False
         columns = "kind, rows, bytes, appended, sent, evicted, dead"
-        rows = self._connection.execute(f"SELECT {columns} FROM tally").fetchall()  # noqa: S608 - our own words
+        rows = self._connection.execute(f"SELECT {columns} FROM tally").fetchall()  # noqa: S608 - column names
         self.tallies = {RecordKind(kind): KindCounts(*numbers) for kind, *numbers in rows}
 
     def close(self) -> None:
@@ -188,9 +185,9 @@ class OutboxStore:
         self._connection.close()
 
     def commit(self, records: Sequence[OutboxRecord], acknowledged_seq: int | None = None) -> int:
-        """Append `records` in their order and forget rows up to `acknowledged_seq`, in one transaction.
+        """Append `records` in order and delete rows up to `acknowledged_seq`, in one transaction.
 
-        Evicts what no longer fits; returns how many rows that were.
+        Evicts what no longer fits; returns the number of evicted rows.
         """
         change = OutboxTransaction(self._connection, self.tallies)
         self._connection.execute("BEGIN IMMEDIATE")
@@ -208,30 +205,30 @@ class OutboxStore:
         self.tallies = change.tallies
         few = records if not evicted and len(records) <= _FRESH_ROWS else ()
         self._fresh = [replace(record, seq=seq) for seq, record in enumerate(few, first_seq)]
-        self._aged = not evicted and sum(tally.rows for tally in self.tallies.values()) == len(records)
-        if self._aged:
+        self._oldest_known = not evicted and sum(tally.rows for tally in self.tallies.values()) == len(records)
+        if self._oldest_known:
             self._oldest_ms = min((record.at_ms for record in records), default=None)
         return evicted
 
     def read(self, after_seq: int, max_rows: int, max_bytes: int) -> list[OutboxRecord]:
-        """Return rows behind `after_seq` in their order: at most `max_rows`, of about `max_bytes` together.
+        """Return rows after `after_seq` in order: at most `max_rows`, of about `max_bytes` together.
 
-        The first one is returned whatever its size. Rows that were handed out are not evicted any more.
+        The first one is returned whatever its size. Rows that were read are not evicted any more.
         """
         rows = self._take_fresh(after_seq, max_rows, max_bytes) or self._load(after_seq, max_rows, max_bytes)
         if rows:
-            self._handed_seq = max(self._handed_seq, rows[-1].seq)
+            self._read_seq = max(self._read_seq, rows[-1].seq)
         return rows
 
     def _take_fresh(self, after_seq: int, max_rows: int, max_bytes: int) -> list[OutboxRecord]:
-        """Return the rows of the last commit, once, where they are all that is asked for; else nothing.
+        """Return the rows of the last commit, once, if they are exactly what is requested; else nothing.
 
-        An uplink that keeps up asks for just these, and the file need not be read.
+        An uplink that keeps up requests just these, which saves reading the file.
         """
         fresh, self._fresh = self._fresh, []
         if not fresh or after_seq != fresh[0].seq - 1 or len(fresh) > max_rows:
             return []
-        return fresh if sum(row.size for row in fresh) + _SURE_BYTES * len(fresh) <= max_bytes else []
+        return fresh if sum(row.size for row in fresh) + _ROW_MARGIN_BYTES * len(fresh) <= max_bytes else []
 
     def _load(self, after_seq: int, max_rows: int, max_bytes: int) -> list[OutboxRecord]:
         cursors = [self._rows(kind, after_seq, max_rows) for kind in RecordKind if self.tallies[kind].rows]
@@ -244,8 +241,8 @@ class OutboxStore:
         return rows
 
     def dead_letter(self, seq: int, reason: str) -> None:
-        """Move the row `seq` to the dead letters: it can never be sent, and must not hold up those behind it."""
-        self._fresh, self._aged = [], False
+        """Move the row `seq` to the dead letters: it can never be sent, and must not block those after it."""
+        self._fresh, self._oldest_known = [], False
         change = OutboxTransaction(self._connection, self.tallies)
         self._connection.execute("BEGIN IMMEDIATE")
         try:
@@ -259,17 +256,17 @@ class OutboxStore:
         self.tallies = change.tallies
 
     def give_back_space(self) -> None:
-        """Return a few free pages to the file system; for moments when nothing waits."""
+        """Return a few free pages to the file system, when nothing waits."""
         self._connection.executescript(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})")  # `execute` frees one page only
 
     def oldest_ms(self) -> int | None:
-        """Return the time of the oldest row that waits, None where none does."""
-        if not self._aged:
-            self._oldest_ms, self._aged = self._connection.execute(_OLDEST).fetchone()[0], True
+        """Return the time of the oldest waiting row in ms since 1970, None if nothing waits."""
+        if not self._oldest_known:
+            self._oldest_ms, self._oldest_known = self._connection.execute(_OLDEST).fetchone()[0], True
         return self._oldest_ms
 
     def _rows(self, kind: RecordKind, after_seq: int, limit: int) -> Iterator[tuple[int, int, bytes, RecordKind]]:
-        """Yield rows of one kind lazily: a picture that does not fit any more is never loaded."""
+        """Yield rows of one kind lazily: a picture that no longer fits the request is never loaded."""
         query = f"SELECT seq, at_ms, body FROM {kind} WHERE seq > ? ORDER BY seq LIMIT ?"  # noqa: S608 - an enum
         cursor = self._connection.execute(query, (after_seq, limit))
         try:
@@ -281,7 +278,7 @@ class OutboxStore:
     def _unpack(self, kind: RecordKind, seq: int, at_ms: int, body: bytes) -> OutboxRecord:
         try:
             return unpack(kind, at_ms, body, self._dictionary, seq)
-        except (zlib.error, ValueError):  # what was written is not what is read
+        except (zlib.error, ValueError):  # the row does not inflate or parse
             raise outbox_schema.damaged("a row is damaged") from None
 
     def _append(self, change: OutboxTransaction, records: Sequence[OutboxRecord]) -> int:
@@ -293,12 +290,12 @@ class OutboxStore:
         return self.next_seq + len(records)
 
     def _evict(self, change: OutboxTransaction) -> int:
-        """Make room: frames over their budget, then events over both of theirs, telemetry before safety."""
+        """Evict frames beyond their budget, then events beyond both of theirs, telemetry before safety."""
         budget = self._budget
         floor = max(budget.images_bytes, _LIVE_IMAGES_BYTES)
-        evicted = change.evict(RecordKind.IMAGE, change.tallies[RecordKind.IMAGE].bytes - floor, self._handed_seq, None)
+        evicted = change.evict(RecordKind.IMAGE, change.tallies[RecordKind.IMAGE].bytes - floor, self._read_seq, None)
         before_ms = int((self._wall() - budget.events_h * 3600) * 1000)
         for kind in (RecordKind.TELEMETRY, RecordKind.SAFETY):
             waiting = change.tallies[RecordKind.TELEMETRY].bytes + change.tallies[RecordKind.SAFETY].bytes
-            evicted += change.evict(kind, waiting - budget.events_bytes, self._handed_seq, before_ms)
+            evicted += change.evict(kind, waiting - budget.events_bytes, self._read_seq, before_ms)
         return evicted

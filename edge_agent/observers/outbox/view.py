@@ -1,7 +1,4 @@
-"""A look at an outbox from outside: what waits, without touching it; an agent may be using it meanwhile.
-
-Knows the tables. Knows nothing of how they are filled.
-"""
+"""Inspect an outbox read-only: what waits in it; an agent may be using it at the same time."""
 
 import sqlite3
 from dataclasses import dataclass
@@ -19,7 +16,7 @@ _TIMEOUT_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class OutboxView:
-    """What lies in an outbox. `held` tells that an agent uses it; `oldest_ms` is in ms since 1970."""
+    """Contents of an outbox. `held` means that an agent is using it; `oldest_ms` is in ms since 1970."""
 
     path: Path
     exists: bool
@@ -33,12 +30,12 @@ class OutboxView:
 
     @property
     def waiting(self) -> int:
-        """Messages that wait for the uplink."""
+        """Number of messages that wait for the uplink."""
         return sum(tally.rows for tally in self.tallies.values())
 
 
 def inspect_outbox(path: Path) -> OutboxView:
-    """Look at the outbox at `path`, which may not exist. Raises FatalError when it is damaged or no outbox."""
+    """Inspect the outbox at `path`, which need not exist. Raises FatalError if it is damaged or not an outbox."""
     aside = tuple(sorted(found for found in path.parent.glob(f"{path.name}.broken-*") if _is_database(found)))
     if not path.exists():
         return OutboxView(path, False, False, 0, {}, None, 0, {}, aside)
@@ -61,11 +58,11 @@ def inspect_outbox(path: Path) -> OutboxView:
 def _read(connection: sqlite3.Connection, path: Path, aside: tuple[Path, ...]) -> OutboxView:
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
     if not tables >= EVERY_TABLE:
-        raise FatalError(f"{path} is no outbox", remedy="name the agent's outbox in kafka.outbox.path")
+        raise FatalError(f"{path} is not an outbox", remedy="name the agent's outbox in kafka.outbox.path")
     columns = "kind, rows, bytes, appended, sent, evicted, dead"
     tallies = {
         RecordKind(kind): KindCounts(*numbers)
-        for kind, *numbers in connection.execute(f"SELECT {columns} FROM tally")  # noqa: S608 - our own words
+        for kind, *numbers in connection.execute(f"SELECT {columns} FROM tally")  # noqa: S608 - column names
     }
     ages = [connection.execute(f"SELECT at_ms FROM {kind} ORDER BY seq LIMIT 1").fetchone() for kind in RecordKind]  # noqa: S608
     reasons = dict(connection.execute("SELECT reason, count(*) FROM dead GROUP BY reason"))

@@ -1,8 +1,4 @@
-"""What the outbox's thread does: encode, gather, commit, answer; and go on when the disk does not.
-
-Knows how a store fails and what to do about it. Knows nothing of brokers or events: it gets a function that turns a
-value into records.
-"""
+"""The work of the outbox's thread: encode and commit values, answer requests, and carry on when the disk fails."""
 
 import queue
 import sqlite3
@@ -36,12 +32,12 @@ class OutboxUnavailableError(RetryableError):
 
 @dataclass(frozen=True, slots=True)
 class Wake:
-    """Something was handed over."""
+    """A value was handed over."""
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Give rows behind a sequence number."""
+    """Read rows after a sequence number."""
 
     after_seq: int
     max_rows: int
@@ -51,14 +47,14 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledge:
-    """Rows up to `seq` have arrived: forget them with the next commit."""
+    """Rows up to `seq` have arrived: delete them with the next commit."""
 
     seq: int
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """The row can never be sent: to the dead letters with it."""
+    """The row can never be sent: move it to the dead letters."""
 
     seq: int
     reason: str
@@ -67,21 +63,21 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class Flush:
-    """Commit now what was handed over before this."""
+    """Commit now what was handed over before."""
 
     answer: "Future[None]" = field(default_factory=Future)
 
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """Commit what is here, close the file, end."""
+    """Commit what was handed over, close the file, end the thread."""
 
 
 OutboxRequest = Wake | Read | Acknowledge | DeadLetter | Flush | Close
 
 
 def refuse(request: OutboxRequest, why: str) -> None:
-    """Answer a question that nobody can answer any more."""
+    """Fail a request that can no longer be answered."""
     if isinstance(request, Read | DeadLetter | Flush) and request.answer.set_running_or_notify_cancel():
         request.answer.set_exception(OutboxUnavailableError(why))
 
@@ -90,12 +86,12 @@ class OutboxWriter(Generic[T]):
     """The outbox's work, one step at a time, in a thread of its own.
 
     Args:
-        open_store: opens the store; called again after trouble.
-        encode: turns a value into records; gets the sequence number of its first record.
-        handover: where values come from.
-        requests: where questions come from, and wake-ups of the handover.
-        report: is told of trouble, in this thread.
-        committed: is called after each commit of new rows, in this thread.
+        open_store: opens the store; called again after an error.
+        encode: turns a value into records, the first with the given sequence number.
+        handover: the queue of values.
+        requests: the queue of requests, and of wake-ups by the handover.
+        report: reports faults, in this thread.
+        committed: called after each commit of new rows, in this thread.
     """
 
     def __init__(
@@ -119,37 +115,37 @@ class OutboxWriter(Generic[T]):
         self._clock = clock
         self._store: OutboxStore | None = None
         self._pending: list[OutboxRecord] = []
-        self._look_s: float | None = None
-        self._due_s: float | None = None
+        self._poll_at_s: float | None = None
+        self._commit_at_s: float | None = None
         self._acknowledged_seq: int | None = None
-        self._again_s = 0.0
+        self._retry_at_s = 0.0
         self._commits = 0
         self._failed = 0
 
     def run(self) -> None:
-        """Work until asked to close."""
+        """Run until asked to close."""
         while self.step():
             pass
         self._finish()
 
     def step(self) -> bool:
-        """Answer one question or wait for the next thing to do; False when asked to close."""
+        """Handle one request or wait until something is due; return False when asked to close."""
         request = self._next_request()
         if isinstance(request, Close):
             return False
         ready = self._ready()
         if request is not None:
             self._answer(request)
-        if self._look_s is not None and self._clock() >= self._look_s:
-            self._look(ready=ready)
-        if self._due_s is not None and self._clock() >= self._due_s:
+        if self._poll_at_s is not None and self._clock() >= self._poll_at_s:
+            self._poll(ready=ready)
+        if self._commit_at_s is not None and self._clock() >= self._commit_at_s:
             self._commit()
         return True
 
     def _next_request(self) -> OutboxRequest | None:
-        """Wait for a question, at most until something else has to be done."""
-        again_s = self._again_s if self._store is None else None
-        waits = [at_s for at_s in (self._look_s, self._due_s, again_s) if at_s is not None]
+        """Wait for a request, at most until something else is due."""
+        retry_at_s = self._retry_at_s if self._store is None else None
+        waits = [at_s for at_s in (self._poll_at_s, self._commit_at_s, retry_at_s) if at_s is not None]
         timeout_s = max(0.0, min(waits) - self._clock()) if waits else None
         try:
             return self._requests.get(timeout=timeout_s)
@@ -157,10 +153,10 @@ class OutboxWriter(Generic[T]):
             return None
 
     def _ready(self) -> bool:
-        """Open the store where it is not open and it is time to try."""
+        """Return whether the store is open; open it if it is not and a retry is due."""
         if self._store is not None:
             return True
-        if self._clock() < self._again_s:
+        if self._clock() < self._retry_at_s:
             return False
         try:
             store = self._open_store()
@@ -171,29 +167,29 @@ class OutboxWriter(Generic[T]):
         if store.set_aside is not None:
             self._report.set_aside(store.set_aside)
         self._report.free()
-        self._note()
+        self._update_stats()
         self._committed()  # there may be rows of an earlier run
         return True
 
-    def _look(self, *, ready: bool) -> None:
-        """Take what was handed over, all that came since the last look at once, and have it committed.
+    def _poll(self, *, ready: bool) -> None:
+        """Take all that was handed over since the last poll, and schedule its commit.
 
-        As long as things come, the next look is due soon and nobody needs to wake this thread; once nothing came, it
-        asks to be woken.
+        As long as values come, the next poll is due soon and the thread need not be woken; once none came, it asks to
+        be woken by the next one.
         """
         room = ready and len(self._pending) < _MAX_PENDING
         if room and not len(self._handover):
             self._handover.arm_wakeup()
-            self._look_s = None
+            self._poll_at_s = None
         else:
-            self._look_s = self._clock() + COMMIT_EVERY_S
+            self._poll_at_s = self._clock() + COMMIT_EVERY_S
         if room:
-            self._take()  # also after a vain look: something may have come before it was said that we want to be woken
-        if self._pending and (self._due_s is None or not self._report.stuck_by):
-            self._due_s = self._clock()
+            self._take()  # even if the queue was empty: a value may have come before we asked to be woken
+        if self._pending and (self._commit_at_s is None or not self._report.stuck_by):
+            self._commit_at_s = self._clock()
 
     def _take(self) -> None:
-        """Encode what was handed over, as much as fits one commit."""
+        """Encode what was handed over, as much as fits into one commit."""
         store = self._store
         while store is not None and len(self._pending) < _MAX_PENDING:
             value = self._handover.pop()
@@ -209,14 +205,14 @@ class OutboxWriter(Generic[T]):
 
     def _answer(self, request: OutboxRequest) -> None:
         match request:
-            case Wake() if self._look_s is None:
-                self._look_s = self._clock() + COMMIT_EVERY_S
+            case Wake() if self._poll_at_s is None:
+                self._poll_at_s = self._clock() + COMMIT_EVERY_S
             case Read():
                 self._read(request)
             case Acknowledge(seq):
                 self._acknowledged_seq = max(seq, self._acknowledged_seq or 0)
-                if self._due_s is None:
-                    self._due_s = self._clock() + COMMIT_EVERY_S
+                if self._commit_at_s is None:
+                    self._commit_at_s = self._clock() + COMMIT_EVERY_S
             case DeadLetter():
                 self._dead_letter(request)
             case Flush():
@@ -248,7 +244,7 @@ class OutboxWriter(Generic[T]):
             self._on_error(error)
             request.answer.set_exception(OutboxUnavailableError("the outbox cannot be written now"))
         else:
-            self._note()
+            self._update_stats()
             request.answer.set_result(None)
 
     def _opened(self) -> OutboxStore:
@@ -257,10 +253,10 @@ class OutboxWriter(Generic[T]):
         return self._store
 
     def _commit(self) -> None:
-        """Write what is pending in one transaction; where that fails, keep it and try again later."""
+        """Write what is pending in one transaction; if that fails, keep it and try again later."""
         store = self._store
         if store is None:
-            self._due_s = self._again_s
+            self._commit_at_s = self._retry_at_s
             return
         begun_s = self._clock()
         try:
@@ -271,37 +267,37 @@ class OutboxWriter(Generic[T]):
             self._on_error(error)
             return
         grown = bool(self._pending)
-        self._pending, self._acknowledged_seq, self._due_s = [], None, None
+        self._pending, self._acknowledged_seq, self._commit_at_s = [], None, None
         self._commits += 1
         self._report.free()
         self._report.evicted(evicted)
         took_ms = (self._clock() - begun_s) * 1000
         self._report.timed(took_ms)
-        self._note(took_ms)
+        self._update_stats(took_ms)
         if grown:
             self._committed()
-        if self._look_s is not None:  # a pause also on a slow disk, but not where a whole commit is waiting
+        if self._poll_at_s is not None:  # pause even if the disk is slow, unless a full commit is waiting
             pause_s = 0.0 if len(self._handover) >= _MAX_PENDING else COMMIT_EVERY_S
-            self._look_s = self._clock() + pause_s
+            self._poll_at_s = self._clock() + pause_s
 
     def _on_error(self, error: Exception) -> None:
-        """Set a damaged file aside; for anything else wait and try again. What is pending stays."""
-        self._again_s = self._clock() + _RETRY_S
+        """Set a damaged file aside; after any other error wait and try again. Pending records are kept."""
+        self._retry_at_s = self._clock() + _RETRY_S
         store = self._store
         if store is not None and isinstance(error, sqlite3.Error) and outbox_schema.is_broken(error):
             store.close()
             self._store = None
             if store.path != outbox_schema.MEMORY:
                 self._report.set_aside(outbox_schema.set_aside(store.path))
-            self._again_s = self._clock()
+            self._retry_at_s = self._clock()
         else:
             self._report.stuck(error)
-        if self._due_s is not None:
-            self._due_s = self._again_s
-        self._note()
+        if self._commit_at_s is not None:
+            self._commit_at_s = self._retry_at_s
+        self._update_stats()
 
-    def _note(self, commit_ms: float | None = None) -> None:
-        """Publish new stats: one assignment, so that other threads read all of them or none."""
+    def _update_stats(self, commit_ms: float | None = None) -> None:
+        """Replace the statistics in one assignment, so that other threads see a consistent value."""
         store, was = self._store, self.stats
         usable = store is not None and not self._report.stuck_by
         self.stats = OutboxStats(
@@ -325,7 +321,7 @@ class OutboxWriter(Generic[T]):
             request.answer.set_exception(OutboxUnavailableError("the outbox cannot be written now"))
 
     def _commit_all(self) -> bool:
-        """Commit everything that was handed over; False where that does not work now."""
+        """Commit everything that was handed over; return False if that does not work now."""
         while self._ready():
             self._take()
             if not self._pending and self._acknowledged_seq is None:
@@ -336,7 +332,7 @@ class OutboxWriter(Generic[T]):
         return False
 
     def _finish(self) -> None:
-        """Commit what is still here, close the file and refuse what is still asked."""
+        """Commit what is left, close the file and fail the remaining requests."""
         self._commit_all()
         if self._store is not None:
             self._store.close()

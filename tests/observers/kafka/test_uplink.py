@@ -76,9 +76,9 @@ async def test_outbox_is_asked_only_when_it_has_told_of_rows_behind_the_last() -
         await until(lambda: outbox.arrived_seq == 1, "the row has arrived")
         for number in (2, 3):
             outbox.add(number)
-            uplink._news.set()
+            uplink._wake.set()
             await until(lambda: outbox.arrived_seq == outbox.rows[-1].seq, "the row has arrived")
-        uplink._news.set()  # news that are none
+        uplink._wake.set()  # without new rows
         for _ in range(10):
             await asyncio.sleep(0)
         assert cluster.numbers == [1, 2, 3]

@@ -220,7 +220,7 @@ def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
         connection.execute("CREATE TABLE photos (name TEXT)")
     connection.close()
     content = path.read_bytes()
-    with pytest.raises(ConfigError, match="no outbox"):
+    with pytest.raises(ConfigError, match="not an outbox"):
         store_at(path)
     assert path.read_bytes() == content
 
