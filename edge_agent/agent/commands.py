@@ -1,18 +1,30 @@
-"""Where accepted commands from the outside become orders to the train, whatever channel brought them, and are told.
-
-Knows control and capture. Knows nothing of tokens or freshness: whoever calls has judged the command.
-"""
+"""From accepted commands to orders for the train, and the rules of each channel as the settings give them."""
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 
-from edge_agent.control.commands import Acknowledgement, Instruction, Refused, Verb
+from edge_agent.config import Settings
+from edge_agent.control.commands import (
+    Authorizer,
+    Channel,
+    Command,
+    CommandHandler,
+    CommandRules,
+    Refusal,
+    Verb,
+    read_rules,
+    refused,
+)
 from edge_agent.control.guard import Order
 from edge_agent.events import CommandResult
 from edge_agent.pipeline import Capture, Control
 
 REFUSALS_PER_S = 20
-"""So many refusals are told in a second: whoever floods the train with commands must not fill the observers' disks."""
+"""Refusals published in a second: whoever floods the train with commands must not fill the observers' disks."""
+
+CAPTURE_MAX_AGE_S = 5.0
+"""An older start by the original demo's console is not obeyed."""
 
 _ORDERS = {
     Verb.DRIVE: Order.DRIVE,
@@ -25,10 +37,11 @@ _ORDERS = {
 
 
 class CommandExecutor:
-    """Carries out instructions in the event loop, says what came of them, and tells the observers.
+    """Executes commands in the train's event loop and publishes what became of each.
 
     Args:
-        publish: is given an Answer for each instruction, and for each refusal up to REFUSALS_PER_S.
+        publish: gets the result of each command, of refusals up to REFUSALS_PER_S; the others are counted in
+            `refusals_suppressed`.
         clock: the event loop's clock.
     """
 
@@ -40,36 +53,70 @@ class CommandExecutor:
         publish: Callable[[CommandResult], None],
         clock: Callable[[], float],
     ) -> None:
-        self.untold = 0
+        self.refusals_suppressed = 0
         self._control, self._capture = control, capture
         self._publish = publish
         self._clock = clock
-        self._told_s: deque[float] = deque(maxlen=REFUSALS_PER_S)
+        self._published_s: deque[float] = deque(maxlen=REFUSALS_PER_S)
 
-    def carry_out(self, channel: str, instruction: Instruction, who: str | None = None) -> Acknowledgement:
-        """Do what was commanded; the answer tells the guard's state after it."""
-        verb = instruction.verb
+    def execute(self, command: Command) -> CommandResult:
+        """Do what was commanded; the result has the guard's state after it."""
+        verb = command.verb
         match verb:
             case Verb.CAPTURE_START | Verb.CAPTURE_STOP:
                 # Without fresh frames the guard brakes.
                 self._capture.pause(verb is Verb.CAPTURE_STOP)
-            case Verb.POWER if instruction.power_percent is not None:
-                self._control.set_cruise_power(instruction.power_percent)
+            case Verb.POWER if command.power_percent is not None:
+                self._control.set_cruise_power(command.power_percent)
             case verb if verb in _ORDERS:
                 self._control.order(_ORDERS[verb])
             case _:
-                pass  # a picture on request is the channel's own affair
+                pass  # pictures on request are sent by the channel itself
         permit = self._control.permit
-        state, reason, now_s = permit.state.value, permit.reason, self._clock()
-        self._publish(CommandResult(channel, who, instruction.command_id, verb.value, True, None, state, reason, now_s))
-        return Acknowledgement(True, state, reason)
+        result = CommandResult(
+            command.channel.value,
+            command.sender,
+            command.command_id,
+            str(verb or command.name),
+            accepted=True,
+            code=None,
+            state=permit.state.value,
+            reason=permit.reason,
+            at_s=self._clock(),
+        )
+        self._publish(result)
+        return result
 
-    def refuse(self, channel: str, name: str, command_id: str | None, refused: Refused, who: str | None = None) -> None:
-        """Tell that a command was refused; of a flood of them, only the beginning of each second."""
-        now_s = self._clock()
-        if len(self._told_s) == REFUSALS_PER_S and now_s - self._told_s[0] < 1.0:
-            self.untold += 1
-            return
-        self._told_s.append(now_s)
-        code, reason = refused.code.value, refused.reason
-        self._publish(CommandResult(channel, who, command_id, name, False, code, None, reason, now_s))
+    def refuse(self, command: Command, refusal: Refusal) -> CommandResult:
+        """Return that a command was refused; of a flood of refusals, only the first of each second are published."""
+        result = refused(command, refusal, self._clock())
+        if len(self._published_s) == REFUSALS_PER_S and result.at_s - self._published_s[0] < 1.0:
+            self.refusals_suppressed += 1
+        else:
+            self._published_s.append(result.at_s)
+            self._publish(result)
+        return result
+
+
+def build_command_handler(settings: Settings, executor: CommandExecutor) -> CommandHandler:
+    """Return what handles the commands of every channel. In the train's loop."""
+    return CommandHandler(Authorizer(), lambda channel: channel_rules(settings, channel), executor)
+
+
+def channel_rules(settings: Settings, channel: Channel) -> CommandRules:
+    """Return the rules of a channel: the limits of all channels, with the token of its own settings.
+
+    Reads the token's file. Raises ConfigError where it cannot be read.
+    """
+    limits, mqtt, kafka, console = settings.commands, settings.mqtt, settings.kafka, settings.console
+    match channel:
+        case Channel.MQTT:
+            return read_rules(limits, mqtt.command_token, mqtt.command_token_file, "mqtt.command_token_file")
+        case Channel.KAFKA:
+            rules = read_rules(limits, kafka.command_token, kafka.command_token_file, "kafka.command_token_file")
+        case Channel.CONSOLE:
+            rules = read_rules(limits, console.token, console.token_file, "console.token_file")
+        case Channel.CRAZY_TRAIN:
+            rules = read_rules(limits, None, None, "")
+            rules = replace(rules, max_age_s=min(rules.max_age_s, CAPTURE_MAX_AGE_S))
+    return replace(rules, images=False)

@@ -18,14 +18,14 @@ from edge_agent.agent.build import Components
 from edge_agent.agent.observers import Mirrors
 from edge_agent.config import Settings
 from edge_agent.console.app import ConsoleApp, Feed, TrainFacts, thumbnail
-from edge_agent.console.commands import PATIENCE_S, CommandReply, OutgoingCommand
+from edge_agent.console.commands import PATIENCE_S
 from edge_agent.console.health import HealthMonitor, HealthObserver, status_routes
 from edge_agent.console.routes import application, console_routes
 from edge_agent.console.schemas import Link, Links, OutboxLink
 from edge_agent.console.server import connections_for, serve
-from edge_agent.control.commands import CommandHandler, Refused
+from edge_agent.control.commands import Command, CommandHandler
 from edge_agent.errors import FatalError
-from edge_agent.events import Event, Frame
+from edge_agent.events import CommandResult, Event, Frame
 from edge_agent.observers.metrics import (
     DropCounts,
     MirrorFigures,
@@ -134,14 +134,14 @@ class TrainConsole:
     `sink` carries the train's events there, from the train's loop.
     """
 
-    def __init__(self, settings: Settings, crew: Components, mirrors: Mirrors, desk: CommandHandler) -> None:
+    def __init__(self, settings: Settings, crew: Components, mirrors: Mirrors, commands: CommandHandler) -> None:
         self.sink = EventBridge()
         console = settings.console
         budget_bytes = (console.history_mb or HISTORY_MB) * 1_000_000
         app = ConsoleApp(console, "train", budget_bytes=budget_bytes, make_thumbnail=thumbnail)
         facts = TrainFacts(settings.train.name, _links(mirrors), crew.parts.speed_mm_s)
         self._feed = Feed(app, settings.train.id, facts, quality_percent=console.jpeg_quality)
-        self.routes: list[BaseRoute] = console_routes(app, LocalCommander(desk))
+        self.routes: list[BaseRoute] = console_routes(app, LocalCommander(commands))
 
     async def feed(self) -> None:
         """Feed the console until cancelled."""
@@ -149,26 +149,18 @@ class TrainConsole:
 
 
 class LocalCommander:
-    """Brings commands from the console's loop to the train's; made in the train's.
+    """Brings the console's commands to the train's CommandHandler."""
 
-    Whoever commands has shown the console's token, or is vouched for: the desk asks for nothing else.
-    """
+    def __init__(self, commands: CommandHandler) -> None:
+        self._commands = commands
 
-    def __init__(self, desk: CommandHandler) -> None:
-        self._desk = desk
-        self._loop = asyncio.get_running_loop()
-
-    async def send(self, order: OutgoingCommand) -> CommandReply | None:
-        """Have the train judge and obey; None where its loop does not answer in time."""
-        took = self._desk.take(order.verb, order.request, order.who)
-        future = asyncio.wrap_future(asyncio.run_coroutine_threadsafe(took, self._loop))
-        done, _ = await asyncio.wait({future}, timeout=PATIENCE_S)
-        if not done:
+    async def send(self, train_id: str, command: Command) -> CommandResult | None:
+        """Return what the train, which is the only one, does with a command; None where it does not answer in time."""
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                return await self._commands.handle(command)
+        except TimeoutError:
             return None
-        verdict = future.result()
-        if isinstance(verdict, Refused):
-            return CommandReply(False, None, verdict.reason)
-        return CommandReply(verdict.accepted, verdict.state, verdict.reason)
 
 
 def _links(mirrors: Mirrors) -> Callable[[], Links]:
@@ -190,12 +182,12 @@ def _link(figures: MirrorFigures) -> Link:
 
 @dataclass(frozen=True, slots=True)
 class WebContext:
-    """What of a run the server may show; `desk` takes the commands that come by it."""
+    """What of a run the server may show; `commands` handles those that come by it."""
 
     settings: Settings
     crew: Components
     mirrors: Mirrors
-    desk: CommandHandler
+    commands: CommandHandler
 
     def dropped(self) -> DropCounts:
         """Count what was taken but not understood, and what the hub did not take; from any thread."""
@@ -234,7 +226,7 @@ class WebServer:
 
     def _add_page(self, scene: WebContext) -> None:
         """Add the console's routes and sinks: the one place where the page comes in."""
-        page = TrainConsole(scene.settings, scene.crew, scene.mirrors, scene.desk)
+        page = TrainConsole(scene.settings, scene.crew, scene.mirrors, scene.commands)
         self._routes += page.routes
         self._feeds.append(page.feed)
         self.sinks.append(page.sink)

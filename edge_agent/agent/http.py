@@ -84,8 +84,8 @@ class LazyServer:
     Make it before the train's first event: from then on it keeps what the page and the figures are to know.
     """
 
-    def __init__(self, settings: Settings, crew: Components, mirrors: Mirrors, desk: CommandHandler) -> None:
-        self._settings, self._crew, self._mirrors, self._desk = settings, crew, mirrors, desk
+    def __init__(self, settings: Settings, crew: Components, mirrors: Mirrors, commands: CommandHandler) -> None:
+        self._settings, self._crew, self._mirrors, self._commands = settings, crew, mirrors, commands
         console = settings.console
         names = (*(["metrics"] if console.metrics else []), *(["console"] if console.enabled else []))
         self._events: dict[str, Subscription[Event]] = {
@@ -102,7 +102,7 @@ class LazyServer:
         await load_when_driving(self._crew, "edge_agent.agent.console")
         from edge_agent.agent.console import WebContext, WebServer  # noqa: PLC0415 - loaded just now
 
-        web = WebServer(WebContext(self._settings, self._crew, self._mirrors, self._desk))
+        web = WebServer(WebContext(self._settings, self._crew, self._mirrors, self._commands))
         self._add_lag = web.lag_s.observe
         work = [(sink.name, sink.run(self._events[sink.name])) for sink in web.sinks]
         work.append(("console", web.serve(door)))

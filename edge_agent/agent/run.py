@@ -17,14 +17,13 @@ import uuid_utils
 
 from edge_agent.agent import build
 from edge_agent.agent.build import Components, assemble
-from edge_agent.agent.commands import CommandExecutor
+from edge_agent.agent.commands import CommandExecutor, build_command_handler
 from edge_agent.agent.http import load_when_driving
 from edge_agent.agent.lifecycle import CrashMarker, Shutdown
 from edge_agent.agent.monitors import watch_loop, watch_memory
-from edge_agent.agent.observers import QUEUE_SIZE, isolated, make_command_handler, mirrors, tracing
+from edge_agent.agent.observers import QUEUE_SIZE, isolated, mirrors, tracing
 from edge_agent.agent.systemd import Notifier, service_tasks
 from edge_agent.config import Settings, SignRules, check_labels
-from edge_agent.control.commands import Authorizer
 from edge_agent.control.driver import Driver
 from edge_agent.control.lights import Lights
 from edge_agent.control.watchdog import Watchdog
@@ -193,9 +192,9 @@ def _observers(
 ) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
     """Name the tasks that the train can do without."""
     lights = Lights(crew.parts.hub, job.settings.hub.light_percent)
-    helm = CommandExecutor(crew.control, crew.capture, publish=crew.observers.publish, clock=crew.clock)
-    gate = Authorizer()
-    outside = mirrors(job.settings, helm, gate, report_fault=crew.report_fault, speed_mm_s=crew.parts.speed_mm_s)
+    executor = CommandExecutor(crew.control, crew.capture, publish=crew.observers.publish, clock=crew.clock)
+    commands = build_command_handler(job.settings, executor)
+    outside = mirrors(job.settings, commands, report_fault=crew.report_fault, speed_mm_s=crew.parts.speed_mm_s)
     for sink in (lights, *outside.sinks, *tracing(job.settings), *job.sinks):
         # An observer that says what it wants is not woken for every picture, and keeps none waiting while it is busy.
         events = crew.observers.subscribe(sink.name, QUEUE_SIZE, getattr(sink, "wants", (object,)))
@@ -206,7 +205,7 @@ def _observers(
     if door is not None and door.socket is not None:
         from edge_agent.agent.http import LazyServer  # noqa: PLC0415 - as above
 
-        porter = LazyServer(job.settings, crew, outside, make_command_handler("console", job.settings, helm, gate))
+        porter = LazyServer(job.settings, crew, outside, commands)
         measures.append(porter.lag)
         yield "console", isolated("console", porter.run(door.socket), crew.faults)
     if door is not None:

@@ -1,13 +1,11 @@
 """Commands over HTTP: read, authorised, sent to the train, logged with who gave them.
 
-Knows HTTP. Who may command is judged by access.py, whether the train obeys by the train.
+access.py decides who may command, the train whether it obeys.
 """
 
 import asyncio
 import contextlib
-import dataclasses
-import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Protocol
 
@@ -20,39 +18,20 @@ from starlette.routing import BaseRoute, Route
 from edge_agent.console.access import Caller
 from edge_agent.console.app import ConsoleApp
 from edge_agent.console.responses import ApiError, view
-from edge_agent.control.commands import STOPPING, CommandRequest, Refused, Verb, parse_command
+from edge_agent.control.commands import Channel, Command, CommandMessage, Verb, parse_command, read_document
 from edge_agent.errors import EdgeAgentError
-from edge_agent.events import new_id
+from edge_agent.events import CommandResult, new_id
 from edge_agent.observers.cloudevents.payloads import Moment
 
 PATIENCE_S = 2.0
-"""A command that was not acknowledged within this time is told as that; it may still be carried out."""
-
-
-@dataclass(frozen=True, slots=True)
-class OutgoingCommand:
-    """A command on its way; `who` gave it."""
-
-    train_id: str
-    verb: str
-    request: CommandRequest | Refused
-    who: str
-
-
-@dataclass(frozen=True, slots=True)
-class CommandReply:
-    """What the train said; `state` is the guard's after an accepted command."""
-
-    accepted: bool
-    state: str | None
-    reason: str
+"""Time limit for the train's result; the train may still obey after it."""
 
 
 class Commander(Protocol):
     """Brings commands to trains."""
 
-    async def send(self, order: OutgoingCommand) -> CommandReply | None:
-        """Send a command and return the train's reply; None where there was none within PATIENCE_S.
+    async def send(self, train_id: str, command: Command) -> CommandResult | None:
+        """Send a command and return its result at the train; None where there was none within PATIENCE_S.
 
         Raises EdgeAgentError where it cannot be sent.
         """
@@ -109,10 +88,10 @@ class TrainAnswers:
 
 def command_routes(site: ConsoleApp, commander: Commander) -> list[BaseRoute]:
     """Return the routes by which trains are commanded: one of them, and all of them, which can only be stopped."""
-    desk = _CommandEndpoints(site, commander)
+    endpoints = _CommandEndpoints(site, commander)
     return [
-        Route("/api/trains/{train_id}/commands", desk.command, methods=["POST"]),
-        Route("/api/commands", desk.stop_all, methods=["POST"]),
+        Route("/api/trains/{train_id}/commands", endpoints.command, methods=["POST"]),
+        Route("/api/commands", endpoints.stop_all, methods=["POST"]),
     ]
 
 
@@ -122,60 +101,60 @@ class _CommandEndpoints:
         self._commander = commander
 
     async def command(self, request: Request) -> Response:
-        """Take one command to one train."""
+        """Send one command to one train."""
         train_id = request.path_params["train_id"]
-        async with self._telling(request, train_id):
-            caller, body, document = await self._admitted(request)
+        async with self._log_refusal(request, train_id):
+            caller, document = await self._authorize(request)
             if self._site.store.train(train_id) is None:
                 raise ApiError(404, "no train of this name was heard of", "take one of /api/trains")
         try:
-            answer = await self._carry(_order(train_id, document["verb"], body, caller), request)
+            answer = await self._send(train_id, _command(document, caller), request)
         except EdgeAgentError as error:
             raise ApiError(503, error.message, error.remedy) from None
         return view(answer, 200 if answer.answered else 504)
 
     async def stop_all(self, request: Request) -> Response:
-        """Take one command to all trains at once: none waits for another's answer."""
-        async with self._telling(request, "all"):
-            caller, _, document = await self._admitted(request)
-            if document["verb"] not in STOPPING:
+        """Send one command to all trains at once: none waits for another's result."""
+        async with self._log_refusal(request, "all"):
+            caller, document = await self._authorize(request)
+            if not _command(document, caller).stops:
                 raise ApiError(400, "all trains at once can only be stopped", "send it to one train after the other")
         trains = [train.id for train in self._site.store.trains(self._site.now_ms())]
 
-        async def carry(train_id: str) -> TrainAnswer:
-            body = json.dumps(document | {"id": new_id()}, ensure_ascii=False).encode(errors="replace")
+        async def send(train_id: str) -> TrainAnswer:
             try:
-                order = _order(train_id, document["verb"], body, caller)
-                return TrainAnswer(train_id, await self._carry(order, request))
+                command = _command({**document, "id": new_id()}, caller)
+                return TrainAnswer(train_id, await self._send(train_id, command, request))
             except EdgeAgentError as error:
                 return TrainAnswer(train_id, CommandAnswer(False, None, None, error.message, 0.0))
 
-        return view(TrainAnswers(tuple(await asyncio.gather(*map(carry, trains)))))
+        return view(TrainAnswers(tuple(await asyncio.gather(*map(send, trains)))))
 
-    async def _carry(self, order: OutgoingCommand, request: Request) -> CommandAnswer:
-        """Send an order and tell what became of it; raises EdgeAgentError where it cannot be sent."""
+    async def _send(self, train_id: str, command: Command, request: Request) -> CommandAnswer:
+        """Send a command and return what became of it; raises EdgeAgentError where it cannot be sent."""
         begun_s = asyncio.get_running_loop().time()
+        who, verb = command.sender, command.name
         try:
-            reply = await self._commander.send(order)
+            result = await self._commander.send(train_id, command)
         except EdgeAgentError as error:
-            _log.warning("command_not_sent", train=order.train_id, verb=order.verb, who=order.who, why=error.message)
+            _log.warning("command_not_sent", train=train_id, verb=verb, who=who, why=error.message)
             raise
         ms = round((asyncio.get_running_loop().time() - begun_s) * 1000, 1)
         _log.info(
             "command",
-            train=order.train_id,
-            verb=order.verb,
-            who=order.who,
+            train=train_id,
+            verb=verb,
+            who=who,
             client=self._site.access.client(request),
-            answered=reply is not None,
-            accepted=reply.accepted if reply else None,
-            reason=reply.reason if reply else None,
+            answered=result is not None,
+            accepted=result.accepted if result else None,
+            reason=result.reason if result else None,
             ms=ms,
         )
-        return _answer(reply, ms)
+        return _answer(result, ms)
 
     @contextlib.asynccontextmanager
-    async def _telling(self, request: Request, train: str) -> AsyncIterator[None]:
+    async def _log_refusal(self, request: Request, train: str) -> AsyncIterator[None]:
         """Log who was refused, and why."""
         try:
             yield
@@ -184,8 +163,8 @@ class _CommandEndpoints:
             _log.warning("command_refused", train=train, client=client, status=refusal.status_code, why=refusal.detail)
             raise
 
-    async def _admitted(self, request: Request) -> tuple[Caller, bytes, dict[str, Any]]:
-        """Return who commands and what; raises Refusal."""
+    async def _authorize(self, request: Request) -> tuple[Caller, Mapping[str, Any]]:
+        """Return who commands and the body, read; raises ApiError."""
         site = self._site
         site.check_origin(request)
         media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -194,9 +173,9 @@ class _CommandEndpoints:
         body = await _body(request)
         caller = site.access.authorise(request, await asyncio.to_thread(site.access.token))
         document = _document(body)
-        if document["verb"] not in STOPPING:
+        if not _command(document, caller).stops:
             site.access.check_rate(request)
-        return caller, body, document
+        return caller, document
 
 
 async def _body(request: Request) -> bytes:
@@ -213,27 +192,27 @@ async def _body(request: Request) -> bytes:
     return bytes(chunks)
 
 
-def _document(body: bytes) -> dict[str, Any]:
-    try:
-        document: dict[str, Any] = json.loads(body)
-    except (ValueError, RecursionError):
-        raise ApiError(400, "the command is no JSON", "see /api/openapi.json for what it has to look like") from None
-    verb = document.get("verb") if isinstance(document, dict) else None
+def _document(body: bytes) -> Mapping[str, Any]:
+    document = read_document(body)
+    if document is None:
+        raise ApiError(400, "the command is no JSON", "see /api/openapi.json for what it has to look like")
+    verb = document.get("verb")
     if not isinstance(verb, str) or verb not in VERBS:
         raise ApiError(400, "the command has no verb that is known", f"verb is one of {', '.join(sorted(VERBS))}")
     return document
 
 
-def _order(train_id: str, verb: str, body: bytes, caller: Caller) -> OutgoingCommand:
-    request = parse_command(verb, body)
-    if isinstance(request, CommandRequest):
-        token = caller.token.get_secret_value() if caller.token else None
-        request = dataclasses.replace(request, token=token, vouched=caller.is_vouched_for)
-    return OutgoingCommand(train_id, verb, request, caller.name)
+def _command(document: Mapping[str, Any], caller: Caller) -> Command:
+    token = caller.token.get_secret_value() if caller.token else None
+    return parse_command(
+        CommandMessage(
+            Channel.CONSOLE, document["verb"], document, token=token, vouched=caller.is_vouched_for, sender=caller.name
+        )
+    )
 
 
-def _answer(reply: CommandReply | None, ms: float) -> CommandAnswer:
-    if reply is None:
+def _answer(result: CommandResult | None, ms: float) -> CommandAnswer:
+    if result is None:
         why = f"not acknowledged within {PATIENCE_S:g} s: the train may be out of reach; it may still obey"
         return CommandAnswer(False, None, None, why, ms)
-    return CommandAnswer(True, reply.accepted, reply.state, reply.reason, ms)
+    return CommandAnswer(True, result.accepted, result.state, result.reason, ms)

@@ -1,4 +1,4 @@
-"""Commands from the outside, carried out on a running agent: what each does to the train."""
+"""Commands from outside, executed: what each does to the train, and what observers get of it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from edge_agent.agent.commands import REFUSALS_PER_S, CommandExecutor
-from edge_agent.control.commands import Code, Instruction, Refused, Verb
+from edge_agent.control.commands import Channel, Code, Command, Refusal, Verb
 from edge_agent.control.guard import Order
 from edge_agent.events import CommandResult
 
 
 class Control:
-    """Keeps what it is told."""
+    """Records what is called."""
 
     class permit:  # noqa: N801 - stands in for an attribute
         class state:  # noqa: N801
@@ -33,7 +33,15 @@ class Control:
         self.told.append("paused" if paused else "taking frames")
 
 
-def helm(
+def given(verb: Verb, channel: Channel = Channel.MQTT, command_id: str | None = None, **more: Any) -> Command:
+    return Command(channel, verb, verb, command_id=command_id, **more)
+
+
+def refused(code: Code, command_id: str | None = None) -> tuple[Command, Refusal]:
+    return given(Verb.DRIVE, command_id=command_id), Refusal(code, "why")
+
+
+def executor_of(
     control: Control, answers: list[CommandResult] | None = None, now_s: Callable[[], float] = lambda: 7.0
 ) -> CommandExecutor:
     publish = (answers if answers is not None else []).append
@@ -41,62 +49,69 @@ def helm(
 
 
 @pytest.mark.parametrize(
-    ("instruction", "told"),
+    ("command", "told"),
     [
-        (Instruction(Verb.STOP), Order.STOP),
-        (Instruction(Verb.EMERGENCY_STOP), Order.EMERGENCY_STOP),
-        (Instruction(Verb.ARM), Order.ARM),
-        (Instruction(Verb.DISARM), Order.DISARM),
-        (Instruction(Verb.REARM), Order.REARM),
-        (Instruction(Verb.DRIVE), Order.DRIVE),
-        (Instruction(Verb.POWER, power_percent=45), 45),
-        (Instruction(Verb.CAPTURE_START), "taking frames"),
-        (Instruction(Verb.CAPTURE_STOP), "paused"),
+        (given(Verb.STOP), Order.STOP),
+        (given(Verb.EMERGENCY_STOP), Order.EMERGENCY_STOP),
+        (given(Verb.ARM), Order.ARM),
+        (given(Verb.DISARM), Order.DISARM),
+        (given(Verb.REARM), Order.REARM),
+        (given(Verb.DRIVE), Order.DRIVE),
+        (given(Verb.POWER, power_percent=45), 45),
+        (given(Verb.CAPTURE_START), "taking frames"),
+        (given(Verb.CAPTURE_STOP), "paused"),
     ],
     ids=lambda value: getattr(value, "verb", None),
 )
-def test_instruction_becomes_what_it_names_and_is_acknowledged(instruction: Instruction, told: object) -> None:
+def test_command_becomes_what_it_names_and_results_in_the_guards_state(command: Command, told: object) -> None:
     control = Control()
-    answer = helm(control).carry_out("mqtt", instruction)
+    result = executor_of(control).execute(command)
     assert control.told == [told]
-    assert (answer.accepted, answer.state, answer.reason) == (True, "running", "cruise")
+    assert (result.accepted, result.state, result.reason) == (True, "running", "cruise")
 
 
 def test_picture_on_request_is_nothing_to_the_train() -> None:
     control = Control()
-    assert helm(control).carry_out("mqtt", Instruction(Verb.IMAGE, duration_s=5.0)).accepted
+    assert executor_of(control).execute(given(Verb.IMAGE, duration_s=5.0)).accepted
     assert control.told == []
 
 
 def test_observers_are_told_of_each_command_and_who_gave_it() -> None:
     answers: list[CommandResult] = []
-    helm(Control(), answers).carry_out("console", Instruction(Verb.DRIVE, "c-1"), "ada")
-    assert answers == [CommandResult("console", "ada", "c-1", "drive", True, None, "running", "cruise", 7.0)]
+    result = executor_of(Control(), answers).execute(given(Verb.DRIVE, Channel.CONSOLE, "c-1", sender="ada"))
+    assert (
+        [result] == answers == [CommandResult("console", "ada", "c-1", "drive", True, None, "running", "cruise", 7.0)]
+    )
 
 
 def test_observers_are_told_of_each_refusal_and_why() -> None:
     answers: list[CommandResult] = []
-    helm(Control(), answers).refuse("kafka", "drive", "c-1", Refused(Code.STALE, "given 12 s ago"), None)
-    assert answers == [CommandResult("kafka", None, "c-1", "drive", False, "stale", None, "given 12 s ago", 7.0)]
+    command = given(Verb.DRIVE, Channel.KAFKA, "c-1")
+    result = executor_of(Control(), answers).refuse(command, Refusal(Code.STALE, "given 12 s ago"))
+    assert (
+        [result]
+        == answers
+        == [CommandResult("kafka", None, "c-1", "drive", False, "stale", None, "given 12 s ago", 7.0)]
+    )
 
 
-def test_flood_of_refusals_is_not_told_in_full_and_later_ones_are() -> None:
+def test_flood_of_refusals_is_not_published_in_full_and_later_ones_are() -> None:
     answers: list[CommandResult] = []
     now_s = 7.0
-    wheel = helm(Control(), answers, lambda: now_s)
+    executor = executor_of(Control(), answers, lambda: now_s)
     for number in range(1000):
-        wheel.refuse("mqtt", "drive", str(number), Refused(Code.NO_TOKEN, "no token"))
+        executor.refuse(*refused(Code.NO_TOKEN, str(number)))
     assert [answer.command_id for answer in answers] == [str(number) for number in range(REFUSALS_PER_S)]
-    assert wheel.untold == 1000 - REFUSALS_PER_S
+    assert executor.refusals_suppressed == 1000 - REFUSALS_PER_S
     now_s = 8.1
-    wheel.refuse("mqtt", "drive", "later", Refused(Code.NO_TOKEN, "no token"))
+    executor.refuse(*refused(Code.NO_TOKEN, "later"))
     assert answers[-1].command_id == "later"
 
 
-def test_stop_among_a_flood_of_refusals_is_told() -> None:
+def test_stop_among_a_flood_of_refusals_is_published() -> None:
     answers: list[CommandResult] = []
-    wheel = helm(Control(), answers)
+    executor = executor_of(Control(), answers)
     for _ in range(100):
-        wheel.refuse("mqtt", "drive", None, Refused(Code.NO_TOKEN, "no token"))
-    wheel.carry_out("mqtt", Instruction(Verb.STOP))
+        executor.refuse(*refused(Code.NO_TOKEN))
+    executor.execute(given(Verb.STOP))
     assert (answers[-1].verb, answers[-1].accepted) == ("stop", True)

@@ -8,12 +8,12 @@ import threading
 import pytest
 
 from edge_agent.agent.console import MAX_FRAMES, SWITCH_S, EventBridge, LocalCommander, run_in_own_loop
-from edge_agent.console.commands import CommandReply, OutgoingCommand
-from edge_agent.control.commands import Acknowledgement, Authorizer, CommandHandler, CommandRules, parse_command
+from edge_agent.control.commands import Channel, Command, CommandMessage, CommandRules, parse_command
 from edge_agent.errors import FatalError
-from edge_agent.events import Event
+from edge_agent.events import CommandResult, Event
 from edge_agent.runtime.queues import Fanout
 from tests.support import events as make
+from tests.support.commands import RecordingExecutor, command_handler, done
 from tests.support.mosquitto import until
 
 
@@ -89,23 +89,41 @@ async def test_cancelling_ends_the_thread() -> None:
 async def test_command_is_obeyed_in_the_trains_loop_and_answered_in_the_consoles() -> None:
     threads: list[int] = []
 
-    def obey(*_: object) -> Acknowledgement:
+    def execute(command: Command) -> CommandResult:
         threads.append(threading.get_ident())
-        return Acknowledgement(True, "armed_stopped", "the operator's stop")
+        return done(command, state="armed_stopped", reason="the operator's stop")
 
-    desk = CommandHandler(Authorizer(), lambda: CommandRules(None), obey=obey, refuse=lambda *_: None)
-    helmsman, replies = LocalCommander(desk), []
-    body = b'{"id": "an-id"}'
+    executor = RecordingExecutor()
+    executor.result = execute
+    commander = LocalCommander(command_handler(executor, lambda channel: CommandRules(None)))
+    results: list[CommandResult | None] = []
 
     async def work() -> None:
         for verb in ("stop", "drive"):
-            replies.append(await helmsman.send(OutgoingCommand("train-1", verb, parse_command(verb, body), "Ada")))
+            message = CommandMessage(Channel.CONSOLE, verb, b'{"id": "an-id"}', sender="Ada")
+            results.append(await commander.send("train-1", parse_command(message)))
         await asyncio.Event().wait()
 
     async with _apart(work):
-        await until(lambda: len(replies) == 2, "both are answered")
+        await until(lambda: len(results) == 2, "both are answered")
     assert threads == [threading.get_ident()]
-    assert replies[0] == CommandReply(True, "armed_stopped", "the operator's stop")
-    assert replies[1] is not None
-    assert not replies[1].accepted
-    assert "no command token" in replies[1].reason
+    stopped, driven = results
+    assert stopped is not None
+    assert (stopped.accepted, stopped.state, stopped.reason) == (True, "armed_stopped", "the operator's stop")
+    assert driven is not None
+    assert not driven.accepted
+    assert "no command token" in driven.reason
+
+
+async def test_train_that_does_not_answer_in_time_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge_agent.agent.console.PATIENCE_S", 0.05)
+    executor = RecordingExecutor()
+    commander = LocalCommander(command_handler(executor))
+    command = parse_command(CommandMessage(Channel.CONSOLE, "stop"))
+    results: list[CommandResult | None] = []
+    console = threading.Thread(target=lambda: results.append(asyncio.run(commander.send("train-1", command))))
+    console.start()
+    console.join(30)  # the train's loop stands still meanwhile
+    assert results == [None]
+    await asyncio.sleep(0)
+    assert executor.executed == [command], "it may still obey, and does so without harm"

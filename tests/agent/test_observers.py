@@ -1,4 +1,4 @@
-"""A whole agent beside a real Mosquitto and a real Kafka broker: two channels, one gate, and answers for everybody."""
+"""A whole agent beside a real Mosquitto and a real Kafka broker: two channels, one authorizer, and all results."""
 
 import asyncio
 import json
@@ -8,20 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import confluent_kafka
-import pytest
 from pydantic import SecretStr
 
 from edge_agent.agent import RunOptions, run
-from edge_agent.agent.commands import CommandExecutor
-from edge_agent.agent.observers import _execute_capture_command, make_command_handler
 from edge_agent.config import Settings, load_rules
-from edge_agent.control.commands import Authorizer, CommandRequest, CommandRules, Verb
-from edge_agent.events import CommandResult
 from edge_agent.observers.cloudevents import OrderData, write_command
 from edge_agent.observers.cloudevents.payloads import to_rfc3339
-from edge_agent.observers.crazy_train.payloads import CaptureCommand
 from tests.agent.served import Camera, answered
-from tests.agent.test_commands import Control
 from tests.support.kafka_brokers import Consumed, Tansu
 from tests.support.kafka_messages import KafkaMessage, message_of
 from tests.support.mosquitto import Mosquitto, listening, until
@@ -61,7 +54,7 @@ def answers(consumed: Consumed) -> dict[str, dict[str, Any]]:
     return found
 
 
-async def test_commands_of_both_channels_pass_one_gate_and_every_observer_hears_each_answer(
+async def test_commands_of_both_channels_pass_one_authorizer_and_every_observer_gets_each_result(
     put: Callable[[Camera], None],
     tmp_path: Path,
 ) -> None:
@@ -104,19 +97,3 @@ def told(consumed: Consumed, command_id: str) -> list[bool]:
 
 def id_of(message: Any) -> str:
     return str(dict(message.properties.UserProperty)["id"])
-
-
-@pytest.mark.parametrize("first", ["stop by another channel", "nothing"])
-def test_original_console_is_obeyed_by_the_rules_of_all_channels(first: str) -> None:
-    control, told, gate = Control(), list[CommandResult](), Authorizer()
-    helm = CommandExecutor(control, control, publish=told.append, clock=lambda: 7.0)  # type: ignore[arg-type]
-    desk = make_command_handler("crazy-train", Settings(), helm, gate)
-    if first != "nothing":
-        gate.admit(CommandRequest(Verb.STOP), lambda: CommandRules(None))
-    _execute_capture_command(CaptureCommand("start"), desk)
-    _execute_capture_command(CaptureCommand("stop"), desk)
-    assert control.told == (["paused"] if first != "nothing" else ["taking frames", "paused"])
-    assert [(answer.channel, answer.accepted) for answer in told] == [
-        ("crazy-train", first == "nothing"),
-        ("crazy-train", True),
-    ]

@@ -2,10 +2,10 @@
 
 import pytest
 
-from edge_agent.console.commands import CommandReply
 from edge_agent.console.schemas import Trouble
-from edge_agent.events import GuardState
+from edge_agent.events import CommandResult, GuardState
 from tests.browser.conftest import Gather, Open
+from tests.console.rig import result
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
@@ -74,18 +74,18 @@ async def test_emergency_stop_in_the_overview_is_for_every_train(gather: Gather,
     await viewer.has(".said-all[data-status=accepted]")
     await viewer.page.click(".tile:nth-child(1) .tile-stop")
     await viewer.until(COMMANDS_SENT, 2)  # one request for all trains: a browser has few connections
-    assert sorted(order.train_id for order in trains.trains.orders) == ["anna", "anna", "berta"]
-    assert {order.verb for order in trains.trains.orders} == {"emergency_stop"}
+    assert sorted(train_id for train_id, _ in trains.trains.commands) == ["anna", "anna", "berta"]
+    assert {command.verb for _, command in trains.trains.commands} == {"emergency_stop"}
 
 
 @pytest.mark.parametrize(
     ("reply", "status"),
-    [(None, "silent"), (CommandReply(False, None, "the train is busy"), "refused")],
+    [(None, "silent"), (result(False, None, "the train is busy"), "refused")],
     ids=["silence", "no"],
 )
-async def test_command_without_a_yes_says_so(gather: Gather, show: Open, reply: CommandReply | None, status: str):
+async def test_command_without_a_yes_says_so(gather: Gather, show: Open, reply: CommandResult | None, status: str):
     trains = await gather(anna=GuardState.RUNNING)
-    trains.trains.reply = reply
+    trains.trains.result = reply
     viewer = await show(trains.url, expected=("504",))
     await viewer.page.click("[data-verb=stop]")
     await viewer.has(f".said-one[data-status={status}]")
@@ -100,7 +100,7 @@ async def test_console_that_only_looks_offers_no_command(gather: Gather, show: O
     assert await viewer.page.locator(".estop:visible, .order:visible, .key:visible").count() == 0
     await viewer.page.keyboard.press("Escape")
     await viewer.sees("#urgent", "This console only looks")
-    assert trains.trains.orders == []
+    assert trains.trains.commands == []
 
 
 async def test_console_that_hears_no_train_says_how_to_connect_one(gather: Gather, show: Open):

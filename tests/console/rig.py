@@ -13,11 +13,11 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from edge_agent.config import ConsoleSettings
 from edge_agent.console.app import ConsoleApp
-from edge_agent.console.commands import CommandReply, OutgoingCommand
 from edge_agent.console.routes import application, console_routes
 from edge_agent.console.server import listen, serve
+from edge_agent.control.commands import Command
 from edge_agent.errors import EdgeAgentError
-from edge_agent.events import Event, Frame
+from edge_agent.events import CommandResult, Event, Frame
 from edge_agent.observers.cloudevents import Envelope, EventContext, to_cloudevent
 from edge_agent.observers.cloudevents.images import encode_jpeg
 from tests.support import events as make
@@ -36,20 +36,25 @@ def envelope(event: Event, train_id: str = "train-1", sequence: int = 1) -> Enve
 
 @dataclass
 class Train:
-    """A Commander with preset replies that records the commands."""
+    """A train that replies as the test wants."""
 
-    reply: CommandReply | None = field(default_factory=lambda: CommandReply(True, "running", "clear track"))
+    result: CommandResult | None = field(default_factory=lambda: result(True, "running", "clear track"))
     error: EdgeAgentError | None = None
-    orders: list[OutgoingCommand] = field(default_factory=list)
+    commands: list[tuple[str, Command]] = field(default_factory=list)
     silent: str = ""
 
-    async def send(self, order: OutgoingCommand) -> CommandReply | None:
-        self.orders.append(order)
-        if order.train_id == self.silent:
+    async def send(self, train_id: str, command: Command) -> CommandResult | None:
+        self.commands.append((train_id, command))
+        if train_id == self.silent:
             return None
         if self.error is not None:
             raise self.error
-        return self.reply
+        return self.result
+
+
+def result(accepted: bool, state: str | None, reason: str) -> CommandResult:
+    """Return what a train makes of a command."""
+    return CommandResult("console", "ada", "an-id", "stop", accepted, None, state, reason, 7.0)
 
 
 @dataclass

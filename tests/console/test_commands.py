@@ -9,10 +9,8 @@ import pytest
 import structlog
 
 from edge_agent.console.access import MAX_COMMANDS_PER_S, MAX_FAILURES, ClientRateLimiter
-from edge_agent.console.commands import CommandReply
-from edge_agent.control.commands import CommandRequest
 from edge_agent.errors import RetryableError
-from tests.console.rig import TOKEN, Rig, console
+from tests.console.rig import TOKEN, Rig, console, result
 from tests.support import events as make
 
 PROXY = {"user_header": "X-Forwarded-User"}
@@ -30,21 +28,15 @@ async def test_command_with_the_token_reaches_the_train_and_its_answer_comes_bac
             "running",
             "clear track",
         )
-        (order,) = rig.train.orders
-        assert isinstance(order.request, CommandRequest)
-        assert (order.train_id, order.verb, order.request.token, order.request.reason) == (
-            "train-1",
-            "rearm",
-            TOKEN,
-            "track is clear",
-        )
-        assert order.who == "token holder at 127.0.0.1"
+        ((train_id, command),) = rig.train.commands
+        assert (train_id, command.verb, command.token, command.reason) == ("train-1", "rearm", TOKEN, "track is clear")
+        assert command.sender == "token holder at 127.0.0.1"
 
 
 async def test_refusal_of_the_train_is_told_in_its_words() -> None:
     async with console() as rig:
         rig.publish(make.state())
-        rig.train.reply = CommandReply(False, None, "given 20.0 s ago")
+        rig.train.result = result(False, None, "given 20.0 s ago")
         body = (await rig.command()).json
         assert (body["answered"], body["accepted"], body["reason"]) == (True, False, "given 20.0 s ago")
 
@@ -52,7 +44,7 @@ async def test_refusal_of_the_train_is_told_in_its_words() -> None:
 async def test_train_that_does_not_answer_is_told_as_that() -> None:
     async with console() as rig:
         rig.publish(make.state())
-        rig.train.reply = None
+        rig.train.result = None
         answer = await rig.command(verb="emergency_stop")
         assert answer.status == 504
         assert answer.json["answered"] is False
@@ -74,9 +66,9 @@ async def test_all_trains_are_stopped_by_one_command_each_under_an_id_of_its_own
         answer = await rig.post("/api/commands", verb="emergency_stop")
         told = {each["train_id"]: each["answer"]["accepted"] for each in answer.json["answers"]}
         assert (answer.status, told) == (200, {"red": True, "blue": True, "green": True})
-        ids = {order.request.command_id for order in rig.train.orders if isinstance(order.request, CommandRequest)}
-        assert len(ids) == 3
-        assert {(order.train_id, order.verb) for order in rig.train.orders} == {(n, "emergency_stop") for n in told}
+        assert len({command.command_id for _, command in rig.train.commands}) == 3
+        sent = {(train_id, command.verb) for train_id, command in rig.train.commands}
+        assert sent == {(train_id, "emergency_stop") for train_id in told}
 
 
 async def test_train_that_does_not_answer_keeps_no_other_from_being_stopped() -> None:
@@ -94,7 +86,7 @@ async def test_all_trains_at_once_can_only_be_stopped() -> None:
         assert (await rig.post("/api/commands", verb="drive")).status == 400
         assert (await rig.post("/api/commands", headers={"Authorization": None})).status == 401
         assert (await rig.post("/api/commands", headers={"Origin": "http://evil.example"})).status == 403
-        assert rig.train.orders == []
+        assert rig.train.commands == []
 
 
 @pytest.mark.parametrize(
@@ -131,7 +123,7 @@ async def test_command_without_the_right_is_refused_and_reaches_no_train(
             answer = await rig.command(verb=verb, headers=headers)
             assert answer.status == status
             assert set(answer.json) == {"error", "remedy"}
-        assert rig.train.orders == []
+        assert rig.train.commands == []
 
 
 @pytest.mark.parametrize("own", [{"Origin": "http://127.0.0.1:{port}"}, {"Sec_Fetch_Site": "same-origin"}])
@@ -141,9 +133,8 @@ async def test_user_whom_a_proxy_has_logged_in_commands_from_the_own_page(own: d
         headers = {name: value.format(port=rig.port) for name, value in own.items()}
         answer = await rig.command(headers={"Authorization": None, "X_Forwarded_User": "ada", **headers})
         assert answer.status == 200
-        (order,) = rig.train.orders
-        assert isinstance(order.request, CommandRequest)
-        assert (order.who, order.request.vouched, order.request.token) == ("ada", True, None)
+        ((_, command),) = rig.train.commands
+        assert (command.sender, command.vouched, command.token) == ("ada", True, None)
         facts = await rig.get("/api", X_Forwarded_User="ada")
         assert (facts.json["commands"], facts.json["user"]) == ("user", "ada")
 
@@ -177,7 +168,7 @@ async def test_body_that_is_no_command_is_refused(body: bytes, status: int) -> N
         headers = {"Content_Type": "application/json", "Authorization": f"Bearer {TOKEN}"}
         answer = await rig.get("/api/trains/train-1/commands", "POST", body, **headers)
         assert answer.status == status
-        assert rig.train.orders == []
+        assert rig.train.commands == []
 
 
 async def test_train_that_nobody_knows_cannot_be_commanded() -> None:
@@ -205,7 +196,7 @@ async def test_flood_is_held_back_and_a_stop_is_not() -> None:
         answers = await asyncio.gather(*(rig.command(verb="drive") for _ in range(MAX_COMMANDS_PER_S * 2)))
         statuses = [answer.status for answer in answers]
         assert 200 in statuses
-        assert len([each for each in rig.train.orders if each.verb == "drive"]) == statuses.count(200)
+        assert len([command for _, command in rig.train.commands if command.verb == "drive"]) == statuses.count(200)
         if 429 in statuses:  # a slow machine is no flood
             assert (await rig.command(verb="emergency_stop")).status == 200
 

@@ -24,13 +24,14 @@ import numpy as np
 import structlog
 
 from edge_agent.config import MqttSettings
-from edge_agent.control.commands import Acknowledgement, Instruction, Verb
-from edge_agent.events import Event
+from edge_agent.control.commands import Command, Verb
+from edge_agent.events import CommandResult, Event
 from edge_agent.observers.mqtt.mirror import MqttMirror
 from edge_agent.runtime.queues import Fanout
 from tests.observers.mqtt.rig import DEVICE, quick
 from tests.soak.jitter import BLOCK_S, drive
 from tests.support import events as make
+from tests.support.commands import RecordingExecutor, command_handler, done
 from tests.support.mosquitto import Mosquitto
 from tests.support.proxy import Proxy
 
@@ -41,14 +42,16 @@ class Timed(MqttMirror):
     """A mirror that notes what each append takes of the loop's time, and how long each stop was on its way."""
 
     def __init__(self, append_ms: list[float], stop_ms: list[float], config: MqttSettings) -> None:
-        super().__init__(config, DEVICE, report_fault=lambda _: None, command=self._note)
+        executor = RecordingExecutor()
+        executor.result = self._note
+        super().__init__(config, DEVICE, report_fault=lambda _: None, commands=command_handler(executor))
         self._append_ms = append_ms
         self._stop_ms = stop_ms
 
-    def _note(self, instruction: Instruction) -> Acknowledgement:
-        if instruction.verb is Verb.STOP:
-            self._stop_ms.append((time.time() - float(instruction.reason)) * 1000)
-        return Acknowledgement(accepted=True, state="running", reason="")
+    def _note(self, command: Command) -> CommandResult:
+        if command.verb is Verb.STOP:
+            self._stop_ms.append((time.time() - float(command.reason)) * 1000)
+        return done(command)
 
     def append(self, event: Event) -> None:
         begun_s = time.thread_time()

@@ -26,8 +26,8 @@ STAMPS = {"pipeline/capture.py", "pipeline/control.py"}
 """Where a wall time is written into an event, for people; `taken_unix_s` and `at_unix_s`."""
 NAMED = {"perception/detector/tensorrt/build_worker.py", "hub/calibration.py"}
 """Where a date is written into a file."""
-GIVEN = {"agent/observers.py", "control/commands/parser.py", "control/commands/rules.py"}
-"""Where the time at which a command was given is read, written, or set where it came without one."""
+GIVEN = {"control/commands/parser.py", "control/commands/rules.py"}
+"""Where the time at which a command was given is read or written."""
 
 
 def writes(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, str, int]]:

@@ -1,22 +1,24 @@
-"""Commands to trains over Kafka, and their answers.
+"""Commands to trains over Kafka, and their results, which are events of the trains.
 
-Knows orders, and that an answer is an event of the train that names the order's id. Knows nothing of HTTP. The console
-has judged who commands; the train wants its own command token, which the console holds (kafka.command_token). Sending
-has a thread and a loop of its own, since a producer that hangs is cancelled with all it had started.
+The console has decided who may command; the train wants its own command token, which the console holds
+(kafka.command_token). Sending has a thread and a loop of its own: a producer that hangs is cancelled with all that it
+had started.
 """
 
 import asyncio
 import contextlib
+import dataclasses
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from edge_agent.config import KafkaSettings, read_secret
-from edge_agent.console.commands import PATIENCE_S, CommandReply, OutgoingCommand
+from edge_agent.console.commands import PATIENCE_S
 from edge_agent.console.store import Change, ItemAdded
-from edge_agent.control.commands import CommandRequest
+from edge_agent.control.commands import Code, Command, Refusal, refused
 from edge_agent.errors import EdgeAgentError, RetryableError
+from edge_agent.events import CommandResult
 from edge_agent.observers.cloudevents import AnswerData, OrderData, kafka, write_command
 from edge_agent.observers.kafka.producer import Producer
 from edge_agent.observers.outbox.record import OutboxRecord, RecordKind
@@ -45,9 +47,9 @@ class FleetCommander:
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
-        self._waiting: dict[str, asyncio.Future[CommandReply]] = {}
+        self._waiting: dict[str, asyncio.Future[CommandResult]] = {}
         self._jobs: asyncio.Queue[_Job] | None = None
-        self._thread = LoopThread("fleet-orders", self._send_for_ever, lambda: None)
+        self._thread = LoopThread("fleet-orders", self._send_loop, lambda: None)
 
     async def run(self) -> None:
         """Keep a producer ready until cancelled."""
@@ -57,51 +59,54 @@ class FleetCommander:
         finally:
             self._thread.cancel()
 
-    async def send(self, order: OutgoingCommand) -> CommandReply | None:
-        """Send a command and wait for the train's answer; raises EdgeAgentError where it cannot be sent."""
-        request = order.request
-        if not isinstance(request, CommandRequest):
-            return CommandReply(False, None, request.reason)
-        if not request.command_id or request.command_id in self._waiting:
-            return CommandReply(False, None, "the command has no id of its own; give each one an id")
+    async def send(self, train_id: str, command: Command) -> CommandResult | None:
+        """Send a command and wait for the train's result; raises EdgeAgentError where it cannot be sent."""
+        now_s = asyncio.get_running_loop().time()
+        command_id = command.command_id
+        if command.malformed is not None:
+            return refused(command, command.malformed, now_s)
+        if not command_id or command_id in self._waiting:
+            why = "the command has no id of its own; give each one an id"
+            return refused(command, Refusal(Code.NO_ID, why), now_s)
         if len(self._waiting) >= _MAX_WAITING:
             raise RetryableError("too many commands wait for an answer", remedy="try again in some seconds")
-        record = await in_daemon_thread(lambda: self._record(order, request, request.command_id or ""), "fleet-order")
-        answer: asyncio.Future[CommandReply] = asyncio.get_running_loop().create_future()
-        self._waiting[request.command_id] = answer
+        record = await in_daemon_thread(lambda: self._record(train_id, command, command_id), "fleet-order")
+        result: asyncio.Future[CommandResult] = asyncio.get_running_loop().create_future()
+        self._waiting[command_id] = result
         try:
             self._offer(_Job(record, time.monotonic() + PATIENCE_S))
             async with asyncio.timeout(PATIENCE_S):
-                return await answer
+                return await result
         except TimeoutError:
             return None
         finally:
-            del self._waiting[request.command_id]
+            del self._waiting[command_id]
 
     def notice(self, changes: Iterable[Change]) -> None:
-        """Find answers among what trains have told."""
+        """Find the results of what was sent among the events of trains."""
+        now_s = asyncio.get_running_loop().time()
         for change in changes:
             if not isinstance(change, ItemAdded) or not isinstance(change.item.data, AnswerData):
                 continue
             data = change.item.data
             waiting = self._waiting.get(data.command_id or "")
             if waiting is not None and not waiting.done():
-                waiting.set_result(CommandReply(data.accepted, data.state, data.reason))
+                waiting.set_result(CommandResult(**dataclasses.asdict(data), at_s=now_s))
 
-    def _record(self, order: OutgoingCommand, request: CommandRequest, command_id: str) -> OutboxRecord:
+    def _record(self, train_id: str, command: Command, command_id: str) -> OutboxRecord:
         token = read_secret(self._settings.command_token, self._settings.command_token_file, "kafka.command_token_file")
         now_s = time.time()
-        issued_s = now_s if request.issued_unix_s is None else request.issued_unix_s
+        issued_s = now_s if command.issued_unix_s is None else command.issued_unix_s
         data = OrderData(
             id=command_id,
             issued_at=datetime.fromtimestamp(issued_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             token=token.get_secret_value() if token else None,
-            by=order.who,
-            reason=request.reason or None,
-            power_percent=request.power_percent,
+            by=command.sender,
+            reason=command.reason or None,
+            power_percent=command.power_percent,
         )
-        headers, value = kafka.binary(write_command(order.train_id, order.verb, data, source=SOURCE))
-        topic, key, at_ms = self._settings.command_topic, order.train_id.encode(), round(now_s * 1000)
+        headers, value = kafka.binary(write_command(train_id, str(command.verb), data, source=SOURCE))
+        topic, key, at_ms = self._settings.command_topic, train_id.encode(), round(now_s * 1000)
         return OutboxRecord(RecordKind.SAFETY, topic, key, headers, value, at_ms)
 
     def _offer(self, job: _Job) -> None:
@@ -110,7 +115,7 @@ class FleetCommander:
             raise RetryableError("Kafka is not reached yet", remedy="try again in some seconds")
         self._thread.call(lambda: jobs.put_nowait(job))
 
-    async def _send_for_ever(self) -> None:
+    async def _send_loop(self) -> None:
         jobs: asyncio.Queue[_Job] = asyncio.Queue()
         backoff = Backoff(self._settings.retry_max_s)
         self._jobs = jobs
@@ -126,7 +131,7 @@ class FleetCommander:
                         await producer.send([left.record])
                     left = None
             except EdgeAgentError:
-                pass  # the listener tells what is wrong with Kafka; whoever waits is told that there was no answer
+                pass  # the listener reports what is wrong with Kafka; the sender gets a timeout
             finally:
                 with contextlib.suppress(Exception):
                     await producer.abandon()

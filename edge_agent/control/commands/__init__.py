@@ -1,41 +1,41 @@
-"""Commands from the outside: what one looks like, whether the train obeys it, and what is said back.
+"""Commands from outside: a channel's bytes come in, an order to the train and a result for the sender come out.
 
-Shared by every channel that they come in by. Knows nothing of topics, HTTP or brokers, and nothing of what the train
-does with a command it has accepted.
+The way is message (CommandMessage) -> command (Command) -> result (events.CommandResult), the same for MQTT, Kafka, the
+console and the original demo's topics. A message is parsed and authorized in the thread of its channel; the command is
+executed in the train's event loop.
 """
 
 from edge_agent.control.commands.authorizer import Authorizer
-from edge_agent.control.commands.handler import CommandHandler
+from edge_agent.control.commands.handler import CommandHandler, refused
 from edge_agent.control.commands.model import (
     STOPPING,
-    Accepted,
-    Acknowledgement,
+    Channel,
     Code,
-    CommandRequest,
-    Instruction,
-    Refused,
+    Command,
+    CommandMessage,
+    Refusal,
     Verb,
 )
-from edge_agent.control.commands.parser import NAMES, SWITCHES, parse_command, parse_unix_s
+from edge_agent.control.commands.parser import NAMES, SWITCHES, parse_command, read_document
 from edge_agent.control.commands.rules import CommandHistory, CommandRules, check_rules, read_rules
 
 __all__ = [
     "NAMES",
     "STOPPING",
     "SWITCHES",
-    "Accepted",
-    "Acknowledgement",
     "Authorizer",
+    "Channel",
     "Code",
+    "Command",
     "CommandHandler",
     "CommandHistory",
-    "CommandRequest",
+    "CommandMessage",
     "CommandRules",
-    "Instruction",
-    "Refused",
+    "Refusal",
     "Verb",
     "check_rules",
     "parse_command",
-    "parse_unix_s",
+    "read_document",
     "read_rules",
+    "refused",
 ]

@@ -1,58 +1,115 @@
-"""Where commands of one channel come in, in the event loop: judged by the gate, carried out, and told.
+"""The one way of a command from a channel to the train: authorized where it came in, executed in the train's loop.
 
-Knows the order of things. Knows nothing of HTTP, brokers or what the train does with a command.
+A channel parses its message and submits the command from its own thread, which is where the token's file is read: the
+train's loop never waits for a disk.
 """
 
+import asyncio
+import contextlib
+from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import Future, InvalidStateError
+from typing import Protocol
+
+import structlog
 
 from edge_agent.control.commands.authorizer import Authorizer
-from edge_agent.control.commands.model import STOPPING, Accepted, Acknowledgement, CommandRequest, Instruction, Refused
+from edge_agent.control.commands.model import Channel, Code, Command, Refusal
 from edge_agent.control.commands.rules import CommandRules
+from edge_agent.events import CommandResult
 from edge_agent.runtime.threads import in_daemon_thread
+
+_log = structlog.get_logger(__name__)
+
+
+class Executor(Protocol):
+    """What the train does with a command. Called in its loop."""
+
+    def execute(self, command: Command) -> CommandResult:
+        """Do what was commanded; publish and return the result."""
+        ...
+
+    def refuse(self, command: Command, refusal: Refusal) -> CommandResult:
+        """Publish and return that the train does not obey."""
+        ...
 
 
 class CommandHandler:
-    """Takes the commands of one channel.
+    """Handles the commands of all channels of one train. Made in the train's event loop.
+
+    `accepted` and `refused` count the results by channel.
 
     Args:
-        gate: the train's, the same for every channel.
-        read_rules: gives the rules of this channel; called in a thread, since it may read a file.
-        obey: carries an instruction out, in the event loop; gets the sender's name too.
-        refuse: is told of each refusal, in the event loop: the name of the command, its id, why, and the sender's name.
+        authorizer: decides what is obeyed.
+        read_rules: returns the rules of a channel; it may read a file, so it is called outside the train's loop.
+        executor: what the train does.
     """
 
     def __init__(
-        self,
-        gate: Authorizer,
-        read_rules: Callable[[], CommandRules],
-        *,
-        obey: Callable[[Instruction, str | None], Acknowledgement],
-        refuse: Callable[[str, str | None, Refused, str | None], None],
+        self, authorizer: Authorizer, read_rules: Callable[[Channel], CommandRules], executor: Executor
     ) -> None:
-        self._gate = gate
+        self.accepted: Counter[Channel] = Counter()
+        self.refused: Counter[Channel] = Counter()
+        self._authorizer = authorizer
         self._read_rules = read_rules
-        self._obey = obey
-        self._refuse = refuse
+        self._executor = executor
+        self._loop = asyncio.get_running_loop()
 
-    def judge(self, request: CommandRequest | Refused) -> Accepted | Refused:
-        """Judge what was read. From any thread; reads the token unless the command only stops."""
-        return request if isinstance(request, Refused) else self._gate.admit(request, self._read_rules)
+    def submit(self, command: Command, reply: Callable[[CommandResult], None] = lambda result: None) -> None:
+        """Authorize a command here and have it executed in the train's loop, where `reply` gets the result.
 
-    def settle(
-        self, name: str, command_id: str | None, verdict: Accepted | Refused, who: str | None = None
-    ) -> Acknowledgement | Refused:
-        """Carry out what was accepted, tell what was refused. In the event loop."""
-        if isinstance(verdict, Accepted):
-            return self._obey(verdict.instruction, who)
-        self._refuse(name, command_id, verdict, who)
-        return verdict
+        From any thread but the train's. Once the train's loop is closed, `reply` is called here, with a refusal.
+        """
+        refusal = self._authorizer.authorize(command, lambda: self._read_rules(command.channel))
+        try:
+            self._loop.call_soon_threadsafe(self._settle, command, refusal, reply)
+        except RuntimeError:  # the loop is closed
+            reply(refused(command, Refusal(Code.FAILED, "the agent is shutting down"), self._loop.time()))
 
-    async def take(
-        self, name: str, request: CommandRequest | Refused, who: str | None = None
-    ) -> Acknowledgement | Refused:
-        """Take the command `name`: a stop at once, anything else when its rules have been read."""
-        if isinstance(request, CommandRequest) and request.verb not in STOPPING:
-            verdict = await in_daemon_thread(lambda: self.judge(request), "command")
+    async def handle(self, command: Command) -> CommandResult:
+        """Submit a command and wait for its result; in any loop. Nothing is read before a stop is submitted."""
+        future: Future[CommandResult] = Future()
+
+        def reply(result: CommandResult) -> None:
+            with contextlib.suppress(InvalidStateError):  # whoever waited has given up
+                future.set_result(result)
+
+        if command.stops:
+            self.submit(command, reply)
         else:
-            verdict = self.judge(request)
-        return self.settle(name, request.command_id if isinstance(request, CommandRequest) else None, verdict, who)
+            await in_daemon_thread(lambda: self.submit(command, reply), "command")
+        return await asyncio.wrap_future(future)
+
+    def _settle(self, command: Command, refusal: Refusal | None, reply: Callable[[CommandResult], None]) -> None:
+        result = self._executor.execute(command) if refusal is None else self._executor.refuse(command, refusal)
+        if result.accepted:
+            self.accepted[command.channel] += 1
+            _log.info(
+                "command",
+                channel=result.channel,
+                name=command.name,
+                id=result.command_id,
+                by=result.who,
+                reason=command.reason,
+            )
+        else:
+            self.refused[command.channel] += 1
+            _log.warning(
+                "command_refused", channel=result.channel, name=command.name, code=result.code, reason=result.reason
+            )
+        reply(result)
+
+
+def refused(command: Command, refusal: Refusal, at_s: float) -> CommandResult:
+    """Return the result of a command that the train does not obey; `at_s` is by the event loop's clock."""
+    return CommandResult(
+        command.channel.value,
+        command.sender,
+        command.command_id,
+        command.name,
+        accepted=False,
+        code=refusal.code.value,
+        state=None,
+        reason=refusal.reason,
+        at_s=at_s,
+    )

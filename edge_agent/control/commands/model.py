@@ -1,14 +1,26 @@
-"""The values that a command is made of on its way from a sender to the train and back.
+"""The values of a command's way: the message that a channel received and the command that was read from it.
 
-Knows names and units. Knows nothing of rules.
+What became of it is an `events.CommandResult`. Each channel makes a CommandMessage of what it received; from there on
+all commands are alike.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
+
+
+class Channel(StrEnum):
+    """The ways by which commands come in."""
+
+    MQTT = "mqtt"
+    KAFKA = "kafka"
+    CONSOLE = "console"
+    CRAZY_TRAIN = "crazy-train"
 
 
 class Verb(StrEnum):
-    """What can be commanded. Those that are orders to the guard have the guard's names."""
+    """What can be commanded. Verbs that are orders to the guard have the same names as there."""
 
     DRIVE = "drive"
     STOP = "stop"
@@ -23,7 +35,7 @@ class Verb(StrEnum):
 
 
 STOPPING = frozenset({Verb.STOP, Verb.EMERGENCY_STOP, Verb.DISARM, Verb.CAPTURE_STOP})
-"""Commands after which the train stands: obeyed always."""
+"""Commands after which the train stands: always obeyed."""
 
 
 class Code(StrEnum):
@@ -46,55 +58,64 @@ class Code(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class CommandRequest:
-    """A command as it came in, before anybody has judged it. `issued_unix_s` is by the sender's clock.
+class Refusal:
+    """Why a command is not obeyed; `reason` says it in one line, with what to do about it."""
 
-    `by` is who gave it, as the sender says. `vouched` is set by a channel that knows the sender for one who may command
-    (logged in at a proxy that the settings trust): no token is asked for then.
+    code: Code
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommandMessage:
+    """A command as a channel received it.
+
+    Args:
+        name: one of NAMES or a Verb, from the topic, the event's subject or the URL.
+        body: its bytes; or the JSON object, where the channel had to read it to find the name.
+        retained: whether a broker had kept it (MQTT).
+        token: a token that came beside the body, in a header; it takes the place of the body's.
+        vouched: the channel has authenticated the sender as one who may command: no token is needed.
+        sender: who sent it, as far as the channel has authenticated that; it takes the place of the body's `by`.
+        source: where it came from; used where there is no sender.
+        message_id: used where the body has no `id`.
+        issued_at: used where the body has none; RFC 3339, or seconds since 1970.
     """
 
-    verb: Verb
+    channel: Channel
+    name: str
+    body: bytes | Mapping[str, Any] = field(default=b"", repr=False)
     retained: bool = False
     token: str | None = field(default=None, repr=False)
+    vouched: bool = False
+    sender: str | None = None
+    source: str | None = None
+    message_id: str | None = None
+    issued_at: str | float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command as it was read, not checked yet.
+
+    `name` is what it was sent by, `verb` what it means (`arm` with value `off` is DISARM). `malformed` says why it
+    could not be read, which a stop never is; `verb` may be None then. `issued_unix_s` is by the sender's clock.
+    """
+
+    channel: Channel
+    name: str
+    verb: Verb | None
+    malformed: Refusal | None = None
+    retained: bool = False
+    token: str | None = field(default=None, repr=False)
+    vouched: bool = False
+    sender: str | None = None
     command_id: str | None = None
     issued_unix_s: float | None = None
     power_percent: int | None = None
     duration_s: float | None = None
     reason: str = ""
-    by: str | None = None
-    vouched: bool = False
 
-
-@dataclass(frozen=True, slots=True)
-class Instruction:
-    """A command that the train obeys; `power_percent` comes with POWER, `duration_s` with IMAGE."""
-
-    verb: Verb
-    command_id: str | None = None
-    power_percent: int | None = None
-    duration_s: float | None = None
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Acknowledgement:
-    """What the train says to an instruction: whether it took it, the guard's state after it and its reason in words."""
-
-    accepted: bool
-    state: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """The train obeys."""
-
-    instruction: Instruction
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """The train does not obey; `reason` says why and what to do, in one line."""
-
-    code: Code
-    reason: str
+    @property
+    def stops(self) -> bool:
+        """Whether the train stands after it."""
+        return self.verb in STOPPING

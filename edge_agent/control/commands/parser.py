@@ -1,11 +1,9 @@
-"""Bytes -> Request: how a command is written, for every channel that carries bytes.
+"""Message -> command: how a command is written, for every channel.
 
-Knows JSON and the bare words that home automation sends (`ON`, `start`). Judges nothing: what a stop looks like does
-not matter, and everything else is checked by judge.py.
-
-A command's body is a JSON object. Its keys: `token`, `id`, `issued_at` (RFC 3339 with its offset, or seconds since
-1970), `reason`, `power_percent`, `duration_s`, `by` (who gave it, as the sender says), and `value` for what is switched
-(`arm`: on or off; `capture`: start or stop).
+The body is a JSON object with the keys `token`, `id`, `issued_at` (RFC 3339 with its offset, or seconds since 1970),
+`reason`, `power_percent`, `duration_s`, `by` (who sends it), and `value` for what is switched (`arm`: on or off;
+`capture`: start or stop). The bare words that home automation sends (`ON`, `start`) are read too. Whether the train
+obeys is decided in rules.py.
 """
 
 import json
@@ -14,12 +12,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from edge_agent.control.commands.model import STOPPING, Code, CommandRequest, Refused, Verb
+from edge_agent.control.commands.model import STOPPING, Code, Command, CommandMessage, Refusal, Verb
 
 MAX_BYTES = 4096
 """A longer body is not read; a stop is obeyed without reading it."""
 
-_MAX_ID = 128
+_MAX_TEXT = 128
 _MAX_REASON = 200
 
 _SWITCHES: dict[str, dict[str, Verb]] = {
@@ -48,35 +46,38 @@ NAMES: tuple[str, ...] = (
 )
 """Every name that a command can be sent by."""
 
-
 _VERBS: dict[str, Verb] = {verb.value: verb for verb in Verb}
 
 
-def parse_command(name: str, body: bytes, *, retained: bool = False) -> CommandRequest | Refused:
-    """Read the command `name`, one of NAMES or a Verb; Refused where it cannot be read and is no stop."""
-    document = _document(body)
-    switch = _SWITCHES.get(name)
-    if switch is None:
-        found = _VERBS.get(name)
-        if found is None:
-            return Refused(Code.MALFORMED, f"there is no command of this name; there are: {', '.join(NAMES)}")
-        verb = found
-    else:
-        chosen = switch.get(_word(document, body))
-        if chosen is None:
-            words = " or ".join(word for word in switch if word and word not in ("true", "false"))
-            return Refused(Code.MALFORMED, f"'{name}' needs a value: {words}")
-        verb = chosen
-    if verb in STOPPING:
-        known = document or {}
-        command_id, by = _text(known, "id", _MAX_ID), _text(known, "by", _MAX_ID)
-        return CommandRequest(verb, retained, command_id=command_id, reason=_reason(known), by=by)
-    if document is None:
-        return Refused(Code.MALFORMED, f"the body has to be a JSON object of at most {MAX_BYTES} bytes")
-    return _request(verb, document, retained=retained)
+def parse_command(message: CommandMessage) -> Command:
+    """Read a command; one that cannot be read and is no stop is `malformed`. Any bytes whatsoever are safe."""
+    document = read_document(message.body) if isinstance(message.body, bytes) else message.body
+    found = _verb(message, document)
+    verb = found if isinstance(found, Verb) else None
+    malformed = found if isinstance(found, Refusal) else None
+    if verb is not None and verb not in STOPPING:
+        malformed = _check_document(document)
+    keys = document or {}
+    token, power_percent = keys.get("token"), keys.get("power_percent")
+    return Command(
+        channel=message.channel,
+        name=printable(message.name) or "",
+        verb=verb,
+        malformed=malformed,
+        retained=message.retained,
+        token=message.token or (token if isinstance(token, str) else None),
+        vouched=message.vouched,
+        sender=message.sender or printable(keys.get("by")) or printable(message.source),
+        command_id=printable(keys.get("id")) or printable(message.message_id),
+        issued_unix_s=parse_unix_s(message.issued_at if keys.get("issued_at") is None else keys["issued_at"]),
+        power_percent=power_percent if isinstance(power_percent, int) and not isinstance(power_percent, bool) else None,
+        duration_s=_number(keys.get("duration_s")),
+        reason=_reason(keys.get("reason")),
+    )
 
 
-def _document(body: bytes) -> Mapping[str, Any] | None:
+def read_document(body: bytes) -> Mapping[str, Any] | None:
+    """Read a body that is a JSON object; None for anything else."""
     if len(body) > MAX_BYTES:
         return None
     try:
@@ -86,31 +87,32 @@ def _document(body: bytes) -> Mapping[str, Any] | None:
     return document if isinstance(document, dict) else None
 
 
-def _word(document: Mapping[str, Any] | None, body: bytes) -> str:
+def _verb(message: CommandMessage, document: Mapping[str, Any] | None) -> Verb | Refusal:
+    switch = _SWITCHES.get(message.name)
+    if switch is None:
+        unknown = Refusal(Code.MALFORMED, f"there is no command of this name; there are: {', '.join(NAMES)}")
+        return _VERBS.get(message.name, unknown)
+    words = " or ".join(word for word in switch if word and word not in ("true", "false"))
+    return switch.get(
+        _word(document, message.body), Refusal(Code.MALFORMED, f"'{message.name}' needs a value: {words}")
+    )
+
+
+def _word(document: Mapping[str, Any] | None, body: bytes | Mapping[str, Any]) -> str:
     """Return what a switch is set to: the value of the document, or the whole body where it is a bare word."""
     if document is None:
-        return body[:16].decode(errors="replace").strip().strip('"').lower()
+        return body[:16].decode(errors="replace").strip().strip('"').lower() if isinstance(body, bytes) else "?"
     value = document.get("value", document.get("command", ""))
     return str(value).lower() if isinstance(value, str | bool) else "?"
 
 
-def _request(verb: Verb, document: Mapping[str, Any], *, retained: bool) -> CommandRequest | Refused:
+def _check_document(document: Mapping[str, Any] | None) -> Refusal | None:
+    if document is None:
+        return Refusal(Code.MALFORMED, f"the body has to be a JSON object of at most {MAX_BYTES} bytes")
     issued_at = document.get("issued_at")
-    issued_unix_s = parse_unix_s(issued_at)
-    if issued_at is not None and issued_unix_s is None:
-        return Refused(Code.MALFORMED, "issued_at has to be an RFC 3339 time with its offset, or seconds since 1970")
-    token, power, duration = document.get("token"), document.get("power_percent"), document.get("duration_s")
-    return CommandRequest(
-        verb,
-        retained,
-        token=token if isinstance(token, str) else None,
-        command_id=_text(document, "id", _MAX_ID),
-        issued_unix_s=issued_unix_s,
-        power_percent=power if isinstance(power, int) and not isinstance(power, bool) else None,
-        duration_s=_number(duration),
-        reason=_reason(document),
-        by=_text(document, "by", _MAX_ID),
-    )
+    if issued_at is not None and parse_unix_s(issued_at) is None:
+        return Refusal(Code.MALFORMED, "issued_at has to be an RFC 3339 time with its offset, or seconds since 1970")
+    return None
 
 
 def parse_unix_s(value: object) -> float | None:
@@ -134,14 +136,12 @@ def _number(value: object) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _text(document: Mapping[str, Any], key: str, longest: int) -> str | None:
-    """Return a text of one line; None where it is missing, empty, too long or no text."""
-    value = document.get(key)
-    return value if isinstance(value, str) and 0 < len(value) <= longest and value.isprintable() else None
+def printable(value: object) -> str | None:
+    """Return a text of one line that may go into logs and replies; None where it is empty, too long or no text."""
+    return value if isinstance(value, str) and 0 < len(value) <= _MAX_TEXT and value.isprintable() else None
 
 
-def _reason(document: Mapping[str, Any]) -> str:
-    value = document.get("reason")
+def _reason(value: object) -> str:
     if not isinstance(value, str):
         return ""
     return "".join(sign if sign.isprintable() else " " for sign in value[:_MAX_REASON]).strip()

@@ -4,7 +4,7 @@ Knows the formats. Knows nothing of topics, brokers or when something is sent. `
 name where they are needed.
 """
 
-from edge_agent.observers.cloudevents.command import CommandMessage, OrderData, read_command, write_command
+from edge_agent.observers.cloudevents.command import OrderData, read_command, write_command
 from edge_agent.observers.cloudevents.envelope import (
     EncodedImage,
     Envelope,
@@ -27,7 +27,6 @@ from edge_agent.observers.cloudevents.payloads import (
 __all__ = [
     "AnswerData",
     "CommandData",
-    "CommandMessage",
     "DecisionData",
     "EncodedImage",
     "Envelope",

@@ -1,7 +1,7 @@
 """Commands to a train through Kafka: one CloudEvent each, written by a console, read by the train.
 
-Knows the form. Knows nothing of topics, or of whether a command is obeyed: that is judged on the train. The key is the
-train's id, `subject` is the verb, and the value is the body that commands have on every channel.
+The key is the train's id, `subject` is the verb, and the value is the body that commands have on every channel. On the
+wire such a message is called an order.
 """
 
 import json
@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import uuid_utils
 from pydantic import Field, TypeAdapter
 
+from edge_agent.control.commands.model import Channel, CommandMessage
 from edge_agent.observers.cloudevents import kafka, names
 from edge_agent.observers.cloudevents.envelope import Envelope
 from edge_agent.observers.cloudevents.names import MalformedMessageError
@@ -34,17 +35,6 @@ class OrderData:
     power_percent: Annotated[int | None, Field(ge=1, le=100, description="Cruise power, with the verb power.")] = None
 
 
-@dataclass(frozen=True, slots=True)
-class CommandMessage:
-    """A command as it came: its verb, the bytes of its body, the event's own id and time, and where it came from."""
-
-    verb: str
-    body: bytes = field(repr=False)
-    order_id: str
-    issued_at: str | None
-    source: str
-
-
 def write_command(train_id: str, verb: str, data: OrderData, *, source: str) -> Envelope:
     """Return the CloudEvent that gives a command to a train; `source` names the sender, as `/consoles/fleet`."""
     body = {each.name: value for each in fields(data) if (value := getattr(data, each.name)) is not None}
@@ -60,13 +50,23 @@ def write_command(train_id: str, verb: str, data: OrderData, *, source: str) -> 
 
 
 def read_command(headers: Iterable[tuple[str, bytes]], value: bytes | None) -> CommandMessage:
-    """Read a command in binary or structured mode; raises MalformedMessageError for anything else."""
+    """Read a command in binary or structured mode; raises MalformedMessageError for anything else.
+
+    Id and time of the event are used where the body has none.
+    """
     envelope = kafka.read(headers, value)
     if envelope.kind != KIND:
         raise MalformedMessageError(f"'{envelope.type}' is no order to a train", type=envelope.type)
     if not envelope.subject:
         raise MalformedMessageError("the order has no subject: it names what is commanded")
-    return CommandMessage(envelope.subject, envelope.data, envelope.id, envelope.time, envelope.source)
+    return CommandMessage(
+        Channel.KAFKA,
+        envelope.subject,
+        envelope.data,
+        source=envelope.source,
+        message_id=envelope.id,
+        issued_at=envelope.time,
+    )
 
 
 def command_schema() -> dict[str, Any]:

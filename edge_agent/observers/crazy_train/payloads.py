@@ -1,18 +1,17 @@
 """The original demo's payloads (`compat: crazy-train`), so that its consumers go on working.
 
-Knows the shapes that its services exchange: topic names, texts where one expects numbers, boxes in a frame that was
-padded to a square and scaled to 640. Knows nothing of brokers. Its model knew two classes; labels of ours that mean
-neither are left out.
+Numbers are texts in places, and boxes are those of a frame that was padded to a square and scaled to 640. The model of
+the original had two classes; labels of ours that mean neither are left out.
 """
 
 import base64
 import json
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import uuid_utils
 
-from edge_agent.events import Detection, Prediction
+from edge_agent.control.commands import Channel, CommandMessage
+from edge_agent.events import Detection, Prediction, new_id
 from edge_agent.observers.cloudevents import names
 from edge_agent.observers.cloudevents.envelope import EncodedImage
 from edge_agent.observers.cloudevents.payloads import to_rfc3339
@@ -37,13 +36,6 @@ _CLASS_OF: dict[str, int] = {
     Sign.STOP: 1,  # brakes the train, as its DangerAhead does
     Sign.NO_ENTRY: 1,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class CaptureCommand:
-    """What the original's console asks of the camera."""
-
-    command: Literal["start", "stop"]
 
 
 def model_result(prediction: Prediction, picture: EncodedImage) -> bytes:
@@ -79,14 +71,14 @@ def known_detections(prediction: Prediction) -> tuple[tuple[str, Detection], ...
     return tuple((_CLASSES[class_id], found) for found, class_id in pairs if class_id is not None)
 
 
-def read_capture_command(raw: bytes | None) -> CaptureCommand | None:
-    """Read a message of `train-command-capture`; None for anything but a start or a stop."""
-    try:
-        document = json.loads(raw or b"")
-    except (ValueError, RecursionError):
-        return None
-    command = document.get("command") if isinstance(document, dict) else None
-    return CaptureCommand(command) if command == "start" or command == "stop" else None  # noqa: PLR1714 - a list may stand there
+def read_capture_command(value: bytes | None, sent_unix_s: float) -> CommandMessage:
+    """Read a message of Kafka topic `train-command-capture`, as `{"command": "stop"}`; it was sent at `sent_unix_s`.
+
+    The original's console has no token and gives no id: `compat` vouches for whoever may write the topic.
+    """
+    return CommandMessage(
+        Channel.CRAZY_TRAIN, "capture", value or b"", vouched=True, message_id=new_id(), issued_at=sent_unix_s
+    )
 
 
 def _result(prediction: Prediction, image: str) -> dict[str, Any]:

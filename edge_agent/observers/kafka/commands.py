@@ -1,14 +1,12 @@
-"""Orders that come to the train through Kafka: brought from a topic to what is done about them in the event loop.
+"""Commands from Kafka topics: read in a thread of their own, handed to the train's CommandHandler.
 
-Knows how to go on listening, that a stop overtakes what came with it, and that of a flood only a part is looked at.
-Knows nothing of what an order means, or whether it may be obeyed: handlers do. Only what is sent after the start is
-heard, so nothing old is replayed at a restart.
+A stop overtakes what came with it, and of a flood only a part is looked at. Only what is sent after the start is read,
+so nothing old is replayed at a restart.
 """
 
 import asyncio
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import structlog
@@ -16,72 +14,49 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka import errors as kafka_errors
 
 from edge_agent.config import KafkaSettings
-from edge_agent.control.commands import (
-    STOPPING,
-    Accepted,
-    Code,
-    CommandHandler,
-    CommandRequest,
-    Refused,
-    Verb,
-    parse_command,
-    parse_unix_s,
-)
+from edge_agent.control.commands import Command, CommandHandler, CommandMessage, Verb, parse_command
 from edge_agent.faults import KAFKA_COMMANDS_FAILED, KAFKA_COMMANDS_UNHEARD, FaultReport, FaultReporter
-from edge_agent.observers.cloudevents import CommandMessage, MalformedMessageError, read_command
+from edge_agent.observers.cloudevents import MalformedMessageError, read_command
 from edge_agent.observers.crazy_train import payloads as compat
 from edge_agent.observers.kafka.client import client_arguments, consume_forever
 from edge_agent.runtime.threads import LoopThread
 
+_log = structlog.get_logger(__name__)
+
 PAUSE_S = 0.1
-"""So long the listener rests after it has heard something: even a flood must not take the processor from the train."""
+"""Pause after each batch of records: even a flood must not take the processor from the train."""
 
 AT_ONCE = 5
-"""So many orders are looked at then, beside as many stops."""
+"""Commands of a batch that are handled, beside as many stops."""
 
 _POLL_MS = 1000
 _MAX_RECORDS = 500
 _CLOSE_S = 3.0
-_FRESH_MS = 5000.0
 
 
-@dataclass(frozen=True, slots=True)
-class TopicMessage:
-    """A message of a topic of orders. `age_ms` is by the wall clocks of sender and train: compare it with care."""
+class Record(Protocol):
+    """What is read of an aiokafka.ConsumerRecord; `timestamp` is the sender's or the broker's, in ms since 1970."""
 
-    topic: str
-    key: bytes | None
-    headers: tuple[tuple[str, bytes], ...]
-    value: bytes = field(repr=False)
-    age_ms: float
+    key: Any
+    value: Any
+    headers: Sequence[tuple[str, bytes]]
+    timestamp: int
 
 
-class TopicHandler(Protocol):
-    """What is done about the messages of one topic. Called in the listener's thread."""
-
-    def ours(self, message: TopicMessage) -> bool:
-        """Tell whether a message is for this train."""
-        ...
-
-    def stop(self, message: TopicMessage) -> str | None:
-        """Return what a message stops, None where it does not only stop."""
-        ...
-
-    def handle(self, message: TopicMessage) -> Callable[[], object] | None:
-        """Read a message; return what to do about it in the event loop."""
-        ...
+ReadMessage = Callable[[Record], CommandMessage | None]
+"""Reads a record; None for one that is not for this train. Raises MalformedMessageError."""
 
 
 class KafkaCommandConsumer:
-    """Listens to a topic for as long as it runs, in a thread and a loop of its own.
+    """Takes commands from a topic for as long as it runs, in a thread and a loop of its own.
 
     Args:
         settings: how to reach Kafka.
         train_id: names us in the brokers' logs.
-        topic: what to listen to.
-        handler: what is done about its messages.
-        report: is called in the event loop with what there is to tell.
-        wall: the wall clock, in seconds since 1970.
+        topic: what to consume.
+        read: reads a record; None for one that is not for this train.
+        commands: handles what was read.
+        report_fault: is called in the train's loop with each fault.
     """
 
     def __init__(
@@ -90,22 +65,22 @@ class KafkaCommandConsumer:
         *,
         train_id: str,
         topic: str,
-        handler: TopicHandler,
+        read: ReadMessage,
+        commands: CommandHandler,
         report_fault: Callable[[FaultReport], None] = lambda report: None,
-        wall: Callable[[], float] = time.time,
     ) -> None:
         self.listening = False
-        self.heard = 0
+        self.received = 0
         self.discarded = 0
         self._settings = settings
         self._client_id = f"edge-agent-{train_id}-{topic}"
         self._topic = topic
-        self._handler = handler
+        self._read = read
+        self._commands = commands
         self._report_in_loop = report_fault
         self._faults = FaultReporter(self._report_fault, time.monotonic)
-        self._wall = wall
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread = LoopThread("kafka-orders", self._listen_for_ever, self._failed)
+        self._thread = LoopThread("kafka-orders", self._consume, self._failed)
 
     async def run(self) -> None:
         """Listen until cancelled."""
@@ -121,7 +96,7 @@ class KafkaCommandConsumer:
         """Wait for the thread's end after `run`; False when it takes longer."""
         return self._thread.join(timeout_s)
 
-    async def _listen_for_ever(self) -> None:
+    async def _consume(self) -> None:
         await consume_forever(self._settings, self._make, self._listen, self._report_deafness)
 
     def _make(self) -> Any:
@@ -135,39 +110,44 @@ class KafkaCommandConsumer:
             while True:
                 parts = await consumer.getmany(timeout_ms=_POLL_MS, max_records=_MAX_RECORDS)
                 self._faults.clear(KAFKA_COMMANDS_UNHEARD)
-                messages = [self._message(record) for records in parts.values() for record in records]
-                if messages:
-                    self._take(messages)
+                records = [record for part in parts.values() for record in part]
+                if records:
+                    self._submit(records)
                     await asyncio.sleep(PAUSE_S)
         finally:
             self.listening = False
 
-    def _message(self, record: Any) -> TopicMessage:
-        age_ms = max(0.0, self._wall() * 1000 - record.timestamp)
-        return TopicMessage(record.topic, record.key, tuple(record.headers), record.value or b"", age_ms)
+    def _submit(self, records: list[Record]) -> None:
+        """Submit stops first, then the others, of both only so many; what is left out is counted.
 
-    def _take(self, messages: list[TopicMessage]) -> None:
-        """Handle stops first, then the others, of both only so many; what is left out was never looked at."""
-        self.heard += len(messages)
-        firsts: dict[str, TopicMessage] = {}
-        more, others = [], []
-        for message in messages:
-            if not self._handler.ours(message):
-                continue
-            stop = self._handler.stop(message)
-            if stop is None:
-                others.append(message)
-            elif firsts.setdefault(stop, message) is not message:
-                more.append(message)
-        stops = [*firsts.values(), *more]
-        for message in (*stops[:AT_ONCE], *others[:AT_ONCE]):
-            self._deliver(message)
+        The first stop of each verb goes before all others, so that no kind of stop is left out.
+        """
+        firsts: dict[Verb | None, Command] = {}
+        stops, others = [], []
+        for command in self._parse(records):
+            if not command.stops:
+                others.append(command)
+            elif firsts.setdefault(command.verb, command) is not command:
+                stops.append(command)
+        stops = [*firsts.values(), *stops]
+        for command in (*stops[:AT_ONCE], *others[:AT_ONCE]):
+            self._commands.submit(command)
         self.discarded += len(stops[AT_ONCE:]) + len(others[AT_ONCE:])
 
-    def _deliver(self, message: TopicMessage) -> None:
-        work = self._handler.handle(message)
-        if work is not None:
-            self._in_loop(work)
+    def _parse(self, records: list[Record]) -> Iterator[Command]:
+        """Read those that are for this train; of a flood of unreadable ones, log the first."""
+        unreadable = 0
+        for record in records:
+            self.received += 1
+            try:
+                message = self._read(record)
+            except MalformedMessageError as error:
+                unreadable += 1
+                if unreadable == 1:
+                    _log.warning("command_unreadable", channel="kafka", reason=error.message)
+                continue
+            if message is not None:
+                yield parse_command(message)
 
     async def _report_deafness(self, error: Exception) -> None:
         """Report why no commands can come in, unless the uplink has the same trouble and reports it."""
@@ -192,101 +172,21 @@ class KafkaCommandConsumer:
             loop.call_soon_threadsafe(work)
 
 
-class CaptureHandler:
-    """Takes the original's `train-command-capture`: a stop always, a start only while it is fresh.
+def own_messages(train_id: str) -> ReadMessage:
+    """Return what reads the train's own topic of commands: messages that have the train's id as their key."""
+    key = train_id.encode()
 
-    Args:
-        obey: carries the wish out, in the event loop.
-    """
+    def read(record: Record) -> CommandMessage | None:
+        return read_command(record.headers, record.value) if record.key == key else None
 
-    def __init__(self, obey: Callable[[compat.CaptureCommand], None]) -> None:
-        self._obey = obey
-
-    def ours(self, message: TopicMessage) -> bool:
-        """Every message is: the original knows one train."""
-        return True
-
-    def stop(self, message: TopicMessage) -> str | None:
-        """Return `stop` for an order to stop."""
-        wish = compat.read_capture_command(message.value)
-        return "stop" if wish is not None and wish.command == "stop" else None
-
-    def handle(self, message: TopicMessage) -> Callable[[], object] | None:
-        """Return how to obey."""
-        wish = compat.read_capture_command(message.value)
-        if wish is None or (wish.command != "stop" and message.age_ms > _FRESH_MS):
-            return None
-        return lambda: self._obey(wish)
+    return read
 
 
-_log = structlog.get_logger(__name__)
+def capture_messages(wall: Callable[[], float] = time.time) -> ReadMessage:
+    """Return what reads the original demo's `train-command-capture`; the original has one train, so all are for us."""
 
-_LONGEST = 128
-_NO_PICTURES = Refused(Code.VALUE, "pictures on request go out by MQTT; Kafka gets every one where kafka.images is set")
+    def read(record: Record) -> CommandMessage:
+        # A clock that is ahead of ours makes a message no younger than now.
+        return compat.read_capture_command(record.value, min(record.timestamp / 1000, wall()))
 
-
-class KafkaCommands:
-    """Takes the commands of one train, in the listener's thread. A kafka_orders.Handler.
-
-    Args:
-        train_id: only messages with this key are ours.
-        desk: judges, carries out and tells.
-    """
-
-    def __init__(self, train_id: str, desk: CommandHandler) -> None:
-        self.accepted = 0
-        self.refused = 0
-        self._key = train_id.encode()
-        self._desk = desk
-
-    def ours(self, message: TopicMessage) -> bool:
-        """Tell whether a message is for this train."""
-        return message.key == self._key
-
-    def stop(self, message: TopicMessage) -> str | None:
-        """Return what a message stops, None where it does not only stop."""
-        try:
-            order = read_command(message.headers, message.value)
-        except MalformedMessageError:
-            return None
-        request = parse_command(order.verb, order.body)
-        return request.verb.value if isinstance(request, CommandRequest) and request.verb in STOPPING else None
-
-    def handle(self, message: TopicMessage) -> Callable[[], object] | None:
-        """Judge a command; return what to do about it in the train's loop."""
-        try:
-            order = read_command(message.headers, message.value)
-        except MalformedMessageError as error:
-            _log.warning("command_unreadable", channel="kafka", reason=error.message)
-            return None
-        request = _request(order)
-        verdict = self._desk.judge(request)
-        command_id = request.command_id if isinstance(request, CommandRequest) else _short(order.order_id)
-        verb, who = _short(order.verb) or "", _who(order, request)
-        if isinstance(verdict, Accepted):
-            self.accepted += 1
-            _log.info("command", channel="kafka", name=verb, id=command_id, by=who)
-        else:
-            self.refused += 1
-            _log.warning("command_refused", channel="kafka", name=verb, code=verdict.code.value, reason=verdict.reason)
-        return lambda: self._desk.settle(verb, command_id, verdict, who)
-
-
-def _request(order: CommandMessage) -> CommandRequest | Refused:
-    """Read a command's body; where it lacks id or time, those of the event are meant."""
-    request = parse_command(order.verb, order.body)
-    if isinstance(request, Refused):
-        return request
-    if request.verb is Verb.IMAGE:
-        return _NO_PICTURES
-    issued_unix_s = parse_unix_s(order.issued_at) if request.issued_unix_s is None else request.issued_unix_s
-    return replace(request, command_id=request.command_id or _short(order.order_id), issued_unix_s=issued_unix_s)
-
-
-def _who(order: CommandMessage, request: CommandRequest | Refused) -> str | None:
-    return (request.by if isinstance(request, CommandRequest) else None) or _short(order.source)
-
-
-def _short(text: str) -> str | None:
-    """Return a text that may go into answers and logs; None for one that is long or cannot be shown."""
-    return text if len(text) <= _LONGEST and text.isprintable() else None
+    return read

@@ -1,40 +1,36 @@
-"""Where commands from MQTT come in: read, judged, handed to the train, and answered.
+"""Commands from MQTT: taken from their topics, handed to the train's CommandHandler, and replied to.
 
-Knows the commands' topics, response topics and correlation data. Knows nothing of what the train does, and nothing of
-the connection.
+Everything here runs in the mirror's thread and loop. A command is read when it arrives, which is how a stop overtakes
+what waits; the reply goes to the response topic of MQTT 5 with its correlation data, or to `<name>/reply`.
 """
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import Enum, auto
 
-import structlog
 from aiomqtt import Message
 
 from edge_agent.control.commands import (
     NAMES,
-    STOPPING,
     SWITCHES,
-    Accepted,
-    Acknowledgement,
-    Authorizer,
+    Channel,
     Code,
-    CommandRequest,
-    CommandRules,
-    Instruction,
-    Refused,
+    Command,
+    CommandHandler,
+    CommandMessage,
     Verb,
     parse_command,
 )
+from edge_agent.events import CommandResult
 from edge_agent.observers.cloudevents.payloads import to_rfc3339
 from edge_agent.observers.mqtt.payloads import ReplyData
 
 MAX_WAITING = 64
 MAX_PER_S = 20
-"""More commands than this in a second are a flood, unless told otherwise."""
+"""More commands than this in a second are a flood, where the settings do not say otherwise."""
 
 CALM_S = 2.0
 """A flood is over when commands have come more slowly than that for this long."""
@@ -43,47 +39,49 @@ RECENT_S = 10.0
 """A flood that ended with a connection may go on with the next one for this long."""
 
 
-class MessageKind(Enum):
-    """What a message is: a command that stops, any other command, or no command."""
+class ReceivedCommand(Message):
+    """A message that is a command, with what was read from it."""
 
-    STOP = auto()
-    COMMAND = auto()
-    OTHER = auto()
+    def __init__(self, message: Message, command: Command) -> None:
+        super().__init__(message.topic, message.payload, message.qos, message.retain, message.mid, message.properties)
+        self.command = command
 
 
 class CommandQueue(asyncio.Queue[Message]):
-    """A queue of messages in two lanes, made for aiomqtt, which calls nothing but `put_nowait`, `get` and `qsize`.
+    """A queue of messages that reads commands as they arrive and returns them as ReceivedCommand, stops first.
 
-    A stop is taken first, and throws out the commands that wait: they were given before it. Of a flood of commands
-    nothing is taken but its beginning, whoever sends it: otherwise a command of it would undo the stop. Where a lane is
-    full, a further stop is as good as those that wait, and the oldest of the others goes.
+    A stop throws out the commands that wait: they were given before it. Of a flood of commands only the beginning is
+    kept, whoever sends it: otherwise a command of it would undo the stop. Where as many stops as possible wait, a
+    further one is dropped, since it changes nothing; of other messages, the oldest is.
+
+    It is made for aiomqtt, which calls nothing but `put_nowait`, `get` and `qsize`.
 
     Args:
-        kind: tells what a message is.
-        discarded: is told how many messages nobody will look at.
-        flooded: is called when a flood begins.
+        read: returns the command that a message is, None for other messages.
+        discarded: called with the number of messages that are dropped.
+        flooded: called when a flood begins.
         max_per_s: more commands than this in a second are a flood.
         clock: monotonic seconds.
     """
 
     def __init__(
         self,
-        kind: Callable[[Message], MessageKind],
+        read: Callable[[Message], Command | None],
         discarded: Callable[[int], None],
         flooded: Callable[[], None],
         *,
         max_per_s: int = MAX_PER_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._kind = kind
+        self._read = read
         self._discarded = discarded
         self._flooded = flooded
         self._clock = clock
         self._stops: deque[Message] = deque()
-        self._others: deque[tuple[MessageKind, Message]] = deque()
+        self._others: deque[Message] = deque()
         self._arrivals: deque[float] = deque(maxlen=max_per_s)
         self._flood_until_s = -float("inf")
-        self._told = False
+        self._flood_reported = False
         super().__init__()
 
     def qsize(self) -> int:
@@ -91,74 +89,70 @@ class CommandQueue(asyncio.Queue[Message]):
         return len(self._stops) + len(self._others)
 
     def empty(self) -> bool:
-        """Tell whether nothing waits."""
+        """Return whether nothing waits."""
         return not self._stops and not self._others
 
     def reconnected(self) -> None:
         """Forget the commands of the last connection, but not a flood that it ended."""
         self._forget_commands()
         if self._clock() - self._flood_until_s < RECENT_S:
-            self.distrust()
+            self.assume_flood()
 
-    def distrust(self) -> None:
-        """Take no command until it has been calm for a while: nobody has listened, and the flood may go on."""
+    def assume_flood(self) -> None:
+        """Keep no command until it has been calm for a while: none was received, and the flood may go on."""
         self._flood_until_s = self._clock() + CALM_S
-        self._told = False
+        self._flood_reported = False
 
     def _init(self, maxsize: int) -> None:
-        """Do nothing: the lanes are there."""
+        """Do nothing: __init__ has made the two deques."""
 
     def _put(self, item: Message) -> None:
-        kind = self._kind(item)
-        if kind is MessageKind.STOP:
+        command = self._read(item)
+        message = item if command is None else ReceivedCommand(item, command)
+        if command is not None and command.stops:
             self._forget_commands()
             if len(self._stops) < MAX_WAITING:
-                self._stops.append(item)
+                self._stops.append(message)
             else:
                 self._discarded(1)
-        elif kind is MessageKind.COMMAND and self._floods():
+        elif command is not None and self._is_flood():
             self._discarded(1)
         else:
             if len(self._others) >= MAX_WAITING:
                 self._others.popleft()
                 self._discarded(1)
-            self._others.append((kind, item))
+            self._others.append(message)
 
     def _get(self) -> Message:
-        return self._stops.popleft() if self._stops else self._others.popleft()[1]
+        return self._stops.popleft() if self._stops else self._others.popleft()
 
     def _forget_commands(self) -> None:
         waited = len(self._others)
-        self._others = deque(other for other in self._others if other[0] is not MessageKind.COMMAND)
+        self._others = deque(other for other in self._others if not isinstance(other, ReceivedCommand))
         self._discarded(waited - len(self._others))
 
-    def _floods(self) -> bool:
-        """Note that a command has arrived, and tell whether it belongs to a flood."""
+    def _is_flood(self) -> bool:
+        """Count a command that arrives; return whether it belongs to a flood."""
         now_s = self._clock()
         was = now_s < self._flood_until_s
         fast = len(self._arrivals) == self._arrivals.maxlen and now_s - self._arrivals[0] < 1.0
         self._arrivals.append(now_s)
         if fast:
             self._flood_until_s = now_s + CALM_S
-        if fast and not (was and self._told):
-            self._told = True
+        if fast and not (was and self._flood_reported):
+            self._flood_reported = True
             self._flooded()
         return was or fast
 
-
-_log = structlog.get_logger(__name__)
 
 _STOPPING_NAMES = frozenset({"stop", "emergency_stop", "disarm"})
 _SET = "/set"
 _MAX_TOPIC = 512
 
-Execute = Callable[[Instruction, Callable[[Acknowledgement], None]], None]
-"""Hands an instruction to the train and has the function called with its answer."""
-
 
 @dataclass(frozen=True, slots=True)
 class ReplyAddress:
-    """Where the answer to a command goes."""
+    """Where the reply to a command goes."""
 
     topic: str
     correlation_data: bytes | None
@@ -166,48 +160,54 @@ class ReplyAddress:
 
 @dataclass(frozen=True, slots=True)
 class CommandContext:
-    """What the desk works with, all of it used in the mirror's thread.
+    """What commands by MQTT need of the train.
 
-    `gate` remembers what was obeyed, `read_rules` gives the rules of this channel, `execute` hands an instruction to
-    the train, `show` is told for how many seconds pictures are wanted, `refused` of each command that is not obeyed:
-    its name, its id and why. More than `max_per_s` commands in a second are a flood.
+    `send_images_for` is called in the train's loop with the seconds for which pictures are asked for. More than
+    `max_per_s` commands in a second are a flood.
     """
 
-    gate: Authorizer
-    read_rules: Callable[[], CommandRules]
-    execute: Execute
-    show: Callable[[float], None]
-    refused: Callable[[str, str | None, Refused], None]
+    handler: CommandHandler
+    send_images_for: Callable[[float], None]
     max_per_s: int
 
 
 class MqttCommands:
-    """Takes the commands of one train.
+    """The commands of one train, between their topics and its CommandHandler.
 
     Args:
         root: the train's topics begin with this.
+        context: what handles them.
         closed: no reply goes to topics that begin with one of these, nor to the train's own: whoever may command us
             must not write through us where the broker does not let them.
-        office: what it works with.
-        answer: publishes an answer.
+        reply: publishes a reply.
+        wall: the wall clock, in seconds since 1970.
     """
 
     def __init__(
         self,
         root: str,
-        office: CommandContext,
+        context: CommandContext,
         *,
         closed: tuple[str, ...] = (),
-        answer: Callable[[ReplyAddress, ReplyData], None],
+        reply: Callable[[ReplyAddress, ReplyData], None],
         wall: Callable[[], float] = time.time,
     ) -> None:
-        self.accepted = 0
-        self.refused = 0
         self._root = root
         self._closed = ("$", f"{root}/", *closed)
-        self._office = office
-        self._answer = answer
+        self._handler = context.handler
+        self._send_images_for = context.send_images_for
+        self._reply = reply
         self._wall = wall
+
+    @property
+    def accepted(self) -> int:
+        """Commands that the train has obeyed."""
+        return self._handler.accepted[Channel.MQTT]
+
+    @property
+    def refused(self) -> int:
+        """Commands that the train has not obeyed."""
+        return self._handler.refused[Channel.MQTT]
 
     def topics(self) -> Mapping[str, int]:
         """Return the topics to subscribe to with their QoS.
@@ -217,82 +217,62 @@ class MqttCommands:
         """
         return {f"{self._root}/{name}{_SET}": 1 if name in _STOPPING_NAMES else 0 for name in NAMES}
 
-    def may_shed(self) -> Mapping[str, int]:
+    def sheddable_topics(self) -> Mapping[str, int]:
         """Return those of the topics by which no stop can come."""
         spared = {f"{self._root}/{name}{_SET}" for name in (*_STOPPING_NAMES, *SWITCHES)}
         return {topic: qos for topic, qos in self.topics().items() if topic not in spared}
 
-    def kind(self, message: Message) -> MessageKind:
-        """Tell what a message is."""
-        name = self._name(message)
-        if name is None:
-            return MessageKind.OTHER
-        if name in _STOPPING_NAMES:
-            return MessageKind.STOP
-        request = parse_command(name, _body(message))
-        stops = isinstance(request, CommandRequest) and request.verb in STOPPING
-        return MessageKind.STOP if stops else MessageKind.COMMAND
-
-    def receive(self, message: Message) -> bool:
-        """Take a command; False for a message that is none. Returns at once, the answer follows."""
-        name = self._name(message)
-        if name is None:
-            return False
-        office = self._office
-        request = parse_command(name, _body(message), retained=bool(message.retain))
-        verdict = request if isinstance(request, Refused) else office.gate.admit(request, office.read_rules)
-        command_id = request.command_id if isinstance(request, CommandRequest) else None
-        back = self._reply_to(name, message)
-        if isinstance(verdict, Accepted):
-            self._obey(name, verdict.instruction, back)
-        else:
-            self.refused += 1
-            _log.warning("command_refused", channel="mqtt", name=name, code=verdict.code.value, reason=verdict.reason)
-            self._answer(back, self._reply(name, command_id, verdict))
-            office.refused(name, command_id, verdict)
-        return True
-
-    def _obey(self, name: str, instruction: Instruction, back: ReplyAddress) -> None:
-        self.accepted += 1
-        _log.info("command", channel="mqtt", name=name, id=instruction.command_id, reason=instruction.reason)
-
-        def answered(acknowledgement: Acknowledgement) -> None:
-            self._answer(back, self._reply(name, instruction.command_id, acknowledgement))
-
-        if instruction.verb is Verb.IMAGE:
-            self._office.show(instruction.duration_s or 0.0)
-        self._office.execute(instruction, answered)
-
-    def _reply(self, name: str, command_id: str | None, verdict: Acknowledgement | Refused) -> ReplyData:
-        train_time = to_rfc3339(self._wall())
-        if isinstance(verdict, Refused):
-            return ReplyData(name, command_id, False, verdict.code, verdict.reason, None, train_time)
-        code = None if verdict.accepted else Code.FAILED
-        return ReplyData(name, command_id, verdict.accepted, code, verdict.reason, verdict.state or None, train_time)
-
-    def _name(self, message: Message) -> str | None:
+    def read(self, message: Message) -> Command | None:
+        """Return the command that a message is; None for a message on another topic."""
         topic = message.topic.value
         if not topic.startswith(f"{self._root}/") or not topic.endswith(_SET):
             return None
         name = topic[len(self._root) + 1 : -len(_SET)]
-        return name if name in NAMES else None
+        body = message.payload if isinstance(message.payload, bytes) else b""
+        if name not in NAMES:
+            return None
+        return parse_command(CommandMessage(Channel.MQTT, name, body, retained=bool(message.retain)))
 
-    def _reply_to(self, name: str, message: Message) -> ReplyAddress:
+    def handle(self, message: Message) -> bool:
+        """Submit a command; False for a message that is none. Returns at once, the reply follows."""
+        if not isinstance(message, ReceivedCommand):
+            return False
+        loop, command, address = asyncio.get_running_loop(), message.command, self._address(message)
+
+        def on_result(result: CommandResult) -> None:
+            """Reply; called in the train's loop."""
+            if result.accepted and command.verb is Verb.IMAGE:
+                self._send_images_for(command.duration_s or 0.0)
+            data = self._reply_data(command, result)
+            with contextlib.suppress(RuntimeError):  # the mirror has ended
+                loop.call_soon_threadsafe(self._reply, address, data)
+
+        self._handler.submit(command, on_result)
+        return True
+
+    def _reply_data(self, command: Command, result: CommandResult) -> ReplyData:
+        return ReplyData(
+            command.name,
+            result.command_id,
+            result.accepted,
+            None if result.code is None else Code(result.code),
+            result.reason,
+            result.state,
+            to_rfc3339(self._wall()),
+        )
+
+    def _address(self, message: ReceivedCommand) -> ReplyAddress:
         """Return the response topic that the sender names, where it can be one, else our own."""
         properties = message.properties
         topic = getattr(properties, "ResponseTopic", None)
         correlation = getattr(properties, "CorrelationData", None)
         if not isinstance(topic, str) or not self._may_reply_to(topic):
-            topic = f"{self._root}/{name}/reply"
+            topic = f"{self._root}/{message.command.name}/reply"
         return ReplyAddress(topic, correlation if isinstance(correlation, bytes) else None)
 
     def _may_reply_to(self, topic: str) -> bool:
-        """Tell whether a reply may go there; to another train it would be a command."""
+        """Return whether a reply may go there; to another train it would be a command."""
         plain = topic.isprintable() and "+" not in topic and "#" not in topic
         return (
             plain and 0 < len(topic) <= _MAX_TOPIC and not topic.endswith(_SET) and not topic.startswith(self._closed)
         )
-
-
-def _body(message: Message) -> bytes:
-    return message.payload if isinstance(message.payload, bytes) else b""

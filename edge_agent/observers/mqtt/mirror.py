@@ -1,7 +1,7 @@
 """The mirror to MQTT: copies what happens to a broker and brings commands in.
 
 Knows what belongs to the train's event loop and what to the mirror's own thread. Of the train's loop it takes one
-append an event and one call a command. Commands reach the train by a callback; what they do there is not known here.
+append an event; commands reach it by its CommandHandler.
 """
 
 import asyncio
@@ -12,13 +12,12 @@ from dataclasses import dataclass
 
 import structlog
 
-from edge_agent.config import CommandSettings, MqttSettings
-from edge_agent.control.commands import Acknowledgement, Authorizer, Instruction, Refused, read_rules
-from edge_agent.errors import EdgeAgentError
+from edge_agent.config import MqttSettings
+from edge_agent.control.commands import CommandHandler
 from edge_agent.events import Event, Frame, TrainState
 from edge_agent.faults import MQTT_FAILED, FaultReport, FaultReporter
 from edge_agent.observers.metrics import MirrorFigures
-from edge_agent.observers.mqtt.commands import CommandContext
+from edge_agent.observers.mqtt.commands import MAX_PER_S, CommandContext
 from edge_agent.observers.mqtt.home_assistant import HomeAssistantDevice
 from edge_agent.observers.mqtt.messages import IMAGE, MqttMessageBuilder
 from edge_agent.observers.mqtt.send_queue import ORIGINAL, EventEncoder, SendQueue
@@ -64,10 +63,8 @@ class MqttMirror:
         settings: how to reach the broker.
         device: names the train.
         report_fault: is called in the train's loop with each fault of the mirror.
-        command: obeys an instruction, in the train's loop, and says what came of it; None takes no commands.
-        refused: is told of each command that is not obeyed, in the train's loop: its name, its id, and why.
-        gate: remembers what was obeyed; the same for every channel.
-        limits: what commands have to fulfil beside the token.
+        commands: handles the commands that come in; None takes none.
+        max_commands_per_s: more commands than this in a second are a flood.
         compat: also speak the original demo's topics.
         speed_mm_s: tells the train's speed where it is known.
     """
@@ -80,18 +77,14 @@ class MqttMirror:
         device: HomeAssistantDevice,
         *,
         report_fault: Callable[[FaultReport], None],
-        command: Callable[[Instruction], Acknowledgement] | None = None,
-        refused: Callable[[str, str | None, Refused], None] = lambda name, command_id, why: None,
-        gate: Authorizer | None = None,
-        limits: CommandSettings | None = None,
+        commands: CommandHandler | None = None,
+        max_commands_per_s: int = MAX_PER_S,
         compat: bool = False,
         speed_mm_s: Callable[[], float | None] = lambda: None,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._report_in_loop = report_fault
         self._faults = FaultReporter(self._report_fault, time.monotonic)  # used in the mirror's thread
-        self._command = command if settings.commands else None
-        self._refused = refused
         self._speed_mm_s = speed_mm_s
         self._wall = wall
         self._images, self._compat = settings.images, compat
@@ -118,25 +111,13 @@ class MqttMirror:
             self._encoder,
             send_queue,
             messages,
-            office=self._office(settings, gate or Authorizer(), limits or CommandSettings())
-            if self._command is not None
+            office=CommandContext(commands, self._send_images_for, max_commands_per_s)
+            if commands is not None and settings.commands
             else None,
             faults=self._faults,
             wall=wall,
         )
         self._thread = LoopThread("mqtt", self._keep, self._failed)
-
-    def _office(self, settings: MqttSettings, gate: Authorizer, limits: CommandSettings) -> CommandContext:
-        return CommandContext(
-            gate=gate,
-            read_rules=lambda: read_rules(
-                limits, settings.command_token, settings.command_token_file, "mqtt.command_token_file"
-            ),
-            execute=self._execute,
-            show=self._show,
-            refused=self._refuse,
-            max_per_s=limits.max_per_s,
-        )
 
     async def run(self, events: EventSource) -> None:
         """Mirror until cancelled; then say goodbye, within END_S."""
@@ -207,30 +188,8 @@ class MqttMirror:
     def _image_wanted(self) -> bool:
         return self._images or time.monotonic() < self._pictures_until_s
 
-    def _show(self, duration_s: float) -> None:
+    def _send_images_for(self, duration_s: float) -> None:
         self._pictures_until_s = time.monotonic() + duration_s
-
-    def _execute(self, instruction: Instruction, answered: Callable[[Acknowledgement], None]) -> None:
-        """Bring an instruction into the train's loop, and the answer back. Called in the mirror's thread."""
-
-        def obey() -> None:
-            acknowledgement = self._obey(instruction)
-            self._thread.call(lambda: answered(acknowledgement))
-
-        if not self._in_loop(obey):
-            answered(Acknowledgement(accepted=False, state="", reason="the agent is shutting down"))
-
-    def _refuse(self, name: str, command_id: str | None, why: Refused) -> None:
-        """Bring a refusal into the train's loop. Called in the mirror's thread."""
-        self._in_loop(lambda: self._refused(name, command_id, why))
-
-    def _obey(self, instruction: Instruction) -> Acknowledgement:
-        if self._command is None:
-            return Acknowledgement(accepted=False, state="", reason="the train takes no commands by MQTT")
-        try:
-            return self._command(instruction)
-        except EdgeAgentError as error:
-            return Acknowledgement(accepted=False, state="", reason=str(error))
 
     def _report_fault(self, report: FaultReport) -> None:
         """Bring a report into the train's loop. Called in the mirror's thread."""

@@ -16,6 +16,7 @@ import structlog
 from aiomqtt import Message
 
 from edge_agent.config import MqttSettings
+from edge_agent.control.commands import Command
 from edge_agent.errors import EdgeAgentError
 from edge_agent.events import Frame
 from edge_agent.faults import MQTT_FAILED, MQTT_UNREACHABLE, FaultKind, FaultReporter
@@ -26,7 +27,6 @@ from edge_agent.observers.mqtt.commands import (
     MAX_PER_S,
     CommandContext,
     CommandQueue,
-    MessageKind,
     MqttCommands,
     ReplyAddress,
 )
@@ -300,7 +300,7 @@ class ReconnectLoop:
         self._denials = DenialReporter(faults)
         self._counts = MqttCounts()
         self._inbox = CommandQueue(
-            self._kind, self._discard, self._flooded, max_per_s=office.max_per_s if office else MAX_PER_S
+            self._read_command, self._discard, self._flooded, max_per_s=office.max_per_s if office else MAX_PER_S
         )
         self._session: MqttSession | None = None
         self._connected = False
@@ -384,8 +384,8 @@ class ReconnectLoop:
             image=self._encoder.image,
             topics=topics,
             greeting=self._greeting,
-            shed=self._desk.may_shed() if self._desk else {},
-            listening=self._inbox.distrust,
+            shed=self._desk.sheddable_topics() if self._desk else {},
+            listening=self._inbox.assume_flood,
             receive=self._receive,
             up=up,
             deny=self._denials.denied,
@@ -395,7 +395,7 @@ class ReconnectLoop:
     def _make_desk(self, office: CommandContext) -> MqttCommands:
         closed = (f"{self._settings.home_assistant.discovery_prefix}/",)
         root = self._messages.topic("")[:-1]
-        return MqttCommands(root, office, closed=closed, answer=self._answer, wall=self._wall)
+        return MqttCommands(root, office, closed=closed, reply=self._answer, wall=self._wall)
 
     def _greeting(self) -> list[OutgoingMessage]:
         """Return what is said first: who this is, that it is there, and how it is."""
@@ -408,8 +408,8 @@ class ReconnectLoop:
             greeting.append(self._encoder.state)
         return greeting
 
-    def _kind(self, message: Message) -> MessageKind:
-        return MessageKind.OTHER if self._desk is None else self._desk.kind(message)
+    def _read_command(self, message: Message) -> Command | None:
+        return None if self._desk is None else self._desk.read(message)
 
     def _flooded(self) -> None:
         if self._session is not None:
@@ -424,7 +424,7 @@ class ReconnectLoop:
             if message.payload == home_assistant.BIRTH and self._session is not None:
                 self._session.greet_again()
             return False
-        return self._desk is not None and self._desk.receive(message)
+        return self._desk is not None and self._desk.handle(message)
 
     def _answer(self, back: ReplyAddress, data: ReplyData) -> None:
         reply = self._messages.reply(back.topic, data, self._encoder.context(), self._wall(), back.correlation_data)

@@ -116,9 +116,10 @@ async def test_command_goes_to_the_train_with_its_token_and_its_answer_comes_bac
                 await until(lambda: len(orders.messages) > 0, "the order")
                 message = orders.messages[0]
                 order = read_command(message.headers(), message.value())
+                assert isinstance(order.body, bytes)
                 body = json.loads(order.body)
-                rig.send(CommandResult("kafka", body["by"], body["id"], order.verb, True, None, "running", "go", 0.3))
-                return message.key(), order.verb, body
+                rig.send(CommandResult("kafka", body["by"], body["id"], order.name, True, None, "running", "go", 0.3))
+                return message.key(), order.name, body
 
             told, (key, verb, body) = await asyncio.gather(rig.command("rearm", reason="clear"), train())
             assert (key, verb, body["token"], body["reason"]) == (b"red", "rearm", "the trains' token", "clear")

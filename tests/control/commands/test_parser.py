@@ -7,7 +7,28 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_agent.control.commands import NAMES, STOPPING, Code, CommandRequest, Refused, Verb, parse_command
+from edge_agent.control.commands import (
+    NAMES,
+    Channel,
+    Code,
+    Command,
+    CommandMessage,
+    Refusal,
+    Verb,
+    parse_command,
+)
+
+
+def parse(name: str, raw: bytes, **more: Any) -> Command:
+    return parse_command(CommandMessage(Channel.MQTT, name, raw, **more))
+
+
+def refusal(name: str, raw: bytes) -> Refusal:
+    """Return why a command is not read; a stop it is not then."""
+    command = parse(name, raw)
+    assert command.malformed is not None
+    assert not command.stops
+    return command.malformed
 
 
 def body(**keys: Any) -> bytes:
@@ -17,28 +38,35 @@ def body(**keys: Any) -> bytes:
 def test_command_is_read_with_all_it_holds() -> None:
     shown = "t"
     raw = body(token=shown, id="c-1", issued_at="2026-11-21T18:20:00.5+01:00", power_percent=60, reason="faster")
-    assert parse_command("power", raw, retained=True) == CommandRequest(
-        Verb.POWER, True, token=shown, command_id="c-1", issued_unix_s=1795281600.5, power_percent=60, reason="faster"
+    assert parse("power", raw, retained=True) == Command(
+        Channel.MQTT,
+        "power",
+        Verb.POWER,
+        retained=True,
+        token=shown,
+        command_id="c-1",
+        issued_unix_s=1795281600.5,
+        power_percent=60,
+        reason="faster",
     )
 
 
 @pytest.mark.parametrize("text", ["2026-11-21T17:20:00.5Z", 1795281600.5])
 def test_moment_is_read_as_text_and_as_number(text: object) -> None:
-    command = parse_command("drive", body(issued_at=text))
-    assert isinstance(command, CommandRequest)
+    command = parse("drive", body(issued_at=text))
+    assert command.malformed is None
     assert command.issued_unix_s == 1795281600.5
 
 
 @pytest.mark.parametrize("value", ["yesterday", "2026-11-21T18:20:00", True, [], {}, "9" * 400])
 def test_moment_that_is_none_is_refused(value: object) -> None:
-    verdict = parse_command("drive", body(issued_at=value))
-    assert isinstance(verdict, Refused)
+    verdict = refusal("drive", body(issued_at=value))
     assert (verdict.code, "issued_at" in verdict.reason) == (Code.MALFORMED, True)
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "1" + "0" * 400])
 def test_moment_that_is_no_finite_number_is_refused(number: str) -> None:
-    assert isinstance(parse_command("drive", b'{"issued_at": ' + number.encode() + b"}"), Refused)
+    assert refusal("drive", b'{"issued_at": ' + number.encode() + b"}").code is Code.MALFORMED
 
 
 @pytest.mark.parametrize(
@@ -57,8 +85,8 @@ def test_moment_that_is_no_finite_number_is_refused(number: str) -> None:
     ],
 )
 def test_switch_is_read_as_bare_word_and_as_document(name: str, raw: bytes, verb: Verb) -> None:
-    command = parse_command(name, raw)
-    assert isinstance(command, CommandRequest)
+    command = parse(name, raw)
+    assert command.malformed is None
     assert command.verb is verb
 
 
@@ -66,25 +94,21 @@ def test_switch_is_read_as_bare_word_and_as_document(name: str, raw: bytes, verb
     ("name", "raw"), [("arm", b'{"value": "maybe"}'), ("capture", b""), ("capture", b'{"value": 1}')]
 )
 def test_switch_to_nowhere_is_refused_with_what_it_may_be_set_to(name: str, raw: bytes) -> None:
-    verdict = parse_command(name, raw)
-    assert isinstance(verdict, Refused)
-    assert " or " in verdict.reason
+    assert " or " in refusal(name, raw).reason
 
 
 @pytest.mark.parametrize("raw", [b"", b"ON", b"[]", b"\xff", b'{"a":' * 2000, b'{"token": "' + b"x" * 5000 + b'"}'])
 def test_moving_command_that_is_no_document_is_refused(raw: bytes) -> None:
-    verdict = parse_command("drive", raw)
-    assert isinstance(verdict, Refused)
-    assert verdict.code is Code.MALFORMED
+    assert refusal("drive", raw).code is Code.MALFORMED
 
 
 @pytest.mark.parametrize("name", ["stop", "emergency_stop", "disarm"])
 @settings(max_examples=25)
 @given(raw=st.binary() | st.recursive(st.none() | st.text() | st.floats(), st.lists).map(json.dumps).map(str.encode))
 def test_stop_is_read_from_any_body(name: str, raw: bytes) -> None:
-    command = parse_command(name, raw)
-    assert isinstance(command, CommandRequest)
-    assert command.verb in STOPPING
+    command = parse(name, raw)
+    assert command.stops
+    assert command.malformed is None
 
 
 _values = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.text())
@@ -95,16 +119,46 @@ _keys = st.sampled_from(["token", "id", "issued_at", "reason", "power_percent", 
 @settings(max_examples=25)
 @given(document=st.dictionaries(_keys, _values))
 def test_any_document_is_read_into_values_of_the_right_kind(name: str, document: dict[str, Any]) -> None:
-    command = parse_command(name, json.dumps(document).encode())
-    if isinstance(command, CommandRequest):
-        assert isinstance(command.token, str | None)
-        assert type(command.power_percent) in (int, type(None))
-        assert command.reason.isprintable()
-        assert command.command_id is None or command.command_id.isprintable()
+    command = parse(name, json.dumps(document).encode())
+    assert isinstance(command.token, str | None)
+    assert type(command.power_percent) in (int, type(None))
+    assert command.reason.isprintable()
+    assert command.command_id is None or command.command_id.isprintable()
 
 
 def test_reason_is_one_printable_line_of_bounded_length() -> None:
-    command = parse_command("rearm", body(reason="track\r\nclear\x1b[31m" + "x" * 500))
-    assert isinstance(command, CommandRequest)
+    command = parse("rearm", body(reason="track\r\nclear\x1b[31m" + "x" * 500))
+    assert command.malformed is None
     assert command.reason.startswith("track  clear [31mx")
     assert len(command.reason) == 200
+
+
+def test_what_the_channel_knows_of_the_sender_goes_before_what_the_body_says() -> None:
+    shown, header = "a", "b"
+    command = parse("drive", body(token=shown, by="eve"), token=header, sender="ada", source="/consoles/booth")
+    assert (command.token, command.sender) == (header, "ada")
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        (body(id="c-1", issued_at=5.0, by="ada"), ("c-1", 5.0, "ada")),
+        (body(issued_at=None, by="x" * 500), ("m-1", 7.0, "/consoles/booth")),
+        (b"", ("m-1", 7.0, "/consoles/booth")),
+    ],
+)
+def test_what_the_message_brings_stands_in_for_what_the_body_lacks(raw: bytes, expected: tuple[object, ...]) -> None:
+    command = parse("stop", raw, source="/consoles/booth", message_id="m-1", issued_at=7.0)
+    assert (command.command_id, command.issued_unix_s, command.sender) == expected
+
+
+def test_document_that_the_channel_has_read_is_not_read_again() -> None:
+    command = parse_command(CommandMessage(Channel.CONSOLE, "arm", {"value": "off", "id": "c-1"}))
+    assert (command.verb, command.name, command.command_id) == (Verb.DISARM, "arm", "c-1")
+
+
+@pytest.mark.parametrize("name", ["fly", "fly\n", "x" * 500, ""])
+def test_name_that_is_none_is_refused_and_fit_to_be_logged(name: str) -> None:
+    assert "there is no command of this name" in refusal(name, body(id="c-1")).reason
+    command = parse(name, body(id="c-1"))
+    assert (command.name, command.command_id) == (name if name == "fly" else "", "c-1")

@@ -9,12 +9,11 @@ from pydantic import SecretStr
 
 from edge_agent.control.commands import (
     STOPPING,
-    Accepted,
+    Channel,
     Code,
+    Command,
     CommandHistory,
-    CommandRequest,
     CommandRules,
-    Refused,
     Verb,
     check_rules,
 )
@@ -27,7 +26,7 @@ MOVING = sorted(set(Verb) - STOPPING)
 WORDS = "open sesame"
 
 
-def request(verb: Verb = Verb.DRIVE, **changes: Any) -> CommandRequest:
+def command(verb: Verb = Verb.DRIVE, **changes: Any) -> Command:
     values: dict[str, Any] = {
         "token": WORDS,
         "command_id": "c-1",
@@ -36,19 +35,17 @@ def request(verb: Verb = Verb.DRIVE, **changes: Any) -> CommandRequest:
         "power_percent": 60,
         "duration_s": 30.0,
     }
-    return CommandRequest(verb, **{**values, **changes})
+    return Command(Channel.MQTT, verb, verb, **{**values, **changes})
 
 
-def code(request: CommandRequest, rules: CommandRules = RULES, past: CommandHistory | None = None) -> Code | None:
-    verdict = check_rules(request, NOW_S, rules, past or CommandHistory())
-    return verdict.code if isinstance(verdict, Refused) else None
+def code(command: Command, rules: CommandRules = RULES, history: CommandHistory | None = None) -> Code | None:
+    refusal = check_rules(command, NOW_S, rules, history or CommandHistory())
+    return refusal.code if refusal is not None else None
 
 
 @pytest.mark.parametrize("verb", list(Verb))
 def test_command_with_everything_in_order_is_obeyed(verb: Verb) -> None:
-    verdict = check_rules(request(verb), NOW_S, RULES, CommandHistory())
-    assert isinstance(verdict, Accepted)
-    assert (verdict.instruction.verb, verdict.instruction.command_id) == (verb, "c-1")
+    assert check_rules(command(verb), NOW_S, RULES, CommandHistory()) is None
 
 
 @pytest.mark.parametrize("verb", sorted(STOPPING))
@@ -59,7 +56,7 @@ def test_command_with_everything_in_order_is_obeyed(verb: Verb) -> None:
     issued=st.none() | st.floats(),
     command_id=st.sampled_from([None, "", "seen"]),
     rules=st.sampled_from([RULES, CommandRules(None)]),
-    past=st.sampled_from([CommandHistory(), CommandHistory({"seen"}, 0.0, 0.0, 10_000)]),
+    history=st.sampled_from([CommandHistory(), CommandHistory({"seen"}, 0.0, 0.0, 10_000)]),
 )
 def test_stop_is_obeyed_whatever_comes_with_it(
     verb: Verb,
@@ -68,15 +65,17 @@ def test_stop_is_obeyed_whatever_comes_with_it(
     issued: float | None,
     command_id: str | None,
     rules: CommandRules,
-    past: CommandHistory,
+    history: CommandHistory,
 ) -> None:
-    stop = CommandRequest(verb, retained, token=token, command_id=command_id, issued_unix_s=issued)
-    assert code(stop, rules, past) is None
+    stop = Command(
+        Channel.KAFKA, verb, verb, retained=retained, token=token, command_id=command_id, issued_unix_s=issued
+    )
+    assert code(stop, rules, history) is None
 
 
 @pytest.mark.parametrize("verb", MOVING)
 @pytest.mark.parametrize(
-    ("changes", "rules", "past", "expected"),
+    ("changes", "rules", "history", "expected"),
     [
         ({"retained": True}, RULES, CommandHistory(), Code.RETAINED),
         ({}, CommandRules(None), CommandHistory(), Code.NO_TOKEN_SET),
@@ -96,13 +95,13 @@ def test_stop_is_obeyed_whatever_comes_with_it(
     ],
 )
 def test_moving_command_is_refused_for_each_rule_it_breaks(
-    verb: Verb, changes: dict[str, Any], rules: CommandRules, past: CommandHistory, expected: Code
+    verb: Verb, changes: dict[str, Any], rules: CommandRules, history: CommandHistory, expected: Code
 ) -> None:
-    assert code(request(verb, **changes), rules, past) is expected
+    assert code(command(verb, **changes), rules, history) is expected
 
 
 @pytest.mark.parametrize(
-    ("changes", "past"),
+    ("changes", "history"),
     [
         ({"issued_unix_s": NOW_S - 10}, CommandHistory()),
         ({"issued_unix_s": NOW_S + 5}, CommandHistory(up_s=0.0)),
@@ -112,8 +111,8 @@ def test_moving_command_is_refused_for_each_rule_it_breaks(
         ({}, CommandHistory({"c-2"})),
     ],
 )
-def test_moving_command_at_the_edge_of_a_rule_is_obeyed(changes: dict[str, Any], past: CommandHistory) -> None:
-    assert code(request(**changes), past=past) is None
+def test_moving_command_at_the_edge_of_a_rule_is_obeyed(changes: dict[str, Any], history: CommandHistory) -> None:
+    assert code(command(**changes), history=history) is None
 
 
 @pytest.mark.parametrize(
@@ -129,7 +128,7 @@ def test_moving_command_at_the_edge_of_a_rule_is_obeyed(changes: dict[str, Any],
     ],
 )
 def test_command_without_the_value_it_needs_is_refused(verb: Verb, changes: dict[str, Any]) -> None:
-    assert code(request(verb, **changes)) is Code.VALUE
+    assert code(command(verb, **changes)) is Code.VALUE
 
 
 @pytest.mark.parametrize(
@@ -137,16 +136,20 @@ def test_command_without_the_value_it_needs_is_refused(verb: Verb, changes: dict
     [(NOW_S - 37.25, "given 37.2 s ago"), (NOW_S + 3600, "given 3600.0 s in the future")],
 )
 def test_refusal_for_the_moment_tells_the_skew_and_the_trains_clock(issued_s: float, words: str) -> None:
-    verdict = check_rules(request(issued_unix_s=issued_s), NOW_S, RULES, CommandHistory())
-    assert isinstance(verdict, Refused)
-    assert words in verdict.reason
-    assert "the train's clock shows 2026-11-21T18:20:00Z" in verdict.reason
+    refusal = check_rules(command(issued_unix_s=issued_s), NOW_S, RULES, CommandHistory())
+    assert refusal is not None
+    assert words in refusal.reason
+    assert "the train's clock shows 2026-11-21T18:20:00Z" in refusal.reason
 
 
 def test_sender_without_the_token_is_told_nothing_of_what_else_is_wrong() -> None:
-    assert code(request(token=WORDS[1:]), past=CommandHistory({"c-1"}, recent=99)) is Code.WRONG_TOKEN
+    assert code(command(token=WORDS[1:]), history=CommandHistory({"c-1"}, recent=99)) is Code.WRONG_TOKEN
 
 
-def test_request_and_rules_show_no_token_when_printed() -> None:
-    assert "sesame" not in repr(request())
+def test_command_and_rules_show_no_token_when_printed() -> None:
+    assert "sesame" not in repr(command())
     assert "sesame" not in repr(RULES)
+
+
+def test_pictures_are_not_sent_on_request_by_a_channel_that_carries_none() -> None:
+    assert code(command(Verb.IMAGE), CommandRules(RULES.token, images=False)) is Code.VALUE

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from edge_agent.control.commands import CommandRequest, Verb, parse_command
+from edge_agent.control.commands import Verb, parse_command
 from edge_agent.observers.cloudevents import MalformedMessageError, OrderData, read_command, write_command
 from edge_agent.observers.cloudevents.command import command_schema
 from tests.support.kafka_messages import message_of
@@ -24,12 +24,11 @@ def test_order_is_read_as_it_was_written(data: OrderData) -> None:
     message = message_of(write_command("train-1", "power", data, source="/consoles/fleet"))
     assert message.key == b"train-1"
     order = read_command(message.headers, message.value)
-    assert (order.verb, order.order_id, order.issued_at, order.source) == ("power", data.id, NOW, "/consoles/fleet")
-    request = parse_command(order.verb, order.body)
+    assert (order.name, order.message_id, order.issued_at, order.source) == ("power", data.id, NOW, "/consoles/fleet")
+    command = parse_command(order)
     if data is FULL:
-        assert isinstance(request, CommandRequest)
-        assert (request.verb, request.command_id, request.token) == (Verb.POWER, "c-1", "open sesame")
-        assert (request.by, request.reason, request.power_percent) == ("ada", "track is clear", 60)
+        assert (command.verb, command.command_id, command.token) == (Verb.POWER, "c-1", "open sesame")
+        assert (command.sender, command.reason, command.power_percent) == ("ada", "track is clear", 60)
 
 
 def test_order_is_a_cloudevent_to_the_sdk() -> None:
@@ -42,7 +41,8 @@ def test_structured_order_is_read_too() -> None:
     document: dict[str, Any] = {"specversion": "1.0", "id": "c-3", "source": "/me", "type": "dev.edge-agent.order.v1"}
     raw = json.dumps(document | {"subject": "drive", "time": NOW, "data": {"token": "x"}}).encode()
     order = read_command([("content-type", b"application/cloudevents+json")], raw)
-    assert (order.verb, json.loads(order.body)) == ("drive", {"token": "x"})
+    assert isinstance(order.body, bytes)
+    assert (order.name, json.loads(order.body)) == ("drive", {"token": "x"})
 
 
 def test_token_is_in_no_printout() -> None:

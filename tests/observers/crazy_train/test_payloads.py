@@ -78,22 +78,3 @@ def test_monitoring_event_carries_the_result_with_a_data_url() -> None:
 def test_train_command_is_the_first_known_sign(labels: list[str], text: bytes) -> None:
     found = [make.sighting(label) for label in labels]
     assert compat.train_command(make.prediction(make.frame(), *found)) == text
-
-
-@pytest.mark.parametrize(
-    ("raw", "command"),
-    [
-        (b'{"command":"start"}', "start"),
-        (b'{"command": "stop", "more": 1}', "stop"),
-        (b'{"command":"START"}', None),
-        (b'{"command":["start"]}', None),
-        (b'["start"]', None),
-        (b"start", None),
-        (b"\xff", None),
-        (b"[" * 100_000, None),
-        (None, None),
-    ],
-)
-def test_capture_order_is_a_start_or_a_stop_or_nothing(raw: bytes | None, command: str | None) -> None:
-    order = compat.read_capture_command(raw)
-    assert (order.command if order else None) == command

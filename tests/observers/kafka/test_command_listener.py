@@ -1,24 +1,30 @@
-"""Orders come through Kafka, go on coming after an outage, and nothing old is replayed."""
+"""Commands come through Kafka, go on coming after an outage, and nothing old is replayed."""
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import confluent_kafka
 import pytest
+import structlog
 from aiokafka import errors
 
+from edge_agent.control.commands import Channel, CommandMessage, Verb
 from edge_agent.faults import FaultReport
-from edge_agent.observers.crazy_train.payloads import CAPTURE_TOPIC, CaptureCommand
+from edge_agent.observers.cloudevents import MalformedMessageError
+from edge_agent.observers.crazy_train.payloads import CAPTURE_TOPIC
 from edge_agent.observers.kafka.commands import (
     AT_ONCE,
-    CaptureHandler,
     KafkaCommandConsumer,
-    TopicHandler,
-    TopicMessage,
+    ReadMessage,
+    Record,
+    capture_messages,
 )
 from tests.observers.kafka.rig import settings, until
+from tests.support.commands import RecordingExecutor, command_handler
 from tests.support.kafka_brokers import Tansu, tansu_behind_proxy
 
 
@@ -29,102 +35,115 @@ def send(address: str, topic: str, *values: bytes) -> None:
     assert producer.flush(10) == 0
 
 
-class Keeper:
-    """Keeps what it is handed; what begins with `stop` is one."""
-
-    def __init__(self, seen: list[bytes]) -> None:
-        self._seen = seen
-
-    def ours(self, message: TopicMessage) -> bool:
-        return not message.value.startswith(b"other")
-
-    def stop(self, message: TopicMessage) -> str | None:
-        return message.value.split(b" ")[0].decode() if message.value.startswith(b"stop") else None
-
-    def handle(self, message: TopicMessage) -> Callable[[], object]:
-        return lambda: self._seen.append(message.value)
+def read(record: Record) -> CommandMessage | None:
+    """Read `name` or `name id`; what is called `other` is for another train."""
+    name, _, message_id = record.value.decode().partition(" ")
+    if name == "other":
+        return None
+    return CommandMessage(Channel.KAFKA, name, b"{}", vouched=True, message_id=message_id, issued_at=time.time())
 
 
 @contextlib.asynccontextmanager
-async def listening(address: str, topic: str, handler: TopicHandler) -> AsyncIterator[KafkaCommandConsumer]:
-    orders = KafkaCommandConsumer(settings(address), train_id="train-1", topic=topic, handler=handler)
-    task = asyncio.create_task(orders.run())
+async def listening(
+    address: str, topic: str, read: ReadMessage, executor: RecordingExecutor
+) -> AsyncIterator[KafkaCommandConsumer]:
+    consumer = KafkaCommandConsumer(
+        settings(address), train_id="train-1", topic=topic, read=read, commands=command_handler(executor)
+    )
+    task = asyncio.create_task(consumer.run())
     try:
-        await until(lambda: orders.listening, "it listens")
-        yield orders
+        await until(lambda: consumer.listening, "it listens")
+        yield consumer
     finally:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-        assert await asyncio.to_thread(orders.join)
+        assert await asyncio.to_thread(consumer.join)
 
 
 async def test_originals_console_starts_and_stops_the_capture(tmp_path: Path) -> None:
-    seen: list[CaptureCommand] = []
+    executor = RecordingExecutor()
     with Tansu(tmp_path / "tansu.log") as broker:
         send(broker.address, CAPTURE_TOPIC, b'{"command":"start"}')  # sent before we listen: old
-        async with listening(broker.address, CAPTURE_TOPIC, CaptureHandler(seen.append)) as orders:
-            send(broker.address, CAPTURE_TOPIC, b"rubbish", b'{"command":"stop"}', b'{"command":"start"}')
-            await until(lambda: orders.heard == 3, "all came")
-            await until(lambda: len(seen) == 2, "those that are orders were obeyed")
-    assert sorted(wish.command for wish in seen) == ["start", "stop"]
+        async with listening(broker.address, CAPTURE_TOPIC, capture_messages(), executor) as consumer:
+            send(broker.address, CAPTURE_TOPIC, b"rubbish", b'{"command":"start"}', b'{"command":"stop"}')
+            await until(lambda: consumer.received == 3, "all came")
+            await until(lambda: len(executor.results) == 3, "each has a result")
+    assert Verb.CAPTURE_STOP in [command.verb for command in executor.executed]
+    assert sorted(result.verb for result in executor.results) in (
+        ["capture", "capture", "capture_stop"],  # the stop came first, and holds the start
+        ["capture", "capture_start", "capture_stop"],
+    )
 
 
-async def test_orders_come_again_after_the_link_was_cut(tmp_path: Path) -> None:
-    seen: list[bytes] = []
+async def test_commands_come_again_after_the_link_was_cut(tmp_path: Path) -> None:
+    executor = RecordingExecutor()
+
+    def seen() -> list[str | None]:
+        return [result.command_id for result in executor.results]
+
     with tansu_behind_proxy(tmp_path) as (_broker, proxy):
-        send(f"127.0.0.1:{proxy.port}", "orders", b"first")
-        async with listening(f"127.0.0.1:{proxy.port}", "orders", Keeper(seen)) as orders:
-            send(f"127.0.0.1:{proxy.port}", "orders", b"one")
-            await until(lambda: seen == [b"one"], "the first came")
+        send(f"127.0.0.1:{proxy.port}", "orders", b"stop first")
+        async with listening(f"127.0.0.1:{proxy.port}", "orders", read, executor) as consumer:
+            send(f"127.0.0.1:{proxy.port}", "orders", b"stop one")
+            await until(lambda: seen() == ["one"], "the first came")
             for trouble in (proxy.reset, proxy.refuse):
                 trouble()
                 await asyncio.sleep(0.3)
                 proxy.mend()
-            await until(lambda: orders.listening, "it listens again")
+            await until(lambda: consumer.listening, "it listens again")
             number = 0
-            while len(seen) < 2:  # what is sent while it finds its way back may be missed: that is a stale order
+            while len(seen()) < 2:  # what is sent while it finds its way back may be missed: that is a stale command
                 number += 1
-                send(f"127.0.0.1:{proxy.port}", "orders", b"again")
+                send(f"127.0.0.1:{proxy.port}", "orders", b"stop again")
                 await asyncio.sleep(0.1)
                 assert number < 200
-    assert set(seen) == {b"one", b"again"}
+    assert set(seen()) == {"one", "again"}
 
 
-@pytest.mark.parametrize(
-    ("command", "age_ms", "obeyed"),
-    [("start", 100.0, True), ("start", 60_000.0, False), ("stop", 100.0, True), ("stop", 60_000.0, True)],
-)
-def test_stop_is_obeyed_at_any_age_and_start_only_while_fresh(command: str, age_ms: float, obeyed: bool) -> None:
-    seen: list[CaptureCommand] = []
-    message = TopicMessage(CAPTURE_TOPIC, None, (), b'{"command":"%s"}' % command.encode(), age_ms)
-    work = CaptureHandler(seen.append).handle(message)
-    assert (work is not None) is obeyed
+async def received(*values: str) -> tuple[list[str], KafkaCommandConsumer]:
+    """Return names and ids of what is submitted of messages that come in one batch, and the consumer."""
+    executor = RecordingExecutor()
+    consumer = KafkaCommandConsumer(
+        settings("nowhere:1"), train_id="train-1", topic="orders", read=read, commands=command_handler(executor)
+    )
+    consumer._submit([SimpleNamespace(key=None, value=value.encode(), headers=(), timestamp=0) for value in values])
+    await asyncio.sleep(0)
+    return [f"{result.verb} {result.command_id or ''}".strip() for result in executor.results], consumer
 
 
-def heard(*values: bytes) -> tuple[list[bytes], KafkaCommandConsumer]:
-    """Return what comes of messages that are heard at once, and who heard them."""
-    seen: list[bytes] = []
-    orders = KafkaCommandConsumer(settings("nowhere:1"), train_id="train-1", topic="orders", handler=Keeper(seen))
-    orders._in_loop = lambda work: work()  # type: ignore[method-assign]
-    orders._take([TopicMessage("orders", None, (), value, 0.0) for value in values])
-    return seen, orders
+async def test_stop_overtakes_what_came_with_it() -> None:
+    assert (await received("drive", "power", "stop"))[0] == ["stop", "drive", "power"]
 
 
-def test_stop_overtakes_what_came_with_it() -> None:
-    assert heard(b"drive", b"power", b"stop")[0] == [b"stop", b"drive", b"power"]
-
-
-def test_of_a_flood_only_the_beginning_is_looked_at_and_every_kind_of_stop() -> None:
-    flood = [b"drive %d" % number for number in range(400)]
-    seen, orders = heard(*flood, *[b"stop-a"] * 50, b"stop-b", b"stop-c")
-    assert seen[:3] == [b"stop-a", b"stop-b", b"stop-c"]
+async def test_of_a_flood_only_the_beginning_is_looked_at_and_every_kind_of_stop() -> None:
+    flood = [f"drive {number}" for number in range(400)]
+    seen, consumer = await received(*flood, *["stop"] * 50, "emergency_stop", "disarm")
+    assert seen[:3] == ["stop", "emergency_stop", "disarm"]
     assert seen[AT_ONCE:] == flood[:AT_ONCE]
-    assert orders.discarded == 400 + 52 - 2 * AT_ONCE
+    assert consumer.discarded == 400 + 52 - 2 * AT_ONCE
 
 
-def test_messages_for_other_trains_are_no_flood() -> None:
-    assert heard(*[b"other"] * 400, b"drive")[0] == [b"drive"]
+async def test_messages_for_other_trains_are_no_flood() -> None:
+    assert (await received(*["other"] * 400, "drive"))[0] == ["drive"]
+
+
+async def test_flood_of_unreadable_messages_is_logged_once_and_keeps_no_command_out() -> None:
+    def fail(record: Record) -> CommandMessage | None:
+        if record.value == b"rubbish":
+            raise MalformedMessageError("no CloudEvent")
+        return read(record)
+
+    executor = RecordingExecutor()
+    consumer = KafkaCommandConsumer(
+        settings("nowhere:1"), train_id="train-1", topic="orders", read=fail, commands=command_handler(executor)
+    )
+    values = [*[b"rubbish"] * 400, b"stop"]
+    with structlog.testing.capture_logs() as logs:
+        consumer._submit([SimpleNamespace(key=None, value=value, headers=(), timestamp=0) for value in values])
+        await asyncio.sleep(0)
+    assert [log["event"] for log in logs] == ["command_unreadable", "command"]
+    assert [command.verb for command in executor.executed] == [Verb.STOP]
 
 
 class Consumer:
@@ -159,7 +178,12 @@ async def test_topic_that_cannot_be_read_is_told_once_and_when_it_is_over(
     failures: list[Exception] = [failure(), errors.KafkaConnectionError(), failure()]
     monkeypatch.setattr(KafkaCommandConsumer, "_make", lambda _: Consumer(failures))
     orders = KafkaCommandConsumer(
-        settings("nowhere:1"), train_id="train-1", topic="orders", handler=Keeper([]), report_fault=faults.append
+        settings("nowhere:1"),
+        train_id="train-1",
+        topic="orders",
+        read=read,
+        commands=command_handler(RecordingExecutor()),
+        report_fault=faults.append,
     )
     task = asyncio.create_task(orders.run())
     await until(lambda: len(faults) == 2, "told that it is over")

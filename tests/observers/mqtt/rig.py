@@ -2,34 +2,35 @@
 
 import asyncio
 import contextlib
-import json
-import time
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 from pydantic import SecretStr
 
-from edge_agent.config import MqttSettings
-from edge_agent.control.commands import Acknowledgement, Authorizer, Instruction, Verb
+from edge_agent.config import CommandSettings, MqttSettings
+from edge_agent.control.commands import Command, CommandRules, Verb, read_rules
 from edge_agent.events import Event
 from edge_agent.faults import FaultReport
 from edge_agent.observers.mqtt.home_assistant import HomeAssistantDevice
 from edge_agent.observers.mqtt.mirror import MqttMirror
 from edge_agent.runtime.queues import Fanout
+from tests.support.commands import TOKEN as WORD
+from tests.support.commands import RecordingExecutor, body, command_handler
 from tests.support.mosquitto import until
 
+__all__ = ["DEVICE", "ROOT", "WORD", "Rig", "body", "quick", "rig", "settings"]
+
 ROOT = "edge-agent/train-1"
-WORD = "open sesame"
 DEVICE = HomeAssistantDevice("train-1", "Train 1", "0.1.0", speed=True)
 
 
 class Rig:
-    """One mirror, fed through a Fanout as the pipeline feeds it, that commands a train of paper."""
+    """One mirror, fed through a Fanout as the pipeline feeds it, and a train that records commands."""
 
-    def __init__(self, mirror: MqttMirror, faults: list[FaultReport], obeyed: list[Instruction]) -> None:
+    def __init__(self, mirror: MqttMirror, faults: list[FaultReport], executor: RecordingExecutor) -> None:
         self.mirror = mirror
         self.faults = faults
-        self.obeyed = obeyed
+        self.executor = executor
         self.fanout: Fanout[Event] = Fanout()
 
     def publish(self, *events: Event) -> None:
@@ -39,8 +40,12 @@ class Rig:
     def codes(self, *, active: bool = True) -> list[str]:
         return [fault.code for fault in self.faults if fault.active is active]
 
-    def verbs(self) -> list[Verb]:
-        return [instruction.verb for instruction in self.obeyed]
+    @property
+    def obeyed(self) -> list[Command]:
+        return self.executor.executed
+
+    def verbs(self) -> list[Verb | None]:
+        return [command.verb for command in self.obeyed]
 
     @property
     def connected(self) -> bool:
@@ -71,22 +76,20 @@ def quick(port: int, **changes: Any) -> MqttSettings:
 async def rig(config: MqttSettings, *, compat: bool = False, before: Iterable[Event] = ()) -> AsyncIterator[Rig]:
     """Run a mirror for the length of the block; `before` is what happened before the broker was there."""
     faults: list[FaultReport] = []
-    obeyed: list[Instruction] = []
+    executor = RecordingExecutor()
 
-    def obey(instruction: Instruction) -> Acknowledgement:
-        obeyed.append(instruction)
-        return Acknowledgement(accepted=True, state="running", reason="as you wish")
+    def rules(_channel: object) -> CommandRules:
+        return read_rules(CommandSettings(), config.command_token, config.command_token_file, "mqtt.command_token_file")
 
     mirror = MqttMirror(
         config,
         DEVICE,
         report_fault=faults.append,
-        command=obey,
-        gate=_old_gate(),
+        commands=command_handler(executor, rules),
         compat=compat,
         speed_mm_s=lambda: 412.34,
     )
-    rig = Rig(mirror, faults, obeyed)
+    rig = Rig(mirror, faults, executor)
     subscription = rig.fanout.subscribe("mqtt", 10_000)
     rig.publish(*before)
     task = asyncio.create_task(mirror.run(subscription))
@@ -97,14 +100,3 @@ async def rig(config: MqttSettings, *, compat: bool = False, before: Iterable[Ev
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-
-
-def _old_gate() -> Authorizer:
-    """Return a gate that has been there for an hour: a command that is a second old is not from before the start."""
-    began = [time.monotonic() - 3600]
-    return Authorizer(clock=lambda: began.pop() if began else time.monotonic())
-
-
-def body(command_id: str = "c-1", **changes: Any) -> bytes:
-    """Return a command with everything in order."""
-    return json.dumps({"token": WORD, "id": command_id, "issued_at": time.time(), **changes}).encode()

@@ -10,12 +10,13 @@ import pytest
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from edge_agent.control.commands import Acknowledgement, Code, Instruction, Verb
+from edge_agent.control.commands import Code, Command, Verb
+from edge_agent.events import CommandResult
 from edge_agent.observers.mqtt import home_assistant
-from edge_agent.observers.mqtt.mirror import MqttMirror
-from tests.observers.mqtt.rig import DEVICE, ROOT, body, rig, settings
+from tests.observers.mqtt.rig import ROOT, body, rig, settings
 from tests.observers.mqtt.stage import Stage
 from tests.support import events as make
+from tests.support.commands import done
 from tests.support.mosquitto import Mosquitto, listening, until
 
 
@@ -140,7 +141,7 @@ async def test_token_file_that_changes_is_obeyed_at_once(broker: Mosquitto, tmp_
         file.write_text("second\n")
         await stage.send("drive", shown("c-3", "first"))
         assert (await stage.reply("drive", 3))["code"] == Code.WRONG_TOKEN
-        assert [instruction.command_id for instruction in train.obeyed] == ["c-2"]
+        assert [command.command_id for command in train.obeyed] == ["c-2"]
 
 
 def answering(topic: str, correlation: bytes) -> Properties:
@@ -180,10 +181,10 @@ async def test_answer_with_the_older_protocol_goes_to_our_own_topic(broker: Mosq
 
 
 async def test_train_that_refuses_says_so(stage: Stage) -> None:
-    def refuse(instruction: Instruction) -> Acknowledgement:
-        return Acknowledgement(accepted=False, state="fault_latched", reason="re-arm it first")
+    def refuse(command: Command) -> CommandResult:
+        return done(command, accepted=False, state="fault_latched", reason="re-arm it first")
 
-    stage.train.mirror._command = refuse
+    stage.train.executor.result = refuse
     await stage.send("drive", body())
     answer = await stage.reply("drive")
     assert (answer["accepted"], answer["code"], answer["state"]) == (False, Code.FAILED, "fault_latched")
@@ -232,16 +233,3 @@ async def test_home_assistant_that_starts_gets_the_device_again_and_then_availab
             m.topic.value for m in person.heard if m.topic.value not in (f"{ROOT}/telemetry", "homeassistant/status")
         ]
     assert greeting[:3] == [topic, f"{ROOT}/availability", f"{ROOT}/state"]
-
-
-async def test_command_after_the_end_of_the_run_moves_nothing() -> None:
-    obeyed: list[Instruction] = []
-
-    def obey(instruction: Instruction) -> Acknowledgement:
-        obeyed.append(instruction)
-        return Acknowledgement(accepted=True, state="running", reason="")
-
-    mirror = MqttMirror(settings(1), DEVICE, report_fault=lambda fault: None, command=obey)
-    answers: list[Acknowledgement] = []
-    mirror._execute(Instruction(Verb.DRIVE), answers.append)
-    assert ([answer.accepted for answer in answers], obeyed) == ([False], [])

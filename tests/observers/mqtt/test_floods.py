@@ -36,7 +36,7 @@ async def test_train_listens_again_after_a_flood(stage: Stage, monkeypatch: pyte
     async def later() -> bool:
         await stage.send("drive", body(f"b{time.monotonic()}"))
         await asyncio.sleep(0.2)
-        return any((instruction.command_id or "").startswith("b") for instruction in stage.train.obeyed)
+        return any((command.command_id or "").startswith("b") for command in stage.train.obeyed)
 
     while not await later():
         pass

@@ -11,10 +11,10 @@ from pydantic import SecretStr
 
 from edge_agent.config import HomeAssistantSettings, MqttSettings
 from edge_agent.control.commands import (
-    Accepted,
+    Channel,
     CommandHistory,
+    CommandMessage,
     CommandRules,
-    Refused,
     Verb,
     check_rules,
     parse_command,
@@ -131,11 +131,10 @@ def commanded(component: dict[str, Any], value: str) -> Verb:
     payload = environment().from_string(component["command_template"]).render(value=value)
     name = re.fullmatch(r"edge-agent/train-1/(.+)/set", component["command_topic"])
     assert name is not None
-    request = parse_command(name[1], payload.encode())
-    assert not isinstance(request, Refused)
-    verdict = check_rules(request, NOW_S + 0.2, CommandRules(SecretStr(WORD)), CommandHistory())
-    assert isinstance(verdict, Accepted), verdict
-    return verdict.instruction.verb
+    command = parse_command(CommandMessage(Channel.MQTT, name[1], payload.encode()))
+    assert check_rules(command, NOW_S + 0.2, CommandRules(SecretStr(WORD)), CommandHistory()) is None
+    assert command.verb is not None
+    return command.verb
 
 
 @pytest.mark.parametrize(

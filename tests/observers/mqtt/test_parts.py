@@ -9,10 +9,11 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edge_agent.config import MqttSettings
+from edge_agent.control.commands import Channel, Command, CommandMessage, parse_command
 from edge_agent.errors import ConfigError
 from edge_agent.events import Frame
 from edge_agent.faults import FaultReport, FaultReporter
-from edge_agent.observers.mqtt.commands import CALM_S, MAX_PER_S, MAX_WAITING, CommandQueue, MessageKind
+from edge_agent.observers.mqtt.commands import CALM_S, MAX_PER_S, MAX_WAITING, CommandQueue
 from edge_agent.observers.mqtt.errors import DenialReporter, link_error
 from edge_agent.observers.mqtt.messages import OutgoingMessage
 from edge_agent.observers.mqtt.send_queue import SendQueue
@@ -28,16 +29,17 @@ class Clock:
 
 
 class Box:
-    """An inbox whose messages are told apart by their topic's first word."""
+    """A CommandQueue to which the first word of a topic is a command, `hello` excepted."""
 
     def __init__(self) -> None:
         self.clock = Clock()
         self.discarded = 0
         self.floods = 0
-        kinds = {"stop": MessageKind.STOP, "drive": MessageKind.COMMAND, "hello": MessageKind.OTHER}
-        self.inbox = CommandQueue(
-            lambda message: kinds[message.topic.value.split("/")[0]], self._count, self._flood, clock=self.clock
-        )
+        self.inbox = CommandQueue(self._read, self._count, self._flood, clock=self.clock)
+
+    def _read(self, message: Message) -> Command | None:
+        name = message.topic.value.split("/")[0]
+        return None if name == "hello" else parse_command(CommandMessage(Channel.MQTT, name, message.payload))
 
     def _count(self, count: int) -> None:
         self.discarded += count
@@ -82,7 +84,7 @@ async def test_flood_that_goes_on_while_nobody_listens_is_told_again_and_none_of
         box.put(f"drive/a{number}")
     box.take_all()
     box.clock.now_s += 60
-    box.inbox.distrust()
+    box.inbox.assume_flood()
     for number in range(100):
         box.put(f"drive/b{number}")
     assert box.take_all() == []
