@@ -75,7 +75,7 @@ def build_devices(
         fps=capture.fps,
         width_hint=capture.width,
         height_hint=capture.height,
-        patience=LiveTimeouts(
+        timeouts=LiveTimeouts(
             capture.open_timeout_s, capture.stall_timeout_ms / 1000, capture.retry_initial_s, capture.retry_max_s
         ),
     )

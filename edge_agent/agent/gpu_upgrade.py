@@ -97,7 +97,7 @@ class GpuUpgrade:
                 "detector_moved",
                 backend="tensorrt",
                 model=self._opened.info.model,
-                graph=self._opened.graphed,
+                graph=self._opened.uses_cuda_graph,
                 pictures=agreement.pictures,
                 pairs=agreement.pairs,
                 worst_iou=round(agreement.worst_iou, 3),

@@ -273,7 +273,7 @@ def _onnx_info(path: Path) -> dict[str, Any]:
         "sha256": facts.sha256,
         "labels": list(facts.labels),
         "input": f"{facts.input_width}x{facts.input_height}",
-        "output": detector.head.spec.layout.value,
+        "output": detector.decoder.spec.layout.value,
         "threshold": detector.threshold,
         "quality": _quality(_model_row(path)["metrics"]),
     }

@@ -25,7 +25,7 @@ async def check_camera(settings: CaptureSettings) -> CheckResult:
         fps=settings.fps,
         width_hint=settings.width,
         height_hint=settings.height,
-        patience=LiveTimeouts(open_s=settings.open_timeout_s),
+        timeouts=LiveTimeouts(open_s=settings.open_timeout_s),
     )
     async with camera:
         shot = await camera.grab()

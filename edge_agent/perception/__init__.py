@@ -1,5 +1,5 @@
-"""Pictures come in, signs with their boxes go out: cameras, image processing, the detector and the tracking of signs.
+"""Pictures in, detected and tracked signs out: cameras, image processing, the detector and the tracking of signs.
 
-Cameras read in a thread of their own and the detector runs in a worker thread; tracking is a pure function that the
-event loop calls.
+A camera reads in a thread of its own, the detector runs in a worker thread that its caller owns, and tracking is a pure
+function called on the event loop.
 """

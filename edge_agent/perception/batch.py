@@ -1,7 +1,4 @@
-"""Runs a detector over pictures and videos on disk, one after the other, and keeps annotated copies.
-
-Knows files and the order of work. Knows nothing of the train, time or the terminal. Everything here blocks.
-"""
+"""Run a detector over pictures and videos on disk, and write annotated copies. Everything here blocks."""
 
 import time
 from collections.abc import Iterator
@@ -23,17 +20,17 @@ from edge_agent.ports import Detector
 from edge_agent.runtime.files import atomic_path
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".ts"})
-"""File name endings that are taken for videos in a folder, in small letters; a file named by itself may have any."""
+"""Suffixes of videos in a folder, in lower case; a file that is named directly may have any."""
 
+# For copies of videos that do not state their frame rate.
 _DEFAULT_FPS = 10.0
-"""For copies of videos that do not tell their rate."""
 
 
 @dataclass(frozen=True, slots=True)
 class FrameResult:
-    """What was found in one picture; boxes in its own pixels.
+    """Detections in one picture; boxes in its own pixels.
 
-    In a video `frame` is the picture's number and `fps` the video's rate (0 where it tells none).
+    In a video `frame` is the picture's number and `fps` the video's frame rate (0 where unknown).
     """
 
     path: Path
@@ -44,7 +41,7 @@ class FrameResult:
     inference_ms: float
 
     def as_json(self) -> dict[str, Any]:
-        """Return the values that `edge-agent detect --json` prints, rounded to what means something."""
+        """Return the values that `edge-agent detect --json` prints, rounded to significant digits."""
         height, width = self.image.shape[:2]
         frame = {} if self.frame is None else {"frame": self.frame}
         return {
@@ -65,48 +62,48 @@ class FrameResult:
 
 
 def is_picture(path: Path) -> bool:
-    """Tell by its name whether a file is taken for a still picture; anything else is taken for a video."""
+    """Return whether a file is a still picture by its suffix; any other file is taken for a video."""
     return path.suffix.lower() in SUFFIXES
 
 
 def list_files(path: Path) -> list[Path]:
-    """List the pictures and videos that `path` names: itself, or what lies in that folder, in natural order.
+    """List pictures and videos: `path` itself, or those in that folder in natural order.
 
-    Raises UsageError when there is nothing.
+    Raises UsageError when there are none.
     """
     remedy = "name pictures, videos or folders of them"
     if not path.exists():
         raise UsageError(f"{path}: no such file or folder", remedy=remedy)
     files = list_images(path, SUFFIXES | VIDEO_SUFFIXES)
     if not files:
-        raise UsageError(f"{path}: holds no pictures and no videos", remedy=remedy)
+        raise UsageError(f"{path}: contains no pictures and no videos", remedy=remedy)
     return files
 
 
 def detect_in(detector: Detector, path: Path) -> Iterator[FrameResult]:
-    """Yield what the detector finds in one file: one finding for a picture, one a frame for a video.
+    """Yield the results for one file: one for a picture, one per frame for a video.
 
-    Raises ConfigError when the file cannot be read (for a video cut short: after its last good frame), FatalError
-    when the network's answer makes no sense.
+    Raises ConfigError when the file cannot be read (for a truncated video after its last good frame), FatalError when
+    the network fails.
     """
     if is_picture(path):
         found = read_image(path)
         if found is None:
-            raise ConfigError(f"{path}: cannot be read as a picture", remedy="copy or export it again")
-        yield _look(detector, path, found[0])
+            raise ConfigError(f"{path}: not a readable picture", remedy="copy or export it again")
+        yield _infer(detector, path, found[0])
         return
     reader = VideoReader(path)
     reader.open()
     try:
         while (picture := reader.read()) is not None:
-            yield _look(detector, path, picture.image, picture.number, reader.fps)
+            yield _infer(detector, path, picture.image, picture.number, reader.fps)
     finally:
         reader.close()
     if reader.notes:
         raise ConfigError(reader.notes[0], remedy="copy or record it again")
 
 
-def _look(
+def _infer(
     detector: Detector, path: Path, image: NDArray[np.uint8], frame: int | None = None, fps: float = 0.0
 ) -> FrameResult:
     began_s = time.perf_counter()
@@ -119,15 +116,15 @@ def _look(
 
 
 class AnnotatedOutput:
-    """Annotated copies of findings in one folder: .jpg for .jpg, .mp4 for videos, .png for the rest.
+    """Writes annotated copies into one folder: .jpg for .jpg, .mp4 for videos, .png for the rest.
 
-    A file appears under its name only when it is whole. Names that meet twice get a number.
+    A file appears under its name only when it is complete. Equal names get a number.
 
     Args:
-        folder: where the copies go; made when missing.
-        sources: the files that will be read: none of them is ever overwritten.
+        folder: where the copies go; created when missing.
+        sources: the files that will be read; none of them is ever overwritten.
 
-    Raises UsageError when the folder cannot be written, or a copy would replace its own source.
+    Raises UsageError when the folder cannot be created, or a copy would replace a source.
     """
 
     def __init__(self, folder: Path, sources: list[Path]) -> None:
@@ -135,24 +132,24 @@ class AnnotatedOutput:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise UsageError(f"{folder}: cannot be made ({error.strerror})", remedy="name another folder") from error
+            raise UsageError(f"{folder}: cannot be created ({error.strerror})", remedy="name another folder") from error
         self._names = _unique_names(sources)
         taken = {source.resolve() for source in sources}
-        for source, name in self._names.items():
+        for name in self._names.values():
             if (folder / name).resolve() in taken:
-                raise UsageError(f"{folder / name}: would be written over ({source})", remedy="name another folder")
+                raise UsageError(f"{folder / name}: is a source and would be overwritten", remedy="name another folder")
 
-    def keep_picture(self, finding: FrameResult) -> None:
+    def keep_picture(self, result: FrameResult) -> None:
         """Write the annotated copy of a still picture."""
-        target = self._folder / self._names[finding.path]
-        good, content = cv2.imencode(target.suffix, draw(finding.image, finding.detections))
+        target = self._folder / self._names[result.path]
+        good, content = cv2.imencode(target.suffix, draw(result.image, result.detections))
         if not good:
             raise FatalError(f"{target}: the picture cannot be encoded")
         with atomic_path(target) as partial:
             partial.write_bytes(content.tobytes())
 
     def video(self, path: Path) -> AbstractContextManager["VideoCopy"]:
-        """Open the annotated copy of the video at `path`; it is there when the context ends without an error."""
+        """Open the annotated copy of the video at `path`; the file appears when the context ends without an error."""
         return _video_copy(self._folder / self._names[path])
 
 
@@ -163,15 +160,15 @@ class VideoCopy:
         self._path = path
         self._writer: cv2.VideoWriter | None = None
 
-    def add(self, finding: FrameResult) -> None:
+    def add(self, result: FrameResult) -> None:
         """Write one annotated frame; raises FatalError when the video cannot be written."""
-        height, width = finding.image.shape[:2]
+        height, width = result.image.shape[:2]
         if self._writer is None:
             kind = cv2.VideoWriter.fourcc(*"mp4v")
-            self._writer = cv2.VideoWriter(str(self._path), kind, finding.fps or _DEFAULT_FPS, (width, height))
+            self._writer = cv2.VideoWriter(str(self._path), kind, result.fps or _DEFAULT_FPS, (width, height))
             if not self._writer.isOpened():
                 raise FatalError(f"{self._path}: the video cannot be written", remedy="name another --save-dir")
-        self._writer.write(draw(finding.image, finding.detections))
+        self._writer.write(draw(result.image, result.detections))
 
     def close(self) -> None:
         """Finish the file."""

@@ -1,8 +1,8 @@
-"""Which box of this frame is which sign of the last ones: association by overlap, label votes over the last frames.
+"""Follow signs from frame to frame: greedy association of boxes by overlap, and votes for labels over the last frames.
 
-Pure. A sign that flickers keeps its track, and a single false box never collects the votes that a rule asks for. Knows
-nothing of what a sign means. Sources: greedy IoU association as in SORT (Bewley et al., 2016), without its Kalman
-filter: at 10 frames a second boxes of neighbouring frames are grown instead, enough for signs that stand still.
+Pure. Association as in SORT (Bewley et al., 2016), but without its Kalman filter: at 10 frames a second, growing the
+boxes is enough for signs that stand still. Votes bridge frames in which the detector misses a sign, and keep a single
+false detection from counting as one.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,9 +13,9 @@ from edge_agent.events import Box, Detection
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """One sign in the view. `votes` holds its label in each of the last frames, newest last, None where unseen.
+    """One sign in view. `votes` are its labels in the last frames, newest last, None where it was not detected.
 
-    `acted` tells that its rule has been carried out; a sign acts once.
+    `box` is in pixels. `acted` marks a sign whose rule has been applied: a rule applies once per sign.
     """
 
     number: int
@@ -27,10 +27,10 @@ class Track:
 
 @dataclass(frozen=True, slots=True)
 class TrackerParameters:
-    """How boxes are associated.
+    """Parameters of the association.
 
-    Boxes are grown by `grow` times their size on every side before their overlap is compared with `min_iou`. A track
-    keeps `memory` votes. One that was not seen for `forget_s` has left the view.
+    Boxes are grown by `grow` times their size on every side before their IoU is compared with `min_iou`. A track
+    keeps `memory` votes, and ends when its sign has not been detected for `forget_s`.
     """
 
     min_iou: float = 0.2
@@ -40,32 +40,32 @@ class TrackerParameters:
 
 
 def update_tracks(
-    tracks: Sequence[Track], detections: Iterable[Detection], now_s: float, how: TrackerParameters
+    tracks: Sequence[Track], detections: Iterable[Detection], now_s: float, parameters: TrackerParameters
 ) -> tuple[tuple[Track, ...], tuple[Track, ...]]:
-    """Fold one frame's detections into the tracks; return those that live on and those that have left the view."""
-    pairs, fresh = _associate(tracks, list(detections), how)
-    followed = [_see(track, pairs.get(track.number), now_s, how) for track in tracks]
+    """Update tracks with the detections of one frame; return the tracks that continue and those that have ended."""
+    pairs, unpaired = _associate(tracks, list(detections), parameters)
+    updated = [_updated(track, pairs.get(track.number), now_s, parameters) for track in tracks]
     number = max((track.number for track in tracks), default=0)
-    born = [Track(number + n, d.box, (d.label,), now_s) for n, d in enumerate(fresh, start=1)]
-    living = tuple(t for t in (*followed, *born) if now_s - t.last_seen_s <= how.forget_s)
-    gone = tuple(t for t in followed if now_s - t.last_seen_s > how.forget_s)
-    return living, gone
+    started = [Track(number + n, d.box, (d.label,), now_s) for n, d in enumerate(unpaired, start=1)]
+    active = tuple(t for t in (*updated, *started) if now_s - t.last_seen_s <= parameters.forget_s)
+    ended = tuple(t for t in updated if now_s - t.last_seen_s > parameters.forget_s)
+    return active, ended
 
 
-def _see(track: Track, detection: Detection | None, now_s: float, how: TrackerParameters) -> Track:
-    votes = (*track.votes, detection.label if detection else None)[-how.memory :]
+def _updated(track: Track, detection: Detection | None, now_s: float, parameters: TrackerParameters) -> Track:
+    votes = (*track.votes, detection.label if detection else None)[-parameters.memory :]
     if detection is None:
         return replace(track, votes=votes)
     return replace(track, votes=votes, box=detection.box, last_seen_s=now_s)
 
 
 def _associate(
-    tracks: Sequence[Track], detections: list[Detection], how: TrackerParameters
+    tracks: Sequence[Track], detections: list[Detection], parameters: TrackerParameters
 ) -> tuple[dict[int, Detection], list[Detection]]:
     """Pair tracks with detections, best overlap first; return the pairs by track number and the unpaired detections."""
     candidates = sorted(
         (
-            (iou(_grown(t.box, how.grow), _grown(d.box, how.grow)), t.number, n)
+            (iou(_grown(t.box, parameters.grow), _grown(d.box, parameters.grow)), t.number, n)
             for t in tracks
             for n, d in enumerate(detections)
         ),
@@ -74,7 +74,7 @@ def _associate(
     pairs: dict[int, Detection] = {}
     taken: set[int] = set()
     for overlap, number, n in candidates:
-        if overlap < how.min_iou:
+        if overlap < parameters.min_iou:
             break
         if number not in pairs and n not in taken:
             pairs[number] = detections[n]

@@ -166,7 +166,7 @@ async def test_engine_that_was_set_aside_three_times_is_not_built_again(tmp_path
     engine.unlink()
     assert await move.run() == "onnxruntime"
     assert move.codes() == ["engine_unusable"]
-    assert "set aside 3 times" in move.faults[0].message
+    assert "rejected 3 times" in move.faults[0].message
 
 
 @pytest.mark.usefixtures("quick")
@@ -175,7 +175,7 @@ async def test_folder_that_cannot_be_written_is_told(tmp_path: Path, gpu: Gpu) -
     move.engines.touch()
     assert await move.run() == "onnxruntime"
     assert move.codes() == ["engine_not_built"]
-    assert "engines cannot be kept in" in move.faults[0].message
+    assert "engines cannot be written to" in move.faults[0].message
 
 
 async def test_gpu_that_fails_on_a_frame_hands_that_frame_back(tmp_path: Path, gpu: Gpu) -> None:

@@ -82,8 +82,8 @@ class Camera:
 
     def __init__(self, film: Film, fps: float) -> None:
         self.ended = False
-        patience = LiveTimeouts(open_s=PATIENCE_S, retry_initial_s=0.2, goodbye_s=0.1)
-        self._inner = LiveCamera("film", film.open, fps=fps, remedy=lambda: "mend it", patience=patience)
+        timeouts = LiveTimeouts(open_s=PATIENCE_S, retry_initial_s=0.2, close_s=0.1)
+        self._inner = LiveCamera("film", film.open, fps=fps, remedy=lambda: "mend it", timeouts=timeouts)
 
     async def __aenter__(self) -> "Camera":
         await self._inner.__aenter__()

@@ -70,7 +70,7 @@ def test_info_tells_for_what_an_engine_was_built(tmp_path: Path, gpu: Gpu) -> No
 def test_info_of_a_damaged_engine_fails(tmp_path: Path, gpu: Gpu) -> None:
     engine = made(tiny(tmp_path), tmp_path)
     engine.write_bytes(engine.read_bytes()[:-5])
-    assert "is no whole engine" in str(failure("engine", "info", engine))
+    assert "is not a complete engine" in str(failure("engine", "info", engine))
 
 
 def test_info_tells_what_a_model_is(tmp_path: Path) -> None:

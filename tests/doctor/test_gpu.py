@@ -38,8 +38,8 @@ async def test_no_gpu_where_tensorrt_is_asked_for_warns(tmp_path: Path) -> None:
     ("there", "words"),
     [
         (set(), "neither TensorRT nor pycuda is installed"),
-        ({"tensorrt"}, "TensorRT is installed, but no pycuda"),
-        ({"pycuda"}, "pycuda is installed, but no TensorRT"),
+        ({"tensorrt"}, "TensorRT is installed, but pycuda is not"),
+        ({"pycuda"}, "pycuda is installed, but TensorRT is not"),
     ],
 )
 async def test_gpu_without_its_libraries_warns_and_names_them(

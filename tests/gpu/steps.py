@@ -111,7 +111,7 @@ def stamina(engines: Path, inferences: int) -> str:
         took_ms.append(1000 * (time.perf_counter() - began_s))
         assert len(found) == len(expected[number % len(pictures)])
     grown_mb = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kb) / 1024
-    graphed = detector.graphed
+    graphed = detector.uses_cuda_graph
     detector.close()
     cuts = statistics.quantiles(took_ms, n=100)
     return (

@@ -118,16 +118,16 @@ def test_album_names_that_meet_twice_are_numbered(tmp_path: Path) -> None:
 
 def test_album_never_writes_over_a_source(tmp_path: Path) -> None:
     source = save(tmp_path / "a.png", grey(90))
-    with pytest.raises(UsageError, match="written over"):
+    with pytest.raises(UsageError, match="would be overwritten"):
         AnnotatedOutput(tmp_path, [source])
     (tmp_path / "link").symlink_to(tmp_path)
-    with pytest.raises(UsageError, match="written over"):
+    with pytest.raises(UsageError, match="would be overwritten"):
         AnnotatedOutput(tmp_path / "link", [source])
 
 
 def test_album_folder_that_cannot_be_made_is_a_wrong_call(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(UsageError, match="cannot be made"):
+    with pytest.raises(UsageError, match="cannot be created"):
         AnnotatedOutput(tmp_path / "file" / "out", [])
 
 

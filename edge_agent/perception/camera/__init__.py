@@ -1,6 +1,6 @@
-"""Cameras behind the Camera port, and the one function that picks one by the name of its source.
+"""Cameras: devices, network streams, videos and folders of pictures in, `ports.Shot`s with BGR pictures out.
 
-Knows which names mean which kind of source. Knows nothing of the simulator, pacing, or what becomes of the pictures.
+Each camera reads in a thread of its own; opening, `grab` and closing are awaited on the event loop.
 """
 
 import stat
@@ -27,29 +27,29 @@ def open_camera(
     width_hint: int,
     height_hint: int,
     realtime: bool = True,
-    patience: LiveTimeouts | None = None,
+    timeouts: LiveTimeouts | None = None,
 ) -> LiveCamera | RecordedCamera:
-    """Return the camera for any source but the simulator; entering it opens the source.
+    """Return the camera for any source but the simulator; entering it as a context opens the source.
 
     Args:
         source: a number or device (`0`, `/dev/video0`), a URL (`rtsp://...`), a video file, or a folder of pictures.
-        fps: how often `grab` will be called a second. A video is read at that rate of its own time: each k-th call
-            gives the picture at k / fps seconds of the video, however fast the calls follow each other.
-        realtime: false gives every picture of a video, whatever its rate and `fps`.
+        fps: how many times per second `grab` will be called. Call number k on a video returns the picture at k / fps
+            seconds of the video, however fast the calls follow each other.
+        realtime: False returns every picture of a video, whatever its frame rate and `fps`.
         width_hint: the width in pixels to ask a device for.
         height_hint: the height in pixels to ask a device for.
-        patience: how long to wait for a device or stream.
+        timeouts: how long to wait for a device or stream.
 
     Raises ConfigError when `source` is none of these.
     """
-    patience = patience or LiveTimeouts()
+    timeouts = timeouts or LiveTimeouts()
     if source.isdecimal() or is_device(Path(source)):
         path = Path(f"/dev/video{source}") if source.isdecimal() else Path(source)
         opener = partial(open_device, str(path), width_hint, height_hint)
         remedy = partial(device_remedy, path)
-        return LiveCamera(str(path), opener, fps=fps, remedy=remedy, patience=patience, stamped=True)
+        return LiveCamera(str(path), opener, fps=fps, remedy=remedy, timeouts=timeouts, stamped=True)
     if "://" in source:
-        return _stream(source, fps, patience)
+        return _stream(source, fps, timeouts)
     path = Path(source)
     if (source and path.is_dir()) or (path.is_file() and path.suffix.lower() in SUFFIXES):
         return RecordedCamera(source, ImagesReader(path))
@@ -62,22 +62,22 @@ def open_camera(
 
 
 def redact(url: str) -> str:
-    """Return `url` without the user name, password and query in it: those never get into a log, report or message."""
+    """Return `url` without user name, password and query, for logs, reports and messages."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{host}{parts.path}"
 
 
-def _stream(source: str, fps: float, patience: LiveTimeouts) -> LiveCamera:
+def _stream(source: str, fps: float, timeouts: LiveTimeouts) -> LiveCamera:
     try:
         shown, scheme = redact(source), urlsplit(source).scheme.lower()
     except ValueError as error:
-        raise ConfigError("the stream's address cannot be read", remedy="write it as rtsp://host/path") from error
+        raise ConfigError("the stream's address cannot be parsed", remedy="write it as rtsp://host/path") from error
     if scheme not in _SCHEMES:
         known = ", ".join(sorted(_SCHEMES))
-        raise ConfigError(f"{shown}: not a kind of stream that is known", remedy=f"use one of {known}")
+        raise ConfigError(f"{shown}: unknown kind of stream", remedy=f"use one of {known}")
     remedy = "check the address, the password and that the camera is on the network"
-    return LiveCamera(shown, partial(open_stream, source), fps=fps, remedy=lambda: remedy, patience=patience)
+    return LiveCamera(shown, partial(open_stream, source), fps=fps, remedy=lambda: remedy, timeouts=timeouts)
 
 
 __all__ = [
@@ -100,24 +100,24 @@ _SYS = Path("/sys/class/video4linux")
 
 @dataclass(frozen=True, slots=True)
 class VideoDevice:
-    """A video device: its path and the name that its driver gives it."""
+    """A video device of Linux: its path and the name that its driver reports."""
 
     path: Path
     name: str
 
 
 def list_devices(dev: Path = _DEV, sys: Path = _SYS) -> tuple[VideoDevice, ...]:
-    """List the video devices by number. A USB camera often brings two, of which only the first gives pictures."""
+    """List the video devices by number; of the two that a USB camera often has, only the first delivers pictures."""
     paths = sorted(dev.glob("video[0-9]*"), key=lambda path: (len(path.name), path.name))
     return tuple(VideoDevice(path, _name(sys / path.name / "name")) for path in paths)
 
 
 def device_remedy(path: Path, dev: Path = _DEV, sys: Path = _SYS) -> str:
-    """Say what to do about the camera at `path`, which could not be opened or gives no pictures."""
+    """Return a remedy for a camera at `path` that could not be opened or delivers no pictures."""
     found = list_devices(dev, sys)
     listed = ", ".join(f"{device.path} ({device.name})" if device.name else str(device.path) for device in found)
     if not found:
-        return "no camera is connected to this machine: plug one in, or use --source sim"
+        return "no camera is connected: plug one in, or use --source sim"
     if not path.exists():
         return f"there is no {path}: use one of {listed}, or plug the camera in"
     refused = device_problem(path)
@@ -127,7 +127,7 @@ def device_remedy(path: Path, dev: Path = _DEV, sys: Path = _SYS) -> str:
 
 
 def is_device(path: Path) -> bool:
-    """Tell whether `path` is a device, or would be one if it were there."""
+    """Return whether `path` is a device, or is below /dev and does not exist."""
     try:
         return stat.S_ISCHR(path.stat().st_mode)
     except OSError:

@@ -1,7 +1,4 @@
-"""Reads the pictures of a folder in natural order (2.jpg before 10.jpg), whatever their size, depth or channels.
-
-Knows file names and still-picture formats. Knows nothing of threads or clocks.
-"""
+"""Read the pictures of a folder in natural order (2.jpg before 10.jpg), whatever their size, depth or channels."""
 
 import re
 from pathlib import Path
@@ -17,17 +14,17 @@ from edge_agent.perception.camera.recorded import RecordedPicture
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".jp2"}
 )
-"""File name endings that are taken for pictures, in small letters."""
+"""Suffixes of pictures, in lower case."""
 
+# Signature of a PNG file, and the name of its last chunk.
 _PNG, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND"
-"""How a PNG file begins, and the name of its last chunk."""
 
 
 class ImagesReader:
     """Implements recorded.PictureReader on a folder of pictures, or on one picture.
 
-    A picture that cannot be read is left out and counted in `skipped`; one with see-through parts is laid over black
-    and counted in `flattened`.
+    `skipped` counts pictures that could not be read, `flattened` those with transparency, which is composited onto
+    black.
     """
 
     def __init__(self, path: Path) -> None:
@@ -40,13 +37,13 @@ class ImagesReader:
 
     @property
     def notes(self) -> list[str]:
-        """Say how many pictures were left out or flattened so far."""
-        told = []
+        """Warnings about skipped and flattened pictures so far."""
+        notes = []
         if self.skipped:
-            told.append(f"{self.path}: {self.skipped} of {len(self._files)} pictures could not be read")
+            notes.append(f"{self.path}: {self.skipped} of {len(self._files)} pictures could not be read")
         if self.flattened:
-            told.append(f"{self.path}: {self.flattened} pictures with see-through parts were laid over black")
-        return told
+            notes.append(f"{self.path}: {self.flattened} pictures with transparent parts were put on black")
+        return notes
 
     @property
     def damaged(self) -> bool:
@@ -54,12 +51,12 @@ class ImagesReader:
         return self.skipped > 0
 
     def open(self) -> None:
-        """List the folder and read the first picture; raises ConfigError when there is none."""
+        """List the folder and read the first picture; raises ConfigError when none can be read."""
         self._files = list_images(self.path)
         self._first = self._read_next()
         if self._first is None:
-            told = f"none of its {len(self._files)} pictures can be read" if self._files else "holds no pictures"
-            raise ConfigError(f"{self.path}: {told}", remedy="name a folder with .jpg or .png files, or a video")
+            problem = f"none of its {len(self._files)} pictures can be read" if self._files else "contains no pictures"
+            raise ConfigError(f"{self.path}: {problem}", remedy="name a folder with .jpg or .png files, or a video")
 
     def read(self) -> RecordedPicture | None:
         """Return the next picture that can be read, or None after the last."""
@@ -69,7 +66,7 @@ class ImagesReader:
         return self._read_next()
 
     def close(self) -> None:
-        """Hold nothing open between pictures: nothing to do."""
+        """Do nothing: no file is open between pictures."""
 
     def _read_next(self) -> RecordedPicture | None:
         while self._position < len(self._files):
@@ -86,24 +83,24 @@ class ImagesReader:
 
 
 def list_images(path: Path, suffixes: frozenset[str] = SUFFIXES) -> list[Path]:
-    """List the files with these endings in a folder (not below it), in natural order; a file is listed by itself."""
+    """List the files with these suffixes in a folder, not recursively, in natural order; a file lists just itself."""
     if not path.is_dir():
         return [path]
     files = (file for file in path.iterdir() if file.suffix.lower() in suffixes and not file.name.startswith("."))
-    return sorted((file for file in files if file.is_file()), key=_natural)
+    return sorted((file for file in files if file.is_file()), key=_natural_key)
 
 
 def read_image(path: Path) -> tuple[NDArray[np.uint8], bool] | None:
-    """Read a picture as (height, width, 3) uint8 BGR, turned as its EXIF orientation says, and whether flattened.
+    """Return a picture as (height, width, 3) uint8 BGR, rotated by its EXIF orientation, and whether it was flattened.
 
-    None when the file cannot be read as a picture.
+    None when the file is not a readable picture.
     """
     silence_opencv()
     try:
         content = np.fromfile(path, np.uint8)
         head = content[:32].tobytes()
         if not head or (head.startswith(_PNG) and _PNG_END not in content.tobytes()):
-            return None  # a PNG that was cut short would make libpng print its own complaint
+            return None  # libpng would print a warning about a truncated PNG
         if _may_have_alpha(head):
             image = cv2.imdecode(content, cv2.IMREAD_UNCHANGED)
             if image is not None and image.ndim == 3 and image.shape[2] == 4:
@@ -116,16 +113,14 @@ def read_image(path: Path) -> tuple[NDArray[np.uint8], bool] | None:
 
 
 def _may_have_alpha(head: bytes) -> bool:
-    """Tell from a file's first bytes whether it may have an opacity channel, so that other files are decoded once only.
-
-    PNG keeps its colour type in byte 25 (4 and 6 have opacity); any WebP and TIFF may have it.
-    """
+    """Return whether a file may have an alpha channel, by its first bytes; others are decoded only once."""
+    # Byte 25 of a PNG is its colour type, 4 and 6 with alpha; any WebP and TIFF may have alpha.
     if head.startswith(_PNG):
         return len(head) > 25 and head[25] in {4, 6}
     return head[8:12] == b"WEBP" or head[:4] in {b"II*\0", b"MM\0*"}
 
 
-def _natural(path: Path) -> list[tuple[int, int, str]]:
-    """Sort key by which numbers in names compare as numbers."""
+def _natural_key(path: Path) -> list[tuple[int, int, str]]:
+    """Return a sort key that compares numbers in names as numbers."""
     parts = re.split(r"(\d+)", path.name.casefold())
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part]

@@ -1,6 +1,6 @@
-"""A device or a network stream behind the Camera port: the newest picture, whatever the source does.
+"""Devices and network streams: a thread drains the source at its own rate, `grab` returns the newest picture.
 
-Knows when to give up on a reader and start another. Knows nothing of OpenCV: an opener gives it captures.
+A read may hang for good, so a reader that stalls is abandoned with its thread and replaced by another.
 """
 
 import asyncio
@@ -23,22 +23,22 @@ from edge_agent.perception.camera.opencv import VideoCapture, as_bgr
 from edge_agent.ports import Shot
 from edge_agent.runtime.backoff import Backoff
 
-_OLDEST_STAMP_S = 60.0
-"""A driver's stamp further back than this is on another clock than ours."""
+# A driver's timestamp further back than this is on another clock than ours.
+_MAX_STAMP_AGE_S = 60.0
 
+# A driver that hangs may deliver its buffers again and again; V4L2 has at most this many (VIDEO_MAX_FRAME).
 _RECENT_PICTURES = 32
-"""A driver that hangs may hand over its buffers again and again; V4L2 has so many at most (VIDEO_MAX_FRAME)."""
 
-_MARKED_ROWS = 8
-"""Each such row makes up a picture's mark: a sensor's noise is in all of them."""
+# Every n-th row goes into a picture's checksum: the sensor's noise is in all of them.
+_CHECKSUM_ROWS = 8
 
-_BAD_IN_A_ROW = 10
-"""So many reads without a usable picture end the reader; a single one happens on healthy links."""
+# This many unusable pictures in a row end the reader; single ones occur on healthy links.
+_MAX_BAD_READS = 10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LivePicture:
-    """A picture of a live source; `taken_s` on the monotonic clock."""
+    """A picture of a live source, (height, width, 3) uint8 BGR; `taken_s` on the monotonic clock."""
 
     image: NDArray[np.uint8] = field(repr=False)
     taken_s: float
@@ -48,15 +48,15 @@ class LivePicture:
 class LiveReader:
     """A daemon thread that opens a source and reads it until `stop`, or until it fails.
 
-    A read may block for seconds and cannot be interrupted: `stop` never waits for it, and a thread that is stuck ends
-    when its read does. `newest` is replaced as a whole, so it may be read from any thread at any time.
+    A read may block for seconds and cannot be interrupted: `stop` does not wait for it, and the thread ends when the
+    read returns. `newest` is replaced as a whole and may be read from any thread. After the end, `reason` says why.
 
     Args:
         opener: opens the source; called in the thread.
         clock: the monotonic clock, seconds.
         serials: numbers for new pictures, shared by all readers of one camera.
-        announce: called in the thread after each new picture and at the end.
-        stamped: the driver stamps pictures on the monotonic clock (V4L2), which tells more than their arrival.
+        notify: called in the thread after each new picture and at the end.
+        stamped: the driver timestamps pictures on the monotonic clock (V4L2), which is more exact than their arrival.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class LiveReader:
         opener: Callable[[], VideoCapture],
         clock: Callable[[], float],
         serials: Iterator[int],
-        announce: Callable[[], None],
+        notify: Callable[[], None],
         *,
         stamped: bool = False,
     ) -> None:
@@ -77,29 +77,29 @@ class LiveReader:
         self._clock = clock
         self._serials = serials
         self._recent: deque[int] = deque(maxlen=_RECENT_PICTURES)
-        self._announce = announce
+        self._notify = notify
         self._stamped = stamped
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="camera", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="camera", daemon=True)
         self._thread.start()
 
     @property
     def stuck(self) -> bool:
-        """True while the thread still runs."""
+        """Whether the thread still runs."""
         return self._thread.is_alive()
 
     def stop(self) -> None:
-        """Ask the thread to end after the read that it is in; returns at once."""
+        """Ask the thread to end after its current read; does not wait."""
         self._stop.set()
 
-    def _work(self) -> None:
+    def _run(self) -> None:
         try:
             self._drain()
         except (cv2.error, OSError, RuntimeError) as error:
             self.reason = f"reading it failed ({type(error).__name__})"
         finally:
             self.ended = True
-            self._announce()
+            self._notify()
 
     def _drain(self) -> None:
         capture = self._opener()
@@ -108,91 +108,92 @@ class LiveReader:
                 self.reason = "it cannot be opened"
                 return
             bad = 0
-            while not self._stop.is_set() and bad < _BAD_IN_A_ROW:
+            while not self._stop.is_set() and bad < _MAX_BAD_READS:
                 good, image = capture.read()
                 if not good:
-                    self.reason = "it gives no more pictures"
+                    self.reason = "it delivers no more pictures"
                     return
-                bad = 0 if self._take(capture, as_bgr(image)) else bad + 1
-            self.reason = "it gives no usable pictures" if bad else ""
+                bad = 0 if self._accept(capture, as_bgr(image)) else bad + 1
+            self.reason = "it delivers no usable pictures" if bad else ""
         finally:
             capture.release()
 
-    def _take(self, capture: VideoCapture, image: NDArray[np.uint8] | None) -> bool:
-        """Keep a picture; False when it is none. One that was there before is counted, and keeps its age."""
+    def _accept(self, capture: VideoCapture, image: NDArray[np.uint8] | None) -> bool:
+        """Publish a new picture; return False when it is unusable. A repeated one is only counted."""
         arrived_s = self._clock()
         if image is None:
             return False
         stamp_s = self._stamp(capture, arrived_s)
-        if self._was_there(image, stamp_s):
+        if self._is_repeat(image, stamp_s):
             self.repeats += 1
             return True
         taken_s = arrived_s if stamp_s is None else stamp_s
         self.newest = LivePicture(image, taken_s, next(self._serials))
-        self._announce()
+        self._notify()
         return True
 
-    def _was_there(self, image: NDArray[np.uint8], stamp_s: float | None) -> bool:
-        """Tell whether a picture is the last one again, or one of the last buffers: then nobody has looked since."""
+    def _is_repeat(self, image: NDArray[np.uint8], stamp_s: float | None) -> bool:
+        """Return whether a picture was delivered before: the last one, or one of the driver's recent buffers."""
         last = self.newest
         if last is not None and ((stamp_s is not None and stamp_s <= last.taken_s) or same_picture(last.image, image)):
             return True
-        mark = zlib.crc32(image[::_MARKED_ROWS].tobytes())
-        if mark in self._recent:
+        checksum = zlib.crc32(image[::_CHECKSUM_ROWS].tobytes())
+        if checksum in self._recent:
             return True
-        self._recent.append(mark)
+        self._recent.append(checksum)
         return False
 
     def _stamp(self, capture: VideoCapture, arrived_s: float) -> float | None:
-        """Return the driver's stamp where it can be one on our clock."""
+        """Return the driver's timestamp if it is plausible on our clock."""
         if not self._stamped:
             return None
         stamp_s = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-        return stamp_s if 0 < stamp_s <= arrived_s <= stamp_s + _OLDEST_STAMP_S else None
+        return stamp_s if 0 < stamp_s <= arrived_s <= stamp_s + _MAX_STAMP_AGE_S else None
 
 
 def same_picture(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> bool:
-    """Tell whether two pictures are alike in every pixel; a coarse look settles nearly all cases.
+    """Return whether two pictures are equal in every pixel.
 
     A sensor's noise makes two real pictures differ even where nothing moves.
     """
+    # Comparing few pixels first settles nearly all cases.
     if one.shape != other.shape or not np.array_equal(one[::16, ::16], other[::16, ::16]):
         return False
     return np.array_equal(one, other)
 
 
-_MOST_STUCK = 3
-"""Threads that may hang in a read at the same time; no more are started before one of them ends."""
+# Threads that may hang in a read at the same time; no more are started until one of them ends.
+_MAX_STUCK = 3
 
 
 @dataclass(frozen=True, slots=True)
 class LiveTimeouts:
     """How long a live camera waits, in seconds.
 
-    To open, for a new picture, between attempts (doubling from the first to the longest), and at the end for the
-    reader to let go, so that the device is free again where that is quick.
+    For the source to open, for a new picture, between attempts (doubling from the initial to the maximum), and on
+    closing for the reader to release the device.
     """
 
     open_s: float = 10.0
     stall_s: float = 2.0
     retry_initial_s: float = 0.5
     retry_max_s: float = 10.0
-    goodbye_s: float = 0.5
+    close_s: float = 0.5
 
 
 class LiveCamera:
     """Implements ports.Camera on readers of a device or stream, one at a time.
 
-    A reader that ends or stalls is replaced after a pause that doubles up to a limit, driven by the calls of `grab`.
-    `reopened` counts the replacements that brought a picture, `repeats` the pictures that came twice.
+    A reader that ends or stalls is replaced, with backoff, by the calls of `grab`. `reopened` counts the replacements
+    that delivered a picture, `repeats` the pictures that were delivered twice.
 
     Args:
-        source: what the user asked for, without a password.
+        source: the source without a password, for messages.
         opener: opens the source; called in the reader's thread.
-        fps: pictures a second that will be asked for; `grab` waits at most most of one period.
-        remedy: says what the user can do about a source that does not work, as things are at that moment.
-        patience: the waits.
-        stamped: see Reader.
+        fps: calls of `grab` per second; each waits for at most 0.9 periods.
+        remedy: returns what the user can do at that moment about a source that does not work.
+        timeouts: how long to wait.
+        stamped: see LiveReader.
         clock: the loop's clock.
     """
 
@@ -205,7 +206,7 @@ class LiveCamera:
         *,
         fps: float,
         remedy: Callable[[], str],
-        patience: LiveTimeouts = LiveTimeouts(),
+        timeouts: LiveTimeouts = LiveTimeouts(),
         stamped: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -214,82 +215,82 @@ class LiveCamera:
         self._opener = opener
         self._wait_s = 0.9 / fps
         self._remedy = remedy
-        self._patience = patience
+        self._timeouts = timeouts
         self._stamped = stamped
         self._clock = clock
         self._serials = itertools.count(1)
         self._served = 0
         self._repeats = 0
         self._reader: LiveReader | None = None
-        self._given_up: list[LiveReader] = []
-        self._news = asyncio.Event()
+        self._abandoned: list[LiveReader] = []
+        self._changed = asyncio.Event()
         self._reason = ""
         self._lost = False
-        # Not spread: nobody else waits for this camera.
-        self._backoff = Backoff(patience.retry_max_s, patience.retry_initial_s, spread=lambda: 1.0)
+        # No jitter: nobody else waits for this camera.
+        self._backoff = Backoff(timeouts.retry_max_s, timeouts.retry_initial_s, spread=lambda: 1.0)
         self._retry_at_s = 0.0
 
     @property
     def repeats(self) -> int:
-        """How many pictures came a second time; they count as no picture at all."""
+        """How many pictures were delivered a second time; they are discarded."""
         return self._repeats + (self._reader.repeats if self._reader else 0)
 
     async def __aenter__(self) -> Self:
-        """Open the source and wait for its first picture; raises RetryableError when none comes."""
+        """Open the source and wait for its first picture; raises RetryableError when there is none in time."""
         loop = asyncio.get_running_loop()
         if abs(loop.time() - time.monotonic()) > 1:
             raise FatalError(f"{self.source}: a live source cannot be used on a simulated clock")
         self._start()
         try:
-            await self._until(self._arrived, self._patience.open_s)
+            await self._wait_for(self._has_news, self._timeouts.open_s)
         except asyncio.CancelledError:
-            self._give_up("closed")
+            self._abandon("closed")
             raise
         reader = self._reader
         if reader is None or reader.newest is None:
-            reason = (reader.reason if reader else "") or "no picture came in time"
-            self._give_up(reason)
-            raise self._trouble()
+            reason = (reader.reason if reader else "") or "no picture arrived in time"
+            self._abandon(reason)
+            raise self._error()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Let go of the source; a read that hangs is left to itself."""
+        """Close the source; a read that hangs is abandoned."""
         reader = self._reader
         if reader is None:
             return
-        self._give_up("closed")
-        await self._until(lambda: reader.ended, self._patience.goodbye_s)
+        self._abandon("closed")
+        await self._wait_for(lambda: reader.ended, self._timeouts.close_s)
 
     async def grab(self) -> Shot | None:
-        """Return the newest picture, waiting most of a frame period for one that is new; never None.
+        """Return the newest picture, waiting up to 0.9 frame periods for a new one; never None.
 
-        Raises RetryableError while the source is away.
+        Raises RetryableError while the source is unavailable.
         """
-        self._look_after()
+        self._supervise()
         if self._reader is not None:
-            await self._until(self._arrived, self._wait_s)
-            self._look_after()
+            await self._wait_for(self._has_news, self._wait_s)
+            self._supervise()
         reader = self._reader
         picture = reader.newest if reader else None
         if picture is None:
-            raise self._trouble()
+            raise self._error()
         self.reopened += self._lost
         self._lost = False
         self._backoff.reset()
         self._served = picture.serial
         return Shot(picture.image, taken_s=picture.taken_s, serial=picture.serial)
 
-    def _arrived(self) -> bool:
-        """Tell whether there is news: a picture that was not served yet, or the reader's end."""
+    def _has_news(self) -> bool:
+        """Return whether the reader has a picture that was not returned yet, or has ended."""
         reader = self._reader
         return reader is not None and (
             reader.ended or (reader.newest is not None and reader.newest.serial != self._served)
         )
 
-    def _look_after(self) -> None:
-        """Give up a reader that failed, and start the next one when its time has come."""
+    def _supervise(self) -> None:
+        """Abandon a reader that has failed, and start the next one when it is due."""
         now_s = self._clock()
         reader = self._reader
         if reader is None:
@@ -298,48 +299,48 @@ class LiveCamera:
             return
         since_s = now_s - (reader.newest.taken_s if reader.newest else reader.started_s)
         if reader.ended:
-            self._give_up(reader.reason)
-        elif since_s > (self._patience.stall_s if reader.newest else self._patience.open_s):
-            self._give_up(f"no new picture for {since_s:.1f} s")
+            self._abandon(reader.reason)
+        elif since_s > (self._timeouts.stall_s if reader.newest else self._timeouts.open_s):
+            self._abandon(f"no new picture for {since_s:.1f} s")
 
     def _start(self) -> None:
-        """Start a reader, unless too many hang already."""
-        self._given_up = [reader for reader in self._given_up if reader.stuck]
-        if len(self._given_up) >= _MOST_STUCK:
-            self._retry_at_s = self._clock() + self._patience.retry_max_s
+        """Start a reader, unless too many threads hang already."""
+        self._abandoned = [reader for reader in self._abandoned if reader.stuck]
+        if len(self._abandoned) >= _MAX_STUCK:
+            self._retry_at_s = self._clock() + self._timeouts.retry_max_s
             return
         loop = asyncio.get_running_loop()
         self._reader = LiveReader(
-            self._opener, self._clock, self._serials, lambda: self._announce(loop), stamped=self._stamped
+            self._opener, self._clock, self._serials, lambda: self._notify(loop), stamped=self._stamped
         )
 
-    def _give_up(self, reason: str) -> None:
+    def _abandon(self, reason: str) -> None:
         if self._reader is not None:
             self._reader.stop()
             self._repeats += self._reader.repeats
-            self._given_up.append(self._reader)
+            self._abandoned.append(self._reader)
             self._reader = None
         self._reason = reason
         self._lost = True
         self._retry_at_s = self._clock() + self._backoff.next_s()
 
-    def _trouble(self) -> RetryableError:
+    def _error(self) -> RetryableError:
         return RetryableError(f"camera {self.source}: {self._reason}", remedy=self._remedy(), source=self.source)
 
-    def _announce(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Wake the loop; called in the reader's thread, perhaps long after the loop has gone."""
+    def _notify(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Wake the loop; called in the reader's thread, possibly after the loop was closed."""
         if not loop.is_closed():
             try:
-                loop.call_soon_threadsafe(self._news.set)
+                loop.call_soon_threadsafe(self._changed.set)
             except RuntimeError:
                 return
 
-    async def _until(self, ready: Callable[[], bool], limit_s: float) -> None:
-        """Wait until `ready`, which only a reader's word can change, or until `limit_s` have passed."""
+    async def _wait_for(self, ready: Callable[[], bool], limit_s: float) -> None:
+        """Wait until `ready`, which changes only when a reader notifies, or until `limit_s` have passed."""
         try:
             async with asyncio.timeout(limit_s):
                 while not ready():
-                    self._news.clear()
-                    await self._news.wait()
+                    self._changed.clear()
+                    await self._changed.wait()
         except TimeoutError:
             return

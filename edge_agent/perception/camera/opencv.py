@@ -1,7 +1,4 @@
-"""Opens OpenCV captures for files, devices and streams, quietly and with bounded waits.
-
-Knows OpenCV's back ends and their traps. Knows nothing of threads, clocks or retries.
-"""
+"""OpenCV captures for files, devices and streams, with bounded waits and without output of their own."""
 
 import os
 import sys
@@ -23,30 +20,30 @@ _QUIET = {
 
 
 class VideoCapture(Protocol):
-    """The part of cv2.VideoCapture that is used here."""
+    """The methods of cv2.VideoCapture that cameras use."""
 
     def isOpened(self) -> bool:  # noqa: N802 - OpenCV's name
-        """Tell whether pictures can be read."""
+        """Return whether pictures can be read."""
 
     def read(self) -> tuple[bool, Any]:
-        """Wait for the next picture; (False, None) when there is none."""
+        """Block until the next picture; (False, None) when there is none."""
 
     def grab(self) -> bool:
-        """Go past the next picture."""
+        """Skip the next picture without decoding it."""
 
     def get(self, propId: int, /) -> float:  # noqa: N803 - OpenCV's name
-        """Read a property; 0 when unknown."""
+        """Return a property; 0 when unknown."""
 
     def release(self) -> None:
-        """Close."""
+        """Close the source."""
 
 
 def silence_opencv() -> None:
-    """Keep OpenCV and FFmpeg from printing to stderr: what went wrong is said by us, in one line.
+    """Keep OpenCV and FFmpeg from printing to stderr, since errors are reported by the caller.
 
-    FFmpeg's and V4L2's settings can only be given through the environment, before their first use; what the user has
-    set there is kept.
+    Variables that the user has set are kept.
     """
+    # FFmpeg and V4L2 read these from the environment only, on first use.
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     set_level = getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel  # OpenCV 4, OpenCV 5
@@ -54,14 +51,15 @@ def silence_opencv() -> None:
 
 
 def open_file(path: Path) -> VideoCapture:
-    """Open a video file with one decoding thread: at these sizes more threads cost more than they bring."""
+    """Open a video file."""
     silence_opencv()
-    # The absolute path is never taken for a URL or for a pattern of picture names.
+    # An absolute path is never taken for a URL or for a pattern of picture names. One decoding thread: at these sizes
+    # more cost more than they gain.
     return cv2.VideoCapture(str(path.absolute()), _backend(cv2.CAP_FFMPEG), [cv2.CAP_PROP_N_THREADS, 1])
 
 
 def open_device(device: str, width: int, height: int) -> VideoCapture:
-    """Open a camera of this machine and ask it for about `width` x `height`; the driver chooses the nearest it has."""
+    """Open a camera of this machine and request `width` x `height` pixels; the driver picks the nearest it supports."""
     silence_opencv()
     if sys.platform != "linux" and device.isdecimal():
         capture = cv2.VideoCapture(int(device))
@@ -69,13 +67,14 @@ def open_device(device: str, width: int, height: int) -> VideoCapture:
         capture = cv2.VideoCapture(device, _backend(cv2.CAP_V4L2))
     capture.set(cv2.CAP_PROP_FRAME_WIDTH, width)
     capture.set(cv2.CAP_PROP_FRAME_HEIGHT, height)
-    capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # a queue inside the driver only makes pictures older
+    capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # a queue in the driver only makes pictures older
     return capture
 
 
 def open_stream(url: str) -> VideoCapture:
-    """Open a network stream. One thread: frame threading would delay each picture by as many pictures as threads."""
+    """Open a network stream."""
     silence_opencv()
+    # One thread, because with n of them FFmpeg's frame threading delays each picture by n pictures.
     parameters = [
         (cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, STREAM_OPEN_TIMEOUT_MS),
         (cv2.CAP_PROP_READ_TIMEOUT_MSEC, STREAM_READ_TIMEOUT_MS),
@@ -85,9 +84,9 @@ def open_stream(url: str) -> VideoCapture:
 
 
 def as_bgr(image: Any) -> NDArray[np.uint8] | None:
-    """Return a decoded picture as (height, width, 3) uint8 BGR, or None when it is none.
+    """Return a decoded picture as (height, width, 3) uint8 BGR, or None when it is not a picture.
 
-    Grey becomes BGR, 16 bits become 8, a fourth channel (opacity) is laid over black.
+    Grey becomes BGR, 16 bits become 8, and alpha is composited onto black.
     """
     if not isinstance(image, np.ndarray) or image.size == 0 or image.ndim not in {2, 3}:
         return None
@@ -101,11 +100,11 @@ def as_bgr(image: Any) -> NDArray[np.uint8] | None:
     if channels == 1:
         return np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR), np.uint8)
     if channels == 4:
-        opacity = image[:, :, 3:].astype(np.uint16)
-        return np.asarray((image[:, :, :3] * opacity + 127) // 255, np.uint8)
+        alpha = image[:, :, 3:].astype(np.uint16)
+        return np.asarray((image[:, :, :3] * alpha + 127) // 255, np.uint8)
     return None
 
 
 def _backend(preferred: int) -> int:
-    """Return `preferred` if this build of OpenCV has it, else let OpenCV choose (the builds on a Jetson differ)."""
+    """Return `preferred` if this build of OpenCV has it, else let OpenCV choose; builds for a Jetson differ."""
     return preferred if preferred in cv2.videoio_registry.getBackends() else cv2.CAP_ANY

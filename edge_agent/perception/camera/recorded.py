@@ -1,7 +1,4 @@
-"""Pictures that lie on disk, behind the Camera port: the next one at each call, read ahead on a thread of their own.
-
-Knows when to read. Knows nothing of file formats: a PictureReader (video.py, images.py) does the reading.
-"""
+"""Recorded pictures behind the Camera port: one per call, read ahead in a thread by a PictureReader."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +16,7 @@ from edge_agent.ports import Shot
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RecordedPicture:
-    """One picture of a file or folder: (height, width, 3) uint8 BGR, its number from 0, its name, what is in it."""
+    """A picture of a file or folder, (height, width, 3) uint8 BGR; numbered from 0, `truth` where it was recorded."""
 
     image: NDArray[np.uint8] = field(repr=False)
     number: int
@@ -28,21 +25,21 @@ class RecordedPicture:
 
 
 class PictureReader(Protocol):
-    """Reads pictures one after the other; blocking, for one thread at a time."""
+    """Reads pictures one after the other; blocks, and is used by one thread at a time."""
 
     @property
     def notes(self) -> list[str]:
-        """What was wrong with the source but did not end it, a line each; complete after `read` has returned None."""
+        """Warnings about the source, one line each; complete after `read` has returned None."""
 
     @property
     def damaged(self) -> bool:
-        """Whether pictures are missing that should have been there; known like `notes`."""
+        """Whether pictures are missing; complete when `notes` is."""
 
     def open(self) -> None:
-        """Open the source; raises ConfigError with a remedy when it holds no pictures."""
+        """Open the source; raises ConfigError with a remedy when it has no pictures."""
 
     def read(self) -> RecordedPicture | None:
-        """Return the next picture (or the last one again, with its number), or None at the end."""
+        """Return the next picture (or the last one again, with the same number), or None at the end."""
 
     def close(self) -> None:
         """Close the source."""
@@ -51,8 +48,8 @@ class PictureReader(Protocol):
 class RecordedCamera:
     """Implements ports.Camera on a PictureReader.
 
-    `taken_s` is the loop's time at the call, also on a virtual clock. The next picture is read while the caller works
-    on this one. `notes` are the reader's: lines for the report.
+    `taken_s` is the loop's time at the call, also on a virtual clock. The next picture is read while the caller
+    processes this one.
     """
 
     live = False
@@ -67,12 +64,12 @@ class RecordedCamera:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was wrong with the source but did not end it, a line each."""
+        """Warnings about the source, one line each."""
         return tuple(self._reader.notes)
 
     @property
     def damaged(self) -> bool:
-        """Whether pictures are missing that should have been there."""
+        """Whether pictures are missing."""
         return self._reader.damaged
 
     async def __aenter__(self) -> Self:
@@ -88,7 +85,7 @@ class RecordedCamera:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the source; a picture that is being read is given up."""
+        """Close the source; a picture that is being read is discarded."""
         if self._next is not None:
             self._next.cancel()
             self._next = None
@@ -96,10 +93,10 @@ class RecordedCamera:
         self._thread.shutdown(wait=False)
 
     async def grab(self) -> Shot | None:
-        """Return the next picture, or None at the end and ever after."""
+        """Return the next picture; None at the end, and from then on."""
         if self._next is None:
             return None
-        # A caller that gives up waiting must not lose the picture: it gets it the next time.
+        # A caller whose wait is cancelled must not lose the picture: its next call returns it.
         picture = await asyncio.shield(self._next)
         if picture is None:
             return None

@@ -1,7 +1,4 @@
-"""Reads a video file picture by picture, at the rate at which a camera would have been asked, with its recorded truth.
-
-Knows OpenCV's captures and the format of the truth beside a video. Knows nothing of threads or clocks.
-"""
+"""Read a video file at the rate at which a camera would be polled, with the ground truth recorded beside it."""
 
 import json
 import math
@@ -15,8 +12,8 @@ from edge_agent.events import Box, Detection
 from edge_agent.perception.camera.opencv import VideoCapture, as_bgr, open_file
 from edge_agent.perception.camera.recorded import RecordedPicture
 
-_SAME_RATE = 0.01
-"""Rates whose ratio is this close to a whole number count as one: 29.97 to 10 is 3, without drift between the two."""
+# Ratios of frame rates this close to an integer are rounded: 29.97 to 10 is 3, without drift.
+_RATIO_TOLERANCE = 0.01
 
 
 class VideoReader:
@@ -24,17 +21,17 @@ class VideoReader:
 
     Args:
         path: the file.
-        fps: how often `read` is called a second of the video's time: a video of 30 pictures a second read at 10 gives
-            every third one, one of 5 gives each twice. None gives every picture once.
+        fps: calls of `read` per second of the video's time: of a video at 30 fps read at 10, every third picture is
+            returned, of one at 5 fps each twice. None returns every picture once.
     """
 
     def __init__(self, path: Path, fps: float | None = None) -> None:
         self.path = path
         self.notes: list[str] = []
         self.frames = 0
-        """How many pictures the file says it has; 0 when it does not say."""
+        """Number of pictures by the file's header; 0 when unknown."""
         self.fps = 0.0
-        """The file's own rate in pictures a second; 0 when it does not say."""
+        """The file's own frame rate; 0 when unknown."""
         self._wanted_fps = fps
         self._ratio = 1.0
         self._reads = 0
@@ -45,11 +42,11 @@ class VideoReader:
 
     @property
     def damaged(self) -> bool:
-        """Whether the video ended before it should."""
+        """Whether the video is truncated."""
         return bool(self.notes)
 
     def open(self) -> None:
-        """Open the file and read its first picture; raises ConfigError when that is not possible."""
+        """Open the file and read its first picture; raises ConfigError when that fails."""
         self._truth = read_truth(self.path.with_suffix(".jsonl"))
         self._capture = open_file(self.path)
         self.frames = max(0, round(_property(self._capture, "FRAME_COUNT")))
@@ -59,11 +56,11 @@ class VideoReader:
         if self._last is None:
             self.close()
             size = self.path.stat().st_size
-            told = f"not a video that can be read, or cut short ({size} bytes)" if size else "an empty file"
-            raise ConfigError(f"{self.path}: {told}", remedy="name another video, or copy or record it again")
+            problem = f"not a readable video, or cut short ({size} bytes)" if size else "an empty file"
+            raise ConfigError(f"{self.path}: {problem}", remedy="name another video, or copy or record it again")
 
     def read(self) -> RecordedPicture | None:
-        """Return the picture of the next moment, or None after the last."""
+        """Return the picture at the next point in time, or None after the last."""
         wanted = math.floor(self._reads * self._ratio + 1e-6)
         while self._last is not None and self._last.number < wanted:
             self._skip_to(wanted)
@@ -78,12 +75,12 @@ class VideoReader:
             self._capture = None
 
     def _skip_to(self, wanted: int) -> None:
-        """Go past the pictures before number `wanted` without converting them."""
+        """Skip the pictures before number `wanted` without converting them."""
         while self._capture is not None and self._passed < wanted and self._capture.grab():
             self._passed += 1
 
     def _advance(self) -> None:
-        """Read one picture into `_last`; None there says that the video has ended."""
+        """Read one picture into `_last`; None at the end of the video."""
         good, image = self._capture.read() if self._capture is not None else (False, None)
         picture = as_bgr(image) if good else None
         if picture is None:
@@ -94,7 +91,8 @@ class VideoReader:
         self._passed += 1
 
     def _end(self) -> None:
-        """Note a video that ends before it should; containers round, so a picture or two do not count."""
+        """Close the file, and add a note when it is truncated."""
+        # Containers round the number of pictures: one or two missing ones do not count.
         if self._last is not None and self._passed < self.frames - 2:
             self.notes.append(f"{self.path}: cut short: {self._passed} of {self.frames} pictures could be read")
         self._last = None
@@ -102,10 +100,10 @@ class VideoReader:
 
 
 def read_truth(path: Path) -> dict[int, tuple[Detection, ...]]:
-    """Read what is known of each frame of a recorded video: `{"frame": 0, "detections": [{"label", "box"}]}` a line.
+    """Read the ground truth of a recorded video: one line `{"frame": 0, "detections": [{"label", "box"}]}` per frame.
 
-    Boxes are [x1, y1, x2, y2] in the video's pixels. Lines without these two are for other readers, and an absent
-    file gives an empty mapping. Raises ConfigError for a line that cannot be read.
+    Boxes are [x1, y1, x2, y2] in the video's pixels. Lines without these keys are skipped, and an absent file returns
+    an empty mapping. Raises ConfigError for a line that cannot be parsed.
     """
     if not path.exists():
         return {}
@@ -130,16 +128,16 @@ def _detection(item: Any) -> Detection:
 
 
 def _ratio(video_fps: float, wanted_fps: float | None) -> float:
-    """Return how many pictures of the video pass from one read to the next."""
+    """Return how many pictures of the video lie between one read and the next."""
     if wanted_fps is None or not video_fps:
         return 1.0
     ratio = video_fps / wanted_fps
     whole = round(ratio)
-    return float(whole) if whole and abs(ratio / whole - 1) <= _SAME_RATE else ratio
+    return float(whole) if whole and abs(ratio / whole - 1) <= _RATIO_TOLERANCE else ratio
 
 
 def _sane_rate(fps: float) -> float:
-    """Return 0 for what is no rate of pictures: some containers tell their time base instead."""
+    """Return 0 for an implausible frame rate: some containers state their time base instead."""
     return fps if 0.5 <= fps <= 1000 else 0.0
 
 

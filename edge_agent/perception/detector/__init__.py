@@ -1,7 +1,6 @@
-"""Detectors behind the Detector port, and the one function that picks one by the settings.
+"""Detectors: a BGR picture in, labelled boxes out; and the factory that picks a backend by the settings.
 
-Knows which backends exist; TensorRT's rooms are loaded where an engine is opened. Knows nothing of cameras, threads or
-what the signs mean to the train.
+Opening, inference and closing block, and run in one thread that the caller chooses.
 """
 
 import os
@@ -22,21 +21,24 @@ from edge_agent.signs import LABELS
 
 
 class NoDetector:
-    """Implements ports.Detector; every picture is empty to it."""
+    """Implements ports.Detector for `detector.backend: none`: detects nothing.
+
+    Shows what a train does that cannot see, and measures everything but the network.
+    """
 
     info = DetectorInfo("none", model="", sha256="", input_width=0, input_height=0, labels=LABELS)
 
     def infer(self, image: NDArray[np.uint8]) -> tuple[Detection, ...]:
-        """Return no detections, whatever the picture."""
+        """Return no detections."""
         del image
         return ()
 
     def close(self) -> None:
-        """Hold nothing, release nothing."""
+        """Do nothing: there is nothing to release."""
 
 
 class DetectorOptions(Protocol):
-    """What the factory reads of the settings' section `detector`."""
+    """The part of the settings' section `detector` that the factory uses."""
 
     @property
     def backend(self) -> str:
@@ -44,34 +46,35 @@ class DetectorOptions(Protocol):
 
     @property
     def model(self) -> Path | None:
-        """The ONNX file, or a TensorRT engine; None for the detector that ships."""
+        """An ONNX file or a TensorRT engine; None for the shipped detector."""
 
     @property
     def precision(self) -> str:
-        """The numbers of an engine: `auto`, `fp16`, `int8` or `fp32`."""
+        """Precision of an engine: `auto`, `fp16`, `int8` or `fp32`."""
 
     @property
     def threshold(self) -> float | None:
-        """The least score of a detection, 0..1; None for the manifest's, or 0.5."""
+        """Minimum score of a detection, 0..1; None for the manifest's, or 0.5."""
 
     @property
     def iou(self) -> float:
-        """Boxes that overlap by more than this are one sign; 0..1."""
+        """IoU above which two boxes count as one sign, 0..1."""
 
     @property
     def threads(self) -> int:
-        """Threads of the network; 0 for two, or one where there is one core."""
+        """Threads of the network; 0 for two, or for one on a single core."""
 
     @property
     def max_detections(self) -> int:
-        """The most detections in one picture."""
+        """Maximum number of detections in one picture."""
 
 
 def open_fastest(settings: DetectorOptions, engines: Path | None = None) -> Detector:
-    """Open the fastest detector that is ready: a TensorRT engine that was built before, else ONNX Runtime.
+    """Open the fastest detector available: a TensorRT engine built earlier, else ONNX Runtime.
 
-    Call this, `infer` and `close` in the same thread. `engines` is where engines are kept. Raises ConfigError when the
-    model is missing, broken, changed or of an unknown form, FatalError where TensorRT is asked for and does not work.
+    Call this, `infer` and `close` in the same thread. `engines` is the folder of built engines. Raises ConfigError when
+    the model is missing, damaged, changed or of an unknown form, FatalError where TensorRT is required and does not
+    work.
     """
     if settings.backend == "none":
         return NoDetector()
@@ -86,10 +89,9 @@ def open_fastest(settings: DetectorOptions, engines: Path | None = None) -> Dete
 
 
 def open_detector(settings: DetectorOptions) -> Detector:
-    """Open what a train starts with: ONNX Runtime, unless the model is an engine without its ONNX file beside it.
+    """Open the detector that a train starts with: ONNX Runtime, or the engine where no ONNX file lies beside it.
 
-    It has been run once when it is open, so that the first frame is about as quick as the next. Raises as
-    `open_fastest` does.
+    The network has run once by then, so the first frame takes no longer than the next. Raises as `open_fastest`.
     """
     if settings.backend == "none":
         return NoDetector()
@@ -99,26 +101,26 @@ def open_detector(settings: DetectorOptions) -> Detector:
         except FatalError as error:
             name = settings.model.name if settings.model else SHIPPED_MODEL
             raise ConfigError(
-                error.message, remedy=f"put the ONNX file beside {name}, to drive on the CPU meanwhile"
+                error.message, remedy=f"put the ONNX file beside {name}, so that the train can drive on the CPU"
             ) from error
     return _on_cpu(settings)
 
 
 def starts_on_cpu(settings: DetectorOptions) -> bool:
-    """Tell whether `open_detector` needs no GPU: its detector may then be used in another thread than the opening."""
+    """Return whether `open_detector` needs no GPU; only then may another thread use the detector it opens."""
     if settings.backend in {"none", "onnxruntime"}:
         return True
     return engine_spec(settings, engines=Path()).onnx() is not None
 
 
 def engine_spec(settings: DetectorOptions, engines: Path) -> EngineSpec:
-    """Say which engine the settings mean; `engines` keeps those that we build."""
+    """Return which engine the settings name; `engines` is the folder of engines built here."""
     model = settings.model or resources.engines_dir() / SHIPPED_MODEL
     return EngineSpec(model, settings.precision, engines, needs_manifest=settings.model is None)
 
 
 def postprocess_options(settings: DetectorOptions) -> PostprocessOptions:
-    """Say how an engine's detections are to be taken."""
+    """Return how to decode an engine's outputs."""
     return PostprocessOptions(settings.threshold, settings.iou, settings.max_detections)
 
 

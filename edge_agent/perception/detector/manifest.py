@@ -1,8 +1,7 @@
-"""Reads the manifest beside a model and the names inside it; refuses a model that is not the one described.
+"""The manifest beside a model, and the class names inside one; refuses a model other than the one described.
 
-Knows the manifest's format: a JSON object in a file of the same name ending in `.json`, with `schema` 1, `sha256`,
-`labels`, and optionally `input` {`width`, `height`}, `threshold` and `layout`; what else is there is for people. Knows
-nothing of backends.
+A manifest is a JSON object in a file of the same name ending in `.json`: `schema` 1, `sha256`, `labels`, and optionally
+`input` {`width`, `height`}, `threshold` and `layout`. Further entries are for people.
 """
 
 import ast
@@ -15,13 +14,13 @@ from typing import Any
 from edge_agent.errors import ConfigError
 from edge_agent.perception.vision import OutputLayout
 
-_LONGEST_NAMES = 100_000
-"""Characters of a `names` entry that are still parsed; 1,000 class names need a tenth."""
+# Longest `names` entry that is parsed, in characters; 1,000 class names need a tenth of it.
+_MAX_NAMES_LENGTH = 100_000
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a manifest says of its model; None where it is silent."""
+    """Contents of a manifest; None where an optional entry is absent."""
 
     sha256: str
     labels: tuple[str, ...]
@@ -32,14 +31,14 @@ class Manifest:
 
 
 def manifest_path(model: Path) -> Path:
-    """Return where the manifest of `model` lies, whether or not it exists."""
+    """Return the path of the manifest of `model`, whether or not it exists."""
     return model.with_suffix(".json")
 
 
 def read_manifest(model: Path, digest: str) -> Manifest | None:
     """Read the manifest beside `model`, if there is one, and check it against `digest`, the model's sha256.
 
-    Raises ConfigError when it cannot be read, lacks a part, or describes another file.
+    Raises ConfigError when it cannot be read, is incomplete, or describes another file.
     """
     path = manifest_path(model)
     if not path.exists():
@@ -51,12 +50,14 @@ def read_manifest(model: Path, digest: str) -> Manifest | None:
             f"{path}:{error.lineno}:{error.colno}: not JSON ({error.msg})", remedy="correct the manifest"
         ) from error
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: the manifest cannot be read", remedy="check the file and its rights") from error
+        raise ConfigError(
+            f"{path}: the manifest cannot be read", remedy="check the file and its permissions"
+        ) from error
     manifest = _parse(raw, path, digest)
     if manifest.sha256 != digest:
         raise ConfigError(
-            f"{model}: the model was changed: its sha256 is not the one in {path.name}",
-            remedy="restore both files, or make the manifest anew with the model",
+            f"{model}: the model has changed: its sha256 is not the one in {path.name}",
+            remedy="restore both files, or export model and manifest again",
             expected=manifest.sha256,
             found=digest,
         )
@@ -64,7 +65,7 @@ def read_manifest(model: Path, digest: str) -> Manifest | None:
 
 
 def _parse(raw: Any, path: Path, digest: str) -> Manifest:
-    """Check the manifest's parts one by one; `digest` only serves the message for whoever writes one by hand."""
+    """Validate the manifest entry by entry; `digest` is only for the message to somebody who writes one by hand."""
     if not isinstance(raw, dict) or raw.get("schema") != 1:
         raise ConfigError(f"{path}: not a manifest of schema 1", remedy='it must be an object with "schema": 1')
     sha256 = raw.get("sha256")
@@ -110,11 +111,11 @@ def _layout(value: Any, path: Path) -> OutputLayout | None:
 
 
 def parse_names(text: str) -> tuple[str, ...] | None:
-    """Read class names as exporters store them: a list or an id-to-name mapping, as JSON or as a Python literal.
+    """Parse class names as exporters store them: a list or an id-to-name mapping, as JSON or as a Python literal.
 
-    Return None when the text is something else or ids are missing; nothing in it is ever executed.
+    Returns None when the text is something else or ids are missing. Nothing in it is executed.
     """
-    if len(text) > _LONGEST_NAMES:
+    if len(text) > _MAX_NAMES_LENGTH:
         return None
     try:
         value = _literal(text)
@@ -135,7 +136,7 @@ def _literal(text: str) -> Any:
 
 
 def _in_order(names: dict[Any, Any]) -> list[Any] | None:
-    """Return the names by ascending id, or None unless the ids are exactly 0, 1, 2, ..."""
+    """Return the names in order of their ids, or None unless the ids are exactly 0, 1, 2, ..."""
     try:
         by_id = {int(key): name for key, name in names.items()}
     except (TypeError, ValueError):
@@ -146,27 +147,27 @@ def _in_order(names: dict[Any, Any]) -> list[Any] | None:
 
 
 SHIPPED_MODEL = "signs.onnx"
-"""The detector that travels with the agent, in engines/: float32, what all others are made from."""
+"""The shipped detector, in engines/: float32, the source of the other precisions."""
 
 CPU_PRECISION = "uint8"
-"""What ONNX Runtime runs by default: two thirds of float32's time on a CPU, and as good; see docs/detector.md."""
+"""The precision that ONNX Runtime runs by default: two thirds of float32's time, as accurate (docs/detector.md)."""
 
 
 def shipped_model(folder: Path, precision: str) -> Path:
-    """Return the shipped model in `precision` (`fp16`, `int8` or `uint8`), or the float32 one where that is not there.
+    """Return the shipped model in `precision` (`fp16`, `int8` or `uint8`), or the float32 one where there is none.
 
-    It counts as there when its manifest says that it was made from the float32 model of today: one that was promoted
-    since leaves the others behind. That each file is the one its manifest describes is seen to by whoever opens it.
+    That a file is the one its manifest describes is checked when it is opened.
     """
     base = folder / SHIPPED_MODEL
     made = base.with_name(f"{base.stem}-{precision}.onnx")
-    if made.is_file() and _told(made, "made_from", "sha256") == _told(base, "sha256") is not None:
+    # One made from an older float32 model does not count: promoting a model leaves the other precisions behind.
+    if made.is_file() and _manifest_text(made, "made_from", "sha256") == _manifest_text(base, "sha256") is not None:
         return made
     return base
 
 
-def _told(model: Path, *keys: str) -> str | None:
-    """Look a text up in the manifest beside a model; None where it does not say."""
+def _manifest_text(model: Path, *keys: str) -> str | None:
+    """Return a text from the manifest beside a model; None where it is absent."""
     try:
         value = json.loads(model.with_suffix(".json").read_text(encoding="utf-8"))
         for key in keys:

@@ -1,8 +1,4 @@
-"""Any YOLO-family ONNX file on the CPU, through ONNX Runtime.
-
-Knows how to open a model safely, feed it and read it. Knows nothing of threads (the caller owns the one that calls),
-cameras or what a label means.
-"""
+"""The detector on the CPU: any YOLO-family ONNX file, through ONNX Runtime."""
 
 import hashlib
 from pathlib import Path
@@ -18,12 +14,12 @@ from edge_agent.events import Detection
 from edge_agent.perception.detector.manifest import Manifest, manifest_path, parse_names, read_manifest
 from edge_agent.perception.detector.postprocess import (
     DEFAULT_THRESHOLD,
-    LEAST_SIDE,
+    MIN_SIDE,
     ModelDescription,
     OutputDecoder,
-    make_decoder,
     parse_size,
     read_model,
+    recognise_outputs,
 )
 from edge_agent.perception.vision import Letterbox, OutputSpec
 from edge_agent.perception.vision.letterbox import PAD_GREY
@@ -31,7 +27,7 @@ from edge_agent.ports import DetectorInfo
 
 _DTYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
 
-# ONNX Runtime's exceptions share no base of their own, only Exception.
+# ONNX Runtime's exceptions have no common base class but Exception.
 ORT_ERRORS: tuple[type[Exception], ...] = tuple(
     value for value in vars(ort_state).values() if isinstance(value, type) and issubclass(value, Exception)
 )
@@ -40,16 +36,17 @@ ORT_ERRORS: tuple[type[Exception], ...] = tuple(
 class OnnxDetector:
     """Implements ports.Detector on ONNX Runtime's CPU provider.
 
-    Input: one picture, [1, 3, height, width], RGB, float32 or float16 in 0..1 or uint8 in 0..255; axes may be dynamic.
-    Outputs: the forms that vision.Layout lists. Raises ConfigError when the file cannot be such a model.
+    Input of the network: one picture, [1, 3, height, width], RGB, float32 or float16 in 0..1 or uint8 in 0..255; axes
+    may be dynamic.
+    Outputs: the layouts of vision.OutputLayout. Raises ConfigError when the file is no such model.
 
     Args:
         model: the ONNX file; a manifest beside it (same name, `.json`) is checked and used.
-        threshold: the least score; None for the manifest's, or 0.5.
-        iou: boxes that overlap by more than this are one sign.
-        threads: cores that the network may use.
-        max_detections: the most detections in one picture.
-        needs_manifest: refuse a model that no manifest vouches for.
+        threshold: minimum score; None for the manifest's, or 0.5.
+        iou: IoU above which two boxes count as one sign.
+        threads: threads of the network.
+        max_detections: maximum number of detections in one picture.
+        needs_manifest: refuse a model without a manifest.
     """
 
     info: DetectorInfo
@@ -70,29 +67,31 @@ class OnnxDetector:
         if needs_manifest and manifest is None:
             raise ConfigError(
                 f"{model}: its manifest {manifest_path(model).name} is missing",
-                remedy="install edge-agent again, or set detector.model to a model of your own",
+                remedy="reinstall edge-agent, or set detector.model to a model of your own",
             )
         self._session = _open_session(model, content, threads)
         labels = _labels(self._session, manifest, model)
-        source = _input(self._session, model)
-        width, height = _input_size(source.shape, self._session, manifest)
-        self._input_name = source.name
-        self._letterbox = Letterbox(width, height, _DTYPES[source.type])
-        own = manifest.threshold if manifest else None
-        self.threshold = next(value for value in (threshold, own, DEFAULT_THRESHOLD) if value is not None)
+        network_input = _input(self._session, model)
+        width, height = _input_size(network_input.shape, self._session, manifest)
+        self._input_name = network_input.name
+        self._letterbox = Letterbox(width, height, _DTYPES[network_input.type])
+        manifest_threshold = manifest.threshold if manifest else None
+        self.threshold = next(
+            value for value in (threshold, manifest_threshold, DEFAULT_THRESHOLD) if value is not None
+        )
         self.info = DetectorInfo("onnxruntime", model.name, digest, width, height, labels)
-        self.head = OutputDecoder(self._try_out(model, manifest), labels, self.threshold, iou, max_detections)
+        self.decoder = OutputDecoder(self._probe(model, manifest), labels, self.threshold, iou, max_detections)
 
     def infer(self, image: NDArray[np.uint8]) -> tuple[Detection, ...]:
         """Find signs in a (height, width, 3) uint8 BGR picture; boxes in its pixels, best score first.
 
-        Raises FatalError when the network fails, or answers with NaN or infinity.
+        Raises FatalError when the network fails, or outputs NaN or infinity.
         """
         blob, placement = self._letterbox.fill(image)
-        return self.head.read(self._run(blob), placement, image)
+        return self.decoder.decode(self._run(blob), placement, image)
 
     def close(self) -> None:
-        """Release the session; the detector is of no use afterwards."""
+        """Release the session; the detector cannot be used afterwards."""
         del self._session
 
     def _run(self, blob: NDArray[Any]) -> list[NDArray[Any]]:
@@ -104,13 +103,15 @@ class OnnxDetector:
             ) from error
         return outputs
 
-    def _try_out(self, model: Path, manifest: Manifest | None) -> OutputSpec:
-        """Run once on a grey picture: learns the outputs' real shapes and values, and warms the session up."""
+    def _probe(self, model: Path, manifest: Manifest | None) -> OutputSpec:
+        """Run once on a grey picture, to learn the outputs' actual shapes and to warm the session up."""
         grey = np.full((self.info.input_height, self.info.input_width, 3), PAD_GREY, np.uint8)
         outputs = self._run(self._letterbox.fill(grey)[0])
         layout = manifest.layout if manifest else None
-        form = ModelDescription(str(model), self.info.labels, self.info.input_width, self.info.input_height, layout)
-        return make_decoder(outputs, form, self.threshold)
+        description = ModelDescription(
+            str(model), self.info.labels, self.info.input_width, self.info.input_height, layout
+        )
+        return recognise_outputs(outputs, description, self.threshold)
 
 
 def _open_session(model: Path, content: bytes, threads: int) -> Any:
@@ -118,14 +119,14 @@ def _open_session(model: Path, content: bytes, threads: int) -> Any:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
-    # Threads that spin while they wait for the next picture cost more than they save at 10 pictures a second.
+    # Threads spinning between pictures cost more than they save at 10 pictures a second.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except ORT_ERRORS as error:
         raise ConfigError(
             f"{model}: not a model that ONNX Runtime {ort.__version__} can load ({_first_line(error)})",
-            remedy="copy or export it again, with its weights inside the one file",
+            remedy="copy or export it again, as one file that includes the weights",
         ) from error
 
 
@@ -135,29 +136,29 @@ def _labels(session: Any, manifest: Manifest | None, model: Path) -> tuple[str, 
     text = session.get_modelmeta().custom_metadata_map.get("names", "")
     labels = parse_names(text)
     if labels is None:
-        fault = "its metadata 'names' cannot be read" if text else "the model has no class names"
-        raise ConfigError(f"{model}: {fault}", remedy=f"list them in a manifest, {manifest_path(model)}")
+        problem = "its metadata 'names' cannot be parsed" if text else "the model has no class names"
+        raise ConfigError(f"{model}: {problem}", remedy=f"list them in a manifest, {manifest_path(model)}")
     return labels
 
 
 def _input(session: Any, model: Path) -> Any:
-    """Return the one input that takes a picture, or raise ConfigError."""
+    """Return the network's only input; raises ConfigError unless it takes one picture."""
     inputs = session.get_inputs()
     remedy = "export it for one picture at a time, as float [1, 3, height, width]"
     if len(inputs) != 1 or inputs[0].type not in _DTYPES:
-        told = ", ".join(f"{item.name} {item.type}" for item in inputs)
-        raise ConfigError(f"{model}: its inputs are {told or 'none'}", remedy=remedy)
+        listed = ", ".join(f"{item.name} {item.type}" for item in inputs)
+        raise ConfigError(f"{model}: its inputs are {listed or 'none'}", remedy=remedy)
     if not _takes_one_picture(inputs[0].shape):
         raise ConfigError(f"{model}: its input is {inputs[0].shape}", remedy=remedy)
     return inputs[0]
 
 
 def _takes_one_picture(shape: list[Any]) -> bool:
-    """Tell whether a shape can be [1, 3, height, width]; an axis that is no number may have any length."""
+    """Return whether a shape can be [1, 3, height, width]; a dynamic axis, which is not an int, fits any length."""
     if len(shape) != 4:
         return False
     batch, channels, *sides = (side if isinstance(side, int) else None for side in shape)
-    return batch in {None, 1} and channels in {None, 3} and all(side is None or side >= LEAST_SIDE for side in sides)
+    return batch in {None, 1} and channels in {None, 3} and all(side is None or side >= MIN_SIDE for side in sides)
 
 
 def _input_size(shape: list[Any], session: Any, manifest: Manifest | None) -> tuple[int, int]:

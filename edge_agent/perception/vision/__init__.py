@@ -1,6 +1,6 @@
-"""Pictures to network input, network output to detections, detections to drawings.
+"""Image processing: pictures into network input, network output into detections, detections into drawings.
 
-Knows arrays, boxes and colours. Knows nothing of cameras, backends or what a sign means.
+Pure functions on NumPy arrays, except for ResizedPicture; whoever calls chooses the thread.
 """
 
 from edge_agent.perception.vision.decode import (

@@ -1,7 +1,6 @@
-"""Reads the outputs of a YOLO-family network: candidates above a threshold, overlaps removed, back in the picture.
+"""Decode the outputs of a YOLO-family network: recognise the layout, threshold, suppress overlaps, map to the picture.
 
-Knows arrays and box arithmetic. Knows nothing of backends, files or what a label means. Every function here raises
-FatalError when an output is not a finite number: a broken network must not drive.
+Decoding raises FatalError when an output is not a finite number: a broken network must not drive.
 """
 
 from collections.abc import Sequence
@@ -21,9 +20,9 @@ Shape = tuple[int, ...]
 
 
 class OutputLayout(StrEnum):
-    """What an output holds; nc is the number of classes, N the number of places that the network looks at.
+    """Layout of an output; nc is the number of classes, N the number of cells (times anchors).
 
-    Boxes are in pixels of the network's input: centre and size in the dense forms, corners where NMS is inside.
+    Boxes are in pixels of the network's input: centre and size in the dense layouts, corners where NMS is inside.
     """
 
     CHANNELS_FIRST = "channels_first"  # [1, 4 + nc, N]: YOLOv8, YOLO11
@@ -43,19 +42,19 @@ DENSE = frozenset(
         OutputLayout.OBJECTNESS_LAST,
     }
 )
-"""Layouts that still need a threshold and NMS over all places."""
+"""Layouts that need a threshold and NMS over all cells."""
 
 _STRIDES = ((8, 16), (8, 16, 32), (16, 32), (4, 8, 16), (4, 8, 16, 32), (8, 16, 32, 64))
-_MOST_KEPT = 1000
-"""More rows than this are never the result of an NMS inside the network."""
+# More rows than this are never the result of an NMS inside the network.
+_MAX_NMS_ROWS = 1000
 
 
-_INSIDE = {6: OutputLayout.END_TO_END, 7: OutputLayout.END_TO_END_BATCH}
+_LAYOUT_OF_COLUMNS = {6: OutputLayout.END_TO_END, 7: OutputLayout.END_TO_END_BATCH}
 
 
 @dataclass(frozen=True, slots=True)
 class OutputSpec:
-    """A recognised form, and which of the network's outputs carry it (in the order that `decode` wants)."""
+    """A recognised layout, and the indices of the outputs that have it, in the order that `decode` expects."""
 
     layout: OutputLayout
     indices: tuple[int, ...]
@@ -64,45 +63,46 @@ class OutputSpec:
 def recognise(
     shapes: Sequence[Shape], classes: int, input_width: int, input_height: int, wanted: OutputLayout | None = None
 ) -> OutputSpec | None:
-    """Say what outputs of these shapes mean for a network with `classes` names, or None when no form fits.
+    """Return the layout that outputs of these shapes have in a network with `classes` names; None when none fits.
 
-    Shapes are those of a real run: no dynamic axes. `wanted` settles what the shapes leave open; it must fit them too.
+    Shapes are those of an actual run, without dynamic axes. `wanted` decides where several layouts fit.
     """
     grids = _grid_sizes(input_width, input_height)
     efficient = _efficient_nms(shapes)
-    forms = [OutputSpec(OutputLayout.EFFICIENT_NMS, efficient)] if efficient else []
+    specs = [OutputSpec(OutputLayout.EFFICIENT_NMS, efficient)] if efficient else []
     for index, shape in enumerate(shapes):
-        forms += [OutputSpec(layout, (index,)) for layout in _single_output(shape, classes, grids)]
-    return next((form for form in forms if wanted in {None, form.layout}), None)
+        specs += [OutputSpec(layout, (index,)) for layout in _single_output(shape, classes, grids)]
+    return next((spec for spec in specs if wanted in {None, spec.layout}), None)
 
 
 def _single_output(shape: Shape, classes: int, grids: frozenset[int]) -> list[OutputLayout]:
-    """List what one output may be, likeliest first: NMS inside unless it has just a dense head's number of places."""
+    """List the layouts that one output may have, likeliest first."""
+    # Six columns are NMS inside the network, unless the rows are just the cells of a dense head.
     if len(shape) == 2:
-        return [layout for columns, layout in _INSIDE.items() if columns == shape[1]]
+        return [layout for columns, layout in _LAYOUT_OF_COLUMNS.items() if columns == shape[1]]
     if len(shape) != 3 or shape[0] != 1:
         return []
     _, rows, columns = shape
     dense = _dense_layouts(rows, columns, classes)
-    if columns != 6 or rows > _MOST_KEPT:
+    if columns != 6 or rows > _MAX_NMS_ROWS:
         return dense
     return [*dense, OutputLayout.END_TO_END] if rows in grids else [OutputLayout.END_TO_END, *dense]
 
 
 def _dense_layouts(rows: int, columns: int, classes: int) -> list[OutputLayout]:
-    """List the dense forms that fit; the longer axis is the likelier one to be the places."""
-    forms = (
+    """List the dense layouts that fit; the longer axis is more likely to be the cells."""
+    specs = (
         (columns, rows, 4, OutputLayout.CHANNELS_FIRST),
         (rows, columns, 4, OutputLayout.CHANNELS_LAST),
         (columns, rows, 5, OutputLayout.OBJECTNESS_FIRST),
         (rows, columns, 5, OutputLayout.OBJECTNESS_LAST),
     )
-    fits = [(places, layout) for places, channels, extra, layout in forms if channels == classes + extra]
+    fits = [(places, layout) for places, channels, extra, layout in specs if channels == classes + extra]
     return [layout for _, layout in sorted(fits, key=lambda fit: -fit[0])]
 
 
 def _efficient_nms(shapes: Sequence[Shape]) -> tuple[int, ...] | None:
-    """Find count [1, 1] or [1], boxes [1, K, 4], scores [1, K] and classes [1, K], in that order."""
+    """Return the indices of count [1, 1] or [1], boxes [1, K, 4], scores [1, K] and classes [1, K], if all exist."""
     if len(shapes) != 4:
         return None
     boxes = [index for index, shape in enumerate(shapes) if len(shape) == 3 and shape[0] == 1 and shape[2] == 4]
@@ -116,13 +116,13 @@ def _efficient_nms(shapes: Sequence[Shape]) -> tuple[int, ...] | None:
 
 
 def _grid_sizes(width: int, height: int) -> frozenset[int]:
-    """Count the places that dense heads have for this input size, with one or three anchors a cell."""
+    """Return the numbers of cells that dense heads have for this input size, with one or three anchors per cell."""
     totals = {sum((width // stride) * (height // stride) for stride in strides) for strides in _STRIDES}
     return frozenset(total * anchors for total in totals for anchors in (1, 3))
 
 
-_MOST_CANDIDATES = 300
-"""The best this many boxes go into NMS; its cost grows with the square, and no picture here holds more signs."""
+# NMS takes the best boxes only: its cost grows with the square of their number, and no picture here holds more signs.
+_MAX_CANDIDATES = 300
 
 Floats = NDArray[np.float32]
 
@@ -136,12 +136,12 @@ class Candidates:
     classes: NDArray[np.intp]
 
     def take(self, which: NDArray[Any]) -> "Candidates":
-        """Return those that `which` (indices or booleans) selects, in its order."""
+        """Return the candidates that `which` (indices or booleans) selects, in its order."""
         return Candidates(self.boxes[which], self.scores[which], self.classes[which])
 
 
 def decode(outputs: Sequence[NDArray[Any]], spec: OutputSpec, threshold: float) -> Candidates:
-    """Return what scores at least `threshold`; boxes still overlap where no NMS is inside."""
+    """Return the candidates with a score of at least `threshold`; they overlap unless NMS is inside the network."""
     chosen = [outputs[index] for index in spec.indices]
     match spec.layout:
         case OutputLayout.EFFICIENT_NMS:
@@ -174,7 +174,7 @@ def _four_outputs(outputs: Sequence[NDArray[Any]]) -> Candidates:
 
 
 def _dense(output: NDArray[Any], layout: OutputLayout, threshold: float) -> Candidates:
-    """Read a dense head, best class first: only rows whose best class passes are looked at further."""
+    """Decode a dense output; only cells whose best class passes the threshold are processed further."""
     if layout in {OutputLayout.CHANNELS_LAST, OutputLayout.OBJECTNESS_LAST}:
         return _dense_rows(output, layout, threshold)
     channels = _finite(output)
@@ -190,7 +190,7 @@ def _dense_rows(output: NDArray[Any], layout: OutputLayout, threshold: float) ->
     if layout is OutputLayout.OBJECTNESS_LAST:
         rows = rows[rows[:, 4] >= threshold]
         return _pick(rows[:, :4].T, (rows[:, 5:] * rows[:, 4:5]).T, threshold)
-    # A maximum along the short last axis is slow; comparing everything, boxes too, and dropping their hits is not.
+    # A maximum along the short last axis is slow; comparing everything, boxes too, and discarding their hits is not.
     passes = rows >= threshold
     passes[:, :4] = False
     rows = rows[np.unique(np.flatnonzero(passes) // rows.shape[1])]
@@ -198,21 +198,19 @@ def _dense_rows(output: NDArray[Any], layout: OutputLayout, threshold: float) ->
 
 
 def _pick(boxes: NDArray[Any], scores: NDArray[Any], threshold: float) -> Candidates:
-    """Take (4, k) centre boxes and (nc, k) class scores; return the best candidates as corner boxes."""
+    """Return the best of (4, k) centre boxes with (nc, k) class scores, as corner boxes."""
     classes = scores.argmax(axis=0) if scores.size else np.zeros(0, np.intp)
     best = scores[classes, np.arange(classes.size)]
     order = np.flatnonzero(best >= threshold)
-    order = order[np.argsort(-best[order], kind="stable")[:_MOST_CANDIDATES]]
+    order = order[np.argsort(-best[order], kind="stable")[:_MAX_CANDIDATES]]
     centre_x, centre_y, width, height = boxes[:, order]
     corners = (centre_x - width / 2, centre_y - height / 2, centre_x + width / 2, centre_y + height / 2)
     return Candidates(np.stack(corners, axis=1), best[order], classes[order])
 
 
 def suppress(found: Candidates, iou: float, most: int) -> Candidates:
-    """Keep the best box of each heap that overlaps by more than `iou`, whatever the classes; at most `most` boxes.
-
-    One sign must not count twice because two classes are likely; an NMS inside the network often allows just that.
-    """
+    """Suppress boxes that overlap a better one by more than `iou`, whatever the classes; return at most `most`."""
+    # Across classes: a sign must not count twice because two classes are likely, as an NMS inside the network allows.
     if found.scores.size > 1:
         sized = found.boxes.copy()
         sized[:, 2:] -= sized[:, :2]
@@ -224,7 +222,7 @@ def suppress(found: Candidates, iou: float, most: int) -> Candidates:
 def to_detections(
     found: Candidates, placement: Placement, width: int, height: int, labels: Sequence[str]
 ) -> tuple[Detection, ...]:
-    """Map boxes back into the `width` x `height` picture and clip them; drop what lies outside or has no area."""
+    """Map boxes into the `width` x `height` picture and clip them; drop those outside it or without area."""
     boxes = found.boxes - np.array([placement.left, placement.top] * 2, np.float32)
     boxes /= np.array([placement.scale_x, placement.scale_y] * 2, np.float32)
     boxes[:, 0::2] = boxes[:, 0::2].clip(0, width)
@@ -240,5 +238,5 @@ def _label(labels: Sequence[str], class_id: int) -> str:
     if 0 <= class_id < len(labels):
         return labels[class_id]
     raise FatalError(
-        f"the network answered class {class_id} but has {len(labels)} names", remedy="give all names in the manifest"
+        f"the network returned class {class_id} but has {len(labels)} names", remedy="list all names in the manifest"
     )

@@ -1,7 +1,4 @@
-"""Draws detections into a picture so that a person can read them at a glance.
-
-Knows pixels, colours and text. Knows nothing of what a sign means or who looks.
-"""
+"""Draw detections into a picture."""
 
 import colorsys
 import zlib
@@ -17,8 +14,8 @@ from edge_agent.signs import CLASS_IDS
 Colour = tuple[int, int, int]
 """Blue, green, red; 0..255 each."""
 
+# Multiples of the golden ratio's fraction spread evenly over the colour circle.
 _GOLDEN = 0.618034
-"""The golden ratio's fraction: multiples of it spread over the colour circle without coming close to each other."""
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _BLACK: Colour = (0, 0, 0)
@@ -37,7 +34,7 @@ def draw(image: NDArray[np.uint8], detections: Sequence[Detection]) -> NDArray[n
 
 
 def colour_of(label: str) -> Colour:
-    """Return the colour of a label: always the same, and far from the others among the signs we know."""
+    """Return the colour of a label: always the same, and well apart from those of the other known signs."""
     place = CLASS_IDS.get(label, zlib.crc32(label.encode()))
     hue = (place * _GOLDEN + 0.02) % 1.0
     red, green, blue = colorsys.hsv_to_rgb(hue, 0.85, 1.0)
@@ -45,7 +42,7 @@ def colour_of(label: str) -> Colour:
 
 
 def _draw_box(image: NDArray[np.uint8], box: Box, colour: Colour, unit: int) -> None:
-    """Draw a rectangle just outside the box, dark-edged so that it shows on any ground."""
+    """Draw a rectangle just outside the box, with a dark edge so that it is visible on any background."""
     first = (round(box.x1) - unit, round(box.y1) - unit)
     second = (round(box.x2) + unit, round(box.y2) + unit)
     cv2.rectangle(image, first, second, _BLACK, 4 * unit)
@@ -53,7 +50,7 @@ def _draw_box(image: NDArray[np.uint8], box: Box, colour: Colour, unit: int) -> 
 
 
 def _draw_label(image: NDArray[np.uint8], detection: Detection, unit: int) -> None:
-    """Write label and score on a plate above the box, or below where there is no room, always inside the picture."""
+    """Draw label and score on a plate above the box, or below where there is no room, always inside the picture."""
     text = f"{detection.label.replace('_', ' ')} {detection.score:.2f}"
     scale = 0.45 * unit
     (width, height), below = cv2.getTextSize(text, _FONT, scale, unit)
@@ -65,10 +62,10 @@ def _draw_label(image: NDArray[np.uint8], detection: Detection, unit: int) -> No
         top = min(round(detection.box.y2) + 3 * unit, image.shape[0] - plate_height)
     colour = colour_of(detection.label)
     cv2.rectangle(image, (left, top), (left + plate_width - 1, top + plate_height - 1), colour, cv2.FILLED)
-    cv2.putText(image, text, (left + pad, top + pad + height), _FONT, scale, _ink(colour), unit, cv2.LINE_AA)
+    cv2.putText(image, text, (left + pad, top + pad + height), _FONT, scale, _text_colour(colour), unit, cv2.LINE_AA)
 
 
-def _ink(ground: Colour) -> Colour:
-    """Return black or white, whichever reads better on `ground` (luma weights of ITU-R BT.601)."""
-    blue, green, red = ground
+def _text_colour(background: Colour) -> Colour:
+    """Return black or white, whichever has more contrast to `background` (luma weights of ITU-R BT.601)."""
+    blue, green, red = background
     return _BLACK if 0.114 * blue + 0.587 * green + 0.299 * red > 140 else _WHITE

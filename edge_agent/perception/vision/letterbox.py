@@ -1,7 +1,4 @@
-"""Fits a picture into a network's input: resized with its shape kept, padded with grey, as planes of numbers.
-
-Knows pixels and buffers. Knows nothing of networks' outputs or where the picture came from.
-"""
+"""Resize pictures and fit them into a network's input: aspect ratio kept, grey padding, channels as planes."""
 
 import threading
 from dataclasses import dataclass
@@ -12,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 PAD_GREY = 114
-"""Value of the border, in all three channels: what the YOLO family is trained with."""
+"""Value of the padding in all three channels: the one that the YOLO family is trained with."""
 
 _UNIT = np.float32(1 / 255)
-_NO_RESAMPLING_UNTIL = 1.05
-"""A picture that would grow by less than this is only padded: it stays sharp, and a resize is saved."""
+# A picture that would grow by less than this factor is only padded: it stays sharp, and a resize is saved.
+_MIN_UPSCALE = 1.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +29,9 @@ class Placement:
 
 
 def place(width: int, height: int, input_width: int, input_height: int) -> Placement:
-    """Say where a `width` x `height` picture goes, centred, in an `input_width` x `input_height` input; pixels."""
+    """Return where a `width` x `height` picture lies, centred, in an `input_width` x `input_height` input; pixels."""
     scale = min(input_width / width, input_height / height)
-    if 1.0 <= scale < _NO_RESAMPLING_UNTIL:
+    if 1.0 <= scale < _MIN_UPSCALE:
         scale = 1.0
     new_width = max(1, min(input_width, round(width * scale)))
     new_height = max(1, min(input_height, round(height * scale)))
@@ -49,10 +46,10 @@ def place(width: int, height: int, input_width: int, input_height: int) -> Place
 
 
 class Letterbox:
-    """Turns pictures into one preallocated network input, over and over.
+    """Converts pictures into one preallocated network input.
 
     `fill` returns the same buffer each time: (1, 3, height, width), RGB, float32 or float16 in 0..1, or uint8 in
-    0..255. Not for use by two threads at once.
+    0..255. Not thread-safe.
     """
 
     def __init__(self, width: int, height: int, dtype: Any = np.float32) -> None:
@@ -61,7 +58,7 @@ class Letterbox:
         self._canvas = np.full((height, width, 3), PAD_GREY, np.uint8)
         self._planes = [np.empty((height, width), np.uint8) for _ in range(3)]
         self.blob: NDArray[Any] = np.empty((1, 3, height, width), dtype)
-        # For half floats, whose arithmetic is slow on a CPU: the number of each pixel value, looked up bit by bit.
+        # Arithmetic on half floats is slow on a CPU: look up the bit pattern of each pixel value instead.
         self._halves = (np.arange(256) / 255).astype(np.float16).view(np.int16)
         self._shape: tuple[int, ...] = ()
         self._placement = Placement(1.0, 1.0, 0, 0, width, height)
@@ -72,20 +69,22 @@ class Letterbox:
             self._shape = image.shape
             self._placement = place(image.shape[1], image.shape[0], self.width, self.height)
             self._canvas[...] = PAD_GREY
-        spot = self._placement
-        inner = self._canvas[spot.top : spot.top + spot.height, spot.left : spot.left + spot.width]
+        placement = self._placement
+        inner = self._canvas[
+            placement.top : placement.top + placement.height, placement.left : placement.left + placement.width
+        ]
         if inner.shape == image.shape:
             inner[...] = image
         else:
-            inner[...] = resize(image, spot.width, spot.height)
-        # Splitting first makes each plane contiguous, which is what the multiplication below needs to be fast.
+            inner[...] = resize(image, placement.width, placement.height)
+        # Splitting first makes each plane contiguous, which the multiplication below needs to be fast.
         cv2.split(self._canvas, self._planes)
         for channel, plane in zip(self.blob[0], reversed(self._planes), strict=True):
             self._write(plane, channel)
-        return self.blob, spot
+        return self.blob, placement
 
     def _write(self, plane: NDArray[Any], channel: NDArray[Any]) -> None:
-        """Convert one (height, width) uint8 plane to the numbers that the network wants."""
+        """Convert one (height, width) uint8 plane to the data type of the network's input."""
         if channel.dtype == np.uint8:
             channel[...] = plane
         elif channel.dtype == np.float16:
@@ -95,11 +94,12 @@ class Letterbox:
 
 
 def resize(image: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
-    """Resize to exactly `width` x `height` pixels, squeezing where the shapes differ; the same array when it fits.
+    """Resize linearly to exactly `width` x `height` pixels, distorting where the aspect ratios differ.
 
-    Linear. A much larger picture is halved first, as often as it takes, because linear alone would skip pixels and
-    with them small signs; averaging over whole areas at once costs ten times as much.
+    Returns the same array when it has that size already.
     """
+    # Linear interpolation alone would skip pixels of a much larger picture, and small signs with them; averaging over
+    # the whole area at once costs ten times as much as halving.
     while image.shape[1] >= 2 * width and image.shape[0] >= 2 * height:
         half = (image.shape[1] // 2, image.shape[0] // 2)
         image = np.asarray(cv2.resize(image, half, interpolation=cv2.INTER_AREA), np.uint8)
@@ -109,13 +109,16 @@ def resize(image: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint
 
 
 class ResizedPicture:
-    """Implements events.Picture.
+    """Implements events.Picture: a camera's picture, resized on first use and once; may be used from any thread.
 
     Args:
-        image: (h, w, 3) uint8 BGR, which nobody writes to any more.
-        width: in pixels, of what is to be seen.
-        height: the same.
+        image: (h, w, 3) uint8 BGR, not to be written to any more.
+        width: width of the result in pixels.
+        height: height of the result in pixels.
     """
+
+    # On first use, because resizing takes longer than all else that the event loop does with a frame: that way the
+    # detector's thread does it.
 
     __slots__ = ("_fits", "_height", "_image", "_lock", "_width")
 
@@ -127,11 +130,11 @@ class ResizedPicture:
 
     @classmethod
     def of(cls, image: NDArray[np.uint8]) -> "ResizedPicture":
-        """Return a picture as it is."""
+        """Wrap a picture without resizing it."""
         return cls(image, image.shape[1], image.shape[0])
 
     def pixels(self) -> NDArray[np.uint8]:
-        """Return (height, width, 3) uint8 BGR; who comes while another resizes waits for it."""
+        """Return (height, width, 3) uint8 BGR; waits while another thread resizes."""
         with self._lock:
             if not self._fits:
                 self._image, self._fits = resize(self._image, self._width, self._height), True

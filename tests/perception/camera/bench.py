@@ -10,7 +10,7 @@ LONG = 0.05
 """Frames a second that let `grab` wait as long as a test may take: it returns as soon as there is news."""
 SHORT = 1000.0
 """Frames a second at which `grab` hardly waits, for when there is nothing to wait for."""
-PATIENCE = LiveTimeouts(open_s=10, stall_s=2, retry_initial_s=0.5, retry_max_s=4, goodbye_s=10)
+TIMEOUTS = LiveTimeouts(open_s=10, stall_s=2, retry_initial_s=0.5, retry_max_s=4, close_s=10)
 
 
 class Clock:
@@ -25,7 +25,7 @@ class Bench:
     """A live camera on captures that the test made; each opening takes the next one."""
 
     def __init__(
-        self, *captures: FakeCapture, fps: float = LONG, patience: LiveTimeouts = PATIENCE, **more: bool
+        self, *captures: FakeCapture, fps: float = LONG, timeouts: LiveTimeouts = TIMEOUTS, **more: bool
     ) -> None:
         self.captures = captures
         self.opened = 0
@@ -35,7 +35,7 @@ class Bench:
             self._open,
             fps=fps,
             remedy=lambda: "plug it in",
-            patience=patience,
+            timeouts=timeouts,
             clock=self.clock,
             **more,
         )

@@ -46,7 +46,7 @@ def test_folder_bad_pictures_are_skipped_and_counted(tmp_path: Path) -> None:
     assert reader.notes == [f"{tmp_path}: 3 of 4 pictures could not be read"]
 
 
-@pytest.mark.parametrize(("make", "told"), [(False, "holds no pictures"), (True, "none of its 2 pictures")])
+@pytest.mark.parametrize(("make", "told"), [(False, "contains no pictures"), (True, "none of its 2 pictures")])
 def test_folder_without_a_good_picture_is_refused(tmp_path: Path, make: bool, told: str) -> None:
     if make:
         (tmp_path / "1.jpg").write_bytes(b"x")
@@ -76,7 +76,7 @@ def test_picture_with_opacity_is_laid_over_black_and_counted(tmp_path: Path) -> 
     assert flattened
     assert found[0, ::2].tolist() == [[10, 100, 200], [5, 50, 100], [0, 0, 0]]
     _, reader = read_all(tmp_path)
-    assert reader.notes == [f"{tmp_path}: 1 pictures with see-through parts were laid over black"]
+    assert reader.notes == [f"{tmp_path}: 1 pictures with transparent parts were put on black"]
 
 
 def test_picture_of_16_bits_with_opacity_becomes_8_bits(tmp_path: Path) -> None:

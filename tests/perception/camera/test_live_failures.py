@@ -123,8 +123,8 @@ async def test_source_that_gives_nothing_at_the_start_is_retryable(capture: Fake
 
 
 async def test_source_that_does_not_answer_at_the_start_is_given_up_in_time() -> None:
-    bench = Bench(FakeCapture(), patience=LiveTimeouts(open_s=0.01))
-    with pytest.raises(RetryableError, match="no picture came in time"):
+    bench = Bench(FakeCapture(), timeouts=LiveTimeouts(open_s=0.01))
+    with pytest.raises(RetryableError, match="no picture arrived in time"):
         async with running(bench):
             pass
 
@@ -139,7 +139,7 @@ async def test_source_that_failed_at_the_start_may_be_entered_again() -> None:
 
 async def test_leaving_during_a_blocked_read_is_bounded_and_releases_later() -> None:
     capture = FakeCapture(grey(1))
-    bench = Bench(capture, patience=LiveTimeouts(goodbye_s=0.01))
+    bench = Bench(capture, timeouts=LiveTimeouts(close_s=0.01))
     async with bench.camera as camera:
         await camera.grab()
         assert await asyncio.to_thread(capture.blocked.wait, 10)

@@ -76,7 +76,7 @@ async def test_notes_of_the_source_are_the_cameras(tmp_path: Path) -> None:
 
 
 async def test_source_without_pictures_is_refused_on_entering(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="holds no pictures"):
+    with pytest.raises(ConfigError, match="contains no pictures"):
         await shots(open_file(tmp_path))
 
 

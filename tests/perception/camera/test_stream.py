@@ -43,8 +43,8 @@ def address() -> Iterator[str]:
 
 
 async def test_stream_is_read_to_its_end_and_opened_again(address: str) -> None:
-    patience = LiveTimeouts(retry_initial_s=0.01, retry_max_s=0.01)
-    camera = open_camera(address, fps=5, width_hint=96, height_hint=64, patience=patience)
+    timeouts = LiveTimeouts(retry_initial_s=0.01, retry_max_s=0.01)
+    camera = open_camera(address, fps=5, width_hint=96, height_hint=64, timeouts=timeouts)
     assert isinstance(camera, LiveCamera)
     serials: list[int] = []
     complaints: list[str] = []

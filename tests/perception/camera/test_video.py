@@ -95,7 +95,7 @@ def test_truth_that_is_not_text_is_refused(tmp_path: Path) -> None:
 def test_file_that_is_no_video_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "v.mp4"
     path.write_bytes(content)
-    with pytest.raises(ConfigError, match="an empty file" if not content else "not a video") as caught:
+    with pytest.raises(ConfigError, match="an empty file" if not content else "not a readable video") as caught:
         VideoReader(path).open()
     assert "\n" not in str(caught.value)
 

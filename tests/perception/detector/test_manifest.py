@@ -36,7 +36,7 @@ def test_manifest_hash_in_capitals_is_the_same_hash(tmp_path: Path) -> None:
 
 
 def test_manifest_of_another_model_says_the_model_was_changed(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="the model was changed"):
+    with pytest.raises(ConfigError, match="the model has changed"):
         read_manifest(write(tmp_path), "cd" * 32)
 
 

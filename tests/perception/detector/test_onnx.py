@@ -109,7 +109,7 @@ def test_detector_one_changed_byte_is_refused(tmp_path: Path) -> None:
     content = bytearray(model.read_bytes())
     content[-1] ^= 1
     model.write_bytes(content)
-    with pytest.raises(ConfigError, match="the model was changed"):
+    with pytest.raises(ConfigError, match="the model has changed"):
         OnnxDetector(model)
 
 
@@ -150,7 +150,7 @@ def test_model_that_is_something_else_is_refused(tmp_path: Path) -> None:
     assert "ONNX Runtime" in refused(model)
 
 
-@pytest.mark.parametrize(("names", "told"), [(None, "no class names"), ("a, b, c", "'names' cannot be read")])
+@pytest.mark.parametrize(("names", "told"), [(None, "no class names"), ("a, b, c", "'names' cannot be parsed")])
 def test_model_without_readable_names_asks_for_a_manifest(tmp_path: Path, names: str | None, told: str) -> None:
     message = refused(tiny(tmp_path, names=names))
     assert told in message
@@ -158,12 +158,12 @@ def test_model_without_readable_names_asks_for_a_manifest(tmp_path: Path, names:
 
 
 def test_model_with_another_number_of_names_is_refused(tmp_path: Path) -> None:
-    assert "[1, 126, 7] is no known form for 4 class names" in refused(tiny(tmp_path, names="['a', 'b', 'c', 'd']"))
+    assert "[1, 126, 7] has no known layout for 4 class names" in refused(tiny(tmp_path, names="['a', 'b', 'c', 'd']"))
 
 
 def test_model_with_an_output_of_another_shape_is_refused(tmp_path: Path) -> None:
     model = save(tmp_path / "m.onnx", {"out": np.zeros((1, 1000), np.float32)}, names=NAMES)
-    assert "no known form" in refused(model)
+    assert "no known layout" in refused(model)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,4 @@
-"""Loads TensorRT and pycuda, or says in one line why the GPU cannot be used.
-
-Knows which versions are supported and what can be missing or too old. Knows nothing of engines.
-"""
+"""Load TensorRT and pycuda, or say in one line why the GPU cannot be used."""
 
 import importlib
 import importlib.util
@@ -14,7 +11,7 @@ from edge_agent.errors import FatalError
 from edge_agent.perception.detector.tensorrt.libcuda import load_libcuda, preload_tensorrt
 
 OLDEST, NEWEST = (10, 3), (11,)
-"""The versions whose API was compared name by name; see `make tensorrt-api`."""
+"""Range of supported versions, whose API is checked by `make tensorrt-api`."""
 
 _INSTALL = "on a Jetson make the venv with --system-site-packages; else pip install 'edge-agent[tensorrt]'"
 _TEGRA = Path("/etc/nv_tegra_release")
@@ -26,7 +23,7 @@ class GpuUnavailableError(FatalError):
 
 @dataclass(frozen=True, slots=True)
 class Bindings:
-    """The modules `tensorrt` and `pycuda.driver`, loaded, and libcuda where ctypes finds it."""
+    """The modules `tensorrt` and `pycuda.driver`, and libcuda where ctypes finds it."""
 
     trt: Any
     driver: Any
@@ -37,7 +34,7 @@ class Bindings:
 class GpuPlatform:
     """What an engine is bound to: TensorRT's full version, the GPU's name and compute capability, and Jetson Linux.
 
-    `l4t` is empty on a machine that is no Jetson; `sm` is like 87 for 8.7.
+    `sm` is ten times the compute capability (87 for 8.7); `l4t` is empty where there is no Jetson Linux.
     """
 
     tensorrt: str
@@ -47,27 +44,27 @@ class GpuPlatform:
 
 
 def installed() -> dict[str, bool]:
-    """Tell which of the two packages can be found, without importing them."""
+    """Return which of the two packages are installed, without importing them."""
     return {name: importlib.util.find_spec(name) is not None for name in ("tensorrt", "pycuda")}
 
 
 def check_installed() -> None:
-    """Raise GpuUnavailableError naming the package that is missing."""
+    """Raise GpuUnavailableError naming a missing package."""
     found = installed()
     match found["tensorrt"], found["pycuda"]:
         case False, False:
             raise GpuUnavailableError("neither TensorRT nor pycuda is installed", remedy=_INSTALL, missing="both")
         case False, True:
-            raise GpuUnavailableError("pycuda is installed, but no TensorRT", remedy=_INSTALL, missing="tensorrt")
+            raise GpuUnavailableError("pycuda is installed, but TensorRT is not", remedy=_INSTALL, missing="tensorrt")
         case True, False:
             remedy = "pip install pycuda (it is compiled: put nvcc on PATH)"
-            raise GpuUnavailableError("TensorRT is installed, but no pycuda", remedy=remedy, missing="pycuda")
+            raise GpuUnavailableError("TensorRT is installed, but pycuda is not", remedy=remedy, missing="pycuda")
 
 
 def load_bindings() -> Bindings:
-    """Import both, start the driver and look for a GPU; raises GpuUnavailableError with what stands in the way.
+    """Import both, start the driver and look for a GPU; raises GpuUnavailableError with the reason.
 
-    Slow (seconds on a Jetson), but the interpreter lock is free for most of that time.
+    Takes seconds on a Jetson, most of the time without the interpreter lock.
     """
     check_installed()
     libcuda = load_libcuda()
@@ -85,7 +82,7 @@ def load_bindings() -> Bindings:
     try:
         trt = importlib.import_module("tensorrt")
     except ImportError as error:
-        raise GpuUnavailableError(f"TensorRT does not load ({_first_line(error)})", remedy=_INSTALL) from error
+        raise GpuUnavailableError(f"TensorRT cannot be loaded ({_first_line(error)})", remedy=_INSTALL) from error
     _check_version(trt.__version__)
     return Bindings(trt, driver, libcuda)
 
@@ -94,19 +91,19 @@ def _start(driver: Any) -> None:
     """Start the driver; raises GpuUnavailableError where it does not start, is too old, or has no GPU."""
     try:
         driver.init()
-        count, has, wants = driver.Device.count(), driver.get_driver_version(), driver.get_version()
+        count, supported, required = driver.Device.count(), driver.get_driver_version(), driver.get_version()
     except driver.Error as error:
         raise GpuUnavailableError(
-            f"the NVIDIA driver does not start ({_first_line(error)})", remedy="look at nvidia-smi or dmesg"
+            f"the NVIDIA driver does not start ({_first_line(error)})", remedy="check nvidia-smi and dmesg"
         ) from error
-    if has // 1000 < wants[0]:
+    if supported // 1000 < required[0]:
         raise GpuUnavailableError(
-            f"the NVIDIA driver is too old: it knows CUDA {has // 1000}.{has % 1000 // 10}, pycuda was built for "
-            f"{wants[0]}.{wants[1]}",
+            f"the NVIDIA driver is too old: it supports CUDA {supported // 1000}.{supported % 1000 // 10}, "
+            f"pycuda was built for {required[0]}.{required[1]}",
             remedy="update the driver",
         )
     if count == 0:
-        raise GpuUnavailableError("the NVIDIA driver finds no GPU", remedy="look at nvidia-smi")
+        raise GpuUnavailableError("the NVIDIA driver finds no GPU", remedy="check nvidia-smi")
 
 
 def _check_version(version: str) -> None:
@@ -118,7 +115,7 @@ def _check_version(version: str) -> None:
 
 
 def gpu_platform(bindings: Bindings, tegra: Path = _TEGRA) -> GpuPlatform:
-    """Say what an engine built here is bound to; needs no CUDA context."""
+    """Return the platform of engines built here; needs no CUDA context."""
     device = bindings.driver.Device(0)
     major, minor = device.compute_capability()
     return GpuPlatform(bindings.trt.__version__, device.name(), 10 * major + minor, _l4t(tegra))

@@ -1,7 +1,6 @@
-"""Has an engine made in a child process, and tells how it goes.
+"""Build an engine in a child process, from the event loop, with progress.
 
-Knows processes. Knows nothing of TensorRT: a child that crashes, is killed or is asked to stop leaves nothing behind
-but what it had finished.
+A child that crashes, is killed or is asked to stop leaves nothing behind but complete files.
 """
 
 import asyncio
@@ -16,23 +15,24 @@ from typing import Any
 from edge_agent.errors import FatalError
 from edge_agent.perception.detector.tensorrt.build_worker import BuildRequest
 
-STOP_PATIENCE_S = 1.0
+STOP_TIMEOUT_S = 1.0
 _MODULE = "edge_agent.perception.detector.tensorrt.build_worker"
-_KEPT_STDERR = 4000
+_STDERR_BYTES = 4000
 
 
 class BuildProcessError(FatalError):
-    """The child process did not make the engine; the message says why."""
+    """The child process did not build the engine; the message says why."""
 
 
 async def build_in_process(
-    order: BuildRequest,
+    request: BuildRequest,
     progress: Callable[[float, str], None] = lambda share, phase: None,
     environ: Mapping[str, str] | None = None,
 ) -> tuple[Path, bool]:
-    """Return the engine's file, and whether it was built just now; raises MakingError.
+    """Return the engine's file, and whether it was built by this call; raises BuildProcessError.
 
-    Cancelling ends the child: it is asked to stop, and killed when it does not do so within a second.
+    `progress` receives the share done, 0..1, and the phase. Cancelling terminates the child, and kills it after
+    STOP_TIMEOUT_S.
     """
     child = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -44,19 +44,19 @@ async def build_in_process(
         env=None if environ is None else dict(environ),
     )
     try:
-        return await _follow_child(child, order, progress)
+        return await _follow_child(child, request, progress)
     finally:
-        await _end(child)
+        await _stop(child)
 
 
 async def _follow_child(
-    child: asyncio.subprocess.Process, order: BuildRequest, progress: Callable[[float, str], None]
+    child: asyncio.subprocess.Process, request: BuildRequest, progress: Callable[[float, str], None]
 ) -> tuple[Path, bool]:
     assert child.stdin is not None and child.stdout is not None and child.stderr is not None  # noqa: S101, PT018 - pipes
-    with contextlib.suppress(ConnectionError):  # a child that is dead already says so by its exit
-        child.stdin.write((json.dumps(asdict(order)) + "\n").encode())
+    with contextlib.suppress(ConnectionError):  # a child that is dead already is reported by its exit status
+        child.stdin.write((json.dumps(asdict(request)) + "\n").encode())
         await child.stdin.drain()
-    complaints = asyncio.create_task(child.stderr.read())
+    stderr = asyncio.create_task(child.stderr.read())
     last: dict[str, Any] = {}
     try:
         async for line in child.stdout:
@@ -70,13 +70,13 @@ async def _follow_child(
             return Path(last["built"]), bool(last["fresh"])
         if "error" in last:
             raise BuildProcessError(last["error"], remedy=last.get("remedy", ""), kind=last.get("kind", ""))
-        raise BuildProcessError(_exit_reason(code, (await complaints)[-_KEPT_STDERR:]), remedy="see docs/engines.md")
+        raise BuildProcessError(_exit_reason(code, (await stderr)[-_STDERR_BYTES:]), remedy="see docs/engines.md")
     finally:
-        complaints.cancel()
+        stderr.cancel()
 
 
 def _message(line: bytes) -> dict[str, Any]:
-    """Read one line of the child's; what a library prints in between is no message."""
+    """Parse one line of the child's output; empty for what a library printed in between."""
     try:
         message = json.loads(line)
     except ValueError:
@@ -88,18 +88,18 @@ def _exit_reason(code: int, stderr: bytes) -> str:
     if code < 0:
         why = " (out of memory?)" if code == -9 else ""
         return f"the build was killed by signal {-code}{why}"
-    words = stderr.decode(errors="replace").strip().splitlines()
-    return f"the build ended with {code}: {words[-1][:200] if words else 'it said nothing'}"
+    lines = stderr.decode(errors="replace").strip().splitlines()
+    return f"the build exited with status {code}: {lines[-1][:200] if lines else 'no message'}"
 
 
-async def _end(child: asyncio.subprocess.Process) -> None:
-    """End a child that still runs, whatever it is doing."""
+async def _stop(child: asyncio.subprocess.Process) -> None:
+    """Terminate a child that still runs, and kill it when it does not stop in time."""
     if child.returncode is not None:
         return
     with contextlib.suppress(ProcessLookupError):
         child.terminate()
     try:
-        async with asyncio.timeout(STOP_PATIENCE_S):
+        async with asyncio.timeout(STOP_TIMEOUT_S):
             await child.wait()
     except TimeoutError:
         with contextlib.suppress(ProcessLookupError):

@@ -1,8 +1,7 @@
-"""Makes one engine and keeps it; the program of the child process that `forge` starts.
+"""Build one engine and cache it: the child process of build_process.
 
-A process of its own, because a build takes minutes, gigabytes and the interpreter, and may crash: it costs the train
-nothing. Reads one JSON object on stdin, writes one a line on stdout: `progress` while it works, then `built` or
-`error`. Knows how the steps follow each other. Knows nothing of who asked.
+A process of its own, because a build takes minutes, gigabytes and the interpreter lock, and may crash. Protocol: one
+JSON object on stdin, a BuildRequest; then one a line on stdout, `progress` while it works, finally `built` or `error`.
 """
 
 import ctypes
@@ -24,34 +23,34 @@ from edge_agent.perception.detector.tensorrt.cache import EngineCache
 from edge_agent.perception.detector.tensorrt.selection import open_source
 
 _NICENESS = 10
-_PR_SET_PDEATHSIG = 1  # prctl(2) of Linux
-_PROGRESS_EVERY_S = 0.2
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_PROGRESS_INTERVAL_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class BuildRequest:
-    """What is to be made: the float32 model, the precision, and the folder that keeps engines."""
+    """What to build: the float32 model, the precision, and the cache folder; `rebuild` ignores a cached engine."""
 
     model: str
     precision: str
     folder: str
     needs_manifest: bool = False
-    anew: bool = False
+    rebuild: bool = False
 
 
 ProgressCallback = Callable[[dict[str, Any]], bool]
-"""Takes a message; answers whether to go on."""
+"""Sends a message; returns whether to continue."""
 
 
-def build_engine(order: BuildRequest, tell: ProgressCallback, bindings: Bindings) -> tuple[Path, bool]:
-    """Return the engine's file, and whether it was built just now; raises EdgeAgentError with the reason."""
+def build_engine(request: BuildRequest, send: ProgressCallback, bindings: Bindings) -> tuple[Path, bool]:
+    """Return the engine's file, and whether it was built by this call; raises EdgeAgentError with the reason."""
     trt = bindings.trt
-    source = open_source(Path(order.model), order.precision, needs_manifest=order.needs_manifest)
+    source = open_source(Path(request.model), request.precision, needs_manifest=request.needs_manifest)
     key = source.key(gpu_platform(bindings))
-    cache = EngineCache(Path(order.folder))
-    tell({"progress": 0.0, "phase": "waiting for another build"})
+    cache = EngineCache(Path(request.folder))
+    send({"progress": 0.0, "phase": "waiting for another build"})
     with cache.building(key, source.about.model):
-        found = None if order.anew else cache.find(key, source.about.model)
+        found = None if request.rebuild else cache.find(key, source.about.model)
         if found is not None:
             return found, False
         began_s = time.monotonic()
@@ -60,42 +59,42 @@ def build_engine(order: BuildRequest, tell: ProgressCallback, bindings: Bindings
             source.content,
             source.profile,
             timings=cache.timings(),
-            progress=lambda phase, share: tell({"progress": round(share, 4), "phase": phase}),
+            progress=lambda phase, share: send({"progress": round(share, 4), "phase": phase}),
         )
         took_s = round(time.monotonic() - began_s, 1)
         path = cache.store(built.engine, replace(source.about, key=key, built_unix_s=time.time(), built_in_s=took_s))
         if built.timings:
-            with suppress(FatalError):  # the engine is there; only the next build takes longer
-                cache.keep_timings(built.timings)
+            with suppress(FatalError):  # the engine is stored; only the next build takes longer
+                cache.store_timings(built.timings)
     return path, True
 
 
 def main() -> int:
-    """Carry out the order on stdin."""
+    """Run the request on stdin."""
     os.nice(_NICENESS)
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)  # whoever wanted the engine may be killed
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the parent, which then ends us
-    told_s = 0.0
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)  # stop when the parent is killed
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the parent, which then stops this process
+    sent_s = 0.0
 
-    def tell(message: dict[str, Any]) -> bool:
-        nonlocal told_s
+    def send(message: dict[str, Any]) -> bool:
+        nonlocal sent_s
         now_s = time.monotonic()
-        if "progress" in message and now_s - told_s < _PROGRESS_EVERY_S:
+        if "progress" in message and now_s - sent_s < _PROGRESS_INTERVAL_S:
             return True
-        told_s = now_s
+        sent_s = now_s
         try:
             sys.stdout.write(json.dumps(message) + "\n")
             sys.stdout.flush()
-        except BrokenPipeError:  # the parent is gone: nobody wants the engine any more
+        except BrokenPipeError:  # the parent is gone: stop building
             return False
         return True
 
     try:
-        path, fresh = build_engine(BuildRequest(**json.loads(sys.stdin.readline())), tell, load_bindings())
+        path, fresh = build_engine(BuildRequest(**json.loads(sys.stdin.readline())), send, load_bindings())
     except EdgeAgentError as error:
-        tell({"error": error.message, "remedy": error.remedy, "kind": type(error).__name__})
+        send({"error": error.message, "remedy": error.remedy, "kind": type(error).__name__})
         return error.exit_code
-    tell({"built": str(path), "fresh": fresh})
+    send({"built": str(path), "fresh": fresh})
     return 0
 
 

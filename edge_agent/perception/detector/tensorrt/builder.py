@@ -1,7 +1,7 @@
-"""Builds an engine: parses the ONNX, sets the builder up, listens to its progress, and answers with the engine.
+"""Build a TensorRT engine from an ONNX file, with progress.
 
-Knows TensorRT's builder as it is from 10.3 to 11: networks are strongly typed, so the ONNX itself says what is computed
-in which precision. Knows nothing of caches, and needs no CUDA context of its own.
+For TensorRT 10.3 to 11: networks are strongly typed, so the ONNX file itself determines the precision of each layer.
+Needs no CUDA context of its own.
 """
 
 from collections.abc import Callable
@@ -10,57 +10,58 @@ from typing import Any
 
 from edge_agent.errors import FatalError
 
-_KEPT = 20
-_LONGEST = 300
+_MAX_LINES = 20
+_MAX_LENGTH = 300
 
 
 class LogCollector:
-    """The last complaints of TensorRT; `logger` is what its objects take. Lines may come from several threads.
+    """Collects the errors that TensorRT logs, from any thread; pass `logger` to its objects.
 
-    Keep the journal for as long as any object that was given its logger.
+    It must outlive every object that has its logger.
     """
 
     def __init__(self, trt: Any) -> None:
         self._lines: list[str] = []
-        self.logger = _make_logger(trt, self._hear)
+        self.logger = _make_logger(trt, self._append)
 
-    def _hear(self, text: str) -> None:
+    def _append(self, text: str) -> None:
         self._lines.append(text)
-        del self._lines[:-_KEPT]
+        del self._lines[:-_MAX_LINES]
 
     def clear(self) -> None:
-        """Forget what was said so far."""
+        """Discard the errors so far."""
         self._lines.clear()
 
     def reason(self) -> str:
-        """Return the first complaint since the last `clear` in one line: those after it are mostly its consequences."""
+        """Return the first error since the last `clear`, in one line."""
+        # Later ones are mostly consequences of the first.
         lines = [" ".join(line.split()) for line in self._lines]
-        return lines[0][:_LONGEST] if lines else "TensorRT gave no reason"
+        return lines[0][:_MAX_LENGTH] if lines else "TensorRT gave no reason"
 
 
-def _make_logger(trt: Any, hear: Any) -> Any:
+def _make_logger(trt: Any, append: Any) -> Any:
     severity = trt.ILogger.Severity
     severe = (severity.INTERNAL_ERROR, severity.ERROR)
 
     class Logger(trt.ILogger):  # type: ignore[misc]  # its base comes with the library
-        """Hands errors on and drops the rest."""
+        """Passes errors on and drops the rest."""
 
         def __init__(self) -> None:
             trt.ILogger.__init__(self)
 
         def log(self, level: Any, message: str) -> None:
-            """Take one line of TensorRT's."""
+            """Receive one line from TensorRT."""
             if level in severe:
-                hear(message)
+                append(message)
 
     return Logger()
 
 
 WORKSPACE_BYTES = 1 << 30
-"""What a layer may use while it runs; a Jetson Orin Nano shares 8 GB with everything else."""
+"""Memory that a layer may use while it runs; a Jetson Orin Nano shares 8 GB with everything else."""
 
 Progress = Callable[[str, float], bool]
-"""Takes a phase and how much of the whole is done, 0..1; answers whether to go on."""
+"""Receives a phase and the share of the whole that is done, 0..1; returns whether to continue."""
 
 
 class BuildError(FatalError):
@@ -68,12 +69,12 @@ class BuildError(FatalError):
 
 
 class BuildStoppedError(FatalError):
-    """Somebody asked for the build to stop."""
+    """The build was stopped by its progress callback."""
 
 
 @dataclass(frozen=True, slots=True)
 class BuiltEngine:
-    """The engine, and the timing cache as the build left it."""
+    """The engine, and the timing cache after the build."""
 
     engine: bytes
     timings: bytes
@@ -90,14 +91,14 @@ def build(
 ) -> BuiltEngine:
     """Build an engine for the GPU of this machine.
 
-    `trt` is the module `tensorrt`, `profile` the shape of the input, where the model leaves it open. `prepare` may set
-    more on the builder's configuration. Raises BuildError with TensorRT's own words, BuildStoppedError when `progress`
-    answered False.
+    `trt` is the module `tensorrt`, `profile` the shape of the input where the model has dynamic axes. `prepare` may
+    configure the builder further. Raises BuildError with TensorRT's message, BuildStoppedError when `progress`
+    returned False.
     """
-    journal = LogCollector(trt)
-    builder = _made(lambda: trt.Builder(journal.logger), journal, "TensorRT's builder does not start")
+    log = LogCollector(trt)
+    builder = _create(lambda: trt.Builder(log.logger), log, "TensorRT's builder does not start")
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
-    _parse(trt, network, onnx, journal)
+    _parse(trt, network, onnx, log)
     config = builder.create_builder_config()
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, WORKSPACE_BYTES)
     _set_profile(builder, config, network, profile)
@@ -105,29 +106,29 @@ def build(
     monitor = _make_monitor(trt, progress)
     config.progress_monitor = monitor
     prepare(config)
-    journal.clear()
+    log.clear()
     engine = builder.build_serialized_network(network, config)
     if engine is None:
         if monitor.stopped:
             raise BuildStoppedError("the build was stopped")
-        raise BuildError(f"the engine cannot be built: {journal.reason()}", remedy="see docs/engines.md")
+        raise BuildError(f"the engine cannot be built: {log.reason()}", remedy="see docs/engines.md")
     kept = config.get_timing_cache()
     return BuiltEngine(bytes(memoryview(engine)), bytes(memoryview(kept.serialize())) if kept is not None else b"")
 
 
-def _made(make: Callable[[], Any], journal: LogCollector, what: str) -> Any:
+def _create(make: Callable[[], Any], log: LogCollector, what: str) -> Any:
     try:
         return make()
-    except (TypeError, RuntimeError) as error:  # pybind11 raises these where the library answers with nothing
-        raise BuildError(f"{what}: {journal.reason()}", remedy="look at `edge-agent doctor`") from error
+    except (TypeError, RuntimeError) as error:  # pybind11 raises these where the library returns null
+        raise BuildError(f"{what}: {log.reason()}", remedy="run `edge-agent doctor`") from error
 
 
-def _parse(trt: Any, network: Any, onnx: bytes, journal: LogCollector) -> None:
-    parser = trt.OnnxParser(network, journal.logger)
+def _parse(trt: Any, network: Any, onnx: bytes, log: LogCollector) -> None:
+    parser = trt.OnnxParser(network, log.logger)
     if parser.parse(onnx):
         return
     errors = [parser.get_error(index) for index in range(parser.num_errors)]
-    at, reason = (errors[0].node_operator(), errors[0].desc()) if errors else ("", journal.reason())
+    at, reason = (errors[0].node_operator(), errors[0].desc()) if errors else ("", log.reason())
     where = f" at the operator {at}" if at else ""
     raise BuildError(
         f"TensorRT cannot read the model{where}: {' '.join(reason.split())[:300]}",
@@ -136,7 +137,7 @@ def _parse(trt: Any, network: Any, onnx: bytes, journal: LogCollector) -> None:
 
 
 def _set_profile(builder: Any, config: Any, network: Any, shape: tuple[int, int, int, int]) -> None:
-    """Fix what the model leaves open: one picture of one size."""
+    """Fix dynamic axes to one picture of one size."""
     source = network.get_input(0)
     if all(side >= 0 for side in source.shape):
         return
@@ -146,7 +147,7 @@ def _set_profile(builder: Any, config: Any, network: Any, shape: tuple[int, int,
 
 
 def _set_timings(config: Any, timings: bytes) -> None:
-    """Hand over what earlier builds measured, or an empty cache where that is another machine's or version's."""
+    """Use the timings of earlier builds, or an empty cache where those are of another machine or version."""
     for content in (timings, b""):
         cache = config.create_timing_cache(content)
         if cache is not None and config.set_timing_cache(cache, False):
@@ -154,10 +155,10 @@ def _set_timings(config: Any, timings: bytes) -> None:
 
 
 def _make_monitor(trt: Any, progress: Progress) -> Any:
-    """Return TensorRT's listener; it may be called from several threads of the library."""
+    """Return a progress monitor; TensorRT may call it from several threads."""
 
     class Monitor(trt.IProgressMonitor):  # type: ignore[misc]  # its base comes with the library
-        """Adds up the outermost phase that runs: what is nested in it counts as a part of its step."""
+        """Sums up the outermost running phase; a nested phase counts as a part of its parent's step."""
 
         def __init__(self) -> None:
             trt.IProgressMonitor.__init__(self)
@@ -165,15 +166,15 @@ def _make_monitor(trt: Any, progress: Progress) -> Any:
             self._open: dict[str, tuple[int, int, str]] = {}
 
         def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
-            """Hear that a phase begins."""
+            """Record the start of a phase."""
             self._open[phase_name] = (0, max(1, num_steps), parent_phase or "")
 
         def phase_finish(self, phase_name: str) -> None:
-            """Hear that a phase is over."""
+            """Record the end of a phase."""
             self._open.pop(phase_name, None)
 
         def step_complete(self, phase_name: str, step: int) -> bool:
-            """Hear of a step; tell whether to go on."""
+            """Record a step; return whether to continue."""
             _, steps, parent = self._open.get(phase_name, (0, 1, ""))
             self._open[phase_name] = (step + 1, steps, parent)
             if not self.stopped and not progress(phase_name, self._share()):
@@ -181,7 +182,7 @@ def _make_monitor(trt: Any, progress: Progress) -> Any:
             return not self.stopped
 
         def _share(self) -> float:
-            """Weigh each phase within one step of its parent."""
+            """Return the share that is done, each phase weighted within one step of its parent."""
             share, width, inside = 0.0, 1.0, ""
             while True:
                 phase = next((name for name, (_, _, parent) in self._open.items() if parent == inside), None)

@@ -1,8 +1,4 @@
-"""Any YOLO-family network as a TensorRT engine, behind the Detector port.
-
-Knows pictures, engines' descriptions and the shared head. Knows nothing of CUDA or of how an engine came about.
-Open, use and close it in one and the same thread.
-"""
+"""The detector on a TensorRT engine: any YOLO-family network, behind the Detector port."""
 
 from pathlib import Path
 
@@ -10,7 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.events import Detection
-from edge_agent.perception.detector.postprocess import DEFAULT_THRESHOLD, ModelDescription, OutputDecoder, make_decoder
+from edge_agent.perception.detector.postprocess import (
+    DEFAULT_THRESHOLD,
+    ModelDescription,
+    OutputDecoder,
+    recognise_outputs,
+)
 from edge_agent.perception.detector.tensorrt.bindings import Bindings
 from edge_agent.perception.detector.tensorrt.engine_file import read_engine
 from edge_agent.perception.detector.tensorrt.session import EngineSession
@@ -23,18 +24,18 @@ from edge_agent.ports import DetectorInfo
 class TensorRtDetector:
     """Implements ports.Detector on an engine file, ours or Ultralytics'.
 
-    Raises ConfigError when the file cannot be read or is no detector, DamagedEngineError when it is not whole,
-    EngineError when it does not load on this machine.
+    Open, use and close it in one thread. Raises ConfigError when the file cannot be read or is not a detector,
+    DamagedEngineError when it is damaged, EngineError when it does not load on this machine.
     """
 
     info: DetectorInfo
 
-    def __init__(self, engine: Path, bindings: Bindings, reading: PostprocessOptions) -> None:
+    def __init__(self, engine: Path, bindings: Bindings, options: PostprocessOptions) -> None:
         about, content = read_engine(engine)
         self._session = EngineSession(bindings, content, (1, 3, about.height, about.width))
         try:
             self._letterbox = Letterbox(about.width, about.height, self._session.input.dtype)
-            self._letterbox.blob = self._session.input  # pictures are prepared right in the pinned memory
+            self._letterbox.blob = self._session.input  # pictures are written straight into pinned memory
             self.info = DetectorInfo(
                 "tensorrt",
                 about.model or engine.name,
@@ -43,29 +44,29 @@ class TensorRtDetector:
                 about.height,
                 about.labels,
             )
-            threshold = next(v for v in (reading.threshold, about.threshold, DEFAULT_THRESHOLD) if v is not None)
+            threshold = next(v for v in (options.threshold, about.threshold, DEFAULT_THRESHOLD) if v is not None)
             grey = np.full((about.height, about.width, 3), PAD_GREY, np.uint8)
             self._letterbox.fill(grey)
-            form = ModelDescription(str(engine), about.labels, about.width, about.height, about.layout)
-            spec = make_decoder(self._session.run(), form, threshold)
+            description = ModelDescription(str(engine), about.labels, about.width, about.height, about.layout)
+            spec = recognise_outputs(self._session.run(), description, threshold)
         except BaseException:
             self._session.close()
             raise
-        self.head = OutputDecoder(spec, about.labels, threshold, reading.iou, reading.max_detections)
+        self.decoder = OutputDecoder(spec, about.labels, threshold, options.iou, options.max_detections)
         self.threshold = threshold
 
     @property
-    def graphed(self) -> bool:
-        """Tell whether a frame is one launch of a CUDA graph."""
-        return self._session.graphed
+    def uses_cuda_graph(self) -> bool:
+        """Whether a frame is a single launch of a CUDA graph."""
+        return self._session.uses_cuda_graph
 
     def infer(self, image: NDArray[np.uint8]) -> tuple[Detection, ...]:
         """Find signs in a (height, width, 3) uint8 BGR picture; boxes in its pixels, best score first.
 
-        Raises FatalError when the GPU fails, or the network answers with NaN or infinity.
+        Raises FatalError when the GPU fails, or the network outputs NaN or infinity.
         """
         _, placement = self._letterbox.fill(image)
-        return self.head.read(self._session.run(), placement, image)
+        return self.decoder.decode(self._session.run(), placement, image)
 
     def close(self) -> None:
         """Release the engine, its memory and the context; a second call does nothing."""

@@ -1,7 +1,7 @@
-"""The file of an engine: a length, a description in JSON, and the engine itself, as Ultralytics writes them too.
+"""The engine file: a length (4 bytes, little-endian), a description in JSON, and the engine; Ultralytics' format too.
 
-Knows that layout (4 bytes little-endian, JSON, engine) and our additions under `edge_agent`: the key and the engine's
-length and sha256, so that a file that was cut short or changed is never given to TensorRT. Knows nothing of TensorRT.
+Our additions are under `edge_agent`: the key, and the engine's length and sha256, so that a truncated or changed file
+is never passed to TensorRT.
 """
 
 import hashlib
@@ -19,21 +19,21 @@ from edge_agent.perception.detector.tensorrt.bindings import GpuPlatform
 from edge_agent.perception.vision import OutputLayout
 
 RECIPE = 1
-"""Grows when we build engines in another way, so that old ones are built anew."""
+"""Increased when engines are built in another way, so that old ones are rebuilt."""
 
 _LENGTH = struct.Struct("<i")
-_LONGEST_DESCRIPTION = 1 << 20
+_MAX_DESCRIPTION_BYTES = 1 << 20
 
 
 class DamagedEngineError(FatalError):
-    """The file is not whole, or not an engine's."""
+    """The file is truncated, changed, or not an engine."""
 
 
 @dataclass(frozen=True, slots=True)
 class EngineKey:
-    """What an engine was built from and for; one that differs in anything is another engine.
+    """Everything that an engine depends on; a difference in any part requires another engine.
 
-    `onnx_sha256` is the hash of the file it was built from, `profile` the shape of its input, `flags` the builder's.
+    `onnx_sha256` is the hash of the source file, `profile` the shape of the input, `flags` are the builder's.
     """
 
     onnx_sha256: str
@@ -44,17 +44,17 @@ class EngineKey:
     recipe: int = RECIPE
 
     def digest(self) -> str:
-        """Return 16 hex digits that stand for all of it."""
+        """Return a hash of the key, 16 hex digits."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
 
     def file_name(self, model: str) -> str:
-        """Return the name under which the engine of `model` (a file name) is kept."""
+        """Return the name of the file that caches the engine of `model`, which is a file name."""
         return f"{model.removesuffix('.onnx')}.{self.digest()}.engine"
 
 
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
-    """What a file says of its engine. `key` is None where somebody else built it."""
+    """The description in an engine file. `key` is None in files of other programs."""
 
     labels: tuple[str, ...]
     width: int
@@ -68,7 +68,7 @@ class EngineInfo:
 
 
 def pack(engine: bytes, about: EngineInfo) -> bytes:
-    """Return the content of the file for an engine of our own."""
+    """Return the content of an engine file."""
     own = {
         "schema": 1,
         "model": about.model,
@@ -80,34 +80,34 @@ def pack(engine: bytes, about: EngineInfo) -> bytes:
         "bytes": len(engine),
         "sha256": hashlib.sha256(engine).hexdigest(),
     }
-    told = {"names": dict(enumerate(about.labels)), "imgsz": [about.height, about.width], "edge_agent": own}
-    text = json.dumps(told).encode()
+    description = {"names": dict(enumerate(about.labels)), "imgsz": [about.height, about.width], "edge_agent": own}
+    text = json.dumps(description).encode()
     return _LENGTH.pack(len(text)) + text + engine
 
 
 def read_engine(path: Path) -> tuple[EngineInfo, bytes]:
-    """Read and check a file; raises DamagedEngineError when it is not whole, ConfigError when it cannot be read."""
+    """Read and check a file; raises DamagedEngineError for a damaged one, ConfigError when it cannot be read."""
     try:
         content = path.read_bytes()
     except OSError as error:
         raise ConfigError(
             f"{path}: the engine cannot be read ({error.strerror})", remedy="name an engine that exists"
         ) from error
-    told, engine = _split(content, path)
-    own = told.get("edge_agent")
+    description, engine = _split(content, path)
+    own = description.get("edge_agent")
     if isinstance(own, Mapping):
         if own.get("bytes") != len(engine):
-            raise _damaged(path, f"it holds {len(engine)} bytes of engine instead of {own.get('bytes')}")
+            raise _damaged(path, f"it contains {len(engine)} bytes of engine instead of {own.get('bytes')}")
         if own.get("sha256") != hashlib.sha256(engine).hexdigest():
-            raise _damaged(path, "its content was changed")
-    return _about(told, path), engine
+            raise _damaged(path, "its content has changed")
+    return _about(description, path), engine
 
 
 def read_about(path: Path) -> EngineInfo:
-    """Read only the description; for lists. Raises as `read_engine` does where there is none."""
+    """Read only the description; raises as `read_engine` does."""
     try:
         with path.open("rb") as file:
-            head = file.read(_LENGTH.size + _LONGEST_DESCRIPTION)
+            head = file.read(_LENGTH.size + _MAX_DESCRIPTION_BYTES)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})", remedy="name an engine that exists") from error
     return _about(_split(head, path)[0], path)
@@ -117,24 +117,24 @@ def _split(content: bytes, path: Path) -> tuple[dict[str, Any], bytes]:
     if len(content) < _LENGTH.size + 2:
         raise _damaged(path, "it is empty" if not content else "it is cut short")
     (length,) = _LENGTH.unpack_from(content)
-    if not 2 <= length <= _LONGEST_DESCRIPTION or content[_LENGTH.size : _LENGTH.size + 1] != b"{":
-        raise _damaged(path, "it does not begin with a description, as engines of ours and of Ultralytics do")
+    if not 2 <= length <= _MAX_DESCRIPTION_BYTES or content[_LENGTH.size : _LENGTH.size + 1] != b"{":
+        raise _damaged(path, "it does not begin with a description, as engines of edge-agent and Ultralytics do")
     text = content[_LENGTH.size : _LENGTH.size + length]
     try:
-        told = json.loads(text)
+        description = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise _damaged(path, "its description is cut short or broken") from error
-    return told, content[_LENGTH.size + length :]
+        raise _damaged(path, "its description is cut short or not JSON") from error
+    return description, content[_LENGTH.size + length :]
 
 
-def _about(told: Mapping[str, Any], path: Path) -> EngineInfo:
-    labels = parse_names(json.dumps(told.get("names")))
+def _about(description: Mapping[str, Any], path: Path) -> EngineInfo:
+    labels = parse_names(json.dumps(description.get("names")))
     if labels is None:
         raise _damaged(path, "its description has no class names")
-    height, width = parse_size(json.dumps(told.get("imgsz")))
-    if isinstance(told.get("imgsz"), int):
-        height = width = told["imgsz"]
-    own = told.get("edge_agent")
+    height, width = parse_size(json.dumps(description.get("imgsz")))
+    if isinstance(description.get("imgsz"), int):
+        height = width = description["imgsz"]
+    own = description.get("edge_agent")
     if not isinstance(own, Mapping):
         return EngineInfo(labels, width, height)
     try:
@@ -166,5 +166,5 @@ def _key(raw: Mapping[str, Any]) -> EngineKey:
 
 def _damaged(path: Path, why: str) -> DamagedEngineError:
     return DamagedEngineError(
-        f"{path.name} is no whole engine: {why}", remedy="build or export it again", path=str(path)
+        f"{path.name} is not a complete engine: {why}", remedy="build or export it again", path=str(path)
     )

@@ -1,7 +1,4 @@
-"""Finds the engine that belongs to a model on this machine, and opens it.
-
-Knows engines of our own, which are kept under their key, and ready-made ones, which the settings name. Builds nothing.
-"""
+"""Find and open the engine for a model on this machine: a ready-made one, or the cached one that was built here."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,13 +15,13 @@ from edge_agent.perception.detector.tensorrt.engine_file import EngineInfo, Engi
 from edge_agent.perception.detector.tensorrt.spec import EngineSpec, PostprocessOptions
 
 PRECISIONS = ("auto", "fp16", "int8", "fp32")
+# What `auto` tries in turn: fp16 costs no accuracy, int8 some.
 _AUTO = ("fp16", "fp32")
-"""What `auto` takes, the first whose file is there: fp16 costs no accuracy, int8 some."""
 
 
 @dataclass(frozen=True, slots=True)
 class OnnxSource:
-    """The ONNX file of one precision, and what its engine is to say of itself (without key and times)."""
+    """The ONNX file of one precision, and its engine's description, still without key and times."""
 
     path: Path
     precision: str
@@ -32,25 +29,25 @@ class OnnxSource:
     about: EngineInfo
     sha256: str
 
-    def key(self, machine: GpuPlatform) -> EngineKey:
-        """Return the key of this model's engine on that machine."""
-        return EngineKey(self.sha256, machine, self.precision, self.profile)
+    def key(self, platform: GpuPlatform) -> EngineKey:
+        """Return the key of this model's engine on a platform."""
+        return EngineKey(self.sha256, platform, self.precision, self.profile)
 
     @property
     def profile(self) -> tuple[int, int, int, int]:
-        """The shape of the input: one picture, three colours, height, width."""
+        """The shape of the input: one picture, three channels, height, width."""
         return 1, 3, self.about.height, self.about.width
 
 
 def precision_file(model: Path, precision: str) -> tuple[Path, str]:
-    """Return the file of the float32 `model` in a precision, and which; raises ConfigError where there is none."""
-    wanted = _AUTO if precision == "auto" else (precision,)
-    for name in wanted:
+    """Return the file of the float32 `model` in a precision, and that precision; raises ConfigError without one."""
+    candidates = _AUTO if precision == "auto" else (precision,)
+    for name in candidates:
         if name == "fp32":
             return model, name
         path = model.with_name(f"{model.stem}-{name}.onnx")
         if model.name == SHIPPED_MODEL:
-            path = shipped_model(model.parent, name)  # one that was made from an older model does not count
+            path = shipped_model(model.parent, name)  # not one made from an older model
         if path != model and path.exists():
             return path, name
     raise ConfigError(
@@ -60,60 +57,60 @@ def precision_file(model: Path, precision: str) -> tuple[Path, str]:
 
 
 def open_source(model: Path, precision: str, *, needs_manifest: bool = False) -> OnnxSource:
-    """Read the file and have ONNX Runtime look at it; raises ConfigError when it is no model for us."""
+    """Open the file in ONNX Runtime to learn its layout; raises ConfigError when it is not a usable model."""
     path, name = precision_file(model, precision)
     detector = OnnxDetector(path, needs_manifest=needs_manifest)
     info = detector.info
-    layout = detector.head.spec.layout
+    layout = detector.decoder.spec.layout
     detector.close()
     about = EngineInfo(info.labels, info.input_width, info.input_height, detector.threshold, layout, path.name)
     return OnnxSource(path, name, read_model(path), about, info.sha256)
 
 
-MOST_REFUSALS = 3
-"""An engine that was built so often and was no good each time is not built at every start for ever."""
+MAX_REFUSALS = 3
+"""An engine that was rejected this many times is not built again at every start."""
 
 
 class NoEngineError(FatalError):
-    """No engine was built yet for this model on this machine."""
+    """No engine has been built yet for this model on this machine."""
 
 
-def find_engine(wanted: EngineSpec, bindings: Bindings) -> tuple[Path | None, Path | None]:
-    """Return the engine's file (None where it is not built yet) and the ONNX file that it must agree with, if any.
+def find_engine(spec: EngineSpec, bindings: Bindings) -> tuple[Path | None, Path | None]:
+    """Return the engine's file (None when it is not built yet) and the ONNX file that it must agree with, if any.
 
-    Raises ConfigError when the model is none, FatalError when its engine was refused too often.
+    Raises ConfigError when the model is not usable, FatalError when its engine was rejected too often.
     """
-    if wanted.ready_made:
-        if not wanted.model.is_file():
-            raise ConfigError(f"{wanted.model}: no such engine", remedy="correct detector.model")
-        return wanted.model, wanted.onnx()
-    source = open_source(wanted.model, wanted.precision, needs_manifest=wanted.needs_manifest)
-    key, cache = source.key(gpu_platform(bindings)), EngineCache(wanted.folder)
+    if spec.ready_made:
+        if not spec.model.is_file():
+            raise ConfigError(f"{spec.model}: no such engine", remedy="correct detector.model")
+        return spec.model, spec.onnx()
+    source = open_source(spec.model, spec.precision, needs_manifest=spec.needs_manifest)
+    key, cache = source.key(gpu_platform(bindings)), EngineCache(spec.folder)
     found, refused = cache.find(key, source.about.model), cache.refused(key, source.about.model)
-    if found is None and refused >= MOST_REFUSALS:
+    if found is None and refused >= MAX_REFUSALS:
         raise FatalError(
-            f"the engine of {source.about.model} was set aside {refused} times and is not built again",
-            remedy=f"choose another detector.precision, or clear {wanted.folder}",
+            f"the engine of {source.about.model} was rejected {refused} times and will not be built again",
+            remedy=f"choose another detector.precision, or clear {spec.folder}",
         )
     return found, source.path
 
 
 def open_engine(
-    wanted: EngineSpec, reading: PostprocessOptions, load: Callable[[], Bindings] = load_bindings
+    spec: EngineSpec, options: PostprocessOptions, load: Callable[[], Bindings] = load_bindings
 ) -> TensorRtDetector:
-    """Open the engine that is there already; in the thread that will run it.
+    """Open the engine if it exists already; call this in the thread that will run it.
 
-    Raises GpuUnavailableError without TensorRT, pycuda or GPU, NoEngineError where none was built, and what
+    Raises GpuUnavailableError without TensorRT, pycuda or GPU, NoEngineError when none was built, and whatever
     TensorRtDetector raises.
     """
     bindings = load()
-    engine, _ = find_engine(wanted, bindings)
+    engine, _ = find_engine(spec, bindings)
     if engine is None:
         raise NoEngineError(
-            f"no TensorRT engine of {wanted.model.name} was built on this machine",
+            f"no TensorRT engine of {spec.model.name} has been built on this machine",
             remedy="run `edge-agent engine build`",
         )
-    return TensorRtDetector(engine, bindings, reading)
+    return TensorRtDetector(engine, bindings, options)
 
 
-__all__ = ["MOST_REFUSALS", "EngineSpec", "NoEngineError", "find_engine", "open_engine"]
+__all__ = ["MAX_REFUSALS", "EngineSpec", "NoEngineError", "find_engine", "open_engine"]

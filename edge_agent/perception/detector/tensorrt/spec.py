@@ -1,7 +1,4 @@
-"""Which engine is wanted, and how its detections are taken: what can be said without loading the rest of this room.
-
-Knows names of files. Knows nothing of TensorRT.
-"""
+"""Which engine is wanted and how its outputs are decoded; importable without the rest of this package."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +8,7 @@ ENGINE_SUFFIXES = (".engine", ".plan")
 
 @dataclass(frozen=True, slots=True)
 class PostprocessOptions:
-    """How detections are taken from the network's outputs; `threshold` None for the engine's own, or 0.5."""
+    """How to decode the network's outputs; `threshold` None for the engine's own, or 0.5."""
 
     threshold: float | None = None
     iou: float = 0.5
@@ -20,7 +17,7 @@ class PostprocessOptions:
 
 @dataclass(frozen=True, slots=True)
 class EngineSpec:
-    """Which engine: of `model`, the float32 ONNX or a ready-made engine, in a precision, kept in `folder`."""
+    """An engine of `model`, the float32 ONNX file or a ready-made engine, in a precision, cached in `folder`."""
 
     model: Path
     precision: str
@@ -29,10 +26,10 @@ class EngineSpec:
 
     @property
     def ready_made(self) -> bool:
-        """Tell whether the model is an engine already."""
+        """Whether the model is an engine already."""
         return self.model.suffix in ENGINE_SUFFIXES
 
     def onnx(self) -> Path | None:
-        """Return the ONNX file that stands in for it on the CPU: the model, or what lies beside the engine."""
+        """Return the ONNX file to run on the CPU instead: the model, or the one beside the engine if it exists."""
         beside = self.model.with_suffix(".onnx") if self.ready_made else self.model
         return beside if beside.is_file() or not self.ready_made else None

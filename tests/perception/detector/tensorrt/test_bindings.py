@@ -22,8 +22,8 @@ def hidden(monkeypatch: pytest.MonkeyPatch) -> set[str]:
 @pytest.mark.parametrize(
     ("missing", "words"),
     [
-        ({"tensorrt"}, "pycuda is installed, but no TensorRT"),
-        ({"pycuda"}, "TensorRT is installed, but no pycuda"),
+        ({"tensorrt"}, "pycuda is installed, but TensorRT is not"),
+        ({"pycuda"}, "TensorRT is installed, but pycuda is not"),
         ({"tensorrt", "pycuda"}, "neither TensorRT nor pycuda is installed"),
     ],
 )
@@ -38,7 +38,7 @@ def test_missing_package_is_named(gpu: Gpu, hidden: set[str], missing: set[str],
     ("fault", "words"),
     [
         ("no-device", "finds no GPU"),
-        ("old-driver", r"too old: it knows CUDA 11\.8, pycuda was built for 12\.6"),
+        ("old-driver", r"too old: it supports CUDA 11\.8, pycuda was built for 12\.6"),
         ("dead-driver", r"does not start .cuInit failed"),
     ],
 )

@@ -98,7 +98,7 @@ def test_file_that_is_no_engine_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "m.engine"
     for content in (b"ftrt" + b"\0" * 100, struct.pack("<i", 5) + b"{nope", struct.pack("<i", 1 << 30) + b"{}"):
         path.write_bytes(content)
-        with pytest.raises(DamagedEngineError, match=r"m\.engine is no whole engine"):
+        with pytest.raises(DamagedEngineError, match=r"m\.engine is not a complete engine"):
             read_engine(path)
     with pytest.raises(ConfigError, match="cannot be read"):
         read_engine(tmp_path / "none.engine")
@@ -129,7 +129,7 @@ def test_folder_that_cannot_be_written_is_told_in_one_line(tmp_path: Path) -> No
     (tmp_path / "file").touch()
     cache = EngineCache(tmp_path / "file" / "engines")
     with (
-        pytest.raises(FatalError, match="cannot be kept") as caught,
+        pytest.raises(FatalError, match="cannot be written to") as caught,
         cache.building(KEY, "m.onnx"),
     ):
         pass

@@ -138,7 +138,7 @@ def test_session_of_a_file_that_is_no_engine_is_refused_and_keeps_nothing(gpu: G
 def test_session_of_another_shape_is_refused_and_keeps_nothing(tmp_path: Path, gpu: Gpu) -> None:
     onnx = tiny(tmp_path).read_bytes()
     plan = b'FAKEPLAN{"version": "10.3.0.26", "sm": [8, 7]}\n' + onnx
-    with pytest.raises(EngineError, match="does not take"):
+    with pytest.raises(EngineError, match="does not accept"):
         EngineSession(load_bindings(), plan, (1, 3, 32, 32))
     assert gpu.left() == {}
 
@@ -170,7 +170,7 @@ def test_frames_are_launches_of_a_graph_where_the_driver_records_one(
     engine, bindings = made(model, tmp_path), dataclasses.replace(load_bindings(), libcuda=_Refusing())
     monkeypatch.setattr("edge_agent.perception.detector.tensorrt.session.CudaGraph", Replayed)
     detector = TensorRtDetector(engine, bindings, PostprocessOptions())
-    assert detector.graphed
+    assert detector.uses_cuda_graph
     assert detector.infer(PICTURE) == OnnxDetector(model).infer(PICTURE)
     detector.close()
     assert launched == ["made", "launch", "launch", "closed"]
@@ -188,7 +188,7 @@ def test_engine_whose_graph_is_refused_runs_plainly(tmp_path: Path, gpu: Gpu) ->
     model = tiny(tmp_path)
     engine, bindings = made(model, tmp_path), dataclasses.replace(load_bindings(), libcuda=_Refusing())
     detector = TensorRtDetector(engine, bindings, PostprocessOptions())
-    assert not detector.graphed
+    assert not detector.uses_cuda_graph
     assert len(detector.infer(PICTURE)) == 2
     detector.close()
     assert gpu.left() == {}

@@ -28,22 +28,22 @@ WEAK = Detection("stop", 0.52, Box(300, 0, 350, 50))
 
 
 def agree(expected: tuple[Detection, ...], found: tuple[Detection, ...]) -> str:
-    return compare(lambda picture: expected, lambda picture: found, [PICTURE], 0.5).trouble
+    return compare(lambda picture: expected, lambda picture: found, [PICTURE], 0.5).problem
 
 
 def test_same_detections_agree() -> None:
     both = (STOP, WEAK)
     agreement = compare(lambda picture: both, lambda picture: both, [PICTURE, PICTURE], 0.5)
-    assert (agreement.trouble, agreement.pairs, agreement.worst_iou, agreement.worst_score) == ("", 4, 1.0, 0.0)
+    assert (agreement.problem, agreement.pairs, agreement.worst_iou, agreement.worst_score) == ("", 4, 1.0, 0.0)
 
 
 @pytest.mark.parametrize(
     ("found", "words"),
     [
-        ((), "does not see the stop"),
-        ((Detection("danger", 0.8, STOP.box),), "does not see the stop"),
-        ((STOP, Detection("danger", 0.9, Box(200, 200, 220, 220))), "sees a danger"),
-        ((STOP, STOP), "sees a stop"),
+        ((), "misses the stop"),
+        ((Detection("danger", 0.8, STOP.box),), "misses the stop"),
+        ((STOP, Detection("danger", 0.9, Box(200, 200, 220, 220))), "detects an extra danger"),
+        ((STOP, STOP), "detects an extra stop"),
         ((Detection("stop", 0.86, STOP.box),), "off by IoU 1.00, score 0.06"),
         ((Detection("stop", 0.8, Box(0, 0, 100, 89)),), "off by IoU 0.89"),
     ],
@@ -64,7 +64,7 @@ def test_detection_next_to_the_threshold_may_be_missing_on_either_side() -> None
 def test_engine_that_sees_the_same_is_proven(tmp_path: Path, gpu: Gpu) -> None:
     model = tiny(tmp_path)
     detector, agreement = open_verified(made(model, tmp_path), model, load_bindings(), PostprocessOptions(), [PICTURE])
-    assert (agreement.trouble, agreement.pairs) == ("", 2)
+    assert (agreement.problem, agreement.pairs) == ("", 2)
     detector.close()
 
 
@@ -106,7 +106,7 @@ def test_sample_pictures_ship_and_hold_signs() -> None:
 
 
 def test_folder_without_pictures_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="holds no pictures"):
+    with pytest.raises(ConfigError, match="contains no pictures"):
         sample_pictures(folder=tmp_path)
 
 
@@ -128,6 +128,6 @@ def test_engine_is_compared_below_the_threshold_where_nothing_reaches_it(tmp_pat
 
 def test_engine_that_is_as_silent_as_the_model_is_not_proven(tmp_path: Path, gpu: Gpu) -> None:
     model = save(tmp_path / "m.onnx", outputs_for(OutputLayout.CHANNELS_LAST, [], 2), names="['a', 'b']")
-    with pytest.raises(DisagreementError, match="neither sees anything"):
+    with pytest.raises(DisagreementError, match="neither detects anything"):
         open_verified(made(model, tmp_path), model, load_bindings(), PostprocessOptions(), [PICTURE])
     assert gpu.left() == {}
