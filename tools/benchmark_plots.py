@@ -6,9 +6,9 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 
-from edge_agent.bench.child import ChildReport
 from edge_agent.bench.measure import Blocks
-from edge_agent.bench.scale import ScaleResult
+from edge_agent.bench.result import ChildReport
+from edge_agent.bench.singles import ScaleResult
 from edge_agent.runtime.files import atomic_path
 
 mpl.use("svg")
@@ -59,12 +59,12 @@ def cpu(path: Path, paced: Blocks) -> None:
     _save(figure, path)
 
 
-def memory(path: Path, told: ChildReport) -> None:
+def memory(path: Path, report: ChildReport) -> None:
     """Plot resident memory over frames."""
     figure, axes = plt.subplots(figsize=(7.0, 2.4), layout="constrained")
-    axes.plot(told.column("frames"), told.column("rss_mib"))
+    axes.plot(report.column("frames"), report.column("rss_mib"))
     axes.set(xlabel="frames", ylabel="resident MiB")
-    axes.set_ylim(0, 1.2 * float(np.max(told.column("rss_mib"))))
+    axes.set_ylim(0, 1.2 * float(np.max(report.column("rss_mib"))))
     axes.grid(alpha=0.3)
     _save(figure, path)
 

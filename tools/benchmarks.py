@@ -10,7 +10,7 @@ from typing import Any
 from edge_agent.bench.goals import measure
 from edge_agent.bench.measure import Bench
 from edge_agent.bench.result import FULL, GOALS, QUICK, Ratio, machine, rows
-from edge_agent.bench.scale import COUNTS, ScaleResult, run_agents
+from edge_agent.bench.singles import COUNTS, ScaleResult, run_agents
 from edge_agent.runtime import log
 from edge_agent.runtime.files import write_atomic
 from tools import benchmark_plots as plots
@@ -18,50 +18,48 @@ from tools import benchmark_plots as plots
 _HEAD = """# Benchmarks
 
 How the agent's pace compares with bare loops that do the same arithmetic and nothing else. `make bench` writes this
-page, in an hour and on a machine that does nothing else; `edge-agent bench` prints the table, `--quick` in two
-minutes. Trust the ratios: milliseconds are this machine's.
+page in about an hour, on an idle machine; `edge-agent bench` prints the table, with `--quick` in two minutes. Trust the
+ratios: the milliseconds are this machine's.
 """
 
 _HOW = """
 ## How it is measured
-- One run holds all arms of a comparison in interleaved blocks, there and back (A B B A), so that what drifts hits all
-  alike.
-- Pictures come from memory, 640x480, rendered beforehand; a sensor exposes one at each intended tick, 10 a second.
-  Time runs from that tick, not from the moment at which somebody got round to the picture, and a tick that was
-  skipped waits for the next answer (no coordinated omission). The command is the first write to a mocked hub that the
-  picture caused.
-- The bare loop sleeps until the tick, resizes (in one thread, as the agent does), and calls the very same detector. It
-  is paced too: the same network costs 1.5 to 2 times more at 10 pictures a second than back to back.
+- One run holds all arms of a comparison in interleaved blocks, there and back (A B B A), so that drift affects all of
+  them alike.
+- Pictures come from memory, 640x480, rendered in advance; a sensor exposes one at each intended tick, 10 a second.
+  Time is measured from that tick, not from the moment when the picture was read, and a tick that was skipped waits for
+  the next answer (no coordinated omission). The command is the first write to a mocked hub that the picture caused.
+- The bare loop sleeps until the tick, resizes (in one thread, as the agent does) and calls the same detector. It is
+  paced too: the same network costs 1.5 to 2 times more at 10 pictures a second than back to back.
 - Intervals are 95%, by bootstrap over blocks and, within them, over stretches of neighbouring samples. A p99 of fewer
   than 6,000 samples is marked.
 - CPU time is that of all threads of the process. Mirrors are MQTT to a real Mosquitto and Kafka to a broker in
-  memory; a black hole is a port that takes connections and never answers. The guard's limits are opened wide, so that
-  a pause is measured instead of ending the drive.
+  memory; a black hole is a port that accepts connections and never answers. The guard's limits are set wide, so that a
+  pause is measured instead of ending the drive.
 - The five processes (`edge_agent/bench/original.py`) are capture, inference, mapping, controller and streamer over
-  Mosquitto: pictures as base64 WebP in JSON, as the demo has them that this agent grew out of. Each answers at once.
+  Mosquitto, with pictures as base64 WebP in JSON as in the original demo. Each answers at once.
 - The memory goal runs at 60 pictures a second with a stub detector: an hour's 36,000 in ten minutes.
 
 ## As JSON
 `edge-agent bench --json` prints `{"schema": 1, "machine": {...}, "ratios": [{"goal": 1, "name", "ratio", "ci95":
-[low, high], "target", "better": "lower" or "higher", "n", "note"}]}`. `ratio` and `ci95` are null where something is
-missing that the measurement needs; `note` says what.
+[low, high], "target", "better": "lower" or "higher", "n", "note"}]}`. `ratio` and `ci95` are null where something that
+the measurement needs is missing; `note` says what.
 """
 
 BUSY_LOAD = 0.5
 """With more waiting than this before it begins, a run measures the other work too."""
 
 WHY = {
-    1: "What the agent has and the bare loop has not, on a frame's way: two hand-overs between threads (about 0.3 ms, "
-    "most of it the waking of a core), the policy and the guard (0.2 ms), the driver's write (0.1 ms) and the loop "
+    1: "What the agent does and the bare loop does not, for each frame: two handovers between threads (about 0.3 ms, "
+    "most of it waking a core), the policy and the guard (0.2 ms), the driver's write (0.1 ms) and the loop "
     "itself.",
-    2: "The same, and now and then something of the agent's own beside the network: on two cores the network waits for "
-    "it.",
-    4: "The mirrors themselves: a picture as JPEG (1 ms), a commit to the outbox a tenth of a second (0.7 ms a frame), "
-    "aiokafka (1 ms) and MQTT (0.7 ms), in threads of their own. Fewer commits and batches would be cheaper, and would "
-    "lose more with a power cut and show the fleet older pictures.",
+    2: "The same, and now and then work of the agent's own beside the network: on two cores the network waits for it.",
+    4: "The mirrors themselves: a picture as JPEG (1 ms), a commit to the outbox every tenth of a second (0.7 ms a "
+    "frame), aiokafka (1 ms) and MQTT (0.7 ms), in threads of their own. Fewer commits and batches would be cheaper, "
+    "but would lose more with a power cut and show the fleet older pictures.",
     5: "The network takes both cores; capture, policy, guard and driver share them with it.",
-    8: "A frame's own steps in the loop, 0.2 to 0.4 ms each; who wakes just then waits for their end.",
-    9: "No trend: memory swings by a MiB with the pictures that are under way, which is more than the goal. Without "
+    8: "A frame's own steps in the loop, 0.2 to 0.4 ms each; a task that wakes just then waits for them.",
+    9: "No trend: memory fluctuates by a MiB with the pictures in flight, which is more than the goal. Without "
     "mirrors it grows by 0.02%.",
     10: "Settings (pydantic), the command line (typer) and the log (structlog) are Python imports that the bare start "
     "does without, and two threads cannot import at once; the settings are checked before anything moves.",
@@ -75,7 +73,7 @@ def page(ratios: Sequence[Ratio], where: dict[str, Any], crowds: Iterable[ScaleR
     if where.get("load_before", 0.0) > BUSY_LOAD:
         kind += f", on a machine that had other work (a load of {where['load_before']}): it proves no pace"
     parts = [_HEAD, f"\n## The twelve ratios\nOf {datetime.now(UTC):%Y-%m-%d}, {kind}:\n\n", _table(rows(ratios))]
-    parts.append("\n" + "\n".join(f"- **{ratio.goal}**: {ratio.words()}" for ratio in ratios) + "\n")
+    parts.append("\n" + "\n".join(f"- **{ratio.goal}**: {ratio.details()}" for ratio in ratios) + "\n")
     missed = [ratio for ratio in ratios if ratio.met is False]
     if missed:
         parts.append("\n## What is missed, by how much, and why\n")
@@ -117,25 +115,25 @@ def main() -> None:
     options = parser.parse_args()
     log.configure("error", "console")
     where = machine()
-    with Bench(QUICK if options.quick else FULL, _tell) as bench:
-        ratios = [_told(ratio) for ratio in measure(bench)]
+    with Bench(QUICK if options.quick else FULL, _progress) as bench:
+        ratios = [_reported(ratio) for ratio in measure(bench)]
         crowds = [run_agents(bench, count) for count in COUNTS]
         images = options.out / "images"
         plots.latencies(images / "bench-latency.svg", bench.paced_blocks)
         plots.cpu(images / "bench-cpu.svg", bench.paced_blocks)
         plots.scale(images / "bench-scale.svg", crowds)
-        if bench.memory_told is not None:
-            plots.memory(images / "bench-memory.svg", bench.memory_told)
+        if bench.memory_report is not None:
+            plots.memory(images / "bench-memory.svg", bench.memory_report)
     write_atomic(options.out / "benchmarks.md", page(ratios, where, crowds, quick=options.quick).encode())
 
 
-def _told(ratio: Ratio) -> Ratio:
+def _reported(ratio: Ratio) -> Ratio:
     value = "not measured" if ratio.interval is None else f"{ratio.interval.value:.4g}"
-    _tell(f"goal {ratio.goal}: {value}; {ratio.words()}")
+    _progress(f"goal {ratio.goal}: {value}; {ratio.details()}")
     return ratio
 
 
-def _tell(words: str) -> None:
+def _progress(words: str) -> None:
     sys.stderr.write(f"bench: {words}\n")
     sys.stderr.flush()
 

@@ -1,4 +1,6 @@
-"""The pace of the agent, proven: the real pipeline against bare baselines, in interleaved blocks of one run.
+"""The agent's pace against bare baselines, in interleaved blocks of one run.
 
-`goals.py` lists the twelve ratios and what each is measured by. docs/benchmarks.md holds the last full run.
+Comes in: a plan (how long, how many rounds). Goes out: twelve ratios with 95% intervals (`goals.py`); the last full run
+is in docs/benchmarks.md. Runs in the main thread, which starts an event loop for each block of the agent; memory, start
+and scale are measured on child processes.
 """

@@ -1,7 +1,4 @@
-"""One block of a measurement: the agent as it is, or the bare loop, for so many seconds.
-
-Knows how to run both on the same pictures and what to read off. Knows nothing of ratios or goals.
-"""
+"""One block of a measurement: the agent or the bare loop, on the same pictures, for a number of seconds."""
 
 import asyncio
 import time
@@ -19,14 +16,14 @@ from edge_agent.config import Settings, SignRules
 from edge_agent.events import MotorCommand, Prediction
 from edge_agent.perception.vision import resize
 from edge_agent.ports import Detector, EventSource
-from edge_agent.runtime import event_loop as loop
+from edge_agent.runtime import event_loop
 
 LAG_PERIOD_S = 0.01
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """What one block gave: by tick, ms to the command; CPU ms a frame; predictions a second; what else was watched.
+    """The figures of one block: ms to the command by tick, CPU ms a frame, predictions a second, resident memory.
 
     `age_ms` is each frame's age when its inference began, `lag_ms` how late a sleeping task woke.
     """
@@ -41,7 +38,7 @@ class Block:
 
 
 class _LatencyObserver:
-    """An observer that keeps when each tick's first command was written, and each prediction's frame age."""
+    """An observer that records when each tick's first command was written, and every prediction."""
 
     name = "benchmark"
 
@@ -50,7 +47,7 @@ class _LatencyObserver:
         self.predictions: list[Prediction] = []
 
     async def run(self, events: EventSource) -> None:
-        """Watch until cancelled."""
+        """Record events until cancelled."""
         while True:
             event = await events.get()
             if isinstance(event, MotorCommand) and event.taken_s is not None:
@@ -60,7 +57,7 @@ class _LatencyObserver:
 
 
 async def watch_lag(lags: list[float]) -> None:
-    """Note how late a task wakes that sleeps for LAG_PERIOD_S, until cancelled."""
+    """Append to `lags` how late, in ms, a task wakes that sleeps for LAG_PERIOD_S, until cancelled."""
     clock = asyncio.get_running_loop().time
     while True:
         due_s = clock() + LAG_PERIOD_S
@@ -76,28 +73,28 @@ def agent_block(
     *,
     detector: Callable[[], Detector] | None = None,
     probe: bool = False,
-    runner: Callable[[Coroutine[Any, Any, Any]], Any] = loop.run,
+    runner: Callable[[Coroutine[Any, Any, Any]], Any] = event_loop.run,
 ) -> Block:
-    """Run the whole agent on pictures from memory; `detector` takes the place of the settings' one.
+    """Run the whole agent on pictures from memory; `detector` replaces the settings' detector.
 
-    A `probe` watches the loop's lag, which costs CPU time of its own. The `runner` is `run_virtual` in tests.
+    With `probe` the loop's lag is measured, which costs CPU time of its own. The `runner` is `run_virtual` in tests.
     """
-    camera, watcher = MemoryCamera(pictures, settings.capture.fps), _LatencyObserver()
+    camera, observer = MemoryCamera(pictures, settings.capture.fps), _LatencyObserver()
     lags: list[float] = []
     rss: list[float] = []
 
-    async def watch(vista: RunView) -> None:
-        del vista
+    async def watch(view: RunView) -> None:
+        del view
         try:
             await (watch_lag(lags) if probe else asyncio.Event().wait())
         finally:
             rss.append(resident_mib())
 
-    job = RunOptions(settings, rules, (watcher,), watch, duration_s=seconds, camera=camera, detector=detector)
+    job = RunOptions(settings, rules, (observer,), watch, duration_s=seconds, camera=camera, detector=detector)
     runner(run(job))
     grabs = camera.grabs
-    done_s = {grabs.tick(taken_s): written_s for taken_s, written_s in watcher.written_s.items()}
-    counted = [p for p in watcher.predictions if grabs.tick(p.taken_s) >= grabs.first]
+    done_s = {grabs.tick(taken_s): written_s for taken_s, written_s in observer.written_s.items()}
+    counted = [p for p in observer.predictions if grabs.tick(p.taken_s) >= grabs.first]
     ages = [(p.done_s - p.taken_s) * 1000 - p.inference_ms for p in counted]
     warm = round(grabs.first * grabs.period_s / LAG_PERIOD_S)
     ticks = [grabs.tick(p.taken_s) for p in counted]
@@ -105,9 +102,9 @@ def agent_block(
 
 
 def bare_block(detector: Detector, pictures: Pictures, seconds: float, *, fps: float, size: tuple[int, int]) -> Block:
-    """Run resize, pre-processing, inference and post-processing in a loop of their own, at each tick, and nothing else.
+    """Run resize, pre-processing, inference and post-processing at each tick, and nothing else.
 
-    The detector's own `infer` is called, so that the arithmetic is the agent's. An `fps` of infinity runs flat out.
+    It calls the detector's own `infer`, so that the arithmetic is the agent's. An `fps` of infinity runs flat out.
     """
     grabs = GrabLog(start_s=time.monotonic(), period_s=1 / fps)
     done_s: dict[int, float] = {}
@@ -123,7 +120,7 @@ def bare_block(detector: Detector, pictures: Pictures, seconds: float, *, fps: f
 
 
 def saturated_fps(detector: Detector, pictures: Pictures, seconds: float, size: tuple[int, int]) -> float:
-    """Return how many frames a second the bare loop manages without waiting for anything."""
+    """Return the frames a second of the bare loop when it never waits."""
     began_s, frames = time.monotonic(), 0
     while (now_s := time.monotonic()) - began_s < seconds:
         detector.infer(resize(pictures[frames % len(pictures)], *size))
@@ -134,7 +131,7 @@ def saturated_fps(detector: Detector, pictures: Pictures, seconds: float, size: 
 def _block(
     grabs: GrabLog, done_s: dict[int, float], ticks: list[int], rss_mib: float, *, ages: list[float], lags: list[float]
 ) -> Block:
-    """Sum up a block; `ticks` are those whose pictures were understood."""
+    """Return the figures of a block; `ticks` are those whose pictures were inferred."""
     latency = stats.from_ticks(done_s, grabs.first, grabs.last, grabs.start_s, grabs.period_s)
     counted = sum(grabs.first <= tick < grabs.last for tick in ticks)
     span_s = max(grabs.last - grabs.first, 1) * grabs.period_s

@@ -1,7 +1,4 @@
-"""Runs the five processes of `original.py` against a broker and reads off when each picture's command arrived.
-
-Knows subprocesses and their CPU time. Knows nothing of what they do.
-"""
+"""Runs the five processes of `original.py` with a broker, and measures when each picture's command arrives."""
 
 import contextlib
 import subprocess
@@ -20,16 +17,16 @@ from edge_agent.bench.scene import Pictures
 from edge_agent.errors import RetryableError
 
 _WARM_TICKS = 10
-_PATIENCE_S = 60.0
+_TIMEOUT_S = 60.0
 _HEAD_START_S = 0.2
 
 
 def five_block(
     folder: Path, port: int, pictures: Pictures, seconds: float, *, fps: float, model: Path | None = None
 ) -> Block:
-    """Run the five for `seconds` at `fps`, longer where nothing is answered by then; a stub detector or `model`.
+    """Run the five for `seconds` at `fps`, longer if nothing is answered by then; with a stub detector or `model`.
 
-    Raises RetryableError when one of them does not come up.
+    Raises RetryableError when one of them does not start.
     """
     stored = folder / "pictures.npy"
     if not stored.exists():
@@ -38,18 +35,18 @@ def five_block(
     if model is not None:
         words += ["--model", str(model)]
     with contextlib.ExitStack() as stack:
-        crew = {role: stack.enter_context(_started(role, words)) for role in ROLES}
-        for role, process in crew.items():
+        processes = {role: stack.enter_context(_started(role, words)) for role in ROLES}
+        for role, process in processes.items():
             _await_ready(role, process)
         done_s: dict[int, float] = {}
-        threading.Thread(target=_listen, args=(crew["controller"], done_s), daemon=True).start()
+        threading.Thread(target=_record, args=(processes["controller"], done_s), daemon=True).start()
         start_s = time.monotonic() + _HEAD_START_S
-        _tell(crew["capture"], start_s)
+        _send_start(processes["capture"], start_s)
         time.sleep(max(0.0, start_s + _WARM_TICKS / fps - time.monotonic()))
-        before_s = sum(_cpu_s(process) for process in crew.values())
+        before_s = sum(_cpu_s(process) for process in processes.values())
         time.sleep(max(0.0, start_s + seconds - time.monotonic()))
         _await_one(done_s)
-        cpu_s = sum(_cpu_s(process) for process in crew.values()) - before_s
+        cpu_s = sum(_cpu_s(process) for process in processes.values()) - before_s
         answered = dict(done_s)
     last = max(answered, default=0)
     latency = stats.from_ticks(answered, _WARM_TICKS, last, start_s, 1 / fps) * 1000
@@ -75,28 +72,28 @@ def _started(role: str, words: list[str]) -> Iterator["subprocess.Popen[str]"]:
 
 
 def _await_ready(role: str, process: "subprocess.Popen[str]") -> None:
-    timer = threading.Timer(_PATIENCE_S, process.kill)
+    timer = threading.Timer(_TIMEOUT_S, process.kill)
     timer.start()
     line = process.stdout.readline() if process.stdout is not None else ""
     timer.cancel()
     if line.strip() != "ready":
-        raise RetryableError(f"the process '{role}' does not come up", remedy="run it by hand and see what it says")
+        raise RetryableError(f"the process '{role}' does not start", remedy="run it by hand and read its output")
 
 
 def _await_one(done_s: dict[int, float]) -> None:
-    """Wait, on a machine that is too busy for the block's seconds, until one picture that counts is answered."""
-    end_s = time.monotonic() + _PATIENCE_S
+    """Wait until one picture after the warm-up is answered, on a machine too busy to do so within the block."""
+    end_s = time.monotonic() + _TIMEOUT_S
     while max(done_s, default=0) < _WARM_TICKS and time.monotonic() < end_s:
         time.sleep(0.05)
 
 
-def _tell(process: "subprocess.Popen[str]", start_s: float) -> None:
+def _send_start(process: "subprocess.Popen[str]", start_s: float) -> None:
     if process.stdin is not None:
         process.stdin.write(f"{start_s!r}\n")
         process.stdin.flush()
 
 
-def _listen(process: "subprocess.Popen[str]", done_s: dict[int, float]) -> None:
+def _record(process: "subprocess.Popen[str]", done_s: dict[int, float]) -> None:
     with contextlib.suppress(ValueError):  # closed at the end of the block
         for line in process.stdout or ():
             tick, at_s = line.split()
@@ -106,5 +103,5 @@ def _listen(process: "subprocess.Popen[str]", done_s: dict[int, float]) -> None:
 def _cpu_s(process: "subprocess.Popen[str]") -> float:
     """Return the CPU seconds of a process, from /proc."""
     fields = Path(f"/proc/{process.pid}/stat").read_text(encoding="ascii").rpartition(") ")[2].split()
-    ticks_a_second = 100  # what every Linux has for user space
+    ticks_a_second = 100  # the same on every Linux, for user space
     return (int(fields[11]) + int(fields[12])) / ticks_a_second

@@ -1,7 +1,4 @@
-"""The twelve ratios: what is measured for each, and how the figures become one.
-
-Knows goals and blocks. Knows nothing of how a block is run.
-"""
+"""The twelve ratios: what is measured for each, and how it is computed from the figures."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -10,7 +7,7 @@ import numpy as np
 from edge_agent.bench import brokers, stats
 from edge_agent.bench.blocks import Block
 from edge_agent.bench.measure import PACED_FPS, SLOW_FPS, Bench, Blocks
-from edge_agent.bench.result import GOALS, LEAST_FOR_P99, Ratio
+from edge_agent.bench.result import GOALS, MIN_SAMPLES_P99, Ratio
 from edge_agent.bench.singles import holed_memory, memory, starts
 from edge_agent.bench.stats import Interval
 from edge_agent.errors import EdgeAgentError
@@ -18,11 +15,11 @@ from edge_agent.errors import EdgeAgentError
 _NEEDS = {1: ("bare", "plain"), 2: ("bare", "plain"), 4: ("bare", "mirrored"), 6: ("mirrored", "holed")}
 _NEEDS[8] = ("idle", "loaded")
 _ORDER = ("idle", "loaded", "bare", "plain", "mirrored", "holed")
-_NO_BROKER = "needs a broker: neither mosquitto nor a Kafka is at hand"
+_NO_BROKER = "needs a broker: neither Mosquitto nor a Kafka broker is installed"
 
 
 def measure(bench: Bench, wanted: Iterable[int] = GOALS) -> Iterator[Ratio]:
-    """Measure the goals that are wanted; one that fails is told as not measured, with the reason."""
+    """Measure the wanted goals; one that fails yields a result that is not measured, with the reason."""
     goals = sorted(set(wanted))
     paced = {goal for goal in goals if goal in _NEEDS}
     made: dict[int, list[Ratio]] = {}
@@ -70,9 +67,9 @@ def _count(*sides: Sequence[stats.Block]) -> str:
 
 
 def _thin(*sides: Sequence[stats.Block]) -> str:
-    """Say so where a 99th percentile stands on too few samples."""
+    """Return a remark where a 99th percentile has too few samples, else nothing."""
     least = min(sum(len(block) for block in side) for side in sides)
-    return f"fewer than {LEAST_FOR_P99:,} samples: the p99 is only an indication" if least < LEAST_FOR_P99 else ""
+    return f"fewer than {MIN_SAMPLES_P99:,} samples: the p99 is only an indication" if least < MIN_SAMPLES_P99 else ""
 
 
 def _and(*notes: str) -> str:
@@ -161,7 +158,7 @@ def _slow(bench: Bench) -> Ratio:
 
 def _drift(bench: Bench) -> Ratio:
     numbers, late = bench.drift()
-    # From the lateness of the first to that of the last hundred ticks: lateness itself is no drift.
+    # The lateness of the last hundred ticks minus that of the first: constant lateness is no drift.
     window = min(100, len(late) // 2)
     first, last = late[:window], late[-window:]
     rng = np.random.default_rng(1)

@@ -1,7 +1,4 @@
-"""How long a fresh process takes to its first command: the agent, and bare imports with a session and one run.
-
-Knows processes and the line that the agent's log has when the train begins to drive. Knows nothing of ratios.
-"""
+"""Time from the start of a process to its first command: the agent, and bare imports with a session and one run."""
 
 import os
 import subprocess
@@ -17,10 +14,10 @@ from edge_agent.bench.brokers import free_port
 from edge_agent.bench.scene import Pictures
 from edge_agent.errors import RetryableError
 
-_PATIENCE_S = 120.0
+_TIMEOUT_S = 120.0
 _SOURCE_PICTURES = 600
 _DRIVES = '"state": "running"'
-"""In the guard's line of the log; the motor's first power is written in the same step of the loop."""
+"""In the guard's log line; the motor's first power is written in the same step of the loop."""
 
 _BARE = """
 import sys, cv2, numpy, onnxruntime
@@ -34,11 +31,11 @@ blob = numpy.ascontiguousarray(image[None, :, :, ::-1].transpose(0, 3, 1, 2), dt
 session.run(None, {source.name: blob})
 print("done", flush=True)
 """
-"""What nobody can do without: the three libraries, the model, a picture, one run."""
+"""The least that any program needs: the three libraries, the model, a picture, one run."""
 
 
 def picture_folder(folder: Path, pictures: Pictures) -> Path:
-    """Write pictures as a source of the agent's that lasts for a minute; returns the folder."""
+    """Write pictures as a source that lasts a minute at 10 a second; returns the folder."""
     source = folder / "pictures"
     source.mkdir(exist_ok=True)
     for index in range(_SOURCE_PICTURES):
@@ -51,14 +48,14 @@ def picture_folder(folder: Path, pictures: Pictures) -> Path:
 
 
 def bare_start_s(model: Path, picture: Path, threads: int) -> float:
-    """Return the seconds from starting Python to the end of the first bare run."""
+    """Return the seconds from the start of Python to the end of the first bare run."""
     return _until("done", [sys.executable, "-c", _BARE, str(model), str(picture), str(threads)], dict(os.environ))
 
 
 def agent_start_s(
     source: Path, state: Path, more: Mapping[str, str], program: Sequence[str] = ("-m", "edge_agent")
 ) -> float:
-    """Return the seconds from starting `edge-agent run` to the moment at which the train begins to drive.
+    """Return the seconds from the start of `edge-agent run` until the train begins to drive.
 
     `more` adds to its environment, such as settings; `program` is what Python runs as `edge-agent`.
     """
@@ -76,22 +73,22 @@ def agent_start_s(
     return _until(_DRIVES, command, {**os.environ, **settings})
 
 
-def _until(words: str, command: list[str], environment: Mapping[str, str]) -> float:
-    """Return the seconds until a line with `words` comes; raises RetryableError with the last line where none does."""
+def _until(text: str, command: list[str], environment: Mapping[str, str]) -> float:
+    """Return the seconds until a line contains `text`; raises RetryableError with the last line where none does."""
     began_s = time.monotonic()
     process = subprocess.Popen(  # noqa: S603 - fixed words
         command, env=dict(environment), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
-    timer = threading.Timer(_PATIENCE_S, process.kill)
+    timer = threading.Timer(_TIMEOUT_S, process.kill)
     timer.start()
     last = "nothing"
     try:
         for line in process.stdout or ():
-            if words in line:
+            if text in line:
                 return time.monotonic() - began_s
             last = line.strip() or last
     finally:
         timer.cancel()
         process.kill()
         process.communicate()
-    raise RetryableError(f"the process never came to '{words}'; it said: {last[:200]}", remedy="start it by hand")
+    raise RetryableError(f"the process never printed '{text}', but: {last[:200]}", remedy="start it by hand")

@@ -1,7 +1,4 @@
-"""Runs the blocks that goals need, each once, interleaved, and keeps what they gave.
-
-Knows which arms there are and which settings each has. Knows nothing of ratios.
-"""
+"""Runs the blocks that the goals need, interleaved, with the settings of each arm."""
 
 import asyncio
 import contextlib
@@ -18,13 +15,12 @@ import numpy as np
 
 from edge_agent.bench import brokers, scene, stats
 from edge_agent.bench.blocks import LAG_PERIOD_S, Block, agent_block, bare_block, saturated_fps, watch_lag
-from edge_agent.bench.child import ChildReport
 from edge_agent.bench.five import five_block
-from edge_agent.bench.result import Plan, bench_settings
+from edge_agent.bench.result import ChildReport, Plan, bench_settings
 from edge_agent.config import Settings, load_rules
 from edge_agent.perception.detector import open_detector, shipped_model
 from edge_agent.perception.detector.manifest import CPU_PRECISION
-from edge_agent.runtime import event_loop as loop
+from edge_agent.runtime import event_loop
 from edge_agent.runtime.queues import pace
 from edge_agent.runtime.resources import engines_dir
 
@@ -32,7 +28,7 @@ PICTURES = 24
 PACED_FPS = 10.0
 SLOW_FPS = 30.0
 SLOW_TIMES = 3.07
-"""A little off a whole number, so that the slow detector meets the camera in every phase."""
+"""Not a whole number, so that the slow detector meets the camera in every phase."""
 _FASTER_CAMERA = 1.25
 
 Blocks = dict[str, list[Block]]
@@ -40,39 +36,39 @@ Blocks = dict[str, list[Block]]
 
 @dataclass
 class Bench:
-    """One run of the benchmark. `tell` hears, in words, what is being done."""
+    """One run of the benchmark; `report_progress` is called with what is being done."""
 
     plan: Plan
-    tell: Callable[[str], None]
+    report_progress: Callable[[str], None]
     pictures: scene.Pictures = field(default_factory=list)
     stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     folder: Path = Path()
     mirrors: dict[str, dict[str, object]] = field(default_factory=dict)
     paced_blocks: Blocks = field(default_factory=dict)
-    memory_told: ChildReport | None = None
+    memory_report: ChildReport | None = None
     without: str = ""
-    """What a mirrored arm had to do without, in words."""
+    """Which brokers the mirrored arm lacks, for people."""
 
     def __enter__(self) -> "Bench":
-        """Render the pictures and make a folder for everything that is written."""
-        self.tell("renders pictures")
+        """Render the pictures and create a folder for everything that is written."""
+        self.report_progress("rendering pictures")
         self.folder = Path(self.stack.enter_context(tempfile.TemporaryDirectory(prefix="edge-agent-bench-")))
         self.pictures = self.pictures or scene.render(PICTURES)
-        gc.freeze()  # this and the next as `edge-agent run` does, for the bare loops too
+        gc.freeze()  # this and the next line as `edge-agent run` does, also for the bare loops
         cv2.setNumThreads(1)
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End the brokers and remove the folder."""
+        """Stop the brokers and remove the folder."""
         self.stack.close()
 
     @property
     def model(self) -> Path:
-        """The model that runs on a CPU."""
+        """Path of the model that runs on a CPU."""
         return shipped_model(engines_dir(), CPU_PRECISION)
 
     def start_brokers(self) -> None:
-        """Start what can be had of Mosquitto and Kafka, and the holes; says in `without` what cannot."""
+        """Start Mosquitto and Kafka, as far as installed, and the black holes; `without` names what is missing."""
         if self.mirrors:
             return
         missing = []
@@ -87,7 +83,7 @@ class Bench:
             healthy |= self._kafka(self.stack.enter_context(brokers.kafka()), "healthy")
             holed |= self._kafka(self.stack.enter_context(brokers.black_hole()), "holed")
         else:
-            missing.append("Kafka (no broker at hand)")
+            missing.append("Kafka (no broker is installed)")
         self.mirrors = {"mirrored": healthy, "loaded": healthy, "holed": holed}
         self.without = f"without {' and '.join(missing)}" if missing else ""
 
@@ -104,7 +100,7 @@ class Bench:
         return bench_settings({**state, **self.mirrors.get(arm, {})})
 
     def paced(self, arms: Sequence[str]) -> Blocks:
-        """Run bare, plain, mirrored, holed, loaded and idle, as far as asked for, there and back."""
+        """Run those of bare, plain, mirrored, holed, loaded and idle that are in `arms`, there and back."""
         if set(arms) - {"bare", "plain", "idle"}:
             self.start_brokers()
         settings = self.settings("plain")
@@ -114,7 +110,7 @@ class Bench:
         made = self.paced_blocks = {arm: [] for arm in arms}
         try:
             for number, arm in enumerate(stats.interleaved(arms, self.plan.arm_rounds), 1):
-                self.tell(f"paced block {number} of {2 * len(arms) * self.plan.arm_rounds}: {arm}")
+                self.report_progress(f"paced block {number} of {2 * len(arms) * self.plan.arm_rounds}: {arm}")
                 if arm == "bare":
                     block = bare_block(detector, self.pictures, self.plan.arms_s, fps=PACED_FPS, size=size)
                 elif arm == "idle":
@@ -129,7 +125,7 @@ class Bench:
         return made
 
     def flat_out(self) -> tuple[list[float], list[float]]:
-        """Return frames a second of the agent, under a camera a quarter faster than the bare loop, and of that loop."""
+        """Return the frames a second of the agent, with a camera 25% faster than the bare loop, and of that loop."""
         settings = self.settings("plain")
         size = settings.capture.width, settings.capture.height
         rules = load_rules(settings.policy.rules)
@@ -138,7 +134,7 @@ class Bench:
         bare: list[float] = []
         try:
             for arm in stats.interleaved(("bare", "agent"), 2):
-                self.tell(f"flat out: {arm}")
+                self.report_progress(f"flat out: {arm}")
                 if arm == "bare":
                     bare.append(saturated_fps(detector, self.pictures, self.plan.flat_s, size))
                 else:
@@ -150,12 +146,12 @@ class Bench:
         return ours, bare
 
     def five(self, *, real: bool) -> Blocks:
-        """Run the five processes and the agent, with stub detectors or with the real one."""
+        """Run the five processes and the agent, with stub detectors or the real one."""
         settings = self.settings("plain")
         rules, made = load_rules(settings.policy.rules), Blocks({"agent": [], "five": []})
         port = self.stack.enter_context(brokers.mosquitto(self.folder))
         for arm in stats.interleaved(("agent", "five"), self.plan.five_rounds):
-            self.tell(f"{'real' if real else 'stub'} detector: {arm}")
+            self.report_progress(f"{'real' if real else 'stub'} detector: {arm}")
             if arm == "agent":
                 stub = None if real else scene.StubDetector
                 block = agent_block(settings, rules, self.pictures, self.plan.five_s, detector=stub)
@@ -167,7 +163,7 @@ class Bench:
 
     def slow(self) -> Block:
         """Run the agent at SLOW_FPS with a detector that takes SLOW_TIMES periods."""
-        self.tell("detector 3 times too slow")
+        self.report_progress("detector 3 times too slow")
         settings = self.settings("plain", SLOW_FPS)
         fitting = [picture[: settings.capture.height, : settings.capture.width] for picture in self.pictures]
         return agent_block(
@@ -179,9 +175,9 @@ class Bench:
         )
 
     def drift(self) -> tuple[stats.Block, stats.Block]:
-        """Return, of a run of the pace, each tick's number and how many seconds after its ideal time it came."""
-        self.tell(f"{self.plan.ticks} ticks")
-        return loop.run(_drift(self.plan.ticks, self.plan.tick_s))
+        """Run `pace` and return each tick's number and its lateness against the ideal time in s."""
+        self.report_progress(f"{self.plan.ticks} ticks")
+        return event_loop.run(_drift(self.plan.ticks, self.plan.tick_s))
 
 
 async def _drift(ticks: int, period_s: float) -> tuple[stats.Block, stats.Block]:
@@ -198,7 +194,7 @@ async def _drift(ticks: int, period_s: float) -> tuple[stats.Block, stats.Block]
 
 
 def idle_block(seconds: float) -> Block:
-    """Watch the lag of a loop that has nothing to do."""
+    """Measure the lag of a loop that has nothing to do."""
 
     async def watch() -> list[float]:
         lags: list[float] = []
@@ -207,7 +203,7 @@ def idle_block(seconds: float) -> Block:
                 await watch_lag(lags)
         return lags
 
-    lags = np.array(loop.run(watch())[round(0.5 / LAG_PERIOD_S) :])
+    lags = np.array(event_loop.run(watch())[round(0.5 / LAG_PERIOD_S) :])
     return Block(np.array([]), math.nan, 0.0, len(lags), 0.0, lag_ms=lags)
 
 

@@ -1,9 +1,8 @@
-"""The pipeline that the agent replaces, made anew to measure against: five processes that talk over MQTT.
+"""The pipeline that the agent replaces, rewritten to measure against: five processes that communicate over MQTT.
 
-`python -m edge_agent.bench.original ROLE ...` is one of capture, inference, mapping, controller and streamer. Pictures
-travel as base64 WebP inside JSON, results as JSON with the picture in it, commands as text, as in the demo that the
-agent grew out of; the code is ours, and nothing in it waits on purpose. One change: a command carries the number of its
-picture, so that it can be told which one it answers. Knows MQTT and the messages. Knows nothing of the agent.
+`python -m edge_agent.bench.original ROLE ...` runs one of capture, inference, mapping, controller and streamer.
+Pictures are base64 WebP inside JSON, results JSON with the picture in it, commands text, as in the original demo. The
+code is ours, and never waits on purpose. One change: a command carries its picture's number, to measure its latency.
 """
 
 import argparse
@@ -57,7 +56,7 @@ def padded(image: Image) -> tuple[Image, float]:
 
 
 def infer(payload: bytes, detector: Detector) -> str:
-    """Turn an image message into a result message."""
+    """Return the result message of an image message."""
     message = json.loads(payload)
     began_s = time.perf_counter()
     square, scale = padded(decode(message["image"]))
@@ -88,13 +87,13 @@ def _plain(found: Detection) -> dict[str, Any]:
 
 
 def command(result: dict[str, Any]) -> str:
-    """Turn a result into a command: the first detection's class, or -1, and the picture's number."""
+    """Return the command of a result: the first detection's class, or -1, and the picture's number."""
     found = result["detections"]
     return f"{found[0]['class_id'] if found else -1} {result['id']}"
 
 
 def monitoring(result: dict[str, Any]) -> str:
-    """Draw the boxes and wrap the picture as a CloudEvent with a data URL."""
+    """Draw the boxes and return the picture as a CloudEvent with a data URL."""
     image, scale = decode(result["image"]), result["scale"]
     for found in result["detections"]:
         x, y, width, height = (round(float(side) * scale) for side in found["box"])
@@ -113,8 +112,8 @@ def monitoring(result: dict[str, Any]) -> str:
     return json.dumps(event)
 
 
-def connect(port: int, topic: str | None, take: Callable[[mqtt.Client, bytes], None] | None) -> mqtt.Client:
-    """Connect to the broker; `take` gets each message on `topic`."""
+def connect(port: int, topic: str | None, handle: Callable[[mqtt.Client, bytes], None] | None) -> mqtt.Client:
+    """Connect to the broker; `handle` is called with each message on `topic`."""
     client = mqtt.Client(CallbackAPIVersion.VERSION2)
 
     def ready(*_: Any) -> None:
@@ -129,14 +128,14 @@ def connect(port: int, topic: str | None, take: Callable[[mqtt.Client, bytes], N
 
     client.on_connect = connected
     client.on_subscribe = ready
-    if take is not None:
-        client.on_message = lambda client, _, message: take(client, bytes(message.payload))
+    if handle is not None:
+        client.on_message = lambda client, _, message: handle(client, bytes(message.payload))
     client.connect("127.0.0.1", port)
     return client
 
 
 def capture(port: int, pictures: Path, fps: float) -> None:
-    """Publish a picture at each tick; the time of the first one comes on stdin, by the monotonic clock."""
+    """Publish a picture at each tick; stdin gives the monotonic time of the first one."""
     images = np.load(pictures)
     client = connect(port, None, None)
     client.loop_start()
@@ -162,15 +161,15 @@ def _drive(client: mqtt.Client, payload: bytes) -> None:
 
 
 def _stream(client: mqtt.Client, payload: bytes) -> None:
-    """Take the picture out as the console's page would get it."""
+    """Extract the picture as a server-sent event, as the original console does."""
     del client
     url = json.loads(payload)["data"]["image"]
     f"data: {url}\n\n".encode()
 
 
 def main() -> None:
-    """Be one of the five."""
-    parser = argparse.ArgumentParser(description="One process of the five.")
+    """Run one of the five."""
+    parser = argparse.ArgumentParser(description="Run one process of the five.")
     parser.add_argument("role", choices=ROLES)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--pictures", type=Path)

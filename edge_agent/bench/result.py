@@ -1,7 +1,4 @@
-"""The twelve goals, what came out for each, and both as JSON and as a table.
-
-Knows names, targets and how figures are told. Knows nothing of measuring.
-"""
+"""The twelve goals, the plans of a run, and results as JSON and as a table."""
 
 import os
 import platform
@@ -11,7 +8,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from edge_agent.bench.stats import Interval
+import numpy as np
+
+from edge_agent.bench.stats import Block, Interval
 from edge_agent.config import Settings, load
 
 SCHEMA = 1
@@ -44,9 +43,9 @@ GOALS: dict[int, Goal] = {
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """What came out for one goal: None where it could not be measured, with the reason in `note`.
+    """One goal's result; `interval` is None where it could not be measured, with the reason in `note`.
 
-    `n` says how many samples stand behind it.
+    `n` gives the number of samples.
     """
 
     goal: int
@@ -56,14 +55,14 @@ class Ratio:
 
     @property
     def met(self) -> bool | None:
-        """Tell whether the goal is reached by the value itself; None where there is none."""
+        """Whether the value reaches the goal; None where it was not measured."""
         if self.interval is None:
             return None
         goal = GOALS[self.goal]
         return self.interval.value <= goal.target if goal.better == "lower" else self.interval.value >= goal.target
 
-    def words(self) -> str:
-        """Return what stands behind the value, in words."""
+    def details(self) -> str:
+        """Return the number of samples and the note, for people."""
         return "; ".join(part for part in (self.n and f"n {self.n}", self.note) if part)
 
     def as_json(self) -> dict[str, Any]:
@@ -82,7 +81,7 @@ class Ratio:
 
 
 def machine() -> dict[str, Any]:
-    """Describe the machine and what ran on it."""
+    """Describe the machine and the versions that ran on it."""
     return {
         "cpu": _cpu(),
         "cores": os.cpu_count(),
@@ -104,7 +103,7 @@ def _cpu() -> str:
 
 
 def as_json(ratios: Sequence[Ratio], where: dict[str, Any]) -> dict[str, Any]:
-    """Return the whole result; its form is described in docs/benchmarks.md."""
+    """Return the whole result, in the format of docs/benchmarks.md."""
     return {"schema": SCHEMA, "machine": where, "ratios": [ratio.as_json() for ratio in ratios]}
 
 
@@ -115,27 +114,27 @@ def rows(ratios: Iterable[Ratio]) -> list[tuple[str, ...]]:
         goal, interval = GOALS[ratio.goal], ratio.interval
         sign = "<=" if goal.better == "lower" else ">="
         verdict = {True: "met", False: "missed", None: "not measured"}[ratio.met]
-        value = "-" if interval is None else _told(interval.value)
-        span = "-" if interval is None else f"{_told(interval.low)} to {_told(interval.high)}"
+        value = "-" if interval is None else _figure(interval.value)
+        span = "-" if interval is None else f"{_figure(interval.low)} to {_figure(interval.high)}"
         made.append((str(ratio.goal), goal.name, value, span, f"{sign} {goal.target:g}", verdict))
     return made
 
 
-def _told(value: float) -> str:
+def _figure(value: float) -> str:
     return f"{value:.4f}" if abs(value) < 0.1 else f"{value:.3f}"
 
 
-LEAST_FOR_P99 = 6000
-"""Samples below which a 99th percentile is only an indication."""
+MIN_SAMPLES_P99 = 6000
+"""With fewer samples, a 99th percentile is only an indication."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Seconds of one block of each kind, how often the blocks go there and back, and counts.
+    """Seconds of a block of each kind, rounds there and back, and counts.
 
     `arms` is the paced comparison (goals 1, 2, 4, 6), `flat` flat out, `five` the five processes, `slow` the detector
-    that is too slow, `idle` the idle loop, `memory` the one long run, `starts` how many starts of each kind, `ticks`
-    and `tick_s` the pace, `scale_s` each crowd of agents, `holed_s` two agents whose memory is compared.
+    that is too slow, `idle` the idle loop, `memory` the one long run, `starts` the starts of each kind, `ticks` and
+    `tick_s` the pace, `scale_s` each number of agents, `holed_s` two agents whose memory is compared.
     """
 
     arms_s: float
@@ -154,12 +153,12 @@ class Plan:
 
 
 QUICK = Plan(5, 1, 2, 4, 1, 8, 3, 10, 1, 1_000, 0.01, 6, 6)
-"""Two minutes: what can be seen at once."""
+"""Two minutes: a first impression."""
 FULL = Plan(78, 4, 10, 15, 2, 150, 15, 600, 8, 36_000, 0.01, 30, 60)
-"""A little more than an hour: over 6,000 frames in each arm of the paced comparison, 36,000 frames for memory."""
+"""A little over an hour: more than 6,000 frames in each arm of the paced comparison, 36,000 frames for memory."""
 
 _LENIENT: Mapping[str, object] = {
-    # A pause is to be measured, not to end the drive: the limits are as wide as they go.
+    # A pause is measured instead of ending the drive: the limits are as wide as possible.
     "capture.source": "memory",
     "capture.max_age_ms": 5000,
     "hub.kind": "mock",
@@ -175,5 +174,17 @@ _LENIENT: Mapping[str, object] = {
 
 
 def bench_settings(changes: Mapping[str, object]) -> Settings:
-    """Return the shipped settings with guards that do not end a drive on a busy machine, no page, and `changes`."""
+    """Return the shipped settings with `changes`, no page, and guard limits that a busy machine does not reach."""
     return load(None, {**_LENIENT, **changes}, profile=None).settings
+
+
+@dataclass(frozen=True, slots=True)
+class ChildReport:
+    """What an agent in a process of its own printed: a line a second, and the latencies at the end."""
+
+    lines: tuple[dict[str, Any], ...]
+    latency_ms: Mapping[str, float | None]
+
+    def column(self, key: str) -> Block:
+        """Return one figure over all lines."""
+        return np.array([line[key] for line in self.lines], np.float64)

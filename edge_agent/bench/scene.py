@@ -1,7 +1,4 @@
-"""Pictures and detectors for measuring: rendered beforehand, so that no camera's work counts as the agent's.
-
-Knows the simulator's pictures and the doors Camera and Detector. Knows nothing of what is measured with them.
-"""
+"""Cameras and detectors to measure with: pictures rendered in advance, so that rendering is not measured."""
 
 import asyncio
 import time
@@ -24,7 +21,7 @@ from edge_agent.simulation.world import World
 
 Pictures = Sequence[NDArray[np.uint8]]
 WIDTH_PX, HEIGHT_PX = 640, 480
-"""What a webcam gives; the agent resizes it, and so do the baselines."""
+"""A webcam's usual size; the agent resizes it, and so do the baselines."""
 
 _STOPPING = frozenset((Sign.STOP.value, Sign.NO_ENTRY.value, Sign.DANGER.value))
 _WARM_TICKS = 10
@@ -46,7 +43,7 @@ def render(count: int, seed: int = 7) -> Pictures:
 
 @dataclass(slots=True)
 class GrabLog:
-    """What the camera's door saw: the process's CPU seconds by tick, the first tick's time, the period."""
+    """What the camera recorded: the process's CPU seconds by tick, the first tick's time, the period."""
 
     start_s: float = 0.0
     period_s: float = 0.1
@@ -73,14 +70,14 @@ class GrabLog:
 
 
 class MemoryCamera:
-    """Implements ports.Camera from memory: a sensor that exposes at each intended tick, whenever it is asked.
+    """Implements ports.Camera from memory: a sensor that exposes at each intended tick, whenever it is read.
 
-    `taken_s` is therefore the tick, and what comes late is late by the whole of its lateness.
+    So `taken_s` is the tick, and latencies include all lateness since.
 
     Args:
         pictures: served in turn.
         fps: pictures a second.
-        watched: keep in `grabs` what each tick cost until then, which takes memory for each.
+        watched: record the CPU time at each tick in `grabs`, which needs memory for each.
     """
 
     source = "memory"
@@ -113,7 +110,7 @@ class MemoryCamera:
 
 
 class StubDetector:
-    """Implements ports.Detector: answers one and the same sign, after `delay_s` without work."""
+    """Implements ports.Detector: always returns the same sign, after sleeping for `delay_s`."""
 
     info: DetectorInfo
 
@@ -122,7 +119,7 @@ class StubDetector:
         self._delay_s = delay_s
 
     def infer(self, image: NDArray[np.uint8]) -> tuple[Detection, ...]:
-        """Answer, for any (height, width, 3) uint8 BGR picture, a small sign that is too far away to act on."""
+        """Return, for any (height, width, 3) uint8 BGR picture, one small sign that is too far away to act on."""
         if self._delay_s:
             time.sleep(self._delay_s)
         return (Detection(Sign.SPEED_LIMIT_50.value, 0.9, Box(100.0, 100.0, 112.0, 112.0)),)

@@ -1,22 +1,19 @@
-"""The goals that need processes of their own: memory over time, and how long a start takes.
-
-Knows subprocesses and their lines. Knows nothing of blocks.
-"""
+"""What is measured on processes of their own: memory over time, starts, and many agents on one machine."""
 
 import json
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from edge_agent.bench import stats
-from edge_agent.bench.child import ChildReport
 from edge_agent.bench.launch import agent_start_s, bare_start_s, picture_folder
-from edge_agent.bench.measure import Bench
-from edge_agent.bench.result import Ratio
+from edge_agent.bench.measure import PACED_FPS, Bench
+from edge_agent.bench.result import ChildReport, Ratio
 from edge_agent.bench.stats import Interval
 from edge_agent.errors import RetryableError
 
@@ -28,7 +25,7 @@ _WARM_SHARE = 0.2
 def start_child(
     bench: Bench, name: str, seconds: float, fps: float, *, real: bool = False, arm: str = "mirrored"
 ) -> "subprocess.Popen[str]":
-    """Start an agent with an arm's settings in a process of its own, with its own state folder."""
+    """Start an agent with an arm's settings in a process of its own, with a state folder of its own."""
     pictures, state = bench.folder / "child-pictures.npy", bench.folder / name
     if not pictures.exists():
         np.save(pictures, np.stack(bench.pictures))
@@ -43,14 +40,14 @@ def start_child(
     process = subprocess.Popen(  # noqa: S603 - fixed words
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    bench.stack.callback(process.kill)  # whatever ends the benchmark ends its agents
+    bench.stack.callback(process.kill)  # agents end with the benchmark, however it ends
     return process
 
 
-def child_report(process: "subprocess.Popen[str]", patience_s: float) -> ChildReport:
-    """Wait for such an agent's end and return what it told; raises RetryableError where it failed."""
+def child_report(process: "subprocess.Popen[str]", timeout_s: float) -> ChildReport:
+    """Wait for such an agent to end and return what it printed; raises RetryableError where it failed."""
     try:
-        out, problems = process.communicate(timeout=patience_s)
+        out, problems = process.communicate(timeout=timeout_s)
     except subprocess.TimeoutExpired as error:
         process.kill()
         process.communicate()
@@ -66,8 +63,8 @@ def memory(bench: Bench) -> Ratio:
     """Goal 9: memory with mirrors on, at 60 frames a second, so that an hour's frames take ten minutes."""
     bench.start_brokers()
     seconds = bench.plan.memory_s
-    bench.tell(f"memory: {seconds:g} s at {MEMORY_FPS:g} frames a second")
-    made = bench.memory_told = child_report(start_child(bench, "memory", seconds, MEMORY_FPS), seconds + 120)
+    bench.report_progress(f"memory: {seconds:g} s at {MEMORY_FPS:g} frames a second")
+    made = bench.memory_report = child_report(start_child(bench, "memory", seconds, MEMORY_FPS), seconds + 120)
     rss, frames = made.column("rss_mib"), made.column("frames")
     warm = max(1, round(len(rss) * _WARM_SHARE))
     window = max(1, (len(rss) - warm) // 10)
@@ -81,12 +78,12 @@ def memory(bench: Bench) -> Ratio:
 
 
 def holed_memory(bench: Bench) -> float:
-    """Return by how many MiB an agent whose brokers are black-holed outgrows one whose brokers are well.
+    """Return how many MiB more an agent with black-holed brokers uses than one with healthy brokers.
 
-    Both run beside each other, so that both have the same time and the same frames.
+    Both run at the same time, and so have the same frames.
     """
     seconds = bench.plan.holed_s
-    bench.tell(f"memory with black-holed brokers: {seconds:g} s")
+    bench.report_progress(f"memory with black-holed brokers: {seconds:g} s")
     running = [start_child(bench, f"memory-{arm}", seconds, MEMORY_FPS, arm=arm) for arm in ("holed", "mirrored")]
     holed, healthy = (child_report(process, seconds + 120).column("rss_mib") for process in running)
     last = max(1, len(healthy) // 3)
@@ -94,7 +91,7 @@ def holed_memory(bench: Bench) -> float:
 
 
 def starts(bench: Bench, goals: Iterable[int]) -> list[Ratio]:
-    """Goals 10 and 11: fresh processes, the kinds taken in turn."""
+    """Goals 10 and 11: fresh processes, the kinds interleaved."""
     wanted = {10, 11} & set(goals)
     arms = ["agent", *(["bare"] if 10 in wanted else []), *(["corrupt"] if 11 in wanted else [])]
     source = picture_folder(bench.folder, bench.pictures[:8])
@@ -103,7 +100,7 @@ def starts(bench: Bench, goals: Iterable[int]) -> list[Ratio]:
     threads = settings.detector.threads or 2
     taken: dict[str, list[float]] = {arm: [] for arm in arms}
     for number, arm in enumerate(stats.interleaved(arms, bench.plan.starts), 1):
-        bench.tell(f"start {number} of {2 * len(arms) * bench.plan.starts}: {arm}")
+        bench.report_progress(f"start {number} of {2 * len(arms) * bench.plan.starts}: {arm}")
         if arm == "bare":
             taken[arm].append(bare_start_s(bench.model, source / "000.jpg", threads))
         else:
@@ -122,7 +119,7 @@ def _start_ratio(goal: int, ours: Sequence[float], other: Sequence[float]) -> Ra
 
 
 def _corrupt_engine(folder: Path, model: Path) -> Path:
-    """Write an engine that no TensorRT loads, with the ONNX file beside it that drives meanwhile."""
+    """Write an engine that TensorRT cannot load, beside the ONNX file that is used instead."""
     place = folder / "corrupt"
     place.mkdir(exist_ok=True)
     for suffix in (".onnx", ".json"):
@@ -130,3 +127,36 @@ def _corrupt_engine(folder: Path, model: Path) -> Path:
     engine = place / "signs.engine"
     engine.write_bytes(b"not an engine" * 1000)
     return engine
+
+
+COUNTS = (1, 2, 4, 8, 16)
+
+
+@dataclass(frozen=True, slots=True)
+class ScaleResult:
+    """Medians over `count` agents: frames a second each, ms to the command, CPU ms a frame, MiB each."""
+
+    count: int
+    fps: float
+    p50_ms: float
+    p99_ms: float
+    cpu_ms: float
+    rss_mib: float
+
+
+def run_agents(bench: Bench, count: int) -> ScaleResult:
+    """Run `count` agents at the same time; raises RetryableError where one fails."""
+    seconds = bench.plan.scale_s
+    bench.report_progress(f"{count} agents for {seconds:g} s")
+    running = [start_child(bench, f"train-{index}", seconds, PACED_FPS, real=True) for index in range(count)]
+    reports = [child_report(process, seconds + 60 + 10 * count) for process in running]
+    seen = [(one.column("t_s"), one.column("frames"), one.column("cpu_s")) for one in reports]
+    frames = [counted[-1] - counted[1] for _, counted, _ in seen]
+    return ScaleResult(
+        count,
+        float(np.median([done / (at[-1] - at[1]) for done, (at, _, _) in zip(frames, seen, strict=True)])),
+        float(np.median([one.latency_ms["p50"] or np.nan for one in reports])),
+        float(np.median([one.latency_ms["p99"] or np.nan for one in reports])),
+        float(np.median([(cpu[-1] - cpu[1]) * 1000 / max(d, 1) for d, (_, _, cpu) in zip(frames, seen, strict=True)])),
+        float(np.median([one.column("rss_mib")[-1] for one in reports])),
+    )

@@ -1,8 +1,4 @@
-"""Ratios with their uncertainty, from samples that came in blocks.
-
-Knows percentiles, the bootstrap and the order in which blocks are run. Knows nothing of clocks or of what was measured.
-Pure: randomness comes in as a seed.
-"""
+"""Ratios of statistics with bootstrap intervals, from samples taken in blocks; pure, with a seed for randomness."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -42,8 +38,8 @@ def ratio(
 ) -> Interval:
     """Return statistic(ours) / statistic(bare) over all samples, with a bootstrap interval.
 
-    Drawn again are the blocks, then stretches of neighbouring samples within each: neighbours are alike, and an
-    interval that took them for independent would be too narrow. Raises ValueError where one side has no samples.
+    Resampled are the blocks, then stretches of neighbouring samples within each: neighbours are correlated, and an
+    interval that assumed independence would be too narrow. Raises ValueError where one side has no samples.
     """
     one, other = _used(ours), _used(bare)
     rng = np.random.default_rng(seed)
@@ -61,7 +57,7 @@ def _used(blocks: Sequence[Block]) -> list[Block]:
 
 
 def _drawn(blocks: Sequence[Block], rng: np.random.Generator) -> Block:
-    """Draw as many blocks, and from each as many samples, as there are, in stretches of about the square root."""
+    """Resample blocks and, within each, stretches of about the square root of its length."""
     parts = []
     for index in rng.integers(0, len(blocks), len(blocks)):
         block = blocks[index]
@@ -73,18 +69,18 @@ def _drawn(blocks: Sequence[Block], rng: np.random.Generator) -> Block:
 
 
 def interleaved(arms: Sequence[str], rounds: int) -> Iterator[str]:
-    """Yield the arms' names A B B A, or A B C C B A, `rounds` times: what drifts hits all arms alike."""
+    """Yield the arms' names A B B A, or A B C C B A, `rounds` times: drift affects all arms alike."""
     for _ in range(rounds):
         yield from arms
         yield from reversed(arms)
 
 
 def from_ticks(done_s: Mapping[int, float], first: int, last: int, start_s: float, period_s: float) -> Block:
-    """Return how long after each intended tick from `first` to `last` the answer to it, or to a later one, was there.
+    """Return, for each intended tick from `first` to `last`, the seconds until it or a later one was answered.
 
-    `done_s` holds, by tick, when its picture was answered. A tick whose picture was skipped waits for the next answer:
-    leaving it out would hide the very pauses that are looked for (coordinated omission). Ticks after the last answer
-    are left out, since the end of a block cut them short.
+    `done_s` holds the time of the answer by tick. A tick whose picture was skipped waits for the next answer: leaving
+    it out would hide the pauses that matter (coordinated omission). Ticks after the last answer are left out, because
+    the end of the block cut them short.
     """
     late, answered_s = [], np.inf
     for tick in range(last, first - 1, -1):
@@ -95,6 +91,6 @@ def from_ticks(done_s: Mapping[int, float], first: int, last: int, start_s: floa
 
 
 def slope(at_s: Block, values: Block) -> float:
-    """Return the growth of `values` a second: the median of the slopes between all pairs (Theil and Sen)."""
+    """Return the slope of `values` per second: the median of the slopes between all pairs (Theil-Sen estimator)."""
     first, second = np.triu_indices(len(at_s), 1)
     return float(np.median((values[second] - values[first]) / (at_s[second] - at_s[first])))

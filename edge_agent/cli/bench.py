@@ -35,7 +35,7 @@ def bench(quick: QuickOption = False, only: OnlyOption = None, as_json: JsonOpti
     else:
         show({}, False, rows(ratios))
         for ratio in ratios:
-            typer.echo(f"{ratio.goal}: {ratio.words()}")
+            typer.echo(f"{ratio.goal}: {ratio.details()}")
 
 
 def _goals(only: str | None) -> list[int]:

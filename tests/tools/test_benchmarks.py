@@ -6,9 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from edge_agent.bench.blocks import Block
-from edge_agent.bench.child import ChildReport
-from edge_agent.bench.result import Ratio
-from edge_agent.bench.scale import ScaleResult
+from edge_agent.bench.result import ChildReport, Ratio
+from edge_agent.bench.singles import ScaleResult
 from edge_agent.bench.stats import Interval
 from tools import benchmark_plots as plots
 from tools.benchmarks import page
