@@ -1,7 +1,4 @@
-"""Every fault as one line in the log, and what is wrong now as words for the service manager's status line.
-
-An observer like others: it knows events, and nothing of what caused them.
-"""
+"""An observer that logs every fault, and sums up those that are active for the service manager's status line."""
 
 from collections.abc import Iterable
 
@@ -14,14 +11,14 @@ _log = structlog.get_logger(__name__)
 
 _WORST_FIRST = (Severity.STOP, Severity.DEGRADED, Severity.INFO)
 _MOST = 3
-"""So many faults stand in the status line; the log has all."""
+"""The number of faults in the status line; the log has all of them."""
 
 
 class FaultLog:
     """Implements `ports.Sink`.
 
     Args:
-        before: faults that appeared before anybody could observe them.
+        before: faults from before the first observer.
     """
 
     name = "notices"
@@ -29,36 +26,36 @@ class FaultLog:
     def __init__(self, before: Iterable[Fault] = ()) -> None:
         self._active: dict[str, Fault] = {}
         for fault in before:
-            self._take(fault)
+            self._log(fault)
 
     async def run(self, events: EventSource) -> None:
-        """Take note of faults until cancelled."""
+        """Log faults until cancelled."""
         while True:
             event: Event = await events.get()
             if isinstance(event, Fault):
-                self._take(event)
+                self._log(event)
 
-    def words(self, said: str = "") -> str:
-        """Say what is wrong and what to do, the worst first; a mere note, with nothing to do, is left out.
+    def summary(self, shown: str = "") -> str:
+        """Return the active faults and their remedies, the worst first, without those that need no action.
 
-        `said` is what the reader has been told already: of that fault only the remedy follows.
+        Of the fault whose message is `shown` already only the remedy is included.
         """
         worst_first = sorted(self._active.values(), key=lambda fault: _WORST_FIRST.index(fault.severity))
-        parts = (fault.remedy if fault.message == said else _said(fault) for fault in worst_first[:_MOST])
+        parts = (fault.remedy if fault.message == shown else _text(fault) for fault in worst_first[:_MOST])
         return "; ".join(filter(None, parts))
 
-    def _take(self, fault: Fault) -> None:
+    def _log(self, fault: Fault) -> None:
         known = self._active.pop(fault.code, None)
         if not fault.active:
             _log.info("fault_over", code=fault.code)
             return
-        for_somebody = bool(fault.remedy) or fault.severity is not Severity.INFO
-        if for_somebody:
+        needs_action = bool(fault.remedy) or fault.severity is not Severity.INFO
+        if needs_action:
             self._active[fault.code] = fault
         if known is None or known.message != fault.message:
-            tell = _log.warning if for_somebody else _log.info
-            tell(_said(fault), code=fault.code, severity=fault.severity.value)
+            log = _log.warning if needs_action else _log.info
+            log(_text(fault), code=fault.code, severity=fault.severity.value)
 
 
-def _said(fault: Fault) -> str:
+def _text(fault: Fault) -> str:
     return f"{fault.message}; {fault.remedy}" if fault.remedy else fault.message

@@ -1,7 +1,4 @@
-"""The process's own health: how late the loop is, how much memory it holds.
-
-Knows Linux's /proc. Knows nothing of trains.
-"""
+"""Monitors the process: the event loop's lag, its memory (by /proc), and the room on the disk."""
 
 import asyncio
 import os
@@ -15,7 +12,7 @@ from edge_agent.runtime.event_loop import request_short_slices
 from edge_agent.runtime.queues import pace
 
 LAG_PERIOD_S = 0.04
-"""A fifth of the shortest stall that the watchdog acts on; each look wakes the process, which costs."""
+"""A fifth of the shortest stall that the watchdog acts on; each check wakes the process, which costs CPU."""
 
 MEMORY_PERIOD_S = 10.0
 
@@ -23,9 +20,9 @@ MEMORY_PERIOD_S = 10.0
 async def watch_loop(
     measures: Sequence[Callable[[float], None]], beat: Callable[[], None], clock: Callable[[], float]
 ) -> None:
-    """Tell all `measures` how late a sleeping task wakes, in seconds, and beat for the watchdog, until cancelled.
+    """Call each of `measures` with the loop's lag in seconds, and `beat` for the watchdog, until cancelled.
 
-    Begin it when the run's threads have been started: from then on the loop wakes before them.
+    To be started after the run's threads, which inherit the short scheduler slices of a thread that starts them.
     """
     request_short_slices()
     while True:
@@ -38,13 +35,13 @@ async def watch_loop(
 
 
 async def watch_memory(stats: RunStats, clock: Callable[[], float]) -> None:
-    """Note the resident memory until cancelled."""
+    """Record the resident memory until cancelled."""
     async for tick in pace(MEMORY_PERIOD_S, clock):
         stats.memory(resident_mib(), tick.due_s)
 
 
 def resident_mib() -> float:
-    """Return the resident set size in MiB; 0 where /proc does not tell."""
+    """Return the resident set size in MiB; 0 where /proc cannot be read."""
     try:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     except OSError:
@@ -59,7 +56,7 @@ _MB = 1_000_000
 
 
 def free_mb(folder: Path) -> int | None:
-    """Tell how much room is left where a folder is, or will be, in MB; None where nobody can tell."""
+    """Return the free space in MB for a folder that exists or will be made; None where it cannot be found out."""
     for there in (folder, *folder.parents):
         try:
             return shutil.disk_usage(there).free // _MB
@@ -71,11 +68,11 @@ def free_mb(folder: Path) -> int | None:
 
 
 class StorageMonitor:
-    """Keeps what forbids arming in `trouble`; empty while all is well.
+    """Checks whether there is room for the state folder and the outbox: without it the train is not armed anew.
 
     Args:
-        folder: where the agent keeps what must outlive the process.
-        least_mb: with less free space than this the train is not armed anew.
+        folder: of the state that outlives the process.
+        least_mb: the free space below which the disk counts as full.
         faults: where a full disk is reported.
     """
 
@@ -88,7 +85,7 @@ class StorageMonitor:
 
     @property
     def trouble(self) -> str:
-        """Why the train must not be armed now."""
+        """Why the train must not be armed now; empty while it may."""
         return self._full or next(iter(self._outbox.values()), "")
 
     def on_fault(self, fault: FaultReport) -> None:
@@ -98,8 +95,8 @@ class StorageMonitor:
         else:
             self._outbox.pop(fault.code, None)
 
-    def look(self, free: int | None) -> None:
-        """Take note of the room on the disk."""
+    def update(self, free: int | None) -> None:
+        """Note the free space in MB, None where it is unknown."""
         if free is None or free >= self._least_mb:
             self._full = ""
             self._faults.clear(DISK_FULL)
@@ -109,11 +106,11 @@ class StorageMonitor:
             self._faults.report(DISK_FULL, self._full, remedy)
 
     def check(self) -> None:
-        """Look at the disk now; blocks for a moment."""
-        self.look(free_mb(self._folder))
+        """Check the disk now; blocks for a moment."""
+        self.update(free_mb(self._folder))
 
     async def watch(self) -> None:
-        """Look again and again, until cancelled."""
+        """Check the disk every PERIOD_S seconds, until cancelled."""
         while True:
-            self.look(await asyncio.to_thread(free_mb, self._folder))
+            self.update(await asyncio.to_thread(free_mb, self._folder))
             await asyncio.sleep(PERIOD_S)

@@ -85,12 +85,12 @@ async def run(job: RunOptions) -> dict[str, Any]:
     Raises EdgeAgentError when it cannot start, or when something that nothing can mend happened on the way; the train
     has been braked by then.
     """
-    with CrashMarker(os.environ) as lifeline:
-        if lifeline.broken:
+    with CrashMarker(os.environ) as marker:
+        if marker.crashed:
             _log.warning("the process before died: arm the train when you have seen why", code="after_crash")
-        report = await _run(replace(job, settings=lifeline.cautious(job.settings)), Notifier())
+        report = await _run(replace(job, settings=marker.without_auto_arm(job.settings)), Notifier())
         if report["mission"]["outcome"] != "derailed":
-            lifeline.ended_well()
+            marker.ended_well()
         return report
 
 
@@ -113,7 +113,7 @@ async def _run(job: RunOptions, notifier: Notifier) -> dict[str, Any]:
             stack.enter_context(watchdog)
         crew = assemble(settings, job.rules, parts, worker, watchdog=watchdog, clock=clock)
         ending = Shutdown(crew.stop, settings.guard.exit_timeout_s)
-        stack.callback(ending.reached)
+        stack.callback(ending.complete)
         await _drive(job, crew, ending, door, notifier)
         crew.stats.observers_dropped = crew.observers.dropped()
         crew.stats.failed_writes = crew.driver.failed_writes
@@ -160,7 +160,7 @@ async def _drive(
                     task.cancel()
     except BaseExceptionGroup as errors:
         reason = str(errors.exceptions[0])
-        ending.want(reason)
+        ending.request(reason)
         await _brake(crew, reason)
         notifier.stopping(reason, job.settings.guard.exit_timeout_s)
         raise _first_of_ours(errors) from errors
@@ -228,12 +228,12 @@ async def _until_source_ends(crew: Components, ending: Shutdown) -> None:
     if isinstance(camera, RecordedCamera):
         for note in camera.notes:
             crew.faults.report(SOURCE_DAMAGED if camera.damaged else SOURCE_NOTED, note)
-    ending.want("the source has ended")
+    ending.request("the source has ended")
 
 
 async def _after(duration_s: float, ending: Shutdown) -> None:
     await asyncio.sleep(duration_s)
-    ending.want(f"{duration_s:g} s have passed")
+    ending.request(f"{duration_s:g} s have passed")
 
 
 async def _brake(crew: Components, reason: str) -> None:

@@ -1,7 +1,7 @@
-"""Tells the service manager how the agent is, in systemd's protocol (sd_notify(3)).
+"""The service manager's view of the agent: readiness, status line, watchdog and reload, by sd_notify(3).
 
-The loop itself sends the sign of life, so that a process that is stopped, or whose interpreter is held, falls silent
-and is killed. Knows datagrams and the environment that systemd sets. Does nothing where there is no service manager.
+The event loop itself sends the keep-alive, so that a process that is stopped, or whose interpreter is blocked, falls
+silent and is killed. Without a service manager nothing is sent.
 """
 
 import asyncio
@@ -25,22 +25,25 @@ from edge_agent.events import Fault, GuardState
 from edge_agent.faults import SIGN_RULES_REFUSED
 
 PERIOD_S = 0.5
-"""How often the state is looked at where no watchdog asks for more."""
+"""How often the state is checked where no watchdog asks for more."""
 
 GRACE_S = 10.0
-"""While the agent starts no watchdog looks at it: the time for starting is extended by this, again and again."""
+"""While the agent starts there is no watchdog; its time to start is extended by this again and again."""
 
+_log = structlog.get_logger(__name__)
+
+_QUEUE_SIZE = 64
 _UNWELL = frozenset({GuardState.INIT, GuardState.LINK_LOST, GuardState.FAULT_LATCHED})
 _EXTEND_PERIOD_S = 2.0
-_SIGNS_OF_LIFE_PER_LIMIT = 4
+_KEEP_ALIVES_PER_LIMIT = 4
 _LONGEST_STATUS = 800
-"""Characters: what does not fit a line of `systemctl status` helps nobody."""
+"""Characters that fit a line of `systemctl status`."""
 
 
 class Notifier:
-    """Speaks to the service manager that `environment` names, if any.
+    """Sends notifications to the service manager that `environment` names, if any.
 
-    `period_s` is how often to send a sign of life; None where nobody waits for one. `ready` tells that READY was sent.
+    `period_s` is how often a keep-alive is due, None without a watchdog. `ready` is true once READY=1 has been sent.
     """
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
@@ -49,35 +52,36 @@ class Notifier:
         self.ready = False
 
     def __bool__(self) -> bool:
-        """Tell whether there is somebody to tell."""
+        """Return whether there is a service manager."""
         return bool(self._address)
 
-    def tell(self, **fields: str) -> None:
-        """Send fields such as READY="1"; never waits, never raises: a manager that does not listen is no fault."""
+    def notify(self, **fields: str) -> None:
+        """Send fields such as READY="1"; never blocks and never raises."""
         if not self._address:
             return
         address = f"\0{self._address[1:]}" if self._address.startswith("@") else self._address
-        words = "\n".join(f"{key}={value}" for key, value in fields.items())
+        message = "\n".join(f"{key}={value}" for key, value in fields.items())
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
             sender.setblocking(False)
-            sender.sendto(words.encode(), address)
+            sender.sendto(message.encode(), address)
 
-    def status(self, words: str) -> None:
-        """Send one line for people."""
-        self.tell(STATUS=one_line(words))
+    def status(self, text: str) -> None:
+        """Send the status line."""
+        self.notify(STATUS=one_line(text))
 
     def extend(self, seconds: float = GRACE_S) -> None:
-        """Ask for so many seconds more to start, or to stop, counted from now."""
-        self.tell(EXTEND_TIMEOUT_USEC=str(round(seconds * 1e6)))
+        """Ask for more time to start or to stop, counted from now."""
+        self.notify(EXTEND_TIMEOUT_USEC=str(round(seconds * 1e6)))
 
     def stopping(self, reason: str, within_s: float) -> None:
-        """Tell that the end has begun: nobody feeds the watchdog any more, the process has a limit of its own."""
+        """Announce the shutdown."""
+        # Nothing sends keep-alives from now on; the process has a time limit of its own.
         limit_us = str(round((within_s + GRACE_S) * 1e6))
-        self.tell(STOPPING="1", STATUS=one_line(f"stopping: {reason}"), WATCHDOG_USEC=limit_us)
+        self.notify(STOPPING="1", STATUS=one_line(f"stopping: {reason}"), WATCHDOG_USEC=limit_us)
 
     @contextlib.asynccontextmanager
     async def starting(self, what: str) -> AsyncIterator[None]:
-        """Tell what takes so long, such as building an engine, and extend the time for it while the loop lives."""
+        """Show a slow step, such as building an engine, as the status, and extend the time to start meanwhile."""
         self.status(f"starting: {what}")
         task = asyncio.create_task(self._extend_on(), name="extend-start") if self else None
         try:
@@ -92,32 +96,32 @@ class Notifier:
             await asyncio.sleep(_EXTEND_PERIOD_S)
 
     def reloading(self) -> None:
-        """Tell that settings are being read anew; `tell(READY="1")` ends it."""
-        self.tell(RELOADING="1", MONOTONIC_USEC=str(time.monotonic_ns() // 1000))
+        """Announce a reload; `notify(READY="1")` ends it."""
+        self.notify(RELOADING="1", MONOTONIC_USEC=str(time.monotonic_ns() // 1000))
 
 
-def one_line(words: str) -> str:
-    """Make one line of a text, not too long."""
-    line = " ".join(words.split())
+def one_line(text: str) -> str:
+    """Return a text as one line of at most _LONGEST_STATUS characters."""
+    line = " ".join(text.split())
     return line if len(line) <= _LONGEST_STATUS else f"{line[: _LONGEST_STATUS - 3]}..."
 
 
 def _period_s(environment: Mapping[str, str]) -> float | None:
-    """Read how often a sign of life is due; None where the watchdog is off or is another process's."""
+    """Return how often a keep-alive is due; None where the watchdog is off or for another process."""
     limit_us = environment.get("WATCHDOG_USEC", "")
     if not limit_us.isdecimal() or environment.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
         return None
-    return int(limit_us) / 1e6 / _SIGNS_OF_LIFE_PER_LIMIT
+    return int(limit_us) / 1e6 / _KEEP_ALIVES_PER_LIMIT
 
 
 async def report_to_service_manager(
     notifier: Notifier, permit: Callable[[], Permit], notes: Callable[[str], str] = lambda _: ""
 ) -> None:
-    """Tell the manager that we live, once that camera, detector and hub are well, and what holds the train back.
+    """Send keep-alives and the status, and READY=1 once camera, detector and hub work, until cancelled.
 
-    `notes` is what else a person should know who has read the guard's reason, such as faults and their remedies.
+    `notes` returns what to show behind the guard's reason, which it is given: the faults and their remedies.
     """
-    told, next_extension_s = "", 0.0
+    shown, next_extension_s = "", 0.0
     clock = asyncio.get_running_loop().time
     while True:
         now = permit()
@@ -128,75 +132,70 @@ async def report_to_service_manager(
             next_extension_s = clock() + _EXTEND_PERIOD_S
             fields["EXTEND_TIMEOUT_USEC"] = str(round(GRACE_S * 1e6))
         status = one_line("; ".join(filter(None, (f"{now.state.value}: {now.reason}", notes(now.reason)))))
-        if status != told:
-            told, fields["STATUS"] = status, status
+        if status != shown:
+            shown, fields["STATUS"] = status, status
         if notifier.period_s is not None:
             fields["WATCHDOG"] = "1"
         if fields:
-            notifier.tell(**fields)
+            notifier.notify(**fields)
         await asyncio.sleep(min(PERIOD_S, notifier.period_s or PERIOD_S))
 
 
-_log = structlog.get_logger(__name__)
-
-_QUEUE_SIZE = 64
-
-
 def service_tasks(
-    settings: Settings, crew: Components, notifier: Notifier
+    settings: Settings, components: Components, notifier: Notifier
 ) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
-    """Name the tasks: the log of faults, and what a service manager wants where there is one."""
-    notices = FaultLog(crew.stats.faults)
-    yield notices.name, notices.run(crew.observers.subscribe(notices.name, _QUEUE_SIZE, (Fault,)))
+    """Yield the tasks, by name: the log of faults, and where there is a service manager its reports and the reload."""
+    log = FaultLog(components.stats.faults)
+    yield log.name, log.run(components.observers.subscribe(log.name, _QUEUE_SIZE, (Fault,)))
     if notifier:
-        yield "service-manager", report_to_service_manager(notifier, lambda: crew.control.permit, notices.words)
-        rules = SignRulesReloader(settings.policy.rules, crew)
+        yield "service-manager", report_to_service_manager(notifier, lambda: components.control.permit, log.summary)
+        rules = SignRulesReloader(settings.policy.rules, components)
         yield "reload", _on_hangup(notifier, rules.reload)
 
 
 class SignRulesReloader:
-    """Reads the sign rules anew and has the train go by them; a file with a mistake changes nothing.
+    """Reloads the sign rules while the train drives; a file with a mistake changes nothing.
 
     Args:
-        path: the file; None is the one that ships.
-        crew: whose train.
+        path: the file; None for the one that ships.
+        components: of the train.
     """
 
-    def __init__(self, path: Path | None, crew: Components) -> None:
-        self._path, self._crew = path, crew
+    def __init__(self, path: Path | None, components: Components) -> None:
+        self._path, self._components = path, components
 
     async def reload(self) -> None:
-        """Read, check, swap; reports a fault where the file cannot be used."""
+        """Read, check and use the file; reports a fault where that fails."""
         try:
             rules = await asyncio.to_thread(self._read)
         except ConfigError as error:
             why = " | ".join(str(error).splitlines())
-            self._crew.faults.report(
+            self._components.faults.report(
                 SIGN_RULES_REFUSED, f"the new sign rules were refused and the old ones stay: {why}"
             )
             return
-        self._crew.control.set_signs(rules.signs)
+        self._components.control.set_signs(rules.signs)
         _log.info("sign_rules_read", signs=len(rules.signs), file=rules.source)
-        self._crew.faults.clear(SIGN_RULES_REFUSED)
+        self._components.faults.clear(SIGN_RULES_REFUSED)
 
     def _read(self) -> SignRules:
         rules = load_rules(self._path)
-        check_labels(rules, self._crew.worker.info.labels)
+        check_labels(rules, self._components.worker.info.labels)
         return rules
 
 
 async def _on_hangup(notifier: Notifier, reload: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Reload at each SIGHUP, until cancelled. The train drives on meanwhile."""
-    loop, asked = asyncio.get_running_loop(), asyncio.Event()
-    loop.add_signal_handler(signal.SIGHUP, asked.set)
+    """Reload at each SIGHUP, until cancelled."""
+    loop, requested = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_signal_handler(signal.SIGHUP, requested.set)
     try:
         while True:
-            await asked.wait()
-            asked.clear()
+            await requested.wait()
+            requested.clear()
             if notifier.ready:
                 notifier.reloading()
             await reload()
             if notifier.ready:
-                notifier.tell(READY="1")
+                notifier.notify(READY="1")
     finally:
         loop.remove_signal_handler(signal.SIGHUP)

@@ -19,15 +19,15 @@ def told(*faults: Fault, before: tuple[Fault, ...] = ()) -> tuple[str, list[str]
 
     async def main() -> str:
         fanout: Fanout[Event] = Fanout()
-        notices = FaultLog(before)
-        task = asyncio.create_task(notices.run(fanout.subscribe("notices", 10)))
+        log = FaultLog(before)
+        task = asyncio.create_task(log.run(fanout.subscribe("notices", 10)))
         for fault in faults:
             fanout.publish(fault)
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        return notices.words()
+        return log.summary()
 
     with capture_logs() as logs:
         words = asyncio.run(main())
@@ -55,8 +55,8 @@ def test_observers_fault_with_a_remedy_is_for_somebody_too() -> None:
 
 
 def test_what_the_guard_says_already_is_not_said_twice() -> None:
-    notices = FaultLog((FULL, BLIND))
-    assert notices.words(BLIND.message).startswith("check the camera; 12 MB are free")
+    log = FaultLog((FULL, BLIND))
+    assert log.summary(BLIND.message).startswith("check the camera; 12 MB are free")
 
 
 def test_note_is_logged_and_does_not_stand_in_the_status() -> None:

@@ -25,7 +25,7 @@ async def test_closed_terminal_brakes_and_ends_the_run(hangup: None) -> None:
         os.kill(os.getpid(), signal.SIGHUP)
         async with asyncio.timeout(10):
             await ending.wait()
-    ending.reached()
+    ending.complete()
     assert braked == ["SIGHUP"]
 
 

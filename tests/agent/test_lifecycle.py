@@ -10,8 +10,8 @@ from edge_agent.config import Settings
 ALWAYS = Settings().model_copy(update={"guard": Settings().guard.model_copy(update={"arm": "always"})})
 
 
-def armed(lifeline: CrashMarker) -> str:
-    return lifeline.cautious(ALWAYS).guard.arm
+def armed(marker: CrashMarker) -> str:
+    return marker.without_auto_arm(ALWAYS).guard.arm
 
 
 def test_run_after_one_that_died_waits_to_be_armed(tmp_path: Path) -> None:
@@ -36,5 +36,5 @@ def test_run_after_one_that_failed_waits_to_be_armed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("environment", [{}, {"RUNTIME_DIRECTORY": "/nonexistent/edge-agent"}])
 def test_machine_without_such_a_folder_arms_as_the_settings_say(environment: dict[str, str]) -> None:
     for _ in range(2):
-        with CrashMarker(environment) as lifeline:
-            assert armed(lifeline) == "always"
+        with CrashMarker(environment) as marker:
+            assert armed(marker) == "always"

@@ -21,16 +21,16 @@ def stored(least_mb: int = 50) -> tuple[StorageMonitor, list[FaultReport]]:
 
 def test_enough_room_is_no_trouble() -> None:
     storage, told = stored()
-    storage.look(50)
+    storage.update(50)
     assert (storage.trouble, told) == ("", [])
 
 
 def test_too_little_room_forbids_arming_and_is_told_once_and_when_it_is_over() -> None:
     storage, told = stored()
     for free in (49, 3):
-        storage.look(free)
+        storage.update(free)
         assert storage.trouble == f"{free} MB are free in /var/lib/edge-agent"
-    storage.look(51)
+    storage.update(51)
     assert storage.trouble == ""
     assert [(fault.code, fault.severity, fault.active) for fault in told] == [
         ("disk_full", Severity.DEGRADED, True),
@@ -41,7 +41,7 @@ def test_too_little_room_forbids_arming_and_is_told_once_and_when_it_is_over() -
 
 def test_room_that_nobody_can_tell_is_no_trouble() -> None:
     storage, told = stored()
-    storage.look(None)
+    storage.update(None)
     assert (storage.trouble, told) == ("", [])
 
 

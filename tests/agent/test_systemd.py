@@ -136,9 +136,9 @@ def test_no_manager_is_no_fault() -> None:
     notifier = Notifier({"WATCHDOG_USEC": "2000000"})
     assert not notifier
     assert notifier.period_s is None
-    notifier.tell(READY="1")
+    notifier.notify(READY="1")
 
 
 @pytest.mark.parametrize("address", ["/nonexistent/notify", "@edge-agent-nobody"])
 def test_manager_that_does_not_listen_is_no_fault(address: str) -> None:
-    Notifier({"NOTIFY_SOCKET": address}).tell(READY="1")
+    Notifier({"NOTIFY_SOCKET": address}).notify(READY="1")
