@@ -139,7 +139,7 @@ class MqttConnection:
             return
         will = self._will
         client.timeout = _CLOSE_S
-        # A broker that receives DISCONNECT does not publish the will.
+        # After DISCONNECT the broker does not publish the will.
         with contextlib.suppress(*_FAILURES):
             await client.publish(will.topic, will.payload, will.qos, will.retain)
         await _disconnect(client)

@@ -58,12 +58,18 @@ _BY_CODE: tuple[tuple[frozenset[int], _ErrorText], ...] = (
     ),
     (
         frozenset({0x8E}),
-        _ErrorText(MQTT_REFUSED, "another client took our place at {broker}", "give each train an id of its own"),
+        _ErrorText(
+            MQTT_REFUSED,
+            "another client has connected to {broker} with our client id",
+            "give each train an id of its own",
+        ),
     ),
     (
         frozenset({_TOO_LARGE}),
         _ErrorText(
-            MQTT_UNREACHABLE, "{broker} hung up since a message was too large", "raise the broker's max_packet_size"
+            MQTT_UNREACHABLE,
+            "{broker} closed the connection: a message was too large",
+            "raise the broker's max_packet_size",
         ),
     ),
 )
@@ -71,16 +77,20 @@ _BY_CODE: tuple[tuple[frozenset[int], _ErrorText], ...] = (
 _BY_CLASS: tuple[tuple[tuple[type[BaseException], ...], _ErrorText], ...] = (
     (
         (ssl.SSLError,),
-        _ErrorText(MQTT_REFUSED, "{broker} and we do not agree on TLS", "check mqtt.tls and the broker's certificate"),
+        _ErrorText(
+            MQTT_REFUSED, "the TLS handshake with {broker} failed", "check mqtt.tls and the broker's certificate"
+        ),
     ),
     (
         (socket.gaierror,),
-        _ErrorText(MQTT_UNREACHABLE, "the name of {broker} is not known", "check mqtt.host and the name server"),
+        _ErrorText(MQTT_UNREACHABLE, "the host name of {broker} cannot be resolved", "check mqtt.host and DNS"),
     ),
     (
         (ConnectionClosedError,),
         _ErrorText(
-            MQTT_UNREACHABLE, "{broker} hangs up without an answer", "check mqtt.port, mqtt.tls and the broker's log"
+            MQTT_UNREACHABLE,
+            "{broker} closes the connection without an answer",
+            "check mqtt.port, mqtt.tls and the broker's log",
         ),
     ),
     ((TimeoutError,), _ErrorText(MQTT_UNREACHABLE, "{broker} does not answer", "check the network and the broker")),
@@ -92,7 +102,7 @@ _BY_CLASS: tuple[tuple[tuple[type[BaseException], ...], _ErrorText], ...] = (
 
 
 def link_error(error: BaseException, settings: MqttSettings) -> MqttLinkError:
-    """Return what an exception means."""
+    """Return the fault that an exception means."""
     broker = f"the MQTT broker {settings.host}:{settings.port}"
     if isinstance(error, MqttLinkError):
         return error
@@ -117,7 +127,7 @@ def _reason_code(error: BaseException) -> int | None:
 def _by_code(code: int | None, error: BaseException) -> _ErrorText | None:
     known = next((text for codes, text in _BY_CODE if code in codes), None)
     if known is None and isinstance(error, MqttConnectError):
-        return _ErrorText(MQTT_UNREACHABLE, "{broker} is not ready for us", "look into the broker's log")
+        return _ErrorText(MQTT_UNREACHABLE, "{broker} is not available", "see the broker's log")
     return known
 
 
@@ -128,20 +138,20 @@ def _by_class(error: BaseException) -> _ErrorText | None:
 
 
 _DENIALS = {
-    "read": ("does not let us read {topics}: no commands come in by it", "allow the train's user to read it"),
-    "size": ("takes no messages as large as those to {topics}", "raise the broker's max_packet_size"),
+    "read": ("refuses our subscription to {topics}: nothing sent there arrives", "allow the train's user to read it"),
+    "size": ("accepts no messages as large as those to {topics}", "raise the broker's max_packet_size"),
 }
 
 
 class DenialReporter:
-    """Reports the topics that the broker denies us, each once: a reconnect does not change its access rules."""
+    """Reports the topics that the broker denies, each once: a reconnect does not change its access rules."""
 
     def __init__(self, faults: FaultReporter) -> None:
         self._faults = faults
         self._denied: set[tuple[str, str]] = set()
 
     def denied(self, topic: str, what: str) -> None:
-        """Note that the broker does not let us `read` a topic, or takes no message of our `size` on it."""
+        """Report that the broker does not let us `read` a topic, or accepts no message of our `size` on it."""
         if (topic, what) in self._denied:
             return
         self._denied.add((topic, what))

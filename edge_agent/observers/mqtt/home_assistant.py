@@ -1,11 +1,9 @@
-"""What Home Assistant needs to show a train as a device: one retained message, after its MQTT discovery.
+"""The retained message that announces a train to Home Assistant by MQTT discovery, as a device (since 2024.12).
 
-Knows the names of its keys (https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery, devices since 2024.12).
-Knows nothing of connections.
-
-Buttons and the switch send JSON by `command_template`. What moves the train needs the command token; it is no part of
-this message, which everybody at the broker may read, but is taken by the template, at the moment of use, from a text
-helper in Home Assistant, `input_text.edge_agent_token`.
+Keys: https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery. Buttons and the switch send JSON by
+`command_template`. What moves the train needs the command token; anybody at the broker may read this message, so it
+does not contain the token: the template reads it when it is used, from a text helper in Home Assistant,
+`input_text.edge_agent_token`.
 """
 
 import json
@@ -27,7 +25,7 @@ _COMMAND = (
 
 @dataclass(frozen=True, slots=True)
 class HomeAssistantDevice:
-    """The train as Home Assistant shows it. `speed` tells whether its speed is known."""
+    """The train as Home Assistant shows it; `speed`: whether its speed is known."""
 
     train_id: str
     name: str
@@ -36,14 +34,14 @@ class HomeAssistantDevice:
 
 
 def birth_topic(settings: HomeAssistantSettings) -> str:
-    """Return the topic on which Home Assistant says that it has started."""
+    """Return the topic on which Home Assistant announces its own start."""
     return f"{settings.discovery_prefix}/status"
 
 
 def discovery(
     settings: HomeAssistantSettings, device: HomeAssistantDevice, messages: MqttMessageBuilder, *, structured: bool
 ) -> OutgoingMessage:
-    """Return the message that announces the train; `structured` tells that events come as structured CloudEvents."""
+    """Return the message that announces the train; `structured`: events are structured CloudEvents."""
     key = f"edge_agent_{device.train_id}".replace("-", "_")
     document = {
         "device": {
@@ -119,9 +117,9 @@ def _components(
 
 
 def _sensor(name: str, topic: str, value: str, *, unit: str | None = None, **more: str) -> dict[str, Any]:
-    measured = {"unit_of_measurement": unit, "state_class": "measurement"} if unit else {}
+    units = {"unit_of_measurement": unit, "state_class": "measurement"} if unit else {}
     template = "{{ " + value + " }}"
-    return {"platform": "sensor", "name": name, "state_topic": topic, "value_template": template, **measured, **more}
+    return {"platform": "sensor", "name": name, "state_topic": topic, "value_template": template, **units, **more}
 
 
 def _button(name: str, messages: MqttMessageBuilder, command: str, *, icon: str) -> dict[str, Any]:

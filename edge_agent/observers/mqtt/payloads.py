@@ -1,4 +1,4 @@
-"""What only MQTT carries beside the events: the figures of each second, and the replies to commands.
+"""Payloads that are sent by MQTT only: telemetry, and the replies to commands.
 
 The JSON Schemas in docs/schemas/mqtt are generated from these classes by `python -m tools.schemas docs/schemas`.
 """
@@ -15,17 +15,17 @@ from edge_agent.observers.cloudevents.payloads import Milliseconds, Moment, Perc
 
 @dataclass(frozen=True, slots=True)
 class TelemetryData:
-    """Figures of the last second; null where there is nothing to tell."""
+    """Figures of the last second; null where a value is not known."""
 
     guard: GuardState | None
     power_percent: Annotated[int | None, Field(ge=-100, le=100)]
-    speed_mm_s: Annotated[float | None, Field(description="Known in the simulated world only: the motor tells none.")]
+    speed_mm_s: Annotated[float | None, Field(description="Known in the simulated world only; the motor reports none.")]
     battery_percent: Percent | None
     voltage_mv: int | None
     current_ma: int | None
     rssi_dbm: int | None
-    frames_per_s: Annotated[float, Field(ge=0, description="Taken from the camera.")]
-    predictions_per_s: Annotated[float, Field(ge=0, description="Understood by the detector.")]
+    frames_per_s: Annotated[float, Field(ge=0, description="Captured by the camera.")]
+    predictions_per_s: Annotated[float, Field(ge=0, description="Made by the detector.")]
     inference_ms: Annotated[Milliseconds | None, Field(description="Mean of the second.")]
     latency_ms: Annotated[Milliseconds | None, Field(description="From exposure to prediction, mean of the second.")]
     waiting: Annotated[int, Field(ge=0, description="Events that wait for the broker.")]
@@ -34,15 +34,15 @@ class TelemetryData:
 
 @dataclass(frozen=True, slots=True)
 class ReplyData:
-    """What became of a command."""
+    """The outcome of a command."""
 
-    command: Annotated[str, Field(description="The name it was sent by.")]
-    id: Annotated[str | None, Field(description="The id it was sent with.")]
+    command: Annotated[str, Field(description="The command's name, from its topic.")]
+    id: Annotated[str | None, Field(description="The id that the sender gave it.")]
     accepted: bool
     code: Annotated[Code | None, Field(description="Why it was refused; null where it was accepted.")]
-    reason: Annotated[str, Field(description="In words: why it was refused, or what the guard says now.")]
+    reason: Annotated[str, Field(description="In words: why it was refused, or why the guard is in its state.")]
     state: Annotated[str | None, Field(description="The guard's state after an accepted command.")]
-    train_time: Annotated[Moment, Field(description="The train's clock, to compare with one's own.")]
+    train_time: Annotated[Moment, Field(description="The train's clock, to compare with the sender's.")]
 
 
 Payload = TelemetryData | ReplyData
@@ -57,7 +57,7 @@ def dump(data: Payload) -> bytes:
 
 
 class TelemetryMeter:
-    """Adds up what one second of telemetry tells."""
+    """Sums up the events of one second for telemetry."""
 
     def __init__(self) -> None:
         self._state: TrainState | None = None
@@ -67,12 +67,12 @@ class TelemetryMeter:
         self._latency_ms: list[float] = []
 
     def prediction(self, event: Prediction) -> None:
-        """Count a prediction."""
+        """Add a prediction."""
         self._inference_ms.append(event.inference_ms)
         self._latency_ms.append((event.done_s - event.taken_s) * 1000)
 
     def state(self, event: TrainState, speed_mm_s: float | None) -> None:
-        """Note the newest state."""
+        """Replace the newest state."""
         self._state, self._speed_mm_s = event, speed_mm_s
 
     def read(self, frames: int, period_s: float, *, waiting: int, dropped: int) -> TelemetryData:

@@ -208,7 +208,7 @@ def _hidden(error: OSError) -> MqttError:
         (_connect_error(0x87), "mqtt_refused", "mqtt.username"),
         (_connect_error(0x84), "mqtt_refused", "mqtt.version"),
         (_connect_error(0x85), "mqtt_refused", "mqtt.client_id"),
-        (_connect_error(0x88), "mqtt_unreachable", "not ready"),
+        (_connect_error(0x88), "mqtt_unreachable", "not available"),
         (_hidden(ConnectionRefusedError(111, "no")), "mqtt_unreachable", "mqtt.host"),
         (_hidden(TimeoutError()), "mqtt_unreachable", "does not answer"),
         (TimeoutError(), "mqtt_unreachable", "does not answer"),
