@@ -1,63 +1,64 @@
-// Draws detections over a picture, sharp at any size. Knows pixels and colours; what a sign means is not its business.
+// Draws detections on a canvas over the picture, at the resolution of the screen.
 
-import { figure, known } from "./i18n.js";
+import { formatQuantity, textOr } from "./i18n.js";
 
-const GOLDEN = 0.618034; // multiples of it spread over the colour circle without coming close to each other
+const GOLDEN_RATIO = 0.618034; // its multiples are spread evenly over the colour circle
 const LABELS = ["speed_limit_30", "speed_limit_50", "speed_limit_other", "stop", "no_entry", "danger", "pedestrian_crossing", "traffic_light", "other_sign"];
 const COLOURS = ["#ffb454", "#59c2ff", "#d2a6ff", "#ff6b6b", "#ff8f40", "#ffd94a", "#7fd962", "#5ee0c8", "#d0d7de"];
 
-/** The colour of a label: always the same. */
+/** The colour of a label; the same label always gets the same one. */
 export function colourOf(label) {
-  const place = LABELS.indexOf(label);
-  if (place >= 0) return COLOURS[place];
-  const sum = [...label].reduce((total, letter) => (total * 31 + letter.codePointAt(0)) % 9973, 7);
-  return `hsl(${Math.round(((sum * GOLDEN) % 1) * 360)} 90% 70%)`;
+  const index = LABELS.indexOf(label);
+  if (index >= 0) return COLOURS[index];
+  const hash = [...label].reduce((total, letter) => (total * 31 + letter.codePointAt(0)) % 9973, 7);
+  return `hsl(${Math.round(((hash * GOLDEN_RATIO) % 1) * 360)} 90% 70%)`;
 }
 
-/** The name of a sign in the reader's language; a foreign model's label as it is. */
+/** The name of a sign in the current language; an unknown label of another model unchanged. */
 export function signName(label) {
-  return known(`sign.${label}`, String(label).replaceAll("_", " "));
+  return textOr(`sign.${label}`, String(label).replaceAll("_", " "));
 }
 
-/** A detection in words: `stop 97 %`. */
-export function inWords(detection) {
-  return `${signName(detection.label)} ${figure(detection.score * 100, "%")}`;
+/** A detection as text: `stop 97 %`. */
+export function describeDetection(detection) {
+  return `${signName(detection.label)} ${formatQuantity(detection.score * 100, "%")}`;
 }
 
 /** Draw `detections` (boxes in pixels of a picture of `width` by `height`) on a canvas that lies over the picture. */
 export function drawBoxes(canvas, detections, width, height) {
   const ratio = Math.min(3, window.devicePixelRatio || 1);
-  const [wide, high] = [Math.round(canvas.clientWidth * ratio), Math.round(canvas.clientHeight * ratio)];
-  if (canvas.width !== wide || canvas.height !== high) [canvas.width, canvas.height] = [wide, high];
+  const [canvasWidth, canvasHeight] = [Math.round(canvas.clientWidth * ratio), Math.round(canvas.clientHeight * ratio)];
+  if (canvas.width !== canvasWidth || canvas.height !== canvasHeight) [canvas.width, canvas.height] = [canvasWidth, canvasHeight];
   const context = canvas.getContext("2d");
-  context.clearRect(0, 0, wide, high);
-  const scale = wide / width;
-  const unit = Math.max(ratio, wide / 400);
-  for (const one of [...detections].reverse()) drawBox(context, one, scale, high / height, unit);
-  for (const one of [...detections].reverse()) drawLabel(context, one, { scale, tall: high / height, unit, wide });
+  context.clearRect(0, 0, canvasWidth, canvasHeight);
+  const scale = { x: canvasWidth / width, y: canvasHeight / height };
+  const unit = Math.max(ratio, canvasWidth / 400);
+  // In reverse, so that the most confident is on top; labels after all boxes, so that no box covers one.
+  for (const detection of [...detections].reverse()) drawBox(context, detection, scale, unit);
+  for (const detection of [...detections].reverse()) drawLabel(context, detection, { scale, unit, canvasWidth });
 }
 
-function drawBox(context, { label, box }, scale, tall, unit) {
-  const place = [box.x1 * scale, box.y1 * tall, (box.x2 - box.x1) * scale, (box.y2 - box.y1) * tall];
+function drawBox(context, { label, box }, scale, unit) {
+  const rectangle = [box.x1 * scale.x, box.y1 * scale.y, (box.x2 - box.x1) * scale.x, (box.y2 - box.y1) * scale.y];
   context.lineJoin = "round";
   context.lineWidth = 3 * unit;
   context.strokeStyle = "rgb(0 0 0 / 65%)";
-  context.strokeRect(...place);
+  context.strokeRect(...rectangle);
   context.lineWidth = 1.6 * unit;
   context.strokeStyle = colourOf(label);
-  context.strokeRect(...place);
+  context.strokeRect(...rectangle);
 }
 
-function drawLabel(context, one, { scale, tall, unit, wide }) {
-  const text = inWords(one);
+function drawLabel(context, detection, { scale, unit, canvasWidth }) {
+  const text = describeDetection(detection);
   const size = 9.5 * unit;
   context.font = `600 ${size}px ${getComputedStyle(document.body).fontFamily}`;
   const width = context.measureText(text).width + 1.2 * size;
   const height = 1.55 * size;
-  const x = Math.max(0, Math.min(one.box.x1 * scale - unit, wide - width));
-  const above = one.box.y1 * tall - height - 2 * unit;
-  const y = above >= 0 ? above : one.box.y2 * tall + 2 * unit;
-  context.fillStyle = colourOf(one.label);
+  const x = Math.max(0, Math.min(detection.box.x1 * scale.x - unit, canvasWidth - width));
+  const above = detection.box.y1 * scale.y - height - 2 * unit;
+  const y = above >= 0 ? above : detection.box.y2 * scale.y + 2 * unit;
+  context.fillStyle = colourOf(detection.label);
   context.beginPath();
   context.roundRect(x, y, width, height, 3 * unit);
   context.fill();

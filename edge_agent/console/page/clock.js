@@ -1,46 +1,46 @@
-// The server's clock, told from what it says. Knows nothing of sockets.
+// Estimates the server's clock from the times in its messages.
 
 const BUCKET_MS = 30_000;
 
 /**
- * Keeps the offset between the server's clock and ours within bounds: a moment that the server tells was before we
- * heard it, and its answer was given after we asked. The tightest bounds of the last half to whole minute count.
+ * Bounds the offset between the server's clock and ours: a time in a message is earlier than its arrival, and the time
+ * in a reply is later than the request. The tightest bounds of the last 30 to 60 s are used.
  */
 export class Clock {
   #buckets = [];
 
-  /** Our own clock in unix ms; unlike Date.now() it never jumps. */
+  /** Our clock in ms since 1970; unlike Date.now() it never jumps. */
   static own() {
     return performance.timeOrigin + performance.now();
   }
 
-  /** Take in a moment by the server's clock that has just come. */
-  hear(serverMs) {
+  /** Use a server time that has just arrived. */
+  observe(serverMs) {
     this.#narrow(serverMs - Clock.own(), Infinity);
   }
 
-  /** Take in the answer to a question: when we asked, by our own clock, and what the server's clock said then. */
-  learn(askedMs, serverMs) {
-    this.#narrow(serverMs - Clock.own(), serverMs - askedMs);
+  /** Use the server time in a reply to a request that was sent at `requestedMs` of our clock. */
+  observeReply(requestedMs, serverMs) {
+    this.#narrow(serverMs - Clock.own(), serverMs - requestedMs);
   }
 
-  /** Forget everything: another server may have another clock. */
+  /** Forget all bounds, e.g. for another server. */
   reset() {
     this.#buckets = [];
   }
 
-  /** The server's clock now, in unix ms. */
+  /** The server's clock now, in ms since 1970. */
   now() {
-    const low = Math.max(...this.#buckets.map((one) => one.low));
-    const high = Math.min(...this.#buckets.map((one) => one.high));
+    const low = Math.max(...this.#buckets.map((bucket) => bucket.low));
+    const high = Math.min(...this.#buckets.map((bucket) => bucket.high));
     if (!Number.isFinite(low)) return Clock.own();
     return Clock.own() + (Number.isFinite(high) ? (low + high) / 2 : low);
   }
 
   #narrow(low, high) {
     const now = performance.now();
-    const stepped = this.#buckets.some((one) => low > one.high || high < one.low);
-    if (stepped) this.reset(); // somebody has set a clock
+    const stepped = this.#buckets.some((bucket) => low > bucket.high || high < bucket.low);
+    if (stepped) this.reset(); // one of the clocks was set
     if (!this.#buckets.length || now - this.#buckets[0].sinceMs > BUCKET_MS) {
       this.#buckets = [{ low, high, sinceMs: now }, ...this.#buckets.slice(0, 1)];
       return;

@@ -1,9 +1,9 @@
-// Sends commands and tells what became of them. Knows the REST call; nothing of buttons.
+// Sends commands to the REST API and returns their results.
 
-const PATIENCE_MS = 2000; // after this long without an acknowledgement a person is told so
-const GIVE_UP_MS = 6000;
+const LATE_MS = 2000; // after this long without an acknowledgement the user is warned
+const TIMEOUT_MS = 6000;
 
-/** A random UUID (version 4); crypto.randomUUID exists only where the page came over TLS or from this machine. */
+/** A random UUID (version 4); crypto.randomUUID exists only on pages from localhost or over TLS. */
 export function uuid() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   bytes[6] = (bytes[6] & 0x0f) | 0x40;
@@ -13,39 +13,39 @@ export function uuid() {
 }
 
 /**
- * Send one command to a train. Resolves, never rejects, to `{status, ...}`: `accepted` or `refused` (the train's word,
+ * Send one command to a train. Resolves, never rejects, to `{status, ...}`: `accepted` or `refused` (by the train,
  * with `state`, `reason`, `ms`), `silent` (no acknowledgement), `locked` (a token is needed or wrong), `failed`
- * (`reason`, `remedy`), `unreachable`. `onLate()` is called when two seconds are over and nothing is known yet.
+ * (`reason`, `remedy`), `unreachable`. `onLate()` is called if there is no result after two seconds.
  */
-export async function send(train, order, how) {
-  const { code, body } = await post(`/api/trains/${encodeURIComponent(train)}/commands`, order, how);
+export async function send(train, command, options) {
+  const { code, body } = await post(`/api/trains/${encodeURIComponent(train)}/commands`, command, options);
   return outcome(code, body);
 }
 
-/** Stop all trains by one request; resolves to what became of it, as above, at each train (`train`). */
-export async function stopAll(trains, order, how) {
-  const { code, body } = await post("/api/commands", order, how);
-  const answers = new Map((body.answers ?? []).map((one) => [one.train_id, one.answer]));
+/** Stop all trains with one request; resolves to the results as above, each with its `train`. */
+export async function stopAll(trains, command, options) {
+  const { code, body } = await post("/api/commands", command, options);
+  const answers = new Map((body.answers ?? []).map(({ train_id, answer }) => [train_id, answer]));
   return trains.map((train) => ({ train, ...outcome(code, code === 200 ? (answers.get(train) ?? { answered: false }) : body) }));
 }
 
-async function post(path, order, { token, nowMs, onLate }) {
-  const late = setTimeout(onLate, PATIENCE_MS);
+async function post(path, command, { token, nowMs, onLate }) {
+  const lateTimer = setTimeout(onLate, LATE_MS);
   try {
     const response = await fetch(path, {
       method: "POST",
       headers: { "Content-Type": "application/json", ...(token ? { Authorization: `Bearer ${token}` } : {}) },
-      body: JSON.stringify({ ...order, id: uuid(), issued_at: new Date(nowMs).toISOString() }),
-      signal: AbortSignal.timeout(GIVE_UP_MS),
+      body: JSON.stringify({ ...command, id: uuid(), issued_at: new Date(nowMs).toISOString() }),
+      signal: AbortSignal.timeout(TIMEOUT_MS),
       credentials: "same-origin",
       cache: "no-store",
       priority: "high",
     });
     return { code: response.status, body: await response.json().catch(() => ({})) };
   } catch {
-    return { code: 0, body: {} }; // the fetch itself failed, or took too long
+    return { code: 0, body: {} }; // no connection, or a timeout
   } finally {
-    clearTimeout(late);
+    clearTimeout(lateTimer);
   }
 }
 

@@ -1,129 +1,130 @@
-// The buttons: what they send, and what they show of the answer. Emergency stop works always and asks nothing.
+// The control buttons. The emergency stop always works, without confirmation.
 
-import { find, mark, say } from "./dom.js";
-import { figure, t } from "./i18n.js";
 import { send, stopAll } from "./commands.js";
+import { find, setAttribute, setText } from "./dom.js";
+import { formatQuantity, t } from "./i18n.js";
 
 const ARMED = ["armed_stopped", "running", "stopping"];
 
-/** When an order makes sense; those left out here always do. */
-const SENSE = {
+/** Guard states in which a command makes sense; commands not listed always do. */
+const MAKES_SENSE = {
   drive: (guard) => ARMED.includes(guard),
   arm: (guard) => guard === "disarmed",
   disarm: (guard) => ARMED.includes(guard),
   rearm: (guard) => guard === "fault_latched",
 };
 
-/** What can become of an order, the worst first. */
-const BADNESS = ["unreachable", "silent", "failed", "locked", "refused", "accepted"];
+/** Possible results, worst first. */
+const WORST_FIRST = ["unreachable", "silent", "failed", "locked", "refused", "accepted"];
 
 /**
- * Sends orders to trains. `world` tells what is on the page: `targets()` the trains that an emergency stop is for,
- * `name(id)`, `nowMs()` the server's clock, `api()`; `announcer` speaks.
+ * Sends commands. `context` has `targets()`, the trains that an emergency stop is for, `name(id)`, `nowMs()`, the
+ * server's clock, and `api()`.
  */
 export class Controls {
-  #world;
+  #context;
   #token;
   #announcer;
   #dialog = find(".rearm-dialog");
   #reason = find("#rearm-reason");
   #power = find("#power");
-  #turn = 0;
-  #touched = false;
+  #lastId = 0;
+  #powerChanged = false;
 
-  constructor({ world, token, announcer }) {
-    this.#world = world;
+  constructor({ context, token, announcer }) {
+    this.#context = context;
     this.#token = token;
     this.#announcer = announcer;
     for (const button of document.querySelectorAll("[data-verb]")) {
-      button.addEventListener("click", () => this.#pressed(button.dataset.verb));
+      button.addEventListener("click", () => this.#onButton(button.dataset.verb));
     }
     for (const button of document.querySelectorAll(".estop")) button.addEventListener("click", () => this.emergency());
-    addEventListener("keydown", (event) => this.#key(event), { capture: true });
-    find("form", this.#dialog).addEventListener("submit", () => this.order("rearm", { reason: this.#reason.value.trim() }));
+    addEventListener("keydown", (event) => this.#onKey(event), { capture: true });
+    find("form", this.#dialog).addEventListener("submit", () => this.command("rearm", { reason: this.#reason.value.trim() }));
     find(".cancel", this.#dialog).addEventListener("click", () => this.#dialog.close());
-    this.#power.addEventListener("input", () => this.#sliding());
-    this.#power.addEventListener("change", () => this.order("power", { power_percent: Number(this.#power.value) }));
+    this.#power.addEventListener("input", () => this.#onPowerInput());
+    this.#power.addEventListener("change", () => this.command("power", { power_percent: Number(this.#power.value) }));
   }
 
-  /** Stop every train that this view is about, now. */
-  emergency(targets = this.#world.targets()) {
-    this.#give("emergency_stop", {}, targets);
+  /** Stop every train of the current view. */
+  emergency(targets = this.#context.targets()) {
+    this.#send("emergency_stop", {}, targets);
   }
 
-  /** Send one order to the train that is shown. */
-  order(verb, extra = {}) {
-    this.#give(verb, extra, this.#world.targets().slice(0, 1));
+  /** Send a command to the shown train. */
+  command(verb, extra = {}) {
+    this.#send(verb, extra, this.#context.targets().slice(0, 1));
   }
 
-  /** Send one order to a train, or a stop to all of them, and show what becomes of it: of several answers the worst. */
-  async #give(verb, extra, targets) {
+  /** Send a command to one train, or a stop to several, and show the result; of several results the worst. */
+  async #send(verb, extra, targets) {
     if (!targets.length) return;
-    if (this.#world.api()?.commands === "none") {
+    if (this.#context.api()?.commands === "none") {
       this.#announcer.urgent(t("access.none"));
       return;
     }
-    this.#turn += 1;
-    const turn = this.#turn;
-    const tell = (status, text) => turn === this.#turn && this.#say(verb, status, text);
+    this.#lastId += 1;
+    const id = this.#lastId;
+    // Only for the newest command: the result of an earlier one must not hide it.
+    const show = (status, text) => id === this.#lastId && this.#showOutcome(verb, status, text);
     const what = t(`verb.${verb}`);
     if (this.#locked()) {
-      tell("locked", t("said.locked", { what }));
-      this.#announcer.urgent(t("said.locked", { what }));
-      this.#token.ask();
+      show("locked", t("outcome.locked", { what }));
+      this.#announcer.urgent(t("outcome.locked", { what }));
+      this.#token.openDialog();
       return;
     }
-    tell("sent", t("said.sent", { what }));
+    show("sent", t("outcome.sent", { what }));
     const onLate = () => {
-      const text = t("said.late", { what: what + this.#names(targets) });
-      tell("late", text);
+      const text = t("outcome.late", { what: what + this.#names(targets) });
+      show("late", text);
       this.#announcer.urgent(text);
     };
-    const how = { token: this.#token.value, nowMs: this.#world.nowMs(), onLate };
-    const order = { verb, ...extra };
+    const options = { token: this.#token.value, nowMs: this.#context.nowMs(), onLate };
+    const command = { verb, ...extra };
     const [train] = targets;
-    const outcomes = targets.length === 1 ? [{ train, ...(await send(train, order, how)) }] : await stopAll(targets, order, how);
-    this.#finish(what, outcomes, tell);
+    const outcomes = targets.length === 1 ? [{ train, ...(await send(train, command, options)) }] : await stopAll(targets, command, options);
+    this.#finish(what, outcomes, show);
   }
 
-  #finish(what, outcomes, tell) {
-    const worst = BADNESS.find((status) => outcomes.some((one) => one.status === status));
-    const such = outcomes.filter((one) => one.status === worst);
-    const { reason = "", remedy = "" } = such[0];
-    const ms = figure(Math.max(...such.map((one) => one.ms ?? NaN)), "ms");
-    const text = t(`said.${worst}`, { what: what + this.#names(such.map((one) => one.train)), reason: reason || "–", remedy, ms });
-    tell(worst, text);
-    if (worst === "accepted") this.#announcer.calm(text);
+  #finish(what, outcomes, show) {
+    const worst = WORST_FIRST.find((status) => outcomes.some((outcome) => outcome.status === status));
+    const worstOnes = outcomes.filter((outcome) => outcome.status === worst);
+    const { reason = "", remedy = "" } = worstOnes[0];
+    const ms = formatQuantity(Math.max(...worstOnes.map((outcome) => outcome.ms ?? NaN)), "ms");
+    const text = t(`outcome.${worst}`, { what: what + this.#names(worstOnes.map((outcome) => outcome.train)), reason: reason || "–", remedy, ms });
+    show(worst, text);
+    if (worst === "accepted") this.#announcer.polite(text);
     else this.#announcer.urgent(text);
-    if (worst === "locked" && this.#world.api()?.commands === "token") this.#token.ask();
+    if (worst === "locked" && this.#context.api()?.commands === "token") this.#token.openDialog();
   }
 
-  /** The trains that something is about, where that is not all that this view is about. */
+  /** The names of trains, if they are not all trains of the view. */
   #names(trains) {
-    return trains.length < this.#world.targets().length ? ` (${trains.map((id) => this.#world.name(id)).join(", ")})` : "";
+    return trains.length < this.#context.targets().length ? ` (${trains.map((id) => this.#context.name(id)).join(", ")})` : "";
   }
 
-  /** Show which orders make sense for a train now, and who may give them. */
+  /** Enable the commands that make sense for a train now, and show who may send them. */
   show(train) {
-    const api = this.#world.api();
+    const api = this.#context.api();
     const guard = train?.state?.guard;
-    const none = api?.commands === "none";
-    mark(document.body, "data-commands", none ? "none" : this.#locked() ? "locked" : "open");
+    const readOnly = api?.commands === "none";
+    setAttribute(document.body, "data-commands", readOnly ? "none" : this.#locked() ? "locked" : "open");
     for (const button of document.querySelectorAll("[data-verb]")) {
-      const sense = SENSE[button.dataset.verb];
-      button.disabled = none || (sense !== undefined && guard !== undefined && !sense(guard));
+      const makesSense = MAKES_SENSE[button.dataset.verb];
+      button.disabled = readOnly || (makesSense !== undefined && guard !== undefined && !makesSense(guard));
     }
-    this.#power.disabled = none;
-    if (!this.#touched && train?.state?.power_percent > 0) this.#power.value = train.state.power_percent;
-    say(find("output[for=power]"), this.#touched ? figure(Number(this.#power.value), "%") : "");
-    say(find(".read-only"), this.#access(api));
+    this.#power.disabled = readOnly;
+    if (!this.#powerChanged && train?.state?.power_percent > 0) this.#power.value = train.state.power_percent;
+    setText(find("output[for=power]"), this.#powerChanged ? formatQuantity(Number(this.#power.value), "%") : "");
+    setText(find(".read-only"), this.#access(api));
   }
 
-  /** Forget what was said about another train. */
+  /** Forget the results of another train. */
   clear() {
-    this.#turn += 1;
-    this.#touched = false;
-    this.#say("", "", "");
+    this.#lastId += 1;
+    this.#powerChanged = false;
+    this.#showOutcome("", "", "");
   }
 
   #access(api) {
@@ -133,19 +134,19 @@ export class Controls {
   }
 
   #locked() {
-    return this.#world.api()?.commands === "token" && !this.#token.value;
+    return this.#context.api()?.commands === "token" && !this.#token.value;
   }
 
-  #pressed(verb) {
-    if (verb !== "rearm") this.order(verb);
-    else if (this.#locked()) this.order(verb); // says that a token is needed
+  #onButton(verb) {
+    if (verb !== "rearm") this.command(verb);
+    else if (this.#locked()) this.command(verb); // shows that a token is needed
     else {
       this.#dialog.show();
       this.#reason.focus();
     }
   }
 
-  #key(event) {
+  #onKey(event) {
     if (event.key !== "Escape" || event.repeat || event.isComposing) return;
     event.preventDefault();
     if (this.#dialog.open) this.#dialog.close();
@@ -153,18 +154,18 @@ export class Controls {
     this.emergency();
   }
 
-  #sliding() {
-    this.#touched = true;
-    const text = figure(Number(this.#power.value), "%");
-    say(find("output[for=power]"), text);
-    mark(this.#power, "aria-valuetext", text);
+  #onPowerInput() {
+    this.#powerChanged = true;
+    const text = formatQuantity(Number(this.#power.value), "%");
+    setText(find("output[for=power]"), text);
+    setAttribute(this.#power, "aria-valuetext", text);
   }
 
-  #say(verb, status, text) {
-    for (const box of document.querySelectorAll(".said")) {
-      mark(box, "data-status", status || null);
-      mark(box, "data-emergency", verb === "emergency_stop" ? "true" : null);
-      say(find(".said-text", box), text);
+  #showOutcome(verb, status, text) {
+    for (const box of document.querySelectorAll(".outcome")) {
+      setAttribute(box, "data-status", status || null);
+      setAttribute(box, "data-emergency", verb === "emergency_stop" ? "true" : null);
+      setText(find(".outcome-text", box), text);
     }
   }
 }

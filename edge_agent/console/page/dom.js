@@ -1,21 +1,21 @@
-// Makes and finds elements. Knows nothing of trains. All text goes in as text: nothing from the network is ever markup.
+// Finds, creates and changes elements. Text is always inserted as text: nothing from the network becomes markup.
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** The one element that `selector` names, below `root`. */
+/** The first element that matches `selector` below `root`; throws if there is none. */
 export function find(selector, root = document) {
-  const found = root.querySelector(selector);
-  if (!found) throw new Error(`the page has no ${selector}`);
-  return found;
+  const element = root.querySelector(selector);
+  if (!element) throw new Error(`the page has no ${selector}`);
+  return element;
 }
 
-/** A new element: attributes as given (false and null are left out), children are elements or texts. */
-export function make(tag, attributes = {}, ...children) {
+/** A new element; attributes that are false, null or undefined are omitted, children are elements or strings. */
+export function createElement(tag, attributes = {}, ...children) {
   return fill(document.createElement(tag), attributes, children);
 }
 
-/** A new SVG element, in the same way. */
-export function draw(tag, attributes = {}, ...children) {
+/** A new SVG element, see createElement(). */
+export function createSvg(tag, attributes = {}, ...children) {
   return fill(document.createElementNS(SVG, tag), attributes, children);
 }
 
@@ -27,18 +27,18 @@ function fill(element, attributes, children) {
   return element;
 }
 
-/** One of the page's symbols, as decoration. */
+/** One of the page's SVG symbols, hidden from screen readers. */
 export function icon(name) {
-  return draw("svg", { class: "icon", "aria-hidden": "true" }, draw("use", { href: `#i-${name}` }));
+  return createSvg("svg", { class: "icon", "aria-hidden": "true" }, createSvg("use", { href: `#i-${name}` }));
 }
 
-/** Set a text, touching the document only where it changes: a live region speaks only then. */
-export function say(element, text) {
+/** Set a text only if it changes: screen readers announce every write to a live region. */
+export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** Set or remove an attribute, touching the document only where it changes. */
-export function mark(element, name, value) {
+/** Set or (null, false) remove an attribute, only if it changes. */
+export function setAttribute(element, name, value) {
   if (value === null || value === false) {
     if (element.hasAttribute(name)) element.removeAttribute(name);
   } else if (element.getAttribute(name) !== String(value)) {

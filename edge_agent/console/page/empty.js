@@ -1,6 +1,6 @@
-// What stands in the page's place when there is no train: how to connect one. Knows the two roles of a console.
+// The empty state: without a train, the page explains how to connect one.
 
-import { find, make, say } from "./dom.js";
+import { createElement, find, setText } from "./dom.js";
 import { t } from "./i18n.js";
 
 const STEPS = {
@@ -15,11 +15,11 @@ const STEPS = {
   ],
 };
 
-/** Write the empty state for a console's role. */
+/** Show the empty state for a console's role, `fleet` or `train`. */
 export function showEmpty(role) {
   const kind = role === "fleet" ? "fleet" : "train";
-  say(find("#empty-title"), t(`empty.${kind}`));
-  say(find(".empty-lead"), t(`empty.${kind}.lead`));
-  const steps = STEPS[kind].map(([key, code]) => make("li", {}, t(key), make("pre", {}, make("code", {}, code))));
+  setText(find("#empty-title"), t(`empty.${kind}`));
+  setText(find(".empty-lead"), t(`empty.${kind}.lead`));
+  const steps = STEPS[kind].map(([key, code]) => createElement("li", {}, t(key), createElement("pre", {}, createElement("code", {}, code))));
   find(".steps").replaceChildren(...steps);
 }

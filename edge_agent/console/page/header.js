@@ -1,70 +1,70 @@
-// The bar on top: connection, trains, language, theme, token. Knows what to show; what follows is told to others.
+// The header bar: connection, trains, language, theme and token.
 
-import { find, make, mark, say } from "./dom.js";
-import { speak, span, spoken, t } from "./i18n.js";
-import { keep, kept } from "./keep.js";
+import { createElement, find, setAttribute, setText } from "./dom.js";
+import { currentLanguage, formatDuration, setLanguage, t } from "./i18n.js";
+import { load, store } from "./storage.js";
 
 const THEMES = ["auto", "light", "dark"];
 
-/** The bar. `on.key()` is called for the token button. */
+/** The header bar. `on.token()` is called for the token button. */
 export class Header {
-  #theme = THEMES.includes(kept("theme")) ? kept("theme") : "auto";
-  #trains = "";
+  #theme = THEMES.includes(load("theme")) ? load("theme") : "auto";
+  #shownTrains = "";
   #link = { state: "connecting", untilMs: 0 };
 
   constructor(on) {
     const language = find(".language");
-    language.value = spoken();
-    language.addEventListener("change", () => speak(language.value));
+    language.value = currentLanguage();
+    language.addEventListener("change", () => setLanguage(language.value));
     find(".theme").addEventListener("click", () => this.#nextTheme());
-    find(".key").addEventListener("click", () => on.key());
+    find(".token-button").addEventListener("click", () => on.token());
   }
 
-  /** The connection changed: `connecting`, `open`, or `waiting` for so many ms. */
-  connection(state, retryMs) {
+  /** Show the state of the connection: `connecting`, `open`, or `waiting` to retry in so many ms. */
+  setConnection(state, retryMs) {
     this.#link = { state, untilMs: performance.now() + retryMs };
-    this.tell();
+    this.update();
   }
 
-  /** Write the connection's state and the tools' names. */
-  tell() {
+  /** Update the texts of the connection and of the theme button. */
+  update() {
     const { state, untilMs } = this.#link;
     const waitMs = Math.max(1000, Math.ceil((untilMs - performance.now()) / 1000) * 1000);
-    mark(find(".link"), "data-state", state);
-    say(find(".link-text"), t(`connection.${state}`));
-    say(find(".link-again"), state === "waiting" ? t("connection.again", { span: span(waitMs) }) : "");
+    setAttribute(find(".link"), "data-state", state);
+    setText(find(".link-text"), t(`connection.${state}`));
+    setText(find(".link-retry"), state === "waiting" ? t("connection.again", { duration: formatDuration(waitMs) }) : "");
     tool(".theme", t(`theme.${this.#theme}`));
   }
 
-  /** Show the choice of trains where there is one, and whether a token is there. */
-  show(model, picked, token) {
-    tool(".key", token ? t("token.have") : t("token.none"));
-    mark(find(".key"), "data-have", token ? "true" : null);
-    find(".key").hidden = model.api?.commands !== "token";
+  /** Show the token button, and links to the trains if there are several. */
+  show(model, selected, token) {
+    tool(".token-button", token ? t("token.set") : t("token.none"));
+    setAttribute(find(".token-button"), "data-set", token ? "true" : null);
+    find(".token-button").hidden = model.api?.commands !== "token";
     const trains = [...model.trains.values()].map(({ train }) => train);
-    const key = JSON.stringify([spoken(), picked, trains.map(({ id, name, stale }) => [id, name, stale])]);
-    if (key === this.#trains) return;
-    this.#trains = key;
+    const key = JSON.stringify([currentLanguage(), selected, trains.map(({ id, name, stale }) => [id, name, stale])]);
+    if (key === this.#shownTrains) return;
+    this.#shownTrains = key;
     const nav = find(".trains");
     nav.hidden = trains.length < 2;
-    const links = trains.map((train) => link(`#/train/${encodeURIComponent(train.id)}`, train.name, train.id === picked, train.stale));
-    nav.replaceChildren(link("#/", t("overview.title"), picked === null, false), ...links);
+    const links = trains.map((train) => link(`#/train/${encodeURIComponent(train.id)}`, train.name, train.id === selected, train.stale));
+    nav.replaceChildren(link("#/", t("overview.title"), selected === null, false), ...links);
   }
 
   #nextTheme() {
     this.#theme = THEMES[(THEMES.indexOf(this.#theme) + 1) % THEMES.length];
-    keep("theme", this.#theme === "auto" ? null : this.#theme);
+    store("theme", this.#theme === "auto" ? null : this.#theme);
     if (this.#theme === "auto") delete document.documentElement.dataset.theme;
     else document.documentElement.dataset.theme = this.#theme;
-    this.tell();
+    this.update();
   }
 }
 
 function tool(selector, text) {
-  say(find(".tool-text", find(selector)), text);
-  mark(find(selector), "title", text);
+  setText(find(".tool-text", find(selector)), text);
+  setAttribute(find(selector), "title", text);
 }
 
 function link(href, text, current, stale) {
-  return make("a", { href, "aria-current": current ? "page" : null, "data-stale": stale ? "true" : null }, text);
+  return createElement("a", { href, "aria-current": current ? "page" : null, "data-stale": stale ? "true" : null }, text);
 }

@@ -1,28 +1,28 @@
-// Texts and figures in the reader's language. Knows the dictionaries en.js and fr.js, which have the same keys.
+// Texts, numbers and times in the current language. The dictionaries en.js and fr.js have the same keys.
 
 import en from "./en.js";
 import fr from "./fr.js";
-import { keep, kept } from "./keep.js";
+import { load, store } from "./storage.js";
 
 const DICTIONARIES = { en, fr };
 const listeners = new Set();
-let language = first();
+let language = preferredLanguage();
 
-function first() {
-  const wanted = [kept("language"), ...(navigator.languages ?? [navigator.language])];
-  return wanted.map((name) => (name ?? "").slice(0, 2)).find((name) => name in DICTIONARIES) ?? "en";
+function preferredLanguage() {
+  const candidates = [load("language"), ...(navigator.languages ?? [navigator.language])];
+  return candidates.map((name) => (name ?? "").slice(0, 2)).find((name) => name in DICTIONARIES) ?? "en";
 }
 
-/** The language in use: `en` or `fr`. */
-export function spoken() {
+/** The current language: `en` or `fr`. */
+export function currentLanguage() {
   return language;
 }
 
-/** Change the language, and tell everybody who shows texts. */
-export function speak(name) {
+/** Change the language and call all listeners. */
+export function setLanguage(name) {
   if (!(name in DICTIONARIES)) return;
   language = name;
-  keep("language", name);
+  store("language", name);
   for (const listener of listeners) listener();
 }
 
@@ -37,34 +37,34 @@ export function t(key, values = {}) {
   return text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole));
 }
 
-/** The text of a key where there is one, else `other`: for names that come from the network. */
-export function known(key, other) {
-  return Object.hasOwn(DICTIONARIES[language], key) ? t(key) : other;
+/** The text of a key, else `fallback`: for names from the network. */
+export function textOr(key, fallback) {
+  return Object.hasOwn(DICTIONARIES[language], key) ? t(key) : fallback;
 }
 
-/** A figure with its unit, as the language writes it; a dash where there is none. */
-export function figure(value, unit = "", digits = 0) {
+/** A number with its unit; a dash if there is none. */
+export function formatQuantity(value, unit = "", digits = 0) {
   if (value === null || value === undefined || !Number.isFinite(value)) return "–";
   const number = new Intl.NumberFormat(language, { maximumFractionDigits: digits, minimumFractionDigits: digits });
   return unit ? `${number.format(value)}\u202f${unit}` : number.format(value);
 }
 
-/** A length of time that a person can take in: `340 ms`, `4.2 s`, `3 min`, `2 h`. */
-export function span(ms) {
+/** A rounded duration: `340 ms`, `4.2 s`, `3 min`, `2 h`. */
+export function formatDuration(ms) {
   if (!Number.isFinite(ms)) return "–";
-  if (ms < 1000) return figure(ms, "ms");
-  if (ms < 10_000) return figure(ms / 1000, "s", 1);
-  if (ms < 120_000) return figure(ms / 1000, "s");
-  return ms < 7_200_000 ? figure(ms / 60_000, "min") : figure(ms / 3_600_000, "h");
+  if (ms < 1000) return formatQuantity(ms, "ms");
+  if (ms < 10_000) return formatQuantity(ms / 1000, "s", 1);
+  if (ms < 120_000) return formatQuantity(ms / 1000, "s");
+  return ms < 7_200_000 ? formatQuantity(ms / 60_000, "min") : formatQuantity(ms / 3_600_000, "h");
 }
 
-/** A moment of the day, with tenths of a second. */
-export function clockTime(unixMs) {
+/** A time of day, with tenths of a second. */
+export function formatTime(unixMs) {
   const options = { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 1, hourCycle: "h23" };
   return new Intl.DateTimeFormat(language, options).format(unixMs);
 }
 
-/** Write the texts that stand in the page itself: `data-i18n` and `data-i18n-label` name their keys. */
+/** Translate the texts of index.html: `data-i18n` and `data-i18n-label` hold their keys. */
 export function translatePage() {
   document.documentElement.lang = language;
   for (const element of document.querySelectorAll("[data-i18n]")) element.textContent = t(element.dataset.i18n);

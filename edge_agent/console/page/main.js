@@ -1,246 +1,247 @@
-// Puts the page together: what comes in goes into the model, and from there to whoever shows it.
+// Builds the page: messages update the model, and the parts of the page show it.
 
-import { Announcer } from "./announce.js";
-import { Chain } from "./chain.js";
+import { Announcer } from "./announcer.js";
+import { CausalChain } from "./causalchain.js";
 import { Clock } from "./clock.js";
+import { LiveConnection } from "./connection.js";
 import { Controls } from "./controls.js";
-import { find, mark, say } from "./dom.js";
+import { find, setAttribute, setText } from "./dom.js";
 import { showEmpty } from "./empty.js";
 import { EventList } from "./eventlist.js";
+import { measureAge } from "./framecanvas.js";
 import { Header } from "./header.js";
-import { Past } from "./history.js";
-import { clockTime, onLanguage, spoken, t, translatePage } from "./i18n.js";
-import { Live } from "./live.js";
-import { chainOf, clockBehind, freshness, lastChain, Model } from "./model.js";
+import { currentLanguage, formatTime, onLanguage, t, translatePage } from "./i18n.js";
+import { chainOf, clockLag, freshness, lastChain, Model } from "./model.js";
 import { Overview } from "./overview.js";
-import { guardWord, Panel } from "./panel.js";
-import { measureAge } from "./picture.js";
-import { Stage } from "./stage.js";
-import { Strip } from "./strip.js";
+import { guardName, Panel } from "./panel.js";
+import { PictureHistory } from "./picturehistory.js";
+import { PictureView } from "./pictureview.js";
+import { Timeline } from "./timeline.js";
 import { Token } from "./token.js";
 
 const WINDOWS_MS = [60_000, 120_000, 300_000, 600_000, 1_200_000];
-const TELL_MS = 250; // figures change this often: faster cannot be read
+const UPDATE_MS = 250; // nobody can read figures that change faster
 
-/** The console: one per page. */
+/** The page. */
 class Console {
   #token;
   #header;
   #controls;
-  #stage;
+  #pictureView;
   #events;
-  #strip;
+  #timeline;
   #overview;
-  #live;
+  #connection;
   #model = new Model();
   #clock = new Clock();
   #announcer = new Announcer();
-  #past = new Past();
+  #history = new PictureHistory();
   #panel = new Panel();
-  #chain = new Chain();
-  #picked = null;
-  #wanted = null;
-  #overtaken = 0;
-  #seeking = 0;
-  #told = { guard: "", faults: "" };
+  #chain = new CausalChain();
+  #selected = null;
+  #requested = null;
+  #skipped = 0;
+  #lastSeek = 0;
+  #announced = { guard: "", faults: "" };
   #chainItems = [];
-  #newest = null;
+  #newestHeader = null;
 
   constructor() {
-    this.#token = new Token(() => this.#tell());
-    this.#header = new Header({ key: () => this.#token.ask() });
-    const world = {
+    this.#token = new Token(() => this.#update());
+    this.#header = new Header({ token: () => this.#token.openDialog() });
+    const context = {
       targets: () => this.#targets(),
       name: (id) => this.#model.trains.get(id)?.train.name ?? id,
       nowMs: () => this.#clock.now(),
       api: () => this.#model.api,
     };
-    this.#controls = new Controls({ world, token: this.#token, announcer: this.#announcer });
-    this.#stage = new Stage({ onShown: (header) => this.#shown(header), onOvertaken: () => (this.#overtaken += 1) });
-    this.#events = new EventList((item) => this.#pick(item));
-    this.#strip = new Strip({
+    this.#controls = new Controls({ context, token: this.#token, announcer: this.#announcer });
+    this.#pictureView = new PictureView({ onDrawn: (header) => this.#onDrawn(header), onSkipped: () => (this.#skipped += 1) });
+    this.#events = new EventList((item) => this.#select(item));
+    this.#timeline = new Timeline({
       seek: (atMs, step) => this.#seek(atMs, step),
       live: () => this.#goLive(),
-      pick: (item) => this.#pick(item),
+      select: (item) => this.#select(item),
     });
     this.#overview = new Overview({
-      shown: (id, header) => this.#shown({ ...header, train: id }),
+      drawn: (id, header) => this.#onDrawn({ ...header, train: id }),
       open: (id) => (location.hash = `#/train/${encodeURIComponent(id)}`),
       stop: (id) => this.#controls.emergency([id]),
     });
-    this.#live = new Live(this.#clock, {
-      message: (message) => this.#hear(message),
-      frame: (frame) => this.#offer(frame),
-      state: (state, retryMs) => this.#header.connection(state, retryMs),
+    this.#connection = new LiveConnection(this.#clock, {
+      message: (message) => this.#onMessage(message),
+      frame: (frame) => this.#onFrame(frame),
+      state: (state, retryMs) => this.#header.setConnection(state, retryMs),
     });
   }
 
-  /** Start: connect, and show what comes. */
+  /** Connect and update the page from now on. */
   start() {
     translatePage();
     onLanguage(() => {
       translatePage();
-      this.#tell();
+      this.#update();
     });
     addEventListener("hashchange", () => this.#route());
     this.#route();
-    this.#live.open();
-    setInterval(() => this.#tell(), TELL_MS);
+    this.#connection.open();
+    setInterval(() => this.#update(), UPDATE_MS);
   }
 
   get #known() {
-    return this.#picked === null ? undefined : this.#model.trains.get(this.#picked);
+    return this.#selected === null ? undefined : this.#model.trains.get(this.#selected);
   }
 
-  /** How much of the past the strip shows: what there is, in steps, so that its scale seldom changes. */
+  /** The time span of the timeline: that of the items, rounded up in steps so that its scale seldom changes. */
   #windowMs(items, nowMs) {
-    const most = this.#model.api.history_s * 1000;
-    const old = items.length ? nowMs - items[0].at_ms : 0;
-    return Math.min(most, WINDOWS_MS.find((one) => one >= old) ?? most);
+    const maxMs = this.#model.api.history_s * 1000;
+    const spanMs = items.length ? nowMs - items[0].at_ms : 0;
+    return Math.min(maxMs, WINDOWS_MS.find((windowMs) => windowMs >= spanMs) ?? maxMs);
   }
 
   #targets() {
-    return this.#picked === null ? [...this.#model.trains.keys()] : [this.#picked];
+    return this.#selected === null ? [...this.#model.trains.keys()] : [this.#selected];
   }
 
-  /** The address says which train is wanted; where there is only one, it is that. */
+  /** Read the requested train from the URL. */
   #route() {
     const found = /^#\/train\/(.+)$/.exec(location.hash);
-    this.#wanted = found ? decodeURIComponent(found[1]) : null;
-    this.#choose();
+    this.#requested = found ? decodeURIComponent(found[1]) : null;
+    this.#selectTrain();
   }
 
-  #choose() {
+  #selectTrain() {
     const ids = [...this.#model.trains.keys()];
-    const picked = ids.includes(this.#wanted) ? this.#wanted : ids.length === 1 ? ids[0] : null;
-    if (picked === this.#picked) return;
-    this.#picked = picked;
-    this.#told = { guard: "", faults: "" };
-    this.#overtaken = 0;
-    this.#newest = null;
-    for (const part of [this.#stage, this.#events, this.#strip, this.#chain, this.#controls]) part.clear();
-    this.#live.watch(picked);
-    this.#past.open(picked);
-    if (picked !== null) this.#recall(picked);
-    this.#tell();
+    const selected = ids.includes(this.#requested) ? this.#requested : ids.length === 1 ? ids[0] : null;
+    if (selected === this.#selected) return;
+    this.#selected = selected;
+    this.#announced = { guard: "", faults: "" };
+    this.#skipped = 0;
+    this.#newestHeader = null;
+    for (const part of [this.#pictureView, this.#events, this.#timeline, this.#chain, this.#controls]) part.clear();
+    this.#connection.watch(selected);
+    this.#history.open(selected);
+    if (selected !== null) this.#loadItems(selected);
+    this.#update();
   }
 
-  /** Ask for what happened before we looked. */
-  async #recall(train) {
-    const items = await this.#past.items();
-    if (this.#model.addItems(train, items)) this.#tell();
+  /** Load the items from before the page was opened. */
+  async #loadItems(train) {
+    const items = await this.#history.items();
+    if (this.#model.addItems(train, items)) this.#update();
   }
 
-  #hear(message) {
+  #onMessage(message) {
     const changed = this.#model.fold(message);
     if (changed === "items") {
       const known = this.#model.trains.get(message.train);
-      known.behindMs = clockBehind(message.item, this.#clock.now(), known.behindMs);
+      known.clockLagMs = clockLag(message.item, this.#clock.now(), known.clockLagMs);
     } else if (changed === "all") {
-      this.#choose();
-      if (message.t === "hello" && this.#picked !== null) this.#recall(this.#picked); // what was missed meanwhile
-      this.#tell();
-    } else if (changed === "boxes" && message.train === this.#picked) {
-      this.#stage.drawLive(this.#known);
+      this.#selectTrain();
+      if (message.t === "hello" && this.#selected !== null) this.#loadItems(this.#selected); // items missed while disconnected
+      this.#update();
+    } else if (changed === "boxes" && message.train === this.#selected) {
+      this.#pictureView.drawLive(this.#known);
     }
   }
 
-  #offer(frame) {
-    if (this.#picked === null) this.#overview.offer(frame);
-    else if (frame.header.train === this.#picked) {
-      this.#newest = frame.header;
-      this.#stage.offer(frame);
+  #onFrame(frame) {
+    if (this.#selected === null) this.#overview.add(frame);
+    else if (frame.header.train === this.#selected) {
+      this.#newestHeader = frame.header;
+      this.#pictureView.add(frame);
     }
   }
 
-  #shown(header) {
+  #onDrawn(header) {
     const ageMs = this.#clock.now() - header.at_ms;
     measureAge(header, ageMs);
-    this.#model.drawn(header.train, header, ageMs, performance.now());
+    this.#model.recordDrawn(header.train, header, ageMs, performance.now());
     this.#acknowledge(header);
-    if (this.#known) this.#stage.drawLive(this.#known);
+    if (this.#known) this.#pictureView.drawLive(this.#known);
   }
 
   #acknowledge(header) {
-    this.#live.send({ t: "shown", train: header.train, frame_id: header.frame_id });
+    this.#connection.send({ t: "shown", train: header.train, frame_id: header.frame_id });
   }
 
-  /** Show the picture of an item, or the one nearest to it in time. */
-  #pick(item) {
-    this.#show(item.frame_id ? Promise.resolve(item) : this.#past.near(item.at_ms), item);
+  /** Show the picture of an item, or the one nearest in time. */
+  #select(item) {
+    this.#showStored(item.frame_id ? Promise.resolve(item) : this.#history.near(item.at_ms), item);
   }
 
   #seek(atMs, step) {
-    this.#show(this.#past.near(atMs, step), null);
+    this.#showStored(this.#history.near(atMs, step), null);
   }
 
-  async #show(finding, item) {
-    this.#seeking += 1;
-    const turn = this.#seeking;
-    const kept = await finding;
-    const loaded = kept ? await this.#past.load(kept.frame_id) : null;
-    if (turn !== this.#seeking) return loaded?.bitmap?.close();
-    if (!loaded) return item ? this.#announcer.calm(t("past.gone")) : undefined;
+  async #showStored(search, item) {
+    this.#lastSeek += 1;
+    const id = this.#lastSeek;
+    const found = await search;
+    const loaded = found ? await this.#history.load(found.frame_id) : null;
+    if (id !== this.#lastSeek) return loaded?.bitmap?.close();
+    if (!loaded) return item ? this.#announcer.polite(t("past.gone")) : undefined;
     this.#chainItems = loaded.detail.chain ?? [];
-    this.#stage.showPast(loaded.detail, loaded.bitmap);
+    this.#pictureView.showStored(loaded.detail, loaded.bitmap);
     loaded.bitmap?.close();
-    this.#tell();
-    this.#announcer.calm(t("past.shown", { time: clockTime(loaded.detail.at_ms) }));
+    this.#update();
+    this.#announcer.polite(t("past.shown", { time: formatTime(loaded.detail.at_ms) }));
   }
 
   #goLive() {
-    this.#seeking += 1;
-    this.#stage.showLive();
-    if (this.#newest) this.#acknowledge(this.#newest); // while the past was shown nothing was, and the server waits
-    this.#tell();
+    this.#lastSeek += 1;
+    this.#pictureView.showLive();
+    // No live picture was drawn meanwhile, so the server waits for an acknowledgement.
+    if (this.#newestHeader) this.#acknowledge(this.#newestHeader);
+    this.#update();
   }
 
-  /** Write everything that is not drawn at once. */
-  #tell() {
+  /** Update everything but the live picture. */
+  #update() {
     const model = this.#model;
     const known = this.#known;
-    const now = { nowMs: performance.now(), serverMs: this.#clock.now(), serverSilentMs: this.#live.silentMs };
-    this.#header.tell();
-    this.#header.show(model, this.#picked, this.#token.value);
+    const now = { nowMs: performance.now(), serverMs: this.#clock.now(), serverSilentMs: this.#connection.silentMs };
+    this.#header.update();
+    this.#header.show(model, this.#selected, this.#token.value);
     const view = model.api === null ? "loading" : known ? "train" : model.trains.size ? "overview" : "empty";
-    mark(document.body, "data-view", view);
+    setAttribute(document.body, "data-view", view);
     this.#controls.show(known?.train);
-    this.#tellTrouble(model.api?.trouble);
+    this.#showTrouble(model.api?.trouble);
     if (view === "empty") showEmpty(model.api.role);
     if (view === "overview") this.#overview.show(model, now);
-    if (known) this.#tellTrain(known, now);
+    if (known) this.#updateTrain(known, now);
   }
 
-  /** Say what keeps the server from hearing its trains. */
-  #tellTrouble(trouble) {
+  /** Show why the server receives no events. */
+  #showTrouble(trouble) {
     const box = find(".trouble");
     box.hidden = !trouble;
-    say(find(".trouble-error", box), trouble?.error ?? "");
-    say(find(".trouble-remedy", box), trouble?.remedy ?? "");
+    setText(find(".trouble-error", box), trouble?.error ?? "");
+    setText(find(".trouble-remedy", box), trouble?.remedy ?? "");
   }
 
-  #tellTrain(known, now) {
-    const past = this.#stage.past;
-    const language = spoken();
-    say(find(".train-title"), known.train.name);
-    this.#stage.tell(known, now, this.#overtaken);
+  #updateTrain(known, now) {
+    const stored = this.#pictureView.stored;
+    const language = currentLanguage();
+    setText(find(".train-title"), known.train.name);
+    this.#pictureView.update(known, now, this.#skipped);
     this.#panel.show(known.train, language, ["offline", "silent"].includes(freshness(known, now).kind));
-    this.#events.show(known.items, past?.frame_id ?? null, language);
-    const pictureUrl = (item) => this.#past.pictureUrl(item);
-    const trainMs = now.serverMs - (known.behindMs ?? 0);
+    this.#events.show(known.items, stored?.frame_id ?? null, language);
+    const pictureUrl = (item) => this.#history.pictureUrl(item);
+    const trainMs = now.serverMs - (known.clockLagMs ?? 0);
     const windowMs = this.#windowMs(known.items, trainMs);
-    this.#strip.show(known.items, { nowMs: trainMs, windowMs, atMs: past?.at_ms ?? null, pictureUrl, language });
-    this.#chain.show(past ? chainOf(this.#chainItems) : lastChain(known.items), past?.at_ms ?? null, { past: past !== null, language });
-    this.#speak(known.train);
+    this.#timeline.show(known.items, { nowMs: trainMs, windowMs, atMs: stored?.at_ms ?? null, pictureUrl, language });
+    this.#chain.show(stored ? chainOf(this.#chainItems) : lastChain(known.items), stored?.at_ms ?? null, { past: stored !== null, language });
+    this.#announceChanges(known.train);
   }
 
-  /** Tell a screen reader when the guard's state or the faults change. */
-  #speak(train) {
+  /** Announce changes of the guard's state and of the faults to screen readers. */
+  #announceChanges(train) {
     const guard = train.state?.guard ?? "";
     const faults = train.faults.filter((fault) => fault.severity === "stop").map((fault) => fault.message).join(". ");
-    if (guard && guard !== this.#told.guard && this.#told.guard) this.#announcer.calm(guardWord(guard));
-    if (faults && faults !== this.#told.faults) this.#announcer.urgent(faults);
-    this.#told = { guard, faults };
+    if (guard && guard !== this.#announced.guard && this.#announced.guard) this.#announcer.polite(guardName(guard));
+    if (faults && faults !== this.#announced.faults) this.#announcer.urgent(faults);
+    this.#announced = { guard, faults };
   }
 }
 

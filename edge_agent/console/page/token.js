@@ -1,27 +1,27 @@
-// The token that allows commands: from the address's fragment or the dialog, kept for this tab only.
+// The command token: from the URL's fragment or the dialog, stored for this tab only.
 
 import { find } from "./dom.js";
-import { keep, kept } from "./keep.js";
+import { load, store } from "./storage.js";
 
-const PLACE = "sessionStorage";
+const STORAGE = "sessionStorage";
 const FRAGMENT = /[#&]token=([^&]*)/;
 
-/** Holds the token. `onChange()` is called when it is set or forgotten. */
+/** Holds the token. `onChange()` is called when it is set or removed. */
 export class Token {
-  #value = kept("token", PLACE);
+  #value = load("token", STORAGE);
   #dialog = find(".token-dialog");
   #field = find("#token");
   #onChange = () => {};
-  #back = null;
+  #previousFocus = null;
 
   constructor(onChange) {
-    this.#fromAddress();
+    this.#readUrl();
     this.#onChange = onChange;
-    addEventListener("hashchange", () => this.#fromAddress());
+    addEventListener("hashchange", () => this.#readUrl());
     find("form", this.#dialog).addEventListener("submit", () => this.#set(this.#field.value.trim() || null));
     find(".forget", this.#dialog).addEventListener("click", () => this.#set(null));
     find(".cancel", this.#dialog).addEventListener("click", () => this.close());
-    this.#dialog.addEventListener("close", () => this.#back?.focus());
+    this.#dialog.addEventListener("close", () => this.#previousFocus?.focus());
   }
 
   /** The token, or null. */
@@ -34,29 +34,29 @@ export class Token {
     return this.#dialog.open;
   }
 
-  /** Ask for it. The dialog covers nothing that stops a train, so it is not modal. */
-  ask() {
+  /** Open the dialog. It is not modal, because an emergency stop must stay usable. */
+  openDialog() {
     if (this.open) return;
-    this.#back = document.activeElement;
+    this.#previousFocus = document.activeElement;
     this.#field.value = "";
     this.#dialog.show();
     this.#field.focus();
   }
 
-  /** Close the dialog and leave the token as it is. */
+  /** Close the dialog without a change. */
   close() {
     this.#dialog.close();
   }
 
   #set(value) {
     this.#value = value;
-    keep("token", value, PLACE);
+    store("token", value, STORAGE);
     if (this.open) this.close();
     this.#onChange();
   }
 
-  /** Take the token out of `#token=...`, and out of the address bar and the history at once. */
-  #fromAddress() {
+  /** Read the token from `#token=...`, and remove it from the address bar and the history at once. */
+  #readUrl() {
     const found = FRAGMENT.exec(location.hash);
     if (!found) return;
     history.replaceState(null, "", location.pathname + location.search);

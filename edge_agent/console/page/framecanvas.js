@@ -1,45 +1,45 @@
-// Shows the newest picture of one camera on a canvas. Knows nothing of boxes, trains or the network.
+// Draws the newest picture of a camera on a canvas.
 
 const MEASURES_KEPT = 200;
 
 /**
- * Decodes beside the page's own work and draws once a display frame: whatever comes in between is overtaken by the
- * newest. `onShown(header)` is called after the pixels were handed over, `onOvertaken()` for each picture left out.
+ * Decodes in the background and draws at most once per display frame; of pictures that arrive in between, only the
+ * newest is drawn. `onDrawn(header)` is called after the picture was painted, `onSkipped()` for each one not drawn.
  */
-export class Picture {
+export class FrameCanvas {
   #canvas;
   #context;
-  #onShown;
-  #onOvertaken;
+  #onDrawn;
+  #onSkipped;
   #waiting = null;
   #decoding = false;
   #next = null;
-  #asked = false;
-  #held = false;
+  #requested = false;
+  #paused = false;
 
-  constructor(canvas, { onShown = () => {}, onOvertaken = () => {} } = {}) {
+  constructor(canvas, { onDrawn = () => {}, onSkipped = () => {} } = {}) {
     this.#canvas = canvas;
     this.#context = canvas.getContext("2d", { alpha: false, desynchronized: true });
-    this.#onShown = onShown;
-    this.#onOvertaken = onOvertaken;
+    this.#onDrawn = onDrawn;
+    this.#onSkipped = onSkipped;
   }
 
-  /** While held, what is offered is dropped: something else is being shown. */
-  hold(held) {
-    this.#held = held;
-    if (held) this.#drop();
+  /** While paused, new pictures are dropped: the canvas shows a stored one. */
+  pause(paused) {
+    this.#paused = paused;
+    if (paused) this.#drop();
   }
 
-  /** Take a picture from the network. */
-  offer(frame) {
-    if (this.#held) return;
-    if (this.#waiting) this.#onOvertaken();
+  /** Queue a picture from the network. */
+  add(frame) {
+    if (this.#paused) return;
+    if (this.#waiting) this.#onSkipped();
     this.#waiting = frame;
     if (!this.#decoding) this.#decode();
   }
 
   /** Draw a decoded picture at once. */
-  show(bitmap) {
+  draw(bitmap) {
     const canvas = this.#canvas;
     if (canvas.width !== bitmap.width) canvas.width = bitmap.width;
     if (canvas.height !== bitmap.height) canvas.height = bitmap.height;
@@ -51,15 +51,15 @@ export class Picture {
     while (this.#waiting) {
       const { header, blob } = this.#waiting;
       this.#waiting = null;
-      const bitmap = await createImageBitmap(blob).catch(() => null); // a broken picture is followed by another
+      const bitmap = await createImageBitmap(blob).catch(() => null); // a broken picture is skipped
       if (!bitmap) continue;
       if (this.#next) {
         this.#next.bitmap.close();
-        this.#onOvertaken();
+        this.#onSkipped();
       }
       this.#next = { header, bitmap };
-      if (this.#held) this.#drop();
-      else this.#ask();
+      if (this.#paused) this.#drop();
+      else this.#requestDraw();
     }
     this.#decoding = false;
   }
@@ -69,22 +69,22 @@ export class Picture {
     this.#next = this.#waiting = null;
   }
 
-  #ask() {
-    if (this.#asked) return;
-    this.#asked = true;
+  #requestDraw() {
+    if (this.#requested) return;
+    this.#requested = true;
     requestAnimationFrame(() => {
-      this.#asked = false;
+      this.#requested = false;
       if (!this.#next) return;
       const { header, bitmap } = this.#next;
       this.#next = null;
-      this.show(bitmap);
+      this.draw(bitmap);
       bitmap.close();
-      afterPaint(() => this.#onShown(header));
+      afterPaint(() => this.#onDrawn(header));
     });
   }
 }
 
-/** Call back once the browser has handed this display frame's pixels over. */
+/** Call back after this display frame was painted: a message event runs after the rendering of its frame. */
 function afterPaint(call) {
   const { port1, port2 } = new MessageChannel();
   port1.onmessage = () => {
@@ -94,7 +94,7 @@ function afterPaint(call) {
   port2.postMessage(null);
 }
 
-/** Leave a mark of how old a picture was when it was drawn, where the browser's own tools look for it. */
+/** Record the age of a drawn picture as a performance measure, for the browser's developer tools. */
 export function measureAge(header, ageMs) {
   const now = performance.now();
   if (ageMs < 0 || ageMs > now) return;

@@ -1,38 +1,38 @@
-// The kept pictures of a train: which there are, and one with all that belongs to it. Knows the REST calls.
+// Reads stored pictures and items of a train from the REST API.
 
 const REFRESH_MS = 5000;
 
-/** Reads a train's recent past. */
-export class Past {
+/** The recent pictures and items of one train. */
+export class PictureHistory {
   #train = null;
   #frames = [];
   #readMs = -Infinity;
 
-  /** Turn to another train. */
+  /** Switch to another train. */
   open(train) {
     this.#train = train;
     this.#frames = [];
     this.#readMs = -Infinity;
   }
 
-  /** The items that are kept, oldest first; [] where the server cannot tell. */
+  /** The stored items, oldest first; [] if the request fails. */
   async items() {
     const body = await read(`${this.#path}/timeline?limit=1000`);
     return body?.items ?? [];
   }
 
-  /** The kept picture nearest to a moment, or `step` places from it; null where none is kept. */
+  /** The stored picture nearest to a time, or the one `step` pictures from it; null if none is stored. */
   async near(atMs, step = 0) {
     await this.#refresh();
     if (!this.#frames.length) return null;
     let best = 0;
-    for (let place = 1; place < this.#frames.length; place += 1) {
-      if (Math.abs(this.#frames[place].at_ms - atMs) < Math.abs(this.#frames[best].at_ms - atMs)) best = place;
+    for (let index = 1; index < this.#frames.length; index += 1) {
+      if (Math.abs(this.#frames[index].at_ms - atMs) < Math.abs(this.#frames[best].at_ms - atMs)) best = index;
     }
     return this.#frames[Math.max(0, Math.min(this.#frames.length - 1, best + step))];
   }
 
-  /** One kept picture: `{detail, bitmap}`, the bitmap null where only its data are left; null where nothing is. */
+  /** A stored picture as `{detail, bitmap}`, with bitmap null if only its data are left; null if nothing is. */
   async load(frameId) {
     const path = `${this.#path}/frames/${encodeURIComponent(frameId)}`;
     const [detail, blob] = await Promise.all([read(path), read(`${path}.jpg`, "blob")]);
@@ -40,7 +40,7 @@ export class Past {
     return { detail, bitmap: blob ? await createImageBitmap(blob).catch(() => null) : null };
   }
 
-  /** Where the pixels of an item's picture are, or of the one nearest to it in time; null where none is kept. */
+  /** The URL of an item's picture, or of the one nearest in time; null if none is stored. */
   async pictureUrl(item) {
     const frameId = item.frame_id ?? (await this.near(item.at_ms))?.frame_id;
     return frameId ? `${this.#path}/frames/${encodeURIComponent(frameId)}.jpg` : null;
@@ -65,6 +65,6 @@ async function read(path, as = "json") {
     const response = await fetch(path, { credentials: "same-origin" });
     return response.ok ? await response[as]() : null;
   } catch {
-    return null; // the connection's own state tells of it
+    return null; // the state of the connection is shown elsewhere
   }
 }
