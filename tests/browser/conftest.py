@@ -1,4 +1,4 @@
-"""One Chromium and one dry run for all browser tests, gone after the last of them; each test opens pages of its own."""
+"""One Chromium and one dry run for all browser tests; each test opens its own pages."""
 
 import contextlib
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -35,7 +35,7 @@ async def run(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[DryRun]
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def gather() -> AsyncIterator[Gather]:
-    """Return what makes a console with trains: names and their guards' states."""
+    """Return a function that starts a fleet's console with trains: names and guard states."""
     async with contextlib.AsyncExitStack() as stack:
 
         async def serve(**guards: GuardState) -> Fleet:
@@ -46,7 +46,7 @@ async def gather() -> AsyncIterator[Gather]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def show(browser: Browser, gather: Gather) -> AsyncIterator[Open]:
-    """Return what opens a page at an address; at the end, before a fleet goes, none may have told of an error."""
+    """Return a function that opens a page; at the end, before a fleet is closed, none may have reported an error."""
     async with contextlib.AsyncExitStack() as stack:
 
         async def open_page(url: str, *, token: str | None = TOKEN, **options: Any) -> Viewer:

@@ -1,7 +1,7 @@
 """A dry run with its console on a free port, in a process of its own.
 
-The limits on time are wide: a browser that starts beside it takes all there is of a small machine for a while, and a
-train that brakes for that is right, but not what is looked at here.
+Its time limits are wide: a browser that starts at the same time uses all of a small machine for a while. A train that
+brakes for that is right, but it is not what these tests are about.
 """
 
 import asyncio
@@ -17,13 +17,17 @@ from typing import Any, Self
 
 import uuid_utils
 
+from edge_agent.config import CommandSettings
 from tests.support.http import call
 from tests.support.proxy import free_port
 
 TRACK = Path(__file__).parents[1] / "fixtures" / "tracks" / "console.yaml"
 TOKEN = "a token for the console"  # noqa: S105 - of a train that does not exist
 START_S = 150
-_PATIENT = {
+HOLD_S = CommandSettings().hold_s
+"""For this long after a stop, the train refuses every command that could move it."""
+
+_WIDE_LIMITS = {
     "CAPTURE__MAX_AGE_MS": "5000",
     "CAPTURE__STALL_TIMEOUT_MS": "60000",
     "POLICY__CRUISE_POWER_PERCENT": "40",
@@ -45,14 +49,14 @@ class DryRun:
 
     @classmethod
     async def start(cls, folder: Path, track: Path = TRACK, **settings: str) -> Self:
-        """Start one, and wait until it serves; `folder` keeps what it writes."""
+        """Start one, and wait until it serves; it writes into `folder`."""
         port = free_port()
-        values = {**_PATIENT, "CONSOLE__TOKEN": TOKEN, "STATE_DIR": str(folder / "state"), **settings}
+        values = {**_WIDE_LIMITS, "CONSOLE__TOKEN": TOKEN, "STATE_DIR": str(folder / "state"), **settings}
         environment = {**os.environ, **{f"EDGE_AGENT_{key}": value for key, value in values.items()}}
-        words = ["run", "--dry-run", "--layout", str(track), "--console", f"127.0.0.1:{port}"]
+        arguments = ["run", "--dry-run", "--layout", str(track), "--console", f"127.0.0.1:{port}"]
         with (folder / "agent.log").open("wb") as log:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "edge_agent", *words, cwd=folder, env=environment, stdout=log, stderr=log
+                sys.executable, "-m", "edge_agent", *arguments, cwd=folder, env=environment, stdout=log, stderr=log
             )
         run = cls(port, process)
         try:
@@ -66,53 +70,59 @@ class DryRun:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/"
 
-    async def look(self) -> dict[str, Any] | None:
-        """Return the train as the console tells it, None where it does not answer."""
+    async def state(self) -> dict[str, Any] | None:
+        """Return the train's state from the console, None if it does not respond."""
         try:
             answer = await call(self.port, f"/api/trains/{self.train}")
         except OSError:
             return None
         return json.loads(answer.body) if answer.status == 200 else None
 
-    async def until(self, fits: Callable[[dict[str, Any]], bool], patience_s: float = 60) -> dict[str, Any]:
-        """Wait until the train is as wanted."""
-        async with asyncio.timeout(patience_s):
+    async def until(self, matches: Callable[[dict[str, Any]], bool], timeout_s: float = 60) -> dict[str, Any]:
+        """Wait until the train's state matches, and return it."""
+        async with asyncio.timeout(timeout_s):
             while True:
-                train = await self.look()
-                if train is not None and fits(train):
+                train = await self.state()
+                if train is not None and matches(train):
                     return train
                 await asyncio.sleep(0.1)
 
     async def until_guard(self, *states: str) -> dict[str, Any]:
         return await self.until(lambda train: train["state"]["guard"] in states)
 
-    async def order(self, verb: str, **more: Any) -> Any:
-        """Give an order past the page."""
+    async def command(self, verb: str, **more: Any) -> Any:
+        """Send a command without the page; return the answer."""
         body = {"verb": verb, "id": str(uuid_utils.uuid7()), "issued_at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"}
         headers = {"Content_Type": "application/json", "Authorization": f"Bearer {TOKEN}"}
         path = f"/api/trains/{self.train}/commands"
         return (await call(self.port, path, "POST", json.dumps(body | more).encode(), **headers)).json
 
+    async def stop_and_hold(self) -> None:
+        """Send an emergency stop, and wait until the train accepts to be re-armed."""
+        await self.command("emergency_stop")
+        await asyncio.sleep(HOLD_S)
+
     async def drive(self) -> None:
-        """Have the train under way, whatever held it."""
+        """Get the train to drive from whatever state it is in."""
+        await asyncio.sleep(HOLD_S)  # a test may just have stopped it
         train = await self.until_guard("disarmed", "armed_stopped", "running", "stopping", "fault_latched")
         if train["state"]["guard"] == "fault_latched":
-            await self.order("rearm", reason="a test goes on")
+            await self.command("rearm", reason="a test goes on")
             await self.until_guard("disarmed")
-            await self.order("arm")
-        await self.order("drive")
+            await self.command("arm")
+        await self.command("drive")
         await self.until_guard("running", "stopping")
 
     def freeze(self) -> None:
-        """Have the process stand still, as on a machine that hangs."""
+        """Suspend the process, like a machine that hangs."""
         self.process.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let it go on."""
+        """Resume it."""
         self.process.send_signal(signal.SIGCONT)
 
     async def end(self) -> None:
-        """End it, by force where it does not obey."""
+        """Terminate it, by force if necessary."""
         self.thaw()
         self.process.terminate()
         try:

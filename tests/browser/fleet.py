@@ -1,4 +1,4 @@
-"""A console of many trains in this process, each of which tells what it is told to."""
+"""A fleet's console in this process, with simulated events of its trains."""
 
 import asyncio
 import contextlib
@@ -25,7 +25,7 @@ PERIOD_S = 0.2
 
 @dataclass
 class Fleet:
-    """A console and the trains behind it: those in `guards` speak all the time.
+    """A console and its trains: those in `guards` send events all the time.
 
     `views` is what some of them see instead of noise; `behind_s` is how far their clocks are behind.
     """
@@ -45,13 +45,13 @@ class Fleet:
     async def run(self) -> None:
         while True:
             self.number += 1
-            for place, train_id in enumerate(list(self.guards)):
-                self.tell(train_id, self.number * 10 + place)
+            for index, train_id in enumerate(list(self.guards)):
+                self.send_events(train_id, self.number * 10 + index)
             await asyncio.sleep(PERIOD_S)
 
-    def tell(self, train_id: str, number: int) -> None:
-        """Have one train say all there is to say."""
-        at_s = time.time() - self.behind_s - (make.UNIX_S - 0.25)  # what the events' wall clock begins at
+    def send_events(self, train_id: str, number: int) -> None:
+        """Send events of every kind for one train."""
+        at_s = time.time() - self.behind_s - (make.UNIX_S - 0.25)  # the wall clock of the test events starts there
         frame, found = make.frame(number, at_s=at_s), (make.sighting(),)
         if train_id in self.views:
             image, found = self.views[train_id]
@@ -73,7 +73,7 @@ class Fleet:
 
 @contextlib.asynccontextmanager
 async def fleet(**guards: GuardState) -> AsyncIterator[Fleet]:
-    """Serve a console for the length of the block; names of trains have no hyphens here."""
+    """Serve a console for the duration of the block; names of trains must not have hyphens."""
     app = ConsoleApp(ConsoleSettings(port=free_port(), token=SecretStr(TOKEN)), "fleet", budget_bytes=10_000_000)
     made = Fleet(app, guards=dict(guards))
     asgi = application(console_routes(app, made.trains))

@@ -1,6 +1,6 @@
-"""Makes the pictures of the console in docs/images: `python -m tests.browser.screenshots [FOLDER]`.
+"""Takes the pictures of the console in docs/images: `python -m tests.browser.screenshots [FOLDER]`.
 
-A dry run live, back at a stop and on a phone, and a fleet. Nicer with a font that is made for screens:
+A dry run live, at a past stop and on a phone, and a fleet. Looks better with a font made for screens:
 `apt-get install fonts-inter`.
 """
 
@@ -34,7 +34,7 @@ SHOWN_WIDE = 1440
 
 
 async def shoot(browser: Browser, url: str, path: Path, act: Act, **options: Any) -> None:
-    """Open a page, do what there is to do, and write the picture, no wider than a page shows it."""
+    """Open a page, run `act`, and write the picture, no wider than a web page shows it."""
     viewer = await Viewer.open(browser, f"{url}#token={TOKEN}", **options)
     await act(viewer)
     pixels = cv2.imdecode(np.frombuffer(await viewer.page.screenshot(), np.uint8), cv2.IMREAD_COLOR)
@@ -47,23 +47,23 @@ async def shoot(browser: Browser, url: str, path: Path, act: Act, **options: Any
     await viewer.close()
 
 
-async def sees_a_sign(viewer: Viewer) -> None:
-    await viewer.has(".stage[data-mode=live]")
+async def wait_for_sign(viewer: Viewer) -> None:
+    await viewer.has(".picture-view[data-mode=live]")
     await viewer.has(BRAKE)
     await viewer.has(".boxes[data-count]:not([data-count='0'])")
 
 
-async def held(viewer: Viewer) -> None:
-    await viewer.has(".stage[data-mode=live]")
+async def wait_for_fault(viewer: Viewer) -> None:
+    await viewer.has(".picture-view[data-mode=live]")
     await viewer.has(".fault")
 
 
-async def back_at_a_stop(viewer: Viewer) -> None:
+async def open_past_stop(viewer: Viewer) -> None:
     await viewer.page.click(f"{BRAKE} >> nth=0")
     await viewer.until("() => document.querySelectorAll('.chain-steps[data-past] .chain-step').length >= 3")
 
 
-async def all_tiles(viewer: Viewer) -> None:
+async def wait_for_tiles(viewer: Viewer) -> None:
     await viewer.has(".tile:nth-child(6)[data-fresh=fresh]")
     await viewer.has(".tile[data-fresh=silent]")
 
@@ -74,10 +74,10 @@ async def shoot_train(browser: Browser, folder: Path) -> None:
         run = await DryRun.start(Path(state))
         try:
             await run.drive()
-            await shoot(browser, run.url, folder / "console-dark.jpg", sees_a_sign, color_scheme="dark", **WIDE)
-            await shoot(browser, run.url, folder / "console-light.jpg", back_at_a_stop, color_scheme="light", **WIDE)
-            await run.order("emergency_stop")
-            await shoot(browser, run.url, folder / "console-phone.jpg", held, color_scheme="light", **PHONE)
+            await shoot(browser, run.url, folder / "console-dark.jpg", wait_for_sign, color_scheme="dark", **WIDE)
+            await shoot(browser, run.url, folder / "console-light.jpg", open_past_stop, color_scheme="light", **WIDE)
+            await run.command("emergency_stop")
+            await shoot(browser, run.url, folder / "console-phone.jpg", wait_for_fault, color_scheme="light", **PHONE)
         finally:
             await run.end()
 
@@ -94,12 +94,12 @@ async def shoot_fleet(browser: Browser, folder: Path) -> None:
     }
     async with fleet(**guards) as trains:
         trains.views = dict(zip((*guards, "Gerda"), render(7), strict=True))
-        quiet(trains)
-        await shoot(browser, trains.url, folder / "console-fleet.jpg", all_tiles, color_scheme="dark", **WIDE)
+        add_silent_train(trains)
+        await shoot(browser, trains.url, folder / "console-fleet.jpg", wait_for_tiles, color_scheme="dark", **WIDE)
 
 
 def render(count: int) -> Iterator[tuple[NDArray[np.uint8], tuple[Detection, ...]]]:
-    """Yield what trains in as many rooms see, each before a sign."""
+    """Yield what the trains of so many layouts see, each in front of a sign."""
     detector = open_detector(Settings().detector)
     for seed in range(20, 20 + count):
         layout = default_layout(seed)
@@ -115,15 +115,15 @@ def render(count: int) -> Iterator[tuple[NDArray[np.uint8], tuple[Detection, ...
         yield image, tuple(detector.infer(image))
 
 
-def quiet(trains: Fleet) -> None:
-    """Add a train that has fallen silent."""
+def add_silent_train(trains: Fleet) -> None:
+    """Add a train that has stopped sending events."""
     trains.guards["Gerda"] = GuardState.RUNNING
-    trains.tell("Gerda", 1)
+    trains.send_events("Gerda", 1)
     del trains.guards["Gerda"]
 
 
 async def main() -> None:
-    """Write every picture."""
+    """Write all pictures."""
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "docs/images")
     folder.mkdir(parents=True, exist_ok=True)
     async with async_playwright() as playwright:

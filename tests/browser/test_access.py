@@ -1,4 +1,4 @@
-"""Whether everybody can use the page: axe-core finds nothing serious, in both themes and on every view."""
+"""Accessibility of the page: axe-core finds nothing serious, in both themes and in every view."""
 
 import pytest
 
@@ -23,14 +23,14 @@ async def overview(viewer: Viewer) -> None:
 
 async def one_train(viewer: Viewer) -> None:
     await viewer.page.evaluate("location.hash = '#/train/berta'")
-    await viewer.has(".stage[data-mode=live]")
+    await viewer.has(".picture-view[data-mode=live]")
     await viewer.has(".list .event.tone-brake")
     await viewer.has(".fault")
 
 
 async def past(viewer: Viewer) -> None:
     await viewer.page.click(".list .event.tone-decision >> nth=-1")
-    await viewer.has(".stage[data-mode=past]")
+    await viewer.has(".picture-view[data-mode=past]")
 
 
 async def rearm_dialog(viewer: Viewer) -> None:
@@ -41,25 +41,25 @@ async def rearm_dialog(viewer: Viewer) -> None:
 
 async def token_dialog(viewer: Viewer) -> None:
     await viewer.page.click(".rearm-dialog .cancel")
-    await viewer.page.click(".key")
+    await viewer.page.click(".token-button")
     await viewer.has(".token-dialog[open]")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-async def test_page_keeps_nobody_out(gather: Gather, show: Open, theme: str):
+async def test_page_has_no_accessibility_violations(gather: Gather, show: Open, theme: str):
     trains = await gather()
     viewer = await show(trains.url, color_scheme=theme, reduced_motion="reduce")
     for view in (empty, overview, one_train, past, rearm_dialog, token_dialog):
         if view is overview:
             trains.guards |= {"anna": GuardState.RUNNING, "berta": GuardState.FAULT_LATCHED}
         await view(viewer)
-        assert await viewer.barriers() == [], view.__name__
+        assert await viewer.violations() == [], view.__name__
 
 
 async def test_phone_shows_everything_without_scrolling_sideways(gather: Gather, show: Open):
     trains = await gather(anna=GuardState.RUNNING)
     viewer = await show(trains.url, viewport={"width": 390, "height": 844}, has_touch=True)
-    await viewer.has(".stage[data-mode=live]")
+    await viewer.has(".picture-view[data-mode=live]")
     assert await viewer.page.evaluate("document.documentElement.scrollWidth") <= 390
     stop = await viewer.page.locator(".estop-one").bounding_box()
     assert stop is not None
@@ -70,7 +70,7 @@ async def test_phone_shows_everything_without_scrolling_sideways(gather: Gather,
 async def test_page_can_be_used_by_keyboard_alone(gather: Gather, show: Open):
     trains = await gather(anna=GuardState.FAULT_LATCHED)
     viewer = await show(trains.url)
-    await viewer.has(".stage[data-mode=live]")
+    await viewer.has(".picture-view[data-mode=live]")
     await viewer.has(".thumb")
     reached = set()
     for _ in range(30):
@@ -85,14 +85,14 @@ async def test_page_can_be_used_by_keyboard_alone(gather: Gather, show: Open):
         "thumb",
         "scrub",
         "estop",
-        "order",
+        "command",
         "power",
         "list",
     } <= reached
     await viewer.page.focus(".list")
     await viewer.page.keyboard.press("ArrowDown")
     await viewer.page.keyboard.press("Enter")
-    await viewer.has(".stage[data-mode=past]")
+    await viewer.has(".picture-view[data-mode=past]")
 
 
 @pytest.mark.parametrize(("width", "height"), [(1920, 1080), (1366, 768), (390, 844)])
@@ -101,13 +101,13 @@ async def test_dialog_leaves_the_emergency_stop_free(gather: Gather, show: Open,
     viewer = await show(trains.url, viewport={"width": width, "height": height})
     await viewer.page.click("[data-verb=rearm]:enabled")
     await viewer.has(".rearm-dialog[open]")
-    await viewer.page.click(".estop-one")  # waits until nothing lies over it
-    await viewer.has(".said-one[data-emergency][data-status=accepted]")
+    await viewer.page.click(".estop-one")  # waits until nothing covers it
+    await viewer.has(".outcome-one[data-emergency][data-status=accepted]")
 
 
 CHATTER = """() => {
-    window.spokenToTest = [];
-    const note = (list) => window.spokenToTest.push(...list.map((one) => one.target.textContent));
+    window.announcedToTest = [];
+    const note = (list) => window.announcedToTest.push(...list.map((one) => one.target.textContent));
     const what = { childList: true, characterData: true, subtree: true };
     for (const region of document.querySelectorAll("[role=status], [role=alert], [aria-live]")) {
         new MutationObserver(note).observe(region, what);
@@ -122,10 +122,10 @@ async def test_live_regions_are_silent_while_nothing_changes_but_the_picture(gat
     await viewer.has(".thumb")
     await viewer.page.evaluate(CHATTER)
     await viewer.until("() => performance.getEntriesByName('frame-age').length >= window.drawnBefore + 10")
-    assert await viewer.page.evaluate("window.spokenToTest") == []
+    assert await viewer.page.evaluate("window.announcedToTest") == []
     trains.guards["anna"] = GuardState.FAULT_LATCHED
-    await viewer.until("() => window.spokenToTest.includes('the camera is gone')")
-    assert await viewer.page.evaluate("window.spokenToTest.length") <= 4
+    await viewer.until("() => window.announcedToTest.includes('the camera is gone')")
+    assert await viewer.page.evaluate("window.announcedToTest.length") <= 4
 
 
 async def test_tests_that_share_a_browser_share_a_worker(request: pytest.FixtureRequest):

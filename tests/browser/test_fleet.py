@@ -1,4 +1,4 @@
-"""The page of a console for many trains, in Chromium."""
+"""The page of a fleet's console, in Chromium."""
 
 import pytest
 
@@ -29,7 +29,7 @@ async def test_overview_shows_each_train_and_opens_one(gather: Gather, show: Ope
     await viewer.moves(".tile:nth-child(1) canvas")
     await viewer.page.click(".tile:nth-child(2) .tile-open")
     await viewer.has("body[data-view=train] .guard[data-state=fault_latched]")
-    await viewer.moves(".stage .frame")
+    await viewer.moves(".picture-view .frame")
     await viewer.has(".tick")
     await viewer.page.go_back()
     await viewer.has("body[data-view=overview]")
@@ -71,7 +71,7 @@ async def test_emergency_stop_in_the_overview_is_for_every_train(gather: Gather,
     viewer = await show(trains.url)
     await viewer.has(".tile:nth-child(2)")
     await viewer.page.keyboard.press("Escape")
-    await viewer.has(".said-all[data-status=accepted]")
+    await viewer.has(".outcome-all[data-status=accepted]")
     await viewer.page.click(".tile:nth-child(1) .tile-stop")
     await viewer.until(COMMANDS_SENT, 2)  # one request for all trains: a browser has few connections
     assert sorted(train_id for train_id, _ in trains.trains.commands) == ["anna", "anna", "berta"]
@@ -88,18 +88,18 @@ async def test_command_without_a_yes_says_so(gather: Gather, show: Open, reply: 
     trains.trains.result = reply
     viewer = await show(trains.url, expected=("504",))
     await viewer.page.click("[data-verb=stop]")
-    await viewer.has(f".said-one[data-status={status}]")
-    await viewer.sees(".said-one", "NOT ACKNOWLEDGED within 2 s" if reply is None else "refused: the train is busy")
+    await viewer.has(f".outcome-one[data-status={status}]")
+    await viewer.sees(".outcome-one", "NOT ACKNOWLEDGED within 2 s" if reply is None else "refused: the train is busy")
 
 
-async def test_console_that_only_looks_offers_no_command(gather: Gather, show: Open):
+async def test_read_only_console_offers_no_command(gather: Gather, show: Open):
     trains = await gather(anna=GuardState.RUNNING)
     trains.app.accepts_commands = False
     viewer = await show(trains.url)
     await viewer.has("body[data-commands=none]")
-    assert await viewer.page.locator(".estop:visible, .order:visible, .key:visible").count() == 0
+    assert await viewer.page.locator(".estop:visible, .command:visible, .token-button:visible").count() == 0
     await viewer.page.keyboard.press("Escape")
-    await viewer.sees("#urgent", "This console only looks")
+    await viewer.sees("#urgent", "This console is read-only")
     assert trains.trains.commands == []
 
 

@@ -1,4 +1,4 @@
-"""The page's files as they are served: their weight, and their texts in two languages. Needs no browser."""
+"""The page's files: their size, and their texts in two languages. Needs no browser."""
 
 import re
 from pathlib import Path
@@ -30,7 +30,7 @@ OPEN = {
     "theme": ("auto", "light", "dark"),
     "mode": ("live", "stale"),
     "stale": ("offline", "silent", "blind", "never"),
-    "said": ("sent", "late", "accepted", "refused", "silent", "locked", "failed", "unreachable"),
+    "outcome": ("sent", "late", "accepted", "refused", "silent", "locked", "failed", "unreachable"),
     "link": ("hub", "mqtt", "kafka"),
     "kind": ("sign", "decision", "command", "fault", "answer"),
     "empty": ("fleet", "train", "fleet.lead", "train.lead"),

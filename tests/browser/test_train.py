@@ -12,14 +12,14 @@ pytestmark = [
     pytest.mark.timeout(300),
 ]
 
-LIVE = ".stage[data-mode=live]"
+LIVE = ".picture-view[data-mode=live]"
 
 
 async def test_page_of_a_dry_run_shows_moving_pictures_with_boxes(run: DryRun, show: Open):
     await run.drive()
     viewer = await show(run.url)
     await viewer.has(LIVE)
-    await viewer.moves(".stage .frame")
+    await viewer.moves(".picture-view .frame")
     await viewer.has(".boxes[data-count]:not([data-count='0'])")
     painted = """(wanted) => {
         const boxes = document.querySelector(".boxes");
@@ -37,12 +37,12 @@ CLOCKS = """async () => {
     const { Clock } = await import("/page/clock.js");
     const clock = new Clock();
     const ahead = (ms) => Clock.own() + ms;
-    clock.hear(ahead(4900));
+    clock.observe(ahead(4900));
     const first = clock.now() - Clock.own();
-    clock.learn(Clock.own() - 400, ahead(4900)); // a slow answer: between 4900 and 5300
-    clock.hear(ahead(5090));
+    clock.observeReply(Clock.own() - 400, ahead(4900)); // a slow answer: between 4900 and 5300
+    clock.observe(ahead(5090));
     const narrowed = clock.now() - Clock.own();
-    clock.hear(ahead(9000)); // the server's clock was set
+    clock.observe(ahead(9000)); // the server's clock was set
     return [first, narrowed, clock.now() - Clock.own()];
 }"""
 
@@ -63,10 +63,10 @@ async def test_timeline_fills_and_a_stop_opens_its_picture_and_chain(run: DryRun
     await viewer.until("() => [...document.querySelectorAll('.thumb img')].some((image) => image.naturalWidth > 0)")
 
     await viewer.page.click(".list .event.tone-decision >> nth=-1")
-    await viewer.has(".stage[data-mode=past]")
+    await viewer.has(".picture-view[data-mode=past]")
     await viewer.until("() => document.querySelectorAll('.chain-steps[data-past] .chain-step').length >= 3")
     await viewer.sees(".chain-total", "ms")
-    await viewer.has(".row[data-picked]")
+    await viewer.has(".row[data-selected]")
 
     await viewer.page.focus(".scrub")
     there = await viewer.page.get_attribute(".scrub", "aria-valuetext")
@@ -83,13 +83,13 @@ async def test_emergency_stop_by_key_and_by_button_stops_the_train(run: DryRun, 
         await viewer.until("() => ['running', 'stopping'].includes(document.querySelector('.guard').dataset.state)")
         await press()
         await viewer.has(".guard[data-state=fault_latched]")
-        await viewer.has(".said-one[data-status=accepted]")
+        await viewer.has(".outcome-one[data-status=accepted]")
         train = await run.until(lambda train: train["speed_mm_s"] == 0 and train["state"]["power_percent"] == 0)
         assert train["state"]["guard"] == "fault_latched"
 
 
 async def test_stopped_train_is_rearmed_with_a_reason_and_driven_again(run: DryRun, show: Open):
-    await run.order("emergency_stop")
+    await run.stop_and_hold()
     viewer = await show(run.url)
     await viewer.has(".guard[data-state=fault_latched]")
     await viewer.page.click("[data-verb=rearm]:enabled")
@@ -104,16 +104,16 @@ async def test_stopped_train_is_rearmed_with_a_reason_and_driven_again(run: DryR
 async def test_page_without_a_token_looks_and_commands_nothing(run: DryRun, show: Open):
     await run.drive()
     viewer = await show(run.url, token=None, expected=("401",))
-    await viewer.moves(".stage .frame")
+    await viewer.moves(".picture-view .frame")
     await viewer.page.keyboard.press("Escape")
     await viewer.has(".token-dialog[open]")
-    await viewer.has(".said-one[data-status=locked]")
+    await viewer.has(".outcome-one[data-status=locked]")
 
     await viewer.page.fill("#token", "a wrong one")
     await viewer.page.keyboard.press("Enter")
     await viewer.page.click(".estop-one")
-    await viewer.has(".said-one[data-status=locked]")
-    train = await run.look()
+    await viewer.has(".outcome-one[data-status=locked]")
+    train = await run.state()
     assert train is not None
     assert train["state"]["guard"] in ("running", "stopping")
 
@@ -131,8 +131,8 @@ async def test_stale_train_is_marked_and_is_fresh_again_when_it_comes_back(run: 
     await viewer.has(LIVE)
     run.freeze()
     try:
-        await viewer.has(".stage[data-mode=stale]")
-        await viewer.page.wait_for_selector(".veil", state="visible")
+        await viewer.has(".picture-view[data-mode=stale]")
+        await viewer.page.wait_for_selector(".stale-notice", state="visible")
     finally:
         run.thaw()
     await viewer.has(LIVE)
@@ -144,10 +144,10 @@ async def test_dropped_connection_is_told_and_comes_back(run: DryRun, show: Open
         await viewer.has(LIVE)
         proxy.refuse()
         await viewer.has(".link[data-state=waiting]")
-        await viewer.has(".stage[data-mode=stale]")
+        await viewer.has(".picture-view[data-mode=stale]")
         proxy.mend()
         await viewer.has(".link[data-state=open]")
-        await viewer.moves(".stage .frame")
+        await viewer.moves(".picture-view .frame")
 
 
 FROM_ELSEWHERE = """async (place) => {

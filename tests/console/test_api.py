@@ -1,4 +1,4 @@
-"""What there is to read over HTTP, and what is refused."""
+"""The REST API: responses, refusals and headers."""
 
 import json
 from typing import Any
@@ -17,7 +17,7 @@ TRAIN = "/api/trains/train-1"
 
 
 def conforms(value: Any, view: str) -> None:
-    """Hold a value against the OpenAPI document."""
+    """Validate a value against the OpenAPI document."""
     schemas = document()["components"]
     Draft202012Validator({"$ref": f"#/components/schemas/{view}", "components": schemas}).validate(value)
 
@@ -44,7 +44,7 @@ async def test_trains_timeline_frames_and_pictures_are_as_the_document_says() ->
             assert (picture.headers["content-type"], picture.body[:3]) == ("image/jpeg", b"\xff\xd8\xff")
 
 
-async def test_timeline_can_be_asked_for_in_parts() -> None:
+async def test_timeline_can_be_requested_in_parts() -> None:
     async with console() as rig:
         rig.publish(*make.one_of_each())
         items = (await rig.get(f"{TRAIN}/timeline")).json["items"]
@@ -78,7 +78,7 @@ async def test_timeline_can_be_asked_for_in_parts() -> None:
         ("/api", "GET", {"Host": ""}, 421),
     ],
 )
-async def test_what_cannot_be_answered_is_told_with_a_remedy(
+async def test_refused_request_has_an_error_and_a_remedy(
     path: str, method: str, headers: dict[str, str], status: int
 ) -> None:
     async with console() as rig:
@@ -89,7 +89,7 @@ async def test_what_cannot_be_answered_is_told_with_a_remedy(
         assert answer.json["remedy"]
 
 
-async def test_every_answer_has_the_headers_that_keep_a_browser_safe() -> None:
+async def test_every_response_has_the_security_headers() -> None:
     async with console() as rig:
         for path in ("/", "/api", "/nowhere", "/api/openapi.json"):
             headers = (await rig.get(path)).headers
@@ -103,7 +103,7 @@ async def test_every_answer_has_the_headers_that_keep_a_browser_safe() -> None:
             assert "access-control-allow-origin" not in headers
 
 
-async def test_page_is_served_and_asked_for_again_only_when_it_has_changed() -> None:
+async def test_page_is_served_with_etags_and_not_sent_again_unchanged() -> None:
     async with console() as rig:
         page = await rig.get("/")
         assert (page.status, page.headers["content-type"]) == (200, "text/html; charset=utf-8")

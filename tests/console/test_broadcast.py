@@ -1,4 +1,4 @@
-"""The live connection, over real sockets."""
+"""The WebSocket and the MJPEG stream, over real sockets."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ from tests.support.http import call
 from tests.support.mosquitto import until
 
 
-async def test_viewer_is_greeted_and_gets_frames_boxes_items_and_the_train() -> None:
+async def test_viewer_gets_hello_frames_boxes_items_and_the_train() -> None:
     async with console() as rig:
         rig.publish(*make.one_of_each())
         async with rig.connect() as page:
@@ -42,7 +42,7 @@ async def test_viewer_is_greeted_and_gets_frames_boxes_items_and_the_train() -> 
             assert (await next_message(page, "train"))["train"]["last_sign"] == "stop"
 
 
-async def test_viewer_that_shows_nothing_gets_two_frames_and_later_the_newest() -> None:
+async def test_viewer_that_acknowledges_nothing_gets_two_frames_and_later_the_newest() -> None:
     async with console() as rig, rig.connect() as page:
         for number in range(20):
             rig.publish(make.frame(number, at_s=number / 10))
@@ -74,7 +74,7 @@ async def test_overview_has_every_train_twice_a_second_at_most() -> None:
             assert (message["n"], message["now_ms"] > 0) == (7, True)
 
 
-async def test_viewer_may_look_at_another_train() -> None:
+async def test_viewer_can_switch_to_another_train() -> None:
     async with console() as rig:
         rig.publish(make.frame(1), train_id="red")
         rig.publish(make.frame(2), train_id="blue")
@@ -106,7 +106,7 @@ async def test_foreign_origin_is_refused_before_the_upgrade(
         assert await refused_with(rig.connect(origin=shown)) == status
 
 
-async def test_name_that_points_at_us_is_refused() -> None:
+async def test_foreign_host_name_is_refused() -> None:
     async with console() as rig:
         upgrade = {
             "Host": f"evil.example:{rig.port}",
@@ -120,7 +120,7 @@ async def test_name_that_points_at_us_is_refused() -> None:
         assert (answer.status, answer.json["remedy"][:15]) == (421, "use its address")
 
 
-async def test_one_viewer_too_many_is_turned_away_and_a_place_becomes_free_again() -> None:
+async def test_viewer_beyond_the_limit_is_refused_until_another_leaves() -> None:
     async with console(max_viewers=1) as rig:
         async with rig.connect() as page:
             await next_message(page, "hello")
@@ -129,23 +129,23 @@ async def test_one_viewer_too_many_is_turned_away_and_a_place_becomes_free_again
         assert await refused_with(rig.connect()) == 101
 
 
-@pytest.mark.parametrize("word", ["{", "[]", '{"t":"' + "x" * 3000, b"\x00\x01"])
-async def test_what_no_page_says_ends_the_conversation(word: str | bytes) -> None:
+@pytest.mark.parametrize("text", ["{", "[]", '{"t":"' + "x" * 3000, b"\x00\x01"])
+async def test_invalid_message_closes_the_connection(text: str | bytes) -> None:
     async with console() as rig, rig.connect() as page:
-        await page.send(word)
+        await page.send(text)
         await page.wait_closed()
         assert page.close_code == CLOSE_FLOODING
 
 
-@pytest.mark.parametrize("word", ['{"t":"later"}', '{"t":"shown"}', '{"t":"shown","train":1,"frame_id":[]}', "{}"])
-async def test_what_a_newer_page_may_say_is_passed_over(word: str) -> None:
+@pytest.mark.parametrize("text", ['{"t":"later"}', '{"t":"shown"}', '{"t":"shown","train":1,"frame_id":[]}', "{}"])
+async def test_unknown_message_is_ignored(text: str) -> None:
     async with console() as rig, rig.connect() as page:
-        await page.send(word)
+        await page.send(text)
         await page.send('{"t":"clock","n":1}')
         assert (await next_message(page, "clock"))["n"] == 1
 
 
-async def test_trouble_is_told_and_its_end() -> None:
+async def test_trouble_and_its_end_are_sent() -> None:
     async with console() as rig, rig.connect() as page:
         await next_message(page, "hello")
         rig.app.publish_trouble(Trouble("Kafka is away", "wait"))
@@ -155,7 +155,7 @@ async def test_trouble_is_told_and_its_end() -> None:
         assert (await next_message(page, "trouble"))["trouble"] is None
 
 
-async def test_train_that_falls_silent_is_told_as_stale(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_silent_train_is_sent_as_stale(monkeypatch: pytest.MonkeyPatch) -> None:
     async with console() as rig, rig.connect() as page:
         rig.publish(make.state())
         assert (await next_message(page, "train"))["train"]["stale"] is False
@@ -164,7 +164,7 @@ async def test_train_that_falls_silent_is_told_as_stale(monkeypatch: pytest.Monk
         assert (await next_message(page, "train"))["train"]["stale"] is True
 
 
-async def test_stream_brings_whole_pictures_and_skips_for_who_is_slow() -> None:
+async def test_stream_has_whole_pictures_and_skips_for_a_slow_reader() -> None:
     async with console() as rig:
         rig.publish(make.frame(1))
         slow = socket.socket()
@@ -188,7 +188,7 @@ async def test_stream_brings_whole_pictures_and_skips_for_who_is_slow() -> None:
 
 
 async def _picture_of(reader: asyncio.StreamReader) -> bytes:
-    """Return the next picture of a stream; chunk sizes are passed over."""
+    """Return the next picture of a stream, skipping chunk sizes."""
     async with asyncio.timeout(20):
         while not (line := await reader.readline()).startswith(b"Content-Length"):
             assert line

@@ -1,4 +1,4 @@
-"""Which pictures are kept when there is no room for all."""
+"""Which pictures are kept when the budget is full."""
 
 from itertools import pairwise
 
@@ -40,7 +40,7 @@ def test_budget_is_kept_whatever_comes_and_sums_stay_right(
         assert all(now_ms - each.seen_ms <= 60_000 for each in kept)
 
 
-def test_everything_stays_while_there_is_room() -> None:
+def test_everything_is_kept_while_there_is_room() -> None:
     pictures = PictureHistory(1000 * KB, 60_000)
     for number in range(500):
         pictures.put(picture(number))
@@ -86,7 +86,7 @@ def test_picture_that_comes_twice_is_kept_once() -> None:
     assert (ids(pictures), pictures.bytes) == (["f0"], KB)
 
 
-def test_train_that_is_forgotten_frees_its_room() -> None:
+def test_removed_train_frees_its_memory() -> None:
     pictures = PictureHistory(1000 * KB, 10_000)
     pictures.put(picture(0))
     pictures.put(picture(1, train="b"))

@@ -1,4 +1,4 @@
-"""The HTTP server in the train's loop, over real sockets."""
+"""The HTTP server, over real sockets."""
 
 import asyncio
 import contextlib
@@ -24,8 +24,8 @@ from tests.support.proxy import free_port
 
 
 @dataclass
-class Site:
-    """A server at work, and what feeds it."""
+class Server:
+    """A running server, and what feeds it."""
 
     port: int
     health: HealthMonitor
@@ -45,20 +45,20 @@ class Site:
 
 
 @contextlib.asynccontextmanager
-async def running() -> AsyncIterator[Site]:
-    """Serve for the length of the block."""
+async def running() -> AsyncIterator[Server]:
+    """Serve for the duration of the block."""
     settings = ConsoleSettings(port=free_port())
-    site = Site(settings.port, HealthMonitor(started_s=100.0))
+    server = Server(settings.port, HealthMonitor(started_s=100.0))
     registry = new_registry()
     metrics = TrainMetrics(registry, lambda: {"version": "0.1.0"})
-    routes = status_routes(site.health, registry, lambda: site.now_s)
+    routes = status_routes(server.health, registry, lambda: server.now_s)
     tasks = [
         asyncio.create_task(serve(Starlette(routes=routes), listen(settings))),
-        asyncio.create_task(HealthObserver(site.health, metrics).run(site.fanout.subscribe("metrics", 100))),
+        asyncio.create_task(HealthObserver(server.health, metrics).run(server.fanout.subscribe("metrics", 100))),
     ]
     await asyncio.sleep(0)
     try:
-        yield site
+        yield server
     finally:
         for task in tasks:
             task.cancel()
@@ -66,61 +66,61 @@ async def running() -> AsyncIterator[Site]:
 
 
 @pytest.fixture
-async def site() -> AsyncIterator[Site]:
-    async with running() as site:
-        yield site
+async def server() -> AsyncIterator[Server]:
+    async with running() as server:
+        yield server
 
 
-async def test_metrics_are_served_as_prometheus_asks_for_them(site: Site) -> None:
-    site.fanout.publish(make.frame(4))
+async def test_metrics_are_served_as_prometheus_asks_for_them(server: Server) -> None:
+    server.fanout.publish(make.frame(4))
     await asyncio.sleep(0)
-    status, headers, body = await site.get("/metrics")
+    status, headers, body = await server.get("/metrics")
     assert (status, headers["content-type"].split(";")[0]) == (200, "text/plain")
     assert b"\nedge_agent_frames_captured_total 5.0\n" in body
-    _, headers, _ = await site.get("/metrics", Accept="application/openmetrics-text")
+    _, headers, _ = await server.get("/metrics", Accept="application/openmetrics-text")
     assert headers["content-type"].startswith("application/openmetrics-text")
 
 
-async def test_agent_that_starts_is_alive_and_not_ready(site: Site) -> None:
-    status, headers, body = await site.get("/healthz")
+async def test_agent_that_starts_is_alive_and_not_ready(server: Server) -> None:
+    status, headers, body = await server.get("/healthz")
     assert (status, json.loads(body)) == (200, {"ok": True, "troubles": []})
     assert headers["cache-control"] == "no-store"
-    status, _, body = await site.get("/readyz")
+    status, _, body = await server.get("/readyz")
     assert status == 503
     assert "no frame yet" in json.loads(body)["troubles"]
 
 
-async def test_train_that_drives_is_ready(site: Site) -> None:
+async def test_train_that_drives_is_ready(server: Server) -> None:
     frame = make.frame(at_s=100.0)
     for event in (frame, make.prediction(frame), make.state(at_s=100.0)):
-        site.health.fold(event, 100.0)
-    assert (await site.get("/readyz"))[0] == 200
+        server.health.fold(event, 100.0)
+    assert (await server.get("/readyz"))[0] == 200
 
 
-async def test_silent_control_is_not_alive(site: Site) -> None:
-    site.now_s = 200.0
-    assert (await site.get("/healthz"))[0] == 503
+async def test_silent_control_is_not_alive(server: Server) -> None:
+    server.now_s = 200.0
+    assert (await server.get("/healthz"))[0] == 503
 
 
 @pytest.mark.parametrize(("path", "method", "status"), [("/", "GET", 404), ("/metrics", "POST", 405)])
-async def test_other_requests_are_refused(site: Site, path: str, method: str, status: int) -> None:
-    assert (await site.get(path, method))[0] == status
+async def test_other_requests_are_refused(server: Server, path: str, method: str, status: int) -> None:
+    assert (await server.get(path, method))[0] == status
 
 
-async def test_nonsense_is_answered_and_the_server_goes_on(site: Site) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+async def test_nonsense_is_answered_and_the_server_goes_on(server: Server) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(b"\x16\x03\x01 this is no HTTP\r\n\r\n")
     assert b"400" in await reader.read()
     writer.close()
-    assert (await site.get("/healthz"))[0] == 200
+    assert (await server.get("/healthz"))[0] == 200
 
 
-async def test_stampede_is_turned_away_and_those_inside_go_on(site: Site) -> None:
-    guests = [await asyncio.open_connection("127.0.0.1", site.port) for _ in range(MAX_CONNECTIONS + 5)]
-    for _, writer in guests:
+async def test_too_many_connections_are_refused_and_the_others_go_on(server: Server) -> None:
+    connections = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(MAX_CONNECTIONS + 5)]
+    for _, writer in connections:
         writer.write(b"GET /healthz HTTP/1.1\r\nHost: train\r\n\r\n")
-    answers = [int((await reader.readline()).split()[1]) for reader, _ in guests]
-    for _, writer in guests:
+    answers = [int((await reader.readline()).split()[1]) for reader, _ in connections]
+    for _, writer in connections:
         writer.close()
     assert 503 in answers
     assert answers.count(200) <= MAX_CONNECTIONS
@@ -128,30 +128,30 @@ async def test_stampede_is_turned_away_and_those_inside_go_on(site: Site) -> Non
 
 async def test_signals_stay_the_agents_own() -> None:
     loop = asyncio.get_running_loop()
-    heard = asyncio.Event()
-    loop.add_signal_handler(signal.SIGUSR1, heard.set)
+    received = asyncio.Event()
+    loop.add_signal_handler(signal.SIGUSR1, received.set)
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        async with running() as site:
-            await site.get("/healthz")
+        async with running() as server:
+            await server.get("/healthz")
             assert {number: signal.getsignal(number) for number in before} == before
         assert {number: signal.getsignal(number) for number in before} == before
     finally:
         loop.remove_signal_handler(signal.SIGUSR1)
 
 
-async def test_end_does_not_wait_for_a_guest_who_stays() -> None:
+async def test_end_does_not_wait_for_an_open_connection() -> None:
     async with asyncio.timeout(20):
-        async with running() as site:
-            _, writer = await asyncio.open_connection("127.0.0.1", site.port)
+        async with running() as server:
+            _, writer = await asyncio.open_connection("127.0.0.1", server.port)
             writer.write(b"GET /metrics HTTP/1.1\r\nHost: train\r\nX-Slow: ")
-            await site.get("/healthz")
+            await server.get("/healthz")
     with pytest.raises(OSError, match="Connect call failed"):
-        await asyncio.open_connection("127.0.0.1", site.port)
+        await asyncio.open_connection("127.0.0.1", server.port)
     writer.close()
 
 
-def test_port_that_is_taken_is_told_with_a_remedy() -> None:
+def test_port_that_is_taken_is_reported_with_a_remedy() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(ConfigError) as caught:
@@ -161,12 +161,12 @@ def test_port_that_is_taken_is_told_with_a_remedy() -> None:
     )
 
 
-def test_address_of_another_machine_is_told_with_a_remedy() -> None:
+def test_address_of_another_machine_is_reported_with_a_remedy() -> None:
     with pytest.raises(ConfigError, match=r"cannot listen on 192\.0\.2\.1:8080: .*; set console\.host"):
         listen(ConsoleSettings(host="192.0.2.1"))
 
 
-async def test_watch_feeds_health_and_figures(site: Site) -> None:
+async def test_observer_feeds_health_and_metrics(server: Server) -> None:
     frame = make.frame(at_s=asyncio.get_running_loop().time())
-    site.fanout.publish(frame)
-    await until(lambda: "no frame yet" not in site.health.ready(frame.taken_s).troubles, "the frame")
+    server.fanout.publish(frame)
+    await until(lambda: "no frame yet" not in server.health.ready(frame.taken_s).troubles, "the frame")

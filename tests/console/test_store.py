@@ -1,4 +1,4 @@
-"""What the console makes of what trains say."""
+"""The store: trains, timelines and pictures folded from events."""
 
 import dataclasses
 
@@ -22,8 +22,8 @@ def store() -> TrainStore:
     return TrainStore(10_000_000, 300)
 
 
-def fold(into: TrainStore, *events: Event, now_ms: int = NOW_MS) -> list[object]:
-    return [change for event in events for change in into.fold(envelope(event), now_ms)]
+def fold(target: TrainStore, *events: Event, now_ms: int = NOW_MS) -> list[object]:
+    return [change for event in events for change in target.fold(envelope(event), now_ms)]
 
 
 def items(of: TrainStore) -> list[Item]:
@@ -49,7 +49,7 @@ def test_one_of_each_makes_a_train_with_a_chain_from_sign_to_command() -> None:
     assert {type(change) for change in changes} >= {FrameTaken, BoxesSeen, ItemAdded}
 
 
-def test_frame_tells_what_was_in_it_and_what_came_of_it() -> None:
+def test_frame_has_its_detections_and_what_they_led_to() -> None:
     known, events = store(), make.one_of_each()
     fold(known, *events)
     frame_id = events[0].frame_id  # type: ignore[union-attr]
@@ -62,7 +62,7 @@ def test_frame_tells_what_was_in_it_and_what_came_of_it() -> None:
     assert known.frame("another", frame_id) is None
 
 
-def test_what_was_found_is_known_as_long_as_the_picture_is_kept() -> None:
+def test_detections_are_known_as_long_as_the_picture_is_kept() -> None:
     known, first = store(), make.frame(0, at_s=0.0)
     fold(known, first, make.prediction(first, make.sighting()))
     for number in range(1, 400):
@@ -74,14 +74,14 @@ def test_what_was_found_is_known_as_long_as_the_picture_is_kept() -> None:
 
 def test_message_that_comes_twice_counts_once() -> None:
     known, events = store(), make.one_of_each()
-    sealed = [envelope(event) for event in events]
-    for each in (*sealed, *sealed):
+    converted = [envelope(event) for event in events]
+    for each in (*converted, *converted):
         known.fold(each, NOW_MS)
     assert len(items(known)) == 5
     assert len(list(known.pictures.of_train("train-1"))) == 1
 
 
-def test_sign_in_view_is_told_once_and_anew_when_it_was_away() -> None:
+def test_sign_in_view_is_one_item_and_a_new_one_when_it_returns() -> None:
     known = store()
     for number, at_s in enumerate((0.0, 0.4, 0.8, 3.0)):
         seen = make.frame(number, at_s=at_s)
@@ -89,7 +89,7 @@ def test_sign_in_view_is_told_once_and_anew_when_it_was_away() -> None:
     assert [item.kind for item in items(known)] == ["sign", "sign"]
 
 
-def test_renewed_command_is_no_news() -> None:
+def test_renewed_command_is_no_new_item() -> None:
     known, seen = store(), make.frame()
     first = make.command(make.decision(seen))
     again = dataclasses.replace(first, command_id="another", written_s=first.written_s + 1)
@@ -156,7 +156,7 @@ def test_silent_train_is_stale_and_gone_after_a_day() -> None:
     assert known.pictures.bytes == 0
 
 
-def test_rate_and_drops_are_told() -> None:
+def test_frame_rate_and_dropped_frames_are_counted() -> None:
     known = store()
     for number in range(21):
         seen = make.frame(number * 2, at_s=number * 0.1)
@@ -181,8 +181,8 @@ def test_picture_of_a_stop_is_kept_when_others_are_thinned_out() -> None:
     for number in range(200):
         now_ms = NOW_MS + number * 100
         seen = stopped if number == 5 else make.frame(number, at_s=number * 0.1)
-        sealed = dataclasses.replace(envelope(seen), data=envelope(seen).data.ljust(size, b"\0"))
-        known.fold(sealed, now_ms)
+        converted = dataclasses.replace(envelope(seen), data=envelope(seen).data.ljust(size, b"\0"))
+        known.fold(converted, now_ms)
         if number == 5:
             fold(known, make.decision(stopped), now_ms=now_ms)
     assert known.picture("train-1", stopped.frame_id) is not None
@@ -212,12 +212,12 @@ def test_poisoned_message_is_counted_and_changes_nothing(changes: dict[str, obje
     assert (known.unreadable + known.refused, known.trains(NOW_MS)) == (1, [])
 
 
-def test_moment_that_there_is_not_is_counted() -> None:
+def test_impossible_date_is_counted() -> None:
     known = store()
-    sealed = envelope(make.prediction(make.frame()))
-    data = sealed.data.replace(b"2026-11-21T18", b"2026-99-99T99")
-    assert data != sealed.data
-    assert known.fold(dataclasses.replace(sealed, data=data), NOW_MS) == []
+    converted = envelope(make.prediction(make.frame()))
+    data = converted.data.replace(b"2026-11-21T18", b"2026-99-99T99")
+    assert data != converted.data
+    assert known.fold(dataclasses.replace(converted, data=data), NOW_MS) == []
     assert known.unreadable == 1
 
 
@@ -237,7 +237,7 @@ def test_no_bytes_break_the_store(data: bytes, kind: str) -> None:
     assert known.unreadable == 1
 
 
-def test_train_that_speaks_is_not_pushed_out_by_invented_ones() -> None:
+def test_active_train_is_not_pushed_out_by_invented_ones() -> None:
     known = store()
     for number in range(MAX_TRAINS):
         known.fold(envelope(make.state(), f"train-{number}"), NOW_MS)
@@ -250,7 +250,7 @@ def test_train_that_speaks_is_not_pushed_out_by_invented_ones() -> None:
     assert len(names) == MAX_TRAINS
 
 
-def test_links_are_told_as_far_as_events_tell_them() -> None:
+def test_links_are_derived_from_events() -> None:
     known = store()
     fold(known, make.state(), Fault("mqtt_unreachable", "no broker", "", Severity.INFO, 0.3))
     links, later = known.trains(NOW_MS)[0].links, known.trains(NOW_MS + 10_000)[0].links
@@ -260,7 +260,7 @@ def test_links_are_told_as_far_as_events_tell_them() -> None:
     assert known.trains(NOW_MS)[0].links.mqtt is None
 
 
-def test_what_events_do_not_tell_is_noted() -> None:
+def test_facts_that_events_do_not_contain_are_shown() -> None:
     known = store()
     known.update_facts("train-1", NOW_MS, name="Red", links=Links(), speed_mm_s=120.04)
     (train,) = known.trains(NOW_MS)

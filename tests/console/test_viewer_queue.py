@@ -1,4 +1,4 @@
-"""What a viewer gets: never more under way than it shows, never an older frame than one it has had."""
+"""What a viewer receives: a bounded number of frames in flight, and never an older frame after a newer one."""
 
 import json
 
@@ -29,7 +29,7 @@ def test_frame_goes_with_its_header_and_picture() -> None:
     assert viewer.pop(50) is None
 
 
-def test_viewer_that_shows_nothing_gets_no_more_than_the_window_and_then_the_newest() -> None:
+def test_viewer_that_acknowledges_nothing_gets_the_window_and_later_the_newest() -> None:
     viewer = ViewerQueue("a")
     sent = []
     for number in range(10):
@@ -42,7 +42,7 @@ def test_viewer_that_shows_nothing_gets_no_more_than_the_window_and_then_the_new
     assert (last["sequence"], last["skipped"]) == (9, 10 - WINDOW - 1)
 
 
-def test_frame_that_is_never_shown_is_forgiven() -> None:
+def test_frame_that_is_never_acknowledged_times_out() -> None:
     viewer = ViewerQueue("a")
     for number in range(WINDOW):
         viewer.add_frame(picture(number))
@@ -52,14 +52,14 @@ def test_frame_that_is_never_shown_is_forgiven() -> None:
     assert header(viewer.pop(ACK_TIMEOUT_MS))["sequence"] == WINDOW
 
 
-def test_trains_take_turns() -> None:
+def test_frames_of_trains_are_sent_in_turns() -> None:
     viewer = ViewerQueue(None)
     for train in ("a", "b", "a", "b"):
         viewer.add_frame(picture(1, train))
     assert [header(viewer.pop(0))["train"] for _ in range(2)] == ["a", "b"]
 
 
-def test_words_go_before_frames_and_states_replace_each_other() -> None:
+def test_texts_go_before_frames_and_states_replace_each_other() -> None:
     viewer = ViewerQueue("a")
     viewer.add_frame(picture(1))
     viewer.set_state("boxes", "a", "old boxes")
@@ -69,7 +69,7 @@ def test_words_go_before_frames_and_states_replace_each_other() -> None:
     assert header(viewer.pop(0))["sequence"] == 1
 
 
-def test_viewer_that_reads_nothing_is_told_from_one_that_is_slow() -> None:
+def test_viewer_that_reads_nothing_overflows() -> None:
     viewer = ViewerQueue("a")
     for number in range(MAX_TEXTS):
         viewer.add_text(str(number))
@@ -78,7 +78,7 @@ def test_viewer_that_reads_nothing_is_told_from_one_that_is_slow() -> None:
     assert viewer.overflowed
 
 
-def test_viewer_that_looks_elsewhere_gets_nothing_of_the_train_before() -> None:
+def test_viewer_that_watches_another_train_gets_nothing_of_the_first() -> None:
     viewer = ViewerQueue("a")
     viewer.add_frame(picture(1))
     viewer.set_state("boxes", "a", "boxes")
@@ -89,8 +89,8 @@ def test_viewer_that_looks_elsewhere_gets_nothing_of_the_train_before() -> None:
 
 
 @given(st.lists(st.one_of(st.just("show"), st.just("take"), st.integers(0, 30), st.just("wait")), max_size=200))
-def test_frames_under_way_are_bounded_in_order_and_all_accounted_for(steps: list[str | int]) -> None:
-    viewer, now_ms, taken, under_way, total = ViewerQueue("a"), 0, 0, dict[str, int](), 0
+def test_frames_in_flight_are_bounded_in_order_and_all_accounted_for(steps: list[str | int]) -> None:
+    viewer, now_ms, taken, in_flight, total = ViewerQueue("a"), 0, 0, dict[str, int](), 0
     last = -1
     for step in steps:
         if step == "show":
@@ -107,10 +107,10 @@ def test_frames_under_way_are_bounded_in_order_and_all_accounted_for(steps: list
             assert number > last
             assert number + 1 == total
             last = number
-            under_way[str(number)] = now_ms
-            under_way = {name: sent for name, sent in under_way.items() if now_ms - sent < ACK_TIMEOUT_MS}
-            assert len(under_way) <= WINDOW
+            in_flight[str(number)] = now_ms
+            in_flight = {name: sent for name, sent in in_flight.items() if now_ms - sent < ACK_TIMEOUT_MS}
+            assert len(in_flight) <= WINDOW
         else:
             viewer.acknowledge("a", str(step))
-            if str(step) in under_way:
-                under_way = {name: sent for name, sent in under_way.items() if int(name) > int(step)}
+            if str(step) in in_flight:
+                in_flight = {name: sent for name, sent in in_flight.items() if int(name) > int(step)}

@@ -34,7 +34,7 @@ async def measure(seconds: float) -> list[float]:
             async with async_playwright() as playwright:
                 browser = await launch(playwright)
                 viewer = await Viewer.open(browser, run.url)
-                await viewer.has(".stage[data-mode=live]")
+                await viewer.has(".picture-view[data-mode=live]")
                 await asyncio.sleep(2)  # the first pictures share the machine with the start of the browser
                 await viewer.page.evaluate(WATCH)
                 await asyncio.sleep(seconds)

@@ -1,4 +1,4 @@
-"""The console of many trains, on a real broker."""
+"""The console of a fleet, on a real broker."""
 
 import asyncio
 import contextlib
@@ -26,12 +26,12 @@ from tests.support.kafka_messages import KafkaMessage, message_of
 from tests.support.mosquitto import until
 from tests.support.proxy import free_port
 
-EVENTS, ORDERS = "edge-agent-events", "edge-agent-commands"
+EVENTS, COMMANDS = "edge-agent-events", "edge-agent-commands"
 
 
 @dataclass
 class Rig:
-    """A fleet's console, and a producer in the place of the trains."""
+    """A fleet's console, and a producer in place of the trains."""
 
     port: int
     fleet: FleetConsole
@@ -48,13 +48,13 @@ class Rig:
     def train(self, name: str = "red") -> Any:
         return next((each for each in self.fleet.app.store.trains(self.fleet.app.now_ms()) if each.id == name), None)
 
-    async def listening(self) -> None:
-        """Wait until the topic, which the first message makes, is listened to."""
+    async def connected(self) -> None:
+        """Create the topic by a first message, and wait until the console reads it."""
         await asyncio.to_thread(self.send, make.state(), train="nobody")
-        await until(lambda: self.fleet.app.trouble is None, "it listens")
+        await until(lambda: self.fleet.app.trouble is None, "connected")
 
     async def known(self, name: str = "red") -> None:
-        """Send states until the console knows the train: it listens from some moment on."""
+        """Send states until the console knows the train: it reads only what comes after it has connected."""
         while self.train(name) is None:
             self.send(make.state(), train=name)
             await asyncio.sleep(0.05)
@@ -67,7 +67,7 @@ class Rig:
 
 @contextlib.asynccontextmanager
 async def fleet(*servers: str, producer_at: str | None = None) -> AsyncIterator[Rig]:
-    """Run the console for the length of the block."""
+    """Run the console for the duration of the block."""
     brokers = KafkaSettings(
         bootstrap_servers=servers, send_timeout_s=2.0, retry_max_s=1.0, command_token=SecretStr("the trains' token")
     )
@@ -85,7 +85,7 @@ async def fleet(*servers: str, producer_at: str | None = None) -> AsyncIterator[
 async def test_trains_appear_with_pictures_and_a_poisoned_message_is_only_counted(tmp_path: Path) -> None:
     with Tansu(tmp_path / "tansu.log") as broker:
         async with fleet(broker.address) as rig:
-            await rig.listening()
+            await rig.connected()
             await rig.known()
             rig.put(KafkaMessage(b"red", (), b"rubbish"))
             rig.put(KafkaMessage(b"red", (("ce_id", b"\xff"),), b"\xff"))
@@ -99,41 +99,41 @@ async def test_trains_appear_with_pictures_and_a_poisoned_message_is_only_counte
             assert (facts["role"], facts["commands"], facts["trouble"]) == ("fleet", "token", None)
             assert (await call(rig.port, "/readyz")).status == 200
             figures = (await call(rig.port, "/metrics")).body.decode()
-            trains = len((await call(rig.port, "/api/trains")).json["trains"])  # `nobody` too, where it was heard
+            trains = len((await call(rig.port, "/api/trains")).json["trains"])  # `nobody` too, if its event arrived
             assert f"edge_agent_console_trains {trains}.0" in figures
             assert f'edge_agent_console_messages_ignored_total{{reason="foreign"}} {rig.fleet.foreign}.0' in figures
             assert (await call(rig.port, "/api/trains/red/snapshot.jpg")).body[:2] == b"\xff\xd8"
 
 
 async def test_command_goes_to_the_train_with_its_token_and_its_answer_comes_back(tmp_path: Path) -> None:
-    with Tansu(tmp_path / "tansu.log") as broker, Consumed(broker.address, ORDERS) as orders:
+    with Tansu(tmp_path / "tansu.log") as broker, Consumed(broker.address, COMMANDS) as commands:
         async with fleet(broker.address) as rig:
-            await rig.listening()
+            await rig.connected()
             await rig.known()
 
             async def train() -> Any:
-                """Answer the first order as a train does."""
-                await until(lambda: len(orders.messages) > 0, "the order")
-                message = orders.messages[0]
-                order = read_command(message.headers(), message.value())
-                assert isinstance(order.body, bytes)
-                body = json.loads(order.body)
-                rig.send(CommandResult("kafka", body["by"], body["id"], order.name, True, None, "running", "go", 0.3))
-                return message.key(), order.name, body
+                """Answer the first command as a train does."""
+                await until(lambda: len(commands.messages) > 0, "the command")
+                message = commands.messages[0]
+                command = read_command(message.headers(), message.value())
+                assert isinstance(command.body, bytes)
+                body = json.loads(command.body)
+                rig.send(CommandResult("kafka", body["by"], body["id"], command.name, True, None, "running", "go", 0.3))
+                return message.key(), command.name, body
 
-            told, (key, verb, body) = await asyncio.gather(rig.command("rearm", reason="clear"), train())
+            answer, (key, verb, body) = await asyncio.gather(rig.command("rearm", reason="clear"), train())
             assert (key, verb, body["token"], body["reason"]) == (b"red", "rearm", "the trains' token", "clear")
             assert body["by"] == "token holder at 127.0.0.1"
-            assert (told.status, told.json["accepted"], told.json["reason"]) == (200, True, "go")
+            assert (answer.status, answer.json["accepted"], answer.json["reason"]) == (200, True, "go")
             silent = await rig.command("emergency_stop")
             assert (silent.status, silent.json["answered"]) == (504, False)
 
 
 @pytest.mark.parametrize("how", ["refuse", "reset", "black_hole"])
-async def test_outage_is_told_and_what_comes_afterwards_is_shown(tmp_path: Path, how: str) -> None:
+async def test_events_after_an_outage_are_shown(tmp_path: Path, how: str) -> None:
     with tansu_behind_proxy(tmp_path) as (broker, proxy):
         async with fleet(f"127.0.0.1:{proxy.port}", producer_at=f"127.0.0.1:{proxy.port}") as rig:
-            await rig.listening()
+            await rig.connected()
             await rig.known()
             assert broker.port != proxy.port
             getattr(proxy, how)()
@@ -141,15 +141,15 @@ async def test_outage_is_told_and_what_comes_afterwards_is_shown(tmp_path: Path,
                 assert (await rig.command("stop")).status in (503, 504)
             before_ms = rig.train().seen_ms
             proxy.mend()
-            await until(lambda: _heard_again(rig, before_ms), "it is heard again")
+            await until(lambda: _has_new_events(rig, before_ms), "new events")
 
 
-def _heard_again(rig: Rig, before_ms: int) -> bool:
+def _has_new_events(rig: Rig, before_ms: int) -> bool:
     rig.send(make.state())
     return bool(rig.train().seen_ms > before_ms)
 
 
-async def test_brokers_that_nobody_reaches_are_told_on_the_page() -> None:
+async def test_unreachable_brokers_are_shown_on_the_page() -> None:
     async with fleet(f"127.0.0.1:{free_port()}") as rig:
         await until(lambda: "cannot be reached" in str(rig.fleet.app.trouble), "the trouble")
         facts = (await call(rig.port, "/api")).json
