@@ -10,9 +10,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from edge_agent.observers.cloudevents import names
+from edge_agent.observers.cloudevents import OrderData, names
 from edge_agent.observers.cloudevents.command import KIND as ORDER
-from edge_agent.observers.cloudevents.command import command_schema
 from edge_agent.observers.cloudevents.envelope import SEQUENCE_DIGITS
 from edge_agent.observers.cloudevents.payloads import PAYLOADS, EventKind, Moment
 from edge_agent.observers.mqtt import payloads as mqtt
@@ -33,6 +32,15 @@ _TITLES: dict[EventKind, str] = {
 def event_schemas() -> dict[EventKind, dict[str, Any]]:
     """Return the schema of each kind's structured form; `properties.data` is that of binary mode's value."""
     return {kind: _schema(kind) for kind in _TITLES}
+
+
+def command_schema() -> dict[str, Any]:
+    """Return the schema of a command's value on Kafka."""
+    return {
+        "$schema": _DIALECT,
+        "$id": f"urn:edge-agent:kafka:{ORDER}:{names.TYPE_VERSION}",
+        **TypeAdapter(OrderData).json_schema(),
+    }
 
 
 def mqtt_schemas() -> dict[str, dict[str, Any]]:

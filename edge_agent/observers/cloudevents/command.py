@@ -1,16 +1,16 @@
 """Commands to a train through Kafka: one CloudEvent each, written by a console, read by the train.
 
 The key is the train's id, `subject` is the verb, and the value is the body that commands have on every channel. On the
-wire such a message is called an order.
+wire the kind of event is `order`.
 """
 
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
-from typing import Annotated, Any
+from typing import Annotated
 
 import uuid_utils
-from pydantic import Field, TypeAdapter
+from pydantic import Field
 
 from edge_agent.control.commands.model import Channel, CommandMessage
 from edge_agent.observers.cloudevents import kafka, names
@@ -23,20 +23,20 @@ KIND = "order"
 
 @dataclass(frozen=True, slots=True)
 class OrderData:
-    """The value of a command to a train. `id` is the event's id too; a key that is null may be left out."""
+    """The value of a command to a train. `id` is also the event's id; a key that is null may be omitted."""
 
-    id: Annotated[str, Field(min_length=1, max_length=128, description="The command's own id; one is obeyed once.")]
-    issued_at: Annotated[Moment, Field(description="When it was given, by the sender's clock.")]
-    token: Annotated[
-        str | None, Field(repr=False, description="The train's command token; a stop is obeyed without.")
-    ] = field(default=None, repr=False)
-    by: Annotated[str | None, Field(max_length=128, description="Who gave it.")] = None
-    reason: Annotated[str | None, Field(max_length=200, description="Why; needed to re-arm.")] = None
+    id: Annotated[str, Field(min_length=1, max_length=128, description="The command's own id; executed once per id.")]
+    issued_at: Annotated[Moment, Field(description="When it was issued, by the sender's clock.")]
+    token: Annotated[str | None, Field(repr=False, description="The train's command token; a stop needs none.")] = (
+        field(default=None, repr=False)
+    )
+    by: Annotated[str | None, Field(max_length=128, description="The sender's name.")] = None
+    reason: Annotated[str | None, Field(max_length=200, description="Why; required to re-arm.")] = None
     power_percent: Annotated[int | None, Field(ge=1, le=100, description="Cruise power, with the verb power.")] = None
 
 
 def write_command(train_id: str, verb: str, data: OrderData, *, source: str) -> Envelope:
-    """Return the CloudEvent that gives a command to a train; `source` names the sender, as `/consoles/fleet`."""
+    """Return the CloudEvent that sends a command to a train; `source` names the sender, as `/consoles/fleet`."""
     body = {each.name: value for each in fields(data) if (value := getattr(data, each.name)) is not None}
     return Envelope(
         id=data.id or str(uuid_utils.uuid7()),
@@ -56,9 +56,9 @@ def read_command(headers: Iterable[tuple[str, bytes]], value: bytes | None) -> C
     """
     envelope = kafka.read(headers, value)
     if envelope.kind != KIND:
-        raise MalformedMessageError(f"'{envelope.type}' is no order to a train", type=envelope.type)
+        raise MalformedMessageError(f"'{envelope.type}' is not a command to a train", type=envelope.type)
     if not envelope.subject:
-        raise MalformedMessageError("the order has no subject: it names what is commanded")
+        raise MalformedMessageError("the command has no subject, which names its verb")
     return CommandMessage(
         Channel.KAFKA,
         envelope.subject,
@@ -67,12 +67,3 @@ def read_command(headers: Iterable[tuple[str, bytes]], value: bytes | None) -> C
         message_id=envelope.id,
         issued_at=envelope.time,
     )
-
-
-def command_schema() -> dict[str, Any]:
-    """Return the JSON Schema of a command's value."""
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": f"urn:edge-agent:kafka:{KIND}:{names.TYPE_VERSION}",
-        **TypeAdapter(OrderData).json_schema(),
-    }

@@ -1,7 +1,7 @@
-"""The original demo's payloads (`compat: crazy-train`), so that its consumers go on working.
+"""The original demo's payloads (`compat: crazy-train`), so that its consumers keep working.
 
-Numbers are texts in places, and boxes are those of a frame that was padded to a square and scaled to 640. The model of
-the original had two classes; labels of ours that mean neither are left out.
+Some numbers are strings there, and boxes are those of a frame that was padded to a square and scaled to 640 pixels. The
+original's model had two classes; labels of ours that correspond to neither are omitted.
 """
 
 import base64
@@ -44,7 +44,7 @@ def model_result(prediction: Prediction, picture: EncodedImage) -> bytes:
 
 
 def train_command(prediction: Prediction) -> bytes:
-    """Return the text of MQTT topic `train-command`: the first sign's class, or -1 where there is none."""
+    """Return the text of MQTT topic `train-command`: the first sign's class, or -1 if there is none."""
     known = (_CLASS_OF[found.label] for found in prediction.detections if found.label in _CLASS_OF)
     return str(next(known, _NO_COMMAND)).encode()
 
@@ -74,7 +74,7 @@ def known_detections(prediction: Prediction) -> tuple[tuple[str, Detection], ...
 def read_capture_command(value: bytes | None, sent_unix_s: float) -> CommandMessage:
     """Read a message of Kafka topic `train-command-capture`, as `{"command": "stop"}`; it was sent at `sent_unix_s`.
 
-    The original's console has no token and gives no id: `compat` vouches for whoever may write the topic.
+    The original's console sends neither token nor id: `compat` vouches for whoever can write to the topic.
     """
     return CommandMessage(
         Channel.CRAZY_TRAIN, "capture", value or b"", vouched=True, message_id=new_id(), issued_at=sent_unix_s

@@ -1,6 +1,6 @@
 """Commands from Kafka topics: read in a thread of their own, handed to the train's CommandHandler.
 
-A stop overtakes what came with it, and of a flood only a part is looked at. Only what is sent after the start is read,
+A stop overtakes what came with it, and of a flood only a part is handled. Only messages sent after the start are read,
 so nothing old is replayed at a restart.
 """
 
@@ -26,8 +26,8 @@ _log = structlog.get_logger(__name__)
 PAUSE_S = 0.1
 """Pause after each batch of records: even a flood must not take the processor from the train."""
 
-AT_ONCE = 5
-"""Commands of a batch that are handled, beside as many stops."""
+MAX_PER_BATCH = 5
+"""Maximum number of commands handled per batch, and of stops."""
 
 _POLL_MS = 1000
 _MAX_RECORDS = 500
@@ -35,7 +35,7 @@ _CLOSE_S = 3.0
 
 
 class Record(Protocol):
-    """What is read of an aiokafka.ConsumerRecord; `timestamp` is the sender's or the broker's, in ms since 1970."""
+    """The part of aiokafka.ConsumerRecord that is read; `timestamp` is the sender's or broker's, in ms since 1970."""
 
     key: Any
     value: Any
@@ -48,15 +48,15 @@ ReadMessage = Callable[[Record], CommandMessage | None]
 
 
 class KafkaCommandConsumer:
-    """Takes commands from a topic for as long as it runs, in a thread and a loop of its own.
+    """Consumes commands from a topic, in a thread with an event loop of its own.
 
     Args:
         settings: how to reach Kafka.
-        train_id: names us in the brokers' logs.
+        train_id: names the client in the brokers' logs.
         topic: what to consume.
         read: reads a record; None for one that is not for this train.
         commands: handles what was read.
-        report_fault: is called in the train's loop with each fault.
+        report_fault: called in the train's event loop with each fault.
     """
 
     def __init__(
@@ -93,18 +93,18 @@ class KafkaCommandConsumer:
             self._thread.cancel()
 
     def join(self, timeout_s: float = _CLOSE_S) -> bool:
-        """Wait for the thread's end after `run`; False when it takes longer."""
+        """Wait for the thread's end after `run`; return False if it takes longer."""
         return self._thread.join(timeout_s)
 
     async def _consume(self) -> None:
-        await consume_forever(self._settings, self._make, self._listen, self._report_deafness)
+        await consume_forever(self._settings, self._make, self._listen, self._report_unreadable_topic)
 
     def _make(self) -> Any:
         arguments = client_arguments(self._settings, self._client_id)
         return AIOKafkaConsumer(self._topic, **arguments, auto_offset_reset="latest", enable_auto_commit=False)
 
-    async def _listen(self, consumer: Any, well: Callable[[], None]) -> None:
-        well()
+    async def _listen(self, consumer: Any, ready: Callable[[], None]) -> None:
+        ready()
         self.listening = True
         try:
             while True:
@@ -118,7 +118,7 @@ class KafkaCommandConsumer:
             self.listening = False
 
     def _submit(self, records: list[Record]) -> None:
-        """Submit stops first, then the others, of both only so many; what is left out is counted.
+        """Submit stops first, then the others, at most MAX_PER_BATCH of each; the rest is counted as discarded.
 
         The first stop of each verb goes before all others, so that no kind of stop is left out.
         """
@@ -130,12 +130,12 @@ class KafkaCommandConsumer:
             elif firsts.setdefault(command.verb, command) is not command:
                 stops.append(command)
         stops = [*firsts.values(), *stops]
-        for command in (*stops[:AT_ONCE], *others[:AT_ONCE]):
+        for command in (*stops[:MAX_PER_BATCH], *others[:MAX_PER_BATCH]):
             self._commands.submit(command)
-        self.discarded += len(stops[AT_ONCE:]) + len(others[AT_ONCE:])
+        self.discarded += len(stops[MAX_PER_BATCH:]) + len(others[MAX_PER_BATCH:])
 
     def _parse(self, records: list[Record]) -> Iterator[Command]:
-        """Read those that are for this train; of a flood of unreadable ones, log the first."""
+        """Yield the commands for this train; of several unreadable records, log the first."""
         unreadable = 0
         for record in records:
             self.received += 1
@@ -149,16 +149,19 @@ class KafkaCommandConsumer:
             if message is not None:
                 yield parse_command(message)
 
-    async def _report_deafness(self, error: Exception) -> None:
+    async def _report_unreadable_topic(self, error: Exception) -> None:
         """Report why no commands can come in, unless the uplink has the same trouble and reports it."""
         topic = self._topic
         if isinstance(error, kafka_errors.TopicAuthorizationFailedError):
-            message, remedy = f"Kafka does not let us read {topic}", "grant the user READ and DESCRIBE on the topic"
+            message, remedy = (
+                f"Kafka denies access to {topic}",
+                "grant the user READ and DESCRIBE on the topic",
+            )
         elif isinstance(error, kafka_errors.UnknownTopicOrPartitionError):
-            message, remedy = f"Kafka has no topic {topic} and does not make one", "create the topic"
+            message, remedy = f"Kafka has no topic {topic} and does not create one", "create the topic"
         else:
             return
-        self._faults.report(KAFKA_COMMANDS_UNHEARD, f"{message}: no commands come in by it", remedy)
+        self._faults.report(KAFKA_COMMANDS_UNHEARD, f"{message}: no commands are received from it", remedy)
 
     def _failed(self) -> None:
         self._faults.report(KAFKA_COMMANDS_FAILED, "the listener for commands has failed")
@@ -173,7 +176,7 @@ class KafkaCommandConsumer:
 
 
 def own_messages(train_id: str) -> ReadMessage:
-    """Return what reads the train's own topic of commands: messages that have the train's id as their key."""
+    """Return the reader of the command topic, for messages whose key is the train's id."""
     key = train_id.encode()
 
     def read(record: Record) -> CommandMessage | None:
@@ -183,10 +186,10 @@ def own_messages(train_id: str) -> ReadMessage:
 
 
 def capture_messages(wall: Callable[[], float] = time.time) -> ReadMessage:
-    """Return what reads the original demo's `train-command-capture`; the original has one train, so all are for us."""
+    """Return the reader of the original demo's `train-command-capture`; it has one train, so all messages are for us."""
 
     def read(record: Record) -> CommandMessage:
-        # A clock that is ahead of ours makes a message no younger than now.
+        # A sender whose clock is ahead must not make a message younger than now.
         return compat.read_capture_command(record.value, min(record.timestamp / 1000, wall()))
 
     return read

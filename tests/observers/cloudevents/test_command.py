@@ -12,8 +12,8 @@ from jsonschema import Draft202012Validator
 
 from edge_agent.control.commands import Verb, parse_command
 from edge_agent.observers.cloudevents import MalformedMessageError, OrderData, read_command, write_command
-from edge_agent.observers.cloudevents.command import command_schema
 from tests.support.kafka_messages import message_of
+from tools.schemas import command_schema
 
 NOW = "2026-11-21T18:20:00.250Z"
 FULL = OrderData("c-1", NOW, token="open sesame", by="ada", reason="track is clear", power_percent=60)  # noqa: S106
@@ -54,7 +54,11 @@ def test_token_is_in_no_printout() -> None:
 
 @pytest.mark.parametrize(
     ("change", "why"),
-    [({"ce_type": b"dev.edge-agent.fault.v1"}, "no order"), ({"ce_subject": b""}, "subject"), ({"ce_id": b""}, "id")],
+    [
+        ({"ce_type": b"dev.edge-agent.fault.v1"}, "not a command"),
+        ({"ce_subject": b""}, "subject"),
+        ({"ce_id": b""}, "id"),
+    ],
 )
 def test_message_that_is_no_order_is_malformed(change: dict[str, bytes], why: str) -> None:
     message = message_of(write_command("train-1", "drive", FULL, source="/consoles/fleet"))

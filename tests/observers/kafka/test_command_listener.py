@@ -17,7 +17,7 @@ from edge_agent.faults import FaultReport
 from edge_agent.observers.cloudevents import MalformedMessageError
 from edge_agent.observers.crazy_train.payloads import CAPTURE_TOPIC
 from edge_agent.observers.kafka.commands import (
-    AT_ONCE,
+    MAX_PER_BATCH,
     KafkaCommandConsumer,
     ReadMessage,
     Record,
@@ -120,8 +120,8 @@ async def test_of_a_flood_only_the_beginning_is_looked_at_and_every_kind_of_stop
     flood = [f"drive {number}" for number in range(400)]
     seen, consumer = await received(*flood, *["stop"] * 50, "emergency_stop", "disarm")
     assert seen[:3] == ["stop", "emergency_stop", "disarm"]
-    assert seen[AT_ONCE:] == flood[:AT_ONCE]
-    assert consumer.discarded == 400 + 52 - 2 * AT_ONCE
+    assert seen[MAX_PER_BATCH:] == flood[:MAX_PER_BATCH]
+    assert consumer.discarded == 400 + 52 - 2 * MAX_PER_BATCH
 
 
 async def test_messages_for_other_trains_are_no_flood() -> None:
@@ -169,7 +169,7 @@ class Consumer:
 
 @pytest.mark.parametrize(
     ("failure", "word"),
-    [(errors.TopicAuthorizationFailedError, "does not let us read"), (errors.UnknownTopicOrPartitionError, "no topic")],
+    [(errors.TopicAuthorizationFailedError, "denies access"), (errors.UnknownTopicOrPartitionError, "no topic")],
 )
 async def test_topic_that_cannot_be_read_is_told_once_and_when_it_is_over(
     monkeypatch: pytest.MonkeyPatch, failure: type[Exception], word: str
