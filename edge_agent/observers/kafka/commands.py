@@ -186,7 +186,7 @@ def own_messages(train_id: str) -> ReadMessage:
 
 
 def capture_messages(wall: Callable[[], float] = time.time) -> ReadMessage:
-    """Return the reader of the original demo's `train-command-capture`; it has one train, so all messages are for us."""
+    """Return the reader of the original demo's `train-command-capture`: one train, so all are for us."""
 
     def read(record: Record) -> CommandMessage:
         # A sender whose clock is ahead must not make a message younger than now.
