@@ -5,9 +5,9 @@ access.py decides who may command, the train whether it obeys.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Protocol
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from typing import Annotated, Literal, Protocol
 
 import structlog
 from pydantic import Field
@@ -86,9 +86,9 @@ class TrainAnswers:
     answers: Annotated[tuple[TrainAnswer, ...], Field(description="One for each train that was heard of.")]
 
 
-def command_routes(site: ConsoleApp, commander: Commander) -> list[BaseRoute]:
+def command_routes(app: ConsoleApp, commander: Commander) -> list[BaseRoute]:
     """Return the routes by which trains are commanded: one of them, and all of them, which can only be stopped."""
-    endpoints = _CommandEndpoints(site, commander)
+    endpoints = _CommandEndpoints(app, commander)
     return [
         Route("/api/trains/{train_id}/commands", endpoints.command, methods=["POST"]),
         Route("/api/commands", endpoints.stop_all, methods=["POST"]),
@@ -96,19 +96,19 @@ def command_routes(site: ConsoleApp, commander: Commander) -> list[BaseRoute]:
 
 
 class _CommandEndpoints:
-    def __init__(self, site: ConsoleApp, commander: Commander) -> None:
-        self._site = site
+    def __init__(self, app: ConsoleApp, commander: Commander) -> None:
+        self._app = app
         self._commander = commander
 
     async def command(self, request: Request) -> Response:
         """Send one command to one train."""
         train_id = request.path_params["train_id"]
         async with self._log_refusal(request, train_id):
-            caller, document = await self._authorize(request)
-            if self._site.store.train(train_id) is None:
+            command = await self._authorize(request)
+            if self._app.store.train(train_id) is None:
                 raise ApiError(404, "no train of this name was heard of", "take one of /api/trains")
         try:
-            answer = await self._send(train_id, _command(document, caller), request)
+            answer = await self._send(train_id, command, request)
         except EdgeAgentError as error:
             raise ApiError(503, error.message, error.remedy) from None
         return view(answer, 200 if answer.answered else 504)
@@ -116,15 +116,15 @@ class _CommandEndpoints:
     async def stop_all(self, request: Request) -> Response:
         """Send one command to all trains at once: none waits for another's result."""
         async with self._log_refusal(request, "all"):
-            caller, document = await self._authorize(request)
-            if not _command(document, caller).stops:
+            command = await self._authorize(request)
+            if not command.stops:
                 raise ApiError(400, "all trains at once can only be stopped", "send it to one train after the other")
-        trains = [train.id for train in self._site.store.trains(self._site.now_ms())]
+        trains = [train.id for train in self._app.store.trains(self._app.now_ms())]
 
         async def send(train_id: str) -> TrainAnswer:
             try:
-                command = _command({**document, "id": new_id()}, caller)
-                return TrainAnswer(train_id, await self._send(train_id, command, request))
+                own = replace(command, command_id=new_id())
+                return TrainAnswer(train_id, await self._send(train_id, own, request))
             except EdgeAgentError as error:
                 return TrainAnswer(train_id, CommandAnswer(False, None, None, error.message, 0.0))
 
@@ -145,7 +145,7 @@ class _CommandEndpoints:
             train=train_id,
             verb=verb,
             who=who,
-            client=self._site.access.client(request),
+            client=self._app.access.client(request),
             answered=result is not None,
             accepted=result.accepted if result else None,
             reason=result.reason if result else None,
@@ -159,23 +159,23 @@ class _CommandEndpoints:
         try:
             yield
         except ApiError as refusal:
-            client = self._site.access.client(request)
+            client = self._app.access.client(request)
             _log.warning("command_refused", train=train, client=client, status=refusal.status_code, why=refusal.detail)
             raise
 
-    async def _authorize(self, request: Request) -> tuple[Caller, Mapping[str, Any]]:
-        """Return who commands and the body, read; raises ApiError."""
-        site = self._site
-        site.check_origin(request)
+    async def _authorize(self, request: Request) -> Command:
+        """Read and return a command of somebody who may command; raises ApiError."""
+        app = self._app
+        app.check_origin(request)
         media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if media != "application/json":
             raise ApiError(415, "a command has to be JSON", "send Content-Type: application/json")
         body = await _body(request)
-        caller = site.access.authorise(request, await asyncio.to_thread(site.access.token))
-        document = _document(body)
-        if not _command(document, caller).stops:
-            site.access.check_rate(request)
-        return caller, document
+        caller = app.access.authorise(request, await asyncio.to_thread(app.access.token))
+        command = _parse(body, caller)
+        if not command.stops:
+            app.access.check_rate(request)
+        return command
 
 
 async def _body(request: Request) -> bytes:
@@ -192,23 +192,18 @@ async def _body(request: Request) -> bytes:
     return bytes(chunks)
 
 
-def _document(body: bytes) -> Mapping[str, Any]:
+def _parse(body: bytes, caller: Caller) -> Command:
     document = read_document(body)
     if document is None:
         raise ApiError(400, "the command is no JSON", "see /api/openapi.json for what it has to look like")
     verb = document.get("verb")
     if not isinstance(verb, str) or verb not in VERBS:
         raise ApiError(400, "the command has no verb that is known", f"verb is one of {', '.join(sorted(VERBS))}")
-    return document
-
-
-def _command(document: Mapping[str, Any], caller: Caller) -> Command:
     token = caller.token.get_secret_value() if caller.token else None
-    return parse_command(
-        CommandMessage(
-            Channel.CONSOLE, document["verb"], document, token=token, vouched=caller.is_vouched_for, sender=caller.name
-        )
+    message = CommandMessage(
+        Channel.CONSOLE, verb, document, token=token, vouched=caller.is_vouched_for, sender=caller.name
     )
+    return parse_command(message)
 
 
 def _answer(result: CommandResult | None, ms: float) -> CommandAnswer:

@@ -18,12 +18,12 @@ from edge_agent.agent.commands import CommandExecutor, build_command_handler
 from edge_agent.agent.console import LocalCommander
 from edge_agent.config import KafkaSettings, Settings
 from edge_agent.console.access import Caller
-from edge_agent.console.commands import _command
+from edge_agent.console.commands import _parse
 from edge_agent.control.commands import Code, CommandHandler
 from edge_agent.events import CommandResult
 from edge_agent.observers.cloudevents import OrderData, kafka, write_command
 from edge_agent.observers.kafka.commands import KafkaCommandConsumer, ReadMessage, capture_messages, own_messages
-from edge_agent.observers.mqtt.commands import CommandContext, CommandQueue, MqttCommands
+from edge_agent.observers.mqtt.commands import CommandQueue, MqttCommands
 from edge_agent.observers.mqtt.payloads import ReplyData
 from tests.agent.test_commands import Control
 from tests.support.commands import TOKEN, body
@@ -62,9 +62,10 @@ class Train:
         self.handler: CommandHandler = build_command_handler(config, executor)
         self.handler._authorizer._started_s -= 3600  # a command is not from before the start
         self._mqtt = MqttCommands(
+            self.handler,
             ROOT,
-            CommandContext(self.handler, lambda duration_s: None, 20),
-            reply=lambda address, data: self.replies.append(data),
+            reply=lambda topic, data, correlation_data: self.replies.append(data),
+            send_images_for=lambda duration_s: None,
         )
         self.send: dict[str, Callable[[str, bytes], Awaitable[object]]] = {
             "mqtt": self._by_mqtt,
@@ -109,9 +110,9 @@ class Train:
     async def _by_console(self, name: str, raw: bytes) -> None:
         """Command as the console does for a caller who has shown what the body shows."""
         document = json.loads(raw)
-        shown = document.get("token")
-        caller = Caller("ada", SecretStr(shown) if shown else SecretStr(""))
-        result = await LocalCommander(self.handler).send("train-1", _command({**document, "verb": name}, caller))
+        caller = Caller("ada", SecretStr(document.get("token") or ""))
+        command = _parse(json.dumps({**document, "verb": name}).encode(), caller)
+        result = await LocalCommander(self.handler).send("train-1", command)
         assert result is not None
 
 

@@ -9,7 +9,6 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from aiomqtt import Message
 
@@ -150,53 +149,37 @@ _SET = "/set"
 _MAX_TOPIC = 512
 
 
-@dataclass(frozen=True, slots=True)
-class ReplyAddress:
-    """Where the reply to a command goes."""
-
-    topic: str
-    correlation_data: bytes | None
-
-
-@dataclass(frozen=True, slots=True)
-class CommandContext:
-    """What commands by MQTT need of the train.
-
-    `send_images_for` is called in the train's loop with the seconds for which pictures are asked for. More than
-    `max_per_s` commands in a second are a flood.
-    """
-
-    handler: CommandHandler
-    send_images_for: Callable[[float], None]
-    max_per_s: int
-
-
 class MqttCommands:
-    """The commands of one train, between their topics and its CommandHandler.
+    """The commands of one train, between their topics and its CommandHandler. Used in the mirror's thread.
 
     Args:
+        handler: the train's.
         root: the train's topics begin with this.
-        context: what handles them.
         closed: no reply goes to topics that begin with one of these, nor to the train's own: whoever may command us
             must not write through us where the broker does not let them.
-        reply: publishes a reply.
+        max_per_s: more commands than this in a second are a flood.
+        reply: publishes a reply: its topic, what it says, and the correlation data.
+        send_images_for: called in the train's loop with the seconds for which pictures are asked for.
         wall: the wall clock, in seconds since 1970.
     """
 
     def __init__(
         self,
+        handler: CommandHandler,
         root: str,
-        context: CommandContext,
         *,
         closed: tuple[str, ...] = (),
-        reply: Callable[[ReplyAddress, ReplyData], None],
+        max_per_s: int = MAX_PER_S,
+        reply: Callable[[str, ReplyData, bytes | None], None],
+        send_images_for: Callable[[float], None],
         wall: Callable[[], float] = time.time,
     ) -> None:
+        self.max_per_s = max_per_s
+        self._handler = handler
         self._root = root
         self._closed = ("$", f"{root}/", *closed)
-        self._handler = context.handler
-        self._send_images_for = context.send_images_for
         self._reply = reply
+        self._send_images_for = send_images_for
         self._wall = wall
 
     @property
@@ -237,7 +220,8 @@ class MqttCommands:
         """Submit a command; False for a message that is none. Returns at once, the reply follows."""
         if not isinstance(message, ReceivedCommand):
             return False
-        loop, command, address = asyncio.get_running_loop(), message.command, self._address(message)
+        loop, command, topic = asyncio.get_running_loop(), message.command, self._reply_topic(message)
+        correlation_data = getattr(message.properties, "CorrelationData", None)
 
         def on_result(result: CommandResult) -> None:
             """Reply; called in the train's loop."""
@@ -245,7 +229,7 @@ class MqttCommands:
                 self._send_images_for(command.duration_s or 0.0)
             data = self._reply_data(command, result)
             with contextlib.suppress(RuntimeError):  # the mirror has ended
-                loop.call_soon_threadsafe(self._reply, address, data)
+                loop.call_soon_threadsafe(self._reply, topic, data, correlation_data)
 
         self._handler.submit(command, on_result)
         return True
@@ -261,14 +245,11 @@ class MqttCommands:
             to_rfc3339(self._wall()),
         )
 
-    def _address(self, message: ReceivedCommand) -> ReplyAddress:
-        """Return the response topic that the sender names, where it can be one, else our own."""
-        properties = message.properties
-        topic = getattr(properties, "ResponseTopic", None)
-        correlation = getattr(properties, "CorrelationData", None)
-        if not isinstance(topic, str) or not self._may_reply_to(topic):
-            topic = f"{self._root}/{message.command.name}/reply"
-        return ReplyAddress(topic, correlation if isinstance(correlation, bytes) else None)
+    def _reply_topic(self, message: ReceivedCommand) -> str:
+        """Return the response topic that the sender names, where it may be one, else our own."""
+        topic = getattr(message.properties, "ResponseTopic", None)
+        own = f"{self._root}/{message.command.name}/reply"
+        return topic if isinstance(topic, str) and self._may_reply_to(topic) else own
 
     def _may_reply_to(self, topic: str) -> bool:
         """Return whether a reply may go there; to another train it would be a command."""

@@ -17,9 +17,10 @@ from edge_agent.control.commands import CommandHandler
 from edge_agent.events import Event, Frame, TrainState
 from edge_agent.faults import MQTT_FAILED, FaultReport, FaultReporter
 from edge_agent.observers.metrics import MirrorFigures
-from edge_agent.observers.mqtt.commands import MAX_PER_S, CommandContext
+from edge_agent.observers.mqtt.commands import MAX_PER_S, MqttCommands
 from edge_agent.observers.mqtt.home_assistant import HomeAssistantDevice
 from edge_agent.observers.mqtt.messages import IMAGE, MqttMessageBuilder
+from edge_agent.observers.mqtt.payloads import ReplyData
 from edge_agent.observers.mqtt.send_queue import ORIGINAL, EventEncoder, SendQueue
 from edge_agent.observers.mqtt.session import MqttLinkStats, ReconnectLoop
 from edge_agent.ports import EventSource
@@ -105,15 +106,28 @@ class MqttMirror:
             image_wanted=self._image_wanted,
             compat=compat,
         )
+
+        def reply(topic: str, data: ReplyData, correlation_data: bytes | None) -> None:
+            send_queue.reply(messages.reply(topic, data, self._encoder.context(), wall(), correlation_data))
+
+        def make_commands(handler: CommandHandler) -> MqttCommands:
+            return MqttCommands(
+                handler,
+                messages.topic("")[:-1],
+                closed=(f"{settings.home_assistant.discovery_prefix}/",),
+                max_per_s=max_commands_per_s,
+                reply=reply,
+                send_images_for=self._send_images_for,
+                wall=wall,
+            )
+
         self._keeper = ReconnectLoop(
             settings,
             device,
             self._encoder,
             send_queue,
             messages,
-            office=CommandContext(commands, self._send_images_for, max_commands_per_s)
-            if commands is not None and settings.commands
-            else None,
+            commands=make_commands(commands) if commands is not None and settings.commands else None,
             faults=self._faults,
             wall=wall,
         )

@@ -16,7 +16,6 @@ import structlog
 from aiomqtt import Message
 
 from edge_agent.config import MqttSettings
-from edge_agent.control.commands import Command
 from edge_agent.errors import EdgeAgentError
 from edge_agent.events import Frame
 from edge_agent.faults import MQTT_FAILED, MQTT_UNREACHABLE, FaultKind, FaultReporter
@@ -25,14 +24,11 @@ from edge_agent.observers.mqtt import home_assistant
 from edge_agent.observers.mqtt.client import MqttConnection
 from edge_agent.observers.mqtt.commands import (
     MAX_PER_S,
-    CommandContext,
     CommandQueue,
     MqttCommands,
-    ReplyAddress,
 )
 from edge_agent.observers.mqtt.errors import DenialReporter, MqttLinkError
 from edge_agent.observers.mqtt.messages import STATE, MqttMessageBuilder, OutgoingMessage
-from edge_agent.observers.mqtt.payloads import ReplyData
 from edge_agent.observers.mqtt.send_queue import EventEncoder, FrameWithPrediction, SendQueue
 from edge_agent.runtime.backoff import Backoff
 from edge_agent.runtime.timeouts import cancel_all
@@ -273,7 +269,7 @@ class ReconnectLoop:
         encoder: makes messages of the events.
         send_queue: where messages wait.
         messages: writes them.
-        office: what commands need; None takes no commands.
+        commands: handles the commands that come in; None takes none.
         faults: by a monotonic clock; used in the mirror's thread.
         wall: the wall clock, in seconds since 1970.
     """
@@ -286,7 +282,7 @@ class ReconnectLoop:
         send_queue: SendQueue,
         messages: MqttMessageBuilder,
         *,
-        office: CommandContext | None,
+        commands: MqttCommands | None,
         faults: FaultReporter,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -299,17 +295,20 @@ class ReconnectLoop:
         self._faults = faults
         self._denials = DenialReporter(faults)
         self._counts = MqttCounts()
+        self._commands = commands
         self._inbox = CommandQueue(
-            self._read_command, self._discard, self._flooded, max_per_s=office.max_per_s if office else MAX_PER_S
+            commands.read if commands else lambda message: None,
+            self._discard,
+            self._flooded,
+            max_per_s=commands.max_per_s if commands else MAX_PER_S,
         )
         self._session: MqttSession | None = None
         self._connected = False
         self._attempts = self._failures = 0
-        self._desk = None if office is None else self._make_desk(office)
 
     def stats(self) -> MqttLinkStats:
         """Tell what the thread knows of itself. From any thread."""
-        counts, desk = self._counts, self._desk
+        counts, commands = self._counts, self._commands
         return MqttLinkStats(
             connected=self._connected,
             attempts=self._attempts,
@@ -318,8 +317,8 @@ class ReconnectLoop:
             too_large=counts.too_large,
             waiting=len(self._send_queue),
             dropped=dict(self._send_queue.dropped),
-            accepted=desk.accepted if desk else 0,
-            refused=desk.refused if desk else 0,
+            accepted=commands.accepted if commands else 0,
+            refused=commands.refused if commands else 0,
             discarded=counts.discarded,
         )
 
@@ -375,7 +374,8 @@ class ReconnectLoop:
             self._faults.clear(MQTT_UNREACHABLE)  # or whichever fault the link had
             backoff.reset()
 
-        topics = dict(self._desk.topics()) if self._desk else {}
+        commands = self._commands
+        topics = dict(commands.topics()) if commands else {}
         if self._settings.home_assistant.enabled:
             topics[home_assistant.birth_topic(self._settings.home_assistant)] = 0
         return MqttSession(
@@ -384,18 +384,13 @@ class ReconnectLoop:
             image=self._encoder.image,
             topics=topics,
             greeting=self._greeting,
-            shed=self._desk.sheddable_topics() if self._desk else {},
+            shed=commands.sheddable_topics() if commands else {},
             listening=self._inbox.assume_flood,
             receive=self._receive,
             up=up,
             deny=self._denials.denied,
             counts=self._counts,
         )
-
-    def _make_desk(self, office: CommandContext) -> MqttCommands:
-        closed = (f"{self._settings.home_assistant.discovery_prefix}/",)
-        root = self._messages.topic("")[:-1]
-        return MqttCommands(root, office, closed=closed, reply=self._answer, wall=self._wall)
 
     def _greeting(self) -> list[OutgoingMessage]:
         """Return what is said first: who this is, that it is there, and how it is."""
@@ -407,9 +402,6 @@ class ReconnectLoop:
         if self._encoder.state is not None:
             greeting.append(self._encoder.state)
         return greeting
-
-    def _read_command(self, message: Message) -> Command | None:
-        return None if self._desk is None else self._desk.read(message)
 
     def _flooded(self) -> None:
         if self._session is not None:
@@ -424,11 +416,7 @@ class ReconnectLoop:
             if message.payload == home_assistant.BIRTH and self._session is not None:
                 self._session.greet_again()
             return False
-        return self._desk is not None and self._desk.handle(message)
-
-    def _answer(self, back: ReplyAddress, data: ReplyData) -> None:
-        reply = self._messages.reply(back.topic, data, self._encoder.context(), self._wall(), back.correlation_data)
-        self._send_queue.reply(reply)
+        return self._commands is not None and self._commands.handle(message)
 
     async def _measure(self) -> None:
         """Publish telemetry every second while there is a link."""
