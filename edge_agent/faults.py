@@ -63,12 +63,12 @@ class FaultReporter:
     It belongs to one thread, in which it calls `publish`.
 
     Args:
-        publish: gets each report.
+        publish: gets each report; public, for reports that a reporter of another thread has made.
         clock: monotonic seconds; for grace and repetition only.
     """
 
     def __init__(self, publish: Callable[[FaultReport], None], clock: Callable[[], float]) -> None:
-        self._publish = publish
+        self.publish = publish
         self._clock = clock
         self._conditions: dict[str, _Condition] = {}
 
@@ -89,9 +89,9 @@ class FaultReporter:
             if not changed and now_s - condition.reported_s < kind.repeat_s:
                 return False
         elif before is not None:
-            self._publish(_over(before))
+            self.publish(_over(before))
         condition.reported, condition.reported_s = report, now_s
-        self._publish(report)
+        self.publish(report)
         return True
 
     def clear(self, kind: FaultKind, message: str = "over") -> bool:
@@ -99,7 +99,7 @@ class FaultReporter:
         condition = self._conditions.pop(_key(kind), None)
         if condition is None or condition.reported is None:
             return False
-        self._publish(_over(condition.reported, message))
+        self.publish(_over(condition.reported, message))
         return True
 
     def since_s(self, kind: FaultKind) -> float | None:

@@ -1,6 +1,6 @@
-"""From settings to parts: which camera, which hub, which detector, which limits.
+"""From settings to components: camera, hub, detector, limits, and the tasks of the control path, wired together.
 
-Knows every room below and what each setting means to them. Opens nothing and starts nothing.
+Nothing is opened or started here.
 """
 
 import functools
@@ -38,15 +38,15 @@ if TYPE_CHECKING:
 _log = structlog.get_logger(__name__)
 
 MODELLED_INFERENCE_S = 0.030
-"""What an inference takes on a virtual clock: about a small network on two busy CPU cores."""
+"""The duration of an inference on a virtual clock: that of a small network on two busy CPU cores."""
 
 
 @dataclass(frozen=True, slots=True)
 class Devices:
-    """The outer parts of one run.
+    """Camera and hub of one run.
 
-    `mission` tells how it went so far; `speed_mm_s` is the simulated train's speed, None where there is none.
-    `emulated` tells that the hub is an emulated one that moves the simulated world.
+    `mission` returns the outcome so far, `speed_mm_s` the simulated train's speed, None for a real one. `emulated`: the
+    hub is an emulated one that moves the simulated world.
     """
 
     camera: Camera
@@ -59,13 +59,13 @@ class Devices:
 def build_devices(
     settings: Settings, *, virtual: bool, hub_log: "HubLog | None" = None, camera: Camera | None = None
 ) -> Devices:
-    """Choose camera and hub; raises EdgeAgentError where they cannot be had.
+    """Make camera and hub; raises EdgeAgentError where that is not possible.
 
-    A hub over Bluetooth records its bytes to `hub_log`. A `camera` takes the place of the one that the settings name.
+    A hub over Bluetooth records its bytes to `hub_log`. A `camera` takes the place of the one in the settings.
     """
     capture = settings.capture
     if virtual and settings.hub.kind == "ble":
-        raise UsageError("a hub over Bluetooth lives in real time", remedy="leave out --no-realtime")
+        raise UsageError("a hub over Bluetooth works in real time only", remedy="remove --no-realtime")
     if camera is not None:
         return Devices(camera, _hub(settings, hub_log), Mission, lambda: None)
     if capture.source == "sim":
@@ -80,12 +80,12 @@ def build_devices(
         ),
     )
     if virtual and source.live:
-        raise UsageError(f"'{capture.source}' cannot be read faster than it happens", remedy="leave out --no-realtime")
+        raise UsageError(f"'{capture.source}' cannot be read faster than real time", remedy="remove --no-realtime")
     return Devices(source, _hub(settings, hub_log), Mission, lambda: None)
 
 
 def _simulated(settings: Settings, hub_log: "HubLog | None") -> Devices:
-    # Only those who drive in the simulated world load it: a real train starts sooner without.
+    # Loaded only for the simulated world: a real train starts faster without it.
     from edge_agent.simulation.camera import SimCamera  # noqa: PLC0415
     from edge_agent.simulation.hub import SimHub  # noqa: PLC0415
     from edge_agent.simulation.invent import default_layout  # noqa: PLC0415
@@ -107,20 +107,22 @@ def _simulated(settings: Settings, hub_log: "HubLog | None") -> Devices:
     camera = SimCamera(world)
     if settings.hub.kind == "mock":
         return Devices(camera, SimHub(world), mission, lambda: world.speed_mm_s)
-    joined = _join(camera, world)
+    emulated_train = _connect_emulated_hub(camera, world)
     hub = _hub(settings, hub_log)
-    return Devices(joined or camera, hub, mission, lambda: world.speed_mm_s, emulated=joined is not None)
+    return Devices(
+        emulated_train or camera, hub, mission, lambda: world.speed_mm_s, emulated=emulated_train is not None
+    )
 
 
-def _join(camera: "SimCamera", world: "World") -> Camera | None:
-    """Join the world to the emulated hub on the system bus, where there is one."""
+def _connect_emulated_hub(camera: "SimCamera", world: "World") -> Camera | None:
+    """Return the camera of a world that the emulated hub on the system bus moves; None without such a hub."""
     from edge_agent.agent.emulated_train import EmulatedTrainCamera  # noqa: PLC0415 - needs D-Bus, as below
     from edge_agent.hub.emulator import RemoteMotor, emulator_on_system_bus  # noqa: PLC0415
 
     control = emulator_on_system_bus()
     if control is None:
         _log.warning(
-            "simulated_train_stands", reason="the hub is no emulated one: it does not move the simulated world"
+            "simulated_train_stands", reason="the hub is not an emulated one: it does not move the simulated world"
         )
         return None
     return EmulatedTrainCamera(camera, world, RemoteMotor(control))
@@ -129,29 +131,29 @@ def _join(camera: "SimCamera", world: "World") -> Camera | None:
 def _hub(settings: Settings, hub_log: "HubLog | None") -> Hub:
     if settings.hub.kind == "mock":
         return MockHub()
-    from edge_agent.hub.ble import BleHub  # noqa: PLC0415 - bleak needs D-Bus; only those who drive a real hub load it
+    from edge_agent.hub.ble import BleHub  # noqa: PLC0415 - bleak needs D-Bus: loaded for a real hub only
 
     return BleHub(settings.hub, log=hub_log)
 
 
 def build_worker(settings: Settings, *, virtual: bool, opener: Callable[[], Detector] | None = None) -> DetectorWorker:
-    """Choose the detector's thread; a virtual clock gets a modelled inference time.
+    """Make the detector's worker; on a virtual clock with a modelled inference time.
 
-    An `opener` takes the place of the one for the detector that the settings name.
+    An `opener` takes the place of the one for the detector in the settings.
     """
     opener = opener or functools.partial(open_detector, settings.detector)
     return DetectorWorker(opener, modelled_s=MODELLED_INFERENCE_S if virtual else 0.0)
 
 
 def build_tuning(settings: Settings, rules: SignRules) -> policy.Tuning:
-    """Choose how the policy works."""
+    """Return the policy's parameters."""
     how = settings.policy
     tracking = TrackerParameters(min_iou=how.track_iou, forget_s=how.track_lost_ms / 1000)
     return policy.Tuning(how.cruise_power_percent, rules.signs, tracking, how.ignore_above_percent / 100)
 
 
 def build_control_parameters(settings: Settings, rules: SignRules, *, emulated: bool = False) -> ControlParameters:
-    """Choose what policy and guard work by. What moves nothing real may be armed without a person."""
+    """Return the parameters of policy and guard. Without a real train, arming needs no person."""
     how = settings.guard
     harmless = emulated or settings.hub.kind == "mock"
     return ControlParameters(
@@ -166,32 +168,27 @@ def build_control_parameters(settings: Settings, rules: SignRules, *, emulated: 
     )
 
 
-def build_storage_monitor(settings: Settings, faults: FaultReporter) -> StorageMonitor:
-    """Choose where room is needed."""
-    return StorageMonitor(settings.state.directory or state_dir(os.environ), settings.guard.min_free_disk_mb, faults)
-
-
 def build_capture_parameters(settings: Settings) -> CaptureParameters:
-    """Choose how frames are taken."""
+    """Return how frames are captured."""
     how = settings.capture
     return CaptureParameters(how.fps, how.width, how.height, how.retry_for_s)
 
 
 def build_ramp(settings: Settings) -> Ramp:
-    """Choose how power may change."""
+    """Return how fast power may change."""
     return Ramp(percent_per_s=settings.hub.ramp_percent_per_s, start_percent=settings.hub.min_power_percent)
 
 
 def build_compensation(settings: Settings, hub: Hub) -> Callable[[int], int]:
-    """Choose how the power asked for becomes the power written: as the battery's voltage demands."""
+    """Return the function that adapts the power to the battery's voltage, in percent."""
     return lambda power_percent: compensate(power_percent, hub.status().voltage_mv, settings.hub)
 
 
 @dataclass(frozen=True, slots=True)
 class Components:
-    """Everything that one run needs, opened and wired."""
+    """Everything that one run needs, wired together."""
 
-    parts: Devices
+    devices: Devices
     worker: DetectorWorker
     observers: Fanout[Event]
     stats: RunStats
@@ -202,11 +199,10 @@ class Components:
     watchdog: Watchdog
     storage: StorageMonitor
     faults: FaultReporter
-    report_fault: Callable[[FaultReport], None]
     clock: Callable[[], float]
 
     def stop(self, reason: str) -> None:
-        """Aim at a brake for good: from here on nothing else aims."""
+        """Brake for good: nothing else sets the driver's target from now on."""
         self.control.close()
         self.driver.set_target(MotorTarget(None, reason))
 
@@ -214,37 +210,27 @@ class Components:
 def assemble(
     settings: Settings,
     rules: SignRules,
-    parts: Devices,
+    devices: Devices,
     worker: DetectorWorker,
     *,
     watchdog: Watchdog,
     clock: Callable[[], float],
 ) -> Components:
-    """Wire the tasks of the control path to each other."""
-    hub = parts.hub
-    observers: Fanout[Event] = Fanout()
-    frames: Latest[Frame] = Latest()
-    stats = RunStats(started_s=clock())
+    """Make the tasks of the control path and wire them to each other."""
+    hub, frames = devices.hub, Latest[Frame]()
+    observers, stats = Fanout[Event](), RunStats(started_s=clock())
+    faults, storage = _fault_reporting(settings, observers, stats, clock)
 
-    def written(command: MotorCommand) -> None:
+    def on_write(command: MotorCommand) -> None:
         stats.command(command)
         observers.publish(command)
 
-    def report_fault(report: FaultReport) -> None:
-        storage.on_fault(report)
-        fault = report.at(clock())
-        stats.fault(fault)
-        observers.publish(fault)
-
-    faults = FaultReporter(report_fault, clock)
-    storage = build_storage_monitor(settings, faults)
-    storage.check()  # before anything is armed
     adapt, ramp = build_compensation(settings, hub), build_ramp(settings)
-    driver = Driver(hub, ramp=ramp, adapt=adapt, publish=written, clock=clock)
+    driver = Driver(hub, ramp=ramp, adapt=adapt, publish=on_write, clock=clock)
     control = Control(
         hub,
         driver,
-        build_control_parameters(settings, rules, emulated=parts.emulated),
+        build_control_parameters(settings, rules, emulated=devices.emulated),
         integrity=lambda: inference.trouble,
         storage=lambda: storage.trouble,
         stalls=lambda: watchdog.trips,
@@ -263,27 +249,26 @@ def assemble(
         faults=faults,
         clock=clock,
     )
-    capture = Capture(
-        parts.camera,
-        frames,
-        build_capture_parameters(settings),
-        observers=observers,
-        stats=stats,
-        faults=faults,
-        clock=clock,
-    )
+    how = build_capture_parameters(settings)
+    capture = Capture(devices.camera, frames, how, observers=observers, stats=stats, faults=faults, clock=clock)
     return Components(
-        parts,
-        worker,
-        observers,
-        stats,
-        driver,
-        control,
-        inference,
-        capture,
-        watchdog,
-        storage,
-        faults,
-        report_fault,
-        clock,
+        devices, worker, observers, stats, driver, control, inference, capture, watchdog, storage, faults, clock
     )
+
+
+def _fault_reporting(
+    settings: Settings, observers: Fanout[Event], stats: RunStats, clock: Callable[[], float]
+) -> tuple[FaultReporter, StorageMonitor]:
+    """Make the reporter of the event loop, and the monitor of the disk, which needs its reports."""
+
+    def publish(report: FaultReport) -> None:
+        storage.on_fault(report)
+        fault = report.at(clock())
+        stats.fault(fault)
+        observers.publish(fault)
+
+    faults = FaultReporter(publish, clock)
+    folder = settings.state.directory or state_dir(os.environ)
+    storage = StorageMonitor(folder, settings.guard.min_free_disk_mb, faults)
+    storage.check()  # before anything is armed
+    return faults, storage

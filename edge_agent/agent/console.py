@@ -1,6 +1,6 @@
-"""The console on the train: what its page shows of a run, and what feeds it.
+"""The web server on the train: page, metrics and health checks of a run, served in a thread and loop of their own.
 
-Knows which parts of a run the page needs. Knows nothing of the control path, which never waits for it.
+The control path never waits for it.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ from edge_agent.runtime.queues import ThreadQueue
 from edge_agent.runtime.threads import LoopThread, in_daemon_thread
 
 SWITCH_S = 0.0005
-"""How long a thread may hold the interpreter while another waits; Python's own 5 ms would be the train's delay."""
+"""How long a thread may hold the interpreter while another waits; Python's 5 ms would delay the train's loop."""
 
 MAX_EVENTS = 1000
 MAX_FRAMES = 8
@@ -53,7 +53,7 @@ _END_S = 2.0
 class EventBridge:
     """Carries events from the train's loop into another one: a Sink on this side, an EventSource on the other.
 
-    What finds no room is lost and counted: the console falls behind, never the train.
+    Events that do not fit into its queue are dropped and counted.
     """
 
     name = "console"
@@ -65,18 +65,18 @@ class EventBridge:
         self._filled = asyncio.Event()
 
     def __len__(self) -> int:
-        """Count the events that wait."""
+        """Return the number of events that wait."""
         return len(self._handover)
 
     async def run(self, events: EventSource) -> None:
-        """Carry until cancelled. In the train's loop."""
+        """Forward events until cancelled; runs in the train's loop."""
         while True:
             event = await events.get()
             if self._loop is not None and not self._handover.put(event, bulky=isinstance(event, Frame)):
                 self.dropped += 1
 
     async def get(self) -> Event:
-        """Wait for the oldest event. In the other loop, by one reader."""
+        """Wait for the oldest event; for one reader, in the other loop."""
         self._loop = asyncio.get_running_loop()
         while True:
             self._handover.arm_wakeup()
@@ -93,7 +93,7 @@ class EventBridge:
 
 
 async def run_in_own_loop(name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run `work` in a thread and a loop of its own until cancelled; raises FatalError where it ends by itself."""
+    """Run `work` in a thread and a loop of its own until cancelled; raises FatalError when it ends by itself."""
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
 
     async def main() -> None:
@@ -125,21 +125,21 @@ def _set_switch_interval() -> Iterator[None]:
 
 
 HISTORY_MB = 64
-"""What pictures may take on a train where the settings do not say."""
+"""The memory for pictures on a train, unless the settings have another value."""
 
 
 class TrainConsole:
-    """The console of one train: `routes` to serve, `feed` to run beside them in the same loop.
+    """The console of one train: `routes` to serve, and `feed` to run beside them in the same loop.
 
-    `sink` carries the train's events there, from the train's loop.
+    `sink` runs in the train's loop and brings the events.
     """
 
-    def __init__(self, settings: Settings, crew: Components, mirrors: Mirrors, commands: CommandHandler) -> None:
+    def __init__(self, settings: Settings, components: Components, mirrors: Mirrors, commands: CommandHandler) -> None:
         self.sink = EventBridge()
         console = settings.console
         budget_bytes = (console.history_mb or HISTORY_MB) * 1_000_000
         app = ConsoleApp(console, "train", budget_bytes=budget_bytes, make_thumbnail=thumbnail)
-        facts = TrainFacts(settings.train.name, _links(mirrors), crew.parts.speed_mm_s)
+        facts = TrainFacts(settings.train.name, _links(mirrors), components.devices.speed_mm_s)
         self._feed = Feed(app, settings.train.id, facts, quality_percent=console.jpeg_quality)
         self.routes: list[BaseRoute] = console_routes(app, LocalCommander(commands))
 
@@ -164,7 +164,7 @@ class LocalCommander:
 
 
 def _links(mirrors: Mirrors) -> Callable[[], Links]:
-    """Tell how the mirrors and the outbox are; from any thread."""
+    """Return a function that returns the state of the mirrors and the outbox; it may be called from any thread."""
 
     def links() -> Links:
         found = {name: _link(figures) for name, figures in mirrors.figures().items()}
@@ -176,68 +176,68 @@ def _links(mirrors: Mirrors) -> Callable[[], Links]:
 
 
 def _link(figures: MirrorFigures) -> Link:
-    words = "connected" if figures.connected else f"not connected, {figures.failures} attempts failed"
-    return Link(figures.connected, words)
+    state = "connected" if figures.connected else f"not connected, {figures.failures} attempts failed"
+    return Link(figures.connected, state)
 
 
 @dataclass(frozen=True, slots=True)
 class WebContext:
-    """What of a run the server may show; `commands` handles those that come by it."""
+    """The parts of a run that the server needs."""
 
     settings: Settings
-    crew: Components
+    components: Components
     mirrors: Mirrors
     commands: CommandHandler
 
     def dropped(self) -> DropCounts:
-        """Count what was taken but not understood, and what the hub did not take; from any thread."""
-        stats = self.crew.stats
-        return DropCounts(stats.dropped, stats.invalid, stats.repeated, self.crew.driver.failed_writes)
+        """Return how many frames were dropped and how many writes to the hub failed; from any thread."""
+        stats = self.components.stats
+        return DropCounts(stats.dropped, stats.invalid, stats.repeated, self.components.driver.failed_writes)
 
 
 class WebServer:
     """Everything that is served, and the sinks that feed it.
 
-    `sinks` have to run for it to know anything; `lag_s` takes how late the event loop is, in seconds.
+    `sinks` are to be run in the train's loop; `lag_s` takes the lag of that loop, in seconds.
     """
 
-    def __init__(self, scene: WebContext) -> None:
+    def __init__(self, context: WebContext) -> None:
         self._routes: list[BaseRoute] = []
         self._feeds: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self.sinks: list[Sink] = []
         self.lag_s = lag_histogram()
-        console = scene.settings.console
+        console = context.settings.console
         self._connections = connections_for(console.max_viewers)
         if console.metrics:
-            self._add_status(scene)
+            self._add_status(context)
         if console.enabled:
-            self._add_page(scene)
+            self._add_page(context)
 
-    async def serve(self, door: socket.socket) -> None:
-        """Serve until cancelled, in a thread of its own: the train's loop is the train's."""
+    async def serve(self, listener: socket.socket) -> None:
+        """Serve until cancelled, in a thread and loop of its own."""
 
         async def work() -> None:
             async with asyncio.TaskGroup() as group:
                 for feed in self._feeds:
                     group.create_task(feed())
-                group.create_task(serve(application(self._routes), door, self._connections))
+                group.create_task(serve(application(self._routes), listener, self._connections))
 
         await run_in_own_loop("console", work)
 
-    def _add_page(self, scene: WebContext) -> None:
-        """Add the console's routes and sinks: the one place where the page comes in."""
-        page = TrainConsole(scene.settings, scene.crew, scene.mirrors, scene.commands)
+    def _add_page(self, context: WebContext) -> None:
+        """Add the console's routes and its sink."""
+        page = TrainConsole(context.settings, context.components, context.mirrors, context.commands)
         self._routes += page.routes
         self._feeds.append(page.feed)
         self.sinks.append(page.sink)
 
-    def _add_status(self, scene: WebContext) -> None:
+    def _add_status(self, context: WebContext) -> None:
         """Add `/metrics`, `/healthz` and `/readyz`."""
-        health, registry = HealthMonitor(scene.crew.clock()), new_registry()
-        figures = TrainMetrics(registry, lambda: _facts(scene))
-        observers, mirrors = scene.crew.observers, scene.mirrors
+        health, registry = HealthMonitor(context.components.clock()), new_registry()
+        figures = TrainMetrics(registry, lambda: _facts(context))
+        observers, mirrors = context.components.observers, context.mirrors
         registry.register(self.lag_s)
-        registry.register(ScrapeCollector(lambda: drop_metrics(scene.dropped())))
+        registry.register(ScrapeCollector(lambda: drop_metrics(context.dropped())))
         registry.register(ScrapeCollector(lambda: observer_metrics(observers.dropped(), observers.waiting())))
         registry.register(ScrapeCollector(lambda: mirror_metrics(mirrors.figures())))
         outbox = mirrors.outbox
@@ -247,14 +247,14 @@ class WebServer:
         self.sinks.append(HealthObserver(health, figures))
 
 
-def _facts(scene: WebContext) -> dict[str, str]:
-    """Return what runs now: a detector may be swapped while the train drives."""
-    info = scene.crew.worker.info
+def _facts(context: WebContext) -> dict[str, str]:
+    """Return what `edge_agent_info` shows; read at each scrape, since the detector may be replaced meanwhile."""
+    info = context.components.worker.info
     return {
         "version": __version__,
-        "train": scene.settings.train.id,
-        "name": scene.settings.train.name,
-        "source": _source(scene.settings.capture.source),
+        "train": context.settings.train.id,
+        "name": context.settings.train.name,
+        "source": _source(context.settings.capture.source),
         "backend": info.backend,
         "model": info.model,
         "model_sha256": info.sha256[:12],
@@ -262,7 +262,7 @@ def _facts(scene: WebContext) -> dict[str, str]:
 
 
 def _source(source: str) -> str:
-    """Return the kind of a source: an address may hold a password."""
+    """Return the kind of a source, never its address, which may contain a password."""
     if source == "sim":
         return source
     if "://" in source:

@@ -1,7 +1,4 @@
-"""Runs one train: opens the parts, starts the named tasks, and brakes before anything else ends.
-
-Knows the life cycle. Which parts there are stands in build.py, what the tasks do in the rooms below.
-"""
+"""Runs one train: opens detector, hub and camera, starts the tasks, and brakes before anything else ends."""
 
 import asyncio
 import os
@@ -40,19 +37,25 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger(__name__)
 
-BRAKE_PATIENCE_S = 0.5
+BRAKE_TIMEOUT_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
     """What to run.
 
-    `sinks` are observers beside those that the settings ask for, `watch` is a task that shows the run to a person. With
-    `virtual` the loop's clock is the simulated one. `duration_s` ends the run after that time. `hub_log` is where the
-    bytes to and from a hub over Bluetooth are recorded. `port_asked` tells that somebody named the console's port: the
-    run does not start where it is taken. `camera` and `detector` take the place of what the settings name: the detector
-    that they mean, opened ahead; or pictures from memory, and a detector that answers at once, where something else is
-    measured.
+    Args:
+        settings: of the whole agent.
+        rules: the sign rules.
+        sinks: observers beside those that the settings ask for.
+        watch: a task that shows the run to a person.
+        virtual: the loop's clock is the simulated one.
+        duration_s: ends the run after this time.
+        hub_log: the file that records the bytes to and from a hub over Bluetooth.
+        port_required: the console's port was chosen by the user: the run does not start where it is taken.
+        camera: takes the place of the one in the settings, for tests and measurements.
+        detector: opens the detector in place of the one in the settings: for tests and measurements, or one that was
+            opened early.
     """
 
     settings: Settings
@@ -62,14 +65,14 @@ class RunOptions:
     virtual: bool = False
     duration_s: float | None = None
     hub_log: Path | None = None
-    port_asked: bool = False
+    port_required: bool = False
     camera: Camera | None = None
     detector: Callable[[], Detector] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """What a person who watches may see of a run that goes on."""
+    """A running train, as `RunOptions.watch` sees it."""
 
     stats: RunStats
     control: Control
@@ -79,189 +82,203 @@ class RunView:
     clock: Callable[[], float]
 
 
-async def run(job: RunOptions) -> dict[str, Any]:
-    """Run one train to its end and return the report as JSON values.
+async def run(options: RunOptions) -> dict[str, Any]:
+    """Run one train to its end and return the report as JSON values, in the running event loop.
 
-    Raises EdgeAgentError when it cannot start, or when something that nothing can mend happened on the way; the train
-    has been braked by then.
+    Raises EdgeAgentError when the run cannot start or cannot go on; the train has been braked by then.
     """
     with CrashMarker(os.environ) as marker:
         if marker.crashed:
-            _log.warning("the process before died: arm the train when you have seen why", code="after_crash")
-        report = await _run(replace(job, settings=marker.without_auto_arm(job.settings)), Notifier())
+            _log.warning("the previous process died: arm the train when you know why", code="after_crash")
+        report = await _run(replace(options, settings=marker.without_auto_arm(options.settings)), Notifier())
         if report["mission"]["outcome"] != "derailed":
             marker.ended_well()
         return report
 
 
-async def _run(job: RunOptions, notifier: Notifier) -> dict[str, Any]:
-    settings, clock = job.settings, asyncio.get_running_loop().time
-    cv2.setNumThreads(1)  # its threads save 0.1 ms of a resize, for twice the processor time; the network wants that
+async def _run(options: RunOptions, notifier: Notifier) -> dict[str, Any]:
+    settings, clock = options.settings, asyncio.get_running_loop().time
+    # More threads save 0.1 ms of a resize for twice the CPU time, which the detector needs.
+    cv2.setNumThreads(1)
     async with AsyncExitStack() as stack:
-        door = _open_socket(job, stack)
-        async with notifier.starting("loads the detector"):
-            worker = build.build_worker(settings, virtual=job.virtual, opener=job.detector)
+        listener = _open_socket(options, stack)
+        async with notifier.starting("loading the detector"):
+            worker = build.build_worker(settings, virtual=options.virtual, opener=options.detector)
             await stack.enter_async_context(worker)
-            check_labels(job.rules, worker.info.labels)
-        log = _open_hub_log(job, stack)
-        parts = build.build_devices(settings, virtual=job.virtual, hub_log=log, camera=job.camera)
-        async with notifier.starting("opens hub and camera"):
-            await stack.enter_async_context(parts.hub)
-            await stack.enter_async_context(parts.camera)
-        watchdog = Watchdog(settings.guard.loop_stall_ms / 1000, brake=parts.hub.emergency_brake)
-        if not job.virtual:  # a virtual clock may stand still for as long as it likes
+            check_labels(options.rules, worker.info.labels)
+        log = _open_hub_log(options, stack)
+        devices = build.build_devices(settings, virtual=options.virtual, hub_log=log, camera=options.camera)
+        async with notifier.starting("opening hub and camera"):
+            await stack.enter_async_context(devices.hub)
+            await stack.enter_async_context(devices.camera)
+        watchdog = Watchdog(settings.guard.loop_stall_ms / 1000, brake=devices.hub.emergency_brake)
+        if not options.virtual:  # a virtual clock may stand still for any time
             stack.enter_context(watchdog)
-        crew = assemble(settings, job.rules, parts, worker, watchdog=watchdog, clock=clock)
-        ending = Shutdown(crew.stop, settings.guard.exit_timeout_s)
-        stack.callback(ending.complete)
-        await _drive(job, crew, ending, door, notifier)
-        crew.stats.observers_dropped = crew.observers.dropped()
-        crew.stats.failed_writes = crew.driver.failed_writes
+        components = assemble(settings, options.rules, devices, worker, watchdog=watchdog, clock=clock)
+        shutdown = Shutdown(components.stop, settings.guard.exit_timeout_s)
+        stack.callback(shutdown.complete)
+        await _drive(options, components, shutdown, listener, notifier)
+        components.stats.observers_dropped = components.observers.dropped()
+        components.stats.failed_writes = components.driver.failed_writes
         ended_s = clock()
-    what = _what_ran(job, worker.info, parts.camera.source)
-    return as_json(what, crew.stats, parts.mission(), ended_s, ending.reason)
+    info = _run_info(options, worker.info, devices.camera.source)
+    return as_json(info, components.stats, devices.mission(), ended_s, shutdown.reason)
 
 
-def _open_socket(job: RunOptions, stack: AsyncExitStack) -> "ListenSocket | None":
-    """Open the port of the page and the metrics, where one is asked for; the first thing that can be wrong."""
-    console = job.settings.console
-    if job.virtual or not (console.enabled or console.metrics):
+def _open_socket(options: RunOptions, stack: AsyncExitStack) -> "ListenSocket | None":
+    """Open the web server's port, where one is wanted; before all else, since a taken port may end the run."""
+    console = options.settings.console
+    if options.virtual or not (console.enabled or console.metrics):
         return None
-    from edge_agent.agent.http import ListenSocket  # noqa: PLC0415 - a web server; only those who serve load it
+    from edge_agent.agent.http import ListenSocket  # noqa: PLC0415 - only a run with a web server loads it
 
-    return stack.enter_context(closing(ListenSocket(console, asked=job.port_asked)))
+    return stack.enter_context(closing(ListenSocket(console, required=options.port_required)))
 
 
-def _open_hub_log(job: RunOptions, stack: AsyncExitStack) -> "HubLog | None":
-    if job.hub_log is None:
+def _open_hub_log(options: RunOptions, stack: AsyncExitStack) -> "HubLog | None":
+    if options.hub_log is None:
         return None
-    if job.settings.hub.kind != "ble":
-        raise UsageError("only a hub over Bluetooth has bytes to record", remedy="add --hub ble or drop --hub-log")
-    from edge_agent.hub.recording import HubLog  # noqa: PLC0415 - needs D-Bus, which a mocked hub does without
+    if options.settings.hub.kind != "ble":
+        raise UsageError("only a hub over Bluetooth has bytes to record", remedy="add --hub ble or remove --hub-log")
+    from edge_agent.hub.recording import HubLog  # noqa: PLC0415 - needs D-Bus, which a mocked hub does not
 
-    return stack.enter_context(closing(HubLog(job.hub_log)))
+    return stack.enter_context(closing(HubLog(options.hub_log)))
 
 
 async def _drive(
-    job: RunOptions, crew: Components, ending: Shutdown, door: "ListenSocket | None", notifier: Notifier
+    options: RunOptions, components: Components, shutdown: Shutdown, listener: "ListenSocket | None", notifier: Notifier
 ) -> None:
-    """Run the tasks until somebody wants to end; brake first, then wind down."""
+    """Run the tasks until a shutdown is requested or one fails; then brake before anything else ends."""
     try:
-        with ending.on_signals(hangup=not notifier):
+        with shutdown.on_signals(hangup=not notifier):
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(task, name=name) for name, task in _tasks(job, crew, ending, door)]
-                tasks += [
-                    group.create_task(task, name=name) for name, task in service_tasks(job.settings, crew, notifier)
+                tasks = [
+                    group.create_task(task, name=name) for name, task in _tasks(options, components, shutdown, listener)
                 ]
-                await ending.wait()
-                await _brake(crew, ending.reason)
-                notifier.stopping(ending.reason, job.settings.guard.exit_timeout_s)
+                tasks += [
+                    group.create_task(task, name=name)
+                    for name, task in service_tasks(options.settings, components, notifier)
+                ]
+                await shutdown.wait()
+                await _brake(components, shutdown.reason)
+                notifier.stopping(shutdown.reason, options.settings.guard.exit_timeout_s)
                 for task in tasks:
                     task.cancel()
     except BaseExceptionGroup as errors:
         reason = str(errors.exceptions[0])
-        ending.request(reason)
-        await _brake(crew, reason)
-        notifier.stopping(reason, job.settings.guard.exit_timeout_s)
-        raise _first_of_ours(errors) from errors
+        shutdown.request(reason)
+        await _brake(components, reason)
+        notifier.stopping(reason, options.settings.guard.exit_timeout_s)
+        raise _first_error(errors) from errors
 
 
 def _tasks(
-    job: RunOptions, crew: Components, ending: Shutdown, door: "ListenSocket | None"
+    options: RunOptions, components: Components, shutdown: Shutdown, listener: "ListenSocket | None"
 ) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
-    """Name every task of a run."""
-    yield "driver", crew.driver.run()
-    yield "control", crew.control.run()
-    yield "inference", crew.inference.run()
-    yield "capture", _until_source_ends(crew, ending)
-    yield "memory", watch_memory(crew.stats, crew.clock)
-    yield "storage", crew.storage.watch()
-    if not job.virtual and job.settings.detector.backend in {"auto", "tensorrt"}:
-        yield "move-to-gpu", _move_to_gpu(job.settings, crew)
-    yield from _observers(job, crew, door)
-    if job.duration_s is not None:
-        yield "duration", _after(job.duration_s, ending)
-    if job.watch is not None:
-        parts = crew.parts
-        vista = RunView(crew.stats, crew.control, crew.driver, parts.mission, parts.speed_mm_s, crew.clock)
-        yield "watch", job.watch(vista)
+    """Yield all tasks of a run, by name."""
+    yield "driver", components.driver.run()
+    yield "control", components.control.run()
+    yield "inference", components.inference.run()
+    yield "capture", _until_source_ends(components, shutdown)
+    yield "memory", watch_memory(components.stats, components.clock)
+    yield "storage", components.storage.watch()
+    if not options.virtual and options.settings.detector.backend in {"auto", "tensorrt"}:
+        yield "move-to-gpu", _upgrade_to_gpu(options.settings, components)
+    yield from _observers(options, components, listener)
+    if options.duration_s is not None:
+        yield "duration", _after(options.duration_s, shutdown)
+    if options.watch is not None:
+        devices = components.devices
+        view = RunView(
+            components.stats,
+            components.control,
+            components.driver,
+            devices.mission,
+            devices.speed_mm_s,
+            components.clock,
+        )
+        yield "watch", options.watch(view)
 
 
 def _observers(
-    job: RunOptions, crew: Components, door: "ListenSocket | None"
+    options: RunOptions, components: Components, listener: "ListenSocket | None"
 ) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
-    """Name the tasks that the train can do without."""
-    lights = Lights(crew.parts.hub, job.settings.hub.light_percent)
-    executor = CommandExecutor(crew.control, crew.capture, publish=crew.observers.publish, clock=crew.clock)
-    commands = build_command_handler(job.settings, executor)
-    outside = mirrors(job.settings, commands, report_fault=crew.report_fault, speed_mm_s=crew.parts.speed_mm_s)
-    for sink in (lights, *outside.sinks, *tracing(job.settings), *job.sinks):
-        # An observer that says what it wants is not woken for every picture, and keeps none waiting while it is busy.
-        events = crew.observers.subscribe(sink.name, QUEUE_SIZE, getattr(sink, "wants", (object,)))
-        yield sink.name, isolated(sink.name, sink.run(events), crew.faults)
-    if outside.listener is not None:
-        yield "kafka-commands", isolated("kafka_commands", outside.listener.run(), crew.faults)
-    measures: list[Callable[[float], None]] = [lambda lag_s: crew.stats.loop_lag.add(lag_s * 1000)]
-    if door is not None and door.socket is not None:
+    """Yield the tasks that the train can do without, by name."""
+    lights = Lights(components.devices.hub, options.settings.hub.light_percent)
+    executor = CommandExecutor(
+        components.control, components.capture, publish=components.observers.publish, clock=components.clock
+    )
+    commands = build_command_handler(options.settings, executor)
+    mirrored = mirrors(
+        options.settings, commands, report_fault=components.faults.publish, speed_mm_s=components.devices.speed_mm_s
+    )
+    for sink in (lights, *mirrored.sinks, *tracing(options.settings), *options.sinks):
+        # An observer that names the events it wants is not woken for the others, and its queue holds none of them.
+        events = components.observers.subscribe(sink.name, QUEUE_SIZE, getattr(sink, "wants", (object,)))
+        yield sink.name, isolated(sink.name, sink.run(events), components.faults)
+    if mirrored.listener is not None:
+        yield "kafka-commands", isolated("kafka_commands", mirrored.listener.run(), components.faults)
+    measures: list[Callable[[float], None]] = [lambda lag_s: components.stats.loop_lag.add(lag_s * 1000)]
+    if listener is not None and listener.socket is not None:
         from edge_agent.agent.http import LazyServer  # noqa: PLC0415 - as above
 
-        porter = LazyServer(job.settings, crew, outside, commands)
-        measures.append(porter.lag)
-        yield "console", isolated("console", porter.run(door.socket), crew.faults)
-    if door is not None:
-        door.report(crew.faults)
-    yield "loop-lag", watch_loop(measures, crew.watchdog.beat, crew.clock)
+        server = LazyServer(options.settings, components, mirrored, commands)
+        measures.append(server.observe_lag)
+        yield "console", isolated("console", server.run(listener.socket), components.faults)
+    if listener is not None:
+        listener.report(components.faults)
+    yield "loop-lag", watch_loop(measures, components.watchdog.beat, components.clock)
 
 
-async def _move_to_gpu(settings: Settings, crew: Components) -> None:
-    await load_when_driving(crew, "edge_agent.agent.gpu_upgrade")
+async def _upgrade_to_gpu(settings: Settings, components: Components) -> None:
+    await load_when_driving(components, "edge_agent.agent.gpu_upgrade")
     from edge_agent.agent.gpu_upgrade import gpu_upgrade  # noqa: PLC0415 - loaded just now
 
-    move = gpu_upgrade(settings, crew.worker, crew.faults)
-    if move is not None:
-        await move.run()
+    upgrade = gpu_upgrade(settings, components.worker, components.faults)
+    if upgrade is not None:
+        await upgrade.run()
 
 
-async def _until_source_ends(crew: Components, ending: Shutdown) -> None:
-    await crew.capture.run()
-    camera = crew.parts.camera
+async def _until_source_ends(components: Components, shutdown: Shutdown) -> None:
+    await components.capture.run()
+    camera = components.devices.camera
     if isinstance(camera, RecordedCamera):
         for note in camera.notes:
-            crew.faults.report(SOURCE_DAMAGED if camera.damaged else SOURCE_NOTED, note)
-    ending.request("the source has ended")
+            components.faults.report(SOURCE_DAMAGED if camera.damaged else SOURCE_NOTED, note)
+    shutdown.request("the source has ended")
 
 
-async def _after(duration_s: float, ending: Shutdown) -> None:
+async def _after(duration_s: float, shutdown: Shutdown) -> None:
     await asyncio.sleep(duration_s)
-    ending.request(f"{duration_s:g} s have passed")
+    shutdown.request(f"{duration_s:g} s have passed")
 
 
-async def _brake(crew: Components, reason: str) -> None:
-    """Write the last brake; a hub that does not take it in time is told of in the log."""
-    linked = crew.parts.hub.status().connected
+async def _brake(components: Components, reason: str) -> None:
+    """Write the last brake; logs where the hub does not accept it in time."""
+    linked = components.devices.hub.status().connected
     try:
-        async with asyncio.timeout(BRAKE_PATIENCE_S):
-            await crew.driver.brake_now(reason)
+        async with asyncio.timeout(BRAKE_TIMEOUT_S):
+            await components.driver.brake_now(reason)
     except (RetryableError, TimeoutError) as error:
-        if linked:  # that there was no link has been told
-            _log.error("last_brake_failed", error=str(error) or "no answer in time")
+        if linked:  # a link that was lost before has been reported
+            _log.error("last_brake_failed", error=str(error) or "timeout")
 
 
-def _first_of_ours(errors: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Return the failure to tell a person about: one of ours where there is one."""
-    ours, _ = errors.split(EdgeAgentError)
-    group: BaseExceptionGroup[Any] = ours or errors
+def _first_error(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the error to show: an EdgeAgentError where there is one."""
+    known, _ = errors.split(EdgeAgentError)
+    group: BaseExceptionGroup[Any] = known or errors
     first = group.exceptions[0]
-    return _first_of_ours(first) if isinstance(first, BaseExceptionGroup) else first
+    return _first_error(first) if isinstance(first, BaseExceptionGroup) else first
 
 
-def _what_ran(job: RunOptions, info: DetectorInfo, source: str) -> RunInfo:
+def _run_info(options: RunOptions, detector: DetectorInfo, source: str) -> RunInfo:
     return RunInfo(
         run_id=str(uuid_utils.uuid7()),
-        train_id=job.settings.train.id,
+        train_id=options.settings.train.id,
         source=source,
-        backend=info.backend,
-        model=info.model,
-        sha256=info.sha256,
-        clock="virtual" if job.virtual else "real",
+        backend=detector.backend,
+        model=detector.model,
+        sha256=detector.sha256,
+        clock="virtual" if options.virtual else "real",
     )

@@ -179,7 +179,7 @@ def drive(
         virtual=not settings.capture.realtime,
         duration_s=duration_s,
         hub_log=hub_log,
-        port_asked=_is_port_chosen(loaded),
+        port_required=_is_port_chosen(loaded),
         detector=opener,
     )
     result = _run_to_end(job, watched)

@@ -87,7 +87,7 @@ async def test_port_that_was_asked_for_and_is_taken_ends_the_run_before_it_begin
     with socket.create_server(("127.0.0.1", 0)) as taken:
         put(Camera(last=5))
         with pytest.raises(ConfigError, match="another program listens"):
-            await run(RunOptions(settings(taken.getsockname()[1]), load_rules(), port_asked=True))
+            await run(RunOptions(settings(taken.getsockname()[1]), load_rules(), port_required=True))
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ async def test_nothing_is_served_where_nothing_is_wanted(put: Callable[[Camera],
     with socket.create_server(("127.0.0.1", 0)) as taken:
         put(Camera(last=3))
         nothing = settings(taken.getsockname()[1], enabled=False, metrics=False)
-        assert (await run(RunOptions(nothing, load_rules(), port_asked=True)))["faults"] == []
+        assert (await run(RunOptions(nothing, load_rules(), port_required=True)))["faults"] == []
 
 
 @pytest.mark.parametrize(

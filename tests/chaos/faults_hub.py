@@ -26,7 +26,7 @@ def _comes_back(mend: Act) -> Inject:
     async def then(scene: Scene) -> None:
         scene.order(mend)
         await scene.until(scene.linked, "the link comes back")
-        assert scene.vista.control.permit.power_percent is None
+        assert scene.view.control.permit.power_percent is None
         told = [decode(write.raw) for write in scene.bluez.emulator.writes if write.at_s > scene.fault_s]
         powers = [one.power for one in told if isinstance(one, OutputCommand) and one.port == 0]
         assert set(powers[powers.index(BRAKE) :]) == {BRAKE}, powers

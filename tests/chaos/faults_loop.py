@@ -28,7 +28,7 @@ async def _set_clock(scene: Scene) -> None:
 
 
 async def _flood(scene: Scene) -> None:
-    control = scene.vista.control
+    control = scene.view.control
     for n in range(40):
         for _ in range(10):
             control.order(Order.DRIVE)

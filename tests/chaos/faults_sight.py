@@ -53,7 +53,7 @@ async def _strangers(scene: Scene) -> None:
     scene.mark()
     scene.eyes.script = [(sign("giraffe"),)]
     await asyncio.sleep(1.0)
-    assert scene.vista.stats.unknown_signs > 0, "an unknown sign is counted"
+    assert scene.view.stats.unknown_signs > 0, "an unknown sign is counted"
 
 
 STOP, FIFTY, GIRAFFE = sign("stop"), sign("speed_limit_50", x_px=300), sign("giraffe", x_px=400)

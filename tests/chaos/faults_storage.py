@@ -29,7 +29,7 @@ def with_outbox(how: Settings, folder: Path) -> Settings:
 
 
 async def _is_not_armed_anew(scene: Scene) -> None:
-    control = scene.vista.control
+    control = scene.view.control
     for order in (Order.DISARM, Order.ARM, Order.DRIVE):
         control.order(order)
     assert control.permit.state is GuardState.DISARMED
@@ -37,7 +37,7 @@ async def _is_not_armed_anew(scene: Scene) -> None:
 
 
 async def _is_armed_again(scene: Scene) -> None:
-    control = scene.vista.control
+    control = scene.view.control
     await scene.until(lambda: control.permit.reason == "waits to be armed", "the fault is over")
     for order in (Order.ARM, Order.DRIVE):
         control.order(order)

@@ -107,7 +107,7 @@ class Scene:
     film: Film
     eyes: Eyes
     hub: BleHub
-    vista: RunView
+    view: RunView
     listener: Listener
     folder: Path
     slack: float = 1.0
@@ -130,7 +130,7 @@ class Scene:
                 while not condition():  # noqa: ASYNC110 - what other threads do sets no event of this loop
                     await asyncio.sleep(0.002)
         except TimeoutError:
-            raise AssertionError(f"waited in vain: {what}; the guard says {self.vista.control.permit}") from None
+            raise AssertionError(f"waited in vain: {what}; the guard says {self.view.control.permit}") from None
 
     async def cruising(self) -> None:
         """Wait until the train has been at full power for a while."""
@@ -218,8 +218,8 @@ async def _perform(
     hub = BleHub(how.hub)
     parts = build.Devices(camera, hub, Mission, lambda: None)
 
-    async def watch(vista: RunView) -> None:
-        scene = Scene(bluez, film, eyes, hub, vista, listener, eyes.folder, slack)
+    async def watch(view: RunView) -> None:
+        scene = Scene(bluez, film, eyes, hub, view, listener, eyes.folder, slack)
         bluez.call(lambda emulator: emulator.hub.watch(lambda to, at_s: scene.motor.append((at_s, to))))
         scenes.append(scene)
         await scene.cruising()

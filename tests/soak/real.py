@@ -116,7 +116,7 @@ def soak(minutes: float, seed: int, slack: float) -> tuple[Record, Counter[str]]
             record.faults.append(Span(began_s, time.monotonic(), fault.bound_s, name))
             await fault.mend(scene)
             made[name] += 1
-            print(f"{name:20s} {scene.vista.control.permit.reason}", file=sys.stderr, flush=True)
+            print(f"{name:20s} {scene.view.control.permit.reason}", file=sys.stderr, flush=True)
 
     scene = perform(story, slack)
     record.motor = [(at_s, to.kind) for at_s, to in scene.motor]
@@ -129,9 +129,9 @@ async def _get_going(scene: Scene, seconds: float) -> None:
     driven_s = 0.0
     while driven_s < seconds:
         for order in (Order.REARM, Order.ARM, Order.DRIVE):
-            scene.vista.control.order(order)
+            scene.view.control.order(order)
         await asyncio.sleep(0.1)
-        driven_s = driven_s + 0.1 if scene.vista.control.permit.power_percent is not None else 0.0
+        driven_s = driven_s + 0.1 if scene.view.control.permit.power_percent is not None else 0.0
 
 
 def _resources() -> dict[str, int]:

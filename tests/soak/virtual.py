@@ -175,9 +175,9 @@ def soak(minutes: float, seed: int) -> tuple[Record, dict[str, int]]:
     _watch_motor(world, record)
     trouble = Trouble(eyes, hub, worker, record, chance)
 
-    async def watch(vista: RunView) -> None:
+    async def watch(view: RunView) -> None:
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(_operate(vista, chance, trouble.rearmed_s))
+            tasks.create_task(_operate(view, chance, trouble.rearmed_s))
             while True:
                 await asyncio.sleep(chance.uniform(0.5, 6.0))
                 await trouble.make()
@@ -210,7 +210,7 @@ def _watch_motor(world: World, record: Record) -> None:
     world.brake = wrapped(world.brake, CommandKind.BRAKE)  # type: ignore[method-assign]
 
 
-async def _operate(vista: RunView, chance: random.Random, rearmed_s: list[float]) -> None:
+async def _operate(view: RunView, chance: random.Random, rearmed_s: list[float]) -> None:
     """Give orders, most of them to get the train going again; note when it was re-armed."""
     while True:
         await asyncio.sleep(chance.uniform(0.2, 2.0))
@@ -218,7 +218,7 @@ async def _operate(vista: RunView, chance: random.Random, rearmed_s: list[float]
         for order in orders:
             if order is Order.REARM:
                 rearmed_s.append(asyncio.get_running_loop().time())
-            vista.control.order(order)
+            view.control.order(order)
 
 
 def main() -> int:
