@@ -1,7 +1,6 @@
-"""The mirror to MQTT: copies what happens to a broker and brings commands in.
+"""The mirror to MQTT as a sink of the train: hands events over to a thread of its own and starts and ends it.
 
-Knows what belongs to the train's event loop and what to the mirror's own thread. Of the train's loop it takes one
-append an event; commands reach it by its CommandHandler.
+An event costs the train's loop one append to a queue; commands reach it through the CommandHandler.
 """
 
 import asyncio
@@ -9,8 +8,6 @@ import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-
-import structlog
 
 from edge_agent.config import MqttSettings
 from edge_agent.control.commands import CommandHandler
@@ -28,33 +25,31 @@ from edge_agent.runtime.queues import ThreadQueue
 from edge_agent.runtime.threads import LoopThread
 
 END_S = 1.5
-"""At shutdown, the farewell may take this long; then the broker is left to notice by itself."""
+"""At the end of a run, publishing what waits may take this long; then the broker is left to publish the last will."""
 
-_MAX_PICTURES = 4
-
-_log = structlog.get_logger(__name__)
+_MAX_IMAGES = 4
 
 
 @dataclass(frozen=True, slots=True)
 class MqttStats:
-    """What the mirror knows of itself; events and images that are `lost` never reached its thread."""
+    """Figures of the mirror; events and images that are `lost` never reached its thread."""
 
-    keeper: MqttLinkStats
+    link: MqttLinkStats
     lost: int
     lost_images: int
 
     @property
     def dropped(self) -> int:
         """Count the events that the broker never got."""
-        return self.lost + sum(count for kind, count in self.keeper.dropped.items() if kind not in _PICTURES)
+        return self.lost + sum(count for kind, count in self.link.dropped.items() if kind not in _IMAGE_KINDS)
 
     @property
     def images_dropped(self) -> int:
-        """Count the pictures that newer ones replaced before the broker got them."""
-        return self.lost_images + sum(count for kind, count in self.keeper.dropped.items() if kind in _PICTURES)
+        """Count the images that newer ones replaced before the broker got them."""
+        return self.lost_images + sum(count for kind, count in self.link.dropped.items() if kind in _IMAGE_KINDS)
 
 
-_PICTURES = frozenset({IMAGE, ORIGINAL})
+_IMAGE_KINDS = frozenset({IMAGE, ORIGINAL})
 
 
 class MqttMirror:
@@ -63,11 +58,12 @@ class MqttMirror:
     Args:
         settings: how to reach the broker.
         device: names the train.
-        report_fault: is called in the train's loop with each fault of the mirror.
-        commands: handles the commands that come in; None takes none.
+        report_fault: called in the train's loop with each fault of the mirror.
+        commands: handles received commands; None takes none.
         max_commands_per_s: more commands than this in a second are a flood.
         compat: also speak the original demo's topics.
-        speed_mm_s: tells the train's speed where it is known.
+        speed_mm_s: returns the train's speed, in mm/s, where it is known.
+        wall: the wall clock, in seconds since 1970.
     """
 
     name = "mqtt"
@@ -89,11 +85,11 @@ class MqttMirror:
         self._speed_mm_s = speed_mm_s
         self._wall = wall
         self._images, self._compat = settings.images, compat
-        self._pictures_until_s = -float("inf")
+        self._images_until_s = -float("inf")
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ending = False
         self._ended = asyncio.Event()
-        self._events: ThreadQueue[Event] = ThreadQueue(self._wake, max_bulky=_MAX_PICTURES)
+        self._events: ThreadQueue[Event] = ThreadQueue(self._wake, max_bulky=_MAX_IMAGES)
         send_queue = SendQueue(settings.queue_size)
         first_sequence = round(wall() * 1_000_000)  # so that the numbers grow across restarts
         messages = MqttMessageBuilder(settings, device.train_id)
@@ -121,7 +117,7 @@ class MqttMirror:
                 wall=wall,
             )
 
-        self._keeper = ReconnectLoop(
+        self._link = ReconnectLoop(
             settings,
             device,
             self._encoder,
@@ -131,10 +127,10 @@ class MqttMirror:
             faults=self._faults,
             wall=wall,
         )
-        self._thread = LoopThread("mqtt", self._keep, self._failed)
+        self._thread = LoopThread("mqtt", self._run_thread, self._failed)
 
     async def run(self, events: EventSource) -> None:
-        """Mirror until cancelled; then say goodbye, within END_S."""
+        """Mirror until cancelled; then publish what waits and disconnect, within END_S."""
         self._loop = asyncio.get_running_loop()
         self._thread.start()
         try:
@@ -146,7 +142,7 @@ class MqttMirror:
             await self._end()
 
     def append(self, event: Event) -> None:
-        """Hand one event over; never waits."""
+        """Hand over one event; never waits."""
         now_s = self._loop.time() if self._loop is not None else 0.0
         self._encoder.offset_s = self._wall() - now_s
         if isinstance(event, Frame):
@@ -159,25 +155,25 @@ class MqttMirror:
         self._events.put(event)
 
     def stats(self) -> MqttStats:
-        """Tell what the mirror knows of itself; from any thread, without waiting."""
-        return MqttStats(self._keeper.stats(), self._events.lost, self._events.lost_bulky)
+        """Return the figures; from any thread, without waiting."""
+        return MqttStats(self._link.stats(), self._events.lost, self._events.lost_bulky)
 
     def figures(self) -> MirrorFigures:
-        """Tell the same in the form of all mirrors."""
+        """Return the figures in the form of all mirrors."""
         stats = self.stats()
-        keeper = stats.keeper
+        link = stats.link
         return MirrorFigures(
-            connected=keeper.connected,
-            attempts=keeper.attempts,
-            failures=keeper.failures,
-            published=keeper.published,
-            denied=keeper.too_large,
+            connected=link.connected,
+            attempts=link.attempts,
+            failures=link.failures,
+            published=link.published,
+            denied=link.too_large,
             dropped=stats.dropped,
             images_dropped=stats.images_dropped,
-            waiting=keeper.waiting,
-            commands_accepted=keeper.accepted,
-            commands_refused=keeper.refused,
-            commands_discarded=keeper.discarded,
+            waiting=link.waiting,
+            commands_accepted=link.accepted,
+            commands_refused=link.refused,
+            commands_discarded=link.discarded,
         )
 
     async def _end(self) -> None:
@@ -188,11 +184,11 @@ class MqttMirror:
                 await self._ended.wait()
         self._loop = None
 
-    async def _keep(self) -> None:
-        """Do the thread's work and tell the loop when it has ended."""
+    async def _run_thread(self) -> None:
+        """Run in the thread; notify the train's loop at the end."""
         try:
-            if not self._ending:  # the end may come before the thread has begun, and find nothing to cancel
-                await self._keeper.run()
+            if not self._ending:  # a cancellation before the thread has begun would be lost
+                await self._link.run()
         finally:
             self._in_loop(self._ended.set)
 
@@ -200,13 +196,13 @@ class MqttMirror:
         self._thread.call(self._encoder.drain)
 
     def _image_wanted(self) -> bool:
-        return self._images or time.monotonic() < self._pictures_until_s
+        return self._images or time.monotonic() < self._images_until_s
 
     def _send_images_for(self, duration_s: float) -> None:
-        self._pictures_until_s = time.monotonic() + duration_s
+        self._images_until_s = time.monotonic() + duration_s
 
     def _report_fault(self, report: FaultReport) -> None:
-        """Bring a report into the train's loop. Called in the mirror's thread."""
+        """Report a fault in the train's loop; called in the mirror's thread."""
         self._in_loop(lambda: self._report_in_loop(report))
 
     def _failed(self) -> None:

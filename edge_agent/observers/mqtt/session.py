@@ -1,8 +1,7 @@
-"""Keeps the mirror's link to the broker: connects, works, and starts again after each failure, for ever.
+"""A session with the broker, and the loop that starts a new one after each failure, until the mirror ends.
 
-Knows when to connect and what is said first. Everything here belongs to the mirror's own thread; `stats` may be called
-from any. What waits while the broker is away is bounded, and what drops out is counted: the events that must not be
-lost go through the outbox to Kafka.
+Everything here belongs to the mirror's thread, but for `ReconnectLoop.stats`. What waits while the broker is away is
+bounded, and what is dropped is counted: events that must not be lost go through the outbox to Kafka.
 """
 
 import asyncio
@@ -36,39 +35,40 @@ from edge_agent.runtime.timeouts import cancel_all
 _log = structlog.get_logger(__name__)
 
 SHED_S = 5.0
-"""In a flood of commands the train does not listen to them for this long; the broker throws them away."""
+"""In a flood of commands the train unsubscribes from them for this long; the broker drops them."""
 
-_END_S = 0.2
+_STOP_S = 0.2
 
 COMMANDS_PER_S = 50
-"""So many commands are looked at in a second: even a flood of stops must not take the processor from the train."""
+"""At most so many commands are handled in a second: even a flood of stops must not take the CPU from the train."""
 
 
 @dataclass
 class MqttCounts:
-    """What one mirror has done since its start. Mutable; belongs to its thread."""
+    """Counters of one mirror since its start. Mutable."""
 
     published: int = 0
     too_large: int = 0
     discarded: int = 0
     max_bytes: float = math.inf
-    """A message as large as this one made the broker hang up."""
+    """The size of a message for which the broker closed the connection; none as large is sent."""
 
 
 class MqttSession:
-    """Works on an open connection.
+    """Publishes and receives over an open connection.
 
     Args:
         connection: open.
         send_queue: what waits to be published.
         image: encodes a frame and makes its message; called in another thread.
         topics: what to subscribe to, with the QoS.
-        shed: those of them that are left while a flood comes by them.
-        listening: called before they are subscribed to again.
-        greeting: makes the messages that come first, after each connect and whenever `greet_again` is called.
-        receive: takes a message that has arrived; true where it was a command.
-        up: called once the greeting has arrived.
-        deny: called with the topic of a message that the broker does not take or give, and why.
+        shed: those of the topics that are unsubscribed from while a flood of commands lasts.
+        before_resubscribe: called before they are subscribed to again.
+        birth: makes the messages that come first, after each connect and whenever `republish_birth` is called.
+        receive: handles a received message; returns whether it was a command.
+        up: called once the broker has acknowledged the birth messages.
+        report_denied: called with the topic that the broker denies, and "read" or "size".
+        counts: outlive the session.
     """
 
     def __init__(
@@ -79,11 +79,11 @@ class MqttSession:
         image: Callable[[Frame], OutgoingMessage],
         topics: Mapping[str, int],
         shed: Mapping[str, int],
-        listening: Callable[[], None],
-        greeting: Callable[[], list[OutgoingMessage]],
+        before_resubscribe: Callable[[], None],
+        birth: Callable[[], list[OutgoingMessage]],
         receive: Callable[[Message], bool],
         up: Callable[[], None],
-        deny: Callable[[str, str], None],
+        report_denied: Callable[[str, str], None],
         counts: MqttCounts,
     ) -> None:
         self._connection = connection
@@ -91,27 +91,27 @@ class MqttSession:
         self._image = image
         self._topics = topics
         self._shed = shed
-        self._listening = listening
+        self._before_resubscribe = before_resubscribe
         self._flood = asyncio.Event()
-        self._greeting = greeting
+        self._birth = birth
         self._receive = receive
         self._up = up
-        self._deny = deny
+        self._report_denied = report_denied
         self._counts = counts
-        self._greet_due = False
+        self._birth_due = False
         self._largest: OutgoingMessage | None = None
 
-    def greet_again(self) -> None:
-        """Greet once more, as after a connect."""
-        self._greet_due = True
+    def republish_birth(self) -> None:
+        """Publish the birth messages again."""
+        self._birth_due = True
         self._send_queue.assured_news.set()
 
-    def flooded(self) -> None:
-        """Stop listening to commands for a while."""
+    def on_flood(self) -> None:
+        """Unsubscribe from commands for a while."""
         self._flood.set()
 
     async def run(self) -> None:
-        """Work until the link breaks; raises MqttLinkError."""
+        """Publish and receive until the link breaks; raises MqttLinkError."""
         try:
             await self._work()
         except MqttLinkError as error:
@@ -120,29 +120,29 @@ class MqttSession:
 
     async def _work(self) -> None:
         for topic in await self._connection.subscribe(self._topics):
-            self._deny(topic, "read")
-        await self._greet()
+            self._report_denied(topic, "read")
+        await self._publish_birth()
         self._up()
-        work = (self._read(), self._publish_assured(), self._publish_stream(), self._weather_floods())
+        work = (self._read(), self._publish_assured(), self._publish_stream(), self._resubscribe_after_flood())
         tasks = [asyncio.create_task(part) for part in work]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            # No TaskGroup: before Python 3.13 it forgets that it was cancelled when a task of it fails just then.
-            await cancel_all(tasks, _END_S)
+            # No TaskGroup: before Python 3.13 it loses a cancellation that comes while one of its tasks fails.
+            await cancel_all(tasks, _STOP_S)
         for task in done:
             task.result()
 
     async def drain(self) -> None:
-        """Publish what must arrive and waits now; raises LinkError."""
+        """Publish the assured messages and replies that wait; raises MqttLinkError."""
         while self._send_queue.replies or self._send_queue.first() is not None:
             await self._next_assured()
 
-    async def _greet(self) -> None:
-        """Say that the train is there, then its state; states that waited for the broker are older than that one."""
-        self._greet_due = False
+    async def _publish_birth(self) -> None:
+        """Publish that the train is online, then its state; states that still wait are older than that one."""
+        self._birth_due = False
         self._send_queue.discard(STATE)
-        for message in self._greeting():
+        for message in self._birth():
             await self._publish(message)
 
     async def _read(self) -> None:
@@ -150,15 +150,15 @@ class MqttSession:
             if self._receive(message):
                 await asyncio.sleep(1 / COMMANDS_PER_S)
 
-    async def _weather_floods(self) -> None:
-        """Leave it to the broker to throw a flood away: even that would take the processor from the train."""
+    async def _resubscribe_after_flood(self) -> None:
+        """Leave it to the broker to drop a flood: even dropping it here would take the CPU from the train."""
         while True:
             await self._flood.wait()
             _log.warning("command_flood", shed_s=SHED_S)
             await self._connection.unsubscribe(self._shed)
             await asyncio.sleep(SHED_S)
             self._flood.clear()
-            self._listening()
+            self._before_resubscribe()
             await self._connection.subscribe(self._shed)
 
     async def _publish_assured(self) -> None:
@@ -168,10 +168,10 @@ class MqttSession:
                 await self._send_queue.assured_news.wait()
 
     async def _next_assured(self) -> bool:
-        """Publish one message at QoS 1 and wait until it has arrived; False where none waits."""
+        """Publish one message at QoS 1 and wait for its acknowledgement; return false where none waits."""
         queue = self._send_queue
-        if self._greet_due:
-            await self._greet()
+        if self._birth_due:
+            await self._publish_birth()
         elif queue.replies:
             await self._publish(queue.replies.popleft())
         elif queue.telemetry is not None:
@@ -197,7 +197,7 @@ class MqttSession:
             else:
                 await self._publish_picture(item)
             if item is not None and len(self._send_queue):
-                await asyncio.sleep(0)  # a stop that comes in must not wait for all that goes out
+                await asyncio.sleep(0)  # a received stop must not wait until the queue is empty
 
     async def _publish_picture(self, frame: Frame) -> None:
         try:
@@ -218,7 +218,7 @@ class MqttSession:
         """Publish and count; a message that is too large for the broker is dropped, and reported."""
         if message.size_bytes >= self._counts.max_bytes:
             self._counts.too_large += 1
-            self._deny(message.topic, "size")
+            self._report_denied(message.topic, "size")
             return
         if self._largest is None or message.size_bytes > self._largest.size_bytes:
             self._largest = message
@@ -232,21 +232,21 @@ class MqttSession:
             self._counts.max_bytes = math.inf
             return
         self._counts.max_bytes = self._largest.size_bytes
-        self._deny(self._largest.topic, "size")
+        self._report_denied(self._largest.topic, "size")
         if not self._largest.qos:  # at QoS 1 it is tried again, and counted then
             self._counts.too_large += 1
 
 
 TELEMETRY_S = 1.0
-"""So often telemetry is published; as it goes out at QoS 1, it also finds out that a broker is frozen."""
+"""The period of telemetry; as its QoS is 1, it also detects a frozen broker."""
 
 _DRAIN_S = 0.5
-_WIND_UP_S = 0.2
+_CANCEL_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class MqttLinkStats:
-    """What the thread has done since its start; `discarded` commands were never looked at."""
+    """Figures of the link since the start; `discarded` commands were never read."""
 
     connected: bool = False
     attempts: int = 0
@@ -261,16 +261,16 @@ class MqttLinkStats:
 
 
 class ReconnectLoop:
-    """The mirror's work, in its own thread.
+    """Connects, runs a session, and starts again with a growing delay when it has failed.
 
     Args:
         settings: how to reach the broker.
         device: names the train.
         encoder: makes messages of the events.
         send_queue: where messages wait.
-        messages: writes them.
-        commands: handles the commands that come in; None takes none.
-        faults: by a monotonic clock; used in the mirror's thread.
+        messages: builds messages.
+        commands: handles received commands; None takes none.
+        faults: reports faults of the link.
         wall: the wall clock, in seconds since 1970.
     """
 
@@ -307,7 +307,7 @@ class ReconnectLoop:
         self._attempts = self._failures = 0
 
     def stats(self) -> MqttLinkStats:
-        """Tell what the thread knows of itself. From any thread."""
+        """Return the figures; from any thread."""
         counts, commands = self._counts, self._commands
         return MqttLinkStats(
             connected=self._connected,
@@ -323,19 +323,19 @@ class ReconnectLoop:
         )
 
     async def run(self) -> None:
-        """Keep the link until cancelled."""
+        """Keep a session with the broker until cancelled."""
         backoff = Backoff(self._settings.retry_max_s)
-        metering = asyncio.create_task(self._measure())
+        telemetry = asyncio.create_task(self._publish_telemetry())
         try:
             while True:
-                await self._live(backoff)
+                await self._run_session(backoff)
                 await asyncio.sleep(backoff.next_s())
         finally:
-            metering.cancel()
-            await cancel_all(asyncio.all_tasks() - {asyncio.current_task()}, _WIND_UP_S)
+            telemetry.cancel()
+            await cancel_all(asyncio.all_tasks() - {asyncio.current_task()}, _CANCEL_S)
 
-    async def _live(self, backoff: Backoff) -> None:
-        """Connect once and work until the link breaks; say goodbye when cancelled."""
+    async def _run_session(self, backoff: Backoff) -> None:
+        """Connect once and publish until the link breaks; when cancelled, publish what waits and disconnect."""
         self._attempts += 1
         self._inbox.reconnected()
         client_id = self._settings.client_id or f"edge-agent-{self._device.train_id}"
@@ -353,7 +353,7 @@ class ReconnectLoop:
             raise
         except Exception:  # noqa: BLE001 - a defect must not end the mirror for the rest of the run
             _log.exception("mqtt_link_failed")
-            self._fail(MQTT_FAILED, "the mirror to MQTT fails; it tries again", "report this, with the log")
+            self._fail(MQTT_FAILED, "the mirror to MQTT has failed; it tries again", "report this, with the log")
         finally:
             self._connected = False
             await connection.close()
@@ -369,7 +369,7 @@ class ReconnectLoop:
         self._faults.report(kind, message, remedy)
 
     def _make_session(self, connection: MqttConnection, backoff: Backoff) -> MqttSession:
-        def up() -> None:
+        def on_up() -> None:
             self._connected = True
             self._faults.clear(MQTT_UNREACHABLE)  # or whichever fault the link had
             backoff.reset()
@@ -383,29 +383,29 @@ class ReconnectLoop:
             self._send_queue,
             image=self._encoder.image,
             topics=topics,
-            greeting=self._greeting,
+            birth=self._birth_messages,
             shed=commands.sheddable_topics() if commands else {},
-            listening=self._inbox.assume_flood,
+            before_resubscribe=self._inbox.assume_flood,
             receive=self._receive,
-            up=up,
-            deny=self._denials.denied,
+            up=on_up,
+            report_denied=self._denials.denied,
             counts=self._counts,
         )
 
-    def _greeting(self) -> list[OutgoingMessage]:
-        """Return what is said first: who this is, that it is there, and how it is."""
+    def _birth_messages(self) -> list[OutgoingMessage]:
+        """Return the device for Home Assistant where that is enabled, availability, and the newest state."""
         home = self._settings.home_assistant
         structured = self._settings.version != "5"
-        greeting = [self._messages.availability(online=True)]
+        messages = [self._messages.availability(online=True)]
         if home.enabled:
-            greeting.insert(0, home_assistant.discovery(home, self._device, self._messages, structured=structured))
+            messages.insert(0, home_assistant.discovery(home, self._device, self._messages, structured=structured))
         if self._encoder.state is not None:
-            greeting.append(self._encoder.state)
-        return greeting
+            messages.append(self._encoder.state)
+        return messages
 
     def _flooded(self) -> None:
         if self._session is not None:
-            self._session.flooded()
+            self._session.on_flood()
 
     def _discard(self, count: int) -> None:
         self._counts.discarded += count
@@ -414,12 +414,12 @@ class ReconnectLoop:
         home = self._settings.home_assistant
         if home.enabled and message.topic.value == home_assistant.birth_topic(home):
             if message.payload == home_assistant.BIRTH and self._session is not None:
-                self._session.greet_again()
+                self._session.republish_birth()
             return False
         return self._commands is not None and self._commands.handle(message)
 
-    async def _measure(self) -> None:
-        """Publish telemetry every second while there is a link."""
+    async def _publish_telemetry(self) -> None:
+        """Publish telemetry every second while the link is up."""
         while True:
             await asyncio.sleep(TELEMETRY_S)
             data = self._encoder.telemetry(TELEMETRY_S)

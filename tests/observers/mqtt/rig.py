@@ -49,7 +49,7 @@ class Rig:
 
     @property
     def connected(self) -> bool:
-        return self.mirror.stats().keeper.connected
+        return self.mirror.stats().link.connected
 
     async def comes_up(self) -> None:
         await until(lambda: self.connected, f"the mirror connects; {self.faults}")

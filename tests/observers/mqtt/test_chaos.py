@@ -51,7 +51,7 @@ def publish(train: Rig, *names: str) -> None:
 async def test_broker_that_comes_late_gets_what_happened_before(tmp_path: Path) -> None:
     port = free_port()
     async with rig(quick(port), before=[make.fault(name) for name in numbered(0, 50)]) as train:
-        await until(lambda: train.mirror.stats().keeper.failures > 1, "tries again")
+        await until(lambda: train.mirror.stats().link.failures > 1, "tries again")
         broker = Mosquitto(tmp_path, port=port)
         with broker:
             async with listening(port) as listener:
@@ -64,7 +64,7 @@ async def test_outage_longer_than_the_queue_drops_the_oldest_and_counts_them() -
         publish(train, *numbered(0, 25))
         train.publish(*(make.prediction(make.frame(number)) for number in range(12)))
         await until(lambda: train.mirror.stats().dropped == 17, f"{train.mirror.stats()}")
-        stats = train.mirror.stats().keeper
+        stats = train.mirror.stats().link
     assert (dict(stats.dropped), stats.waiting) == ({"fault": 15, "prediction": 2}, 20)
 
 
@@ -86,7 +86,7 @@ async def test_nothing_that_matters_is_lost_when_the_link_breaks(broker: Mosquit
         getattr(proxy, trouble)()
         publish(train, *numbered(20, 20))
         if trouble in ("refuse", "black_hole"):
-            await until(lambda: train.mirror.stats().keeper.failures > 0, "notices")
+            await until(lambda: train.mirror.stats().link.failures > 0, "notices")
             publish(train, *numbered(40, 10))
             proxy.mend()
         else:
@@ -103,7 +103,7 @@ async def test_frozen_broker_is_noticed_though_nothing_fails_at_qos_0(broker: Mo
         await train.comes_up()
         broker.freeze()
         train.publish(*(make.prediction(make.frame(number)) for number in range(5)))
-        await until(lambda: train.mirror.stats().keeper.failures > 0, "notices")
+        await until(lambda: train.mirror.stats().link.failures > 0, "notices")
         publish(train, *numbered(0, 10))
         broker.thaw()
         await train.comes_up()
@@ -139,7 +139,7 @@ async def test_outage_is_told_when_it_lasts_and_when_it_is_over(broker: Mosquitt
     async with rig(quick(proxy.port)) as train:
         await train.comes_up()
         proxy.refuse()
-        await until(lambda: train.mirror.stats().keeper.failures >= 2, "tries")
+        await until(lambda: train.mirror.stats().link.failures >= 2, "tries")
         assert train.codes() == [], "nobody needs to know of a short one"
         with grace(0.0, MQTT_UNREACHABLE):
             await until(lambda: train.codes() == ["mqtt_unreachable"], "told")
@@ -163,7 +163,7 @@ def swallowing() -> Iterator[tuple[int, socket.socket]]:
 async def test_connect_that_hangs_is_given_up_in_time() -> None:
     with swallowing() as (port, _):
         async with rig(quick(port, connect_timeout_s=0.2)) as train:
-            await until(lambda: train.mirror.stats().keeper.failures >= 3, "tries again")
+            await until(lambda: train.mirror.stats().link.failures >= 3, "tries again")
             assert not train.connected
 
 
@@ -233,7 +233,7 @@ async def main():
     settings = MqttSettings(enabled=True, port=int(sys.argv[1]), connect_timeout_s=60.0)
     mirror = MqttMirror(settings, HomeAssistantDevice("train-1", "Train", "0"), report_fault=print)
     task = asyncio.create_task(mirror.run(Fanout().subscribe("mqtt", 10)))
-    while mirror.stats().keeper.attempts == 0:
+    while mirror.stats().link.attempts == 0:
         await asyncio.sleep(0.01)
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):

@@ -195,7 +195,7 @@ async def test_pictures_on_request_come_for_as_long_as_asked(stage: Stage) -> No
     assert (await stage.reply("image"))["accepted"]
     stage.train.publish(make.frame())
     await stage.person.hears(f"{ROOT}/image")
-    stage.train.mirror._pictures_until_s = time.monotonic()  # half a minute has passed
+    stage.train.mirror._images_until_s = time.monotonic()  # half a minute has passed
     stage.train.publish(make.frame(2), make.fault())
     await stage.person.hears(f"{ROOT}/fault")
     assert len(stage.person.on(f"{ROOT}/image")) == 1

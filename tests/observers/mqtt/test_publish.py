@@ -228,8 +228,8 @@ async def test_message_that_is_too_large_for_the_broker_costs_one_reconnect_and_
             await train.comes_up()
             train.publish(make.frame(), make.fault())
             await listener.hears(f"{ROOT}/fault")
-            await until(lambda: train.mirror.stats().keeper.too_large == 2, "the second is not tried")
-            stats = train.mirror.stats().keeper
+            await until(lambda: train.mirror.stats().link.too_large == 2, "the second is not tried")
+            stats = train.mirror.stats().link
             assert (stats.failures, stats.attempts) == (1, 2)
     assert any("max_packet_size" in fault.remedy for fault in train.faults)
 
@@ -256,7 +256,7 @@ async def test_event_that_cannot_be_written_takes_no_other_with_it(broker: Mosqu
         await train.comes_up()
         train.publish(make.fault("before"), unwritable, make.fault("after"))
         await listener.hears(f"{ROOT}/fault", 2)
-        assert dict(train.mirror.stats().keeper.dropped) == {"fault": 1}
+        assert dict(train.mirror.stats().link.dropped) == {"fault": 1}
     assert [fault["code"] for fault in told(listener, "fault")] == ["before", "after"]
 
 

@@ -188,7 +188,7 @@ async def test_publish_that_the_access_rules_forbid_does_not_hold_up_the_rest(fo
         await train.comes_up()
         train.publish(make.fault(), make.fault(), make.decision(make.frame()))
         await person.hears(f"{ROOT}/decision")
-        stats = train.mirror.stats().keeper
+        stats = train.mirror.stats().link
         assert (stats.failures, stats.attempts) == (0, 1)
         assert not person.on(f"{ROOT}/fault")
 

@@ -41,11 +41,11 @@ async def begin(connection: Breaking) -> "asyncio.Task[None]":
         image=lambda frame: OutgoingMessage("image", b""),
         topics={},
         shed={},
-        listening=lambda: None,
-        greeting=list,
+        before_resubscribe=lambda: None,
+        birth=list,
         receive=lambda message: False,
         up=up.set,
-        deny=lambda topic, what: None,
+        report_denied=lambda topic, what: None,
         counts=MqttCounts(),
     )
     task = asyncio.create_task(session.run())
