@@ -121,7 +121,7 @@ def _facts(view: OutboxView, settings: Settings) -> dict[str, Any]:
         "file_bytes": view.file_bytes,
         "waiting": view.waiting,
         "oldest_age_s": age_s,
-        "kinds": {kind.value: dataclasses.asdict(tally) for kind, tally in view.tallies.items()},
+        "kinds": {kind.value: dataclasses.asdict(count) for kind, count in view.counts.items()},
         "dead_letters": view.dead_reasons,
         "set_aside": [str(path) for path in view.set_aside],
         "kafka": {"enabled": settings.kafka.enabled, "bootstrap_servers": list(settings.kafka.bootstrap_servers)},
@@ -141,8 +141,8 @@ def _summary(view: OutboxView, oldest_age_s: float | None) -> str:
 
 def _rows(view: OutboxView) -> list[tuple[Any, ...]]:
     rows: list[tuple[Any, ...]] = [("kind", "waiting", "MB", "sent", "evicted", "dead")]
-    for kind, tally in view.tallies.items():
-        rows.append((kind.value, tally.rows, f"{tally.bytes / 1e6:.1f}", tally.sent, tally.evicted, tally.dead))
+    for kind, count in view.counts.items():
+        rows.append((kind.value, count.rows, f"{count.bytes / 1e6:.1f}", count.sent, count.evicted, count.dead))
     return rows
 
 

@@ -33,8 +33,8 @@ def fill(path: Path, settings: KafkaSettings, minutes: float) -> tuple[int, int]
         for event in _second(second, pictures):
             records += encode(event, store.next_seq + len(records))
         store.commit(records)
-    rows = sum(tally.rows for tally in store.tallies.values())
-    size = sum(tally.bytes for tally in store.tallies.values())
+    rows = sum(count.rows for count in store.counts.values())
+    size = sum(count.bytes for count in store.counts.values())
     store.close()
     return rows, size
 

@@ -112,7 +112,7 @@ async def trial(folder: Path, seconds_s: float, simulated_s: int = SIMULATED_S) 
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         stats = mirror.stats()
-        images = next(tally for kind, tally in stats.outbox.tallies.items() if kind.value == "image")
+        images = next(count for kind, count in stats.outbox.counts.items() if kind.value == "image")
         return _compare(consumed, ids, (images.evicted, stats.lost_images), outages, away_s / fed_s, drained_s)
 
 
@@ -128,7 +128,7 @@ async def _drain(mirror: KafkaMirror, consumed: Consumed) -> float:
 
 
 def _rows(mirror: KafkaMirror) -> int:
-    return sum(tally.rows for tally in mirror.stats().outbox.tallies.values())
+    return sum(count.rows for count in mirror.stats().outbox.counts.values())
 
 
 async def _until(condition: Callable[[], bool]) -> None:

@@ -1,7 +1,6 @@
-"""Events as CloudEvents 1.0, and as the original demo's payloads: pure functions between values and bytes.
+"""Events come in, CloudEvents 1.0 for Kafka and MQTT go out, and back: pure functions between values and bytes.
 
-Knows the formats. Knows nothing of topics, brokers or when something is sent. `images` and `compat` are imported by
-name where they are needed.
+They may be called in any thread. `images` is imported by name where pictures are encoded, as OpenCV is slow to load.
 """
 
 from edge_agent.observers.cloudevents.command import OrderData, read_command, write_command

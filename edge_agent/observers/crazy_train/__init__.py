@@ -1,1 +1,4 @@
-"""The formats and topics of the original demo (crazy-train): events come in, its messages go out; pure functions."""
+"""Events come in, messages in the formats and for the topics of the original demo (crazy-train) go out.
+
+Pure functions, called in the threads of the mirrors.
+"""

@@ -1,1 +1,4 @@
-"""The outbox's records come in and go to Kafka; commands come in by a topic; in a thread with its own event loop."""
+"""Events come in and go to Kafka through the outbox; commands come in from topics.
+
+The uplink and each consumer of commands run in threads with event loops of their own.
+"""

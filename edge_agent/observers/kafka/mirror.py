@@ -113,8 +113,8 @@ class KafkaMirror:
     def figures(self) -> MirrorFigures:
         """Return the metrics that all mirrors have."""
         now = self.stats()
-        waiting = sum(tally.rows for kind, tally in now.outbox.tallies.items() if kind is not RecordKind.IMAGE)
-        evicted = {kind: tally.evicted for kind, tally in now.outbox.tallies.items()}
+        waiting = sum(count.rows for kind, count in now.outbox.counts.items() if kind is not RecordKind.IMAGE)
+        evicted = {kind: count.evicted for kind, count in now.outbox.counts.items()}
         evicted_images = evicted.pop(RecordKind.IMAGE, 0)
         return MirrorFigures(
             connected=now.uplink.connected,
@@ -130,12 +130,12 @@ class KafkaMirror:
     def outbox_figures(self) -> OutboxFigures:
         """Return the metrics of the outbox."""
         outbox = self._outbox.stats
-        tallies = {kind.value: tally for kind, tally in outbox.tallies.items()}
+        counts = {kind.value: count for kind, count in outbox.counts.items()}
         return OutboxFigures(
-            rows={kind: tally.rows for kind, tally in tallies.items()},
-            stored_bytes={kind: tally.bytes for kind, tally in tallies.items()},
-            evicted={kind: tally.evicted for kind, tally in tallies.items()},
-            dead_letters=sum(tally.dead for tally in tallies.values()),
+            rows={kind: count.rows for kind, count in counts.items()},
+            stored_bytes={kind: count.bytes for kind, count in counts.items()},
+            evicted={kind: count.evicted for kind, count in counts.items()},
+            dead_letters=sum(count.dead for count in counts.values()),
             oldest_age_s=None if outbox.oldest_ms is None else max(0.0, self._wall() - outbox.oldest_ms / 1000),
             durable=outbox.durable,
             stuck=bool(outbox.stuck_by),

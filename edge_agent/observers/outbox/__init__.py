@@ -1,1 +1,4 @@
-"""Events come in and are kept in an SQLite file until Kafka has acknowledged them; written in a thread of its own."""
+"""Values come in from the event loop, records come out in order once they are committed to an SQLite file.
+
+A thread of its own encodes and writes; records stay until they are acknowledged, through outages and restarts.
+"""

@@ -27,10 +27,10 @@ _EXPLANATIONS = {
 class OutboxStats:
     """Statistics of the outbox after its last commit.
 
-    `tallies` count over the file's life; `commits` and `failed` (events that could not be encoded) since the start.
+    `counts` count over the file's life; `commits` and `failed` (events that could not be encoded) since the start.
     """
 
-    tallies: dict[RecordKind, KindCounts] = field(default_factory=dict)
+    counts: dict[RecordKind, KindCounts] = field(default_factory=dict)
     oldest_ms: int | None = None
     pending: int = 0
     commits: int = 0

@@ -30,12 +30,12 @@ class KindCounts:
 
 
 class OutboxTransaction:
-    """The changes of one transaction, with the tallies after it; every method may raise sqlite3.Error."""
+    """The changes of one transaction, with the counts after it; every method may raise sqlite3.Error."""
 
-    def __init__(self, connection: sqlite3.Connection, tallies: dict[RecordKind, KindCounts]) -> None:
+    def __init__(self, connection: sqlite3.Connection, counts: dict[RecordKind, KindCounts]) -> None:
         self._connection = connection
-        self._before = tallies
-        self.tallies = dict(tallies)
+        self._before = counts
+        self.counts = dict(counts)
 
     def insert(self, kind: RecordKind, rows: Sequence[tuple[int, int, bytes]]) -> None:
         """Insert rows of number, time and body."""
@@ -46,7 +46,7 @@ class OutboxTransaction:
     def delete_up_to(self, seq: int, last_seq: int) -> None:
         """Delete the rows up to `seq`; if these are all, up to `last_seq`, they need not be counted."""
         for kind in RecordKind:
-            rows, size = self.tallies[kind].rows, self.tallies[kind].bytes
+            rows, size = self.counts[kind].rows, self.counts[kind].bytes
             if not rows:
                 continue
             if seq >= last_seq:
@@ -93,10 +93,10 @@ class OutboxTransaction:
                 break
 
     def write(self, next_seq: int) -> None:
-        """Update the next sequence number and the tallies that have changed."""
+        """Update the next sequence number and the counts that have changed."""
         self._connection.execute("UPDATE meta SET value = ? WHERE name = 'next_seq'", (next_seq,))
         query = "UPDATE tally SET rows = ?, bytes = ?, appended = ?, sent = ?, evicted = ?, dead = ? WHERE kind = ?"
-        for kind, t in self.tallies.items():
+        for kind, t in self.counts.items():
             if t == self._before[kind]:
                 continue
             self._connection.execute(query, (t.rows, t.bytes, t.appended, t.sent, t.evicted, t.dead, kind))
@@ -120,8 +120,8 @@ class OutboxTransaction:
         evicted: int = 0,
         dead: int = 0,
     ) -> None:
-        was = self.tallies[kind]
-        self.tallies[kind] = replace(
+        was = self.counts[kind]
+        self.counts[kind] = replace(
             was,
             rows=was.rows + rows,
             bytes=was.bytes + size,
@@ -178,7 +178,7 @@ class OutboxStore:
         self._oldest_known = False
         columns = "kind, rows, bytes, appended, sent, evicted, dead"
         rows = self._connection.execute(f"SELECT {columns} FROM tally").fetchall()  # noqa: S608 - column names
-        self.tallies = {RecordKind(kind): KindCounts(*numbers) for kind, *numbers in rows}
+        self.counts = {RecordKind(kind): KindCounts(*numbers) for kind, *numbers in rows}
 
     def close(self) -> None:
         """Close the file."""
@@ -189,7 +189,7 @@ class OutboxStore:
 
         Evicts what no longer fits; returns the number of evicted rows.
         """
-        change = OutboxTransaction(self._connection, self.tallies)
+        change = OutboxTransaction(self._connection, self.counts)
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             if acknowledged_seq is not None:
@@ -202,10 +202,10 @@ class OutboxStore:
             self._connection.rollback()
             raise
         first_seq, self.next_seq = self.next_seq, next_seq
-        self.tallies = change.tallies
+        self.counts = change.counts
         few = records if not evicted and len(records) <= _FRESH_ROWS else ()
         self._fresh = [replace(record, seq=seq) for seq, record in enumerate(few, first_seq)]
-        self._oldest_known = not evicted and sum(tally.rows for tally in self.tallies.values()) == len(records)
+        self._oldest_known = not evicted and sum(count.rows for count in self.counts.values()) == len(records)
         if self._oldest_known:
             self._oldest_ms = min((record.at_ms for record in records), default=None)
         return evicted
@@ -231,7 +231,7 @@ class OutboxStore:
         return fresh if sum(row.size for row in fresh) + _ROW_MARGIN_BYTES * len(fresh) <= max_bytes else []
 
     def _load(self, after_seq: int, max_rows: int, max_bytes: int) -> list[OutboxRecord]:
-        cursors = [self._rows(kind, after_seq, max_rows) for kind in RecordKind if self.tallies[kind].rows]
+        cursors = [self._rows(kind, after_seq, max_rows) for kind in RecordKind if self.counts[kind].rows]
         rows: list[OutboxRecord] = []
         for seq, at_ms, body, kind in heapq.merge(*cursors, key=lambda row: row[0]):
             max_bytes -= len(body)
@@ -243,7 +243,7 @@ class OutboxStore:
     def dead_letter(self, seq: int, reason: str) -> None:
         """Move the row `seq` to the dead letters: it can never be sent, and must not block those after it."""
         self._fresh, self._oldest_known = [], False
-        change = OutboxTransaction(self._connection, self.tallies)
+        change = OutboxTransaction(self._connection, self.counts)
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             change.dead_letter(seq, reason)
@@ -253,7 +253,7 @@ class OutboxStore:
         except BaseException:
             self._connection.rollback()
             raise
-        self.tallies = change.tallies
+        self.counts = change.counts
 
     def give_back_space(self) -> None:
         """Return a few free pages to the file system, when nothing waits."""
@@ -293,9 +293,9 @@ class OutboxStore:
         """Evict frames beyond their budget, then events beyond both of theirs, telemetry before safety."""
         budget = self._budget
         floor = max(budget.images_bytes, _LIVE_IMAGES_BYTES)
-        evicted = change.evict(RecordKind.IMAGE, change.tallies[RecordKind.IMAGE].bytes - floor, self._read_seq, None)
+        evicted = change.evict(RecordKind.IMAGE, change.counts[RecordKind.IMAGE].bytes - floor, self._read_seq, None)
         before_ms = int((self._wall() - budget.events_h * 3600) * 1000)
         for kind in (RecordKind.TELEMETRY, RecordKind.SAFETY):
-            waiting = change.tallies[RecordKind.TELEMETRY].bytes + change.tallies[RecordKind.SAFETY].bytes
+            waiting = change.counts[RecordKind.TELEMETRY].bytes + change.counts[RecordKind.SAFETY].bytes
             evicted += change.evict(kind, waiting - budget.events_bytes, self._read_seq, before_ms)
         return evicted

@@ -22,23 +22,22 @@ class OutboxView:
     exists: bool
     held: bool
     file_bytes: int
-    tallies: dict[RecordKind, KindCounts]
+    counts: dict[RecordKind, KindCounts]
     oldest_ms: int | None
-    dead_rows: int
     dead_reasons: dict[str, int]
     set_aside: tuple[Path, ...]
 
     @property
     def waiting(self) -> int:
         """Number of messages that wait for the uplink."""
-        return sum(tally.rows for tally in self.tallies.values())
+        return sum(count.rows for count in self.counts.values())
 
 
 def inspect_outbox(path: Path) -> OutboxView:
     """Inspect the outbox at `path`, which need not exist. Raises FatalError if it is damaged or not an outbox."""
     aside = tuple(sorted(found for found in path.parent.glob(f"{path.name}.broken-*") if _is_database(found)))
     if not path.exists():
-        return OutboxView(path, False, False, 0, {}, None, 0, {}, aside)
+        return OutboxView(path, False, False, 0, {}, None, {}, aside)
     try:
         connection = sqlite3.connect(f"file:{quote(str(path.resolve()))}?mode=ro", uri=True, timeout=_TIMEOUT_S)
         try:
@@ -60,7 +59,7 @@ def _read(connection: sqlite3.Connection, path: Path, aside: tuple[Path, ...]) -
     if not tables >= EVERY_TABLE:
         raise FatalError(f"{path} is not an outbox", remedy="name the agent's outbox in kafka.outbox.path")
     columns = "kind, rows, bytes, appended, sent, evicted, dead"
-    tallies = {
+    counts = {
         RecordKind(kind): KindCounts(*numbers)
         for kind, *numbers in connection.execute(f"SELECT {columns} FROM tally")  # noqa: S608 - column names
     }
@@ -71,9 +70,8 @@ def _read(connection: sqlite3.Connection, path: Path, aside: tuple[Path, ...]) -
         exists=True,
         held=_held(path),
         file_bytes=sum(part.stat().st_size for part in (path, Path(f"{path}-wal")) if part.exists()),
-        tallies=tallies,
+        counts=counts,
         oldest_ms=min((age[0] for age in ages if age), default=None),
-        dead_rows=sum(reasons.values()),
         dead_reasons=reasons,
         set_aside=aside,
     )

@@ -261,7 +261,7 @@ class OutboxWriter(Generic[T]):
         begun_s = self._clock()
         try:
             evicted = store.commit(self._pending, self._acknowledged_seq)
-            if not any(tally.rows for tally in store.tallies.values()):
+            if not any(count.rows for count in store.counts.values()):
                 store.give_back_space()
         except sqlite3.Error as error:
             self._on_error(error)
@@ -301,7 +301,7 @@ class OutboxWriter(Generic[T]):
         store, was = self._store, self.stats
         usable = store is not None and not self._report.stuck_by
         self.stats = OutboxStats(
-            tallies=dict(store.tallies) if store else was.tallies,
+            counts=dict(store.counts) if store else was.counts,
             oldest_ms=store.oldest_ms() if store and usable else was.oldest_ms,
             pending=len(self._pending),
             commits=self._commits,

@@ -32,7 +32,7 @@ class Rig:
     @property
     def waiting(self) -> int:
         """Messages in the outbox."""
-        return sum(tally.rows for tally in self.mirror.stats().outbox.tallies.values())
+        return sum(count.rows for count in self.mirror.stats().outbox.counts.values())
 
     def codes(self, *, active: bool = True) -> list[str]:
         return [fault.code for fault in self.faults if fault.active is active]

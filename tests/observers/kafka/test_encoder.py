@@ -89,7 +89,7 @@ def test_72_hours_of_events_fit_the_default_budget(tmp_path: Path) -> None:
         for event in second_of_driving(number):
             records += encoder(event, store.next_seq + len(records))
         store.commit(records)
-    waiting = sum(tally.bytes for tally in store.tallies.values())
+    waiting = sum(count.bytes for count in store.counts.values())
     store.close()
     on_disk = (tmp_path / "outbox.db").stat().st_size
     assert waiting / seconds * OUTAGE_H * 3600 < settings.outbox.max_events_mb * 1_000_000

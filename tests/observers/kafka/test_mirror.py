@@ -52,7 +52,7 @@ def expected(count: int) -> list[str]:
 
 
 def appended(at: Rig) -> int:
-    return sum(tally.appended for tally in at.mirror.stats().outbox.tallies.values())
+    return sum(count.appended for count in at.mirror.stats().outbox.counts.values())
 
 
 def the_chain() -> list[Event]:
@@ -168,7 +168,7 @@ async def test_end_with_a_dead_broker_is_prompt_and_the_next_start_sends_the_res
     async with rig(settings(f"127.0.0.1:{port}"), tmp_path / "outbox.db") as at:
         at.publish(*(numbered(number) for number in range(50)))
     store = OutboxStore(tmp_path / "outbox.db", Budget())
-    assert store.tallies[RecordKind.SAFETY].rows == 50
+    assert store.counts[RecordKind.SAFETY].rows == 50
     store.close()
     with Tansu(tmp_path / "tansu.log") as broker, Consumed(broker.address, TOPIC) as consumed:
         async with rig(settings(broker.address), tmp_path / "outbox.db") as at:
@@ -197,11 +197,11 @@ async def test_frames_that_wait_too_long_go_and_events_stay(tmp_path: Path, behi
                 await asyncio.sleep(0.01)
                 await until(lambda: at.mirror.stats().waiting < 20, "the outbox keeps up")
             await until(lambda: appended(at) == 120, "everything is committed")
-            tally = at.mirror.stats().outbox.tallies[RecordKind.IMAGE]
-            assert tally.evicted > 0
-            assert tally.rows + tally.evicted == 60
+            count = at.mirror.stats().outbox.counts[RecordKind.IMAGE]
+            assert count.evicted > 0
+            assert count.rows + count.evicted == 60
             assert "outbox_evicted" in at.codes()
-            kept = tally.rows
+            kept = count.rows
             proxy.mend()
             await until(lambda: len(consumed.messages) == 60 + kept, "all events and the newest frames arrived")
         assert first_copies(consumed) == expected(60)
@@ -217,8 +217,8 @@ async def test_message_over_the_limit_becomes_a_dead_letter_and_holds_nobody_up(
             await until(lambda: len(first_copies(consumed)) == 3, "the small ones arrived")
             await until(lambda: at.codes() == ["kafka_dead_letter"] * 2, "each is told")
             await until(lambda: at.waiting == 0, "nothing waits")
-            tallies = at.mirror.stats().outbox.tallies
-            assert (tallies[RecordKind.IMAGE].dead, tallies[RecordKind.SAFETY].dead) == (1, 1)
+            counts = at.mirror.stats().outbox.counts
+            assert (counts[RecordKind.IMAGE].dead, counts[RecordKind.SAFETY].dead) == (1, 1)
         assert first_copies(consumed) == expected(3)
 
 

@@ -43,17 +43,17 @@ def test_age_and_counts_are_those_of_the_rows_that_wait(
             by_kind = min((at_ms for at_ms in firsts if at_ms is not None), default=None)
             assert store.oldest_ms() in (by_kind, min((one.at_ms for _, one in waiting), default=None))
         counts = [sum(one.kind is kind for _, one in waiting) for kind in RecordKind]
-        assert [store.tallies[kind].rows for kind in RecordKind] == counts
+        assert [store.counts[kind].rows for kind in RecordKind] == counts
         assert [row.seq for row in store.read(0, 1000, 10**9)] == [seq for seq, _ in waiting]
     if not waiting:
-        assert {tally.bytes for tally in store.tallies.values()} == {0}
+        assert {count.bytes for count in store.counts.values()} == {0}
     store.close()
 
 
 def test_row_of_the_last_commit_that_is_gone_again_is_not_read(tmp_path: Path) -> None:
     store = OutboxStore(tmp_path / "outbox.db", Budget(images_bytes=0))
     store.commit([record(number, RecordKind.IMAGE, size=1_000_000) for number in range(4)])
-    left = store.tallies[RecordKind.IMAGE].rows
+    left = store.counts[RecordKind.IMAGE].rows
     assert left < 4
     assert numbers(store, after_seq=store.next_seq - 5) == [0, 1, 2, 3][-left:]
     store.commit([record(6), record(7)])

@@ -98,7 +98,7 @@ def test_second_agent_waits_for_the_outbox_instead_of_sharing_it(tmp_path: Path)
     assert first.close(WAIT_S)
     assert ready.acquire(timeout=WAIT_S)
     assert second.close(WAIT_S)
-    assert second.stats.tallies[RecordKind.TELEMETRY].rows == 1
+    assert second.stats.counts[RecordKind.TELEMETRY].rows == 1
 
 
 def test_fault_of_ours_in_the_thread_is_told_and_questions_are_answered(tmp_path: Path) -> None:

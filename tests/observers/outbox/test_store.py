@@ -66,8 +66,8 @@ def test_acknowledged_rows_are_gone_also_after_opening_anew(tmp_path: Path) -> N
     store.close()
     again = store_at(path)
     assert numbers(again) == [3, 4, 5]
-    tally = again.tallies[RecordKind.TELEMETRY]
-    assert (tally.rows, tally.appended, tally.sent) == (3, 6, 3)
+    count = again.counts[RecordKind.TELEMETRY]
+    assert (count.rows, count.appended, count.sent) == (3, 6, 3)
     again.close()
 
 
@@ -98,8 +98,8 @@ def test_images_over_their_budget_go_oldest_first_and_are_counted(tmp_path: Path
     assert images == list(range(50 - len(images), 50))
     assert len(images) == 29
     assert [number for number in kept if number >= 1000] == list(range(1000, 1050))
-    assert evicted == store.tallies[RecordKind.IMAGE].evicted == 21
-    assert store.tallies[RecordKind.IMAGE].bytes <= 3_000_000
+    assert evicted == store.counts[RecordKind.IMAGE].evicted == 21
+    assert store.counts[RecordKind.IMAGE].bytes <= 3_000_000
     store.close()
 
 
@@ -128,10 +128,10 @@ def test_telemetry_goes_before_safety_whatever_its_age(tmp_path: Path) -> None:
     safety = [record(number, RecordKind.SAFETY, at_ms=older) for number in range(4)]
     telemetry = [record(100 + number, at_ms=old) for number in range(20)]
     store.commit(safety + telemetry)
-    assert (store.tallies[RecordKind.SAFETY].evicted, store.tallies[RecordKind.TELEMETRY].evicted) == (0, 17)
+    assert (store.counts[RecordKind.SAFETY].evicted, store.counts[RecordKind.TELEMETRY].evicted) == (0, 17)
     store.commit([record(200 + number, RecordKind.SAFETY, at_ms=old) for number in range(20)])
-    assert store.tallies[RecordKind.TELEMETRY].rows == 0
-    assert store.tallies[RecordKind.SAFETY].evicted == 18
+    assert store.counts[RecordKind.TELEMETRY].rows == 0
+    assert store.counts[RecordKind.SAFETY].evicted == 18
     assert numbers(store) == list(range(214, 220))
     store.close()
 
@@ -152,7 +152,7 @@ def test_buried_row_leaves_the_order_and_keeps_its_reason(tmp_path: Path) -> Non
     store.commit([record(number) for number in range(3)])
     store.dead_letter(store.read(0, 2, 10**9)[1].seq, "too large")
     assert numbers(store) == [0, 2]
-    assert (store.tallies[RecordKind.TELEMETRY].dead, store.tallies[RecordKind.TELEMETRY].rows) == (1, 2)
+    assert (store.counts[RecordKind.TELEMETRY].dead, store.counts[RecordKind.TELEMETRY].rows) == (1, 2)
     store.close()
     with sqlite3.connect(path) as connection:
         assert connection.execute("SELECT kind, reason FROM dead").fetchall() == [("telemetry", "too large")]
@@ -163,7 +163,7 @@ def test_failed_commit_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "outbox.db"
     store = store_at(path)
     store.commit([record(1)])
-    before = (store.next_seq, dict(store.tallies))
+    before = (store.next_seq, dict(store.counts))
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(sqlite3.OperationalError) as caught:
@@ -171,7 +171,7 @@ def test_failed_commit_changes_nothing(tmp_path: Path) -> None:
     assert caught.value.sqlite_errorcode == sqlite3.SQLITE_BUSY
     other.execute("ROLLBACK")
     other.close()
-    assert (store.next_seq, store.tallies) == before
+    assert (store.next_seq, store.counts) == before
     store.commit([record(2)])
     assert numbers(store) == [1, 2]
     store.close()

@@ -201,7 +201,7 @@ def test_stuck_writer_leaves_the_rest_in_the_handover(tmp_path: Path) -> None:
         for _ in range(30):
             desk.work(1.0)
         assert len(desk.handover) == 0
-        assert desk.writer.stats.tallies[RecordKind.TELEMETRY].rows == 5000
+        assert desk.writer.stats.counts[RecordKind.TELEMETRY].rows == 5000
 
 
 def test_locked_file_is_waited_for(tmp_path: Path) -> None:
@@ -251,7 +251,7 @@ def test_acknowledged_rows_go_with_the_next_commit(tmp_path: Path) -> None:
         desk.work()
         desk.work()
         assert desk.numbers() == [2]
-        assert desk.writer.stats.tallies[RecordKind.TELEMETRY].sent == 2
+        assert desk.writer.stats.counts[RecordKind.TELEMETRY].sent == 2
 
 
 def test_close_commits_what_is_still_on_its_way(tmp_path: Path) -> None:
@@ -260,7 +260,7 @@ def test_close_commits_what_is_still_on_its_way(tmp_path: Path) -> None:
         desk.handover.put(number)
     desk.close()
     store = OutboxStore(tmp_path / "outbox.db", Budget())
-    assert store.tallies[RecordKind.TELEMETRY].rows == 2500
+    assert store.counts[RecordKind.TELEMETRY].rows == 2500
     store.close()
 
 
@@ -279,5 +279,5 @@ def test_evictions_are_summed_up_in_a_notice(tmp_path: Path) -> None:
     desk.close()
     told = [int(report.message.split()[0]) for report in desk.reports if report.code == "outbox_evicted"]
     waits_for_the_next_notice = 1
-    assert sum(told) == desk.writer.stats.tallies[RecordKind.TELEMETRY].evicted - waits_for_the_next_notice > 50
+    assert sum(told) == desk.writer.stats.counts[RecordKind.TELEMETRY].evicted - waits_for_the_next_notice > 50
     assert len(told) <= 3
