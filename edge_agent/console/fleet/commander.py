@@ -31,8 +31,8 @@ _MAX_WAITING = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
-    """A message to send; given up at `until_s`."""
+class _PendingRecord:
+    """A message to send, dropped after `until_s`, in seconds on the monotonic clock."""
 
     record: OutboxRecord
     until_s: float
@@ -48,8 +48,8 @@ class FleetCommander:
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
         self._waiting: dict[str, asyncio.Future[CommandResult]] = {}
-        self._jobs: asyncio.Queue[_Job] | None = None
-        self._thread = LoopThread("fleet-orders", self._send_loop, lambda: None)
+        self._queue: asyncio.Queue[_PendingRecord] | None = None
+        self._thread = LoopThread("fleet-commands", self._send_loop, lambda: None)
 
     async def run(self) -> None:
         """Keep a producer ready until cancelled."""
@@ -70,11 +70,11 @@ class FleetCommander:
             return refused(command, Refusal(Code.NO_ID, why), now_s)
         if len(self._waiting) >= _MAX_WAITING:
             raise RetryableError("too many commands wait for an answer", remedy="try again in some seconds")
-        record = await in_daemon_thread(lambda: self._record(train_id, command, command_id), "fleet-order")
+        record = await in_daemon_thread(lambda: self._record(train_id, command, command_id), "fleet-command")
         result: asyncio.Future[CommandResult] = asyncio.get_running_loop().create_future()
         self._waiting[command_id] = result
         try:
-            self._offer(_Job(record, time.monotonic() + PATIENCE_S))
+            self._enqueue(_PendingRecord(record, time.monotonic() + PATIENCE_S))
             async with asyncio.timeout(PATIENCE_S):
                 return await result
         except TimeoutError:
@@ -82,8 +82,8 @@ class FleetCommander:
         finally:
             del self._waiting[command_id]
 
-    def notice(self, changes: Iterable[Change]) -> None:
-        """Find the results of what was sent among the events of trains."""
+    def match_results(self, changes: Iterable[Change]) -> None:
+        """Return results to those who wait for them; they are among the events of trains."""
         now_s = asyncio.get_running_loop().time()
         for change in changes:
             if not isinstance(change, ItemAdded) or not isinstance(change.item.data, AnswerData):
@@ -109,27 +109,27 @@ class FleetCommander:
         topic, key, at_ms = self._settings.command_topic, train_id.encode(), round(now_s * 1000)
         return OutboxRecord(RecordKind.SAFETY, topic, key, headers, value, at_ms)
 
-    def _offer(self, job: _Job) -> None:
-        jobs = self._jobs
-        if jobs is None:
+    def _enqueue(self, pending: _PendingRecord) -> None:
+        queue = self._queue
+        if queue is None:
             raise RetryableError("Kafka is not reached yet", remedy="try again in some seconds")
-        self._thread.call(lambda: jobs.put_nowait(job))
+        self._thread.call(lambda: queue.put_nowait(pending))
 
     async def _send_loop(self) -> None:
-        jobs: asyncio.Queue[_Job] = asyncio.Queue()
+        queue: asyncio.Queue[_PendingRecord] = asyncio.Queue()
         backoff = Backoff(self._settings.retry_max_s)
-        self._jobs = jobs
-        left: _Job | None = None
+        self._queue = queue
+        pending: _PendingRecord | None = None
         while True:
             producer = Producer(self._settings, _CLIENT)
             try:
                 await producer.open()
                 backoff.reset()
                 while True:
-                    left = left or await jobs.get()
-                    if time.monotonic() < left.until_s:
-                        await producer.send([left.record])
-                    left = None
+                    pending = pending or await queue.get()
+                    if time.monotonic() < pending.until_s:
+                        await producer.send([pending.record])
+                    pending = None
             except EdgeAgentError:
                 pass  # the listener reports what is wrong with Kafka; the sender gets a timeout
             finally:

@@ -66,7 +66,7 @@ class FleetConsole:
                 self.foreign += 1
                 continue
             changes = self.app.store.fold(envelope, self.app.now_ms())
-            self._commander.notice(changes)
+            self._commander.match_results(changes)
             self.app.publish(changes)
 
     def _health_routes(self) -> list[BaseRoute]:

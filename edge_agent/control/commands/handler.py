@@ -65,6 +65,8 @@ class CommandHandler:
             self._loop.call_soon_threadsafe(self._settle, command, refusal, reply)
         except RuntimeError:  # the loop is closed
             reply(refused(command, Refusal(Code.FAILED, "the agent is shutting down"), self._loop.time()))
+        # Here and last: neither the train's loop nor a stop waits for a log that is slow.
+        _log_decision(command, refusal)
 
     async def handle(self, command: Command) -> CommandResult:
         """Submit a command and wait for its result; in any loop. Nothing is read before a stop is submitted."""
@@ -82,21 +84,7 @@ class CommandHandler:
 
     def _settle(self, command: Command, refusal: Refusal | None, reply: Callable[[CommandResult], None]) -> None:
         result = self._executor.execute(command) if refusal is None else self._executor.refuse(command, refusal)
-        if result.accepted:
-            self.accepted[command.channel] += 1
-            _log.info(
-                "command",
-                channel=result.channel,
-                name=command.name,
-                id=result.command_id,
-                by=result.who,
-                reason=command.reason,
-            )
-        else:
-            self.refused[command.channel] += 1
-            _log.warning(
-                "command_refused", channel=result.channel, name=command.name, code=result.code, reason=result.reason
-            )
+        (self.accepted if result.accepted else self.refused)[command.channel] += 1
         reply(result)
 
 
@@ -113,3 +101,13 @@ def refused(command: Command, refusal: Refusal, at_s: float) -> CommandResult:
         reason=refusal.reason,
         at_s=at_s,
     )
+
+
+def _log_decision(command: Command, refusal: Refusal | None) -> None:
+    channel, name = command.channel.value, command.name
+    if refusal is None:
+        _log.info(
+            "command", channel=channel, name=name, id=command.command_id, by=command.sender, reason=command.reason
+        )
+    else:
+        _log.warning("command_refused", channel=channel, name=name, code=refusal.code.value, reason=refusal.reason)

@@ -20,6 +20,9 @@ MAX_BYTES = 4096
 _MAX_TEXT = 128
 _MAX_REASON = 200
 
+# What datetime can hold: a fleet's console writes the time as text again.
+_YEAR_1_UNIX_S, _YEAR_9999_UNIX_S = -62_135_596_800.0, 253_402_300_799.0
+
 _SWITCHES: dict[str, dict[str, Verb]] = {
     "arm": {"on": Verb.ARM, "true": Verb.ARM, "": Verb.ARM, "off": Verb.DISARM, "false": Verb.DISARM},
     "capture": {
@@ -123,7 +126,8 @@ def parse_unix_s(value: object) -> float | None:
             return moment.timestamp() if moment.tzinfo is not None else None
         except (ValueError, OverflowError):
             return None
-    return _number(value)
+    unix_s = _number(value)
+    return unix_s if unix_s is not None and _YEAR_1_UNIX_S <= unix_s <= _YEAR_9999_UNIX_S else None
 
 
 def _number(value: object) -> float | None:

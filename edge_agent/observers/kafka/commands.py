@@ -80,7 +80,7 @@ class KafkaCommandConsumer:
         self._report_in_loop = report_fault
         self._faults = FaultReporter(self._report_fault, time.monotonic)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread = LoopThread("kafka-orders", self._consume, self._failed)
+        self._thread = LoopThread("kafka-commands", self._consume, self._failed)
 
     async def run(self) -> None:
         """Listen until cancelled."""

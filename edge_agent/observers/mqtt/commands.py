@@ -217,26 +217,24 @@ class MqttCommands:
         return parse_command(CommandMessage(Channel.MQTT, name, body, retained=bool(message.retain)))
 
     def handle(self, message: Message) -> bool:
-        """Submit a command; False for a message that is none. Returns at once, the reply follows."""
+        """Submit a command and return at once, the reply follows; return False for a message that is none."""
         if not isinstance(message, ReceivedCommand):
             return False
-        loop, command, topic = asyncio.get_running_loop(), message.command, self._reply_topic(message)
-        correlation_data = getattr(message.properties, "CorrelationData", None)
+        loop, command = asyncio.get_running_loop(), message.command
 
         def on_result(result: CommandResult) -> None:
-            """Reply; called in the train's loop."""
+            """Take the result back to the mirror's thread; called in the train's loop."""
             if result.accepted and command.verb is Verb.IMAGE:
                 self._send_images_for(command.duration_s or 0.0)
-            data = self._reply_data(command, result)
             with contextlib.suppress(RuntimeError):  # the mirror has ended
-                loop.call_soon_threadsafe(self._reply, topic, data, correlation_data)
+                loop.call_soon_threadsafe(self._reply_to, message, result)
 
         self._handler.submit(command, on_result)
         return True
 
-    def _reply_data(self, command: Command, result: CommandResult) -> ReplyData:
-        return ReplyData(
-            command.name,
+    def _reply_to(self, message: ReceivedCommand, result: CommandResult) -> None:
+        data = ReplyData(
+            message.command.name,
             result.command_id,
             result.accepted,
             None if result.code is None else Code(result.code),
@@ -244,6 +242,7 @@ class MqttCommands:
             result.state,
             to_rfc3339(self._wall()),
         )
+        self._reply(self._reply_topic(message), data, getattr(message.properties, "CorrelationData", None))
 
     def _reply_topic(self, message: ReceivedCommand) -> str:
         """Return the response topic that the sender names, where it may be one, else our own."""
