@@ -1,6 +1,6 @@
-"""Making many training views of few pictures: scale, mosaic, light, blur. Never a mirror: signs carry text.
+"""Augmentation: many training views of a picture by scale, mosaic, light and blur; never mirrored, as signs carry text.
 
-Knows pictures and boxes. Knows nothing of files, networks or training. Pure: all chance comes from the generator given.
+Pure: all randomness comes from the generator passed in.
 """
 
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from edge_agent.mlops.coco import IGNORE
 
 Image = NDArray[np.uint8]
 
-LEAST_SIGN_PX = 7.0
-"""A sign whose longer side is below this carries nothing to read: neither sign nor background."""
-LEAST_VISIBLE = 0.6
-"""A sign of which a crop leaves a smaller share than this is ignored."""
+MIN_SIGN_PX = 7.0
+"""A sign whose longer side is shorter is illegible, and is ignored: neither sign nor background."""
+MIN_VISIBLE = 0.6
+"""A sign of which a crop leaves a smaller share is ignored."""
 PAD_VALUE = 114
-"""Grey of the bars that letterboxing adds."""
+"""Grey of the padding that letterboxing adds."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,7 +32,7 @@ class TrainingView:
 
 @dataclass(frozen=True, slots=True)
 class AugmentOptions:
-    """How often each change happens, and how strong it is."""
+    """Probabilities and strengths of the augmentations."""
 
     mosaic: float = 0.6
     scale: tuple[float, float] = (0.55, 2.2)
@@ -42,26 +42,28 @@ class AugmentOptions:
     noise: float = 0.2
     blur: float = 0.2
     bars: float = 0.1
-    pile: float = 0.08
+    empty: float = 0.08
 
 
 def crop(
-    source: TrainingView, width: int, height: int, chances: AugmentOptions, rng: np.random.Generator
+    source: TrainingView, width: int, height: int, options: AugmentOptions, rng: np.random.Generator
 ) -> TrainingView:
-    """Cut a random window, scaled and slightly stretched, that the picture fills wholly."""
+    """Cut a random window, scaled and slightly stretched, that lies entirely in the picture."""
     rows, columns = source.image.shape[:2]
     least = max(width / columns, height / rows)
-    low, high = max(chances.scale[0], least), max(chances.scale[1], least)
+    low, high = max(options.scale[0], least), max(options.scale[1], least)
     scale = float(np.exp(rng.uniform(np.log(low), np.log(high))))
-    stretch = float(np.exp(rng.uniform(-chances.stretch, chances.stretch)))
+    stretch = float(np.exp(rng.uniform(-options.stretch, options.stretch)))
     scale_x, scale_y = max(scale * stretch, width / columns), max(scale / stretch, height / rows)
     free_x, free_y = columns * scale_x - width, rows * scale_y - height
     left, top = rng.uniform(0, max(free_x, 0.0)), rng.uniform(0, max(free_y, 0.0))
     if len(source.boxes) and rng.random() < 0.5:
-        left, top = _aim(source.boxes[rng.integers(len(source.boxes))], (scale_x, scale_y), (width, height), rng)
+        left, top = _window_around(
+            source.boxes[rng.integers(len(source.boxes))], (scale_x, scale_y), (width, height), rng
+        )
         left, top = min(max(left, 0.0), max(free_x, 0.0)), min(max(top, 0.0), max(free_y, 0.0))
     matrix = np.array([[scale_x, 0, -left], [0, scale_y, -top]])
-    # Pixel centres lie at half coordinates: without this a shrunk picture drifts against its boxes.
+    # Pixel centres are at half coordinates: without this a shrunk picture is offset against its boxes.
     matrix[:, 2] += np.array([scale_x, scale_y]) * 0.5 - 0.5
     image = cv2.warpAffine(source.image, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
     boxes = source.boxes * np.array([scale_x, scale_y] * 2, np.float32) - np.array([left, top] * 2, np.float32)
@@ -70,16 +72,16 @@ def crop(
     )
 
 
-def _aim(
+def _window_around(
     box: NDArray[np.float32], scale: tuple[float, float], size: tuple[int, int], rng: np.random.Generator
 ) -> tuple[float, float]:
-    """Choose a window that holds a box: the corner of the window in scaled pixels."""
+    """Return the top left corner, in scaled pixels, of a random window that contains the centre of a box."""
     x, y = float(box[0] + box[2]) / 2 * scale[0], float(box[1] + box[3]) / 2 * scale[1]
     return x - rng.uniform(0.1, 0.9) * size[0], y - rng.uniform(0.1, 0.9) * size[1]
 
 
 def clip(view: TrainingView, window: tuple[int, int, int, int]) -> TrainingView:
-    """Cut boxes at a window (left, top, right, bottom); ignore what is mostly cut or tiny, drop the rest."""
+    """Clip boxes to a window (left, top, right, bottom); ignore those mostly cut off or tiny, drop those outside."""
     if not len(view.boxes):
         return view
     left, top, right, bottom = window
@@ -88,21 +90,21 @@ def clip(view: TrainingView, window: tuple[int, int, int, int]) -> TrainingView:
     cut[:, 1::2] = cut[:, 1::2].clip(top, bottom)
     before, after = (view.boxes[:, 2:] - view.boxes[:, :2]), (cut[:, 2:] - cut[:, :2])
     share = after.prod(axis=1) / before.prod(axis=1).clip(min=1e-6)
-    labels = np.where((share < LEAST_VISIBLE) | (after.max(axis=1) < LEAST_SIGN_PX), IGNORE, view.labels)
+    labels = np.where((share < MIN_VISIBLE) | (after.max(axis=1) < MIN_SIGN_PX), IGNORE, view.labels)
     keep = (share > 0.02) & (after.min(axis=1) > 0.5)
     return TrainingView(view.image, cut[keep], labels[keep])
 
 
 def mosaic(
-    sources: list[TrainingView], width: int, height: int, chances: AugmentOptions, rng: np.random.Generator
+    sources: list[TrainingView], width: int, height: int, options: AugmentOptions, rng: np.random.Generator
 ) -> TrainingView:
-    """Lay four windows around a random point: many scales and signs in one view."""
+    """Join four windows at a random point: many scales and signs in one view."""
     x, y = int(rng.uniform(0.3, 0.7) * width), int(rng.uniform(0.3, 0.7) * height)
     corners = ((0, 0, x, y), (x, 0, width, y), (0, y, x, height), (x, y, width, height))
     canvas = np.empty((height, width, 3), np.uint8)
     boxes, labels = [], []
     for source, (left, top, right, bottom) in zip(sources, corners, strict=True):
-        part = crop(source, right - left, bottom - top, chances, rng)
+        part = crop(source, right - left, bottom - top, options, rng)
         canvas[top:bottom, left:right] = part.image
         boxes.append(part.boxes + np.array([left, top] * 2, np.float32))
         labels.append(part.labels)
@@ -110,7 +112,7 @@ def mosaic(
 
 
 def recolour(image: Image, rng: np.random.Generator) -> Image:
-    """Change white balance, exposure, contrast and gamma by one table a channel."""
+    """Change white balance, exposure, contrast and gamma by one lookup table per channel."""
     ramp = np.arange(256, dtype=np.float32) / 255
     gain = np.exp(rng.normal(0, 0.12, 3)) * np.exp(rng.normal(0, 0.2))
     gamma = np.exp(rng.normal(0, 0.25))
@@ -127,7 +129,7 @@ def desaturate(image: Image, rng: np.random.Generator) -> Image:
 
 
 def soften(image: Image, rng: np.random.Generator) -> Image:
-    """Blur: out of focus, by motion, or by a camera that sees fewer pixels."""
+    """Blur: out of focus, by motion, or by lower resolution."""
     kind = rng.integers(3)
     if kind == 0:
         return np.asarray(cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.3)), np.uint8)
@@ -144,7 +146,7 @@ def soften(image: Image, rng: np.random.Generator) -> Image:
 
 
 def bars(view: TrainingView, rng: np.random.Generator) -> TrainingView:
-    """Grey bars as letterboxing leaves them: above and below, or left and right."""
+    """Overlay grey bars as letterboxing adds them: above and below, or left and right."""
     rows, columns = view.image.shape[:2]
     image = view.image.copy()
     if rng.random() < 0.5:
@@ -157,19 +159,20 @@ def bars(view: TrainingView, rng: np.random.Generator) -> TrainingView:
 
 
 def grain(image: Image, rng: np.random.Generator) -> Image:
-    """Add the noise of a sensor, the same in all three channels (a third of the time of three)."""
+    """Add sensor noise."""
+    # The same in all three channels, which takes a third of the time.
     noise = rng.standard_normal(image.shape[:2], dtype=np.float32) * np.float32(rng.uniform(1, 7))
     return np.asarray(cv2.add(image, cv2.merge([noise] * 3), dtype=cv2.CV_8U), np.uint8)
 
 
-def relight(image: Image, chances: AugmentOptions, rng: np.random.Generator) -> Image:
-    """Apply the changes that leave boxes alone."""
-    if rng.random() < chances.colour:
+def change_appearance(image: Image, options: AugmentOptions, rng: np.random.Generator) -> Image:
+    """Apply the augmentations that do not move boxes."""
+    if rng.random() < options.colour:
         image = recolour(image, rng)
-    if rng.random() < chances.grey:
+    if rng.random() < options.grey:
         image = desaturate(image, rng)
-    if rng.random() < chances.blur:
+    if rng.random() < options.blur:
         image = soften(image, rng)
-    if rng.random() < chances.noise:
+    if rng.random() < options.noise:
         image = grain(image, rng)
     return image

@@ -1,6 +1,6 @@
-"""From weights to an ONNX file that the agent runs, and back: the file keeps every weight under its own name.
+"""Export a network to an ONNX file that the agent runs, and read its weights back.
 
-Knows ONNX, its metadata and how to check a file against PyTorch. Knows nothing of training or of manifests.
+The file keeps every weight under its own name, so training can start from it.
 """
 
 import io
@@ -23,19 +23,19 @@ from edge_agent.mlops.network import Architecture, ExportNet, SignNet
 from edge_agent.runtime.files import write_atomic
 
 OPSET = 17
-"""Old enough for TensorRT 8.6 and every ONNX Runtime since 1.12."""
+"""Supported by TensorRT 8.6 and by every ONNX Runtime since 1.12."""
 TOLERANCE = 1e-3
-"""Largest difference from PyTorch that export accepts, relative to the largest output (1 for scores)."""
+"""Largest accepted difference from PyTorch, relative to the largest possible output (1 for scores)."""
 ARCHITECTURE_KEY = "edge_agent_architecture"
-TWINS_KEY = "edge_agent_twins"
+DUPLICATES_KEY = "edge_agent_twins"
 _NO_SHIFTS: Mapping[str, float] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What came of an export: the bytes, and the largest difference from PyTorch in boxes (px) and scores.
+    """An exported file's content, and its largest difference from PyTorch in boxes (pixels) and scores.
 
-    `shifts` and `margin_px` are what was added on the way, see `ExportNet`.
+    `shifts` and `margin_px` are those of `ExportNet`.
     """
 
     data: bytes
@@ -54,7 +54,7 @@ def export(
     shifts: Mapping[str, float] = _NO_SHIFTS,
     margin_px: float = 0.0,
 ) -> Exported:
-    """Make a static, self-contained ONNX file; see `ExportNet` for `shifts` and `margin_px`.
+    """Export to a static, self-contained ONNX file; see `ExportNet` for `shifts` and `margin_px`.
 
     Input `images` [1, 3, height, width] RGB 0..1; output `output0` [1, N, 4 + classes]: centre x, centre y, width,
     height in input pixels, then scores. Raises FatalError when ONNX Runtime and PyTorch disagree.
@@ -67,12 +67,12 @@ def export(
     )
     buffer = io.BytesIO()
     with warnings.catch_warnings():
-        # The exporter by tracing is the one that leaves norms apart from convolutions: weights can be read back.
+        # The tracing exporter keeps norms separate from convolutions, so that weights can be read back.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             module,
             (torch.zeros(1, 3, height, width),),
-            buffer,  # type: ignore[arg-type] # a file object is taken, the stub says otherwise
+            buffer,  # type: ignore[arg-type] # a file object is accepted, contrary to the stub
             opset_version=OPSET,
             dynamo=False,
             training=torch.onnx.TrainingMode.PRESERVE,
@@ -80,14 +80,14 @@ def export(
             output_names=["output0"],
         )
     model = onnx.load_from_string(buffer.getvalue())
-    _describe(model, net, labels, width, height)
+    _add_metadata(model, net, labels, width, height)
     onnx.checker.check_model(model, full_check=True)
     data = model.SerializeToString()
     return Exported(data, dict(shifts), margin_px, *verify(data, module, width, height))
 
 
-def _describe(model: Any, net: SignNet, labels: Sequence[str], width: int, height: int) -> None:
-    """Add the metadata that YOLO readers look for, and ours."""
+def _add_metadata(model: Any, net: SignNet, labels: Sequence[str], width: int, height: int) -> None:
+    """Add the metadata that YOLO readers expect, and ours."""
     onnx.helper.set_model_props(
         model,
         {
@@ -97,30 +97,33 @@ def _describe(model: Any, net: SignNet, labels: Sequence[str], width: int, heigh
             "task": "detect",
             "license": "Apache-2.0",
             ARCHITECTURE_KEY: json.dumps(net.arch.to_json(), sort_keys=True),
-            TWINS_KEY: json.dumps(_twins(model, net)),
+            DUPLICATES_KEY: json.dumps(_duplicates(model, net)),
         },
     )
 
 
-def _held(model: Any) -> dict[str, NDArray[Any]]:
-    """Return the file's weights by the names they have in the network."""
+def _weights(model: Any) -> dict[str, NDArray[Any]]:
+    """Return the file's weights by their names in the network."""
     return {one.name.removeprefix("net."): onnx.numpy_helper.to_array(one) for one in model.graph.initializer}
 
 
-def _twins(model: Any, net: SignNet) -> dict[str, str]:
-    """Tell under which name to find a weight that equals another: the exporter keeps one of each such heap."""
-    held = _held(model)
+def _duplicates(model: Any, net: SignNet) -> dict[str, str]:
+    """Return for each weight that the exporter deduplicated the name of the equal one that is in the file."""
+    weights_in_file = _weights(model)
     state = net.forked().state_dict()
-    missing = {name: value.numpy() for name, value in state.items() if name not in held and value.ndim}
+    missing = {name: value.numpy() for name, value in state.items() if name not in weights_in_file and value.ndim}
     return {
-        name: next(other for other, theirs in held.items() if np.array_equal(theirs, value))
+        name: next(other for other, theirs in weights_in_file.items() if np.array_equal(theirs, value))
         for name, value in missing.items()
     }
 
 
 @torch.no_grad()
 def verify(data: bytes, module: ExportNet, width: int, height: int) -> tuple[float, float]:
-    """Run both on two pictures of noise and return the largest difference of boxes (px) and of scores."""
+    """Run both on two pictures of noise and return the largest difference in boxes (pixels) and in scores.
+
+    Raises FatalError when a difference exceeds TOLERANCE.
+    """
     session = ort.InferenceSession(data, providers=["CPUExecutionProvider"])
     rng = np.random.default_rng(0)
     boxes = scores = 0.0
@@ -140,12 +143,12 @@ def verify(data: bytes, module: ExportNet, width: int, height: int) -> tuple[flo
 
 
 def save(path: Path, exported: Exported) -> None:
-    """Write the file whole or not at all; raises FatalError naming it."""
+    """Write the file atomically; raises FatalError naming it."""
     write_atomic(path, exported.data)
 
 
 def read_back(path: Path) -> tuple[Architecture, dict[str, torch.Tensor]]:
-    """Read architecture and weights from a file that `export` made; raises ConfigError naming the file otherwise."""
+    """Read architecture and weights from a file of `export`; raises ConfigError naming any other file."""
     try:
         model = onnx.load(str(path))
     except OSError as error:
@@ -154,19 +157,24 @@ def read_back(path: Path) -> tuple[Architecture, dict[str, torch.Tensor]]:
         raise ConfigError(f"{path} is not an ONNX file") from error
     props = {prop.key: prop.value for prop in model.metadata_props}
     if ARCHITECTURE_KEY not in props:
-        raise ConfigError(f"{path} was not exported by this program", remedy="training starts from our own files only")
+        raise ConfigError(
+            f"{path} was not exported by this program",
+            remedy="training can only start from a file exported by `edge-agent train`",
+        )
     arch = Architecture.from_json(json.loads(props[ARCHITECTURE_KEY]))
-    held = _held(model)
-    held |= {name: held[other] for name, other in json.loads(props.get(TWINS_KEY, "{}")).items()}
-    for left in [name for name in held if ".enter.left." in name]:
+    weights_in_file = _weights(model)
+    weights_in_file |= {
+        name: weights_in_file[other] for name, other in json.loads(props.get(DUPLICATES_KEY, "{}")).items()
+    }
+    for left in [name for name in weights_in_file if ".enter.left." in name]:
         right = left.replace(".left.", ".right.")
-        held[left.replace(".left.", ".")] = np.concatenate((held[left], held[right]))
+        weights_in_file[left.replace(".left.", ".")] = np.concatenate((weights_in_file[left], weights_in_file[right]))
     weights = {}
     for name, value in SignNet(arch).state_dict().items():
         if name.endswith("num_batches_tracked"):
             weights[name] = torch.tensor(0)
-        elif name in held and held[name].shape == tuple(value.shape):
-            weights[name] = torch.from_numpy(held[name].copy())
+        elif name in weights_in_file and weights_in_file[name].shape == tuple(value.shape):
+            weights[name] = torch.from_numpy(weights_in_file[name].copy())
         else:
             raise ConfigError(f"{path} lacks the weight {name}", remedy="export it again with this version")
     return arch, weights

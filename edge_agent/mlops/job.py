@@ -195,7 +195,7 @@ def finish(job: TrainingJob, net: SignNet, trainer: Trainer, sets: Sequence[Sequ
     metrics: dict[str, Any] = {}
     if rated:
         metrics["synthetic validation"] = {"ap50": rated[-1].ap50, "ap": rated[-1].ap}
-    origin = release.Provenance(
+    provenance = release.Provenance(
         command=job.command,
         samples=trainer.samples,
         data=[release.describe_data(folder, len(one)) for folder, one in zip(job.folders, sets, strict=True)],
@@ -204,6 +204,6 @@ def finish(job: TrainingJob, net: SignNet, trainer: Trainer, sets: Sequence[Sequ
         metrics=metrics | {"settings": asdict(job.settings)},
     )
     described = release.manifest(
-        f"{release.SHIPPED}.onnx", exported, net.arch, size=job.size, threshold=0.5, origin=origin
+        f"{release.SHIPPED}.onnx", exported, net.arch, size=job.size, threshold=0.5, provenance=provenance
     )
     return release.write(job.out, exported, described)

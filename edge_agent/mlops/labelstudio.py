@@ -1,7 +1,6 @@
-"""Own frames to Label Studio with pre-annotations, and its export back to COCO; class ids are ours, always.
+"""Label Studio: pictures to tasks with pre-annotations, and its JSON export to a COCO data set.
 
-Knows Label Studio's task format and COCO. Knows nothing of detectors (pre-annotations are handed in) or training.
-The format is the one documented at https://labelstud.io/guide/tasks and /guide/predictions: boxes in percent.
+The format is documented at https://labelstud.io/guide/tasks and /guide/predictions; boxes are in percent.
 """
 
 import json
@@ -22,11 +21,11 @@ from edge_agent.signs import CLASS_IDS, LABELS
 
 _COLOURS = ("#d32f2f", "#f57c00", "#fbc02d", "#b71c1c", "#880e4f", "#fdd835", "#1976d2", "#388e3c", "#616161")
 _URL = "/data/local-files/?d="
-"""Where Label Studio serves files of its local storage."""
+"""Address under which Label Studio serves files of its local storage."""
 
 
 def labelling_config() -> str:
-    """Return the labelling interface: one rectangle tool with our labels in class-id order."""
+    """Return the XML of the labelling interface: a rectangle tool with our labels in the order of their class ids."""
     labels = "\n".join(
         f"    <Label value={quoteattr(label)} background={quoteattr(_COLOURS[index % len(_COLOURS)])}/>"
         for index, label in enumerate(LABELS)
@@ -40,7 +39,7 @@ def labelling_config() -> str:
 def task(
     picture: Path, width: int, height: int, detections: Sequence[Detection], *, model: str, prefix: str = ""
 ) -> dict[str, Any]:
-    """Make one task: the picture's address, its own name (which an export keeps), and what a model saw in it."""
+    """Return one task: the picture's address, its file name (which an export keeps), and a model's detections."""
     result = [_rectangle(one, width, height) for one in detections if one.label in CLASS_IDS]
     made: dict[str, Any] = {"data": {"image": f"{_URL}{prefix}{picture.name}", "file": picture.name}}
     if result:
@@ -50,7 +49,7 @@ def task(
 
 
 def _rectangle(detection: Detection, width: int, height: int) -> dict[str, Any]:
-    """Turn a detection into a rectangle in percent of the picture."""
+    """Return a detection as a rectangle in percent of the picture."""
     box = detection.box
     return {
         "type": "rectanglelabels",
@@ -80,9 +79,9 @@ def write_tasks(out: Path, tasks: Iterable[dict[str, Any]]) -> tuple[Path, Path]
 
 
 def read_export(file: Path) -> list[tuple[str, list[Detection]]]:
-    """Read Label Studio's JSON export: each finished task's file name and its boxes in fractions of the picture.
+    """Read Label Studio's JSON export: the file name of each finished task and its boxes in fractions of the picture.
 
-    Tasks without an annotation, or with a skipped one, are left out: nobody said that they are empty. Raises
+    Tasks that were not annotated, or skipped, are left out, because their pictures need not be empty. Raises
     ConfigError naming the file for broken JSON, another export format, unknown labels and boxes outside their picture.
     """
     try:
@@ -91,31 +90,31 @@ def read_export(file: Path) -> list[tuple[str, list[Detection]]]:
         raise ConfigError(f"{file} cannot be read as JSON: {error}") from error
     remedy = "export as JSON, not JSON-MIN or COCO"
     if not isinstance(raw, list):
-        raise ConfigError(f"{file} is no Label Studio export", remedy=remedy)
+        raise ConfigError(f"{file} is not a Label Studio export", remedy=remedy)
     try:
         return [
-            (_file_name(one), [box for part in _last(one)["result"] for box in _boxes(part, file)])
+            (_file_name(one), [box for part in _latest_annotation(one)["result"] for box in _boxes(part, file)])
             for one in raw
-            if _last(one) is not None
+            if _latest_annotation(one) is not None
         ]
     except (KeyError, TypeError, AttributeError) as error:
-        raise ConfigError(f"{file} is no Label Studio export", remedy=remedy) from error
+        raise ConfigError(f"{file} is not a Label Studio export", remedy=remedy) from error
 
 
-def _last(one: dict[str, Any]) -> Any:
-    """Return a task's newest annotation that was not skipped."""
+def _latest_annotation(one: dict[str, Any]) -> Any:
+    """Return a task's latest annotation that was not skipped, or None."""
     done = [each for each in one["annotations"] if not each.get("was_cancelled")]
     return done[-1] if done else None
 
 
 def _file_name(one: dict[str, Any]) -> str:
-    """Return the name that `task` wrote, or the last part of the address."""
+    """Return the file name that `task` wrote, else the last part of the address."""
     data = one["data"]
     return str(data.get("file") or data["image"]).replace("\\", "/").rsplit("/", 1)[-1]
 
 
 def _boxes(part: dict[str, Any], file: Path) -> list[Detection]:
-    """Read one rectangle; other tools' marks are passed over."""
+    """Parse one rectangle; annotations of other tools are skipped."""
     value = part.get("value", {})
     if part.get("type") != "rectanglelabels" or not value.get("rectanglelabels"):
         return []
@@ -132,20 +131,21 @@ def _boxes(part: dict[str, Any], file: Path) -> list[Detection]:
 def to_coco(
     export: Path, pictures: Path, out: Path, *, labelled: Sequence[str] = LABELS, val_every: int = 5
 ) -> dict[str, int]:
-    """Build a data set for `edge-agent train` and return how many pictures each split got.
+    """Build a data set for `edge-agent train` and return the number of pictures in each split.
 
-    `labelled` are the classes that the people who labelled looked for: of others nothing is learnt, not even their
-    absence. Every `val_every`-th picture (by name) goes to the validation split. Raises ConfigError naming a picture
-    that is missing or broken, a label that is unknown or an `out` that exists, FatalError naming a file that cannot be
-    written; then nothing is left behind.
+    `labelled` are the classes that were annotated: of others nothing is learnt, not even their absence. Every
+    `val_every`-th picture (by name) goes to the validation split. Raises ConfigError naming a missing or broken
+    picture, an unknown label or an existing `out`, FatalError naming a file that cannot be written; nothing is left
+    behind then.
     """
     unknown = [label for label in labelled if label not in CLASS_IDS]
     if unknown:
-        raise ConfigError(f"{unknown[0]!r} is no label", remedy=f"known labels: {', '.join(LABELS)}")
+        raise ConfigError(f"{unknown[0]!r} is not a label", remedy=f"known labels: {', '.join(LABELS)}")
     entries = sorted(read_export(export), key=lambda entry: entry[0])
     if len(entries) < 2:
         raise ConfigError(
-            f"{export} holds {len(entries)} finished tasks, and two are the least", remedy="label more and export again"
+            f"{export} has {len(entries)} finished tasks, but at least two are needed",
+            remedy="label more and export again",
         )
     _check_pictures([name for name, _ in entries], pictures, export)
     splits = {
@@ -166,21 +166,21 @@ def to_coco(
 
 
 def _check_pictures(names: Sequence[str], pictures: Path, export: Path) -> None:
-    """Read every picture; raises ConfigError with a line for each that is missing, broken or named twice."""
-    bad = [f"{export} has two finished tasks for {name}" for name, count in Counter(names).items() if count > 1]
+    """Read every picture; raises ConfigError with a line for each that is missing, broken or listed twice."""
+    problems = [f"{export} has two finished tasks for {name}" for name, count in Counter(names).items() if count > 1]
     for name in dict.fromkeys(names):
         try:
             read_picture_bytes(pictures / name)
         except ConfigError as error:
-            bad.append(str(error))
-    if bad:
-        raise ConfigError("\n".join(bad))
+            problems.append(str(error))
+    if problems:
+        raise ConfigError("\n".join(problems))
 
 
 def _coco(
     entries: Sequence[tuple[str, list[Detection]]], pictures: Path, images: Path, labelled: Sequence[str]
 ) -> dict[str, Any]:
-    """Copy a split's pictures and describe them."""
+    """Copy a split's pictures and return their COCO annotations."""
     categories = [{"id": CLASS_IDS[label], "name": label} for label in LABELS if label in labelled]
     made: dict[str, Any] = {"images": [], "annotations": [], "categories": categories}
     for name, boxes in entries:

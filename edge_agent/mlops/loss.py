@@ -1,7 +1,4 @@
-"""What training minimises: scores, overlap and the sharpness of each box side.
-
-Knows logits, targets and masks. Knows nothing of pictures, networks or optimisers.
-"""
+"""The training loss: assignment of cells to signs, and the terms for scores, box overlap and box sides."""
 
 import math
 from dataclasses import dataclass
@@ -13,14 +10,14 @@ from torch.nn import functional as F  # noqa: N812 - the name everybody knows it
 from edge_agent.mlops.network import Architecture, decode_boxes, grid
 
 ALPHA, BETA, TOP = 0.5, 6.0, 10
-"""Exponents of score and overlap, and the most cells a sign may hold: the paper's values, as YOLOv8 uses them."""
-LEAST_HALF_PX = 6.0
-"""A sign seen edge-on is thinner than a cell: look for cells in a box at least this far around its centre."""
+"""Exponents of score and IoU, and the most cells of one sign: the values of YOLOv8."""
+MIN_HALF_PX = 6.0
+"""Least distance from a box's centre to its sides when cells are chosen: a sign seen edge-on is thinner than a cell."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Assignment:
-    """For each of N cells of B pictures: has it a sign, which (index into M), and how well (0..1)."""
+    """For each of N cells of B pictures: whether it is assigned a sign, which (index into M), its quality (0..1)."""
 
     taken: Tensor
     sign: Tensor
@@ -28,7 +25,7 @@ class Assignment:
 
 
 def pair_iou(a: Tensor, b: Tensor) -> Tensor:
-    """Overlap of (..., M, 4) with (..., N, 4) boxes (left, top, right, bottom): (..., M, N)."""
+    """IoU of (..., M, 4) with (..., N, 4) boxes (left, top, right, bottom) -> (..., M, N)."""
     left_top = torch.maximum(a[..., :, None, :2], b[..., None, :, :2])
     right_bottom = torch.minimum(a[..., :, None, 2:], b[..., None, :, 2:])
     inter = (right_bottom - left_top).clamp(min=0).prod(dim=-1)
@@ -38,9 +35,9 @@ def pair_iou(a: Tensor, b: Tensor) -> Tensor:
 
 
 def inside(boxes: Tensor, centres: Tensor) -> Tensor:
-    """Tell which of (N, 2) points lie in (B, M, 4) boxes, thin boxes widened: (B, M, N)."""
+    """Whether (N, 2) points lie in (B, M, 4) boxes, of which thin ones are widened -> (B, M, N)."""
     middle = (boxes[..., :2] + boxes[..., 2:]) * 0.5
-    half = ((boxes[..., 2:] - boxes[..., :2]) * 0.5).clamp(min=LEAST_HALF_PX)
+    half = ((boxes[..., 2:] - boxes[..., :2]) * 0.5).clamp(min=MIN_HALF_PX)
     return ((centres - middle[..., None, :]).abs() < half[..., None, :]).all(dim=-1)
 
 
@@ -48,37 +45,37 @@ def inside(boxes: Tensor, centres: Tensor) -> Tensor:
 def assign(
     scores: Tensor, boxes: Tensor, centres: Tensor, *, truth: Tensor, labels: Tensor, real: Tensor
 ) -> Assignment:
-    """Pick the cells of each sign.
+    """Choose the cells of each sign by task alignment: score and overlap of their predictions.
 
     Args:
         scores: (B, N, classes) in 0..1; boxes: (B, N, 4) predicted; centres: (N, 2) of the cells.
-        truth: (B, M, 4); labels: (B, M) class ids; real: (B, M) False where a row is only padding.
+        truth: (B, M, 4); labels: (B, M) class ids; real: (B, M) False where a row is padding.
     """
     overlap = pair_iou(truth, boxes)
     own = scores.gather(2, labels[:, None, :].expand(-1, scores.shape[1], -1)).transpose(1, 2)
-    # The small floor lets a sign that nothing overlaps yet still take cells.
-    fit = own.pow(ALPHA) * overlap.clamp(min=1e-2).pow(BETA) * (inside(truth, centres) & real[..., None])
-    chosen = fit.topk(min(TOP, fit.shape[-1]), dim=-1).indices
-    wanted = torch.zeros_like(fit, dtype=torch.bool).scatter_(-1, chosen, value=True) & (fit > 0)
+    # The floor lets a sign that no prediction overlaps yet still be assigned cells.
+    alignment = own.pow(ALPHA) * overlap.clamp(min=1e-2).pow(BETA) * (inside(truth, centres) & real[..., None])
+    chosen = alignment.topk(min(TOP, alignment.shape[-1]), dim=-1).indices
+    wanted = torch.zeros_like(alignment, dtype=torch.bool).scatter_(-1, chosen, value=True) & (alignment > 0)
     taken = wanted.any(dim=1)
-    # A cell that several signs want goes to the one it overlaps most.
+    # A cell chosen by several signs goes to the one it overlaps most.
     sign = torch.where(wanted, overlap, -1.0).argmax(dim=1)
-    held = torch.zeros_like(wanted).scatter_(1, sign[:, None, :], value=True) & wanted
-    fit = fit * held
-    scale = (overlap * held).amax(dim=-1, keepdim=True) / fit.amax(dim=-1, keepdim=True).clamp(min=1e-12)
-    return Assignment(taken, sign, (fit * scale).amax(dim=1).clamp(max=1.0))
+    kept = torch.zeros_like(wanted).scatter_(1, sign[:, None, :], value=True) & wanted
+    alignment = alignment * kept
+    scale = (overlap * kept).amax(dim=-1, keepdim=True) / alignment.amax(dim=-1, keepdim=True).clamp(min=1e-12)
+    return Assignment(taken, sign, (alignment * scale).amax(dim=1).clamp(max=1.0))
 
 
 WEIGHTS = (0.5, 7.5, 1.5)
-"""Of the score, overlap and side terms: the balance that the YOLOv8 family settled on."""
+"""Weights of the score, overlap and side terms, as in the YOLOv8 family."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Targets:
-    """What the pictures of a batch hold: boxes (B, M, 4) left, top, right, bottom in pixels, labels (B, M).
+    """Ground truth of a batch: boxes (B, M, 4) left, top, right, bottom in pixels, labels (B, M).
 
-    A label of -1 pads; -2 marks a box to ignore (too small, cut off). `known` (B, classes) is False for a class that a
-    picture's data set does not annotate: there its absence proves nothing.
+    The label -1 is padding, -2 a box to ignore (too small, cut off). `known` (B, classes) is False for classes that a
+    picture's data set does not annotate, so that their absence is not learnt.
     """
 
     boxes: Tensor
@@ -86,13 +83,13 @@ class Targets:
     known: Tensor
 
     def to(self, device: torch.device) -> "Targets":
-        """Copy to a device."""
+        """Return a copy on a device."""
         return Targets(self.boxes.to(device), self.labels.to(device), self.known.to(device))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Losses:
-    """The terms of one batch, weighted; `total` is what to differentiate."""
+    """The weighted terms of one batch; `total` is to be minimised."""
 
     score: Tensor
     overlap: Tensor
@@ -105,7 +102,7 @@ class Losses:
 
 
 def ciou(a: Tensor, b: Tensor) -> Tensor:
-    """Complete overlap (Zheng et al. 2020, arXiv:2005.03572) of (K, 4) boxes with (K, 4) boxes, in -1..1."""
+    """Complete IoU (Zheng et al. 2020, arXiv:2005.03572) of (K, 4) with (K, 4) boxes -> (K,), in -1..1."""
     size_a, size_b = (a[:, 2:] - a[:, :2]).clamp(min=1e-3), (b[:, 2:] - b[:, :2]).clamp(min=1e-3)
     inter = (torch.minimum(a[:, 2:], b[:, 2:]) - torch.maximum(a[:, :2], b[:, :2])).clamp(min=0).prod(dim=-1)
     iou = inter / (size_a.prod(dim=-1) + size_b.prod(dim=-1) - inter)
@@ -119,7 +116,7 @@ def ciou(a: Tensor, b: Tensor) -> Tensor:
 
 
 def side_loss(logits: Tensor, distance: Tensor) -> Tensor:
-    """Distribution focal loss: (K, 4, bins) logits, (K, 4) distances in strides -> (K,)."""
+    """Distribution focal loss (Li et al. 2020, arXiv:2006.04388): (K, 4, bins) logits, (K, 4) strides -> (K,)."""
     bins = logits.shape[-1]
     distance = distance.clamp(0, bins - 1.01)
     low = distance.floor()
@@ -139,7 +136,7 @@ class DetectionLoss:
         self.centres, self.strides = centres.to(device), strides.to(device)
 
     def __call__(self, raw: tuple[Tensor, Tensor], targets: Targets) -> Losses:
-        """Hold the network's logits, boxes (B, N, 4 * bins) and scores (B, N, classes), against the truth."""
+        """Return the losses of the network's logits, boxes (B, N, 4 * bins) and scores (B, N, classes)."""
         box_logits, score_logits = raw[0].float(), raw[1].float()
         with torch.no_grad():
             boxes = decode_boxes(box_logits, self.centres, self.strides, self.arch.bins)
@@ -159,13 +156,13 @@ class DetectionLoss:
         return Losses(score * WEIGHTS[0], overlap / amount * WEIGHTS[1], side / amount * WEIGHTS[2])
 
     def _score(self, logits: Tensor, wanted: Tensor, taken: Tensor, targets: Targets) -> Tensor:
-        """Sum of the cross entropy, without what nobody knows: classes not annotated, cells in boxes to ignore."""
-        shadow = (inside(targets.boxes, self.centres) & (targets.labels == -2)[..., None]).any(dim=1) & ~taken
-        weight = targets.known[:, None, :] & ~shadow[..., None]
+        """Sum the cross entropy, except for classes that are not annotated and cells in boxes to ignore."""
+        ignored = (inside(targets.boxes, self.centres) & (targets.labels == -2)[..., None]).any(dim=1) & ~taken
+        weight = targets.known[:, None, :] & ~ignored[..., None]
         return (F.binary_cross_entropy_with_logits(logits, wanted, reduction="none") * weight).sum()
 
     def _boxes(self, box_logits: Tensor, targets: Targets, found: Assignment) -> tuple[Tensor, Tensor]:
-        """Sum the overlap and side terms over the cells that hold a sign, each weighted with its quality."""
+        """Sum the overlap and side terms over the assigned cells, weighted with their quality."""
         taken = found.taken
         truth = targets.boxes.gather(1, found.sign.unsqueeze(-1).expand(-1, -1, 4))[taken]
         weight = found.quality[taken]

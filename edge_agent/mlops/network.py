@@ -1,7 +1,4 @@
-"""The detector network: a small anchor-free pyramid in plain PyTorch, trained from scratch.
-
-Knows layers, shapes and how raw outputs become boxes. Knows nothing of data, losses or files.
-"""
+"""The detector network: a small anchor-free feature pyramid in plain PyTorch, trained from scratch."""
 
 import copy
 from collections.abc import Sequence
@@ -54,7 +51,7 @@ class ConvBlock(nn.Module):
 
 
 class Residual(nn.Module):
-    """Two 3x3 convolutions beside a short cut."""
+    """Two 3x3 convolutions with a skip connection."""
 
     def __init__(self, channels: int, *, shortcut: bool) -> None:
         super().__init__()
@@ -63,16 +60,15 @@ class Residual(nn.Module):
         self.shortcut = shortcut
 
     def forward(self, x: Tensor) -> Tensor:
-        """Keep the shape."""
+        """(B, channels, H, W) -> the same shape."""
         y: Tensor = self.second(self.first(x))
         return x + y if self.shortcut else y
 
 
 class SplitConvBlock(nn.Module):
-    """A convolution block as two, one for each half of its channels: the same numbers, without a split.
+    """A convolution block as two, one for each half of its channels: the same result without a split."""
 
-    ONNX Runtime keeps convolutions in a layout of its own, and a split forces it out of that layout and back.
-    """
+    # ONNX Runtime keeps convolutions in a layout of its own, and a split would convert from that layout and back.
 
     def __init__(self, whole: ConvBlock) -> None:
         super().__init__()
@@ -88,7 +84,7 @@ class SplitConvBlock(nn.Module):
 
 
 class CspStage(nn.Module):
-    """A cross-stage block: half of the channels pass `depth` residuals, and every stage of them is kept and mixed."""
+    """A cross-stage partial block: half of the channels pass `depth` residuals, and all their outputs are mixed."""
 
     def __init__(self, inputs: int, outputs: int, depth: int, *, shortcut: bool = True) -> None:
         super().__init__()
@@ -108,7 +104,7 @@ class CspStage(nn.Module):
 
 
 class SppfBlock(nn.Module):
-    """Pool the coarsest map thrice at 5x5 and mix: lets a cell see what surrounds a sign."""
+    """Fast spatial pyramid pooling: three 5x5 poolings of the coarsest map, mixed, give cells a wide context."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -116,7 +112,7 @@ class SppfBlock(nn.Module):
         self.leave = ConvBlock(channels // 2 * 4, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Keep the shape."""
+        """(B, channels, H, W) -> the same shape."""
         parts = [self.enter(x)]
         for _ in range(3):
             parts.append(F.max_pool2d(parts[-1], 5, 1, 2))
@@ -125,7 +121,7 @@ class SppfBlock(nn.Module):
 
 
 class Head(nn.Module):
-    """Per cell of one map: 4 x bins box logits and one logit a class."""
+    """For each cell of one map: 4 x bins box logits and one logit per class."""
 
     def __init__(self, inputs: int, arch: Architecture) -> None:
         super().__init__()
@@ -133,7 +129,7 @@ class Head(nn.Module):
         self.box = nn.Conv2d(arch.head, 4 * arch.bins, 1)
         self.score_conv = ConvBlock(inputs, arch.head)
         self.score = nn.Conv2d(arch.head, arch.classes, 1)
-        # Few cells hold a sign: start from a score of about 0.01 so that the first steps do not drown in background.
+        # Few cells contain a sign: an initial score of about 0.01 keeps background from dominating the first steps.
         nn.init.constant_(self.score.bias, -4.6)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -143,7 +139,7 @@ class Head(nn.Module):
 
 def _cells(x: Tensor) -> Tensor:
     """(B, C, H, W) -> (B, H * W, C)."""
-    # Sizes as plain numbers: a traced graph then holds no arithmetic on shapes.
+    # Sizes as plain numbers keep arithmetic on shapes out of the traced graph.
     batch, channels, cells = (int(x.shape[0]), int(x.shape[1]), int(x.shape[2]) * int(x.shape[3]))
     return x.reshape(batch, channels, cells).transpose(1, 2)
 
@@ -169,9 +165,9 @@ class SignNet(nn.Module):
         self.heads = nn.ModuleList((Head(n8, arch), Head(n16, arch)))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Turn (B, 3, H, W) RGB in 0..1, sides multiples of 32, into logits of N cells, fine ones first.
+        """(B, 3, H, W) RGB in 0..1, sides multiples of 32 -> logits of N cells, the finer map first.
 
-        Returns those of the boxes, (B, N, 4 * bins), and of the scores, (B, N, classes).
+        Returns those of the boxes, (B, N, 4 * bins), and those of the scores, (B, N, classes).
         """
         f8 = self.stage8(self.stage4(self.stem(x)))
         f16 = self.stage16(f8)
@@ -183,7 +179,7 @@ class SignNet(nn.Module):
         return torch.cat((fine[0], coarse[0]), dim=1), torch.cat((fine[1], coarse[1]), dim=1)
 
     def forked(self) -> "SignNet":
-        """Return a copy for export: see `SplitConvBlock`."""
+        """Return a copy for export, with SplitConvBlock where a block is split."""
         made = copy.deepcopy(self)
         for part in made.modules():
             if isinstance(part, CspStage) and isinstance(part.enter, ConvBlock):
@@ -192,7 +188,7 @@ class SignNet(nn.Module):
 
 
 def grid(height: int, width: int, strides: tuple[int, ...]) -> tuple[Tensor, Tensor]:
-    """Return the cells' centres, (N, 2) x and y in pixels, and their strides, (N, 1), in the network's order."""
+    """Return the centres of the cells, (N, 2) x and y in pixels, and their strides, (N, 1), in the network's order."""
     centres, sizes = [], []
     for stride in strides:
         rows, columns = height // stride, width // stride
@@ -208,7 +204,7 @@ def decode_boxes(box_logits: Tensor, centres: Tensor, strides: Tensor, bins: int
     A side's distance is the expectation over its bins (distribution focal loss, Li et al. 2020, arXiv:2006.04388).
     """
     weights = box_logits.reshape(*(int(size) for size in box_logits.shape[:-1]), 4, bins).clamp(max=60.0).exp()
-    # Softmax and expectation as one product of matrices: a softmax over a dozen numbers is slow on a CPU.
+    # Softmax and expectation as one matrix product: a softmax over a dozen numbers is slow on a CPU.
     ramp = torch.arange(bins, dtype=weights.dtype, device=weights.device)
     sums = weights @ torch.stack((torch.ones_like(ramp), ramp), dim=1)
     distance = sums[..., 1] / sums[..., 0] * strides
@@ -216,11 +212,11 @@ def decode_boxes(box_logits: Tensor, centres: Tensor, strides: Tensor, bins: int
 
 
 class ExportNet(nn.Module):
-    """The network as it ships: pixels in, centre-size boxes and scores out; static shape, no suppression.
+    """The network as it is exported: pixels in, centre-size boxes and scores out; static shape, without NMS.
 
-    `shifts` (one a class) are added to the scores' logits, for labels that are rarer outside than in training;
-    `margin_px` widens boxes by so many input pixels on each side: annotators draw around a sign, synthetic truth ends
-    at its edge.
+    `shifts`, one per class, are added to the score logits, for labels that are rarer in reality than in training;
+    `margin_px` widens boxes by that many input pixels on each side, because annotators draw around a sign while
+    synthetic boxes end at its edge.
     """
 
     centres: Tensor

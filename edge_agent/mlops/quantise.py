@@ -1,8 +1,7 @@
-"""A finished detector in smaller numbers: half floats, or 8-bit integers, from its ONNX file alone.
+"""Convert a detector to half floats or 8-bit integers, from its ONNX file alone.
 
-`python -m edge_agent.mlops.quantise engines/signs.onnx` writes three files and their manifests beside the model; see
-`Precision`. The pictures that 8-bit numbers are calibrated on are drawn for it. Knows ONNX graphs and ONNX Runtime's
-quantiser. Knows nothing of training, and of accuracy only that `edge-agent evaluate` measures it.
+`python -m edge_agent.mlops.quantise engines/signs.onnx` writes three files with their manifests beside the model; see
+`Precision`. 8-bit ranges are calibrated on synthetic pictures; measure the accuracy with `edge-agent evaluate`.
 """
 
 import argparse
@@ -34,16 +33,16 @@ _WIDTH_PX, _HEIGHT_PX = 640, 480  # a webcam's picture, as the train's camera gi
 _QUANTISED = ["Conv", "Relu", "Concat", "MaxPool", "Resize", "Add"]
 _OPSET = 17
 _KEPT_METADATA = frozenset({"names", "stride", "imgsz", "task", "license"})
-_CARRIED = ("labels", "input", "stride", "layout", "output", "threshold", "licence")
-"""What a manifest says of its model whatever its numbers are."""
+# The entries of a manifest that hold in every precision.
+_MANIFEST_KEYS = ("labels", "input", "stride", "layout", "output", "threshold", "licence")
 
 
 class Precision(StrEnum):
-    """What the numbers become; the value is part of the file's name. Input and output stay float32 in all.
+    """Precision of a converted model; the value is part of its file name. Input and output stay float32.
 
-    FP16: half floats up to the last convolutions. INT8: signed and symmetric, weights by channel, biases left alone:
-    the form that TensorRT reads. UINT8: activations unsigned with a zero point, weights of 7 bits, biases in integers
-    too: the form that ONNX Runtime carries out in integers from end to end on a CPU.
+    FP16: half floats up to the last convolutions. INT8: signed and symmetric, weights per channel, float biases: what
+    TensorRT reads. UINT8: unsigned activations with a zero point, 7-bit weights, integer biases: what ONNX Runtime
+    executes in integers from end to end on a CPU.
     """
 
     FP16 = "fp16"
@@ -52,13 +51,13 @@ class Precision(StrEnum):
 
 
 def convert(model: bytes, precision: Precision, pictures: Iterable[NDArray[np.uint8]] = ()) -> bytes:
-    """Return an ONNX file in other numbers; 8-bit ones need `pictures`, (h, w, 3) uint8 BGR, to learn ranges from.
+    """Return an ONNX file in another precision; 8 bits need `pictures`, (h, w, 3) uint8 BGR, for calibration.
 
-    Raises ConfigError where the file is no ONNX model with one static input [1, 3, height, width].
+    Raises ConfigError unless the file is an ONNX model with one static input [1, 3, height, width].
     """
     graph = _folded(model)
     if precision is Precision.FP16:
-        _halve(graph)
+        _to_half(graph)
     else:
         graph = _quantised(graph, precision, pictures)
     for one in [one for one in graph.metadata_props if one.key not in _KEPT_METADATA]:
@@ -68,18 +67,18 @@ def convert(model: bytes, precision: Precision, pictures: Iterable[NDArray[np.ui
 
 
 def calibration_pictures(count: int = CALIBRATION_PICTURES, seed: int = _SEED) -> Iterator[NDArray[np.uint8]]:
-    """Draw `count` synthetic pictures, (480, 640, 3) uint8 BGR, the same for the same seed."""
-    studio = SceneGenerator(SynthOptions(count, seed=seed, width=_WIDTH_PX, height=_HEIGHT_PX))
+    """Yield `count` synthetic pictures, (480, 640, 3) uint8 BGR, the same for the same seed."""
+    generator = SceneGenerator(SynthOptions(count, seed=seed, width=_WIDTH_PX, height=_HEIGHT_PX))
     for index in range(count):
-        yield studio.scene(index).image
+        yield generator.scene(index).image
 
 
 def write(model: Path, out: Path, pictures: Iterable[NDArray[np.uint8]] | None = None) -> Iterator[Path]:
-    """Write each precision of `model` with its manifest into a folder; yields each path when it is there.
+    """Write each precision of `model` with its manifest into a folder; yields each path once it is written.
 
     Raises ConfigError when the model or its manifest cannot be read, FatalError when a file cannot be written.
     """
-    data, described = _read(model)
+    data, description = _read(model)
     chosen = list(calibration_pictures() if pictures is None else pictures)
     for precision in Precision:
         path = out / f"{model.stem}-{precision}.onnx"
@@ -89,31 +88,31 @@ def write(model: Path, out: Path, pictures: Iterable[NDArray[np.uint8]] | None =
             "schema": 1,
             "model": path.name,
             "sha256": hashlib.sha256(converted).hexdigest(),
-            **{key: described[key] for key in _CARRIED if key in described},
+            **{key: description[key] for key in _MANIFEST_KEYS if key in description},
             "precision": precision.value,
             "made_from": {"model": model.name, "sha256": hashlib.sha256(data).hexdigest()},
         }
-        manifest |= _measured(path, manifest["sha256"])
+        manifest |= _existing_metrics(path, manifest["sha256"])
         write_atomic(path.with_suffix(".json"), (json.dumps(manifest, indent=2) + "\n").encode())
         yield path
 
 
-def _measured(path: Path, digest: str) -> dict[str, Any]:
-    """Return what was measured of the very same file before, from its manifest; nothing where there is none."""
+def _existing_metrics(path: Path, digest: str) -> dict[str, Any]:
+    """Return the metrics of an existing manifest for the very same file; empty where there are none."""
     try:
-        before = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        existing = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    same = isinstance(before, dict) and before.get("sha256") == digest and "metrics" in before
-    return {"metrics": before["metrics"]} if same else {}
+    same = isinstance(existing, dict) and existing.get("sha256") == digest and "metrics" in existing
+    return {"metrics": existing["metrics"]} if same else {}
 
 
 def _read(model: Path) -> tuple[bytes, dict[str, Any]]:
-    """Read a model and what its manifest says."""
+    """Read a model and its manifest."""
     beside = model.with_suffix(".json")
     try:
-        described = json.loads(beside.read_text(encoding="utf-8"))
-        return model.read_bytes(), dict(described)
+        description = json.loads(beside.read_text(encoding="utf-8"))
+        return model.read_bytes(), dict(description)
     except OSError as error:
         raise ConfigError(
             f"{error.filename} cannot be read: {error.strerror}", remedy="name a trained model"
@@ -123,7 +122,7 @@ def _read(model: Path) -> tuple[bytes, dict[str, Any]]:
 
 
 def _folded(model: bytes) -> Any:
-    """Load a model with its norms folded into the convolutions, and constants worked out."""
+    """Load a model with norms folded into the convolutions and constants folded."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "folded.onnx"
         options = ort.SessionOptions()
@@ -132,7 +131,7 @@ def _folded(model: bytes) -> Any:
         options.optimized_model_filepath = str(path)
         try:
             ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # ONNX Runtime's exceptions share no base of their own
+        except Exception as error:  # ONNX Runtime's exceptions have no common base class
             line = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
             raise ConfigError(f"not a model that ONNX Runtime can load ({line})", remedy="export it again") from error
         graph = onnx.load(str(path))
@@ -153,7 +152,7 @@ def _consumers(graph: Any) -> dict[str, list[Any]]:
 
 
 def _body(graph: Any) -> set[str]:
-    """Name the nodes up to the last convolutions; what is behind them works out boxes in pixels, exactly."""
+    """Return the names of the nodes up to the last convolutions; those after them compute boxes in pixels, exactly."""
     consumers, body = _consumers(graph), set()
     for node in reversed(graph.graph.node):
         after = (user.name for output in node.output for user in consumers[output])
@@ -171,8 +170,8 @@ def _last_convolutions(graph: Any, body: set[str]) -> set[str]:
     }
 
 
-def _halve(graph: Any) -> None:
-    """Make half floats of the body, in place, with a cast at its door and at each way out."""
+def _to_half(graph: Any) -> None:
+    """Convert the body to half floats, in place, with casts at its input and outputs."""
     body, consumers = _body(graph), _consumers(graph)
     source = graph.graph.input[0].name
     weights = {one.name: one for one in graph.graph.initializer if one.data_type == TensorProto.FLOAT}
@@ -195,19 +194,20 @@ def _halve(graph: Any) -> None:
                 )
             for user in outside:
                 user.input[list(user.input).index(name)] = f"{name}_single"
-    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]  # they belong to the list below
+    # Copies, since the list that is cleared next owns the originals.
+    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
     del graph.graph.node[:], graph.graph.value_info[:]
     graph.graph.node.extend(copies)
 
 
 class _CalibrationReader:
-    """What ONNX Runtime's quantiser asks its pictures of."""
+    """Implements CalibrationDataReader of ONNX Runtime's quantiser."""
 
     def __init__(self, name: str, letterbox: Letterbox, pictures: Iterable[NDArray[np.uint8]]) -> None:
         self._name, self._letterbox, self._pictures = name, letterbox, iter(pictures)
 
     def get_next(self) -> dict[str, NDArray[Any]] | None:
-        """Return the next picture as the network's input, or None."""
+        """Return the next picture as the network's input; None at the end."""
         picture = next(self._pictures, None)
         return None if picture is None else {self._name: self._letterbox.fill(picture)[0].copy()}
 
@@ -216,14 +216,14 @@ class _CalibrationReader:
 
 
 def _quantised(graph: Any, precision: Precision, pictures: Iterable[NDArray[np.uint8]]) -> Any:
-    """Let ONNX Runtime's quantiser put Q and DQ nodes around the body, the last convolutions left as they are."""
+    """Insert Q and DQ nodes around the body with ONNX Runtime's quantiser, except for the last convolutions."""
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static  # noqa: PLC0415 - loads for a second
 
     body, source = _body(graph), graph.graph.input[0]
     exact = {node.name for node in graph.graph.node} - body | _last_convolutions(graph, body)
     _, _, height, width = (side.dim_value for side in source.type.tensor_type.shape.dim)
     signed = precision is Precision.INT8
-    # The quantiser asks for a model that was prepared, and knows one by this mark: ours was, in `_folded`.
+    # The quantiser warns about models that were not preprocessed, and recognises them by this entry: `_folded` did it.
     helper.set_model_props(
         graph, {**{one.key: one.value for one in graph.metadata_props}, "onnx.quant.pre_process": "onnxruntime.quant"}
     )
@@ -238,7 +238,7 @@ def _quantised(graph: Any, precision: Precision, pictures: Iterable[NDArray[np.u
             per_channel=True,
             activation_type=QuantType.QInt8 if signed else QuantType.QUInt8,
             weight_type=QuantType.QInt8,
-            reduce_range=not signed,  # CPUs without VNNI add up in 16 bits: with 7-bit weights they do not overflow
+            reduce_range=not signed,  # CPUs without VNNI sum in 16 bits, which 7-bit weights do not overflow
             nodes_to_exclude=sorted(exact),
             extra_options={"ActivationSymmetric": signed, "WeightSymmetric": True, "QuantizeBias": not signed},
         )

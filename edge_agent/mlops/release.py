@@ -1,7 +1,4 @@
-"""Turning a trained network into what ships: the ONNX file, its manifest, and taking the place of an older one.
-
-Knows the manifest's contents and how files replace each other. Knows nothing of training or the command line.
-"""
+"""Ship a trained network: write the ONNX file with its manifest, and promote it to the shipped detector."""
 
 import hashlib
 import json
@@ -15,7 +12,7 @@ from edge_agent.errors import ConfigError, FatalError
 from edge_agent.runtime.files import write_atomic
 from edge_agent.signs import LABELS
 
-if TYPE_CHECKING:  # they need PyTorch, which promoting a model does without
+if TYPE_CHECKING:  # these need PyTorch, which promoting a model does not
     from edge_agent.mlops.export import Exported
     from edge_agent.mlops.network import Architecture
 
@@ -26,7 +23,7 @@ SHIPPED = "signs"
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """How a model came about: enough to make it again."""
+    """How a model was trained, in enough detail to reproduce it."""
 
     command: str
     samples: int
@@ -43,9 +40,9 @@ def manifest(
     *,
     size: tuple[int, int],
     threshold: float,
-    origin: Provenance,
+    provenance: Provenance,
 ) -> dict[str, Any]:
-    """Describe a model; the agent refuses a file whose sha256 differs from the one here. `size` is width, height."""
+    """Return a model's manifest; `size` is the width and height of its input in pixels."""
     return {
         "schema": SCHEMA,
         "model": name,
@@ -67,79 +64,77 @@ def manifest(
             },
         },
         "training": {
-            "data": origin.data,
-            "command": origin.command,
-            "commit": origin.commit,
-            "samples": origin.samples,
-            "torch": origin.torch,
+            "data": provenance.data,
+            "command": provenance.command,
+            "commit": provenance.commit,
+            "samples": provenance.samples,
+            "torch": provenance.torch,
         },
-        "metrics": origin.metrics,
+        "metrics": provenance.metrics,
     }
 
 
-def write(folder: Path, exported: "Exported", described: dict[str, Any]) -> Path:
-    """Write model and manifest into a folder and return the model's path.
-
-    The manifest comes last: between the two writes the agent sees a model that nobody vouches for, and refuses it.
-    """
-    path = folder / str(described["model"])
+def write(folder: Path, exported: "Exported", description: dict[str, Any]) -> Path:
+    """Write model and manifest into a folder and return the model's path."""
+    # The manifest is written last: until then the agent refuses the model, whose sha256 differs from the manifest's.
+    path = folder / str(description["model"])
     write_atomic(path, exported.data)
-    write_atomic(path.with_suffix(".json"), (json.dumps(described, indent=2) + "\n").encode())
+    write_atomic(path.with_suffix(".json"), (json.dumps(description, indent=2) + "\n").encode())
     return path
 
 
 def describe_data(folder: Path, pictures: int) -> dict[str, Any]:
-    """Tell where a data set came from: what its generator noted in `synth.json`, or just its name and size."""
+    """Return a data set's provenance: its generator's `synth.json`, or just name and size."""
     file = folder / "synth.json"
-    noted = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    return {"name": folder.resolve().name, "pictures": pictures, **noted}
+    record = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return {"name": folder.resolve().name, "pictures": pictures, **record}
 
 
 def commit_of_here() -> str:
-    """Return the commit of the code that runs, or `unknown` outside a checkout."""
+    """Return the commit of the running code, or `unknown` outside a checkout."""
     git = shutil.which("git")
     if git is None:
         return "unknown"
     here = Path(__file__).parent
-    asked = subprocess.run(  # noqa: S603 - fixed words
+    result = subprocess.run(  # noqa: S603 - fixed arguments
         [git, "-C", str(here), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
     )
-    return asked.stdout.strip() or "unknown"
+    return result.stdout.strip() or "unknown"
 
 
 def promote(new_model: Path, engines: Path) -> Path | None:
-    """Put a model and its manifest in the place of the shipped one; returns where the old model was kept.
+    """Replace the shipped model and its manifest; return the path of the old model's copy, or None without one.
 
-    The old pair becomes `signs-SHA.onnx` and `.json`, SHA being the first eight digits of its sha256. Raises
-    ConfigError when the new pair is not whole, FatalError when a file cannot be written.
+    The old pair is copied to `signs-SHA.onnx` and `.json`, SHA being the first eight digits of its sha256. Raises
+    ConfigError when the new pair is incomplete, FatalError when a file cannot be written.
     """
-    data, described = _checked_pair(new_model)
-    kept = _keep_old(engines)
-    described["model"] = f"{SHIPPED}.onnx"
+    data, description = _checked_pair(new_model)
+    kept = _back_up(engines)
+    description["model"] = f"{SHIPPED}.onnx"
     write_atomic(engines / f"{SHIPPED}.onnx", data)
-    write_atomic(engines / f"{SHIPPED}.json", (json.dumps(described, indent=2) + "\n").encode())
+    write_atomic(engines / f"{SHIPPED}.json", (json.dumps(description, indent=2) + "\n").encode())
     return kept
 
 
 def _checked_pair(model: Path) -> tuple[bytes, dict[str, Any]]:
-    """Read a model and its manifest and see that they belong together."""
+    """Read a model and its manifest, and check that they belong together."""
     beside = model.with_suffix(".json")
     try:
         data = model.read_bytes()
-        described: dict[str, Any] = json.loads(beside.read_text(encoding="utf-8"))
+        description: dict[str, Any] = json.loads(beside.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(
             f"{error.filename} cannot be read: {error.strerror}", remedy="export the model again"
         ) from error
     except json.JSONDecodeError as error:
         raise ConfigError(f"{beside} is not JSON: {error}", remedy="export the model again") from error
-    if described.get("sha256") != hashlib.sha256(data).hexdigest():
-        raise ConfigError(f"{model} is not the model that {beside.name} describes", remedy="export the model again")
-    return data, described
+    if description.get("sha256") != hashlib.sha256(data).hexdigest():
+        raise ConfigError(f"{model} is not the model described by {beside.name}", remedy="export the model again")
+    return data, description
 
 
-def _keep_old(engines: Path) -> Path | None:
-    """Copy the shipped pair aside under its own hash."""
+def _back_up(engines: Path) -> Path | None:
+    """Copy the shipped pair to names with its hash; return the model's copy, or None without a shipped model."""
     old = engines / f"{SHIPPED}.onnx"
     if not old.is_file():
         return None
@@ -148,9 +143,11 @@ def _keep_old(engines: Path) -> Path | None:
         kept = engines / f"{SHIPPED}-{digest}.onnx"
         shutil.copy2(old, kept)
         if old.with_suffix(".json").is_file():
-            described = json.loads(old.with_suffix(".json").read_text(encoding="utf-8"))
-            described["model"] = kept.name
-            write_atomic(kept.with_suffix(".json"), (json.dumps(described, indent=2) + "\n").encode())
+            description = json.loads(old.with_suffix(".json").read_text(encoding="utf-8"))
+            description["model"] = kept.name
+            write_atomic(kept.with_suffix(".json"), (json.dumps(description, indent=2) + "\n").encode())
     except OSError as error:
-        raise FatalError(f"{engines} cannot keep the old model: {error.strerror}", remedy="free some space") from error
+        raise FatalError(
+            f"the old model cannot be copied within {engines}: {error.strerror}", remedy="free some space"
+        ) from error
     return kept

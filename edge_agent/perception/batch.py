@@ -89,7 +89,7 @@ def detect_in(detector: Detector, path: Path) -> Iterator[FrameResult]:
     if is_picture(path):
         found = read_image(path)
         if found is None:
-            raise ConfigError(f"{path}: not a readable picture", remedy="copy or export it again")
+            raise ConfigError(f"{path}: cannot be read as a picture", remedy="copy or export it again")
         yield _infer(detector, path, found[0])
         return
     reader = VideoReader(path)

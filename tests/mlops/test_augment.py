@@ -68,7 +68,7 @@ def test_stream_covers_the_run_and_ends(toy: Path) -> None:
 
 
 def test_sampler_piles_hold_no_sign_and_are_known_to_hold_none(toy: Path) -> None:
-    only = AugmentOptions(pile=1.0)
+    only = AugmentOptions(empty=1.0)
     view, known = Sampler((read_split(toy, "train"),), (1.0,), 64, 64, 0, only).view(0)
     assert view.image.shape == (64, 64, 3)
     assert len(view.boxes) == 0

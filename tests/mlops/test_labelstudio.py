@@ -126,7 +126,7 @@ def test_to_coco_existing_folder_is_left_alone(pictures: Path, tmp_path: Path) -
 def test_read_export_box_without_its_numbers_names_file(pictures: Path, tmp_path: Path, value: dict[str, Any]) -> None:
     tasks = tasks_for(pictures)
     tasks[0]["predictions"][0]["result"][0]["value"] = value
-    with pytest.raises(ConfigError, match=r"export\.json is no Label Studio export"):
+    with pytest.raises(ConfigError, match=r"export\.json is not a Label Studio export"):
         labelstudio.read_export(export_of(tasks, tmp_path / "export.json"))
 
 

@@ -19,7 +19,9 @@ from edge_agent.signs import LABELS
 def pair_in(folder: Path, content: bytes) -> Path:
     exported = Exported(content, {}, 0.0, 1e-4, 1e-6)
     origin = release.Provenance("edge-agent train", 10, [{"seed": 1}], "2.13.0", "abc")
-    described = release.manifest("signs.onnx", exported, Architecture(), size=(640, 480), threshold=0.4, origin=origin)
+    described = release.manifest(
+        "signs.onnx", exported, Architecture(), size=(640, 480), threshold=0.4, provenance=origin
+    )
     return release.write(folder, exported, described)
 
 

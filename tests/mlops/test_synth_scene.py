@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_agent.mlops.synth.billboard import PosedSign, SignAppearance, SignPose, paint, random_look
+from edge_agent.mlops.synth.billboard import PosedSign, SignAppearance, SignPose, paint, random_appearance
 from edge_agent.mlops.synth.faces import Faces
 from edge_agent.mlops.synth.options import SynthOptions
 from edge_agent.mlops.synth.scene import Scene, SceneGenerator
@@ -138,7 +138,7 @@ def test_back_of_a_sign_shows_no_print(textures: Textures, magenta: Faces) -> No
 
 def test_looks_range_from_dark_to_washed_out() -> None:
     rng = np.random.default_rng(0)
-    looks = [random_look(rng, 30.0, 0.9) for _ in range(300)]
+    looks = [random_appearance(rng, 30.0, 0.9) for _ in range(300)]
     assert min(look.light for look in looks) < 0.4
     assert max(look.fade for look in looks) > 0.8
     assert sum(look.blur != (0.0, 0.0) for look in looks) > 15

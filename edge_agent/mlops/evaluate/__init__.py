@@ -1,6 +1,6 @@
-"""Measuring a detector on annotated pictures, through the agent's own path.
+"""Evaluation: a COCO file and its pictures in, figures with confidence intervals and plots out.
 
-Knows COCO files, matching, figures and plots. Knows nothing of how a detector was made.
+Detectors run through the Detector port, with the same code as on the train; everything blocks in the caller's thread.
 """
 
 from edge_agent.mlops.evaluate.matching import Matches, match

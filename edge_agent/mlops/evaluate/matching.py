@@ -1,7 +1,6 @@
-"""Which detection found which sign, at each overlap that counts.
+"""Match detections with signs at each IoU threshold, as COCO does, and compute average precision.
 
-Knows boxes and greedy matching as COCO does it. Knows nothing of files or plots. Kept a picture apart, so that a
-bootstrap can draw pictures again without matching again.
+Matches are kept per picture, so that a bootstrap can draw pictures again without matching again.
 """
 
 from collections.abc import Sequence
@@ -13,13 +12,13 @@ from numpy.typing import NDArray
 from edge_agent.mlops.evaluate.truth import AnnotatedPicture, GroundTruth, PictureDetections
 
 OVERLAPS = np.arange(0.5, 0.96, 0.05)
-"""The ten overlaps over which COCO averages."""
+"""The ten IoU thresholds over which COCO averages."""
 _LEVELS = np.linspace(0, 1, 101)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Matches:
-    """One picture: hits (overlaps, K) of its K detections, their scores and classes; how many signs of each class."""
+    """One picture: hits (thresholds, K) of its K detections, their scores and classes; number of signs per class."""
 
     hits: NDArray[np.bool_]
     scores: NDArray[np.float64]
@@ -28,7 +27,7 @@ class Matches:
 
 
 def iou(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(M, 4) with (N, 4) boxes -> (M, N)."""
+    """IoU of (M, 4) with (N, 4) boxes -> (M, N)."""
     left_top = np.maximum(a[:, None, :2], b[None, :, :2])
     right_bottom = np.minimum(a[:, None, 2:], b[None, :, 2:])
     inter = (right_bottom - left_top).clip(0).prod(axis=2)
@@ -39,7 +38,7 @@ def iou(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
 def pair(
     picture: AnnotatedPicture, found: PictureDetections, least: float, *, any_class: bool = False
 ) -> NDArray[np.int64]:
-    """For each detection the sign it found, or -1: best scores first, each takes the free sign it overlaps most."""
+    """Return for each detection the index of its sign, or -1: best score first, each the free sign of highest IoU."""
     overlaps = iou(found.boxes, picture.boxes)
     if not any_class:
         overlaps = np.where(found.classes[:, None] == picture.classes[None], overlaps, 0.0)
@@ -54,7 +53,7 @@ def pair(
 
 
 def match(truth: GroundTruth, detections: Sequence[PictureDetections]) -> list[Matches]:
-    """Match every picture at every overlap."""
+    """Match every picture at every IoU threshold."""
     made = []
     for picture, found in zip(truth.pictures, detections, strict=True):
         hits = np.stack([pair(picture, found, float(least)) >= 0 for least in OVERLAPS])
@@ -64,7 +63,7 @@ def match(truth: GroundTruth, detections: Sequence[PictureDetections]) -> list[M
 
 
 def average_precision(scores: NDArray[np.float64], hits: NDArray[np.bool_], signs: int) -> float:
-    """COCO's 101-point average precision of one class at one overlap; NaN without signs."""
+    """Return COCO's 101-point average precision of one class at one IoU threshold; NaN without signs."""
     if signs == 0:
         return float("nan")
     order = np.argsort(-scores, kind="stable")
@@ -77,7 +76,7 @@ def average_precision(scores: NDArray[np.float64], hits: NDArray[np.bool_], sign
 
 
 def ap_table(matches: Sequence[Matches]) -> NDArray[np.float64]:
-    """(overlaps, classes) average precisions over pictures; NaN for a class without signs."""
+    """Return (thresholds, classes) average precisions over pictures; NaN for a class without signs."""
     hits = np.concatenate([one.hits for one in matches], axis=1)
     scores = np.concatenate([one.scores for one in matches])
     classes = np.concatenate([one.classes for one in matches])
@@ -91,7 +90,7 @@ def ap_table(matches: Sequence[Matches]) -> NDArray[np.float64]:
 
 
 def bootstrap(matches: Sequence[Matches], *, draws: int = 1000, seed: int = 0) -> NDArray[np.float64]:
-    """(draws, 2) AP50 and AP50-95 over pictures drawn with replacement; the same seed draws the same pictures."""
+    """Return (draws, 2) AP50 and AP50-95 of pictures drawn with replacement; equal seeds draw equal pictures."""
     rng = np.random.default_rng(seed)
     made = np.empty((draws, 2))
     for row in range(draws):
@@ -101,7 +100,7 @@ def bootstrap(matches: Sequence[Matches], *, draws: int = 1000, seed: int = 0) -
 
 
 def mean_ap(table: NDArray[np.float64]) -> tuple[float, float]:
-    """AP50 and AP50-95 of a table: means over the classes that have signs; NaN when none has."""
+    """Return AP50 and AP50-95 of a table, means over the classes that have signs; NaN when none has."""
     if np.isnan(table).all():
         return float("nan"), float("nan")
     return float(np.nanmean(table[0])), float(np.nanmean(table))

@@ -1,7 +1,4 @@
-"""The figures of a report: AP by faster-coco-eval, precision and recall by threshold, by class, by size.
-
-Knows numbers. Knows nothing of files, detectors or plots.
-"""
+"""Figures of a detector: AP by faster-coco-eval; precision and recall by threshold, class and size; comparisons."""
 
 import contextlib
 import io
@@ -16,14 +13,13 @@ from edge_agent.mlops.evaluate.matching import Matches, ap_table, bootstrap, mat
 from edge_agent.mlops.evaluate.truth import AnnotatedPicture, GroundTruth, PictureDetections
 
 SIZES_PX = {"small": (0.0, 20.0), "medium": (20.0, 40.0), "large": (40.0, 1e5)}
-"""Bounds of the square root of a box's area in the picture's pixels; COCO's own (32 and 96) would call every toy sign
-small."""
+"""Bounds of the square root of a box's area in pixels; by COCO's own (32 and 96) every toy sign would be small."""
 THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 20))
 
 
 @dataclass(frozen=True, slots=True)
 class OperatingPoint:
-    """Precision, recall and F1 at one threshold, all classes together; NaN where there is nothing to divide by."""
+    """Precision, recall and F1 at one threshold over all classes; NaN where undefined."""
 
     threshold: float
     precision: float
@@ -33,7 +29,7 @@ class OperatingPoint:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All figures; intervals are 95 percent, by bootstrap over pictures.
+    """All figures of a detector; intervals are 95 percent, by bootstrap over pictures.
 
     `confusion[truth][found]` counts at `threshold`; its last row and column are background.
     """
@@ -56,7 +52,7 @@ class Report:
 def measure(
     truth: GroundTruth, detections: Sequence[PictureDetections], threshold: float, *, draws: int = 1000
 ) -> Report:
-    """Make the report; `detections` must reach far below `threshold` for AP to mean anything."""
+    """Compute the report; AP is meaningful only if `detections` include scores far below `threshold`."""
     matches = match(truth, detections)
     table = ap_table(matches)
     coco = coco_figures(truth, detections)
@@ -80,7 +76,7 @@ def measure(
 
 
 def coco_figures(truth: GroundTruth, detections: Sequence[PictureDetections]) -> dict[str, float]:
-    """AP50, AP50-95 and AP50 by size, by faster-coco-eval."""
+    """Return AP50, AP50-95 and AP50 by size, by faster-coco-eval."""
     from faster_coco_eval import COCO, COCOeval_faster  # noqa: PLC0415 - slow to import
 
     with contextlib.redirect_stdout(io.StringIO()):
@@ -88,24 +84,24 @@ def coco_figures(truth: GroundTruth, detections: Sequence[PictureDetections]) ->
         rows = _coco_results(detections)
         if not rows:
             return {"ap50": 0.0, "ap": 0.0, **{f"ap50_{size}": float("nan") for size in SIZES_PX}}
-        judge = COCOeval_faster(reference, reference.loadRes(rows), "bbox")
-        judge.params.areaRng = [[0.0, 1e10], *([low**2, high**2] for low, high in SIZES_PX.values())]
-        judge.params.areaRngLbl = ["all", *SIZES_PX]
-        judge.evaluate()
-        judge.accumulate()
-    precision = np.asarray(judge.eval["precision"])  # overlaps, recalls, classes, sizes, most detections
+        evaluator = COCOeval_faster(reference, reference.loadRes(rows), "bbox")
+        evaluator.params.areaRng = [[0.0, 1e10], *([low**2, high**2] for low, high in SIZES_PX.values())]
+        evaluator.params.areaRngLbl = ["all", *SIZES_PX]
+        evaluator.evaluate()
+        evaluator.accumulate()
+    precision = np.asarray(evaluator.eval["precision"])  # overlaps, recalls, classes, sizes, most detections
     figures = {"ap50": _mean(precision[0, :, :, 0, -1]), "ap": _mean(precision[:, :, :, 0, -1])}
     return figures | {f"ap50_{size}": _mean(precision[0, :, :, 1 + i, -1]) for i, size in enumerate(SIZES_PX)}
 
 
 def _mean(values: NDArray[Any]) -> float:
-    """Mean of what is measured: COCO marks the rest with -1."""
+    """Return the mean of the defined values; COCO marks the others with -1."""
     kept = values[values > -1]
     return float(kept.mean()) if kept.size else float("nan")
 
 
 def _coco_truth(truth: GroundTruth) -> dict[str, Any]:
-    """Build a COCO data set in memory."""
+    """Return the truth as a COCO data set."""
     annotations: list[dict[str, Any]] = []
     for image, picture in enumerate(truth.pictures):
         for (x1, y1, x2, y2), kind in zip(picture.boxes.tolist(), picture.classes.tolist(), strict=True):
@@ -120,7 +116,7 @@ def _coco_truth(truth: GroundTruth) -> dict[str, Any]:
 
 
 def _coco_results(detections: Sequence[PictureDetections]) -> list[dict[str, Any]]:
-    """Build COCO results."""
+    """Return detections as COCO results."""
     rows = []
     for image, found in enumerate(detections):
         for (x1, y1, x2, y2), score, kind in zip(
@@ -132,7 +128,7 @@ def _coco_results(detections: Sequence[PictureDetections]) -> list[dict[str, Any
 
 
 def above(found: PictureDetections, threshold: float) -> PictureDetections:
-    """Keep what scores at least `threshold`."""
+    """Return the detections with a score of at least `threshold`."""
     keep = found.scores >= threshold
     labels = tuple(label for label, kept in zip(found.labels, keep, strict=True) if kept)
     return PictureDetections(found.boxes[keep], found.scores[keep], found.classes[keep], labels)
@@ -141,29 +137,29 @@ def above(found: PictureDetections, threshold: float) -> PictureDetections:
 def point_at(
     truth: GroundTruth, detections: Sequence[PictureDetections], threshold: float, kind: int | None = None
 ) -> OperatingPoint:
-    """Precision, recall and F1 at an overlap of 0.5, of all classes or of one."""
-    right = seen = signs = 0
+    """Return precision, recall and F1 at an IoU of 0.5, of all classes or of one."""
+    correct = detected = signs = 0
     for picture, found in zip(truth.pictures, detections, strict=True):
         kept = above(found, threshold)
         hit = pair(picture, kept, 0.5) >= 0
         mine = slice(None) if kind is None else kept.classes == kind
-        right += int(hit[mine].sum())
-        seen += len(kept.classes[mine])
+        correct += int(hit[mine].sum())
+        detected += len(kept.classes[mine])
         signs += len(picture.classes) if kind is None else int((picture.classes == kind).sum())
-    return _point(threshold, right, seen, signs)
+    return _point(threshold, correct, detected, signs)
 
 
-def _point(threshold: float, right: int, seen: int, signs: int) -> OperatingPoint:
-    """Turn counts into a point."""
-    nothing = float("nan")
-    both = right / (seen + signs) * 2 if seen + signs else nothing
-    return OperatingPoint(threshold, right / seen if seen else nothing, right / signs if signs else nothing, both)
+def _point(threshold: float, correct: int, detected: int, signs: int) -> OperatingPoint:
+    """Return the operating point of these counts."""
+    nan = float("nan")
+    f1 = correct / (detected + signs) * 2 if detected + signs else nan
+    return OperatingPoint(threshold, correct / detected if detected else nan, correct / signs if signs else nan, f1)
 
 
 def _by_class(
     truth: GroundTruth, detections: Sequence[PictureDetections], table: NDArray[np.float64], threshold: float
 ) -> dict[str, dict[str, float]]:
-    """Figures of each class that occurs."""
+    """Return the figures of each class."""
     rows = {}
     for index, name in enumerate(truth.names):
         signs = sum(int((picture.classes == index).sum()) for picture in truth.pictures)
@@ -176,7 +172,7 @@ def _by_class(
 def _by_size(
     truth: GroundTruth, detections: Sequence[PictureDetections], coco: dict[str, float], threshold: float
 ) -> dict[str, dict[str, float]]:
-    """AP50 and recall of each size band."""
+    """Return AP50 and recall of each size band."""
     rows = {}
     for size, (low, high) in SIZES_PX.items():
         signs = hits = 0
@@ -191,14 +187,14 @@ def _by_size(
 
 
 def side_px(picture: AnnotatedPicture) -> NDArray[np.float64]:
-    """Square root of each box's area."""
+    """Return the square root of each box's area in pixels."""
     return np.asarray(np.sqrt((picture.boxes[:, 2:] - picture.boxes[:, :2]).prod(axis=1)))
 
 
 def confusion(
     truth: GroundTruth, detections: Sequence[PictureDetections], threshold: float
 ) -> tuple[tuple[int, ...], ...]:
-    """Count truth (rows) against detections (columns), paired by overlap whatever the class; last is background."""
+    """Count truth (rows) against detections (columns), paired by IoU regardless of class; the last is background."""
     size = len(truth.names) + 1
     table = np.zeros((size, size), dtype=np.int64)
     for picture, found in zip(truth.pictures, detections, strict=True):
@@ -213,9 +209,9 @@ def confusion(
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """AP50 and AP50-95 of both, the gains with 95 percent intervals, and a verdict: better, worse or undecided.
+    """AP50 and AP50-95 of two detectors, the gains with 95 percent intervals, and a verdict.
 
-    The verdict is about AP50: `better` or `worse` only where its interval leaves zero out.
+    The verdict is `better` or `worse` where the interval of the gain in AP50 excludes zero, else `undecided`.
     """
 
     old_ap50: float
@@ -229,21 +225,21 @@ class Comparison:
     verdict: str
 
     def sentence(self) -> str:
-        """Tell it to a person."""
+        """Return the comparison as one sentence."""
         low, high = self.ap50_interval
-        told = {
+        conclusion = {
             "better": "the new detector is better",
             "worse": "the new detector is worse",
             "undecided": "too few pictures to tell them apart",
         }[self.verdict]
         return (
-            f"{told}: AP50 {self.old_ap50:.3f} -> {self.new_ap50:.3f} "
+            f"{conclusion}: AP50 {self.old_ap50:.3f} -> {self.new_ap50:.3f} "
             f"({self.ap50_gain:+.3f}, 95% interval {low:+.3f} to {high:+.3f}), AP50-95 {self.ap_gain:+.3f}"
         )
 
 
 def compare(old: Sequence[Matches], new: Sequence[Matches], *, draws: int = 1000, seed: int = 0) -> Comparison:
-    """Compare two detectors on the same pictures: each draw takes the same pictures for both."""
+    """Compare two detectors on the same pictures, by a paired bootstrap."""
     gains = bootstrap(new, draws=draws, seed=seed) - bootstrap(old, draws=draws, seed=seed)
     low, high = np.nanpercentile(gains, [2.5, 97.5], axis=0)
     old_ap50, old_ap = mean_ap(ap_table(old))

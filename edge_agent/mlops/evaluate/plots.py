@@ -1,7 +1,4 @@
-"""Pictures of a report: precision and recall, the confusion matrix, and the worst pictures side by side.
-
-Knows drawing. Knows nothing of how the figures came about.
-"""
+"""Plots of a report: precision and recall, the confusion matrix, and the pictures with most mistakes."""
 
 import io
 from collections.abc import Sequence
@@ -36,14 +33,14 @@ def write_plots(
 
 
 def _figure(width: float, height: float) -> Any:
-    """Make an empty figure without any window system."""
+    """Return an empty figure that needs no window system."""
     from matplotlib.figure import Figure  # noqa: PLC0415 - slow to import
 
     return Figure(figsize=(width, height), dpi=110, layout="constrained")
 
 
 def _png(figure: Any) -> bytes:
-    """Render a figure."""
+    """Render a figure as PNG."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - slow to import
 
     buffer = io.BytesIO()
@@ -52,7 +49,7 @@ def _png(figure: Any) -> bytes:
 
 
 def curves(report: Report) -> bytes:
-    """Draw precision, recall and F1 over the threshold; returns a PNG."""
+    """Plot precision, recall and F1 over the threshold; returns a PNG."""
     figure = _figure(6, 4)
     axes = figure.subplots()
     thresholds = [point.threshold for point in report.points]
@@ -66,7 +63,7 @@ def curves(report: Report) -> bytes:
 
 
 def confusion_plot(report: Report) -> bytes:
-    """Draw counts of truth against detections; returns a PNG."""
+    """Plot the confusion matrix; returns a PNG."""
     names = [*report.names, "background"]
     table = np.array(report.confusion)
     figure = _figure(2 + 0.7 * len(names), 1.5 + 0.6 * len(names))
@@ -88,7 +85,7 @@ def mistakes(picture: AnnotatedPicture, found: PictureDetections) -> int:
 
 
 def worst(truth: GroundTruth, detections: Sequence[PictureDetections], threshold: float, *, most: int = 9) -> bytes:
-    """Draw the pictures with most mistakes, three a row: green found, red false, yellow missed; returns a PNG."""
+    """Draw the pictures with most mistakes, three per row: found green, false red, missed yellow; returns a PNG."""
     kept = [above(found, threshold) for found in detections]
     counts = [mistakes(picture, found) for picture, found in zip(truth.pictures, kept, strict=True)]
     order = sorted(range(len(counts)), key=lambda index: -counts[index])[:most]
@@ -99,7 +96,7 @@ def worst(truth: GroundTruth, detections: Sequence[PictureDetections], threshold
 
 
 def _tile(picture: AnnotatedPicture, found: PictureDetections, names: Sequence[str]) -> NDArray[np.uint8]:
-    """Draw one picture with its boxes into a tile."""
+    """Return one picture with its boxes as a tile."""
     image = cv2.imread(str(picture.path), cv2.IMREAD_COLOR)
     tile = np.zeros((_TILE[1], _TILE[0], 3), np.uint8)
     if image is None:

@@ -1,4 +1,5 @@
-"""Training pictures rendered by our own code: scenes in the style of the real track, with boxes, from a seed.
+"""Synthetic training pictures: options and a seed in, a data set of toy-track scenes with boxes out.
 
-`build.synthesise` makes a data set. Shares the signs' artwork with the simulator, and nothing else of it.
+`build.synthesise` renders with processes of its own and blocks. The signs' artwork is shared with the simulator, and
+nothing else of it.
 """

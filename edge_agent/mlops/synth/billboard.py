@@ -1,7 +1,4 @@
-"""One toy sign painted into the scene: face, extruded edge, pole and base, with light, wear and motion of its own.
-
-Knows how to render a sign into a picture. Knows nothing of what else is in the scene.
-"""
+"""One toy sign in a scene: its pose and outline, and the rendering of face, edge, pole and base into the picture."""
 
 from dataclasses import dataclass
 
@@ -16,23 +13,23 @@ from edge_agent.mlops.synth.view import Colour, Points, SceneCamera, log_uniform
 from edge_agent.simulation import artwork
 
 POLE_HEIGHTS = 2.05
-"""Length of the pole in heights of the face, measured on photographs of the toys."""
-_CLIP_DEPTH = 0.22  # of the clip behind the plate, in heights of the face
+"""Length of the pole in units of the face's height, measured on photographs of the toys."""
+_CLIP_DEPTH = 0.22  # of the clip behind the plate, in units of the face's height
 
 
 @dataclass(frozen=True)
 class SignPose:
-    """Where and how a sign stands. Lengths in pixels of the scene.
+    """Position and orientation of a sign; lengths in pixels of the scene.
 
     Args:
-        foot: (2,) pixel where the pole meets the table.
-        height_px: height of the face when seen from the front.
+        foot: (2,) where the pole meets the table, in pixels.
+        height_px: height of the face when viewed from the front.
         ahead_mm: distance from the camera.
-        yaw_rad: turn about the pole; beyond a right angle the back shows.
+        yaw_rad: rotation about the pole; beyond a right angle the back is visible.
         tilt_rad: lean of the pole in the picture.
         nod_rad: lean towards or away from the camera.
-        depth: thickness in heights of the face.
-        pole: length of the pole in heights of the face.
+        depth: thickness in units of the face's height.
+        pole: length of the pole in units of the face's height.
     """
 
     foot: Points
@@ -46,19 +43,18 @@ class SignPose:
 
     @property
     def back(self) -> bool:
-        """Whether the sign's back is seen."""
+        """Whether the sign's back is visible."""
         return bool(np.cos(self.yaw_rad) < 0)
 
 
 @dataclass(frozen=True)
 class Outline:
-    """Where a sign is in the picture: hulls of points in pixels.
+    """A sign's outline in the picture, in pixels.
 
     Args:
-        corners: (4, 2) the rectangle of the face, or of the back where that is seen: top left, top right, bottom
-            right, bottom left as seen from that side.
-        hull: (N, 2) face and edge together.
-        clip: (N, 2) the pole's clip behind the plate, seen from the side.
+        corners: (4, 2) rectangle of the visible side: top left, top right, bottom right, bottom left.
+        hull: (N, 2) convex hull of face and edge.
+        clip: (N, 2) convex hull of the pole's clip behind the plate.
     """
 
     corners: Points
@@ -66,7 +62,7 @@ class Outline:
     clip: Points
 
     def moved(self, by: Points) -> "Outline":
-        """Shift the outline."""
+        """Return the outline shifted by (2,) pixels."""
         return Outline(self.corners + by, self.hull + by, self.clip + by)
 
 
@@ -107,7 +103,7 @@ def _rotation(pose: SignPose) -> NDArray[np.float64]:
 
 
 def stand_polygons(pose: SignPose, view: SceneCamera) -> list[tuple[Points, str]]:
-    """Outline base and pole as polygons from back to front, each with the part's name."""
+    """Return base and pole as polygons from back to front, each with the part's name."""
     size = pose.height_px
     up = np.array([np.sin(pose.tilt_rad), -np.cos(pose.tilt_rad)]) * size
     across = np.array([np.cos(pose.tilt_rad), np.sin(pose.tilt_rad)]) * size
@@ -131,17 +127,17 @@ _PLASTIC = (168, 168, 168)
 
 @dataclass(frozen=True)
 class SignAppearance:
-    """Light and wear of one sign.
+    """Lighting and wear of one sign.
 
     Args:
         light: brightness of the lit face.
         veil: BGR added by gloss, haze or glare (0 to 255).
-        fade: how far the print has gone towards the plate's mean colour, 0 to 1.
-        blur: (2,) smear in pixels by the sign's own motion.
+        fade: how far the print has faded towards the plate's mean colour, 0 to 1.
+        blur: (2,) motion blur in pixels by the sign's own motion.
         defocus_px: sigma of the sign's own blur.
-        slope: brightness's change across the face.
+        slope: change of brightness across the face.
         edge: brightness of the plate's edge.
-        edge_grey: 1 where the edge is bare grey plastic, 0 where it has the rim's colour.
+        edge_grey: 1 where the edge is edge_colour grey plastic, 0 where it has the rim's colour.
     """
 
     light: float
@@ -156,16 +152,16 @@ class SignAppearance:
 
 @dataclass(frozen=True)
 class PosedSign:
-    """Everything about one sign of a scene."""
+    """One sign of a scene: face, pose and appearance."""
 
     face: Face
     pose: SignPose
-    look: SignAppearance
+    appearance: SignAppearance
 
 
-def random_look(rng: Generator, height_px: float, most_fade: float) -> SignAppearance:
-    """Choose a look: mostly plain, often dull, sometimes glossy and washed out (up to `most_fade`) or nearly dark."""
-    light, veil, fade = _lighting(rng, most_fade)
+def random_appearance(rng: Generator, height_px: float, max_fade: float) -> SignAppearance:
+    """Choose an appearance: mostly plain, often dull, sometimes glossy, faded (up to `max_fade`) or nearly dark."""
+    light, veil, fade = _lighting(rng, max_fade)
     tint = rng.uniform(0.6, 1.0, 3)
     tint *= veil / tint.max()
     blur = (0.0, 0.0)
@@ -184,46 +180,46 @@ def random_look(rng: Generator, height_px: float, most_fade: float) -> SignAppea
     )
 
 
-def _lighting(rng: Generator, most_fade: float) -> tuple[float, float, float]:
-    """Choose light, strength of the veil, and fading."""
+def _lighting(rng: Generator, max_fade: float) -> tuple[float, float, float]:
+    """Choose light, strength of the veil, and fade."""
     kind = rng.random()
     if kind < 0.3:  # against the light
         return log_uniform(rng, 0.3, 0.75), float(rng.uniform(0, 35)), 0.0
-    if kind < 0.48:  # gloss: the print drowns in a lamp's reflection
-        return log_uniform(rng, 0.75, 1.7), float(rng.uniform(20, 120)), float(rng.uniform(0.2, 1.0)) * most_fade
-    worn = float(rng.uniform(0.1, 0.65)) * most_fade if kind < 0.62 else 0.0
-    return float(rng.uniform(0.75, 1.1)), 0.0, worn
+    if kind < 0.48:  # gloss: a lamp's reflection outshines the print
+        return log_uniform(rng, 0.75, 1.7), float(rng.uniform(20, 120)), float(rng.uniform(0.2, 1.0)) * max_fade
+    fade = float(rng.uniform(0.1, 0.65)) * max_fade if kind < 0.62 else 0.0
+    return float(rng.uniform(0.75, 1.1)), 0.0, fade
 
 
 def paint(
     image: Image, sign: PosedSign, view: SceneCamera, rng: Generator, textures: Textures
 ) -> tuple[Outline, list[Points]]:
-    """Render a sign into `image` (BGR, in place); returns its outline and the polygons of its stand."""
-    seen, stand = outline(sign.face, sign.pose, view), stand_polygons(sign.pose, view)
+    """Render a sign into `image`, BGR, in place; return its outline and the polygons of its stand."""
+    visible, stand = outline(sign.face, sign.pose, view), stand_polygons(sign.pose, view)
     polygons = [polygon for polygon, _ in stand]
-    points = np.vstack([seen.hull, *polygons])
-    margin = 3 + int(np.hypot(*sign.look.blur) + 3 * sign.look.defocus_px)
+    points = np.vstack([visible.hull, *polygons])
+    margin = 3 + int(np.hypot(*sign.appearance.blur) + 3 * sign.appearance.defocus_px)
     low = np.maximum(np.floor(points.min(axis=0)).astype(int) - margin, 0)
     high = np.minimum(np.ceil(points.max(axis=0)).astype(int) + margin, (view.width, view.height))
     if (high - low < 2).any():
-        return seen, polygons
+        return visible, polygons
     patch = np.zeros((high[1] - low[1], high[0] - low[0], 4), dtype=np.uint8)
-    _paint_stand(patch, [(polygon - low, part) for polygon, part in stand], sign.look, rng)
+    _paint_stand(patch, [(polygon - low, part) for polygon, part in stand], sign.appearance, rng)
     if not sign.pose.back:
-        _fill(patch, seen.clip - low, shade(artwork.POLE_BGR, float(rng.uniform(0.8, 1.6))))
+        _fill(patch, visible.clip - low, shade(artwork.POLE_BGR, float(rng.uniform(0.8, 1.6))))
     layer = patch.astype(np.float32)
     uneven = textures.smooth[int(rng.integers(len(textures.smooth)))]
-    _lay_face(layer, sign, seen.moved(-low), uneven)
-    layer = _smear(layer, sign.look)
+    _render_face(layer, sign, visible.moved(-low), uneven)
+    layer = _motion_blur(layer, sign.appearance)
     area = image[low[1] : high[1], low[0] : high[0]]
     area[:] = np.clip(layer[..., :3] + area * (1 - layer[..., 3:] / 255), 0, 255).astype(np.uint8)
-    return seen, polygons
+    return visible, polygons
 
 
-def _paint_stand(patch: Image, stand: list[tuple[Points, str]], look: SignAppearance, rng: Generator) -> None:
+def _paint_stand(patch: Image, stand: list[tuple[Points, str]], appearance: SignAppearance, rng: Generator) -> None:
     """Paint base and pole into a transparent patch (premultiplied)."""
     base, pole = near(rng, artwork.BASE_BGR, 14), near(rng, artwork.POLE_BGR, 5)
-    light = 0.4 + 0.6 * look.light
+    light = 0.4 + 0.6 * appearance.light
     colours: dict[str, Colour] = {"side": shade(base, 0.55 * light), "plate": shade(base, light), "pole": pole}
     for polygon, part in stand:
         _fill(patch, polygon, colours[part])
@@ -242,31 +238,33 @@ def _fill(patch: Image, points: Points, colour: Colour) -> None:
     cv2.fillPoly(patch, [fixed], (*colour, 255), cv2.LINE_AA, 4)
 
 
-def _lay_face(layer: NDArray[np.float32], sign: PosedSign, seen: Outline, uneven: Plane) -> None:
-    """Render face and edge, finer than the scene, and lay them onto the layer (premultiplied BGRA, 0 to 255)."""
+def _render_face(layer: NDArray[np.float32], sign: PosedSign, visible: Outline, uneven: Plane) -> None:
+    """Render face and edge, finer than the scene, onto the layer (premultiplied BGRA, 0 to 255)."""
     height, width = layer.shape[:2]
-    low = np.maximum(np.floor(seen.hull.min(axis=0)).astype(int) - 1, 0)
-    high = np.minimum(np.ceil(seen.hull.max(axis=0)).astype(int) + 1, (width, height))
+    low = np.maximum(np.floor(visible.hull.min(axis=0)).astype(int) - 1, 0)
+    high = np.minimum(np.ceil(visible.hull.max(axis=0)).astype(int) + 1, (width, height))
     span = high - low
     if (span < 1).any():
         return
-    fine = 4 if sign.pose.height_px < 28 else 3 if sign.pose.height_px < 70 else 2
-    plate = _plate(sign, seen.moved(-low), (int(span[0]), int(span[1])), fine)
+    oversampling = 4 if sign.pose.height_px < 28 else 3 if sign.pose.height_px < 70 else 2
+    plate = _plate(sign, visible.moved(-low), (int(span[0]), int(span[1])), oversampling)
     small = cv2.resize(plate, (int(span[0]), int(span[1])), interpolation=cv2.INTER_AREA).astype(np.float32)
     _light(small, sign, uneven)
     target = layer[low[1] : high[1], low[0] : high[0]]
     target[:] = small + target * (1 - small[..., 3:] / 255)
 
 
-def _plate(sign: PosedSign, seen: Outline, size: tuple[int, int], fine: int) -> Image:
-    """Render edge and face `fine` times larger than `size` (width, height): (h, w, 4) uint8, premultiplied BGRA."""
-    plate = np.zeros((size[1] * fine, size[0] * fine, 4), dtype=np.uint8)
-    bare = np.asarray(sign.face.edge) * (1 - sign.look.edge_grey) + np.array(_PLASTIC) * sign.look.edge_grey
-    _fill(plate, seen.hull * fine, shade(bare, sign.look.edge))
-    picture = sign.face.back if sign.pose.back else _level(sign.face, sign.pose.height_px * fine)
+def _plate(sign: PosedSign, visible: Outline, size: tuple[int, int], oversampling: int) -> Image:
+    """Return edge and face, `oversampling` times larger than `size` (width, height): (h, w, 4) premultiplied BGRA."""
+    plate = np.zeros((size[1] * oversampling, size[0] * oversampling, 4), dtype=np.uint8)
+    edge_colour = (
+        np.asarray(sign.face.edge) * (1 - sign.appearance.edge_grey) + np.array(_PLASTIC) * sign.appearance.edge_grey
+    )
+    _fill(plate, visible.hull * oversampling, shade(edge_colour, sign.appearance.edge))
+    picture = sign.face.back if sign.pose.back else _level(sign.face, sign.pose.height_px * oversampling)
     rows, columns = picture.shape[:2]
     texels = np.array([(0, 0), (columns, 0), (columns, rows), (0, rows)], dtype=np.float32) - 0.5
-    corners = (seen.corners * fine - 0.5).astype(np.float32)
+    corners = (visible.corners * oversampling - 0.5).astype(np.float32)
     matrix = cv2.getPerspectiveTransform(texels, corners)
     warped = cv2.warpPerspective(picture, matrix, (plate.shape[1], plate.shape[0]), flags=cv2.INTER_LINEAR)
     cover = cv2.merge([warped[..., 3]] * 4)
@@ -276,37 +274,37 @@ def _plate(sign: PosedSign, seen: Outline, size: tuple[int, int], fine: int) -> 
 
 
 def _level(face: Face, size_px: float) -> Image:
-    """Choose the smallest stored picture that is at least as fine as wanted."""
+    """Return the smallest stored picture that is at least `size_px` high, or the largest."""
     index = int(np.clip(np.floor(np.log2(max(1.0, FACE_PX / max(size_px, 1.0)))), 0, len(face.levels) - 1))
     return face.levels[index]
 
 
 def _light(small: NDArray[np.float32], sign: PosedSign, uneven: Plane) -> None:
-    """Fade, light and veil a rendered plate in place; premultiplied BGRA, 0 to 255."""
-    face, look = sign.face, sign.look
+    """Apply fade, light and veil to a rendered plate in place; premultiplied BGRA, 0 to 255."""
+    face, appearance = sign.face, sign.appearance
     cover = small[..., 3:] / 255
     colour = small[..., :3]
     washed = face.plain * 0.5 + np.asarray(face.edge, np.float32) * 0.5
-    colour += (washed * cover - colour) * look.fade
+    colour += (washed * cover - colour) * appearance.fade
     rows = np.linspace(-0.5, 0.5, small.shape[0], dtype=np.float32)[:, None, None]
     gloss = cv2.resize(uneven, (small.shape[1], small.shape[0]), interpolation=cv2.INTER_LINEAR)[..., None]
-    colour *= look.light * (1 + look.slope * 2 * rows)
-    colour += np.asarray(look.veil, np.float32) * (0.75 + 0.5 * gloss) * cover
+    colour *= appearance.light * (1 + appearance.slope * 2 * rows)
+    colour += np.asarray(appearance.veil, np.float32) * (0.75 + 0.5 * gloss) * cover
     np.minimum(colour, 255 * cover, out=small[..., :3])
     np.maximum(small, 0, out=small)
 
 
-def _smear(layer: NDArray[np.float32], look: SignAppearance) -> NDArray[np.float32]:
-    """Blur a layer by the sign's own motion and depth."""
-    if look.defocus_px:
-        layer = np.asarray(cv2.GaussianBlur(layer, (0, 0), look.defocus_px), dtype=np.float32)
-    if look.blur != (0.0, 0.0):
-        layer = np.asarray(cv2.filter2D(layer, -1, smear_kernel(look.blur)), dtype=np.float32)
+def _motion_blur(layer: NDArray[np.float32], appearance: SignAppearance) -> NDArray[np.float32]:
+    """Blur a layer by the sign's own motion and defocus."""
+    if appearance.defocus_px:
+        layer = np.asarray(cv2.GaussianBlur(layer, (0, 0), appearance.defocus_px), dtype=np.float32)
+    if appearance.blur != (0.0, 0.0):
+        layer = np.asarray(cv2.filter2D(layer, -1, motion_kernel(appearance.blur)), dtype=np.float32)
     return layer
 
 
-def smear_kernel(blur: tuple[float, float]) -> NDArray[np.float32]:
-    """Make a blur kernel: a line of the given run, summing to 1, (odd, odd) float32."""
+def motion_kernel(blur: tuple[float, float]) -> NDArray[np.float32]:
+    """Return a motion blur kernel: a line of extent `blur`, (odd, odd) float32, with the sum 1."""
     reach = int(np.ceil(max(abs(blur[0]), abs(blur[1])) / 2)) + 1
     kernel = np.zeros((2 * reach + 1, 2 * reach + 1), dtype=np.float32)
     half = np.asarray(blur) / 2

@@ -1,7 +1,4 @@
-"""Renders a whole data set into a folder: all cores, a tick for every picture, nothing left behind when it fails.
-
-Knows processes, files and their order. Knows nothing of how a picture is made.
-"""
+"""Render a data set into a folder, on all cores; a failure leaves nothing behind."""
 
 import contextlib
 import errno
@@ -27,14 +24,14 @@ from edge_agent.mlops.synth.scene import SceneGenerator
 from edge_agent.mlops.synth.textures import Image
 
 GENERATOR = 2
-"""Changes whenever the same seed gives other pictures than before."""
+"""Incremented whenever the same seed produces other pictures."""
 
 _CHUNK = 8
 
 
 @dataclass(frozen=True)
 class _Rendered:
-    """One finished picture as the writer needs it."""
+    """A rendered picture: its number, content and boxes."""
 
     index: int
     jpeg: bytes
@@ -43,7 +40,7 @@ class _Rendered:
 
 @dataclass(frozen=True)
 class Summary:
-    """What was written: pictures in each split, boxes to learn and to ignore."""
+    """Contents of a data set: pictures in each split, boxes to learn and to ignore."""
 
     folder: Path
     pictures: dict[str, int]
@@ -63,26 +60,23 @@ def synthesise(
 
     Args:
         options: what to render.
-        out: folder to make; an existing one must be empty, or a data set made here that `force` replaces.
-        jobs: number of processes; 0 for one on each core.
+        out: folder to create; an existing one must be empty, or an earlier data set that `force` replaces.
+        jobs: number of processes; 0 for one per core.
         force: replace an existing data set.
         tick: called once for each finished picture.
 
-    Returns:
-        What was written.
-
     Raises:
         UsageError: a folder or an option that cannot be used.
-        FatalError: the disk is full or a file could not be written; nothing is left behind.
+        FatalError: a file could not be written, on a full disk say; nothing is left behind.
     """
     if jobs < 0:
         raise UsageError(f"--jobs is {jobs}", remedy="give 0 for all cores, or a number of processes")
-    _refuse_foreign(out, force=force)
-    studio = SceneGenerator(options)  # bad folders are told here, not by a worker
+    _check_output(out, force=force)
+    generator = SceneGenerator(options)  # reports unusable folders here instead of in a worker
     partial = out.with_name(f"{out.name}.partial-{os.getpid()}")
     try:
         shutil.rmtree(partial, ignore_errors=True)
-        summary = _write(options, partial, out, _render(options, studio, jobs), tick)
+        summary = _write(options, partial, out, _render(options, generator, jobs), tick)
         _swap(partial, out)
     except OSError as error:
         full = error.errno == errno.ENOSPC
@@ -96,7 +90,7 @@ def synthesise(
     return summary
 
 
-def _refuse_foreign(out: Path, *, force: bool) -> None:
+def _check_output(out: Path, *, force: bool) -> None:
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out} is a file", remedy="give a folder for the data set", path=str(out))
     if not out.exists() or not any(out.iterdir()):
@@ -107,14 +101,14 @@ def _refuse_foreign(out: Path, *, force: bool) -> None:
         )
     if not (out / "synth.json").is_file():
         raise UsageError(
-            f"{out} is not empty and holds no data set made by this command",
+            f"{out} is not empty and is not a data set made by this command",
             remedy="choose another folder: --force replaces only such data sets",
             path=str(out),
         )
 
 
 def _swap(partial: Path, out: Path) -> None:
-    """Put the finished folder in place; an old one goes only after the new one stands."""
+    """Move the finished folder into place, and only then delete an old one."""
     old = out.with_name(f"{out.name}.old-{os.getpid()}")
     if out.exists():
         out.replace(old)
@@ -122,8 +116,8 @@ def _swap(partial: Path, out: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _rendered(studio: SceneGenerator, index: int) -> _Rendered:
-    scene = studio.scene(index)
+def _rendered(generator: SceneGenerator, index: int) -> _Rendered:
+    scene = generator.scene(index)
     done, data = cv2.imencode(".jpg", scene.image, [cv2.IMWRITE_JPEG_QUALITY, scene.jpeg_quality])
     if not done:
         raise FatalError(f"picture {index} could not be encoded", remedy="report this with the seed")
@@ -131,27 +125,27 @@ def _rendered(studio: SceneGenerator, index: int) -> _Rendered:
 
 
 class _Worker:
-    """A process's own studio, made once by the pool's initialiser."""
+    """A worker process's generator, created once by the pool's initialiser."""
 
-    studio: SceneGenerator
+    generator: SceneGenerator
 
     @classmethod
     def start(cls, options: SynthOptions) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
         cv2.setNumThreads(1)
-        cls.studio = SceneGenerator(options)
+        cls.generator = SceneGenerator(options)
 
     @classmethod
     def render(cls, index: int) -> _Rendered:
-        return _rendered(cls.studio, index)
+        return _rendered(cls.generator, index)
 
 
-def _render(options: SynthOptions, studio: SceneGenerator, jobs: int) -> Iterator[_Rendered]:
-    """All pictures in order; the processes end with the iteration."""
-    cv2.setNumThreads(1)  # the processes share the cores among themselves
+def _render(options: SynthOptions, generator: SceneGenerator, jobs: int) -> Iterator[_Rendered]:
+    """Yield the pictures in order; the processes end with the iteration."""
+    cv2.setNumThreads(1)  # the processes share the cores
     processes = min(jobs or os.cpu_count() or 1, -(-options.count // _CHUNK))
     if processes == 1:
-        yield from (_rendered(studio, index) for index in range(options.count))
+        yield from (_rendered(generator, index) for index in range(options.count))
         return
     context = multiprocessing.get_context("spawn")
     with context.Pool(processes, _Worker.start, (options,)) as pool:
@@ -202,7 +196,7 @@ def _write_summaries(
 
 
 def _record(options: SynthOptions) -> dict[str, Any]:
-    """Tell what made the data set; the same for the same pictures, so it names neither the folder nor the processes."""
+    """Return the data set's provenance; without folder and processes, so that equal pictures have equal records."""
     return {
         "version": __version__,
         "generator": GENERATOR,
@@ -232,7 +226,7 @@ def _command(options: SynthOptions) -> str:
 
 
 def _digest(folder: Path | None) -> str | None:
-    """One hash over the names and contents of a folder's files."""
+    """Return a hash of the names and contents of a folder's files."""
     if folder is None:
         return None
     total = hashlib.sha256()

@@ -1,8 +1,8 @@
-"""Pictures full of things that mean nothing: overlapping round and square patches, shaded, ringed and striped.
+"""Pictures without meaning: overlapping round and square patches, shaded, ringed and striped.
 
-Natural pictures have the statistics of fallen leaves (Lee et al. 2001, "Occlusion models for natural images"): a
-network that has seen many such piles is not surprised by coins, wheels, fabric or stars. Knows nothing of signs, and
-draws nothing that could be read as one: no triangles, no light face in a red ring, no single bar on red.
+The dead leaves model (Lee et al. 2001, "Occlusion models for natural images") has the statistics of natural pictures;
+training on it avoids false detections of coins, wheels, fabric or stars. Nothing here resembles a sign: no triangles,
+no light face in a red ring, no single bar on red.
 """
 
 from typing import Any
@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 Image = NDArray[np.uint8]
 Colour = tuple[int, int, int]
 
+# High, because red things cause false STOP signs.
 _RED_SHARE = 0.3
-"""Red things are what false STOP signs are made of: show many."""
 
 
 def dead_leaves(width: int, height: int, rng: np.random.Generator) -> Image:
-    """Draw a pile, (height, width, 3) uint8 BGR: many small patches or few large ones, in one light."""
+    """Return a picture, (height, width, 3) uint8 BGR, of many small patches or few large ones."""
     image = np.empty((height, width, 3), np.uint8)
     image[:] = _colour(rng)
     largest = float(rng.uniform(20, 110))
@@ -31,7 +31,7 @@ def dead_leaves(width: int, height: int, rng: np.random.Generator) -> Image:
 
 
 def _colour(rng: np.random.Generator) -> Colour:
-    """Choose a colour, often a red one."""
+    """Return a random colour, often red."""
     red = rng.random() < _RED_SHARE
     hue = int(rng.integers(-9, 10)) % 180 if red else int(rng.integers(180))
     saturation = int(rng.integers(120, 256)) if red else int(rng.integers(256))
@@ -41,7 +41,7 @@ def _colour(rng: np.random.Generator) -> Colour:
 
 
 def _is_red(colour: Colour) -> bool:
-    """Tell whether a colour could be a sign's rim or face."""
+    """Return whether a colour could be that of a sign's rim or face."""
     blue, green, red = colour
     return red > 1.4 * max(blue, green, 1)
 
@@ -53,13 +53,13 @@ def _round(image: Image, centre: tuple[int, int], size: float, rng: np.random.Ge
 
 
 def _square(image: Image, centre: tuple[int, int], size: float, rng: np.random.Generator) -> None:
-    """Draw a rectangle that lies at any angle."""
+    """Draw a rectangle at any angle."""
     rectangle: Any = (centre, (size, size * float(rng.uniform(0.15, 1))), float(rng.uniform(0, 180)))
     cv2.fillConvexPoly(image, cv2.boxPoints(rectangle).astype(np.int32), _colour(rng), cv2.LINE_AA)
 
 
 def _ball(image: Image, centre: tuple[int, int], size: float, rng: np.random.Generator) -> None:
-    """Draw a ball: a disc with its light to one side."""
+    """Draw a ball: a disc lit from one side."""
     colour, radius = np.array(_colour(rng), float), max(2, int(size / 2))
     towards = rng.normal(0, 0.15, 2)
     for step in range(6):
@@ -70,7 +70,7 @@ def _ball(image: Image, centre: tuple[int, int], size: float, rng: np.random.Gen
 
 
 def _rings(image: Image, centre: tuple[int, int], size: float, rng: np.random.Generator) -> None:
-    """Draw rings in each other: wheels, cups, eyes; inside red only what is dark or red."""
+    """Draw concentric rings, as of wheels, cups and eyes; inside red only dark or red ones."""
     outer = _colour(rng)
     inner = _colour(rng)
     if _is_red(outer) and sum(inner) > 240 and not _is_red(inner):
@@ -80,7 +80,7 @@ def _rings(image: Image, centre: tuple[int, int], size: float, rng: np.random.Ge
 
 
 def _stripes(image: Image, centre: tuple[int, int], size: float, rng: np.random.Generator) -> None:
-    """Draw a block of three or more stripes: guitar heads, books, radiators, sleepers."""
+    """Draw three or more stripes, as of guitar heads, books, radiators and sleepers."""
     one, two, count = _colour(rng), _colour(rng), int(rng.integers(3, 9))
     angle, breadth = float(rng.uniform(-25, 25)) + 90 * float(rng.integers(2)), size * float(rng.uniform(0.2, 0.8))
     turn = np.deg2rad(angle)
@@ -92,7 +92,7 @@ def _stripes(image: Image, centre: tuple[int, int], size: float, rng: np.random.
 
 
 def _dots(image: Image, centre: tuple[int, int], size: float, rng: np.random.Generator) -> None:
-    """Draw a heap of dots of one colour: prints on fabric, stars."""
+    """Draw dots of one colour, as of prints on fabric and stars."""
     colour = _colour(rng)
     for x, y in rng.normal(0, size, (int(rng.integers(4, 14)), 2)):
         radius = int(rng.integers(1, max(2, int(size / 6)) + 1))
@@ -103,7 +103,7 @@ _DRAWERS = (_round, _square, _ball, _rings, _stripes, _dots)
 
 
 def _shade(image: Image, rng: np.random.Generator) -> Image:
-    """Let light fall in from one side, with clouds of it."""
+    """Apply cloudy, uneven light."""
     rows, columns = image.shape[:2]
     clouds = cv2.resize(
         rng.uniform(0.6, 1.2, (4, 5)).astype(np.float32), (columns, rows), interpolation=cv2.INTER_CUBIC

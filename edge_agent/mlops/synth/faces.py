@@ -1,7 +1,4 @@
-"""The sign faces a data set draws from: our artwork in several print runs, and the pictures of an artwork folder.
-
-Knows how to make, keep and shrink faces. Knows nothing of scenes.
-"""
+"""The sign faces of a data set: our artwork in several print runs, and the pictures of an artwork folder."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -26,15 +23,15 @@ _LEVELS = 4
 
 @dataclass(frozen=True)
 class Face:
-    """One flat sign, ready to be put into a scene.
+    """One flat sign, ready to be rendered into a scene.
 
     Args:
         label: its label, one of `signs.LABELS`.
         height_mm: height of the toy.
-        levels: (h, w, 4) uint8 BGRA, each half the size of the one before.
-        back: (h, w, 4) uint8 BGRA, as the first level.
+        levels: (h, w, 4) uint8 BGRA, a mipmap: each half the size of the one before.
+        back: (h, w, 4) uint8 BGRA, of the size of the first level.
         hull: (N, 2) outline in fractions of width and height.
-        plain: mean BGR of the face: what a washed-out print tends to.
+        plain: mean BGR of the face, towards which a print fades.
         edge: BGR of the plate's rim.
     """
 
@@ -54,14 +51,14 @@ class Face:
 
 
 class Faces:
-    """Every face of one data set: each artwork in `VARIANTS` print runs, made when first asked for.
+    """The faces of one data set: each artwork in `VARIANTS` print runs, rendered on first use.
 
     Args:
         seed: of the data set.
-        folder: PNG files named `<label>__anything.png`; their labels use these pictures only.
+        folder: PNG files named `<label>__anything.png`, which replace the artwork of their labels.
 
     Raises:
-        UsageError: the folder holds no PNG, or one that cannot be used.
+        UsageError: the folder contains no PNG file, or one that cannot be used.
     """
 
     def __init__(self, seed: int, folder: Path | None = None) -> None:
@@ -77,7 +74,7 @@ class Faces:
         self._made: dict[tuple[str, int], Face] = {}
 
     def pick(self, rng: Generator, label: str) -> Face:
-        """Choose a face with this label."""
+        """Return a random face with this label."""
         choices = self._by_label[label]
         name = choices[int(rng.integers(len(choices)))]
         variant = int(rng.integers(VARIANTS))
@@ -98,7 +95,7 @@ class Faces:
 
 
 def _print_run(rng: Generator) -> artwork.Style:
-    """Another maker's print: other font, rims, sizes and colours."""
+    """Return a random print style: font, rims, sizes and colours."""
     fonts = [*FONTS, "", ""]
     return artwork.Style(
         font=fonts[int(rng.integers(len(fonts)))],
@@ -116,7 +113,7 @@ def _print_run(rng: Generator) -> artwork.Style:
 
 
 def _dulled(rng: Generator, colour: tuple[int, int, int]) -> tuple[int, int, int]:
-    """Choose how far a colour has gone pale or brown: a third of the prints have."""
+    """Return a colour that has turned pale or brown, as in a third of the prints, or the same colour."""
     share = float(rng.uniform(0.2, 0.65)) if rng.random() < 0.35 else 0.0
     towards = np.array((150, 145, 185) if rng.random() < 0.6 else (60, 62, 110))
     mixed = np.array(colour) * (1 - share) + towards * share
@@ -128,7 +125,7 @@ def _face(label: str, height_mm: float, picture: Image, back: Image) -> Face:
     outlines, _ = cv2.findContours((alpha > 127).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     hull = cv2.convexHull(np.vstack(outlines))[:, 0].astype(float) + 0.5
     middle = hull.mean(axis=0)
-    hull = middle + (hull - middle) * (1 + 1.0 / picture.shape[0])  # from pixel centres out to the outline
+    hull = middle + (hull - middle) * (1 + 1.0 / picture.shape[0])  # from the pixels' centres to the outline
     levels = [picture]
     for _ in range(_LEVELS - 1):
         last = levels[-1]
@@ -146,7 +143,7 @@ def _face(label: str, height_mm: float, picture: Image, back: Image) -> Face:
 
 @lru_cache(maxsize=4)
 def _read_folder(folder: Path) -> dict[str, tuple[str, Image]]:
-    """Read the pictures of an artwork folder by file name, with their labels."""
+    """Read the pictures of an artwork folder: label and picture by file name."""
     if not folder.is_dir():
         raise UsageError(f"no artwork folder at {folder}", remedy="give a folder with PNG files", path=str(folder))
     found: dict[str, tuple[str, Image]] = {}
@@ -154,7 +151,7 @@ def _read_folder(folder: Path) -> dict[str, tuple[str, Image]]:
         found[path.name] = (_label_of(path), _read_png(path))
     if not found:
         raise UsageError(
-            f"the artwork folder {folder} holds no PNG file",
+            f"the artwork folder {folder} contains no PNG file",
             remedy="add files named <label>__anything.png, for example stop__mine.png",
             path=str(folder),
         )

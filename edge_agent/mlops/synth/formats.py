@@ -1,7 +1,4 @@
-"""A data set's labels as files: COCO JSON, YOLO text, data.yaml.
-
-Knows both formats. Knows nothing of how the boxes came about. Boxes are rounded once, so that both formats agree.
-"""
+"""The files of a data set beside its pictures: COCO JSON, YOLO text, data.yaml, and a contact sheet for people."""
 
 import json
 from collections.abc import Iterable
@@ -19,7 +16,7 @@ from edge_agent.signs import CLASS_IDS, LABELS
 
 @dataclass(frozen=True)
 class Entry:
-    """One picture of a data set as far as labels are concerned; `index` counts from 0 over all splits."""
+    """The labels of one picture; `index` counts from 0 over all splits."""
 
     index: int
     width: int
@@ -28,18 +25,19 @@ class Entry:
 
     @property
     def stem(self) -> str:
-        """Name of the picture's files, without suffix."""
+        """Name of the picture's files without suffix."""
         return f"{self.index:07d}"
 
 
 def coco(entries: Iterable[Entry], description: str) -> dict[str, Any]:
-    """Make a COCO document: category id = class id + 1; boxes to ignore have `iscrowd` 1."""
+    """Return a COCO document: category id = class id + 1; boxes to ignore have `iscrowd` 1."""
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for entry in entries:
         image_id = entry.index + 1
         images.append({"id": image_id, "file_name": f"{entry.stem}.jpg", "width": entry.width, "height": entry.height})
         for item in entry.boxes:
+            # Rounded first, so that COCO and YOLO agree.
             left, top, right, bottom = (round(value, 2) for value in item.box)
             wide, tall = round(right - left, 2), round(bottom - top, 2)
             annotations.append(
@@ -62,7 +60,7 @@ def coco(entries: Iterable[Entry], description: str) -> dict[str, Any]:
 
 
 def yolo(entry: Entry) -> str:
-    """Lines `class x y w h`, centre and size in fractions of the picture; boxes to ignore are left out."""
+    """Return lines `class x y w h`, centre and size in fractions of the picture, without the boxes to ignore."""
     lines = []
     for item in entry.boxes:
         if item.ignore:
@@ -75,7 +73,7 @@ def yolo(entry: Entry) -> str:
 
 
 def data_yaml(splits: tuple[str, ...]) -> str:
-    """Write the YAML file that YOLO trainers read; paths are relative to it."""
+    """Return the YAML file that YOLO trainers read; paths are relative to it."""
     lines = ["# Labels by class id, and the folders of pictures.", "path: ."]
     lines += [f"{split}: images/{split}" for split in splits]
     lines += ["names:", *[f"  {number}: {label}" for number, label in enumerate(LABELS)]]
@@ -83,11 +81,11 @@ def data_yaml(splits: tuple[str, ...]) -> str:
 
 
 def write_json(path: Path, document: dict[str, Any]) -> None:
-    """Write a document as JSON, always the same bytes for the same content."""
+    """Write a document as JSON, with the same bytes for the same content."""
     path.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
-COLUMNS = 6
+_SHEET_COLUMNS = 6
 MOST_TILES = 36
 _IGNORED = (150, 150, 150)
 
@@ -99,7 +97,7 @@ def _colour(label: str) -> tuple[int, int, int]:
 
 
 def annotate(image: Image, boxes: tuple[LabelledBox, ...]) -> Image:
-    """Copy the picture (BGR) with boxes and labels drawn in; ignored boxes are grey."""
+    """Return a copy of the BGR picture with boxes and labels drawn in; boxes to ignore are grey."""
     drawn = image.copy()
     for item in boxes:
         colour = _IGNORED if item.ignore else _colour(item.label)
@@ -111,8 +109,8 @@ def annotate(image: Image, boxes: tuple[LabelledBox, ...]) -> Image:
 
 
 def sheet(tiles: list[Image]) -> Image:
-    """Pictures of one size side by side, `COLUMNS` a row; BGR."""
-    columns = min(COLUMNS, len(tiles))
+    """Return a contact sheet of BGR pictures of one size."""
+    columns = min(_SHEET_COLUMNS, len(tiles))
     empty = [np.zeros_like(tiles[0])] * (-len(tiles) % columns)
     padded = tiles + empty
     rows = [np.hstack(padded[start : start + columns]) for start in range(0, len(padded), columns)]

@@ -1,7 +1,4 @@
-"""Which painted signs are worth a label, and the boxes around what is visible of them.
-
-Knows hidden, faint, small and edge-on signs. Knows nothing of file formats.
-"""
+"""Labels of the painted signs: boxes around what is visible, and which signs are too hidden, faint or small."""
 
 from dataclasses import dataclass
 
@@ -13,22 +10,22 @@ from edge_agent.mlops.synth.billboard import Outline, PosedSign
 from edge_agent.mlops.synth.textures import Image
 from edge_agent.mlops.synth.view import Points
 
-LEAST_PX = 7.0
-"""Longer side of the smallest box to learn."""
-_LEAST_CONTRAST = 5.0  # of 255
-_LEAST_SHARE = 0.45  # of the face and edge in sight
-_WHOLE_SHARE = 0.93  # above it a sign counts as wholly in sight, and its exact outline as its box
-_MOST_YAW_RAD = 1.38
+MIN_PX = 7.0
+"""Longer side in pixels of the smallest box to learn."""
+_MIN_CONTRAST = 5.0  # of 255
+_MIN_SHARE = 0.45  # of face and edge that is visible
+_WHOLE_SHARE = 0.93  # above it the box is that of the exact outline
+_MAX_YAW_RAD = 1.38
 
 
 @dataclass(frozen=True)
 class LabelledBox:
-    """A sign in a picture.
+    """The label of a sign in a picture.
 
     Args:
         label: one of `signs.LABELS`.
         box: left, top, right, bottom in pixels, inside the picture.
-        ignore: too small, hidden, faint or edge-on to ask for, yet not background either.
+        ignore: too small, hidden, faint or edge-on to be learnt, but not background either.
     """
 
     label: str
@@ -38,42 +35,42 @@ class LabelledBox:
 
 @dataclass(frozen=True)
 class PaintedSign:
-    """A sign already painted: its number in the map of visible signs, and its outline."""
+    """A painted sign: its number in the visibility map, and its outline."""
 
     number: int
     sign: PosedSign
     outline: Outline
 
 
-def mark(seen_by: Image, polygon: Points, number: int) -> None:
-    """Note in the map of visible signs, (h, w) uint8, that a polygon shows sign `number`, or with 0 none."""
+def mark(visibility: Image, polygon: Points, number: int) -> None:
+    """Mark a polygon in the visibility map, (h, w) uint8, as showing sign `number`; 0 for none."""
     fixed = np.round((polygon.clip(-3000, 3000) - 0.5) * 16).astype(np.int32)
-    cv2.fillPoly(seen_by, [fixed], (number,), cv2.LINE_8, 4)
+    cv2.fillPoly(visibility, [fixed], (number,), cv2.LINE_8, 4)
 
 
 def boxes_of(
-    final: Image, seen_by: Image, signs: list[PaintedSign], spread: tuple[float, float]
+    final: Image, visibility: Image, signs: list[PaintedSign], spread: tuple[float, float]
 ) -> tuple[LabelledBox, ...]:
-    """Label the signs of a finished picture; backs get no label.
+    """Return the labels of a finished picture; backs of signs have none.
 
     Args:
         final: (h, w, 3) uint8 BGR, as the camera delivers it.
-        seen_by: (h, w) uint8, the number of the sign that each pixel shows.
-        signs: what was painted.
-        spread: pixels by which blur widens a sign on each side: x, y.
+        visibility: (h, w) uint8, the number of the sign that each pixel shows, 0 for none.
+        signs: the painted signs.
+        spread: pixels in x and y by which blur widens a sign on each side.
     """
     soft = cv2.GaussianBlur(final, (0, 0), 1.0).astype(np.float32)
-    boxes = [_box(soft, seen_by, sign, spread) for sign in signs if not sign.sign.pose.back]
+    boxes = [_box(soft, visibility, sign, spread) for sign in signs if not sign.sign.pose.back]
     return tuple(box for box in boxes if box)
 
 
 def _box(
-    soft: NDArray[np.float32], seen_by: Image, standing: PaintedSign, spread: tuple[float, float]
+    soft: NDArray[np.float32], visibility: Image, painted: PaintedSign, spread: tuple[float, float]
 ) -> LabelledBox | None:
-    """Label a painted sign, or give None where nothing worth a label is left of it."""
-    height, width = seen_by.shape
-    hull = standing.outline.hull
-    rows, columns = np.nonzero(seen_by == standing.number)
+    """Return the label of a painted sign; None where too little of it is visible."""
+    height, width = visibility.shape
+    hull = painted.outline.hull
+    rows, columns = np.nonzero(visibility == painted.number)
     share = len(rows) / max(float(cv2.contourArea(hull.astype(np.float32))), 1.0)
     if len(rows) < 6 or share < 0.25:
         return None
@@ -84,16 +81,16 @@ def _box(
     low, high = np.maximum(low - spread, 0), np.minimum(high + spread, (width, height))
     size = high - low
     contrast = _contrast(soft, low, high)
-    if size.max() < LEAST_PX - 2 or size.min() < 3 or contrast < _LEAST_CONTRAST / 2:
+    if size.max() < MIN_PX - 2 or size.min() < 3 or contrast < _MIN_CONTRAST / 2:
         return None
-    edge_on = abs(standing.sign.pose.yaw_rad) > _MOST_YAW_RAD
-    ignore = size.max() < LEAST_PX or share < _LEAST_SHARE or contrast < _LEAST_CONTRAST or edge_on
+    edge_on = abs(painted.sign.pose.yaw_rad) > _MAX_YAW_RAD
+    ignore = size.max() < MIN_PX or share < _MIN_SHARE or contrast < _MIN_CONTRAST or edge_on
     box = (float(low[0]), float(low[1]), float(high[0]), float(high[1]))
-    return LabelledBox(standing.sign.face.label, box, bool(ignore))
+    return LabelledBox(painted.sign.face.label, box, bool(ignore))
 
 
 def _contrast(soft: NDArray[np.float32], low: Points, high: Points) -> float:
-    """Measure the greatest standard deviation of a channel in the box and a little around it."""
+    """Return the greatest standard deviation of a channel in the box and its surroundings."""
     around = (high - low) * 0.15
     x0, y0 = np.maximum(low - around, 0).astype(int)
     x1, y1 = np.ceil(high + around).astype(int)

@@ -1,8 +1,7 @@
-"""Things that a careless eye takes for a sign: lamps on poles, striped necks, framed pictures, discs, wedges, handles.
+"""Painters of things that resemble a sign by outline or colour: lamps on poles, framed pictures, discs, wedges, books.
 
-Knows how each looks, coarsely. Knows nothing of signs or tables.
-Every painter is called as in `props`, but its place (x, y) is the middle of the part that catches the eye, and its size
-that part's longer side in pixels; poles and stands go down from it. None shows a sign's print.
+Called as in `props`, but the place (x, y) is the centre of the conspicuous part, and the size its longer side in
+pixels; poles and stands extend downwards from it. None shows the print of a sign.
 """
 
 import numpy as np
@@ -37,7 +36,7 @@ _SHADES: tuple[Points, ...] = tuple(
 
 
 def halo(image: Image, rng: Generator, at: Place, reach: float) -> None:
-    """Light that spreads from a lamp over what is behind it."""
+    """Draw the light of a lamp on its background."""
     x0, x1 = int(max(0, at[0] - 2 * reach)), int(min(image.shape[1], at[0] + 2 * reach))
     y0, y1 = int(max(0, at[1] - 2 * reach)), int(min(image.shape[0], at[1] + 2 * reach))
     if x1 - x0 < 2 or y1 - y0 < 2:

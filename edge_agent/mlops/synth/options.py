@@ -1,7 +1,4 @@
-"""What a data set is asked to be, checked before any work starts, and the folders of pictures it may draw on.
-
-Knows parameters and their limits. Knows nothing of rendering.
-"""
+"""Options of a data set, validated before any work starts, and its folder of background photographs."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,27 +9,27 @@ import numpy as np
 from edge_agent.errors import UsageError
 from edge_agent.mlops.synth.textures import Image
 
-_LONGEST_BACKGROUND_PX = 960
+_MAX_BACKGROUND_PX = 960
 _PICTURES = (".jpg", ".jpeg", ".png")
 
 
 @dataclass(frozen=True)
 class SynthOptions:
-    """Parameters of a data set.
+    """Options of a data set.
 
     Args:
         count: number of pictures, at least 1.
-        seed: 0 or more; with the other parameters it decides every byte.
+        seed: 0 or more; with the other options it determines every byte.
         width: of the pictures in pixels, 64 to 2048.
         height: of the pictures in pixels, 64 to 2048.
-        val_fraction: share set aside for validation, 0 to below 1.
+        val_fraction: share for validation, 0 to below 1.
         negatives: share of pictures without any sign, 0 to 1.
         artwork_dir: PNG files named `<label>__anything.png` that replace the drawn signs of their labels.
         backgrounds_dir: photographs without signs, used in a third of the pictures.
-        clutter: share of pictures crowded with things that look like signs and are none, 0 to 1.
+        clutter: share of pictures crowded with things that resemble signs, 0 to 1.
 
     Raises:
-        UsageError: a parameter out of its range.
+        UsageError: an option out of its range.
     """
 
     count: int
@@ -55,23 +52,23 @@ class SynthOptions:
             (0 <= self.negatives <= 1, "--negatives", self.negatives, "from 0 to 1"),
             (0 <= self.clutter <= 1, "--clutter", self.clutter, "from 0 to 1"),
         )
-        for fine, name, value, wanted in checks:
-            if not fine:
-                raise UsageError(f"{name} is {value}", remedy=f"give a number {wanted}", option=name, value=value)
+        for valid, name, value, range_text in checks:
+            if not valid:
+                raise UsageError(f"{name} is {value}", remedy=f"give a number {range_text}", option=name, value=value)
 
     def is_val(self, index: int) -> bool:
-        """Whether picture `index` is set aside: evenly spread, and at least one of two or more."""
+        """Return whether picture `index` is for validation: evenly spread, and at least one of two or more."""
         if self.val_fraction and self.count * self.val_fraction < 1:
             return self.count > 1 and index == self.count - 1
         return int((index + 1) * self.val_fraction) > int(index * self.val_fraction)
 
     def splits(self) -> tuple[str, ...]:
-        """Names of the splits that hold pictures."""
+        """Return the names of the splits that contain pictures."""
         return ("train", "val") if self.val_fraction and self.count > 1 else ("train",)
 
 
 def read_backgrounds(folder: Path | None) -> tuple[Image, ...]:
-    """Read the photographs of a folder, at most 960 pixels long, in order of their names; none without a folder.
+    """Read the photographs of a folder in order of their names, shrunk to at most 960 pixels; none without a folder.
 
     Raises:
         UsageError: no such folder, no picture in it, or one that cannot be read.
@@ -92,6 +89,6 @@ def _read(path: Path) -> Image:
     picture = cv2.imdecode(np.frombuffer(path.read_bytes() or b"\0", dtype=np.uint8), cv2.IMREAD_COLOR)
     if picture is None or min(picture.shape[:2]) < 32:
         raise UsageError(f"{path} is not a readable photograph", remedy="remove it or save it again", path=str(path))
-    shrink = min(1.0, _LONGEST_BACKGROUND_PX / max(picture.shape[:2]))
+    shrink = min(1.0, _MAX_BACKGROUND_PX / max(picture.shape[:2]))
     size = (max(1, int(picture.shape[1] * shrink)), max(1, int(picture.shape[0] * shrink)))
     return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)

@@ -1,7 +1,4 @@
-"""Printed cards to dress furniture, pictures and books with: flowers, leaves, stripes, rings, blobs; none means a sign.
-
-Knows loud patterns and how to lay one into an outline. Knows nothing of which thing wears it.
-"""
+"""Printed patterns for furniture, pictures and books: flowers, leaves, stripes, rings, blobs; none resembles a sign."""
 
 from collections.abc import Callable
 
@@ -22,7 +19,7 @@ INKS: tuple[Colour, ...] = (
 
 
 def card(rng: Generator) -> Image:
-    """Print one pattern, (96, 96, 3) uint8 BGR, on a ground of its own."""
+    """Return a random pattern, (96, 96, 3) uint8 BGR."""
     sheet = np.full((CARD_PX, CARD_PX, 3), one_of(rng, INKS), dtype=np.uint8)
     weights = np.array([weight for _, weight in _PRINTS])
     _PRINTS[int(rng.choice(len(_PRINTS), p=weights / weights.sum()))][0](sheet, rng)
@@ -51,7 +48,7 @@ def sunflowers(sheet: Image, rng: Generator) -> None:
 
 
 def leaves(sheet: Image, rng: Generator) -> None:
-    """Draw lobes and leaves every way, some with a dark rim or a vein."""
+    """Draw lobes and leaves in all directions, some with a dark rim or a vein."""
     inks = [one_of(rng, INKS) for _ in range(2)]
     rimmed, veined = rng.random() < 0.4, rng.random() < 0.4
     for _ in range(int(rng.integers(4, 16))):
@@ -67,7 +64,7 @@ def leaves(sheet: Image, rng: Generator) -> None:
 
 
 def stripes(sheet: Image, rng: Generator) -> None:
-    """Bars of two or three colours, level, upright or aslant."""
+    """Draw bars of three colours: horizontal, vertical or oblique."""
     inks, turn = [one_of(rng, INKS) for _ in range(3)], float(rng.choice([0, np.pi / 2, rng.uniform(0, 3.1)]))
     along, across = np.array([np.cos(turn), np.sin(turn)]), np.array([-np.sin(turn), np.cos(turn)])
     middle, at = np.array([CARD_PX / 2, CARD_PX / 2]), -CARD_PX * 0.8
@@ -82,7 +79,7 @@ def stripes(sheet: Image, rng: Generator) -> None:
 
 
 def tiles(sheet: Image, rng: Generator) -> None:
-    """Squares, diamonds or wedges in rows."""
+    """Draw squares, diamonds or wedges in rows."""
     cells, inks = int(rng.integers(2, 7)), [one_of(rng, INKS) for _ in range(4)]
     side, kind = CARD_PX / cells, rng.random()
     whole = np.array([(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)])
@@ -99,7 +96,7 @@ def tiles(sheet: Image, rng: Generator) -> None:
 
 
 def eyes(sheet: Image, rng: Generator) -> None:
-    """Rings, eyes and dots within dots."""
+    """Draw rings, eyes and dots within dots."""
     for _ in range(int(rng.integers(1, 7))):
         centre, turn = _spot(rng), float(rng.uniform(0, 3.1))
         reach, flat = float(rng.uniform(10, 32)), float(rng.uniform(0.45, 1.0))
@@ -108,7 +105,7 @@ def eyes(sheet: Image, rng: Generator) -> None:
 
 
 def blobs(sheet: Image, rng: Generator) -> None:
-    """Soft patches of colour, as on a painting or a photograph."""
+    """Draw soft patches of colour, as in a painting or a photograph."""
     for _ in range(int(rng.integers(3, 12))):
         centre = _spot(rng)
         angles = np.linspace(0, 2 * np.pi, 9, endpoint=False)
@@ -141,9 +138,9 @@ _PRINTS: tuple[tuple[Callable[[Image, Generator], None], float], ...] = (
 
 
 def lay(image: Image, rng: Generator, sheet: Image, outline: Points, *, zoom: float = 1.0) -> None:
-    """Print a card inside an outline (N, 2) of the picture, with a little light across; `zoom` repeats it if below 1.
+    """Draw a card inside an outline (N, 2) of the picture, with a gradient of light; a `zoom` below 1 repeats it.
 
-    The card is stretched over the outline's box, or turned upside down or mirrored; parts out of the picture are cut.
+    The card is stretched over the outline's bounding box, possibly flipped; parts outside the picture are clipped.
     """
     low, high = outline.min(axis=0), outline.max(axis=0)
     x0, y0 = np.maximum(np.floor(low).astype(int), 0)

@@ -1,7 +1,4 @@
-"""From a clean rendering to a small camera's picture: uneven light, casts, haze, blur, noise.
-
-Knows what lenses and sensors do. Knows nothing of what is in the picture.
-"""
+"""From a clean rendering to the picture of a small camera: uneven light, colour casts, haze, blur, noise."""
 
 from dataclasses import dataclass
 
@@ -11,30 +8,30 @@ from cv2.typing import MatLike
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from edge_agent.mlops.synth.billboard import smear_kernel
+from edge_agent.mlops.synth.billboard import motion_kernel
 from edge_agent.mlops.synth.textures import Image, Textures
 from edge_agent.mlops.synth.view import log_uniform
 
 
 @dataclass(frozen=True)
 class Exposure:
-    """What happened to one picture on its way through lens and sensor.
+    """Properties of lens and sensor for one picture.
 
     Args:
         tone: (256, 3) uint8 table from rendered to recorded BGR.
         defocus_px: sigma of the lens's blur.
-        smear_px: (2,) run of the camera's motion.
+        motion_px: (2,) extent of the motion blur.
         noise: standard deviation of the sensor's noise.
         saturation: 1 leaves colours alone.
-        coarse: factor of a smaller picture it was enlarged from; 1 for none.
-        light: (h, w) index of the light's map, and its strength; 0 for even light.
-        sharpening: strength of the halo that phones draw around edges; 0 for none.
+        coarse: factor by which a smaller picture was enlarged; 1 for none.
+        light: index of the light map in Textures.smooth, and its strength; 0 for even light.
+        sharpening: strength of a phone's sharpening; 0 for none.
         jpeg_quality: 40 to 95.
     """
 
     tone: NDArray[np.uint8]
     defocus_px: float
-    smear_px: tuple[float, float]
+    motion_px: tuple[float, float]
     noise: float
     saturation: float
     coarse: float
@@ -43,24 +40,24 @@ class Exposure:
     jpeg_quality: int
 
     def spread_px(self) -> tuple[float, float]:
-        """How much wider, on each side, blur makes a small object look: x, y."""
+        """Return by how many pixels in x and y blur widens a small object on each side."""
         soft = 0.6 * self.defocus_px
-        return (soft + 0.25 * abs(self.smear_px[0]), soft + 0.25 * abs(self.smear_px[1]))
+        return (soft + 0.25 * abs(self.motion_px[0]), soft + 0.25 * abs(self.motion_px[1]))
 
 
 def random_exposure(rng: Generator, textures: Textures) -> Exposure:
-    """One camera, one moment."""
+    """Choose a random exposure."""
     defocus = float(rng.uniform(0.2, 1.0)) if rng.random() < 0.6 else 0.0
     if rng.random() < 0.08:
         defocus = float(rng.uniform(1.0, 2.0))
-    smear = (0.0, 0.0)
+    motion = (0.0, 0.0)
     if rng.random() < 0.22:
         length, angle = log_uniform(rng, 1.5, 10.0), float(rng.normal(0, 0.6))
-        smear = (length * float(np.cos(angle)), length * float(np.sin(angle)))
+        motion = (length * float(np.cos(angle)), length * float(np.sin(angle)))
     return Exposure(
         tone=_tone(rng),
         defocus_px=defocus,
-        smear_px=smear,
+        motion_px=motion,
         noise=float(rng.uniform(0, 2.5)) if rng.random() < 0.75 else float(rng.uniform(2.5, 9)),
         saturation=float(rng.uniform(0.45, 1.25)),
         coarse=float(rng.uniform(1.2, 2.2)) if rng.random() < 0.18 else 1.0,
@@ -71,7 +68,7 @@ def random_exposure(rng: Generator, textures: Textures) -> Exposure:
 
 
 def _tone(rng: Generator) -> NDArray[np.uint8]:
-    """Exposure, gamma, white balance and haze in one table."""
+    """Return a lookup table of exposure, gamma, white balance and haze."""
     level = np.arange(256, dtype=np.float64) / 255
     stops = float(rng.normal(-0.15, 0.4))
     if rng.random() < 0.15:
@@ -85,7 +82,7 @@ def _tone(rng: Generator) -> NDArray[np.uint8]:
     elif kind < 0.27:
         cast *= rng.uniform(0.7, 1.15, 3)
     curve = (level[:, None] * 2.0**stops * cast) ** float(rng.uniform(0.75, 1.35))
-    if rng.random() < 0.4:  # a soft shoulder instead of a hard clip
+    if rng.random() < 0.4:  # a soft shoulder instead of clipping
         knee = float(rng.uniform(0.7, 2.5))
         curve = (1 + knee) * curve / (knee + curve)
     if rng.random() < 0.28:
@@ -95,13 +92,13 @@ def _tone(rng: Generator) -> NDArray[np.uint8]:
 
 
 def expose(image: Image, exposure: Exposure, textures: Textures, rng: Generator) -> Image:
-    """Turn a rendering into the picture that a camera delivers, (h, w, 3) uint8 BGR: light, then lens, then sensor."""
+    """Return the picture that a camera delivers of a rendering, (h, w, 3) uint8 BGR: light, lens, sensor."""
     seen: MatLike = _develop(_focus(_lit(image, exposure, textures), exposure), exposure)
     if exposure.noise > 0.3:
         start = int(rng.integers(len(textures.grain) - image.size))
         grain = textures.grain[start : start + image.size].reshape(image.shape)
         noisy = cv2.scaleAdd(grain, exposure.noise, seen.astype(np.float32))
-        np.maximum(noisy, 0, out=noisy)  # convertScaleAbs would fold what is below zero
+        np.maximum(noisy, 0, out=noisy)  # convertScaleAbs would mirror negative values
         seen = cv2.convertScaleAbs(noisy)
     return np.asarray(seen, dtype=np.uint8)
 
@@ -118,13 +115,13 @@ def _lit(image: Image, exposure: Exposure, textures: Textures) -> Image:
 
 
 def _focus(image: Image, exposure: Exposure) -> Image:
-    """Apply defocus, the camera's motion, and the loss of a smaller picture enlarged."""
+    """Apply defocus, motion blur and a lower resolution."""
     height, width = image.shape[:2]
     seen: MatLike = image
     if exposure.defocus_px:
         seen = cv2.GaussianBlur(seen, (0, 0), exposure.defocus_px)
-    if exposure.smear_px != (0.0, 0.0):
-        seen = cv2.filter2D(seen, -1, smear_kernel(exposure.smear_px))
+    if exposure.motion_px != (0.0, 0.0):
+        seen = cv2.filter2D(seen, -1, motion_kernel(exposure.motion_px))
     if exposure.coarse > 1:
         small = (int(width / exposure.coarse), int(height / exposure.coarse))
         seen = cv2.resize(cv2.resize(seen, small, interpolation=cv2.INTER_AREA), (width, height))

@@ -1,14 +1,11 @@
-"""Which signs a scene holds, where they stand and how they look, before anything is painted.
-
-Knows the mix of signs, sizes, turns and overlaps. Knows nothing of pixels' colours.
-"""
+"""Choose the camera and the signs of a scene before anything is painted: their mix, sizes, rotations and overlaps."""
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.random import Generator
 
-from edge_agent.mlops.synth.billboard import POLE_HEIGHTS, PosedSign, SignAppearance, SignPose, random_look
+from edge_agent.mlops.synth.billboard import POLE_HEIGHTS, PosedSign, SignAppearance, SignPose, random_appearance
 from edge_agent.mlops.synth.faces import Face, Faces
 from edge_agent.mlops.synth.view import SceneCamera, log_uniform
 from edge_agent.signs import Sign as Label
@@ -20,13 +17,13 @@ _MIX = {
 }  # fmt: skip
 _LABELS, _SHARES = [str(label) for label in _MIX], list(_MIX.values())
 _COUNTS = (0.22, 0.22, 0.19, 0.14, 0.11, 0.07, 0.05)  # of scenes with 1, 2, ... signs
-_LOOSE_OVERLAP = 0.25  # share of chance overlaps that may stay
-_TALLEST_FACE = 0.75  # a narrow plate's height counts for its size
+_OVERLAP_SHARE = 0.25  # share of chance overlaps that may stay
+_MIN_ASPECT = 0.75  # the size of a narrower plate is that of its height
 
 
 @dataclass(frozen=True)
 class CameraSetup:
-    """A camera, the distance of the table's far edge from it, and how far poles lean outwards at the sides."""
+    """A camera, the distance of the table's far edge from it, and the outward lean of poles at the sides."""
 
     view: SceneCamera
     far_mm: float
@@ -34,11 +31,11 @@ class CameraSetup:
 
 
 def random_camera_setup(rng: Generator, width: int, height: int) -> CameraSetup:
-    """Choose a camera at train height, or a phone's higher up, and how far the table reaches."""
+    """Choose a camera at train height, or higher as a phone's, and the depth of the table."""
     focal = log_uniform(rng, 230, 800) * width / 320
     camera = log_uniform(rng, 55, 300)
     far = float(np.clip(focal * 32 / rng.uniform(6, 20), 500, 2600))
-    edge = float(rng.uniform(-0.1, 0.75)) * height  # where the far edge of the table is to appear
+    edge = float(rng.uniform(-0.1, 0.75)) * height  # where the far edge of the table appears
     roll = float(rng.normal(0, 0.12 if rng.random() < 0.12 else 0.035))
     view = SceneCamera(
         width=width,
@@ -54,18 +51,18 @@ def random_camera_setup(rng: Generator, width: int, height: int) -> CameraSetup:
 
 
 def random_count(rng: Generator, negatives: float) -> int:
-    """Choose how many signs a scene shows; none in a share of `negatives`."""
+    """Choose the number of signs of a scene; 0 in a share of `negatives`."""
     return 0 if rng.random() < negatives else 1 + int(rng.choice(len(_COUNTS), p=_COUNTS))
 
 
-def plan_signs(stage: CameraSetup, faces: Faces, rng: Generator, count: int) -> list[PosedSign]:
-    """Choose signs and places, the farthest first; some stand behind others, few overlap otherwise."""
+def plan_signs(setup: CameraSetup, faces: Faces, rng: Generator, count: int) -> list[PosedSign]:
+    """Choose signs and poses, the farthest first; some stand behind others, few overlap otherwise."""
     planned: list[PosedSign] = []
-    line_up = _line_up(rng, stage.view) if rng.random() < 0.05 else None
-    shared = random_look(rng, 30.0, 1.0) if rng.random() < 0.25 else None  # one lamp shines on all signs alike
+    line_up = _line_up(rng, setup.view) if rng.random() < 0.05 else None
+    shared = random_appearance(rng, 30.0, 1.0) if rng.random() < 0.25 else None  # one lamp lights all signs alike
     for place in range(count):
         face = faces.pick(rng, str(rng.choice(_LABELS, p=_SHARES)))
-        pose = _random_pose(rng, stage, face)
+        pose = _random_pose(rng, setup, face)
         free = False
         if line_up:
             pose = replace(pose, height_px=line_up[0], foot=line_up[1] + place * line_up[2], ahead_mm=300.0 + place)
@@ -73,30 +70,31 @@ def plan_signs(stage: CameraSetup, faces: Faces, rng: Generator, count: int) -> 
         elif planned and rng.random() < 0.12:
             pose = _behind(rng, planned[-1].pose, pose)
             free = True
-        if free or all(_apart(pose, other.pose) or rng.random() < _LOOSE_OVERLAP for other in planned):
-            planned.append(PosedSign(face, pose, _look(rng, face, pose, shared)))
+        if free or all(_apart(pose, other.pose) or rng.random() < _OVERLAP_SHARE for other in planned):
+            planned.append(PosedSign(face, pose, _appearance(rng, face, pose, shared)))
     return sorted(planned, key=lambda sign: -sign.pose.ahead_mm)
 
 
-def _look(rng: Generator, face: Face, pose: SignPose, shared: SignAppearance | None) -> SignAppearance:
-    """Choose a sign's look; a yellow triangle is told without its pictogram, other prints must stay readable."""
+def _appearance(rng: Generator, face: Face, pose: SignPose, shared: SignAppearance | None) -> SignAppearance:
+    """Choose a sign's appearance."""
+    # A faded yellow triangle is recognisable without its pictogram; other prints must stay legible.
     speed = face.label.startswith("speed_limit")
-    most_fade = 0.95 if face.label == Label.DANGER else 0.72 if speed else 0.45
-    look = random_look(rng, pose.height_px, most_fade)
+    max_fade = 0.95 if face.label == Label.DANGER else 0.72 if speed else 0.45
+    appearance = random_appearance(rng, pose.height_px, max_fade)
     if shared:
-        look = replace(look, light=shared.light, veil=shared.veil, fade=shared.fade * most_fade)
-    return look
+        appearance = replace(appearance, light=shared.light, veil=shared.veil, fade=shared.fade * max_fade)
+    return appearance
 
 
-def _random_pose(rng: Generator, stage: CameraSetup, face: Face) -> SignPose:
-    """Stand a sign somewhere in sight: on the table if it fits there, else held anywhere in the picture."""
-    view = stage.view
-    height = _random_size(rng, face) * view.width / 320 / max(face.aspect, _TALLEST_FACE)
+def _random_pose(rng: Generator, setup: CameraSetup, face: Face) -> SignPose:
+    """Place a sign in view: on the table if it fits there, else in the air."""
+    view = setup.view
+    height = _random_size(rng, face) * view.width / 320 / max(face.aspect, _MIN_ASPECT)
     ahead = view.ahead_mm(height, face.height_mm)
     pole = POLE_HEIGHTS * float(rng.uniform(0.85, 1.15))
     foot_y = view.horizon_px + view.camera_mm * view.focal_px / ahead
     middle_y = foot_y - (pole + 0.5) * height
-    if ahead > stage.far_mm or not 0.02 < middle_y / view.height < 0.98:
+    if ahead > setup.far_mm or not 0.02 < middle_y / view.height < 0.98:
         middle_y = float(rng.uniform(0.1, 0.85)) * view.height
         foot_y = middle_y + (pole + 0.5) * height
     aside = float(rng.uniform(-0.03, 1.03))
@@ -106,7 +104,7 @@ def _random_pose(rng: Generator, stage: CameraSetup, face: Face) -> SignPose:
         height_px=height,
         ahead_mm=ahead,
         yaw_rad=_random_yaw(rng),
-        tilt_rad=tilt + stage.lean_rad * (aside - 0.5),
+        tilt_rad=tilt + setup.lean_rad * (aside - 0.5),
         nod_rad=float(rng.normal(0, 0.08)),
         depth=float(rng.uniform(0.07, 0.16)),
         pole=pole,
@@ -114,7 +112,7 @@ def _random_pose(rng: Generator, stage: CameraSetup, face: Face) -> SignPose:
 
 
 def _random_size(rng: Generator, face: Face) -> float:
-    """Choose a width in pixels of a picture 320 wide: log-uniform, with more numbers where they are just readable."""
+    """Choose a width in pixels at a picture width of 320: log-uniform, with more speed limits that are just legible."""
     chance = rng.random()
     if chance < 0.08:
         return log_uniform(rng, 75, 160)
@@ -124,7 +122,7 @@ def _random_size(rng: Generator, face: Face) -> float:
 
 
 def _random_yaw(rng: Generator) -> float:
-    """Choose a turn: mostly facing the camera, a quarter strongly turned, a few from behind."""
+    """Choose a yaw: mostly facing the camera, a quarter strongly rotated, a few from behind."""
     chance = rng.random()
     if chance < 0.05:
         return np.pi + float(rng.uniform(-1.1, 1.1))
@@ -134,7 +132,7 @@ def _random_yaw(rng: Generator) -> float:
 
 
 def _behind(rng: Generator, front: SignPose, pose: SignPose) -> SignPose:
-    """Move a sign behind another one, so that the near sign hides a part of it."""
+    """Return the pose of a sign that is partly hidden by another one."""
     height = front.height_px * float(rng.uniform(0.6, 0.95))
     away = front.height_px * np.array([rng.uniform(-0.7, 0.7), rng.uniform(-1.0, -0.3)])
     foot = front.foot + away + (0, (pose.pole + 0.5) * height - (front.pole + 0.5) * front.height_px)
@@ -142,14 +140,14 @@ def _behind(rng: Generator, front: SignPose, pose: SignPose) -> SignPose:
 
 
 def _line_up(rng: Generator, view: SceneCamera) -> tuple[float, np.ndarray, np.ndarray]:
-    """Signs side by side, as on a photograph of a set: height, first foot, step to the next foot."""
+    """Choose a row of signs, as on a photograph of a set: height, first foot, step to the next foot."""
     height = log_uniform(rng, 22, 110) * view.width / 320
     foot = (float(rng.uniform(0, 0.5)) * view.width, float(rng.uniform(0.2, 0.75)) * view.height + 2.55 * height)
     return height, np.array(foot), np.array([float(rng.uniform(1.3, 2.2)) * height, 0.0])
 
 
 def _apart(one: SignPose, other: SignPose) -> bool:
-    """Whether two faces hardly overlap."""
+    """Return whether two faces hardly overlap."""
     reach = (one.height_px + other.height_px) * 0.5
     return bool(np.abs(one.foot[0] - other.foot[0]) > reach or np.abs(_face_y(one) - _face_y(other)) > reach)
 

@@ -1,6 +1,5 @@
-"""Things that stand about a room and must not be taken for signs: guitars, shelves, lamps, mirrors, cloth, hands.
+"""Painters of things in a room that must not be taken for signs: furniture, lamps, guitars, cloth, people, toys.
 
-Knows how each thing looks, coarsely. Knows nothing of signs or tables.
 Every painter takes the picture (BGR, painted in place), a random generator, the textures, a place (x, y) in pixels
 where the thing touches the ground or hangs, and a size in pixels.
 """
@@ -24,7 +23,7 @@ LOUD: tuple[Colour, ...] = (
 
 
 def one_of(rng: Generator, colours: tuple[Colour, ...], spread: float = 15) -> Colour:
-    """One of the colours, a little off."""
+    """Return one of the colours, slightly varied."""
     return near(rng, colours[int(rng.integers(len(colours)))], spread)
 
 
@@ -34,7 +33,7 @@ def _spin(points: Points, centre: tuple[float, float], angle: float) -> Points:
 
 
 def radiator(image: Image, rng: Generator, _: Textures, at: tuple[float, float], size: float) -> None:
-    """White panels with dark gaps."""
+    """Draw a radiator: white panels with dark gaps."""
     x, y = at
     wide, tall, step = (
         size * rng.uniform(1.2, 4),
@@ -99,7 +98,7 @@ def mirror(image: Image, rng: Generator, textures: Textures, at: tuple[float, fl
 
 
 def shelf(image: Image, rng: Generator, _: Textures, at: tuple[float, float], size: float) -> None:
-    """Boards with books, boxes, jars and balls on them."""
+    """Draw a shelf with books, boxes, jars and balls."""
     x, y = at
     wood = one_of(rng, WOODS)
     floors, wide, tall = int(rng.integers(2, 5)), size * rng.uniform(0.6, 1.6), size * rng.uniform(0.28, 0.5)
@@ -116,7 +115,7 @@ def shelf(image: Image, rng: Generator, _: Textures, at: tuple[float, float], si
 
 
 def _shelf_thing(image: Image, rng: Generator, at: tuple[float, float], room: float, size: float) -> float:
-    """One thing on a board; returns the room it takes."""
+    """Draw one thing on a board; return its width."""
     x, y = at
     colour = one_of(rng, LOUD, 25)
     kind = rng.random()
@@ -260,7 +259,7 @@ def hand(image: Image, rng: Generator, _: Textures, at: tuple[float, float], siz
 
 
 def switch(image: Image, rng: Generator, _: Textures, at: tuple[float, float], size: float) -> None:
-    """One or two wall switches."""
+    """Draw one or two wall switches."""
     side = size * 0.3
     colour = near(rng, (225, 225, 228), 10)
     for index in range(int(rng.integers(1, 3))):
@@ -283,7 +282,7 @@ def poster(image: Image, rng: Generator, textures: Textures, at: tuple[float, fl
 
 
 def plant(image: Image, rng: Generator, _: Textures, at: tuple[float, float], size: float) -> None:
-    """Leaves on stems."""
+    """Draw a plant: leaves on stems."""
     for _leaf in range(int(rng.integers(8, 26))):
         tip = np.asarray(at) + size * np.array([rng.normal(0, 0.35), -abs(rng.normal(0.5, 0.4))])
         colour = near(rng, (60, 120, 70), 25)
@@ -350,7 +349,7 @@ def dish(image: Image, rng: Generator, _: Textures, at: tuple[float, float], siz
 
 
 def furniture(image: Image, rng: Generator, _: Textures, at: tuple[float, float], size: float) -> None:
-    """Legs, rails and boards: chairs and tables further away."""
+    """Draw a distant chair or table: legs, rails and boards."""
     x, y = at
     colour = one_of(rng, (*WOODS, (40, 40, 40), (200, 200, 200)))
     wide, tall = size * rng.uniform(0.4, 1.2), size * rng.uniform(0.5, 1.4)
@@ -372,7 +371,7 @@ def furniture(image: Image, rng: Generator, _: Textures, at: tuple[float, float]
 
 
 def shapes(image: Image, rng: Generator, _: Textures, at: tuple[float, float], size: float) -> None:
-    """Draw a heap of plain shapes in loud colours."""
+    """Draw plain shapes in loud colours."""
     for _shape in range(int(rng.integers(3, 12))):
         centre = np.asarray(at) + rng.normal(0, size * 0.6, 2)
         colour, reach = one_of(rng, LOUD, 30), size * float(rng.uniform(0.04, 0.35))

@@ -36,7 +36,7 @@ _NEAR: tuple[tuple[props.Painter, float], ...] = (
 
 
 def paint_room(image: Image, rng: Generator, textures: Textures, floor_px: float) -> None:
-    """Fill the picture with a wall, and put things along the line `floor_px` that the table will cover from below."""
+    """Fill the picture with a wall, and place things along the line `floor_px`, below which the table will be."""
     image[:] = near(rng, _WALLS[int(rng.choice(len(_WALLS), p=(0.4, 0.2, 0.12, 0.08, 0.08, 0.06, 0.06)))], 12)
     _shade_wall(image, rng, textures)
     count = int(rng.integers(0, 3)) if rng.random() < 0.25 else int(rng.integers(3, 11))
@@ -44,14 +44,14 @@ def paint_room(image: Image, rng: Generator, textures: Textures, floor_px: float
     for painter in _choose(rng, _FAR, count):
         place = (float(rng.uniform(-0.2, 1.0)) * image.shape[1], floor_px + float(rng.uniform(-0.05, 0.35)) * unit)
         painter(image, rng, textures, place, unit * float(rng.uniform(0.35, 1.5)))
-    _roughen(image, rng, textures)
+    _add_grain(image, rng, textures)
     sigma = float(rng.choice([0.0, 0.6, 1.2, 2.2, 3.5], p=[0.3, 0.25, 0.2, 0.15, 0.1]))
     if sigma:
         cv2.GaussianBlur(image, (0, 0), sigma, dst=image)
 
 
 def _shade_wall(image: Image, rng: Generator, textures: Textures) -> None:
-    """Uneven light on the wall, and a plinth or rail along it at times."""
+    """Add uneven light, and sometimes a plinth or rail along the wall."""
     if rng.random() < 0.7:
         smooth = textures.smooth[int(rng.integers(len(textures.smooth)))] * np.float32(
             rng.uniform(0.03, 0.25)
@@ -65,8 +65,8 @@ def _shade_wall(image: Image, rng: Generator, textures: Textures) -> None:
         )
 
 
-def _roughen(image: Image, rng: Generator, textures: Textures) -> None:
-    """Give flat paint some grain, as cloth, wood and plaster have."""
+def _add_grain(image: Image, rng: Generator, textures: Textures) -> None:
+    """Add the grain of cloth, wood and plaster."""
     if rng.random() < 0.4:
         return
     grain = textures.grounds[int(rng.integers(len(textures.grounds)))]
@@ -80,7 +80,7 @@ def _roughen(image: Image, rng: Generator, textures: Textures) -> None:
 
 
 def paint_near(image: Image, rng: Generator, textures: Textures, most: int) -> None:
-    """Put up to `most` things on or before the table."""
+    """Place up to `most` things on or in front of the table."""
     unit = 90 * image.shape[1] / 320
     height, width = image.shape[:2]
     for painter in _choose(rng, _NEAR, int(rng.integers(0, most + 1))):
@@ -106,11 +106,11 @@ _LARGE = (lookalikes.armchair, lookalikes.framed)
 
 
 def paint_lookalikes_far(image: Image, rng: Generator, textures: Textures, floor_px: float) -> None:
-    """Put look-alikes on the wall and the floor behind a table whose far edge lies at `floor_px`."""
+    """Place look-alikes on wall and floor behind a table whose far edge is at `floor_px`."""
     height, width = image.shape[:2]
     if floor_px < 0.06 * height:
         return
-    favourite = _random_lookalike(rng) if rng.random() < 0.3 else None  # several of a kind, as lamps in a hall
+    favourite = _random_lookalike(rng) if rng.random() < 0.3 else None  # several of one kind, as lamps in a hall
     for _ in range(int(rng.integers(3, 9))):
         painter = favourite if favourite and rng.random() < 0.6 else _random_lookalike(rng)
         size = _lookalike_size(rng, width, painter)
@@ -123,7 +123,7 @@ def paint_lookalikes_far(image: Image, rng: Generator, textures: Textures, floor
 
 
 def paint_lookalikes_near(image: Image, rng: Generator, textures: Textures, floor_px: float) -> None:
-    """Put a few look-alikes on the table or in front, more where the table fills the picture."""
+    """Place a few look-alikes on or in front of the table, more where the table fills the picture."""
     height, width = image.shape[:2]
     for _ in range(int(rng.integers(0, 4 if floor_px > 0.06 * height else 7))):
         painter = _random_lookalike(rng)
@@ -134,7 +134,7 @@ def paint_lookalikes_near(image: Image, rng: Generator, textures: Textures, floo
 
 
 def paint_lookalikes_around(image: Image, rng: Generator, textures: Textures, signs: list[PosedSign]) -> None:
-    """Put look-alikes of a like size behind and beside signs that are not painted yet."""
+    """Place look-alikes of similar size behind and beside signs that are not painted yet."""
     for sign in signs:
         if rng.random() < 0.45:
             continue
@@ -150,6 +150,6 @@ def _random_lookalike(rng: Generator) -> Painter:
 
 
 def _lookalike_size(rng: Generator, width: int, painter: Painter) -> float:
-    """Choose a size for a picture `width` wide; furniture and pictures are larger."""
+    """Choose a size in pixels for a picture `width` pixels wide; furniture and pictures are larger."""
     low, high = (12, 110) if painter in _LARGE else (6, 70)
     return log_uniform(rng, low, high) * width / 320

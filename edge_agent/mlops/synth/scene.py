@@ -1,7 +1,6 @@
-"""One training picture: a room, a table with a track, signs on it, a camera's view of them all, and the boxes.
+"""One training picture: a room, a table with track and signs, seen by a random camera, with its boxes.
 
-Knows in which order a scene is painted. Knows nothing of files. A scene follows from the data set's options and its own
-index alone, so that any number of processes make the same pictures.
+A scene depends only on the data set's options and its own index, so any number of processes render the same pictures.
 """
 
 from dataclasses import dataclass
@@ -29,7 +28,7 @@ class Scene:
 
 
 class SceneGenerator:
-    """Makes the scenes of one data set.
+    """Renders the scenes of one data set.
 
     Args:
         options: the data set's parameters; its photographs are used in a third of the scenes.
@@ -48,30 +47,33 @@ class SceneGenerator:
         """Render picture number `index`."""
         options = self._options
         rng = np.random.default_rng([options.seed, 3, index])
-        stage = random_camera_setup(rng, options.width, options.height)
+        setup = random_camera_setup(rng, options.width, options.height)
         image = np.zeros((options.height, options.width, 3), dtype=np.uint8)
-        likes = self._likes_rng(index)
-        self._paint_surroundings(image, stage, rng, likes)
-        planned = plan_signs(stage, self._faces, rng, random_count(rng, options.negatives))
-        if likes:
-            room.paint_lookalikes_around(image, likes, self._textures, planned)
-        seen_by = np.zeros(image.shape[:2], dtype=np.uint8)
-        signs = self._paint_signs(image, seen_by, stage, rng, planned)
+        crowd_rng = self._crowd_rng(index)
+        self._paint_surroundings(image, setup, rng, crowd_rng)
+        planned = plan_signs(setup, self._faces, rng, random_count(rng, options.negatives))
+        if crowd_rng:
+            room.paint_lookalikes_around(image, crowd_rng, self._textures, planned)
+        visibility = np.zeros(image.shape[:2], dtype=np.uint8)
+        signs = self._paint_signs(image, visibility, setup, rng, planned)
         if rng.random() < 0.1:
             before = image.copy()
             room.paint_near(image, rng, self._textures, 1)
-            seen_by[np.any(image != before, axis=2)] = 0
+            visibility[np.any(image != before, axis=2)] = 0
         exposure = photo.random_exposure(rng, self._textures)
         final = photo.expose(image, exposure, self._textures, rng)
-        return Scene(final, boxes_of(final, seen_by, signs, exposure.spread_px()), exposure.jpeg_quality)
+        return Scene(final, boxes_of(final, visibility, signs, exposure.spread_px()), exposure.jpeg_quality)
 
-    def _likes_rng(self, index: int) -> Generator | None:
-        """Choose whether a scene is crowded with look-alikes; by chances of their own, so the rest stays as it is."""
+    def _crowd_rng(self, index: int) -> Generator | None:
+        """Return a generator for the look-alikes of a crowded scene, None for others."""
+        # A generator of its own, so that the rest of the scene does not depend on `clutter`.
         rng = np.random.default_rng([self._options.seed, 11, index])
         return rng if rng.random() < self._options.clutter else None
 
-    def _paint_surroundings(self, image: Image, stage: CameraSetup, rng: Generator, likes: Generator | None) -> None:
-        view, far_mm = stage.view, stage.far_mm
+    def _paint_surroundings(
+        self, image: Image, setup: CameraSetup, rng: Generator, crowd_rng: Generator | None
+    ) -> None:
+        view, far_mm = setup.view, setup.far_mm
         far_px = view.horizon_px + view.camera_mm * view.focal_px / far_mm
         if self._backgrounds and rng.random() < 0.33:
             image[:] = _crop(rng, self._backgrounds[int(rng.integers(len(self._backgrounds)))], image.shape)
@@ -79,33 +81,33 @@ class SceneGenerator:
                 return
         else:
             room.paint_room(image, rng, self._textures, float(np.clip(far_px, 0, view.height)))
-        if likes:
-            room.paint_lookalikes_far(image, likes, self._textures, float(np.clip(far_px, 0, view.height)))
+        if crowd_rng:
+            room.paint_lookalikes_far(image, crowd_rng, self._textures, float(np.clip(far_px, 0, view.height)))
         if rng.random() < 0.93:
             table.paint_table(image, view, rng, self._textures, far_mm)
             if rng.random() < 0.85:
                 table.paint_track(image, view, rng, far_mm)
         if rng.random() < 0.55:
             room.paint_near(image, rng, self._textures, 3)
-        if likes:
-            room.paint_lookalikes_near(image, likes, self._textures, far_px)
+        if crowd_rng:
+            room.paint_lookalikes_near(image, crowd_rng, self._textures, far_px)
 
     def _paint_signs(
-        self, image: Image, seen_by: Image, stage: CameraSetup, rng: Generator, planned: list[PosedSign]
+        self, image: Image, visibility: Image, setup: CameraSetup, rng: Generator, planned: list[PosedSign]
     ) -> list[PaintedSign]:
-        """Paint signs in order, so that near ones hide far ones; `seen_by` gets each visible sign's number."""
+        """Paint signs from far to near; write each one's number into `visibility`."""
         painted = []
         for number, sign in enumerate(planned, start=1):
-            seen, stand = paint(image, sign, stage.view, rng, self._textures)
+            seen, stand = paint(image, sign, setup.view, rng, self._textures)
             for polygon in stand:
-                mark(seen_by, polygon, 0)
-            mark(seen_by, seen.hull, number)
+                mark(visibility, polygon, 0)
+            mark(visibility, seen.hull, number)
             painted.append(PaintedSign(number, sign, seen))
         return painted
 
 
 def _crop(rng: Generator, photograph: Image, shape: tuple[int, ...]) -> Image:
-    """Cut a random part of a photograph, as large as the scene."""
+    """Return a random part of a photograph at the size of the scene."""
     height, width = shape[:2]
     zoom = max(height / photograph.shape[0], width / photograph.shape[1]) * float(rng.uniform(1.0, 2.0))
     rows, columns = int(height / zoom), int(width / zoom)

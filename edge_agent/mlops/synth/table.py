@@ -1,7 +1,4 @@
-"""The table top with its grain, and the brick track on it: sleepers with studs, rails, curving away.
-
-Knows tables and tracks. Knows nothing of rooms or signs.
-"""
+"""The table top with its grain, and the brick track on it: sleepers with studs, and rails."""
 
 import cv2
 import numpy as np
@@ -34,7 +31,7 @@ _MM_PER_TEXEL = 3.0
 
 
 def paint_table(image: Image, view: SceneCamera, rng: Generator, textures: Textures, far_mm: float) -> None:
-    """Paint the table over the lower part of the picture, from just before the lens to `far_mm` ahead."""
+    """Paint the table over the lower part of the picture, from just in front of the lens to `far_mm` ahead."""
     base = _TABLES[int(rng.choice(len(_TABLES), p=[p for _, p in _TABLES]))][0]
     colour = near(rng, base, 6)
     corners = _table_corners(rng, far_mm)
@@ -45,7 +42,7 @@ def paint_table(image: Image, view: SceneCamera, rng: Generator, textures: Textu
     texture = textures.grounds[int(rng.integers(len(textures.grounds)))]
     grain = _ground_picture(view, texture, rng)[top:]
     body = cv2.LUT(cv2.merge([grain] * 3), _grain_tones(colour, log_uniform(rng, 0.012, 0.16)))
-    if rng.random() < 0.6:  # glossy boards mirror the room far away
+    if rng.random() < 0.6:  # glossy boards reflect the room in the distance
         fall = np.linspace(1, 0, view.height - top, dtype=np.float32)[:, None] ** 2 * float(rng.uniform(4, 40))
         body = cv2.add(body, cv2.merge([np.repeat(fall, view.width, axis=1).astype(np.uint8)] * 3))
     cv2.copyTo(body, mask[top:], image[top:])
@@ -53,13 +50,13 @@ def paint_table(image: Image, view: SceneCamera, rng: Generator, textures: Textu
 
 
 def _grain_tones(colour: Colour, strength: float) -> Image:
-    """(1, 256, 3) uint8: the table's colour for each value of a grain map, whose middle is 128 and deviation 40."""
+    """Return (1, 256, 3) uint8: the table's colour for each value of a grain map with mean 128 and deviation 40."""
     level = 1 + (np.arange(256) - 128)[:, None] / 40 * strength
     return np.asarray(np.clip(level * np.array(colour), 0, 255).astype(np.uint8)[None])
 
 
 def _table_corners(rng: Generator, far_mm: float) -> Points:
-    """Near left, far left, far right, near right; a corner of the table is often in sight."""
+    """Return near left, far left, far right and near right corner in millimetres; a corner is often in view."""
     skew = float(rng.normal(0, 0.12)) * far_mm
     left = -float(rng.uniform(0.3, 2.5)) * far_mm if rng.random() < 0.6 else -5 * far_mm
     right = float(rng.uniform(0.4, 2.5)) * far_mm if rng.random() < 0.35 else 5 * far_mm
@@ -68,7 +65,7 @@ def _table_corners(rng: Generator, far_mm: float) -> Points:
 
 
 def _ground_picture(view: SceneCamera, texture: Image, rng: Generator) -> Image:
-    """Lay the table's grain out in perspective: (h, w) uint8."""
+    """Return the table's grain in perspective, (h, w) uint8."""
     turn, shift = rng.uniform(0, 2 * np.pi), rng.uniform(0, GROUND_PX, 2)
     ground = np.array([(-200.0, 200.0), (200.0, 200.0), (300.0, 900.0), (-300.0, 900.0)])
     spun = ground @ np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) / _MM_PER_TEXEL + shift
@@ -81,7 +78,7 @@ def _ground_picture(view: SceneCamera, texture: Image, rng: Generator) -> Image:
 
 
 def paint_track(image: Image, view: SceneCamera, rng: Generator, far_mm: float) -> None:
-    """Paint one length of track: straight, then curving away, from before the camera towards the far edge."""
+    """Paint a track, straight and then curved, from in front of the camera towards the far edge."""
     path = _track_path(rng, far_mm)
     colour = near(rng, (118, 114, 112), 12) if rng.random() < 0.75 else near(rng, (60, 58, 58), 8)
     if rng.random() < 0.12:
@@ -94,7 +91,7 @@ def paint_track(image: Image, view: SceneCamera, rng: Generator, far_mm: float) 
 
 
 def _track_path(rng: Generator, far_mm: float) -> Points:
-    """Points 32 mm apart along the middle of the track, all ahead of the camera."""
+    """Return points 32 mm apart along the centre line of the track, all ahead of the camera."""
     straight = float(rng.uniform(0, 0.8)) * far_mm
     bend = float(rng.choice([-1, 1])) / float(rng.uniform(250, 900))
     angle, at = float(rng.normal(0, 0.15)), np.array([float(rng.normal(0, 50)), 70.0])
@@ -142,14 +139,14 @@ def _sleepers(
 
 
 def _stud_shape(view: SceneCamera, ahead_mm: float, scale: float) -> tuple[Points, float]:
-    """Size a stud: its oval around (0, 0), and the height it stands out."""
+    """Return a stud's outline around (0, 0), and its height in pixels."""
     radius = max(0.5, 2.4 * scale)
     flat = max(0.15, min(1.0, view.camera_mm / ahead_mm)) * radius
     return oval((0.0, 0.0), (radius, flat), steps=10), 1.7 * scale
 
 
 def _studs(view: SceneCamera, track: tuple[Points, Points, Points], rises: Points) -> Points:
-    """Middles of the studs: (sleepers, 2 rows, 6, 2), the far row first."""
+    """Return the centres of the studs, (sleepers, 2 rows, 6, 2), the far row first."""
     path, ahead, side = (part[:, None] for part in track)
     across, along = np.array([-28.0, -12.0, -4.0, 4.0, 12.0, 28.0]), (4.0, -4.0)
     spots = np.stack([path + across[:, None] * side + v * ahead for v in along], axis=1)

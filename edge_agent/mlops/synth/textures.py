@@ -1,7 +1,4 @@
-"""Surfaces that scenes are made of: table tops, fabrics, slow unevenness and camera noise, made once for each data set.
-
-Knows how a surface looks from above, in flat light. Knows nothing of scenes. Everything follows from the seed alone.
-"""
+"""Surfaces shared by the scenes of a data set, from its seed: table tops, fabrics, slow unevenness and sensor noise."""
 
 from dataclasses import dataclass
 
@@ -24,9 +21,9 @@ class Textures:
     """The surfaces shared by all scenes of a data set.
 
     Args:
-        grain: 1-d float32, standard normal, to be cut into sensor noise.
-        smooth: (h, w) float32 maps within about -1 to 1, slow.
-        grounds: (h, w) uint8 maps around 128, deviation about 40: grain of table tops.
+        grain: (n,) float32, standard normal: sensor noise.
+        smooth: (h, w) float32 maps of low frequency within about -1 to 1.
+        grounds: (h, w) uint8 maps, mean 128, deviation about 40: grain of table tops.
         fabrics: (h, w, 3) uint8 BGR patterns.
     """
 
@@ -37,7 +34,7 @@ class Textures:
 
 
 def make_textures(seed: int) -> Textures:
-    """All surfaces of the data set with this seed."""
+    """Return the surfaces of the data set with this seed."""
     rng = np.random.default_rng([seed, 7])
     return Textures(
         grain=rng.standard_normal(_GRAIN, dtype=np.float32),
@@ -53,7 +50,7 @@ def _smooth(rng: Generator, size: int, cells: int) -> Plane:
 
 
 def _ground(rng: Generator, index: int) -> Image:
-    """Wood grain (long streaks), leather or plaster (fine or blotchy noise), by turns."""
+    """Return wood grain (long streaks), leather or plaster (fine or blotchy noise), in turn."""
     noise: MatLike = rng.standard_normal((GROUND_PX, GROUND_PX)).astype(np.float32)
     if index % 3 < 2:
         sigma = (float(rng.uniform(12, 40)), float(rng.uniform(0.6, 1.6)))
@@ -76,7 +73,7 @@ def _loud(rng: Generator) -> tuple[int, int, int]:
 
 
 def _fabric(rng: Generator, index: int) -> Image:
-    """One patterned cloth: printed blobs and flowers, waves, stripes, a mesh, or spots, by turns."""
+    """Return a patterned fabric: flowers, waves, stripes, a mesh, spots or patches, in turn."""
     ground = _loud(rng) if rng.random() < 0.4 else (int(rng.integers(60, 130)), int(rng.integers(20, 60)), 18)
     cloth = np.full((FABRIC_PX, FABRIC_PX, 3), ground, dtype=np.uint8)
     painters = (_flowers, _waves, _flowers, _stripes, _mesh, _spots, _waves, _patches)

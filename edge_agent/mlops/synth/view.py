@@ -1,7 +1,4 @@
-"""Where a point on the table lands in the picture: a pinhole camera at train height, and helpers to draw with it.
-
-Knows projection and colours' jitter. Knows nothing of what is drawn.
-"""
+"""The camera of a scene, a pinhole at train height, and helpers to draw with sub-pixel precision."""
 
 import math
 from dataclasses import dataclass
@@ -21,16 +18,16 @@ _SHIFT = 4
 
 @dataclass(frozen=True)
 class SceneCamera:
-    """A camera that looks along the table, its verticals upright (as in a shifted lens), then rolled.
+    """A camera that looks along the table, with vertical lines kept vertical (a shift lens), then rolled.
 
     Args:
-        width: picture's width in pixels.
-        height: picture's height in pixels.
+        width: width of the picture in pixels.
+        height: height of the picture in pixels.
         focal_px: focal length.
-        centre_px: x of the optical axis; outside the picture when the scene is a side crop of a larger one.
+        centre_px: x of the optical axis; outside the picture when that is a crop of a larger one.
         horizon_px: y of the horizon.
         camera_mm: height of the lens above the table.
-        roll_rad: clockwise turn of the picture about its middle.
+        roll_rad: clockwise rotation of the picture about its centre.
     """
 
     width: int
@@ -42,23 +39,23 @@ class SceneCamera:
     roll_rad: float
 
     def ground(self, points_mm: Points) -> Points:
-        """Pixels (N, 2) of points on the table, (N, 2): millimetres to the right and ahead; ahead must be positive."""
+        """Project points on the table, (N, 2) mm to the right and ahead (positive), to pixels (N, 2)."""
         scale = self.focal_px / points_mm[:, 1]
         flat = np.stack(
             [self.centre_px + points_mm[:, 0] * scale, self.horizon_px + self.camera_mm * scale],
             axis=1,
         )
-        limit = 4.0 * max(self.width, self.height)  # points beside the lens land beyond all bounds
+        limit = 4.0 * max(self.width, self.height)  # points beside the lens project to infinity
         return self.turn(flat.clip(-limit, limit))
 
     def turn(self, points_px: Points) -> Points:
-        """Apply the roll to pixels of the level picture."""
+        """Apply the roll to pixels of the unrolled picture."""
         middle = np.array([self.width / 2, self.height / 2])
         cos, sin = np.cos(self.roll_rad), np.sin(self.roll_rad)
         return np.asarray((points_px - middle) @ np.array([[cos, sin], [-sin, cos]]) + middle)
 
     def ahead_mm(self, size_px: float, size_mm: float) -> float:
-        """Distance at which `size_mm` looks `size_px` large."""
+        """Return the distance in mm at which `size_mm` is `size_px` large."""
         return self.focal_px * size_mm / size_px
 
 
@@ -74,7 +71,7 @@ def fill(image: Image, points_px: Points, colour: Colour | int) -> None:
 
 
 def fill_all(image: Image, polygons_px: Points, colour: Colour) -> None:
-    """Fill many polygons of as many corners, (N, corners, 2); they must not overlap."""
+    """Fill polygons with equal numbers of corners, (N, corners, 2), that do not overlap."""
     fixed = np.round((polygons_px.clip(-3000, 3000) - 0.5) * (1 << _SHIFT)).astype(np.int32)
     cv2.fillPoly(image, list(fixed), colour, cv2.LINE_AA, _SHIFT)
 
@@ -88,7 +85,7 @@ def line(image: Image, points_px: Points, colour: Colour, width: int) -> None:
 def oval(
     centre: Points | tuple[float, float], radii: tuple[float, float], turn_rad: float = 0, steps: int = 20
 ) -> Points:
-    """Points (N, 2) of an ellipse."""
+    """Return points (N, 2) of an ellipse."""
     flat = _circle(steps) * radii
     if turn_rad:
         cos, sin = math.cos(turn_rad), math.sin(turn_rad)
@@ -108,7 +105,7 @@ def shade(colour: Colour | NDArray[np.float64], factor: float) -> Colour:
 
 
 def near(rng: Generator, colour: Colour, spread: float) -> Colour:
-    """Choose a colour close to another one."""
+    """Return a random colour close to another one."""
     jitter = rng.normal(0, spread, 3) + rng.normal(0, spread)
     return tuple(int(min(255.0, max(0.0, c + j))) for c, j in zip(colour, jitter, strict=True))  # type: ignore[return-value]
 
