@@ -212,11 +212,11 @@ class TrainState:
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
-    """What became of a command from outside, for observers: each one is told, obeyed or refused.
+    """The outcome of a command from outside, accepted or refused.
 
-    `channel` is the way it came in by (`mqtt`, `kafka`, `console`, ...) and `who` the sender, where it is known.
-    `command_id` is the id that the sender gave it, `verb` what was commanded, as far as it could be read. `code` says
-    why it was refused (None where it was accepted), `state` is the guard's after an accepted one, `reason` is in words.
+    `channel` is where it came from (`mqtt`, `kafka`, `console`, ...) and `who` its sender, where that is known.
+    `command_id` is the sender's id for it, `verb` what was commanded, as far as it could be read. `code` is the cause of
+    a refusal, `state` the guard's state after an accepted command, `reason` explains either in words.
     """
 
     channel: str

@@ -21,7 +21,7 @@ from edge_agent.events import CommandResult
 from edge_agent.pipeline import Capture, Control
 
 REFUSALS_PER_S = 20
-"""Refusals published in a second: whoever floods the train with commands must not fill the observers' disks."""
+"""Refusals published in a second: a flood of commands must not fill the observers' disks."""
 
 CAPTURE_MAX_AGE_S = 5.0
 """An older start by the original demo's console is not obeyed."""

@@ -68,7 +68,7 @@ def free_mb(folder: Path) -> int | None:
 
 
 class StorageMonitor:
-    """Checks whether there is room for the state folder and the outbox: without it the train is not armed anew.
+    """Checks whether there is room for the state folder and the outbox: without it the train may not be armed.
 
     Args:
         folder: of the state that outlives the process.
@@ -102,7 +102,7 @@ class StorageMonitor:
             self._faults.clear(DISK_FULL)
         else:
             self._full = f"{free} MB are free in {self._folder}"
-            remedy = f"free at least {self._least_mb} MB; until then the train is not armed anew"
+            remedy = f"free at least {self._least_mb} MB; until then the train cannot be armed"
             self._faults.report(DISK_FULL, self._full, remedy)
 
     def check(self) -> None:

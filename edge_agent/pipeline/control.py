@@ -79,7 +79,7 @@ class Control:
 
     Args:
         integrity: returns what is wrong with detector or configuration; empty while all is well.
-        storage: returns why the train may not be armed anew; empty while it may.
+        storage: returns why the train may not be armed; empty while it may.
         stalls: returns how often the watchdog had to brake.
         faults: by the event loop's clock.
         clock: the event loop's clock.

@@ -1,4 +1,4 @@
-"""A camera of grey pictures for an agent that serves HTTP, and somebody who asks it."""
+"""A camera of grey pictures for an agent that serves HTTP, and an HTTP client for it."""
 
 import asyncio
 
@@ -8,7 +8,7 @@ from edge_agent.ports import Shot
 
 
 class Camera:
-    """Gives grey pictures until told to end, or until `last`."""
+    """Grabs grey pictures until stopped, or until `last`."""
 
     source, live = "test", False
 

@@ -1,4 +1,4 @@
-"""Who arms a train: what moves something real waits for a person, after each start anew."""
+"""Which trains arm themselves: a real one waits for a person after each start."""
 
 import pytest
 

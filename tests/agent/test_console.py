@@ -1,4 +1,4 @@
-"""The console's thread: events come across in order, commands come back, and its end is the train's to say."""
+"""The console's thread: events arrive in order, commands come back, and it ends with the train."""
 
 import asyncio
 import contextlib

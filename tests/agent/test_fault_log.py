@@ -1,4 +1,4 @@
-"""What is wrong with a train: a line in the log for each fault, and the words for the status line."""
+"""What is wrong with a train: a line in the log for each fault, and the summary for the status line."""
 
 import asyncio
 from dataclasses import replace
@@ -14,8 +14,8 @@ BLIND = Fault("blind", "no fresh picture", "check the camera", Severity.STOP, 2.
 NOTED = Fault("source_noted", "a picture was odd", "", Severity.INFO, 2.0)
 
 
-def told(*faults: Fault, before: tuple[Fault, ...] = ()) -> tuple[str, list[str]]:
-    """Return the words for the status line, and the lines of the log."""
+def logged(*faults: Fault, before: tuple[Fault, ...] = ()) -> tuple[str, list[str]]:
+    """Return the summary for the status line, and the lines of the log."""
 
     async def main() -> str:
         fanout: Fanout[Event] = Fanout()
@@ -30,43 +30,43 @@ def told(*faults: Fault, before: tuple[Fault, ...] = ()) -> tuple[str, list[str]
         return log.summary()
 
     with capture_logs() as logs:
-        words = asyncio.run(main())
-    return words, [f"{line['log_level']}: {line['event']}" for line in logs]
+        summary = asyncio.run(main())
+    return summary, [f"{line['log_level']}: {line['event']}" for line in logs]
 
 
-def test_fault_is_one_line_that_says_what_to_do_and_so_does_the_status() -> None:
-    words, lines = told(FULL)
-    assert words == "12 MB are free in /var/lib; free at least 50 MB"
-    assert lines == [f"warning: {words}"]
+def test_fault_is_one_line_that_names_the_remedy_and_so_does_the_status() -> None:
+    summary, lines = logged(FULL)
+    assert summary == "12 MB are free in /var/lib; free at least 50 MB"
+    assert lines == [f"warning: {summary}"]
 
 
 def test_worst_fault_comes_first_and_what_is_over_goes() -> None:
-    assert told(FULL, BLIND)[0].startswith("no fresh picture; check the camera; 12 MB")
-    words, lines = told(FULL, BLIND, replace(FULL, active=False, message="over"))
-    assert words == "no fresh picture; check the camera"
+    assert logged(FULL, BLIND)[0].startswith("no fresh picture; check the camera; 12 MB")
+    summary, lines = logged(FULL, BLIND, replace(FULL, active=False, message="over"))
+    assert summary == "no fresh picture; check the camera"
     assert lines[-1] == "info: fault_over"
 
 
 def test_observers_fault_with_a_remedy_is_for_somebody_too() -> None:
     settings = Fault("mqtt_settings", "cannot read the password", "create the file", Severity.INFO, 1.0)
-    words, lines = told(settings, FULL)
-    assert words == "12 MB are free in /var/lib; free at least 50 MB; cannot read the password; create the file"
+    summary, lines = logged(settings, FULL)
+    assert summary == "12 MB are free in /var/lib; free at least 50 MB; cannot read the password; create the file"
     assert lines[0] == "warning: cannot read the password; create the file"
 
 
-def test_what_the_guard_says_already_is_not_said_twice() -> None:
+def test_what_the_guard_names_already_is_not_repeated() -> None:
     log = FaultLog((FULL, BLIND))
     assert log.summary(BLIND.message).startswith("check the camera; 12 MB are free")
 
 
 def test_note_is_logged_and_does_not_stand_in_the_status() -> None:
-    assert told(NOTED) == ("", ["info: a picture was odd"])
+    assert logged(NOTED) == ("", ["info: a picture was odd"])
 
 
-def test_fault_told_again_in_the_same_words_is_logged_once() -> None:
-    assert len(told(FULL, FULL)[1]) == 1
-    assert len(told(FULL, replace(FULL, message="11 MB are free in /var/lib"))[1]) == 2
+def test_fault_reported_again_in_the_same_words_is_logged_once() -> None:
+    assert len(logged(FULL, FULL)[1]) == 1
+    assert len(logged(FULL, replace(FULL, message="11 MB are free in /var/lib"))[1]) == 2
 
 
-def test_fault_from_before_anybody_listened_is_not_lost() -> None:
-    assert told(before=(FULL,))[0].startswith("12 MB")
+def test_fault_from_before_the_first_observer_is_not_lost() -> None:
+    assert logged(before=(FULL,))[0].startswith("12 MB")

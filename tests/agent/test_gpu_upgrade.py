@@ -1,4 +1,4 @@
-"""A train moves from ONNX Runtime to the GPU between two frames, and back when it fails; or stays, and says why."""
+"""A train moves from ONNX Runtime to the GPU between two frames, and back when it fails; or stays, and reports why."""
 
 import asyncio
 import threading
@@ -43,7 +43,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Move:
-    """A worker on ONNX Runtime, an attempt to move it, and what was told of it."""
+    """A worker on ONNX Runtime, an attempt to move it, and the faults that it reported."""
 
     def __init__(
         self,
@@ -116,7 +116,7 @@ async def test_ready_made_engine_takes_over_where_it_loads_and_is_never_touched(
 
 
 @pytest.mark.usefixtures("quick")
-async def test_damaged_engine_is_built_anew_and_takes_over(tmp_path: Path, gpu: Gpu) -> None:
+async def test_damaged_engine_is_built_again_and_takes_over(tmp_path: Path, gpu: Gpu) -> None:
     move = Move(tmp_path)
     engine = made(move.model, move.engines)
     engine.write_bytes(engine.read_bytes()[:-1])
@@ -134,7 +134,7 @@ async def test_damaged_engine_is_built_anew_and_takes_over(tmp_path: Path, gpu: 
         ("old-driver", "gpu_unavailable", "too old"),
     ],
 )
-async def test_what_does_not_work_is_told_once_and_the_train_stays_on_onnx_runtime(
+async def test_what_does_not_work_is_reported_once_and_the_train_stays_on_onnx_runtime(
     tmp_path: Path, gpu: Gpu, fault: str, code: str, words: str
 ) -> None:
     move = Move(tmp_path)
@@ -170,7 +170,7 @@ async def test_engine_that_was_set_aside_three_times_is_not_built_again(tmp_path
 
 
 @pytest.mark.usefixtures("quick")
-async def test_folder_that_cannot_be_written_is_told(tmp_path: Path, gpu: Gpu) -> None:
+async def test_folder_that_cannot_be_written_is_reported(tmp_path: Path, gpu: Gpu) -> None:
     move = Move(tmp_path)
     move.engines.touch()
     assert await move.run() == "onnxruntime"
@@ -233,7 +233,7 @@ def _missing(what: str) -> Callable[[], Bindings]:
         ("both", True, [Severity.DEGRADED]),
     ],
 )
-async def test_machine_without_tensorrt_is_only_told_where_somebody_wants_it(
+async def test_machine_without_tensorrt_is_only_reported_where_it_is_required(
     tmp_path: Path, missing: str, required: bool, severities: list[Severity]
 ) -> None:
     move = Move(tmp_path, required=required, load=_missing(missing))

@@ -25,7 +25,7 @@ def settings(port: int, **console: object) -> Settings:
     return Settings.model_validate({"console": {"port": port, **console}, "guard": guard})
 
 
-async def test_running_agent_tells_its_figures_and_that_it_is_ready(put: Callable[[Camera], None]) -> None:
+async def test_running_agent_serves_its_metrics_and_that_it_is_ready(put: Callable[[Camera], None]) -> None:
     camera, port = Camera(), free_port()
     put(camera)
     train = asyncio.create_task(run(RunOptions(settings(port), load_rules())))
@@ -73,7 +73,7 @@ def check_with_promtool(text: str) -> None:
         assert verdict.returncode == 0, verdict.stdout + verdict.stderr
 
 
-async def test_port_that_is_taken_is_told_and_the_train_drives_on(put: Callable[[Camera], None]) -> None:
+async def test_port_that_is_taken_is_reported_and_the_train_drives_on(put: Callable[[Camera], None]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         put(Camera(last=5))
         report = await run(RunOptions(settings(taken.getsockname()[1]), load_rules()))

@@ -1,4 +1,4 @@
-"""That a run after a crash is not armed by itself, and one after an orderly end is as the settings say."""
+"""A run after a crash waits to be armed; one after an orderly end is armed as the settings say."""
 
 from pathlib import Path
 

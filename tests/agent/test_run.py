@@ -123,8 +123,8 @@ def test_train_that_arms_itself_leaves_in_the_moment_in_which_it_may(parts: Call
     listener = Listener()
     go(RunOptions(Settings(), load_rules(), sinks=(listener,), virtual=True))
     began_s: dict[GuardState, float] = {}
-    for told in listener.of(TrainState):
-        began_s.setdefault(told.guard, told.at_s)
+    for state in listener.of(TrainState):
+        began_s.setdefault(state.guard, state.at_s)
     assert began_s[GuardState.RUNNING] == began_s[GuardState.DISARMED]
 
 
@@ -177,7 +177,7 @@ def test_failure_of_ours_is_raised_as_itself(parts: Callable[..., MockHub]) -> N
 
 
 @pytest.mark.parametrize("failure", [FatalError("its disk is full"), RuntimeError("a bug")])
-def test_observer_that_fails_is_told_and_the_train_drives_on(parts: Callable[..., MockHub], failure: Exception) -> None:
+def test_observer_that_fails_is_reported_and_the_train_drives_on(parts: Callable[..., MockHub], failure: Exception) -> None:
     class Broken(Listener):
         async def run(self, events: EventSource) -> None:
             await events.get()
@@ -246,7 +246,7 @@ def test_green_button_is_an_emergency_stop(parts: Callable[..., MockHub]) -> Non
     assert last_drive_s < 500.0 + 4.15
 
 
-def test_lost_link_is_told_and_a_reconnect_does_not_resume(parts: Callable[..., MockHub]) -> None:
+def test_lost_link_is_reported_and_a_reconnect_does_not_resume(parts: Callable[..., MockHub]) -> None:
     camera = Camera(100)
     hub = parts(camera)
     camera.at[40] = hub.drop_link

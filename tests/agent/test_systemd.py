@@ -1,4 +1,4 @@
-"""What the service manager is told, and that nobody is missed where there is none."""
+"""What is sent to the service manager, and that nothing fails where there is none."""
 
 import asyncio
 import os
@@ -18,7 +18,7 @@ RUNNING = Permit(GuardState.RUNNING, 75, "no sign asks for anything else")
 
 
 class Manager:
-    """Listens as systemd does."""
+    """Receives notifications as systemd does."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -29,14 +29,14 @@ class Manager:
     def environment(self, **more: str) -> dict[str, str]:
         return {"NOTIFY_SOCKET": str(self.path), **more}
 
-    def heard(self) -> list[dict[str, str]]:
-        told = []
+    def received(self) -> list[dict[str, str]]:
+        sent = []
         while True:
             try:
                 words = self._socket.recv(4096).decode()
             except BlockingIOError:
-                return told
-            told.append(dict(line.split("=", 1) for line in words.splitlines()))
+                return sent
+            sent.append(dict(line.split("=", 1) for line in words.splitlines()))
 
     def close(self) -> None:
         self._socket.close()
@@ -64,25 +64,25 @@ def watched(environment: dict[str, str], permits: list[Permit], seconds_each: fl
     run_virtual(main())
 
 
-def test_ready_is_told_once_when_the_guard_leaves_its_first_state(manager: Manager) -> None:
+def test_ready_is_sent_once_when_the_guard_leaves_its_first_state(manager: Manager) -> None:
     watched(manager.environment(), [INIT, RUNNING], 1.8)
-    told = manager.heard()
-    assert [fields.get("READY") for fields in told] == [None, "1"]
-    assert told[0]["STATUS"] == "init: no picture has been understood yet"
-    assert told[1]["STATUS"] == "running: no sign asks for anything else"
+    sent = manager.received()
+    assert [fields.get("READY") for fields in sent] == [None, "1"]
+    assert sent[0]["STATUS"] == "init: no picture has been understood yet"
+    assert sent[1]["STATUS"] == "running: no sign asks for anything else"
 
 
 def test_train_that_is_not_well_when_it_starts_is_not_ready(manager: Manager) -> None:
     latched = Permit(GuardState.FAULT_LATCHED, None, "the battery is at 5.90 V")
     watched(manager.environment(), [INIT, latched, RUNNING], 1.5)
-    told = manager.heard()
-    assert [fields["STATUS"].partition(":")[0] for fields in told if "READY" in fields] == ["running"]
-    assert "fault_latched: the battery is at 5.90 V" in [fields.get("STATUS") for fields in told]
+    sent = manager.received()
+    assert [fields["STATUS"].partition(":")[0] for fields in sent if "READY" in fields] == ["running"]
+    assert "fault_latched: the battery is at 5.90 V" in [fields.get("STATUS") for fields in sent]
 
 
 def test_time_to_start_is_extended_by_the_loop_until_ready(manager: Manager) -> None:
     watched(manager.environment(), [INIT, RUNNING], 5.0)
-    extended = [fields["EXTEND_TIMEOUT_USEC"] for fields in manager.heard() if "EXTEND_TIMEOUT_USEC" in fields]
+    extended = [fields["EXTEND_TIMEOUT_USEC"] for fields in manager.received() if "EXTEND_TIMEOUT_USEC" in fields]
     assert extended == ["10000000"] * 3
 
 
@@ -93,12 +93,12 @@ def test_step_that_takes_long_is_named_and_extends_the_time_for_it(manager: Mana
         await asyncio.sleep(5.0)
 
     run_virtual(main())
-    assert manager.heard() == [{"STATUS": "starting: builds the engine"}, *[{"EXTEND_TIMEOUT_USEC": "10000000"}] * 2]
+    assert manager.received() == [{"STATUS": "starting: builds the engine"}, *[{"EXTEND_TIMEOUT_USEC": "10000000"}] * 2]
 
 
 def test_end_lifts_the_watchdogs_limit_above_the_processes_own(manager: Manager) -> None:
     Notifier(manager.environment()).stopping("SIGTERM", 5.0)
-    assert manager.heard() == [{"STOPPING": "1", "STATUS": "stopping: SIGTERM", "WATCHDOG_USEC": "15000000"}]
+    assert manager.received() == [{"STOPPING": "1", "STATUS": "stopping: SIGTERM", "WATCHDOG_USEC": "15000000"}]
 
 
 def test_status_names_what_else_is_wrong_in_one_line(manager: Manager) -> None:
@@ -111,14 +111,14 @@ def test_status_names_what_else_is_wrong_in_one_line(manager: Manager) -> None:
         await asyncio.gather(task, return_exceptions=True)
 
     run_virtual(main())
-    (told,) = manager.heard()
-    assert told["STATUS"].startswith("running: no sign asks for anything else; disk full")
-    assert len(told["STATUS"]) == 800
+    (sent,) = manager.received()
+    assert sent["STATUS"].startswith("running: no sign asks for anything else; disk full")
+    assert len(sent["STATUS"]) == 800
 
 
 def test_sign_of_life_comes_four_times_within_the_watchdogs_limit(manager: Manager) -> None:
     watched(manager.environment(WATCHDOG_USEC="2000000"), [RUNNING], 3.9)  # a socket holds some ten datagrams
-    signs = [fields for fields in manager.heard() if fields.get("WATCHDOG") == "1"]
+    signs = [fields for fields in manager.received() if fields.get("WATCHDOG") == "1"]
     assert len(signs) == 8
 
 

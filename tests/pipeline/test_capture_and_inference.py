@@ -66,7 +66,7 @@ class Line:
         observers: Fanout[Event] = Fanout()
         self.events = observers.subscribe("test", 10_000)
         frames: Latest[Frame] = Latest()
-        self.told: list[Event] = []
+        self.published: list[Event] = []
         self.detector = detector
         self.worker = DetectorWorker(lambda: detector, modelled_s=modelled_s)
         reporter = FaultReporter(lambda report: observers.publish(report.at(clock())), clock)
@@ -109,19 +109,19 @@ def play(
         script.live = live
         line = Line(script, Seeing(answer), modelled_s)
         await line.run()
-        line.told = [await line.events.get() for _ in range(len(line.events))]
+        line.published = [await line.events.get() for _ in range(len(line.events))]
         return line
 
     return run_virtual(main(), start_s=1000.0)
 
 
 def faults(line: Line) -> list[tuple[str, bool]]:
-    return [(event.code, event.active) for event in line.told if isinstance(event, Fault)]
+    return [(event.code, event.active) for event in line.published if isinstance(event, Fault)]
 
 
 def test_each_picture_becomes_a_frame_of_the_configured_size_and_a_prediction() -> None:
     line = play(*range(5))
-    frames = [event for event in line.told if isinstance(event, Frame)]
+    frames = [event for event in line.published if isinstance(event, Frame)]
     assert [frame.sequence for frame in frames] == [0, 1, 2, 3, 4]
     assert {frame.image.shape for frame in frames} == {(40, 60, 3)}
     assert [frame.taken_s for frame in frames] == pytest.approx([1000.0, 1000.1, 1000.2, 1000.3, 1000.4])
@@ -133,13 +133,13 @@ def test_each_picture_becomes_a_frame_of_the_configured_size_and_a_prediction() 
 def test_frame_carries_wall_time_of_the_picture() -> None:
     before_s = time.time()
     line = play(0)
-    (frame,) = (event for event in line.told if isinstance(event, Frame))
+    (frame,) = (event for event in line.published if isinstance(event, Frame))
     assert before_s - 1 < frame.taken_unix_s < time.time() + 1
 
 
 def test_truth_is_scaled_with_the_picture() -> None:
     line = play(0, truth=(DANGER,))
-    (frame,) = (event for event in line.told if isinstance(event, Frame))
+    (frame,) = (event for event in line.published if isinstance(event, Frame))
     assert frame.truth == (Detection("danger", 0.9, Box(5, 10, 15, 20)),)
 
 
@@ -156,7 +156,7 @@ def test_detector_three_times_too_slow_gets_the_newest_frames_and_drops_are_coun
     assert oldest_s < 0.29 + 0.1 + 1e-6, "a frame never waits longer than one period"
 
 
-def test_lost_camera_is_told_once_and_when_it_is_back() -> None:
+def test_lost_camera_is_reported_once_and_when_it_is_back() -> None:
     gone = RetryableError("unplugged")
     line = play(0, gone, gone, gone, 1)
     assert faults(line) == [("camera_lost", True), ("camera_lost", False)]
@@ -190,7 +190,7 @@ def test_detector_that_fails_ten_times_in_a_row_counts_as_broken_until_it_works(
     assert play(*range(FAILURES_IN_A_ROW + 1), answer=answer).inference.trouble == ""
 
 
-def test_prediction_tells_size_and_times() -> None:
+def test_prediction_has_size_and_times() -> None:
     (prediction,) = play(0, modelled_s=0.02).predictions
     assert (prediction.width, prediction.height) == (60, 40)
     assert prediction.done_s - prediction.taken_s == pytest.approx(0.02)
@@ -201,11 +201,11 @@ def test_detector_is_closed_at_the_end() -> None:
     assert play(0).detector.closed
 
 
-def test_live_picture_of_another_size_is_not_used_and_told_once() -> None:
+def test_live_picture_of_another_size_is_not_used_and_reported_once() -> None:
     line = play(*range(6), sizes={2: (60, 120), 3: (60, 120), 4: (60, 120)})
     assert (line.stats.captured, line.stats.invalid, line.stats.processed) == (3, 3, 3)
     assert faults(line) == [("camera_changed", True), ("camera_changed", False)]
-    assert "120x60 now, and were 120x80" in next(e.message for e in line.told if isinstance(e, Fault))
+    assert "120x60 now, and were 120x80" in next(e.message for e in line.published if isinstance(e, Fault))
 
 
 def test_pictures_of_a_folder_may_differ_in_size() -> None:

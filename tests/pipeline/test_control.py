@@ -17,7 +17,7 @@ TICK_S = 0.05
 
 
 def control(clock: Callable[[], float], stepped: Callable[[], None]) -> Control:
-    """Return a control whose every step asks for the hub's trouble once, which is told to `stepped`."""
+    """Return a control whose every step asks for the hub's trouble once, which calls `stepped`."""
     hub, observers = MockHub(), Fanout[Event]()
 
     def stalls() -> int:

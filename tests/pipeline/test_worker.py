@@ -25,11 +25,11 @@ async def test_worker_goes_back_in_the_same_frame_when_the_new_detector_fails() 
         raise FatalError("the GPU failed")
 
     old, new = Seeing(lambda call: (DANGER,)), Seeing(fail)
-    told: list[str] = []
+    failures: list[str] = []
     async with DetectorWorker(lambda: old) as worker:
-        worker.replace(DetectorSlot(new, WorkerThread("new")), lambda error: told.append(str(error)))
+        worker.replace(DetectorSlot(new, WorkerThread("new")), lambda error: failures.append(str(error)))
         assert [(await worker.infer(ResizedPicture.of(GREY)))[0] for _ in range(2)] == [(DANGER,)] * 2
-    assert (told, new.calls, old.closed, new.closed) == (["the GPU failed"], 1, True, True)
+    assert (failures, new.calls, old.closed, new.closed) == (["the GPU failed"], 1, True, True)
 
 
 async def test_worker_goes_back_when_the_new_detector_hangs() -> None:
@@ -39,12 +39,12 @@ async def test_worker_goes_back_when_the_new_detector_hangs() -> None:
         go_on.wait(30)
         return ()
 
-    told: list[str] = []
+    failures: list[str] = []
     async with DetectorWorker(lambda: Seeing(lambda call: (DANGER,)), hung_after_s=0.01) as worker:
-        worker.replace(DetectorSlot(Seeing(hang), WorkerThread("new")), lambda error: told.append(str(error)))
+        worker.replace(DetectorSlot(Seeing(hang), WorkerThread("new")), lambda error: failures.append(str(error)))
         assert (await worker.infer(ResizedPicture.of(GREY)))[0] == (DANGER,)
         go_on.set()
-    assert told == ["the detector hangs"]
+    assert failures == ["the detector hangs"]
 
 
 async def test_replacing_does_not_touch_the_frame_that_is_being_seen() -> None:
