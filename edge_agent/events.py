@@ -215,8 +215,8 @@ class CommandResult:
     """The outcome of a command from outside, accepted or refused.
 
     `channel` is where it came from (`mqtt`, `kafka`, `console`, ...) and `who` its sender, where that is known.
-    `command_id` is the sender's id for it, `verb` what was commanded, as far as it could be read. `code` is the cause of
-    a refusal, `state` the guard's state after an accepted command, `reason` explains either in words.
+    `command_id` is the sender's id for it, `verb` what was commanded, as far as it could be read. `code` is the cause
+    of a refusal, `state` the guard's state after an accepted command, `reason` explains either in words.
     """
 
     channel: str

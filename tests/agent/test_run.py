@@ -177,7 +177,9 @@ def test_failure_of_ours_is_raised_as_itself(parts: Callable[..., MockHub]) -> N
 
 
 @pytest.mark.parametrize("failure", [FatalError("its disk is full"), RuntimeError("a bug")])
-def test_observer_that_fails_is_reported_and_the_train_drives_on(parts: Callable[..., MockHub], failure: Exception) -> None:
+def test_observer_that_fails_is_reported_and_the_train_drives_on(
+    parts: Callable[..., MockHub], failure: Exception
+) -> None:
     class Broken(Listener):
         async def run(self, events: EventSource) -> None:
             await events.get()
