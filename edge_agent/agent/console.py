@@ -18,7 +18,7 @@ from edge_agent.agent.build import Components
 from edge_agent.agent.observers import Mirrors
 from edge_agent.config import Settings
 from edge_agent.console.app import ConsoleApp, Feed, TrainFacts, thumbnail
-from edge_agent.console.commands import PATIENCE_S
+from edge_agent.console.commands import RESULT_TIMEOUT_S
 from edge_agent.console.health import HealthMonitor, HealthObserver, status_routes
 from edge_agent.console.routes import application, console_routes
 from edge_agent.console.schemas import Link, Links, OutboxLink
@@ -157,7 +157,7 @@ class LocalCommander:
     async def send(self, train_id: str, command: Command) -> CommandResult | None:
         """Return what the train, which is the only one, does with a command; None where it does not answer in time."""
         try:
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(RESULT_TIMEOUT_S):
                 return await self._commands.handle(command)
         except TimeoutError:
             return None

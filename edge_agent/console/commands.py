@@ -1,6 +1,6 @@
-"""Commands over HTTP: read, authorised, sent to the train, logged with who gave them.
+"""Commands over HTTP: authorized, parsed, sent to the train, and logged with their sender.
 
-access.py decides who may command, the train whether it obeys.
+`access` decides who may send commands, the train whether it carries them out.
 """
 
 import asyncio
@@ -23,17 +23,17 @@ from edge_agent.errors import EdgeAgentError
 from edge_agent.events import CommandResult, new_id
 from edge_agent.observers.cloudevents.payloads import Moment
 
-PATIENCE_S = 2.0
-"""Time limit for the train's result; the train may still obey after it."""
+RESULT_TIMEOUT_S = 2.0
+"""Time limit for the train's result; the train may still carry out the command after it."""
 
 
 class Commander(Protocol):
-    """Brings commands to trains."""
+    """Sends commands to trains."""
 
     async def send(self, train_id: str, command: Command) -> CommandResult | None:
-        """Send a command and return its result at the train; None where there was none within PATIENCE_S.
+        """Send a command and return the train's result; None if there is none within RESULT_TIMEOUT_S.
 
-        Raises EdgeAgentError where it cannot be sent.
+        Raises EdgeAgentError if it cannot be sent.
         """
         ...
 
@@ -41,7 +41,7 @@ class Commander(Protocol):
 _log = structlog.get_logger(__name__)
 
 MAX_BODY_BYTES = 4096
-BODY_S = 5.0
+BODY_TIMEOUT_S = 5.0
 
 Commandable = Literal[
     "drive", "stop", "emergency_stop", "arm", "disarm", "rearm", "capture_start", "capture_stop", "power"
@@ -53,41 +53,43 @@ VERBS = frozenset(verb.value for verb in Verb if verb is not Verb.IMAGE)
 class CommandBody:
     """A command."""
 
-    verb: Annotated[Commandable, Field(description="What the train shall do.")]
-    id: Annotated[str, Field(max_length=128, description="An id of its own, a UUID for example.")]
-    issued_at: Annotated[Moment, Field(description="When it was given; the train takes none older than 10 s.")]
-    reason: Annotated[str | None, Field(max_length=200, description="Why; a re-arm needs one.")] = None
-    power_percent: Annotated[int | None, Field(ge=1, le=100, description="With `power`.")] = None
+    verb: Annotated[Commandable, Field(description="What the train should do.")]
+    id: Annotated[str, Field(max_length=128, description="Unique id, e.g. a UUID.")]
+    issued_at: Annotated[Moment, Field(description="When it was issued; commands older than 10 s are refused.")]
+    reason: Annotated[str | None, Field(max_length=200, description="Reason; required for `rearm`.")] = None
+    power_percent: Annotated[int | None, Field(ge=1, le=100, description="Required for `power`.")] = None
 
 
 @dataclass(frozen=True, slots=True)
 class CommandAnswer:
-    """What became of a command."""
+    """The result of a command."""
 
-    answered: Annotated[bool, Field(description="The train has said something.")]
-    accepted: Annotated[bool | None, Field(description="The train took it; null where it said nothing.")]
-    state: Annotated[str | None, Field(description="The guard's state after it.")]
-    reason: Annotated[str, Field(description="In words.")]
-    ms: Annotated[float, Field(ge=0, description="From the command's arrival here to the answer.")]
+    answered: Annotated[bool, Field(description="Whether the train answered.")]
+    accepted: Annotated[bool | None, Field(description="Whether the train accepted it; null without an answer.")]
+    state: Annotated[str | None, Field(description="State of the guard after it.")]
+    reason: Annotated[str, Field(description="Reason, as text.")]
+    ms: Annotated[
+        float, Field(ge=0, description="Time from the command's arrival at the console to the answer, in ms.")
+    ]
 
 
 @dataclass(frozen=True, slots=True)
 class TrainAnswer:
-    """What became of a command at one of the trains."""
+    """The result of a command at one train."""
 
-    train_id: Annotated[str, Field(description="The train.")]
-    answer: Annotated[CommandAnswer, Field(description="What became of the command there.")]
+    train_id: Annotated[str, Field(description="Id of the train.")]
+    answer: Annotated[CommandAnswer, Field(description="Result at this train.")]
 
 
 @dataclass(frozen=True, slots=True)
 class TrainAnswers:
-    """What became of a command to all trains."""
+    """The results of a command to all trains."""
 
-    answers: Annotated[tuple[TrainAnswer, ...], Field(description="One for each train that was heard of.")]
+    answers: Annotated[tuple[TrainAnswer, ...], Field(description="One per known train.")]
 
 
 def command_routes(app: ConsoleApp, commander: Commander) -> list[BaseRoute]:
-    """Return the routes by which trains are commanded: one of them, and all of them, which can only be stopped."""
+    """Return the routes for commands: to one train, and to all trains, which can only be stopped."""
     endpoints = _CommandEndpoints(app, commander)
     return [
         Route("/api/trains/{train_id}/commands", endpoints.command, methods=["POST"]),
@@ -106,7 +108,7 @@ class _CommandEndpoints:
         async with self._log_refusal(request, train_id):
             command = await self._authorize(request)
             if self._app.store.train(train_id) is None:
-                raise ApiError(404, "no train of this name was heard of", "take one of /api/trains")
+                raise ApiError(404, "there is no train of this name", "pick one of /api/trains")
         try:
             answer = await self._send(train_id, command, request)
         except EdgeAgentError as error:
@@ -114,11 +116,11 @@ class _CommandEndpoints:
         return view(answer, 200 if answer.answered else 504)
 
     async def stop_all(self, request: Request) -> Response:
-        """Send one command to all trains at once: none waits for another's result."""
+        """Send a command to all trains at once; no train waits for the result of another."""
         async with self._log_refusal(request, "all"):
             command = await self._authorize(request)
             if not command.stops:
-                raise ApiError(400, "all trains at once can only be stopped", "send it to one train after the other")
+                raise ApiError(400, "all trains at once can only be stopped", "send the command to each train")
         trains = [train.id for train in self._app.store.trains(self._app.now_ms())]
 
         async def send(train_id: str) -> TrainAnswer:
@@ -131,15 +133,15 @@ class _CommandEndpoints:
         return view(TrainAnswers(tuple(await asyncio.gather(*map(send, trains)))))
 
     async def _send(self, train_id: str, command: Command, request: Request) -> CommandAnswer:
-        """Send a command and return what became of it; raises EdgeAgentError where it cannot be sent."""
-        begun_s = asyncio.get_running_loop().time()
+        """Send a command and return its result; raises EdgeAgentError if it cannot be sent."""
+        started_s = asyncio.get_running_loop().time()
         who, verb = command.sender, command.name
         try:
             result = await self._commander.send(train_id, command)
         except EdgeAgentError as error:
             _log.warning("command_not_sent", train=train_id, verb=verb, who=who, why=error.message)
             raise
-        ms = round((asyncio.get_running_loop().time() - begun_s) * 1000, 1)
+        ms = round((asyncio.get_running_loop().time() - started_s) * 1000, 1)
         _log.info(
             "command",
             train=train_id,
@@ -155,7 +157,7 @@ class _CommandEndpoints:
 
     @contextlib.asynccontextmanager
     async def _log_refusal(self, request: Request, train: str) -> AsyncIterator[None]:
-        """Log who was refused, and why."""
+        """Log a refused command with its client and the reason."""
         try:
             yield
         except ApiError as refusal:
@@ -164,11 +166,11 @@ class _CommandEndpoints:
             raise
 
     async def _authorize(self, request: Request) -> Command:
-        """Read and return a command of somebody who may command; raises ApiError."""
+        """Read and return a command whose sender may send it; raises ApiError."""
         app = self._app
         app.check_origin(request)
-        media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if media != "application/json":
+        media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if media_type != "application/json":
             raise ApiError(415, "a command has to be JSON", "send Content-Type: application/json")
         body = await _body(request)
         caller = app.access.authorise(request, await asyncio.to_thread(app.access.token))
@@ -179,26 +181,27 @@ class _CommandEndpoints:
 
 
 async def _body(request: Request) -> bytes:
-    """Read the body, which has to be short and to come soon."""
+    """Read the body; raises ApiError if it is too large or too slow."""
     chunks = bytearray()
     try:
-        async with asyncio.timeout(BODY_S):
+        async with asyncio.timeout(BODY_TIMEOUT_S):
             async for chunk in request.stream():
                 chunks += chunk
                 if len(chunks) > MAX_BODY_BYTES:
-                    raise ApiError(413, f"a command has at most {MAX_BODY_BYTES} bytes", "send a shorter one")
+                    raise ApiError(413, f"a command has at most {MAX_BODY_BYTES} bytes", "shorten it")
     except TimeoutError:
-        raise ApiError(408, "the command did not come", "send it at once") from None
+        raise ApiError(408, "the body of the command did not arrive in time", "send it again") from None
     return bytes(chunks)
 
 
 def _parse(body: bytes, caller: Caller) -> Command:
     document = read_document(body)
     if document is None:
-        raise ApiError(400, "the command is no JSON", "see /api/openapi.json for what it has to look like")
+        raise ApiError(400, "the command is not valid JSON", "see /api/openapi.json for the expected format")
     verb = document.get("verb")
     if not isinstance(verb, str) or verb not in VERBS:
-        raise ApiError(400, "the command has no verb that is known", f"verb is one of {', '.join(sorted(VERBS))}")
+        remedy = f"use one of {', '.join(sorted(VERBS))}"
+        raise ApiError(400, "the verb of the command is missing or unknown", remedy)
     token = caller.token.get_secret_value() if caller.token else None
     message = CommandMessage(
         Channel.CONSOLE, verb, document, token=token, vouched=caller.is_vouched_for, sender=caller.name
@@ -208,6 +211,8 @@ def _parse(body: bytes, caller: Caller) -> Command:
 
 def _answer(result: CommandResult | None, ms: float) -> CommandAnswer:
     if result is None:
-        why = f"not acknowledged within {PATIENCE_S:g} s: the train may be out of reach; it may still obey"
+        why = (
+            f"not acknowledged within {RESULT_TIMEOUT_S:g} s: the train may be out of reach; it may still carry it out"
+        )
         return CommandAnswer(False, None, None, why, ms)
     return CommandAnswer(True, result.accepted, result.state, result.reason, ms)

@@ -116,7 +116,7 @@ async def test_command_is_obeyed_in_the_trains_loop_and_answered_in_the_consoles
 
 
 async def test_train_that_does_not_answer_in_time_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edge_agent.agent.console.PATIENCE_S", 0.05)
+    monkeypatch.setattr("edge_agent.agent.console.RESULT_TIMEOUT_S", 0.05)
     executor = RecordingExecutor()
     commander = LocalCommander(command_handler(executor))
     command = parse_command(CommandMessage(Channel.CONSOLE, "stop"))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from edge_agent.config import KafkaSettings, read_secret
-from edge_agent.console.commands import PATIENCE_S
+from edge_agent.console.commands import RESULT_TIMEOUT_S
 from edge_agent.console.store import Change, ItemAdded
 from edge_agent.control.commands import Code, Command, Refusal, refused
 from edge_agent.errors import EdgeAgentError, RetryableError
@@ -74,8 +74,8 @@ class FleetCommander:
         result: asyncio.Future[CommandResult] = asyncio.get_running_loop().create_future()
         self._waiting[command_id] = result
         try:
-            self._enqueue(_PendingRecord(record, time.monotonic() + PATIENCE_S))
-            async with asyncio.timeout(PATIENCE_S):
+            self._enqueue(_PendingRecord(record, time.monotonic() + RESULT_TIMEOUT_S))
+            async with asyncio.timeout(RESULT_TIMEOUT_S):
                 return await result
         except TimeoutError:
             return None
