@@ -144,7 +144,7 @@ async def test_same_bytes_come_to_the_same_result_by_every_channel(
         result = await train.result(channel, name, body("c-1", by="ada", **changes))
         assert result.channel == channel
         outcomes.append((result.verb, result.command_id, result.who, result.accepted, result.code, result.state))
-        assert train.control.told == ([] if order is None else [order])
+        assert train.control.calls == ([] if order is None else [order])
     assert len(set(outcomes)) == 1, outcomes
     assert outcomes[0][3:5] == (code is None, code)
 
@@ -180,7 +180,7 @@ async def test_pace_is_that_of_all_channels_together() -> None:
 
 
 @pytest.mark.parametrize(
-    ("raw", "code", "told"),
+    ("raw", "code", "calls"),
     [
         (b'{"command":"start"}', None, ["taking frames"]),
         (b'{"command": "stop", "more": 1}', None, ["paused"]),
@@ -194,11 +194,11 @@ async def test_pace_is_that_of_all_channels_together() -> None:
     ],
 )
 async def test_original_console_starts_and_stops_the_capture_and_nothing_else(
-    raw: bytes, code: Code | None, told: list[str]
+    raw: bytes, code: Code | None, calls: list[str]
 ) -> None:
     train = Train(settings())
     result = await train.result("crazy-train", "capture", raw)
-    assert (result.channel, result.code, train.control.told) == ("crazy-train", code, told)
+    assert (result.channel, result.code, train.control.calls) == ("crazy-train", code, calls)
 
 
 @pytest.mark.parametrize(

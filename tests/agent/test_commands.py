@@ -21,16 +21,16 @@ class Control:
         reason = "cruise"
 
     def __init__(self) -> None:
-        self.told: list[Any] = []
+        self.calls: list[Any] = []
 
     def order(self, order: Order) -> None:
-        self.told.append(order)
+        self.calls.append(order)
 
     def set_cruise_power(self, power_percent: int) -> None:
-        self.told.append(power_percent)
+        self.calls.append(power_percent)
 
     def pause(self, paused: bool) -> None:
-        self.told.append("paused" if paused else "taking frames")
+        self.calls.append("paused" if paused else "taking frames")
 
 
 def given(verb: Verb, channel: Channel = Channel.MQTT, command_id: str | None = None, **more: Any) -> Command:
@@ -49,7 +49,7 @@ def executor_of(
 
 
 @pytest.mark.parametrize(
-    ("command", "told"),
+    ("command", "call"),
     [
         (given(Verb.STOP), Order.STOP),
         (given(Verb.EMERGENCY_STOP), Order.EMERGENCY_STOP),
@@ -63,17 +63,17 @@ def executor_of(
     ],
     ids=lambda value: getattr(value, "verb", None),
 )
-def test_command_becomes_what_it_names_and_results_in_the_guards_state(command: Command, told: object) -> None:
+def test_command_becomes_what_it_names_and_results_in_the_guards_state(command: Command, call: object) -> None:
     control = Control()
     result = executor_of(control).execute(command)
-    assert control.told == [told]
+    assert control.calls == [call]
     assert (result.accepted, result.state, result.reason) == (True, "running", "cruise")
 
 
 def test_picture_on_request_is_nothing_to_the_train() -> None:
     control = Control()
     assert executor_of(control).execute(given(Verb.IMAGE, duration_s=5.0)).accepted
-    assert control.told == []
+    assert control.calls == []
 
 
 def test_observers_are_told_of_each_command_and_who_gave_it() -> None:

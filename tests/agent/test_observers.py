@@ -76,10 +76,12 @@ async def test_commands_of_both_channels_pass_one_authorizer_and_every_observer_
                         send(order("stop", "s"))  # until the train listens
                         await asyncio.sleep(0.2)
                     send(order("power", "c-1", token="open sesame", power_percent=40))  # noqa: S106
-                    await until(lambda: told(consumed, "c-1") == [True], "obeyed by Kafka")
+                    await until(lambda: outcomes(consumed, "c-1") == [True], "obeyed by Kafka")
                     again = {"token": "open sesame", "id": "c-1", "issued_at": time.time(), "power_percent": 40}
                     await person.client.publish(f"{ROOT}/power/set", json.dumps(again).encode(), 1)
-                    await until(lambda: told(consumed, "c-1") == [True, False], "refused by MQTT: it was obeyed before")
+                    await until(
+                        lambda: outcomes(consumed, "c-1") == [True, False], "refused by MQTT: it was obeyed before"
+                    )
                     await until(lambda: len(person.on(f"{ROOT}/answer")) == len(answers(consumed)), "MQTT has all too")
                     figures = await answered(port, "/metrics")
                 finally:
@@ -91,7 +93,7 @@ async def test_commands_of_both_channels_pass_one_authorizer_and_every_observer_
     assert "edge_agent_outbox_durable 1.0" in figures
 
 
-def told(consumed: Consumed, command_id: str) -> list[bool]:
+def outcomes(consumed: Consumed, command_id: str) -> list[bool]:
     return [answer["accepted"] for answer in answers(consumed).values() if answer["command_id"] == command_id]
 
 

@@ -73,7 +73,7 @@ class CommandHandler:
         future: Future[CommandResult] = Future()
 
         def reply(result: CommandResult) -> None:
-            with contextlib.suppress(InvalidStateError):  # whoever waited has given up
+            with contextlib.suppress(InvalidStateError):  # the caller has timed out
                 future.set_result(result)
 
         if command.stops:

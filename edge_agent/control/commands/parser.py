@@ -1,4 +1,4 @@
-"""Message -> command: how a command is written, for every channel.
+"""Parse a channel's message into a command: one syntax for all channels.
 
 The body is a JSON object with the keys `token`, `id`, `issued_at` (RFC 3339 with its offset, or seconds since 1970),
 `reason`, `power_percent`, `duration_s`, `by` (who sends it), and `value` for what is switched (`arm`: on or off;

@@ -1,6 +1,6 @@
 """Whether the train obeys a command: pure functions, with clocks, token and history as arguments.
 
-A command that only stops is obeyed whoever sends it and however it arrives. Every other one needs the command token,
+A command that only stops is obeyed from any sender and however it arrives. Every other one needs the command token,
 an id that was not used before and the time at which it was given; a retained copy is refused, since it is old.
 """
 

@@ -50,7 +50,7 @@ class CommandQueue(asyncio.Queue[Message]):
     """A queue of messages that reads commands as they arrive and returns them as ReceivedCommand, stops first.
 
     A stop throws out the commands that wait: they were given before it. Of a flood of commands only the beginning is
-    kept, whoever sends it: otherwise a command of it would undo the stop. Where as many stops as possible wait, a
+    kept, from any sender: otherwise a command of it would undo the stop. Where as many stops as possible wait, a
     further one is dropped, since it changes nothing; of other messages, the oldest is.
 
     It is made for aiomqtt, which calls nothing but `put_nowait`, `get` and `qsize`.
@@ -155,8 +155,8 @@ class MqttCommands:
     Args:
         handler: the train's.
         root: the train's topics begin with this.
-        closed: no reply goes to topics that begin with one of these, nor to the train's own: whoever may command us
-            must not write through us where the broker does not let them.
+        closed: no reply goes to topics that begin with one of these, nor to the train's own: a sender
+            must not write through us where the broker does not let it.
         max_per_s: more commands than this in a second are a flood.
         reply: publishes a reply: its topic, what it says, and the correlation data.
         send_images_for: called in the train's loop with the seconds for which pictures are asked for.

@@ -147,7 +147,7 @@ async def test_flood_of_unreadable_messages_is_logged_once_and_keeps_no_command_
 
 
 class Consumer:
-    """Stands in for aiokafka's: fails as it is told to, then hears nothing."""
+    """Stands in for aiokafka's: fails as the test wants, then receives nothing."""
 
     def __init__(self, failures: list[Exception]) -> None:
         self._failures = failures
@@ -171,7 +171,7 @@ class Consumer:
     ("failure", "word"),
     [(errors.TopicAuthorizationFailedError, "denies access"), (errors.UnknownTopicOrPartitionError, "no topic")],
 )
-async def test_topic_that_cannot_be_read_is_told_once_and_when_it_is_over(
+async def test_topic_that_cannot_be_read_is_reported_once_and_when_it_is_over(
     monkeypatch: pytest.MonkeyPatch, failure: type[Exception], word: str
 ) -> None:
     faults: list[FaultReport] = []
@@ -186,7 +186,7 @@ async def test_topic_that_cannot_be_read_is_told_once_and_when_it_is_over(
         report_fault=faults.append,
     )
     task = asyncio.create_task(orders.run())
-    await until(lambda: len(faults) == 2, "told that it is over")
+    await until(lambda: len(faults) == 2, "its end is reported")
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert await asyncio.to_thread(orders.join)

@@ -97,7 +97,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
 async def test_command_with_everything_in_order_is_obeyed_and_published(stage: Stage) -> None:
     stage.send(order("drive"))
     answer = await stage.answered()
-    assert stage.control.told == ["drive"]
+    assert stage.control.calls == ["drive"]
     assert (answer.channel, answer.who, answer.command_id, answer.verb) == ("kafka", "ada", "c-1", "drive")
     assert (answer.accepted, answer.state, answer.code) == (True, "running", None)
 
@@ -119,13 +119,13 @@ async def test_command_out_of_order_is_refused_and_published(
     stage.send(order(verb, **changes))
     answer = await stage.answered()
     assert (answer.accepted, answer.code, answer.command_id) == (False, code.value, "c-1")
-    assert stage.control.told == []
+    assert stage.control.calls == []
 
 
 async def test_stop_needs_no_token(stage: Stage) -> None:
     stage.send(order("emergency_stop", token=None, issued_at="2020-01-01T00:00:00Z"))
     assert (await stage.answered()).accepted
-    assert stage.control.told == ["emergency_stop"]
+    assert stage.control.calls == ["emergency_stop"]
 
 
 async def test_only_the_own_key_is_obeyed_and_rubbish_does_no_harm(stage: Stage) -> None:
@@ -140,7 +140,7 @@ async def test_only_the_own_key_is_obeyed_and_rubbish_does_no_harm(stage: Stage)
 async def test_command_that_comes_twice_is_obeyed_once(stage: Stage) -> None:
     stage.send(order("drive"), order("drive"))
     assert (await stage.answered(2)).code == Code.REPLAYED
-    assert (stage.control.told, stage.handler.accepted[Channel.KAFKA], stage.handler.refused[Channel.KAFKA]) == (
+    assert (stage.control.calls, stage.handler.accepted[Channel.KAFKA], stage.handler.refused[Channel.KAFKA]) == (
         ["drive"],
         1,
         1,
