@@ -1,7 +1,7 @@
-"""Tries every fault many times and writes the table: `make chaos`, or `python -m tests.chaos --runs 20`.
+"""Runs every fault many times and writes the table: `make chaos`, or `python -m tests.chaos --runs 20`.
 
-Rows are tried in turn, so that a busy minute of the machine does not fall on one row alone. Exit 1 when a bound was
-not held.
+Rows are interleaved, so that a busy minute of the machine does not affect a single row. Exit code 1 if a bound was
+exceeded.
 """
 
 import argparse
@@ -16,28 +16,28 @@ from .table import STOP_BOUND_MS, TRIALS, Outcome, markdown, percentile
 
 
 def main() -> int:
-    """Parse, try, write."""
-    parser = argparse.ArgumentParser(description="Try every fault and write the table of bounds and figures.")
-    parser.add_argument("--runs", type=int, default=20, help="how often to try each fault")
-    parser.add_argument("--stops", type=int, default=1000, help="how many stops to time")
-    parser.add_argument("--only", default="", help="only the faults whose names contain this")
-    parser.add_argument("--output", type=Path, help="write the Markdown there, not to stdout")
-    asked = parser.parse_args()
+    """Run the trials and write the table."""
+    parser = argparse.ArgumentParser(description="Inject every fault and write the table of bounds and measurements.")
+    parser.add_argument("--runs", type=int, default=20, help="runs of each fault")
+    parser.add_argument("--stops", type=int, default=1000, help="number of stops to measure")
+    parser.add_argument("--only", default="", help="only faults whose name contains this")
+    parser.add_argument("--output", type=Path, help="write the Markdown to this file instead of stdout")
+    options = parser.parse_args()
     gc.collect()
-    gc.freeze()  # as `edge-agent run` does: no later collection looks at the modules
-    outcomes = [Outcome(trial) for trial in TRIALS if asked.only in trial.fault]
-    for n in range(asked.runs):
+    gc.freeze()  # as `edge-agent run` does: later collections skip the modules
+    outcomes = [Outcome(trial) for trial in TRIALS if options.only in trial.fault]
+    for n in range(options.runs):
         for outcome in outcomes:
             failed = len(outcome.failures)
             outcome.try_once()
             gc.collect()
             _progress(n, outcome, outcome.failures[failed:])
-    stops_ms = stops(asked.stops) if asked.stops else []
+    stops_ms = stops(options.stops) if options.stops else []
     text = markdown(outcomes, stops_ms)
-    if asked.output is None:
+    if options.output is None:
         print(text, end="")
     else:
-        write_atomic(asked.output, text.encode())
+        write_atomic(options.output, text.encode())
     slow = bool(stops_ms) and percentile(stops_ms, 99) > STOP_BOUND_MS
     return int(slow or any(outcome.failures for outcome in outcomes))
 

@@ -1,7 +1,7 @@
-"""Faults of the brokers that need no broker: nobody there, and somebody who takes connections and never answers.
+"""Faults of brokers that need no broker: refused connections, and a server that accepts them and never answers.
 
-The others, with a real broker, are tried in tests/observers; what any of them costs the train in time is measured by
-tests.soak.jitter and tests.soak.mqtt_jitter.
+The others are tested with real brokers in tests/observers; tests.soak.jitter and tests.soak.mqtt_jitter measure their
+effect on the train's latency.
 """
 
 import socket
@@ -13,11 +13,11 @@ from edge_agent.faults import KAFKA_UNREACHABLE, MQTT_UNREACHABLE
 from tests.support.faults import grace
 
 from .faults_storage import with_outbox
-from .stage import Adjust, Scene
-from .trial import Trial, undisturbed
+from .rig import Adjust, Rig
+from .trial import Trial, harmless_trial
 
 QUICK_S = 0.5
-"""How long the mirrors try, and keep an outage to themselves; the train drives all the while."""
+"""Time after which the mirrors report an outage."""
 
 
 def _brokers_at(port: int) -> Adjust:
@@ -31,15 +31,17 @@ def _brokers_at(port: int) -> Adjust:
     return adjust
 
 
-async def _both_are_told(scene: Scene) -> None:
-    """Drive on until both mirrors have said that nobody answers, and lose nothing of what happens meanwhile."""
-    scene.mark()
-    scene.undo.enter_context(grace(QUICK_S, KAFKA_UNREACHABLE, MQTT_UNREACHABLE))
-    await scene.until(lambda: _told(scene) >= {"kafka_unreachable", "mqtt_unreachable"}, "both outages are told")
+async def _wait_for_both_faults(rig: Rig) -> None:
+    """Drive on until both mirrors have reported the outage."""
+    rig.mark()
+    rig.undo.enter_context(grace(QUICK_S, KAFKA_UNREACHABLE, MQTT_UNREACHABLE))
+    await rig.until(
+        lambda: _active_faults(rig) >= {"kafka_unreachable", "mqtt_unreachable"}, "both outages are reported"
+    )
 
 
-def _told(scene: Scene) -> set[str]:
-    return {fault.code for fault in scene.listener.faults if fault.active}
+def _active_faults(rig: Rig) -> set[str]:
+    return {fault.code for fault in rig.listener.faults if fault.active}
 
 
 def _refused(slack: float) -> None:
@@ -54,10 +56,10 @@ def _silent(slack: float) -> None:
 
 
 def _try(fault: str, there: socket.socket) -> Trial:
-    return undisturbed(fault, "drives on", _both_are_told, adjust=_brokers_at(there.getsockname()[1]))
+    return harmless_trial(fault, "drives on", _wait_for_both_faults, adjust=_brokers_at(there.getsockname()[1]))
 
 
 TRIALS: tuple[Trial, ...] = (
-    Trial("Kafka and MQTT refused", "drives on, tells both", None, _refused),
-    Trial("Kafka and MQTT never answer", "drives on, tells both", None, _silent),
+    Trial("Kafka and MQTT refused", "drives on, reports both", None, _refused),
+    Trial("Kafka and MQTT never answer", "drives on, reports both", None, _silent),
 )

@@ -6,29 +6,29 @@ from typing import Any
 from edge_agent.hub.emulator import BluezEmulator
 from edge_agent.hub.lwp3 import BRAKE, OutputCommand, decode
 
-from .stage import Scene
-from .trial import Inject, Trial, staged
+from .rig import Rig
+from .trial import Inject, Trial, fault_trial
 
 Act = Callable[[BluezEmulator], Any]
 
 
 def _does(act: Act) -> Inject:
-    async def inject(scene: Scene) -> None:
-        scene.mark()
-        scene.order(act)
+    async def inject(rig: Rig) -> None:
+        rig.mark()
+        rig.order(act)
 
     return inject
 
 
-def _comes_back(mend: Act) -> Inject:
-    """Mend it: the link comes back, its first write is a brake, and the train stays where it is."""
+def _comes_back(repair: Act) -> Inject:
+    """Remove the fault: the link comes back, its first write is a brake, and the train stays stopped."""
 
-    async def then(scene: Scene) -> None:
-        scene.order(mend)
-        await scene.until(scene.linked, "the link comes back")
-        assert scene.view.control.permit.power_percent is None
-        told = [decode(write.raw) for write in scene.bluez.emulator.writes if write.at_s > scene.fault_s]
-        powers = [one.power for one in told if isinstance(one, OutputCommand) and one.port == 0]
+    async def then(rig: Rig) -> None:
+        rig.order(repair)
+        await rig.until(rig.linked, "the link comes back")
+        assert rig.view.control.permit.power_percent is None
+        writes = [decode(write.raw) for write in rig.bluez.emulator.writes if write.at_s > rig.fault_s]
+        powers = [one.power for one in writes if isinstance(one, OutputCommand) and one.port == 0]
         assert set(powers[powers.index(BRAKE) :]) == {BRAKE}, powers
 
     return then
@@ -38,24 +38,24 @@ def _nothing(_emulator: BluezEmulator) -> None:
     pass
 
 
-def _lost(fault: str, bound_ms: float, act: Act, mend: Act = _nothing) -> Trial:
-    return staged(
+def _lost(fault: str, bound_ms: float, act: Act, repair: Act = _nothing) -> Trial:
+    return fault_trial(
         fault,
         "LINK_LOST; brakes first when it is back",
         bound_ms,
         _does(act),
-        measured=Scene.noticed_s,
-        then=_comes_back(mend),
+        measured=Rig.noticed_s,
+        then=_comes_back(repair),
     )
 
 
 def _stuck(fault: str, act: Act) -> Trial:
-    return staged(
+    return fault_trial(
         fault,
         "resends twice, drops the link",
         500,
         _does(act),
-        measured=Scene.stopped_s,
+        measured=Rig.stopped_s,
         then=_comes_back(BluezEmulator.behave),
     )
 
@@ -71,13 +71,13 @@ TRIALS: tuple[Trial, ...] = (
     _stuck("a GATT write never returns", BluezEmulator.hang),
     _stuck("a GATT write is done and never returns", BluezEmulator.mute),
     _stuck("endless InProgress", BluezEmulator.busy),
-    staged("hub alert: low voltage", "brakes", 200, _does(BluezEmulator.raise_alert), because="low voltage"),
-    staged(
+    fault_trial("hub alert: low voltage", "brakes", 200, _does(BluezEmulator.raise_alert), reason="low voltage"),
+    fault_trial(
         "hub alert: over-current",
         "brakes",
         200,
         _does(lambda emulator: emulator.raise_alert("high_current")),
-        because="high current",
+        reason="high current",
     ),
-    staged("green button", "brakes", 200, _does(BluezEmulator.press_button), because="emergency stop"),
+    fault_trial("green button", "brakes", 200, _does(BluezEmulator.press_button), reason="emergency stop"),
 )

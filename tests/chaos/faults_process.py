@@ -1,4 +1,4 @@
-"""Faults of the process itself, and a model that is not what it should be."""
+"""Faults of the process itself, and a missing or damaged model."""
 
 import json
 import shutil
@@ -11,16 +11,16 @@ from pathlib import Path
 
 from edge_agent.runtime import resources
 
-from .agent import PATIENCE_S, Agent, Manager, Theatre, hub_brake, limits, theatre
+from .process_rig import TIMEOUT_S, Agent, Manager, ProcessRig, hub_brake, limits, process_rig
 from .trial import Trial
 
 REST_S = 1.0
-"""For so long a train that must stay is watched."""
+"""How long a train that must not move is observed."""
 
 
 @contextmanager
 def _dead_brokers() -> Iterator[dict[str, str]]:
-    """Configure an MQTT broker that accepts and never answers, and a Kafka cluster that refuses."""
+    """Configure an MQTT broker that accepts connections and never answers, and a Kafka cluster that refuses them."""
     with closing(socket.create_server(("127.0.0.1", 0))) as frozen, closing(socket.socket()) as refusing:
         refusing.bind(("127.0.0.1", 0))
         yield {
@@ -33,79 +33,79 @@ def _dead_brokers() -> Iterator[dict[str, str]]:
 
 def _terminated(slack: float) -> tuple[float, float]:
     """Return ms from SIGTERM to the brake, and to the end of the process."""
-    with theatre() as house, _dead_brokers() as brokers, Agent(house, **limits(slack), **brokers) as agent:
-        house.wait(house.cruising, "the train drives")
+    with process_rig() as rig, _dead_brokers() as brokers, Agent(rig, **limits(slack), **brokers) as agent:
+        rig.wait(rig.cruising, "the train drives")
         sent_s = agent.signal(signal.SIGTERM)
-        agent.process.wait(PATIENCE_S)
+        agent.process.wait(TIMEOUT_S)
         ended_s = time.monotonic()
-        braked_s = house.braked_s(sent_s)
-        assert braked_s is not None, agent.said()
-        assert house.drives(braked_s) == []
+        braked_s = rig.braked_s(sent_s)
+        assert braked_s is not None, agent.log_text()
+        assert rig.drives(braked_s) == []
         return (braked_s - sent_s) * 1000, (ended_s - sent_s) * 1000
 
 
 def _killed(slack: float) -> float:
-    with theatre() as house, Agent(house, **limits(slack)) as agent:
-        house.wait(house.cruising, "the train drives")
+    with process_rig() as rig, Agent(rig, **limits(slack)) as agent:
+        rig.wait(rig.cruising, "the train drives")
         sent_s = agent.signal(signal.SIGKILL)
         agent.process.wait()
-        hub_brake(house)
-        return _ms(house, sent_s)
+        hub_brake(rig)
+        return _ms(rig, sent_s)
 
 
 def _started_again(slack: float) -> None:
     """After a kill the train runs on; the next process brakes it and leaves it disarmed."""
-    with theatre() as house:
-        house.forget_world()
-        with Agent(house, **limits(slack)) as agent:
-            house.wait(house.cruising, "the train drives")
+    with process_rig() as rig:
+        rig.detach_simulation()
+        with Agent(rig, **limits(slack)) as agent:
+            rig.wait(rig.cruising, "the train drives")
             agent.kill()
         killed_s = time.monotonic()
-        with Agent(house, **limits(slack) | {"EDGE_AGENT_GUARD__ARM": "auto"}) as again:
-            house.wait(lambda: house.braked_s(killed_s), "the next process brakes")
-            house.wait(lambda: _guard_states(again)[-1:] == ["disarmed"], "the guard has started")
+        with Agent(rig, **limits(slack) | {"EDGE_AGENT_GUARD__ARM": "auto"}) as again:
+            rig.wait(lambda: rig.braked_s(killed_s), "the next process brakes")
+            rig.wait(lambda: _guard_states(again)[-1:] == ["disarmed"], "the guard has started")
             time.sleep(REST_S)
-            assert house.drives(killed_s) == []
+            assert rig.drives(killed_s) == []
 
 
 def _silenced(number: signal.Signals) -> Callable[[float], float]:
-    """Have the process fall silent on a signal; the manager's watchdog kills it, then ExecStopPost brakes."""
+    """Make the process hang on a signal; the manager's watchdog kills it, then ExecStopPost brakes."""
 
     def try_once(slack: float) -> float:
-        with theatre() as house, closing(Manager(house.folder)) as manager:
+        with process_rig() as rig, closing(Manager(rig.folder)) as manager:
             environment = limits(slack) | manager.environment
-            with Agent(house, module="tests.chaos.hold_lock", **environment) as agent:
+            with Agent(rig, module="tests.chaos.hold_lock", **environment) as agent:
                 manager.await_ready()
                 sent: list[float] = []
 
-                def strike() -> None:
-                    if not sent and house.cruising():
+                def send_signal() -> None:
+                    if not sent and rig.cruising():
                         sent.append(agent.signal(number))
 
-                manager.await_silence(strike)
-                assert sent, agent.said()
+                manager.await_silence(send_signal)
+                assert sent, agent.log_text()
                 agent.kill()
-                hub_brake(house)
-                return _ms(house, sent[0])
+                hub_brake(rig)
+                return _ms(rig, sent[0])
 
     return try_once
 
 
-def _model(spoil: Callable[[Path], None], says: str) -> Callable[[float], None]:
-    """Start with a spoilt copy of the model that ships."""
+def _model(damage: Callable[[Path], None], says: str) -> Callable[[float], None]:
+    """Start with a damaged copy of the shipped model."""
 
     def try_once(slack: float) -> None:
-        with theatre() as house:
-            model = house.folder / "signs.onnx"
+        with process_rig() as rig:
+            model = rig.folder / "signs.onnx"
             for name in ("signs.onnx", "signs.json"):
-                shutil.copy(resources.engines_dir() / name, house.folder / name)
-            spoil(model)
+                shutil.copy(resources.engines_dir() / name, rig.folder / name)
+            damage(model)
             environment = limits(slack) | {"EDGE_AGENT_DETECTOR__BACKEND": "auto"}
-            with Agent(house, "--model", str(model), **environment) as agent:
-                assert agent.process.wait(PATIENCE_S) == 78, agent.said()
-                (line,) = [line for line in agent.said().splitlines() if line.startswith("edge-agent: ")]
+            with Agent(rig, "--model", str(model), **environment) as agent:
+                assert agent.process.wait(TIMEOUT_S) == 78, agent.log_text()
+                (line,) = [line for line in agent.log_text().splitlines() if line.startswith("edge-agent: ")]
                 assert says in line, line
-                assert house.drives() == []
+                assert rig.drives() == []
 
     return try_once
 
@@ -116,15 +116,15 @@ def _flip_a_bit(model: Path) -> None:
     model.write_bytes(content)
 
 
-def _ms(house: Theatre, since_s: float) -> float:
-    braked_s = house.braked_s(since_s)
+def _ms(rig: ProcessRig, since_s: float) -> float:
+    braked_s = rig.braked_s(since_s)
     assert braked_s is not None
     return (braked_s - since_s) * 1000
 
 
 def _guard_states(agent: Agent) -> list[str]:
-    """Read the guard's states from the log of this and earlier processes, the newest last."""
-    lines = [json.loads(line) for line in agent.said().splitlines() if line.startswith("{") and line.endswith("}")]
+    """Read the guard's states from the log of this and earlier processes, newest last."""
+    lines = [json.loads(line) for line in agent.log_text().splitlines() if line.startswith("{") and line.endswith("}")]
     return [line["state"] for line in lines if line.get("event") == "guard"]
 
 
@@ -135,6 +135,6 @@ TRIALS: tuple[Trial, ...] = (
     Trial("a new process after that", "brakes, stays disarmed", None, _started_again),
     Trial("SIGSTOP", "the watchdog kills it, ExecStopPost brakes", 3500, _silenced(signal.SIGSTOP)),
     Trial("interpreter's lock held", "the watchdog kills it, ExecStopPost brakes", 3500, _silenced(signal.SIGUSR1)),
-    Trial("model missing", "never arms, says why", None, _model(Path.unlink, "cannot be read")),
-    Trial("one bit of the model flipped", "never arms, says why", None, _model(_flip_a_bit, "signs.onnx")),
+    Trial("model missing", "never arms, reports why", None, _model(Path.unlink, "cannot be read")),
+    Trial("one bit of the model flipped", "never arms, reports why", None, _model(_flip_a_bit, "signs.onnx")),
 )

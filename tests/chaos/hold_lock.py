@@ -1,4 +1,4 @@
-"""The agent with a trap in it: SIGUSR1 makes it hold the interpreter's lock for a minute, as a broken C library may."""
+"""The agent with a fault: SIGUSR1 makes it hold the interpreter's lock for a minute, as a broken C library may."""
 
 import ctypes
 import signal

@@ -1,4 +1,4 @@
-"""How long it takes from the decision to stop until the brake's bytes are at the hub: driver, bleak, D-Bus, LWP3."""
+"""Latency from the decision to stop to the brake's bytes at the hub: driver, bleak, D-Bus, LWP3."""
 
 import asyncio
 import os
@@ -13,15 +13,15 @@ from edge_agent.hub.ble import BleHub
 from edge_agent.hub.emulator import EmulatorThread, MotorSetting
 from tests.hub.conftest import close_bleak
 
-from .stage import settings
+from .rig import settings
 
-PATIENCE_S = 10.0
+TIMEOUT_S = 10.0
 RAMP_S = 0.15
-"""A stop comes at any moment of the ramp, and a little after it."""
+"""Stops are decided at random during the ramp and shortly after it."""
 
 
 def stops(count: int, slack: float = 1.0) -> list[float]:
-    """Return the ms of so many stops, each decided at a random moment of a start."""
+    """Return the latencies in ms of `count` stops, each decided at a random moment of a start."""
     with ExitStack() as stack:
         bluez = stack.enter_context(EmulatorThread())
         stack.enter_context(mock.patch.dict(os.environ, DBUS_SYSTEM_BUS_ADDRESS=bluez.bus_address))
@@ -33,25 +33,25 @@ async def _stops(bluez: EmulatorThread, count: int, slack: float) -> list[float]
     bluez.call(lambda emulator: emulator.hub.watch(lambda to, at_s: motor.append((at_s, to))))
     measured = []
     async with BleHub(settings(slack).hub) as hub:
-        await hub.wait_connected(PATIENCE_S)
+        await hub.wait_connected(TIMEOUT_S)
         driver = Driver(hub, ramp=Ramp(), adapt=lambda power: power, publish=lambda _: None, clock=time.monotonic)
         running = asyncio.create_task(driver.run())
         for n in range(count):
             driver.set_target(MotorTarget(75, "go", taken_s=float(n)))
-            await _told(motor, len(motor), CommandKind.DRIVE)
+            await _wait_for(motor, len(motor), CommandKind.DRIVE)
             await asyncio.sleep(random.uniform(0, RAMP_S))  # noqa: S311 - no secret
             since, decided_s = len(motor), time.monotonic()
             driver.set_target(MotorTarget(None, "stop", taken_s=float(n)))
-            measured.append((await _told(motor, since, CommandKind.BRAKE) - decided_s) * 1000)
+            measured.append((await _wait_for(motor, since, CommandKind.BRAKE) - decided_s) * 1000)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
     await close_bleak()
     return measured
 
 
-async def _told(motor: list[tuple[float, MotorSetting]], since: int, kind: CommandKind) -> float:
-    """Wait until the motor is told something of that kind; return when it was."""
-    async with asyncio.timeout(PATIENCE_S):
+async def _wait_for(motor: list[tuple[float, MotorSetting]], since: int, kind: CommandKind) -> float:
+    """Wait for a motor command of that kind; return when it came."""
+    async with asyncio.timeout(TIMEOUT_S):
         while True:
             for at_s, to in motor[since:]:
                 if to.kind is kind:

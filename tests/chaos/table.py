@@ -1,4 +1,4 @@
-"""All faults, and the table of what came of them. Knows Markdown; knows nothing of how a fault is made."""
+"""All faults, and the Markdown table of their results."""
 
 import os
 import platform
@@ -20,22 +20,22 @@ TRIALS: tuple[Trial, ...] = (
 )
 
 STOP_BOUND_MS = 10.0
-"""p99 of a stop, from the decision to the brake's bytes at the hub."""
+"""Bound of the p99 of a stop, from the decision to the brake's bytes at the hub."""
 
 
 INTRODUCTION = """# Faults, and what the train does
 
-Written by `make chaos`. A whole agent drives an emulated hub through bleak, D-Bus and LWP3 bytes, in real time; each
-fault is injected at a random moment while the train is at full power. Measured is the time from the fault to the
-brake's bytes at the hub; where the link itself breaks, to LINK_LOST, or to the halt of the motor when the link is
-dropped. In no run may anything drive after the stop. For signs it is the time from the picture that settled it, which
-is less than a frame. Faults that need a broker are tried in tests/mirror, and what they cost in time by tests/soak.
+Written by `make chaos`. A complete agent drives an emulated hub through bleak, D-Bus and LWP3 bytes, in real time; each
+fault is injected at a random moment while the train is at full power. The time runs from the fault to the brake's bytes
+at the hub; if the link itself breaks, to LINK_LOST, or to the stop of the motor when the link is dropped. For signs it
+starts with the frame that confirmed the sign. In no run may the motor drive after the stop. Faults of a real broker are
+tested in tests/observers; tests/soak measures their effect on latency.
 """
 
 
 @dataclass
 class Outcome:
-    """What came of one fault."""
+    """Results of one fault."""
 
     trial: Trial
     measured_ms: list[float] = field(default_factory=list)
@@ -43,11 +43,11 @@ class Outcome:
     runs: int = 0
 
     def try_once(self) -> None:
-        """Try it once more."""
+        """Run it once more."""
         self.runs += 1
         try:
             ms = self.trial.try_once(1.0)
-        except Exception as error:  # noqa: BLE001 - whatever went wrong is what is reported
+        except Exception as error:  # noqa: BLE001 - any error is a result
             self.failures.append(f"{type(error).__name__}: {error}")
             return
         if ms is None:
@@ -58,11 +58,11 @@ class Outcome:
 
     @property
     def held(self) -> int:
-        """In how many runs the train did what it must, in time."""
+        """Number of runs in which the train did what it must, in time."""
         return self.runs - len(self.failures)
 
     def row(self) -> str:
-        """Tell it as a row of the table."""
+        """Format the result as a row of the table."""
         bound = "" if self.trial.bound_ms is None else f"{self.trial.bound_ms:.0f}"
         median = f"{statistics.median(self.measured_ms):.0f}" if self.measured_ms else ""
         worst = f"{max(self.measured_ms):.0f}" if self.measured_ms else ""
@@ -71,13 +71,13 @@ class Outcome:
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """Return the value that so many percent of all do not exceed."""
+    """Return the value that `percent` of all values do not exceed."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]
 
 
 def markdown(outcomes: Sequence[Outcome], stops_ms: Sequence[float]) -> str:
-    """Write the document."""
+    """Format the document."""
     lines = [
         *INTRODUCTION.splitlines(),
         "",

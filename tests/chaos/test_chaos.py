@@ -1,4 +1,4 @@
-"""Every fault once: the train does what it must. How quickly is for `make chaos` to tell, on a machine at rest."""
+"""Every fault once: the train does what it must. `make chaos` measures how quickly, on an idle machine."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from .table import TRIALS, Outcome, markdown, percentile
 from .trial import Trial
 
 SLACK = 3.0
-"""The agent's limits of time are so many times as long here: the machine may be busy."""
+"""Multiplies the agent's time limits here: the machine may be busy."""
 
 
 @pytest.mark.parametrize("trial", TRIALS, ids=lambda trial: f"{trial.fault}-{trial.train}".replace(" ", "_"))

@@ -1,25 +1,25 @@
-"""One row of the table of faults: what is done to the train, what it does, within which time."""
+"""One row of the table of faults: the fault, the expected reaction, and its time limit."""
 
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from .stage import AFTERMATH_S, Adjust, Scene, as_they_are, perform
+from .rig import AFTERMATH_S, Adjust, Rig, run_scenario, unchanged
 
-Inject = Callable[[Scene], Awaitable[None]]
-Moment = Callable[[Scene], float | None]
+Inject = Callable[[Rig], Awaitable[None]]
+Moment = Callable[[Rig], float | None]
 
 PHASE_S = 0.1
-"""A fault comes at any phase of camera, guard and keep-alive, whose longest period this is."""
+"""Faults are spread over this time: the longest period of camera, guard and keep-alive."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A row. `try_once(slack)` returns the measured ms, or None where the row has no figure.
+    """A row. `try_once(slack)` returns the measured time in ms, or None for a row without one.
 
-    It raises AssertionError where the train did something else. `slack` stretches the agent's limits of time, for
-    machines that are busy with other things; the bound holds for a slack of 1 only.
+    It raises AssertionError if the train did something else. `slack` multiplies the agent's time limits, for busy
+    machines; the bound holds for a slack of 1 only.
     """
 
     fault: str
@@ -28,57 +28,57 @@ class Trial:
     try_once: Callable[[float], float | None]
 
 
-async def no_more(_scene: Scene) -> None:
+async def do_nothing(_scene: Rig) -> None:
     """Do nothing after the fault."""
 
 
-def staged(
+def fault_trial(
     fault: str,
     train: str,
     bound_ms: float | None,
     inject: Inject,
     *,
-    measured: Moment = Scene.braked_s,
-    because: str = "",
-    then: Inject = no_more,
+    measured: Moment = Rig.braked_s,
+    reason: str = "",
+    then: Inject = do_nothing,
     dies_of: type[Exception] | None = None,
 ) -> Trial:
-    """Make a row that is played on the stage.
+    """Return a trial in which the train must stop.
 
-    `inject` marks the moment of the fault; `measured` tells when the train did what it must. From its first stop on
-    nothing may drive. `because` must be part of a reason that the guard gave. `then` is what follows.
+    `inject` marks the moment of the fault; `measured` returns when the train did what it must. After its first stop the
+    motor may not drive. `reason` must be part of a reason of the guard. `then` is awaited afterwards.
     """
 
-    async def story(scene: Scene) -> None:
+    async def scenario(rig: Rig) -> None:
         await asyncio.sleep(random.uniform(0, PHASE_S))  # noqa: S311 - no secret
-        await inject(scene)
-        await scene.until(lambda: measured(scene), fault)
+        await inject(rig)
+        await rig.until(lambda: measured(rig), fault)
         await asyncio.sleep(AFTERMATH_S)
-        await then(scene)
+        await then(rig)
 
     def try_once(slack: float) -> float:
-        scene = perform(story, slack, dies_of=dies_of)
-        at_s, stopped_s = measured(scene), scene.stopped_s()
+        rig = run_scenario(scenario, slack, dies_of=dies_of)
+        at_s, stopped_s = measured(rig), rig.stopped_s()
         assert at_s is not None, fault
         assert stopped_s is not None, fault
-        assert scene.drives_after(stopped_s) == [], "driven on after the stop"
-        assert any(because in reason for reason in scene.reasons()) or not because, scene.reasons()
-        return (at_s - scene.fault_s) * 1000
+        assert rig.drives_after(stopped_s) == [], "driven on after the stop"
+        assert any(reason in given for given in rig.reasons()) or not reason, rig.reasons()
+        return (at_s - rig.fault_s) * 1000
 
     return Trial(fault, train, bound_ms, try_once)
 
 
-def undisturbed(
-    fault: str, train: str, inject: Inject, *, then: Inject = no_more, adjust: Adjust = as_they_are
+def harmless_trial(
+    fault: str, train: str, inject: Inject, *, then: Inject = do_nothing, adjust: Adjust = unchanged
 ) -> Trial:
-    """Make a row that must not stop the train: it is driving before and all the while. `then` is what follows."""
+    """Return a trial in which the train must drive on. `then` is awaited afterwards."""
 
-    async def story(scene: Scene) -> None:
-        await inject(scene)
-        assert scene.stopped_s() is None, f"stopped: {scene.reasons()}"
-        await then(scene)
+    async def scenario(rig: Rig) -> None:
+        await inject(rig)
+        assert rig.stopped_s() is None, f"stopped: {rig.reasons()}"
+        await then(rig)
 
     def try_once(slack: float) -> None:
-        perform(story, slack, adjust=adjust)
+        run_scenario(scenario, slack, adjust=adjust)
 
     return Trial(fault, train, None, try_once)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.agent import Theatre, limits, theatre
+from tests.chaos.process_rig import ProcessRig, limits, process_rig
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 120.0
@@ -28,22 +28,22 @@ def unit() -> dict[str, str]:
 class Double:
     """Starts, watches, kills, brakes and starts again, as the unit says. Call `until` to let time pass."""
 
-    def __init__(self, house: Theatre) -> None:
-        self._unit, self._house = unit(), house
+    def __init__(self, rig: ProcessRig) -> None:
+        self._unit, self._house = unit(), rig
         self.ready, self.status, self.starts, self.results = False, "", 0, list[int]()
         self._fed_s = 0.0
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.bind(str(house.folder / "notify"))
+        self._socket.bind(str(rig.folder / "notify"))
         self._socket.settimeout(0.05)
         self._watchdog_s = float(self._unit["WatchdogSec"].removesuffix("s"))
         self._environment = {
             **os.environ,
             **limits(6.0),
-            "DBUS_SYSTEM_BUS_ADDRESS": house.bluez.bus_address,
-            "NOTIFY_SOCKET": str(house.folder / "notify"),
+            "DBUS_SYSTEM_BUS_ADDRESS": rig.bluez.bus_address,
+            "NOTIFY_SOCKET": str(rig.folder / "notify"),
             "WATCHDOG_USEC": str(round(self._watchdog_s * 1e6)),
-            "RUNTIME_DIRECTORY": str(house.folder),
-            "STATE_DIRECTORY": str(house.folder),
+            "RUNTIME_DIRECTORY": str(rig.folder),
+            "STATE_DIRECTORY": str(rig.folder),
             "EDGE_AGENT_CAPTURE__SOURCE": "sim",
             "EDGE_AGENT_HUB__KIND": "ble",
             "EDGE_AGENT_DETECTOR__BACKEND": "none",
@@ -96,37 +96,37 @@ class Double:
 
 
 @pytest.fixture
-def manager() -> Iterator[tuple[Double, Theatre]]:
-    with theatre() as house, closing(Double(house)) as double:
-        house.forget_world()
-        house.bluez.call(lambda emulator: emulator.vanish())
-        yield double, house
+def manager() -> Iterator[tuple[Double, ProcessRig]]:
+    with process_rig() as rig, closing(Double(rig)) as double:
+        rig.detach_simulation()
+        rig.bluez.call(lambda emulator: emulator.vanish())
+        yield double, rig
 
 
 def test_agent_is_ready_with_the_hub_and_a_stalled_one_is_ended_braked_and_disarmed(
-    manager: tuple[Double, Theatre],
+    manager: tuple[Double, ProcessRig],
 ) -> None:
-    double, house = manager
+    double, rig = manager
     double.start(EDGE_AGENT_GUARD__ARM="always")
     double.until(
         lambda: double.status.startswith("init: ") and "hub" in double.status, "it says that the hub is missing"
     )
     assert not double.ready
-    house.bluez.call(lambda emulator: emulator.appear())
-    double.until(lambda: double.ready and house.drives(), "ready, armed and driving")
+    rig.bluez.call(lambda emulator: emulator.appear())
+    double.until(lambda: double.ready and rig.drives(), "ready, armed and driving")
 
     assert double.process is not None
     at_s = time.monotonic()
     double.process.send_signal(signal.SIGUSR1)  # blocks the loop; its threads go on
     double.until(lambda: double.starts == 2, "ended and started again")
     assert double.results == [-signal.SIGKILL]
-    braked_s = house.braked_s(at_s)
+    braked_s = rig.braked_s(at_s)
     assert braked_s is not None
     double.until(lambda: double.status.startswith("disarmed: waits to be armed"), "it waits for a person")
-    assert house.drives(braked_s) == []
+    assert rig.drives(braked_s) == []
 
 
-def test_bad_configuration_is_not_tried_again(manager: tuple[Double, Theatre]) -> None:
+def test_bad_configuration_is_not_tried_again(manager: tuple[Double, ProcessRig]) -> None:
     double, _ = manager
     double.start(EDGE_AGENT_CAPTURE__FPS="many")
     double.until(lambda: double.results, "it ends")

@@ -1,1 +1,1 @@
-"""Long trials, each a module to run by itself: `python -m tests.soak.NAME --help`."""
+"""Long tests and benchmarks, each a module of its own: `python -m tests.soak.NAME --help`."""

@@ -1,7 +1,7 @@
-"""Viewers of a console, many in one process: `python -m tests.soak.audience PORT QUERY...`, one viewer a query.
+"""Many console viewers in one process: `python -m tests.soak.audience PORT QUERY...`, one viewer per query.
 
-Reads `on`, `off` and `end` on stdin and answers each with one line of JSON. Notes for every frame how old it was when
-it had arrived, by the one clock of this machine. Does with a frame what the page does, but for drawing it.
+Reads `on`, `off` and `end` on stdin and answers each with one line of JSON. Measures the age of every frame on arrival,
+and handles frames as the page does, except for drawing them.
 """
 
 import asyncio
@@ -16,14 +16,14 @@ from websockets.exceptions import ConnectionClosed
 
 
 class Viewer:
-    """One viewer; `ages_ms` of the frames that came once it was settled."""
+    """One viewer; `ages_ms` are those of all frames but the first."""
 
     def __init__(self, port: int, query: str) -> None:
         self.ages_ms: list[float] = []
         self.skipped = 0
         self._url = f"ws://127.0.0.1:{port}/api/live?{query}"
 
-    async def look(self) -> None:
+    async def watch(self) -> None:
         try:
             async with connect(self._url, compression=None, max_size=None) as page:
                 first = True
@@ -33,7 +33,7 @@ class Viewer:
                             await page.send('{"t":"pong","n":0}')
                         continue
                     header = json.loads(message[4 : 4 + int.from_bytes(message[:4], "big")])
-                    if not first:  # the first one is the newest that was known
+                    if not first:  # the first one is the newest stored one
                         self.ages_ms.append(time.time() * 1000 - header["at_ms"])
                         self.skipped += header["skipped"]
                     first = False
@@ -43,8 +43,8 @@ class Viewer:
             return
 
 
-def told(viewers: list[Viewer]) -> dict[str, Any]:
-    """Return the figures of all viewers together, and of the worst one."""
+def summary(viewers: list[Viewer]) -> dict[str, Any]:
+    """Return the percentiles of all viewers together, and the worst viewer's p95."""
     ages = [age for viewer in viewers for age in viewer.ages_ms]
     if not ages:
         return {"n": 0}
@@ -65,14 +65,14 @@ async def main() -> None:
     while line := await asyncio.to_thread(sys.stdin.readline):
         if line.strip() == "on" and not tasks:
             for viewer in viewers:
-                tasks.append(asyncio.create_task(viewer.look()))
+                tasks.append(asyncio.create_task(viewer.watch()))
                 await asyncio.sleep(0.01)
         elif line.strip() != "on":
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             tasks.clear()
-        print(json.dumps(told(viewers) if line.strip() == "end" else {}), flush=True)
+        print(json.dumps(summary(viewers) if line.strip() == "end" else {}), flush=True)
 
 
 if __name__ == "__main__":

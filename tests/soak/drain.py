@@ -1,6 +1,6 @@
-"""How fast a backlog leaves the outbox, with the default settings: frames among the events.
+"""Benchmark of draining an outbox with the default settings, frames included.
 
-`python -m tests.soak.drain --minutes 5` fills an outbox with so many minutes of driving (10 frames, predictions and
+`python -m tests.soak.drain --minutes 5` fills an outbox with five minutes of driving (10 frames, predictions and
 commands a second, one state) and drains it into a broker.
 """
 
@@ -24,7 +24,7 @@ LEAST_TIMES_REAL_TIME = 20
 
 
 def fill(path: Path, settings: KafkaSettings, minutes: float) -> tuple[int, int]:
-    """Put the backlog into an outbox; return how many messages and bytes that are."""
+    """Fill an outbox; return the number of messages and bytes."""
     store = OutboxStore(path, budget_of(settings), dictionary=compression_dictionary(settings, "train-1"))
     encode = RecordEncoder(settings, "train-1", lambda: make.UNIX_S)
     pictures = [make.frame(number) for number in range(20)]
@@ -48,7 +48,7 @@ def _second(second: int, pictures: list[Frame]) -> list[Event]:
 
 
 def main() -> None:
-    """Fill, drain, and print how many times faster than real time that was."""
+    """Fill, drain, and print how many times faster than real time it was."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=5.0)
     options = parser.parse_args()

@@ -1,8 +1,8 @@
-"""What the mirror costs the train: capture-to-command latency with uplink or disk in trouble, and without a mirror.
+"""Effect of the Kafka mirror on the train: capture-to-command latency with uplink or disk faults, and without a mirror.
 
-`python -m tests.soak.jitter --seconds 600` spends so many seconds in each kind of trouble, in blocks of 10 s between
-which blocks without a mirror are measured, in one run. The train is a stand-in of the pipeline's shape: a frame each
-100 ms goes to a worker thread, its prediction to the loop, a command follows; everything is published.
+`python -m tests.soak.jitter --seconds 600` measures each kind of fault for ten minutes, in blocks of 10 s interleaved
+with blocks without a mirror. The train is a model of the pipeline: every 100 ms a frame goes to a worker thread, its
+prediction to the loop, and a command follows; everything is published.
 """
 
 import argparse
@@ -38,7 +38,7 @@ TROUBLES = ("healthy", "refused", "black-holed", "frozen", "flapping", *DISK_TRO
 
 
 class Timed(KafkaMirror):
-    """A mirror that notes what each append takes of the loop's time."""
+    """A mirror that measures the loop time of each append."""
 
     def __init__(self, append_ms: list[float], **options: object) -> None:
         super().__init__(**options)  # type: ignore[arg-type]
@@ -51,7 +51,7 @@ class Timed(KafkaMirror):
 
 
 async def drive(fanout: Fanout[Event], frames: list[Event], latencies_ms: list[float]) -> None:
-    """Be the train for one block."""
+    """Run the model of the pipeline for one block."""
     loop = asyncio.get_running_loop()
     until_s = loop.time() + BLOCK_S
     async for tick in pace(0.1):
@@ -68,7 +68,7 @@ async def drive(fanout: Fanout[Event], frames: list[Event], latencies_ms: list[f
 
 @contextlib.asynccontextmanager
 async def in_trouble(kind: str, broker: Tansu, proxy: Proxy, outbox: Path) -> AsyncIterator[None]:
-    """Hold the link, or the disk below the outbox, in one kind of trouble for the length of the block."""
+    """Keep one kind of fault of the link or the disk for the length of the block."""
     stop = threading.Event()
     flapper = threading.Thread(target=_flap, args=(proxy, stop), daemon=True)
     match kind:
@@ -96,7 +96,7 @@ def _disk_in_trouble(kind: str, outbox: Path) -> Iterator[None]:
     real = OutboxStore.commit
 
     def slow(store: OutboxStore, *arguments: Any) -> int:
-        time.sleep(0.5)  # as long as the card takes, in the outbox's own thread
+        time.sleep(0.5)  # as long as a slow card takes, in the outbox's own thread
         return real(store, *arguments)
 
     def full(_store: OutboxStore, *_arguments: Any) -> int:
@@ -122,7 +122,7 @@ def _flap(proxy: Proxy, stop: threading.Event) -> None:
 
 
 async def trial(folder: Path, seconds_s: float) -> dict[str, object]:
-    """Measure every kind of trouble for `seconds_s`, and as much without a mirror in between."""
+    """Measure every kind of fault for `seconds_s`, interleaved with as much time without a mirror."""
     latencies: dict[str, list[float]] = defaultdict(list)
     append_ms: list[float] = []
     frames: list[Event] = [make.frame(number) for number in range(50)]
@@ -131,21 +131,21 @@ async def trial(folder: Path, seconds_s: float) -> dict[str, object]:
             for kind in TROUBLES:
                 await drive(Fanout(), frames, latencies["without"])
                 fanout: Fanout[Event] = Fanout()
-                told: list[FaultReport] = []
+                faults: list[FaultReport] = []
                 mirror = Timed(
                     append_ms,
                     settings=settings(f"127.0.0.1:{proxy.port}", send_timeout_s=2.0),
                     train_id="train-1",
                     path=folder / "outbox.db",
-                    report_fault=told.append,
+                    report_fault=faults.append,
                 )
                 task = asyncio.create_task(mirror.run(fanout.subscribe("kafka", 1000)))
                 async with in_trouble(kind, broker, proxy, folder / "outbox.db"):
                     await drive(fanout, frames, latencies[kind])
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
-                if kind in DISK_TROUBLES and not {"outbox_stuck", "outbox_slow"} & {fault.code for fault in told}:
-                    raise RuntimeError(f"{kind}: the outbox was in no trouble, so nothing was measured")
+                if kind in DISK_TROUBLES and not {"outbox_stuck", "outbox_slow"} & {fault.code for fault in faults}:
+                    raise RuntimeError(f"{kind}: the outbox reported no fault, so nothing was measured")
     return _summary(latencies, append_ms)
 
 
@@ -165,9 +165,9 @@ def _summary(latencies: dict[str, list[float]], append_ms: list[float]) -> dict[
 
 
 def main() -> None:
-    """Run a trial and print what it came to."""
+    """Run and print the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=600.0, help="in each kind of trouble")
+    parser.add_argument("--seconds", type=float, default=600.0, help="seconds for each kind of fault")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         print(json.dumps(asyncio.run(trial(Path(folder), options.seconds)), indent=2))

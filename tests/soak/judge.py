@@ -1,8 +1,4 @@
-"""Judges a long run by its record: did the train drive while the guard said no, or while something was wrong.
-
-Works on what the motor was told and when, the guard's states, and the faults as they were made. Knows nothing of how
-any of it came about.
-"""
+"""Checks the record of a long run: the train must not drive while the guard forbids it, nor during a fault."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -10,12 +6,12 @@ from dataclasses import dataclass, field
 from edge_agent.events import CommandKind, GuardState
 
 HALT_S = 0.5
-"""The longest bound of the table: writes fail, and the link is dropped."""
+"""Longest bound of docs/chaos.md: writes fail, and the link is dropped."""
 
 
 @dataclass(frozen=True)
 class Span:
-    """From `start_s` to `end_s` the train must not drive, `bound_s` after the start at the latest."""
+    """Time from `start_s` to `end_s`; at most `bound_s` after its start the train must not drive."""
 
     start_s: float
     end_s: float
@@ -25,9 +21,9 @@ class Span:
 
 @dataclass
 class Record:
-    """What happened in a run. Times are of one monotonic clock.
+    """Record of a run. All times are of one monotonic clock.
 
-    `grace_s` is how long a power that was on its way when the guard said no may still arrive.
+    `grace_s` is how long a write in progress may still arrive after the guard forbade motion.
     """
 
     grace_s: float
@@ -37,20 +33,22 @@ class Record:
     faults: list[Span] = field(default_factory=list)
 
     def violations(self) -> list[str]:
-        """Tell each moment at which the train drove and must not have."""
-        spans = [*self.faults, *self._guard_says_no()]
-        told = [f"drove {late_s:.3f} s into: {span.why}" for span in spans for late_s in self._driving_in(span)]
-        return told + [f"was told to drive {late_s:.3f} s into: {why}" for late_s, why in self._told_against_guard()]
+        """Return a line for each moment at which the train drove and must not have."""
+        spans = [*self.faults, *self._forbidden_spans()]
+        late = [f"drove {late_s:.3f} s into: {span.why}" for span in spans for late_s in self._driving_in(span)]
+        return late + [
+            f"got a command to drive {late_s:.3f} s into: {why}" for late_s, why in self._commands_against_guard()
+        ]
 
     def moving_share(self) -> float:
-        """Tell for which part of the time the motor was driving."""
+        """Return the share of the time in which the motor was driving."""
         if len(self.motor) < 2:
             return 0.0
         driving_s = sum(end_s - start_s for start_s, end_s in self._driving())
         return driving_s / (self.motor[-1][0] - self.motor[0][0])
 
     def _driving(self) -> Iterator[tuple[float, float]]:
-        """Yield from when until when the motor drove."""
+        """Yield the times in which the motor drove, as (start, end)."""
         since_s: float | None = None
         for at_s, kind in self.motor:
             if kind is CommandKind.DRIVE:
@@ -62,28 +60,28 @@ class Record:
             yield since_s, self.motor[-1][0]
 
     def _driving_in(self, span: Span) -> Iterator[float]:
-        """Yield how far into a span the motor drove on, or again, after the bound."""
+        """Yield for how long into a span the motor drove after the bound."""
         least_s = span.start_s + span.bound_s * self.slack
         for start_s, end_s in self._driving():
             if max(start_s, least_s) < min(end_s, span.end_s):
                 yield min(end_s, span.end_s) - span.start_s
 
-    def _guard_says_no(self) -> list[Span]:
-        return [Span(start_s, end_s, HALT_S, f"the guard is {state}") for start_s, end_s, state in self._noes()]
+    def _forbidden_spans(self) -> list[Span]:
+        return [Span(start_s, end_s, HALT_S, f"the guard is {state}") for start_s, end_s, state in self._forbidden()]
 
-    def _told_against_guard(self) -> Iterator[tuple[float, str]]:
-        """Yield each power that reached the hub in spite of the guard."""
+    def _commands_against_guard(self) -> Iterator[tuple[float, str]]:
+        """Yield each power that reached the hub although the guard forbade motion."""
         driven = [at_s for at_s, kind in self.motor if kind is CommandKind.DRIVE]
-        noes = self._noes()
+        forbidden = self._forbidden()
         n = 0
         for at_s in driven:
-            while n < len(noes) and noes[n][1] <= at_s:
+            while n < len(forbidden) and forbidden[n][1] <= at_s:
                 n += 1
-            if n < len(noes) and noes[n][0] + self.grace_s * self.slack < at_s:
-                yield at_s - noes[n][0], f"the guard is {noes[n][2]}"
+            if n < len(forbidden) and forbidden[n][0] + self.grace_s * self.slack < at_s:
+                yield at_s - forbidden[n][0], f"the guard is {forbidden[n][2]}"
 
-    def _noes(self) -> Sequence[tuple[float, float, GuardState]]:
-        """List from when until when the guard did not permit motion, and in which state it was then."""
+    def _forbidden(self) -> Sequence[tuple[float, float, GuardState]]:
+        """Return the times in which the guard forbade motion, as (start, end, state)."""
         ends = [at_s for at_s, _ in self.states[1:]] + [float("inf")]
         return [
             (at_s, end_s, state)

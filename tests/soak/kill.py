@@ -1,4 +1,4 @@
-"""SIGKILL at random moments: no event that was committed may be lost on its way to Kafka, and order must be kept.
+"""SIGKILL at random moments: no committed event may be lost on its way to Kafka, and the sequence must be kept.
 
 `python -m tests.soak.kill --kills 200`
 """
@@ -18,7 +18,7 @@ from tests.support.kafka_brokers import Consumed, Tansu
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a trial came to. `lost` and `disordered` must be empty."""
+    """Result of a trial. `lost` must be empty, `disordered` 0."""
 
     kills: int
     committed: int
@@ -33,7 +33,7 @@ def one_life(path: Path, address: str, first: int, life_s: float) -> int:
     command = [sys.executable, "-m", "tests.soak.kill_child", str(path), address, str(first)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as child:
         assert child.stdout is not None
-        lines = [child.stdout.readline()]  # it is at work from here on
+        lines = [child.stdout.readline()]  # it is running from here on
         time.sleep(life_s)
         child.kill()
         lines += child.stdout.readlines()
@@ -42,16 +42,16 @@ def one_life(path: Path, address: str, first: int, life_s: float) -> int:
 
 
 def trial(folder: Path, kills: int, seed: int, longest_s: float = 0.4) -> Outcome:
-    """Kill the child `kills` times, let the last one send the rest, and compare."""
-    dice = random.Random(seed)  # noqa: S311 - no secret
+    """Kill the child `kills` times, send the rest with the last one, and compare."""
+    rng = random.Random(seed)  # noqa: S311 - no secret
     path = folder / "outbox.db"
     starts: list[tuple[int, int]] = []
     first = 0
     with Tansu(folder / "tansu.log") as broker, Consumed(broker.address, "kill") as consumed:
         for _ in range(kills):
-            end = one_life(path, broker.address, first, dice.uniform(0, longest_s))
+            end = one_life(path, broker.address, first, rng.uniform(0, longest_s))
             starts.append((first, end))
-            first = end + 1_000_000 - end % 1_000_000  # a life's numbers cannot be mistaken for another's
+            first = end + 1_000_000 - end % 1_000_000  # numbers of different runs must not overlap
         command = [sys.executable, "-m", "tests.soak.kill_child", str(path), broker.address, "-1"]
         subprocess.run(command, check=True, timeout=120, stdout=subprocess.DEVNULL)
         numbers = _settle(consumed)
@@ -68,7 +68,7 @@ def trial(folder: Path, kills: int, seed: int, longest_s: float = 0.4) -> Outcom
 
 
 def _settle(consumed: Consumed) -> list[int]:
-    """Return what has been consumed when nothing more comes."""
+    """Return the numbers consumed, once no more arrive."""
     seen = -1
     while seen != len(consumed.messages):
         seen = len(consumed.messages)
@@ -77,7 +77,7 @@ def _settle(consumed: Consumed) -> list[int]:
 
 
 def main() -> None:
-    """Run a trial and print what it came to."""
+    """Run and print the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)

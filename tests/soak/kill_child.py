@@ -1,7 +1,7 @@
-"""One life of the outbox and its uplink, to be ended by SIGKILL: `kill_child PATH ADDRESS FIRST`.
+"""A process with an outbox and its uplink, to be ended by SIGKILL: `kill_child PATH ADDRESS FIRST`.
 
-Appends numbers from FIRST on without end, and writes each number to stdout as soon as it is committed. Nothing is
-buffered on the way: what the parent has read was committed before the kill.
+Appends numbers from FIRST on, and writes each to stdout, unbuffered, as soon as it is committed: what the parent reads
+was committed before the kill.
 """
 
 import os
@@ -23,7 +23,7 @@ def encode(number: int, _sequence: int) -> Sequence[OutboxRecord]:
 
 
 def main(path: Path, address: str, first: int) -> None:
-    """Append until killed; with a FIRST below zero only send what waits, and end."""
+    """Append until killed; with a negative FIRST only send the backlog and exit."""
     settings = KafkaSettings(bootstrap_servers=(address,), send_timeout_s=2, retry_max_s=1)
     outbox: Outbox[int] = Outbox(path, Budget(), encode, faults=FaultReporter(lambda _: None, time.monotonic))
     uplink = Uplink(settings, outbox, "kill", faults=FaultReporter(lambda _: None, time.monotonic))
@@ -33,7 +33,7 @@ def main(path: Path, address: str, first: int) -> None:
         nonlocal base
         last = outbox.stats.last_seq
         if base < 0:
-            base = last  # rows of earlier lives
+            base = last  # rows of earlier runs
         os.write(1, b"%d\n" % (first + last - base))
         uplink.wake()
 

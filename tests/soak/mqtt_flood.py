@@ -1,6 +1,6 @@
-"""Sends a train a thousand commands a second, each valid, and a stop among them each half second.
+"""Sends a train a thousand valid commands a second, and a stop every half second.
 
-`python -m tests.soak.mqtt_flood PORT`. Each stop's reason is the moment at which it was sent, in seconds since 1970.
+`python -m tests.soak.mqtt_flood PORT`. The reason of a stop is the time at which it was sent, in seconds since 1970.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ STOP_EVERY_S = 0.5
 
 
 async def flood(port: int) -> None:
-    """Go on until killed."""
+    """Send until killed."""
     stop_s = time.monotonic() + STOP_EVERY_S
     async with Client("127.0.0.1", port) as client:
         while True:

@@ -1,9 +1,8 @@
-"""What the mirror to MQTT costs the train: capture-to-command latency with the broker in trouble, and without a mirror.
+"""Effect of the MQTT mirror on the train: capture-to-command latency with broker faults, and without a mirror.
 
-`python -m tests.soak.mqtt_jitter --seconds 600` spends so many seconds in each kind of trouble, in blocks of 10 s
-between which blocks without a mirror are measured, in one run. Pictures are published too. The train is the stand-in of
-tests/soak/jitter.py. `flood` is a healthy broker with a thousand
-commands a second to the train, and a stop among them each half second.
+`python -m tests.soak.mqtt_jitter --seconds 600` measures each kind of fault for ten minutes, in blocks of 10 s
+interleaved with blocks without a mirror. Frames are published too. The train is the model of tests/soak/jitter.py.
+`flood` is a healthy broker with a thousand commands a second to the train, and a stop every half second.
 """
 
 import argparse
@@ -39,7 +38,7 @@ TROUBLES = ("healthy", "refused", "black-holed", "frozen", "flapping", "flood")
 
 
 class Timed(MqttMirror):
-    """A mirror that notes what each append takes of the loop's time, and how long each stop was on its way."""
+    """A mirror that measures the loop time of each append, and the latency of each stop."""
 
     def __init__(self, append_ms: list[float], stop_ms: list[float], config: MqttSettings) -> None:
         executor = RecordingExecutor()
@@ -61,7 +60,7 @@ class Timed(MqttMirror):
 
 @contextlib.asynccontextmanager
 async def in_trouble(kind: str, broker: Mosquitto, proxy: Proxy) -> AsyncIterator[None]:
-    """Hold the link in one kind of trouble for the length of the block."""
+    """Keep one kind of fault of the link for the length of the block."""
     stop = threading.Event()
     helper = threading.Thread(target=_flap, args=(proxy, stop), daemon=True)
     flooder: asyncio.subprocess.Process | None = None
@@ -99,7 +98,7 @@ def _flap(proxy: Proxy, stop: threading.Event) -> None:
 
 
 async def trial(folder: Path, seconds_s: float, troubles: Sequence[str]) -> dict[str, Any]:
-    """Measure every kind of trouble for `seconds_s`, and as much without a mirror in between."""
+    """Measure every kind of fault for `seconds_s`, interleaved with as much time without a mirror."""
     latencies: dict[str, list[float]] = defaultdict(list)
     append_ms: list[float] = []
     stop_ms: list[float] = []
@@ -134,9 +133,9 @@ def _percentiles(values: list[float]) -> dict[str, float]:
 
 
 def main() -> None:
-    """Run a trial and print what it came to."""
+    """Run and print the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=600.0, help="in each kind of trouble")
+    parser.add_argument("--seconds", type=float, default=600.0, help="seconds for each kind of fault")
     parser.add_argument("--only", nargs="*", choices=TROUBLES, default=TROUBLES)
     options = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))

@@ -1,7 +1,7 @@
-"""One hour of a train's traffic with the uplink away for 30% of it, in compressed time: nothing lost, order kept.
+"""One hour of a train's traffic in compressed time, with the uplink down for 30% of it: nothing is lost or reordered.
 
 `python -m tests.soak.outage --seconds 60` sends an hour's events (10 frames, predictions and commands a second, one
-state) within so many seconds, while the link is cut, reset, refused, black-holed and frozen in turn.
+state) within a minute, while the link is cut, reset, refused, black-holed and frozen in turn.
 """
 
 import argparse
@@ -28,9 +28,9 @@ FRAMES_A_S = 10
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a trial came to. `lost` and `disordered` must be 0.
+    """Result of a trial. `lost` and `disordered` must be 0.
 
-    Frames may be evicted, or refused where encoding does not follow (sixty times a train's pace); both are counted.
+    Frames may be evicted, or refused if encoding cannot keep up (at sixty times a train's rate); both are counted.
     """
 
     events: int
@@ -48,7 +48,7 @@ class Outcome:
 
 
 def second_of_traffic(number: int) -> list[Event]:
-    """Return what a driving train publishes in one second; pictures are small, as the time is."""
+    """Return what a driving train publishes in one second, with small images to match the compressed time."""
     events: list[Event] = []
     for index in range(FRAMES_A_S):
         seen = make.frame(number * FRAMES_A_S + index, width=96, height=64)
@@ -58,7 +58,7 @@ def second_of_traffic(number: int) -> list[Event]:
 
 
 async def feed(fanout: Fanout[Event], mirror: KafkaMirror, seconds_s: float, simulated_s: int) -> list[str]:
-    """Publish the traffic evenly; return the ids of the events, frames left out, in their order."""
+    """Publish the traffic evenly; return the ids of the events except frames, in sequence."""
     ids: list[str] = []
     begun_s = time.monotonic()
     for number in range(simulated_s):
@@ -69,17 +69,17 @@ async def feed(fanout: Fanout[Event], mirror: KafkaMirror, seconds_s: float, sim
             await asyncio.sleep(0)
         due_s = begun_s + (number + 1) * seconds_s / simulated_s
         await asyncio.sleep(max(0.0, due_s - time.monotonic()))
-        await _until(lambda: mirror.stats().waiting < 5_000)  # the disk is the brake here, not the train
+        await _until(lambda: mirror.stats().waiting < 5_000)  # the disk sets the pace here
     return ids
 
 
-async def trouble(broker: Tansu, proxy: Proxy, done: asyncio.Event, share: float) -> tuple[int, float]:
-    """Take the link away for `share` of the time, in five ways; return how often and for how long."""
+async def cause_outages(broker: Tansu, proxy: Proxy, done: asyncio.Event, share: float) -> tuple[int, float]:
+    """Interrupt the link for `share` of the time, in five ways; return how often and for how long."""
     ways = [proxy.cut, proxy.reset, proxy.refuse, proxy.black_hole, broker.pause]
     outages, away_s = 0, 0.0
-    dice = random.Random(7)  # noqa: S311 - no secret
+    rng = random.Random(7)  # noqa: S311 - no secret
     while not done.is_set():
-        length_s = dice.uniform(0.5, 2.0)
+        length_s = rng.uniform(0.5, 2.0)
         await asyncio.sleep(length_s * (1 - share) / share)
         begun_s = time.monotonic()
         await asyncio.to_thread(ways[outages % len(ways)])
@@ -94,7 +94,7 @@ async def trouble(broker: Tansu, proxy: Proxy, done: asyncio.Event, share: float
 
 
 async def trial(folder: Path, seconds_s: float, simulated_s: int = SIMULATED_S) -> Outcome:
-    """Run the traffic through the troubles, let the rest drain, and compare."""
+    """Run the traffic through the outages, drain the rest, and compare."""
     with tansu_behind_proxy(folder) as (broker, proxy), Consumed(broker.address, "edge-agent-events") as consumed:
         config = settings(f"127.0.0.1:{proxy.port}", outbox={"drain_events_per_s": 100_000})
         fanout: Fanout[Event] = Fanout()
@@ -102,12 +102,12 @@ async def trial(folder: Path, seconds_s: float, simulated_s: int = SIMULATED_S) 
         task = asyncio.create_task(mirror.run(fanout.subscribe("kafka", 100_000)))
         await asyncio.sleep(0)
         done = asyncio.Event()
-        troubles = asyncio.create_task(trouble(broker, proxy, done, 0.3))
+        outage_task = asyncio.create_task(cause_outages(broker, proxy, done, 0.3))
         begun_s = time.monotonic()
         ids = await feed(fanout, mirror, seconds_s, simulated_s)
         fed_s = time.monotonic() - begun_s
         done.set()
-        outages, away_s = await troubles
+        outages, away_s = await outage_task
         drained_s = await _drain(mirror, consumed)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -134,12 +134,12 @@ def _rows(mirror: KafkaMirror) -> int:
 async def _until(condition: Callable[[], bool]) -> None:
     deadline_s = time.monotonic() + 300
     while not condition():
-        assert time.monotonic() < deadline_s, "it does not come to an end"
+        assert time.monotonic() < deadline_s, "timeout"
         await asyncio.sleep(0.02)
 
 
 def _compare(
-    consumed: Consumed, ids: list[str], gone: tuple[int, int], outages: int, away_share: float, drained_s: float
+    consumed: Consumed, ids: list[str], frames_lost: tuple[int, int], outages: int, away_share: float, drained_s: float
 ) -> Outcome:
     pairs = list(
         zip(consumed.headers("ce_type"), consumed.headers("ce_id"), consumed.headers("ce_subject"), strict=True)
@@ -157,8 +157,8 @@ def _compare(
         disordered=sum(order[index] < order[index - 1] for index in range(1, len(order))),
         frames=SIMULATED_S * FRAMES_A_S,
         frames_arrived=len(frames),
-        frames_evicted=gone[0],
-        frames_refused=gone[1],
+        frames_evicted=frames_lost[0],
+        frames_refused=frames_lost[1],
         outages=outages,
         away_share=round(away_share, 3),
         drained_s=round(drained_s, 1),
@@ -166,7 +166,7 @@ def _compare(
 
 
 def _identity(event: Event) -> str:
-    """Return what tells an event from all others when it arrives: its id, a fault's code."""
+    """Return what identifies an event on arrival: its id, or a fault's code."""
     for name in ("command_id", "code"):
         if hasattr(event, name):
             return str(getattr(event, name))
@@ -174,7 +174,7 @@ def _identity(event: Event) -> str:
 
 
 def main() -> None:
-    """Run a trial and print what it came to."""
+    """Run and print the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=60.0, help="real seconds for the hour")
     options = parser.parse_args()

@@ -1,8 +1,7 @@
-"""How long a picture takes from the camera to the screen: `python -m tests.soak.pixels --seconds 30`.
+"""Latency of a frame from the camera to the screen: `python -m tests.soak.pixels --seconds 30`.
 
-Runs the dry run and Chromium on this machine and reads the marks that the page leaves for each picture it draws
-(`frame-age`: from the exposure to the moment the browser has handed the pixels over). Prints p50, p95 and p99 in ms;
-exits 1 where p95 is not under the goal.
+Runs a dry run and Chromium on this machine and reads the page's performance measures (`frame-age`: from exposure until
+the browser has submitted the pixels). Prints p50, p95 and p99 in ms; exit code 1 unless p95 is below the goal.
 """
 
 import argparse
@@ -27,7 +26,7 @@ WATCH = """() => {
 
 
 async def measure(seconds: float) -> list[float]:
-    """Return the age in ms of each picture that was drawn in so many seconds."""
+    """Return the age in ms of each frame that was drawn within `seconds`."""
     with tempfile.TemporaryDirectory() as folder:
         run = await DryRun.start(Path(folder))
         try:
@@ -35,7 +34,7 @@ async def measure(seconds: float) -> list[float]:
                 browser = await launch(playwright)
                 viewer = await Viewer.open(browser, run.url)
                 await viewer.has(".picture-view[data-mode=live]")
-                await asyncio.sleep(2)  # the first pictures share the machine with the start of the browser
+                await asyncio.sleep(2)  # skip the browser's start, which competes for the CPU
                 await viewer.page.evaluate(WATCH)
                 await asyncio.sleep(seconds)
                 ages: list[float] = await viewer.page.evaluate("window.seenByScript")
@@ -50,14 +49,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--json", action="store_true")
-    words = parser.parse_args()
-    ages = asyncio.run(measure(words.seconds))
+    options = parser.parse_args()
+    ages = asyncio.run(measure(options.seconds))
     if not ages:
         print("no picture was drawn", file=sys.stderr)
         return 1
     p50, p95, p99 = (float(value) for value in np.percentile(ages, (50, 95, 99)))
-    rate = len(ages) / words.seconds
-    if words.json:
+    rate = len(ages) / options.seconds
+    if options.json:
         print(json.dumps({"pictures": len(ages), "fps": rate, "p50_ms": p50, "p95_ms": p95, "p99_ms": p99}))
     else:
         print(f"{len(ages)} pictures, {rate:.1f} a second: p50 {p50:.0f}, p95 {p95:.0f}, p99 {p99:.0f} ms")

@@ -1,7 +1,7 @@
 """Random faults for half an hour of real time, on an emulated hub: `python -m tests.soak.real --minutes 30`.
 
-The same stage as the chaos suite's, with one fault after the other instead of one a run. `--slack 3` stretches every
-limit of time, for a machine that is busy with other things.
+The chaos suite's rig, with one fault after the other in a single run. `--slack 3` multiplies every time limit, for a
+busy machine.
 """
 
 import argparse
@@ -20,8 +20,8 @@ from typing import Any
 
 from edge_agent.control.guard import Order
 from edge_agent.hub.emulator import BluezEmulator
-from tests.chaos import eyes, film
-from tests.chaos.stage import Scene, perform
+from tests.chaos import fake_camera, fake_detector
+from tests.chaos.rig import Rig, run_scenario
 
 from .judge import Record, Span
 
@@ -31,57 +31,57 @@ Act = Callable[[BluezEmulator], Any]
 
 @dataclass(frozen=True)
 class Fault:
-    """Something to break and to mend; the train must be braked `bound_s` after its start, for as long as it lasts."""
+    """A fault to inject and to remove; from `bound_s` after its start until its end the train must be braked."""
 
     bound_s: float
-    start: Callable[[Scene], Awaitable[None]]
-    mend: Callable[[Scene], Awaitable[None]]
+    start: Callable[[Rig], Awaitable[None]]
+    repair: Callable[[Rig], Awaitable[None]]
     longest_s: float = 4.0
 
 
-async def _nothing(_scene: Scene) -> None:
+async def _nothing(_rig: Rig) -> None:
     pass
 
 
-def _sees(mode: film.Mode) -> Fault:
-    async def start(scene: Scene) -> None:
-        scene.film.mode = mode
+def _camera_fault(mode: fake_camera.Mode) -> Fault:
+    async def start(rig: Rig) -> None:
+        rig.camera.mode = mode
 
-    async def mend(scene: Scene) -> None:
-        scene.film.mend()
+    async def repair(rig: Rig) -> None:
+        rig.camera.repair()
 
-    return Fault(0.45, start, mend)
-
-
-def _thinks(mode: eyes.Mode) -> Fault:
-    async def start(scene: Scene) -> None:
-        scene.eyes.mode = mode
-
-    async def mend(scene: Scene) -> None:
-        scene.eyes.mend()
-
-    return Fault(0.45, start, mend)
+    return Fault(0.45, start, repair)
 
 
-def _hub(bound_s: float, start: Act, mend: Act, longest_s: float = 4.0) -> Fault:
-    def ordered(act: Act) -> Callable[[Scene], Awaitable[None]]:
-        return lambda scene: asyncio.to_thread(scene.order, act)
+def _detector_fault(mode: fake_detector.Mode) -> Fault:
+    async def start(rig: Rig) -> None:
+        rig.detector.mode = mode
 
-    return Fault(bound_s, ordered(start), ordered(mend), longest_s)
+    async def repair(rig: Rig) -> None:
+        rig.detector.repair()
+
+    return Fault(0.45, start, repair)
 
 
-async def _block(scene: Scene) -> None:
-    time.sleep(scene.slack)  # noqa: ASYNC251 - the fault itself
+def _hub(bound_s: float, start: Act, repair: Act, longest_s: float = 4.0) -> Fault:
+    def ordered(act: Act) -> Callable[[Rig], Awaitable[None]]:
+        return lambda rig: asyncio.to_thread(rig.order, act)
+
+    return Fault(bound_s, ordered(start), ordered(repair), longest_s)
+
+
+async def _block(rig: Rig) -> None:
+    time.sleep(rig.slack)  # noqa: ASYNC251 - the fault itself
 
 
 FAULTS: Mapping[str, Fault] = {
-    "read blocks": _sees(film.Mode.BLOCKED),
-    "frozen frame": _sees(film.Mode.FROZEN),
-    "old buffers": _sees(film.Mode.OLD_BUFFER),
-    "unplugged": _sees(film.Mode.UNPLUGGED),
-    "wrong size": _sees(film.Mode.WRONG_SIZE),
-    "inference hangs": _thinks(eyes.Mode.HANGING),
-    "inference NaN": _thinks(eyes.Mode.NAN),
+    "read blocks": _camera_fault(fake_camera.Mode.BLOCKED),
+    "frozen frame": _camera_fault(fake_camera.Mode.FROZEN),
+    "old buffers": _camera_fault(fake_camera.Mode.OLD_BUFFER),
+    "unplugged": _camera_fault(fake_camera.Mode.UNPLUGGED),
+    "wrong size": _camera_fault(fake_camera.Mode.WRONG_SIZE),
+    "inference hangs": _detector_fault(fake_detector.Mode.HANGING),
+    "inference NaN": _detector_fault(fake_detector.Mode.NAN),
     "link dropped": _hub(0.3, BluezEmulator.drop_link, lambda _: None, 0.0),
     "device removed": _hub(0.3, BluezEmulator.vanish, BluezEmulator.appear),
     "adapter removed": _hub(0.3, BluezEmulator.remove_adapter, BluezEmulator.add_adapter),
@@ -101,37 +101,37 @@ FAULTS: Mapping[str, Fault] = {
 
 
 def soak(minutes: float, seed: int, slack: float) -> tuple[Record, Counter[str]]:
-    """Drive for so long and return what happened, and how many faults of which kind."""
-    chance = random.Random(seed)  # noqa: S311 - no secret
-    record, made = Record(GRACE_S, slack), Counter[str]()
+    """Drive for `minutes`; return the record, and the number of faults of each kind."""
+    rng = random.Random(seed)  # noqa: S311 - no secret
+    record, injected = Record(GRACE_S, slack), Counter[str]()
 
-    async def story(scene: Scene) -> None:
+    async def scenario(rig: Rig) -> None:
         ends_s = time.monotonic() + 60 * minutes
         while time.monotonic() < ends_s:
-            await _get_going(scene, chance.uniform(0.5, 3.0))
-            name = chance.choice(tuple(FAULTS))
+            await _drive_on(rig, rng.uniform(0.5, 3.0))
+            name = rng.choice(tuple(FAULTS))
             fault, began_s = FAULTS[name], time.monotonic()
-            await fault.start(scene)
-            await asyncio.sleep(chance.uniform(0.2, fault.longest_s) if fault.longest_s else 0)
+            await fault.start(rig)
+            await asyncio.sleep(rng.uniform(0.2, fault.longest_s) if fault.longest_s else 0)
             record.faults.append(Span(began_s, time.monotonic(), fault.bound_s, name))
-            await fault.mend(scene)
-            made[name] += 1
-            print(f"{name:20s} {scene.view.control.permit.reason}", file=sys.stderr, flush=True)
+            await fault.repair(rig)
+            injected[name] += 1
+            print(f"{name:20s} {rig.view.control.permit.reason}", file=sys.stderr, flush=True)
 
-    scene = perform(story, slack)
-    record.motor = [(at_s, to.kind) for at_s, to in scene.motor]
-    record.states = [(state.at_s, state.guard) for state in scene.listener.states]
-    return record, made
+    rig = run_scenario(scenario, slack)
+    record.motor = [(at_s, to.kind) for at_s, to in rig.motor]
+    record.states = [(state.at_s, state.guard) for state in rig.listener.states]
+    return record, injected
 
 
-async def _get_going(scene: Scene, seconds: float) -> None:
-    """Order what gets a train going that can, until it has driven for so long."""
+async def _drive_on(rig: Rig, seconds: float) -> None:
+    """Re-arm and drive until the train has been permitted to drive for `seconds`."""
     driven_s = 0.0
     while driven_s < seconds:
         for order in (Order.REARM, Order.ARM, Order.DRIVE):
-            scene.view.control.order(order)
+            rig.view.control.order(order)
         await asyncio.sleep(0.1)
-        driven_s = driven_s + 0.1 if scene.view.control.permit.power_percent is not None else 0.0
+        driven_s = driven_s + 0.1 if rig.view.control.permit.power_percent is not None else 0.0
 
 
 def _resources() -> dict[str, int]:
@@ -140,27 +140,27 @@ def _resources() -> dict[str, int]:
 
 
 def main() -> int:
-    """Parse, drive, judge; exit 1 on a violation or a leak."""
+    """Run and check; return 1 on a violation or a leak."""
     parser = argparse.ArgumentParser(description="Random faults in real time.")
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--slack", type=float, default=1.0)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     before = _resources()
-    record, made = soak(asked.minutes, asked.seed, asked.slack)
+    record, injected = soak(options.minutes, options.seed, options.slack)
     after = _resources()
     violations = record.violations()
-    told = {
-        "minutes": asked.minutes,
-        "slack": asked.slack,
-        "faults": made.total(),
-        "by_kind": dict(sorted(made.items())),
+    result = {
+        "minutes": options.minutes,
+        "slack": options.slack,
+        "faults": injected.total(),
+        "by_kind": dict(sorted(injected.items())),
         "motor_commands": len(record.motor),
         "moving_share": round(record.moving_share(), 3),
         "resources": {"before": before, "after": after},
         "violations": violations[:20],
     }
-    print(json.dumps(told, indent=2))
+    print(json.dumps(result, indent=2))
     leaked = any(after[what] > before[what] for what in before)
     return int(bool(violations) or leaked)
 

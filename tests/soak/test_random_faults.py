@@ -1,4 +1,4 @@
-"""A few minutes of the soak, and proof that its judge would have noticed."""
+"""A few minutes of the soak test, and tests of its checks."""
 
 import pytest
 
@@ -13,14 +13,14 @@ RUNNING, STOPPING = GuardState.RUNNING, GuardState.STOPPING
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_train_never_moves_while_the_guard_says_no(seed: int) -> None:
-    record, made = soak(2.0, seed)
+    record, injected = soak(2.0, seed)
     assert record.violations() == []
-    assert sum(made.values()) > 15
+    assert sum(injected.values()) > 15
     assert record.moving_share() > 0.2, "a train that stands proves nothing"
 
 
-def judged(motor: list[tuple[float, CommandKind]], *, guard_no_s: float = 10.0, fault: Span | None = None) -> int:
-    states = [(0.0, RUNNING), (guard_no_s, STOPPING)]
+def judged(motor: list[tuple[float, CommandKind]], *, forbidden_s: float = 10.0, fault: Span | None = None) -> int:
+    states = [(0.0, RUNNING), (forbidden_s, STOPPING)]
     return len(Record(0.05, motor=motor, states=states, faults=[fault] if fault else []).violations())
 
 

@@ -1,10 +1,10 @@
-"""What viewers cost a train, and how far behind the train they are.
+"""Effect of console viewers on the train, and the age of the frames they see.
 
-`python -m tests.soak.viewers --seconds 600` lets 50 viewers come and go in blocks of 10 s beside a stand-in of the
-pipeline's shape (a frame each 100 ms goes to a worker thread, a command follows), and measures capture-to-command
-with and without them in one run, A B B A; then 20 trains at 10 frames a second on one console. The viewers are a
-process of their own. `--how loop` serves them in the train's loop instead of a thread, `--switch-ms 5` with Python's
-own interval of switching threads: that is how docs/decisions/0016 was decided.
+`python -m tests.soak.viewers --seconds 600` runs 50 viewers in blocks of 10 s beside a model of the pipeline (every
+100 ms a frame goes to a worker thread, a command follows), and measures capture-to-command latency with and without
+them in one run, A B B A; then 20 trains at 10 frames a second on one console. The viewers are a process of their own.
+`--how loop` serves them in the train's loop instead of a thread, `--switch-ms 5` with Python's default switch interval:
+the comparison of docs/decisions/0016.
 """
 
 import argparse
@@ -55,7 +55,7 @@ PERIOD_S = 0.1
 
 
 def pictures(count: int) -> list[Frame]:
-    """Return frames that become JPEGs of some 30 kB, as the camera's do."""
+    """Return frames that compress to JPEGs of about 30 kB, as a camera's do."""
     frames = []
     for number in range(count):
         rough = np.random.default_rng(number).integers(60, 200, (50, 75, 3), dtype=np.uint8)
@@ -87,8 +87,8 @@ class Audience:
             self._process.kill()
             await self._process.wait()
 
-    async def say(self, word: str) -> dict[str, Any]:
-        """Say `on`, `off` or `end` and return what is answered."""
+    async def send(self, word: str) -> dict[str, Any]:
+        """Send `on`, `off` or `end` and return the reply."""
         process = self._process
         assert process is not None
         assert process.stdin is not None
@@ -99,7 +99,7 @@ class Audience:
 
 
 async def drive(fanout: Fanout[Event], frames: list[Frame], seconds_s: float, latencies_ms: list[float]) -> None:
-    """Be the train; latencies count from the intended tick."""
+    """Run the model of the pipeline; latencies count from the intended tick."""
     loop = asyncio.get_running_loop()
     until_s = loop.time() + seconds_s
     async for tick in pace(PERIOD_S):
@@ -151,13 +151,13 @@ async def one_train(seconds_s: float, viewers: int, how: str) -> dict[str, Any]:
         order = ("without", "with", "with", "without")
         rounds = max(1, round(seconds_s / BLOCK_S / len(order)))
         for kind in order * rounds:
-            said = asyncio.create_task(audience.say("on" if kind == "with" else "off"))
+            switching = asyncio.create_task(audience.send("on" if kind == "with" else "off"))
             await drive(fanout, frames, SETTLE_S, [])
-            await said
+            await switching
             before_s = time.process_time()
             await drive(fanout, frames, BLOCK_S, latencies[kind])
             cpu_s[kind].append((time.process_time() - before_s) / BLOCK_S)
-        seen = await audience.say("end")
+        seen = await audience.send("end")
     p99 = {kind: float(np.percentile(each, 99)) for kind, each in latencies.items()}
     return {
         "capture_to_command_ms": {kind: summary(each) for kind, each in latencies.items()},
@@ -171,7 +171,7 @@ async def one_train(seconds_s: float, viewers: int, how: str) -> dict[str, Any]:
 
 @contextlib.asynccontextmanager
 async def console_of_fleet(history_mb: int, via_kafka: bool) -> AsyncIterator[tuple[FleetConsole, Send]]:
-    """Serve many trains' console; yields what a train's message is sent with: by a real broker, or straight."""
+    """Serve the console of many trains; yield a function that sends a train's message, by a broker or directly."""
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         address = stack.enter_context(Tansu(folder / "tansu.log")).address if via_kafka else "127.0.0.1:9"
@@ -208,7 +208,7 @@ async def console_of_fleet(history_mb: int, via_kafka: bool) -> AsyncIterator[tu
 
 
 async def many_trains(seconds_s: float, trains: int, history_mb: int, *, via_kafka: bool) -> dict[str, Any]:
-    """Measure one console of many trains, with a viewer for each and one that looks at all."""
+    """Measure one console of many trains, with one viewer per train and one of the overview."""
     frames = pictures(50)
     encoded = [encode_jpeg(frame.image) for frame in frames]
     memory: list[float] = []
@@ -232,13 +232,13 @@ async def many_trains(seconds_s: float, trains: int, history_mb: int, *, via_kaf
         queries = ["overview=1", *(f"train=train-{number:02}" for number in range(trains))]
         async with Audience(fleet.app.settings.port, queries) as audience:
             await asyncio.sleep(SETTLE_S)
-            await audience.say("on")
+            await audience.send("on")
             begun_s, cpu_s = loop.time(), time.process_time()
             while loop.time() < begun_s + seconds_s:
                 await asyncio.sleep(min(5.0, seconds_s / 8))
                 memory.append(round(resident_mib(), 1))
             cores = (time.process_time() - cpu_s) / (loop.time() - begun_s)
-            seen = await audience.say("end")
+            seen = await audience.send("end")
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -258,7 +258,7 @@ def summary(values: list[float]) -> dict[str, float]:
 
 
 def main() -> None:
-    """Run a trial and print what it came to."""
+    """Run and print the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=600.0, help="for each part")
     parser.add_argument("--viewers", type=int, default=50)

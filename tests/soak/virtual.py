@@ -1,7 +1,7 @@
 """Random faults for half an hour of virtual time: `python -m tests.soak.virtual --minutes 30`.
 
-The whole agent on the simulated hub, on a virtual clock, so that half an hour takes a minute. Something breaks every
-few seconds, somebody sets it going again, and the judge looks at every command to the motor.
+The complete agent on the simulated hub and a virtual clock, so that half an hour takes a minute. A fault is injected
+every few seconds, an operator re-arms the train, and judge.py checks every command to the motor.
 """
 
 import argparse
@@ -46,22 +46,22 @@ SIGNS = (*LABELS, "giraffe")
 ALERTS = ("low_voltage", "high_current", "low_signal", "over_power")
 
 
-class Eyes:
-    """Camera and detector. `fault` names what is wrong with them; signs come at random."""
+class FakeSensors:
+    """Fake camera and detector. `fault` is the current fault; signs appear at random."""
 
     source, live = "soak", True
     info = DetectorInfo("soak", "", "", 600, 400, LABELS)
 
-    def __init__(self, chance: random.Random) -> None:
+    def __init__(self, rng: random.Random) -> None:
         self.fault = ""
-        self._chance = chance
+        self._rng = rng
         self._serial = 0
         self._image = np.full((400, 600, 3), 128, np.uint8)
         self._last: Shot | None = None
         self._seen: tuple[Detection, ...] = ()
         self._for = 0
 
-    async def __aenter__(self) -> "Eyes":
+    async def __aenter__(self) -> "FakeSensors":
         return self
 
     async def __aexit__(self, *error: object) -> None:
@@ -72,7 +72,7 @@ class Eyes:
             raise RetryableError("the camera is unplugged")
         if self.fault == "frozen" and self._last is not None:
             return self._last
-        while self.fault == "blocked":  # noqa: ASYNC110 - nobody else waits for its end
+        while self.fault == "blocked":  # noqa: ASYNC110 - nothing else waits for its end
             await asyncio.sleep(0.05)
         self._serial += 1
         image = self._image[:300] if self.fault == "wrong size" else self._image
@@ -84,18 +84,18 @@ class Eyes:
             raise FatalError("the network's output holds NaN")
         self._for -= 1
         if self._for <= 0:
-            self._for = self._chance.randint(1, 40)
-            label, height = self._chance.choice(SIGNS), self._chance.uniform(10, 60)
-            quiet = self._chance.random() < 0.8
+            self._for = self._rng.randint(1, 40)
+            label, height = self._rng.choice(SIGNS), self._rng.uniform(10, 60)
+            quiet = self._rng.random() < 0.8
             self._seen = () if quiet else (Detection(label, 0.9, Box(100, 100, 100 + height, 100 + height)),)
-        return self._seen if self._chance.random() < 0.8 else ()
+        return self._seen if self._rng.random() < 0.8 else ()
 
     def close(self) -> None:
         pass
 
 
 class Listener:
-    """An observer that keeps the guard's states."""
+    """An observer that records the guard's states."""
 
     name = "listener"
 
@@ -110,79 +110,79 @@ class Listener:
 
 
 @dataclass
-class Trouble:
-    """Makes faults, one at a time, and writes down when each began and ended."""
+class FaultInjector:
+    """Injects faults, one at a time, and records when each began and ended."""
 
-    eyes: Eyes
+    sensors: FakeSensors
     hub: SimHub
     worker: DetectorWorker
     record: Record
-    chance: random.Random
-    made: dict[str, int] = field(default_factory=dict)
+    rng: random.Random
+    injected: dict[str, int] = field(default_factory=dict)
     rearmed_s: list[float] = field(default_factory=list)
 
-    async def make(self) -> None:
-        """Make one fault that lasts for a while."""
-        sight = ("unplugged", "frozen", "blocked", "wrong size", "NaN")
-        name = self.chance.choice((*sight, "slow detector", "disconnect", "hang", "alert", "button", "battery"))
-        began_s, lasts_s = asyncio.get_running_loop().time(), self.chance.uniform(0.05, LONGEST_S)
-        bound_s = await self._happen(name, name in sight, lasts_s)
+    async def inject(self) -> None:
+        """Inject one fault that lasts for a while."""
+        camera_fault = ("unplugged", "frozen", "blocked", "wrong size", "NaN")
+        name = self.rng.choice((*camera_fault, "slow detector", "disconnect", "hang", "alert", "button", "battery"))
+        began_s, lasts_s = asyncio.get_running_loop().time(), self.rng.uniform(0.05, LONGEST_S)
+        bound_s = await self._inject(name, name in camera_fault, lasts_s)
         ended_s = asyncio.get_running_loop().time()
-        self.made[name] = self.made.get(name, 0) + 1
-        if name == "button":  # it holds until somebody re-arms the train
+        self.injected[name] = self.injected.get(name, 0) + 1
+        if name == "button":  # it latches until the train is re-armed
             ended_s = min((at_s for at_s in self.rearmed_s if at_s > began_s), default=ended_s)
         if bound_s is not None:
             self.record.faults.append(Span(began_s, ended_s, bound_s, name))
-        self._mend()
+        self._repair()
 
-    async def _happen(self, name: str, sight: bool, lasts_s: float) -> float | None:
-        """Let it happen for so long; return within which time the train must be braked, None where it need not."""
+    async def _inject(self, name: str, camera_fault: bool, lasts_s: float) -> float | None:
+        """Inject a fault for `lasts_s`; return the time limit of the brake, None if the train need not brake."""
         hub = self.hub
         if name in ("hang", "disconnect") and not hub.status().connected:
-            return None  # a link that is away cannot be lost; it comes back when the fault before has ended
-        if sight or name == "slow detector":
-            self.eyes.fault = name if sight else ""
-            self.worker._modelled_s = INFERENCE_S if sight else 2.0
-        elif name == "hang":  # the hub that is driven over Bluetooth drops such a link by itself
+            return None  # a link that is already lost comes back when the previous fault has ended
+        if camera_fault or name == "slow detector":
+            self.sensors.fault = name if camera_fault else ""
+            self.worker._modelled_s = INFERENCE_S if camera_fault else 2.0
+        elif name == "hang":  # BleHub drops such a link by itself
             hub.sim_hang()
             await asyncio.sleep(0.46)
             hub.sim_disconnect()
         elif name == "disconnect":
             hub.sim_disconnect()
         elif name == "alert":
-            hub.sim_raise_alert(self.chance.choice(ALERTS))
+            hub.sim_raise_alert(self.rng.choice(ALERTS))
         elif name == "battery":
-            hub.world.set_battery(self.chance.uniform(0.5, 3.0))
+            hub.world.set_battery(self.rng.uniform(0.5, 3.0))
         else:
             hub.sim_press_button()
         await asyncio.sleep(lasts_s)
         bounds = {"hang": 0.5, "disconnect": 0.05, "alert": 0.2, "button": 0.2, "slow detector": 0.45}
-        return 0.45 if sight else bounds.get(name)  # a battery recovers while the train stands
+        return 0.45 if camera_fault else bounds.get(name)  # a battery recovers while the train stands
 
-    def _mend(self) -> None:
-        self.eyes.fault, self.worker._modelled_s = "", INFERENCE_S
+    def _repair(self) -> None:
+        self.sensors.fault, self.worker._modelled_s = "", INFERENCE_S
         self.hub.sim_hang(False)
         self.hub.sim_clear_alerts()
         self.hub.world.set_battery(95.0)
 
 
 def soak(minutes: float, seed: int) -> tuple[Record, dict[str, int]]:
-    """Drive for so long and return what happened, and how many faults of which kind."""
-    chance = random.Random(seed)  # noqa: S311 - no secret
+    """Drive for `minutes`; return the record, and the number of faults of each kind."""
+    rng = random.Random(seed)  # noqa: S311 - no secret
     endless = Layout(RailTrack((straight(100_000),)), (), RenderStyle(seed=1), time_limit_s=1e9)
-    record, eyes, world = Record(GRACE_S), Eyes(chance), World(endless, 0, 95.0)
-    hub, worker = SimHub(world, reconnect_s=RECONNECT_S), DetectorWorker(lambda: eyes, modelled_s=INFERENCE_S)
+    record, sensors, world = Record(GRACE_S), FakeSensors(rng), World(endless, 0, 95.0)
+    hub, worker = SimHub(world, reconnect_s=RECONNECT_S), DetectorWorker(lambda: sensors, modelled_s=INFERENCE_S)
     _watch_motor(world, record)
-    trouble = Trouble(eyes, hub, worker, record, chance)
+    injector = FaultInjector(sensors, hub, worker, record, rng)
 
     async def watch(view: RunView) -> None:
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(_operate(view, chance, trouble.rearmed_s))
+            tasks.create_task(_operate(view, rng, injector.rearmed_s))
             while True:
-                await asyncio.sleep(chance.uniform(0.5, 6.0))
-                await trouble.make()
+                await asyncio.sleep(rng.uniform(0.5, 6.0))
+                await injector.inject()
 
-    parts = build.Devices(eyes, hub, Mission, lambda: None)
+    parts = build.Devices(sensors, hub, Mission, lambda: None)
     plain = Settings()
     capture = plain.capture.model_copy(update={"retry_for_s": None})
     how = plain.model_copy(update={"capture": capture, "console": plain.console.model_copy(update={"enabled": False})})
@@ -192,29 +192,29 @@ def soak(minutes: float, seed: int) -> tuple[Record, dict[str, int]]:
         mock.patch.object(build, "build_worker", return_value=worker),
     ):
         run_virtual(run(job))
-    return record, trouble.made
+    return record, injector.injected
 
 
 def _watch_motor(world: World, record: Record) -> None:
-    """Write down what the world's motor is told, at the world's time."""
+    """Record the commands to the simulated motor, on the virtual clock."""
 
     def wrapped(act: Callable[..., None], kind: CommandKind) -> Callable[..., None]:
-        def told(*args: float) -> None:
+        def recorded(*args: float) -> None:
             act(*args)
             really = CommandKind.COAST if args == (0,) else kind
             record.motor.append((asyncio.get_running_loop().time(), really))
 
-        return told
+        return recorded
 
     world.set_power = wrapped(world.set_power, CommandKind.DRIVE)  # type: ignore[method-assign]
     world.brake = wrapped(world.brake, CommandKind.BRAKE)  # type: ignore[method-assign]
 
 
-async def _operate(view: RunView, chance: random.Random, rearmed_s: list[float]) -> None:
-    """Give orders, most of them to get the train going again; note when it was re-armed."""
+async def _operate(view: RunView, rng: random.Random, rearmed_s: list[float]) -> None:
+    """Send random orders, most of them to drive on; record when the train was re-armed."""
     while True:
-        await asyncio.sleep(chance.uniform(0.2, 2.0))
-        orders = (Order.REARM, Order.ARM, Order.DRIVE) if chance.random() < 0.8 else (chance.choice(tuple(Order)),)
+        await asyncio.sleep(rng.uniform(0.2, 2.0))
+        orders = (Order.REARM, Order.ARM, Order.DRIVE) if rng.random() < 0.8 else (rng.choice(tuple(Order)),)
         for order in orders:
             if order is Order.REARM:
                 rearmed_s.append(asyncio.get_running_loop().time())
@@ -222,26 +222,26 @@ async def _operate(view: RunView, chance: random.Random, rearmed_s: list[float])
 
 
 def main() -> int:
-    """Parse, drive, judge; exit 1 on a violation."""
+    """Run and check; return 1 on a violation."""
     parser = argparse.ArgumentParser(description="Random faults in virtual time.")
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--seed", type=int, default=1)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     began_s = time.monotonic()
-    record, made = soak(asked.minutes, asked.seed)
+    record, injected = soak(options.minutes, options.seed)
     violations = record.violations()
-    told = {
-        "minutes": asked.minutes,
+    result = {
+        "minutes": options.minutes,
         "took_s": round(time.monotonic() - began_s),
-        "faults": sum(made.values()),
-        "by_kind": dict(sorted(made.items())),
+        "faults": sum(injected.values()),
+        "by_kind": dict(sorted(injected.items())),
         "guard_changes": len({at_s for at_s, _ in record.states}),
         "motor_commands": len(record.motor),
         "moving_share": round(record.moving_share(), 3),
         "violations": violations[:20],
     }
-    print(json.dumps(told, indent=2))
+    print(json.dumps(result, indent=2))
     return int(bool(violations))
 
 

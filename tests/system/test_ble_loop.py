@@ -22,7 +22,7 @@ from edge_agent.hub.lwp3 import OutputCommand, decode
 from edge_agent.hub.recording import Direction, read_log
 from edge_agent.simulation import world
 from edge_agent.simulation.world import World
-from tests.chaos.stage import settings
+from tests.chaos.rig import settings
 from tests.hub.conftest import close_bleak
 from tests.support.truth import TruthDetector
 

@@ -1,6 +1,6 @@
-"""A camera for the chaos suite: what OpenCV would hand over, at 30 pictures a second, and every way in which it breaks.
+"""A fake video device for the chaos suite: 30 frames a second through OpenCV's interface, and every way to fail.
 
-Stands below the agent's own reader, so that the code which must notice is the code under test.
+It replaces cv2.VideoCapture only, so that the product's own camera code has to detect the failure.
 """
 
 import threading
@@ -27,8 +27,8 @@ class Mode(Enum):
     WRONG_SIZE = auto()
 
 
-class Film:
-    """The device. Set `mode` at any time: it holds for whatever is read from then on."""
+class FakeCamera:
+    """The device. `mode` may be set at any time and applies to every later read."""
 
     def __init__(self) -> None:
         self.mode = Mode.FINE
@@ -37,18 +37,18 @@ class Film:
         self._ring: list[NDArray[np.uint8]] = []
         self._noise = np.random.default_rng(7)
 
-    def mend(self) -> None:
-        """Work again; a read that blocks fails."""
+    def repair(self) -> None:
+        """Work again; a blocked read fails."""
         self.mode = Mode.FINE
         released, self.released = self.released, threading.Event()
         released.set()
 
-    def open(self) -> "Reel":
+    def open(self) -> "FakeCapture":
         """Open the device, as cv2.VideoCapture does."""
-        return Reel(self)
+        return FakeCapture(self)
 
     def picture(self) -> tuple[bool, NDArray[np.uint8] | None]:
-        """Deliver what the mode says."""
+        """Return a frame, as the mode says."""
         match self.mode:
             case Mode.BLOCKED:
                 self.released.wait(HANG_S)
@@ -67,26 +67,26 @@ class Film:
         return True, fresh
 
     def _fresh(self, width: int, height: int) -> NDArray[np.uint8]:
-        """Make a dark picture with a sensor's noise in it."""
+        """Return a dark frame with sensor noise."""
         image = np.full((height, width, 3), 40, np.uint8)
         image[::16, ::16] = self._noise.integers(20, 60, image[::16, ::16].shape, np.uint8)
         return image
 
 
-class Reel:
+class FakeCapture:
     """One opening of the device: the part of cv2.VideoCapture that the agent uses."""
 
-    def __init__(self, film: Film) -> None:
-        self._film = film
+    def __init__(self, device: FakeCamera) -> None:
+        self._device = device
         self._due_s = time.monotonic()
 
     def isOpened(self) -> bool:  # noqa: N802 - OpenCV's name
-        return self._film.mode is not Mode.UNPLUGGED
+        return self._device.mode is not Mode.UNPLUGGED
 
     def read(self) -> tuple[bool, Any]:
         self._due_s = max(self._due_s + PERIOD_S, time.monotonic())
         time.sleep(max(0.0, self._due_s - time.monotonic()))
-        return self._film.picture()
+        return self._device.picture()
 
     def grab(self) -> bool:
         return self.read()[0]

@@ -1,4 +1,4 @@
-"""The agent as a process of its own, for faults that only a process can have, and the service manager around it."""
+"""Test rig with the agent in a process of its own, for faults of a process, and a stand-in for the service manager."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ from pathlib import Path
 from edge_agent.events import CommandKind
 from edge_agent.hub.emulator import EmulatorThread, MotorSetting, control_path
 
-PATIENCE_S = 60.0
+TIMEOUT_S = 60.0
 CRUISING_S = 0.3
 WATCHDOG_S = 2.0
 """WatchdogSec of the service."""
@@ -24,25 +24,25 @@ ROOT = Path(__file__).parents[2]
 
 
 @dataclass
-class Theatre:
-    """An emulated hub and a folder, for any number of processes. `motor` is all that the motor was told, and when."""
+class ProcessRig:
+    """An emulated hub and a folder, for any number of processes. `motor` holds every motor command and its time."""
 
     bluez: EmulatorThread
     folder: Path
     motor: list[tuple[float, MotorSetting]] = field(default_factory=list)
 
-    def forget_world(self) -> None:
-        """Let the hub look like a real one: no simulated world joins it, so nobody is armed without a person."""
+    def detach_simulation(self) -> None:
+        """Make the hub look real: no simulated world attaches to it, so a train is not armed automatically."""
         control_path(self.bluez.emulator.bus.socket).unlink()
 
     def wait(self, condition: Callable[[], object], what: str) -> None:
-        deadline_s = time.monotonic() + PATIENCE_S
+        deadline_s = time.monotonic() + TIMEOUT_S
         while not condition():
-            assert time.monotonic() < deadline_s, f"waited in vain: {what}"
+            assert time.monotonic() < deadline_s, f"timeout: {what}"
             time.sleep(0.002)
 
     def cruising(self) -> bool:
-        """Tell whether the train has been at full power for a while."""
+        """Return whether the train has been at full power for a while."""
         now_s = time.monotonic()
         recent = [to for t, to in self.motor if t > now_s - CRUISING_S]
         return len(recent) > 1 and all(to.kind is CommandKind.DRIVE and to.power_percent >= 50 for to in recent)
@@ -55,28 +55,28 @@ class Theatre:
 
 
 @contextmanager
-def theatre() -> Iterator[Theatre]:
-    """Open a theatre; a hub whose motor runs on when the link is lost, which is the worse kind."""
+def process_rig() -> Iterator[ProcessRig]:
+    """Start an emulated hub whose motor runs on when the link is lost, which is the worse case."""
     with ExitStack() as stack:
         bluez = stack.enter_context(EmulatorThread())
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        house = Theatre(bluez, folder)
+        rig = ProcessRig(bluez, folder)
         bluez.call(lambda emulator: emulator.run_on())
-        bluez.call(lambda emulator: emulator.hub.watch(lambda to, at_s: house.motor.append((at_s, to))))
-        yield house
+        bluez.call(lambda emulator: emulator.hub.watch(lambda to, at_s: rig.motor.append((at_s, to))))
+        yield rig
 
 
 class Agent:
     """`edge-agent run --source sim --hub ble`, or `module`, in a process; killed at the end of the `with`."""
 
-    def __init__(self, house: Theatre, *words: str, module: str = "edge_agent", **environment: str) -> None:
-        self._log = house.folder / "log"
+    def __init__(self, rig: ProcessRig, *words: str, module: str = "edge_agent", **environment: str) -> None:
+        self._log = rig.folder / "log"
         self._process: subprocess.Popen[bytes] | None = None
         self._command = [sys.executable, "-m", module, "run", "--source", "sim", "--hub", "ble", *words]
         self._environment = {
             **os.environ,
-            "DBUS_SYSTEM_BUS_ADDRESS": house.bluez.bus_address,
-            "XDG_STATE_HOME": str(house.folder),
+            "DBUS_SYSTEM_BUS_ADDRESS": rig.bluez.bus_address,
+            "XDG_STATE_HOME": str(rig.folder),
             "EDGE_AGENT_LOG__FORMAT": "json",
             "EDGE_AGENT_DETECTOR__BACKEND": "none",
             "EDGE_AGENT_CONSOLE__ENABLED": "false",
@@ -99,11 +99,11 @@ class Agent:
         assert self._process is not None
         return self._process
 
-    def said(self) -> str:
+    def log_text(self) -> str:
         return self._log.read_text(errors="replace")
 
     def signal(self, number: signal.Signals) -> float:
-        """Send a signal and tell when."""
+        """Send a signal; return when."""
         now_s = time.monotonic()
         self.process.send_signal(number)
         return now_s
@@ -115,7 +115,7 @@ class Agent:
 
 
 def limits(slack: float) -> dict[str, str]:
-    """Return the environment that arms the train and makes its limits of time `slack` times as long."""
+    """Return the environment that arms the train and multiplies its time limits by `slack`."""
     plain = {"LEASE": 300, "LATCH": 2000, "LOOP_STALL": 200}
     guard = {f"EDGE_AGENT_GUARD__{name}_MS": str(round(ms * slack)) for name, ms in plain.items()}
     return guard | {
@@ -125,20 +125,20 @@ def limits(slack: float) -> dict[str, str]:
     }
 
 
-def hub_brake(house: Theatre) -> None:
-    """Do what the service's ExecStopPost does."""
+def hub_brake(rig: ProcessRig) -> None:
+    """Run what the service's ExecStopPost runs."""
     subprocess.run(
         [sys.executable, "-m", "edge_agent", "hub", "brake"],
-        env={**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": house.bluez.bus_address},
+        env={**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": rig.bluez.bus_address},
         cwd=ROOT,
         check=True,
         capture_output=True,
-        timeout=PATIENCE_S,
+        timeout=TIMEOUT_S,
     )
 
 
 class Manager:
-    """A service manager, as far as the agent notices: its socket, and a watchdog that kills what falls silent."""
+    """A stand-in for the service manager: its notify socket, and a watchdog that kills a silent process."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "notify"
@@ -153,12 +153,12 @@ class Manager:
         self._socket.close()
 
     def await_ready(self) -> None:
-        self._socket.settimeout(PATIENCE_S)
+        self._socket.settimeout(TIMEOUT_S)
         while b"READY=1" not in self._socket.recv(4096):
             pass
 
     def await_silence(self, meanwhile: Callable[[], object]) -> None:
-        """Return when no sign of life came for WATCHDOG_S; `meanwhile` is called after each datagram."""
+        """Return when no datagram came for WATCHDOG_S; `meanwhile` is called after each one."""
         self._socket.settimeout(WATCHDOG_S)
         with suppress(TimeoutError):
             while self._socket.recv(4096):

@@ -1,4 +1,4 @@
-"""A detector for the chaos suite: the real ONNX backend on a tiny network, made to hang, to raise and to answer NaN."""
+"""A detector for the chaos suite: the real ONNX backend on a tiny network that can hang, raise and return NaN."""
 
 import threading
 from enum import Enum, auto
@@ -26,17 +26,17 @@ class Mode(Enum):
 
 
 def sign(label: str, height_px: float = 80.0, x_px: float = 100.0) -> Detection:
-    """Make a sighting that is near enough for every rule."""
+    """Return a detection that is near enough for every rule."""
     return Detection(label, 0.9, Box(x_px, 100, x_px + height_px, 100 + height_px))
 
 
-class Eyes:
-    """Implements ports.Detector. `script` is what is seen: one entry a picture, the last one for good."""
+class FakeDetector:
+    """Implements ports.Detector. `script` holds the detections of each frame; the last entry is repeated."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         model = save_fragile(
-            folder / "eyes.onnx", outputs_for(OutputLayout.CHANNELS_LAST, [], len(LABELS)), names=str(list(LABELS))
+            folder / "fake.onnx", outputs_for(OutputLayout.CHANNELS_LAST, [], len(LABELS)), names=str(list(LABELS))
         )
         self._inner = OnnxDetector(model, threshold=0.5, iou=0.5, threads=1, max_detections=10, needs_manifest=False)
         self.info = self._inner.info
@@ -44,8 +44,8 @@ class Eyes:
         self.script: list[tuple[Detection, ...]] = [()]
         self.released = threading.Event()
 
-    def mend(self) -> None:
-        """Work again; what hangs goes on."""
+    def repair(self) -> None:
+        """Work again; a hanging call continues."""
         self.mode = Mode.FINE
         released, self.released = self.released, threading.Event()
         released.set()
@@ -56,7 +56,7 @@ class Eyes:
                 self.released.wait(HANG_S)
             case Mode.RAISING:
                 raise RuntimeError("a bug in the detector")
-        # The network answers NaN to whatever is brighter than mid grey.
+        # The network returns NaN for images brighter than mid grey.
         self._inner.infer(np.full_like(image, 255 if self.mode is Mode.NAN else 40))
         return self.script.pop(0) if len(self.script) > 1 else self.script[0]
 

@@ -1,7 +1,7 @@
-"""The stage of the chaos suite: a whole agent in this process, driving an emulated hub through bleak and D-Bus.
+"""Test rig of the chaos suite: a whole agent in this process that drives an emulated hub through bleak and D-Bus.
 
-Camera and detector are of the suite and can be broken; everything between them and the hub's bytes is the product's.
-What counts is stamped by the emulated hub, whose thread goes on when the agent's loop stands still.
+Camera and detector are fakes that can fail; everything between them and the hub's bytes is the product. Timestamps come
+from the emulated hub, whose thread keeps running when the agent's loop stalls.
 """
 
 import asyncio
@@ -26,19 +26,19 @@ from edge_agent.ports import EventSource, Shot
 from edge_agent.report import Mission
 from tests.hub.conftest import close_bleak
 
-from .eyes import Eyes
-from .film import Film
+from .fake_camera import FakeCamera
+from .fake_detector import FakeDetector
 
-PATIENCE_S = 20.0
-"""Nothing here waits for longer, however slow the machine is."""
+TIMEOUT_S = 20.0
+"""Longest wait for anything, on the slowest machine."""
 
 CRUISING_S = 0.3
 AFTERMATH_S = 0.4
-"""For so long nothing may drive again after a stop."""
+"""Time after a stop in which nothing may drive."""
 
 
 def settings(slack: float) -> Settings:
-    """Return the shipped settings for a hub over Bluetooth, with all limits of time `slack` times as long."""
+    """Return the shipped settings for a hub over Bluetooth, with all time limits multiplied by `slack`."""
     plain = Settings()
     times = ("lease_ms", "latch_ms", "loop_stall_ms")
     guard = {name: round(getattr(plain.guard, name) * slack) for name in times} | {"arm": "always"}
@@ -55,7 +55,7 @@ def settings(slack: float) -> Settings:
 
 
 class Listener:
-    """An observer that keeps the train's states and decisions, and the faults."""
+    """An observer that records the train's states and decisions, and the faults."""
 
     name = "listener"
 
@@ -76,14 +76,14 @@ class Listener:
 
 
 class Camera:
-    """The product's live camera on a film, and an end to the run."""
+    """The product's live camera on a fake device; set `ended` to end the run."""
 
-    source, live = "film", True
+    source, live = "fake", True
 
-    def __init__(self, film: Film, fps: float) -> None:
+    def __init__(self, device: FakeCamera, fps: float) -> None:
         self.ended = False
-        timeouts = LiveTimeouts(open_s=PATIENCE_S, retry_initial_s=0.2, close_s=0.1)
-        self._inner = LiveCamera("film", film.open, fps=fps, remedy=lambda: "mend it", timeouts=timeouts)
+        timeouts = LiveTimeouts(open_s=TIMEOUT_S, retry_initial_s=0.2, close_s=0.1)
+        self._inner = LiveCamera("fake", device.open, fps=fps, remedy=lambda: "repair it", timeouts=timeouts)
 
     async def __aenter__(self) -> "Camera":
         await self._inner.__aenter__()
@@ -97,15 +97,15 @@ class Camera:
 
 
 @dataclass
-class Scene:
-    """A train at full speed, all that can be broken around it, and what was seen.
+class Rig:
+    """A train at full speed, the parts that can fail, and what was recorded.
 
-    `slack` stretches its limits of time; `undo` keeps what is to be undone when the story ends, or before.
+    `slack` multiplies the time limits; `undo` reverts what a scenario has patched, at its end or earlier.
     """
 
     bluez: EmulatorThread
-    film: Film
-    eyes: Eyes
+    camera: FakeCamera
+    detector: FakeDetector
     hub: BleHub
     view: RunView
     listener: Listener
@@ -116,28 +116,28 @@ class Scene:
     fault_s: float = 0.0
 
     def mark(self) -> None:
-        """Let the fault begin now."""
+        """Record that the fault begins now."""
         self.fault_s = time.monotonic()
 
     def order(self, act: Callable[[BluezEmulator], object]) -> None:
-        """Have the emulator do something, from another thread; blocks until it is done."""
+        """Run a command in the emulator's thread; blocks until it is done."""
         self.bluez.call(act)
 
     async def until(self, condition: Callable[[], object], what: str) -> None:
-        """Wait for something; raises AssertionError when it does not happen."""
+        """Wait for a condition; raises AssertionError on a timeout."""
         try:
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(TIMEOUT_S):
                 while not condition():  # noqa: ASYNC110 - what other threads do sets no event of this loop
                     await asyncio.sleep(0.002)
         except TimeoutError:
-            raise AssertionError(f"waited in vain: {what}; the guard says {self.view.control.permit}") from None
+            raise AssertionError(f"timeout: {what}; the guard permits {self.view.control.permit}") from None
 
     async def cruising(self) -> None:
         """Wait until the train has been at full power for a while."""
         await self.until(lambda: self._steady() >= CRUISING_S, "the train drives")
 
     def _steady(self) -> float:
-        """Tell for how long the motor has had one and the same power."""
+        """Return for how long the motor has been driving at full power, in seconds."""
         since_s, now_s = time.monotonic(), time.monotonic()
         for at_s, setting in reversed(self.motor):
             if setting.kind is not CommandKind.DRIVE or setting.power_percent < 50:
@@ -146,88 +146,94 @@ class Scene:
         return now_s - since_s
 
     def linked(self) -> bool:
-        """Tell whether the agent has a hub."""
+        """Return whether the agent is connected to the hub."""
         return self.hub.status().connected
 
     def stopped_s(self) -> float | None:
-        """Tell when the hub braked, or halted for want of a link, after the fault."""
+        """Return when the motor stopped after the fault, by a brake or by a lost link."""
         return next((t for t, to in self.motor if t >= self.fault_s and to.kind is not CommandKind.DRIVE), None)
 
     def braked_s(self) -> float | None:
-        """Tell when brake bytes reached the hub after the fault."""
+        """Return when a brake reached the hub after the fault."""
         return next((t for t, to in self.motor if t >= self.fault_s and to.kind is CommandKind.BRAKE), None)
 
     def noticed_s(self) -> float | None:
-        """Tell when the guard knew that the link was lost."""
+        """Return when the guard entered LINK_LOST after the fault."""
         return self.entered_s(GuardState.LINK_LOST)
 
     def entered_s(self, state: GuardState) -> float | None:
-        """Tell when the guard entered a state after the fault."""
+        """Return when the guard entered a state after the fault."""
         return next((s.at_s for s in self.listener.states if s.at_s >= self.fault_s and s.guard is state), None)
 
     def reasons(self) -> list[str]:
-        """List what the guard has said since the fault."""
+        """Return the guard's reasons since the fault."""
         return [state.reason for state in self.listener.states if state.at_s >= self.fault_s]
 
     def drives_after(self, at_s: float) -> list[tuple[float, MotorSetting]]:
-        """List the powers that reached the hub after a moment."""
+        """Return the powers that reached the hub after `at_s`."""
         return [(t, to) for t, to in self.motor if t > at_s and to.kind is CommandKind.DRIVE]
 
 
-Story = Callable[[Scene], Awaitable[None]]
+Scenario = Callable[[Rig], Awaitable[None]]
 Adjust = Callable[[Settings, Path], Settings]
 
 
-def as_they_are(how: Settings, _folder: Path) -> Settings:
-    """Adjust nothing."""
+def unchanged(how: Settings, _folder: Path) -> Settings:
+    """Return the settings as they are."""
     return how
 
 
-def perform(
-    story: Story, slack: float = 1.0, *, dies_of: type[Exception] | None = None, adjust: Adjust = as_they_are
-) -> Scene:
-    """Bring a train to full speed, tell the story, end the run; return what was seen.
+def run_scenario(
+    scenario: Scenario, slack: float = 1.0, *, dies_of: type[Exception] | None = None, adjust: Adjust = unchanged
+) -> Rig:
+    """Bring a train to full speed, await the scenario, end the run; return the rig with its records.
 
-    `dies_of` is what the run must end on, where the story kills it. `adjust` makes the settings the story's; it is
-    given a folder that is gone afterwards.
+    `dies_of` is the exception that must end the run, if the scenario kills it. `adjust` changes the settings; it gets a
+    folder that is removed afterwards.
     """
-    film = Film()
-    scenes: list[Scene] = []
+    camera = FakeCamera()
+    rigs: list[Rig] = []
     with ExitStack() as stack, capture_logs():
         bluez = stack.enter_context(EmulatorThread())
         stack.enter_context(mock.patch.dict(os.environ, DBUS_SYSTEM_BUS_ADDRESS=bluez.bus_address))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        eyes, how = Eyes(folder), adjust(settings(slack), folder)
-        stack.callback(eyes.mend)
-        stack.callback(film.mend)
+        detector, how = FakeDetector(folder), adjust(settings(slack), folder)
+        stack.callback(detector.repair)
+        stack.callback(camera.repair)
         try:
-            asyncio.run(_perform(story, slack, how, bluez, film, eyes, scenes))
+            asyncio.run(_run(scenario, slack, how, bluez, camera, detector, rigs))
         except Exception as error:
             if dies_of is None or not isinstance(error, dies_of):
                 raise
         else:
             assert dies_of is None, f"the run did not end on {dies_of}"
-    return scenes[0]
+    return rigs[0]
 
 
-async def _perform(
-    story: Story, slack: float, how: Settings, bluez: EmulatorThread, film: Film, eyes: Eyes, scenes: list[Scene]
+async def _run(
+    scenario: Scenario,
+    slack: float,
+    how: Settings,
+    bluez: EmulatorThread,
+    camera: FakeCamera,
+    detector: FakeDetector,
+    rigs: list[Rig],
 ) -> None:
     listener = Listener()
-    camera = Camera(film, how.capture.fps)
+    live = Camera(camera, how.capture.fps)
     hub = BleHub(how.hub)
-    parts = build.Devices(camera, hub, Mission, lambda: None)
+    parts = build.Devices(live, hub, Mission, lambda: None)
 
     async def watch(view: RunView) -> None:
-        scene = Scene(bluez, film, eyes, hub, view, listener, eyes.folder, slack)
-        bluez.call(lambda emulator: emulator.hub.watch(lambda to, at_s: scene.motor.append((at_s, to))))
-        scenes.append(scene)
-        await scene.cruising()
-        with scene.undo:
-            await story(scene)
-        camera.ended = True
+        rig = Rig(bluez, camera, detector, hub, view, listener, detector.folder, slack)
+        bluez.call(lambda emulator: emulator.hub.watch(lambda to, at_s: rig.motor.append((at_s, to))))
+        rigs.append(rig)
+        await rig.cruising()
+        with rig.undo:
+            await scenario(rig)
+        live.ended = True
 
-    with _instead(build, "build_devices", parts), _instead(build, "open_detector", eyes):
+    with _instead(build, "build_devices", parts), _instead(build, "open_detector", detector):
         try:
             await run(RunOptions(how, load_rules(), sinks=(listener,), watch=watch))
         finally:
