@@ -1,9 +1,9 @@
-# Installing on a device. `make install` puts the program into an environment of its own below $(PREFIX)/lib/edge-agent, and what
-# systemd, udev and greenboot need to their places. Variables:
-#   PREFIX=/usr          DESTDIR=           as in the GNU coding standards; DESTDIR is where a package is staged
-#   SYSCONFDIR=/etc      WHEELS=FOLDER      take the packages from a folder instead of the network
-#   GPU=yes              also the drop-in for a Jetson
-#   JETPACK=yes          let the program see the Python packages of JetPack (TensorRT), which come with the system's Python
+# Installing on a device. `make install` installs the program in a virtual environment in $(PREFIX)/lib/edge-agent, and the files of
+# systemd, udev and greenboot. Variables:
+#   PREFIX=/usr          DESTDIR=           as in the GNU coding standards; DESTDIR is a package's staging folder
+#   SYSCONFDIR=/etc      WHEELS=FOLDER      install the Python packages from a folder instead of the network
+#   GPU=yes              also install the drop-in for a Jetson
+#   JETPACK=yes          give the program access to JetPack's Python packages (TensorRT), which belong to the system's Python
 
 PREFIX ?= /usr
 SYSCONFDIR ?= /etc
@@ -28,11 +28,11 @@ install-program:
 	$(PYTHON) -m venv $(if $(filter yes,$(JETPACK)),--system-site-packages) "$(FRESH)"
 	"$(FRESH)/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile \
 		$(if $(WHEELS),--no-index --find-links "$(WHEELS)") --constraint requirements.lock .
-	# The scripts name the folder that they were made in, and the one that we call does without them.
+	# The scripts contain the path of the folder in which they were created; our command does not need them.
 	find "$(FRESH)/bin" -type f ! -name 'python*' -delete
 	sed -i '/^command = /d' "$(FRESH)/pyvenv.cfg"
 	"$(FRESH)/bin/python" -m compileall -q --invalidation-mode unchecked-hash -s "$(FRESH)" -p "$(HOME_OF_PROGRAM)" "$(FRESH)/lib"
-	# Whole or not at all: the service's brake must be there while this goes on.
+	# Replace the folder by a rename: the service's brake must work meanwhile.
 	rm -rf "$(FRESH).old"
 	test ! -e "$(DESTDIR)$(HOME_OF_PROGRAM)" || mv "$(DESTDIR)$(HOME_OF_PROGRAM)" "$(FRESH).old"
 	mv "$(FRESH)" "$(DESTDIR)$(HOME_OF_PROGRAM)" && rm -rf "$(FRESH).old"
@@ -52,10 +52,10 @@ install-files:
 	install -D -m 644 docs/deploy.md "$(DESTDIR)$(PREFIX)/share/doc/edge-agent/deploy.md"
 	install -D -m 644 docs/operate.md "$(DESTDIR)$(PREFIX)/share/doc/edge-agent/operate.md"
 	install -d "$(DESTDIR)$(SYSCONFDIR)/edge-agent/profiles"
-	# What an operator has changed stays; ours is laid beside it.
+	# Files that an operator has changed are kept; ours are put beside them.
 	@set -e; fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; \
 	mkdir "$$fresh/profiles"; cd config; cp agent.yaml signs.yaml environment greenboot.conf "$$fresh"; cp profiles/*.yaml "$$fresh/profiles"; \
-	sed -i 's|^  rules: null.*|  rules: signs.yaml # beside this file; `systemctl reload edge-agent` reads it anew|' "$$fresh/agent.yaml"; \
+	sed -i 's|^  rules: null.*|  rules: signs.yaml # beside this file; `systemctl reload edge-agent` reloads it|' "$$fresh/agent.yaml"; \
 	cd "$$fresh"; for file in *.* environment profiles/*; do \
 		target="$(abspath $(DESTDIR)/)$(SYSCONFDIR)/edge-agent/$$file"; \
 		if [ ! -e "$$target" ]; then install -m 644 "$$file" "$$target"; \
@@ -64,11 +64,11 @@ install-files:
 	@test -n "$(DESTDIR)" || echo "make: next, as root: systemd-sysusers && systemd-tmpfiles --create && systemctl daemon-reload; then docs/deploy.md"
 
 .PHONY: uninstall
-uninstall: ## remove what make install put there; what is configured and kept stays
+uninstall: ## remove what make install installed; settings and state are kept
 	@test -n "$(DESTDIR)" || systemctl disable --now edge-agent.service 2>/dev/null || true
 	rm -rf "$(DESTDIR)$(HOME_OF_PROGRAM)" "$(DESTDIR)$(PREFIX)/share/edge-agent" "$(DESTDIR)$(PREFIX)/share/doc/edge-agent"
 	rm -f "$(DESTDIR)$(PREFIX)/bin/edge-agent" "$(DESTDIR)$(UNIT_DIR)/edge-agent.service" \
 		"$(DESTDIR)$(UNIT_DIR)/edge-agent.service.d/gpu.conf" "$(DESTDIR)$(LIBDIR)/sysusers.d/edge-agent.conf" \
 		"$(DESTDIR)$(LIBDIR)/tmpfiles.d/edge-agent.conf" "$(DESTDIR)$(LIBDIR)/udev/rules.d/70-edge-agent.rules" "$(DESTDIR)$(GREENBOOT)"
 	rmdir "$(DESTDIR)$(UNIT_DIR)/edge-agent.service.d" 2>/dev/null || true
-	@test -n "$(DESTDIR)" || { systemctl daemon-reload; echo "make: left as they are: $(SYSCONFDIR)/edge-agent, /var/lib/edge-agent, /var/cache/edge-agent, the user edge-agent"; }
+	@test -n "$(DESTDIR)" || { systemctl daemon-reload; echo "make: kept: $(SYSCONFDIR)/edge-agent, /var/lib/edge-agent, /var/cache/edge-agent, the user edge-agent"; }

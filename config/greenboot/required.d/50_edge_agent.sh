@@ -1,6 +1,6 @@
 #!/bin/sh
-# Fails a start of the machine on which the agent is not ready in time, so that greenboot brings the former image back.
-# What counts as ready, and in what time, stands in /etc/edge-agent/greenboot.conf. Says why on stderr.
+# Fails a boot on which the agent is not ready in time, so that greenboot returns to the previous image.
+# /etc/edge-agent/greenboot.conf sets what counts as ready, and within what time. The reason is printed to stderr.
 set -u
 
 NEED=ready
@@ -24,7 +24,7 @@ show() {
     systemctl show --property="$1" --value edge-agent.service 2>/dev/null
 }
 
-# The health check by HTTP: 0 well, 1 not well, 2 nobody answers or there is no curl.
+# The health check over HTTP: 0 healthy, 1 not healthy, 2 no answer or no curl.
 ask() {
     command -v curl >/dev/null || return 2
     code=$(curl --silent --output /dev/null --max-time 3 --write-out '%{http_code}' "$URL/$path") || return 2
