@@ -69,10 +69,10 @@ def collector(folder: Path, budget_bytes: int = 10**6) -> Collector:
     return Collector(folder, threshold=0.5, budget_bytes=budget_bytes)
 
 
-async def collect(keeper: Collector, events: Sequence[Event]) -> None:
+async def collect(hard_frames: Collector, events: Sequence[Event]) -> None:
     fanout: Fanout[Event] = Fanout()
     queue = fanout.subscribe("collector", 1000)
-    running = asyncio.create_task(keeper.run(queue))
+    running = asyncio.create_task(hard_frames.run(queue))
     await asyncio.sleep(0)
     for event in events:
         fanout.publish(event)
@@ -88,15 +88,15 @@ def lines(folder: Path) -> list[dict[str, object]]:
 
 
 async def test_hard_frame_is_kept_with_its_line(tmp_path: Path) -> None:
-    keeper = collector(tmp_path / "new" / "hard")
-    await collect(keeper, shown([SURE], [UNSURE]))
+    hard_frames = collector(tmp_path / "new" / "hard")
+    await collect(hard_frames, shown([SURE], [UNSURE]))
     (line,) = lines(tmp_path / "new" / "hard")
     box = {"label": "stop", "score": 0.69, "box": [10, 10, 30, 30]}
     assert line == {"file": "f1.jpg", "frame_id": "f1", "reasons": ["low_confidence"], "detections": [box]}
     picture = cv2.imread(str(tmp_path / "new" / "hard" / "f1.jpg"))
     assert picture is not None
     assert picture.shape == (60, 80, 3)
-    assert keeper.kept == 1
+    assert hard_frames.kept == 1
 
 
 async def test_flicker_keeps_the_frame_in_which_the_sign_was_missed(tmp_path: Path) -> None:
@@ -125,10 +125,10 @@ async def test_budget_counts_what_lies_there_and_is_told_once(tmp_path: Path) ->
 
 
 async def test_full_disk_is_told_and_leaves_no_picture_without_a_line(tmp_path: Path) -> None:
-    keeper = collector(tmp_path)
+    hard_frames = collector(tmp_path)
     (tmp_path / "collected.jsonl").symlink_to("/dev/full")
     with pytest.raises(FatalError, match=r"collected\.jsonl.*No space left"):
-        await collect(keeper, shown([UNSURE]))
+        await collect(hard_frames, shown([UNSURE]))
     assert [file.name for file in tmp_path.iterdir()] == ["collected.jsonl"]
 
 

@@ -30,14 +30,14 @@ from tests.support import events as make
 from tests.support.kafka_messages import message_of
 from tools.schemas import event_schemas
 
-STAMP = EventContext("train-1", 42, make.UNIX_S - 0.25)
+CONTEXT = EventContext("train-1", 42, make.UNIX_S - 0.25)
 
 
-def sealed(event: Event) -> Envelope:
-    return to_cloudevent(event, STAMP, encode_jpeg(event.image) if isinstance(event, Frame) else None)
+def encoded(event: Event) -> Envelope:
+    return to_cloudevent(event, CONTEXT, encode_jpeg(event.image) if isinstance(event, Frame) else None)
 
 
-ALL = [pytest.param(sealed(event), id=type(event).__name__) for event in make.one_of_each()]
+ALL = [pytest.param(encoded(event), id=type(event).__name__) for event in make.one_of_each()]
 
 
 def sdk_attributes(envelope: Envelope) -> dict[str, str]:
@@ -106,7 +106,7 @@ def test_event_fits_its_schema(envelope: Envelope) -> None:
 
 
 def test_causation_leads_from_command_back_to_the_picture() -> None:
-    chain = {envelope.id: envelope for envelope in map(sealed, make.one_of_each())}
+    chain = {envelope.id: envelope for envelope in map(encoded, make.one_of_each())}
     command = next(envelope for envelope in chain.values() if envelope.kind == "command")
     seen = []
     at: Envelope | None = command
@@ -120,24 +120,24 @@ def test_causation_leads_from_command_back_to_the_picture() -> None:
 def test_copies_of_an_event_have_one_id(event: Event) -> None:
     other = EventContext("train-1", 43, make.UNIX_S)
     picture = encode_jpeg(event.image) if isinstance(event, Frame) else None
-    assert sealed(event).id == to_cloudevent(event, other, picture).id
+    assert encoded(event).id == to_cloudevent(event, other, picture).id
 
 
 def test_fault_that_is_over_is_another_event_than_the_one_that_told_of_it() -> None:
     fault = make.fault()
     over = replace(fault, active=False)
-    assert sealed(over).id != sealed(fault).id
+    assert encoded(over).id != encoded(fault).id
 
 
 def test_answer_leads_back_to_the_command_that_it_answers() -> None:
-    assert sealed(make.answer("c-9")).causationid == "c-9"
-    assert sealed(make.answer(None)).causationid is None
+    assert encoded(make.answer("c-9")).causationid == "c-9"
+    assert encoded(make.answer(None)).causationid is None
 
 
 def test_payload_tells_latencies_instead_of_monotonic_times() -> None:
     frame, prediction, decision, command, *_ = make.one_of_each()
     assert isinstance(frame, Frame)
-    values = {envelope.kind: json.loads(envelope.data) for envelope in map(sealed, (prediction, decision, command))}
+    values = {envelope.kind: json.loads(envelope.data) for envelope in map(encoded, (prediction, decision, command))}
     assert values["prediction"]["latency_ms"] == 30.0
     assert values["decision"]["latency_ms"] == 31.0
     assert values["command"]["latency_ms"] == 33.0
@@ -146,7 +146,7 @@ def test_payload_tells_latencies_instead_of_monotonic_times() -> None:
 
 
 def test_time_is_when_it_happened_on_the_wall_clock() -> None:
-    times = {envelope.kind: envelope.time for envelope in map(sealed, make.one_of_each())}
+    times = {envelope.kind: envelope.time for envelope in map(encoded, make.one_of_each())}
     assert times["frame"] == "2026-11-21T18:20:00.250Z"
     assert times["prediction"] == "2026-11-21T18:20:00.280Z"
     assert times["command"] == "2026-11-21T18:20:00.283Z"
@@ -155,7 +155,7 @@ def test_time_is_when_it_happened_on_the_wall_clock() -> None:
 
 def test_value_comes_back_as_the_payload() -> None:
     for event in make.one_of_each():
-        envelope = sealed(event)
+        envelope = encoded(event)
         if isinstance(event, Frame):
             assert from_cloudevent(envelope) == EncodedImage(envelope.data, "image/jpeg")
         else:
@@ -171,7 +171,7 @@ def test_sequences_sort_as_texts_as_they_do_as_numbers(one: int, other: int) -> 
 
 def test_frame_without_its_picture_is_refused() -> None:
     with pytest.raises(ValueError, match="picture"):
-        to_cloudevent(make.frame(), STAMP)
+        to_cloudevent(make.frame(), CONTEXT)
 
 
 def test_pictures_are_what_their_content_type_says() -> None:

@@ -36,8 +36,8 @@ def order(verb: str, command_id: str = "c-1", *, train_id: str = "train-1", **ch
 
 
 @dataclass
-class Stage:
-    """A train that listens, and somebody who commands it."""
+class CommandRig:
+    """A train's consumer of commands, and a producer that sends them."""
 
     consumer: KafkaCommandConsumer
     handler: CommandHandler
@@ -57,7 +57,7 @@ class Stage:
 
 
 @contextlib.asynccontextmanager
-async def stage_at(config: KafkaSettings) -> AsyncIterator[Stage]:
+async def rig_at(config: KafkaSettings) -> AsyncIterator[CommandRig]:
     control, answers, faults = Control(), list[CommandResult](), list[FaultReport]()
     clock = asyncio.get_running_loop().time
     executor = CommandExecutor(control, control, publish=answers.append, clock=clock)  # type: ignore[arg-type]
@@ -76,7 +76,7 @@ async def stage_at(config: KafkaSettings) -> AsyncIterator[Stage]:
     producer = confluent_kafka.Producer({"bootstrap.servers": config.bootstrap_servers[0], "log_level": 0})
     try:
         await until(lambda: orders.listening, "it listens")
-        yield Stage(orders, handler, producer, control, answers, faults)
+        yield CommandRig(orders, handler, producer, control, answers, faults)
     finally:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -85,19 +85,19 @@ async def stage_at(config: KafkaSettings) -> AsyncIterator[Stage]:
 
 
 @pytest.fixture
-async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
+async def rig(tmp_path: Path) -> AsyncIterator[CommandRig]:
     with Tansu(tmp_path / "tansu.log") as broker:
         first = confluent_kafka.Producer({"bootstrap.servers": broker.address, "log_level": 0})
         first.produce(TOPIC, b"so that the topic exists")
         assert first.flush(10) == 0
-        async with stage_at(settings(broker.address)) as stage:
-            yield stage
+        async with rig_at(settings(broker.address)) as rig:
+            yield rig
 
 
-async def test_command_with_everything_in_order_is_obeyed_and_published(stage: Stage) -> None:
-    stage.send(order("drive"))
-    answer = await stage.answered()
-    assert stage.control.calls == ["drive"]
+async def test_command_with_everything_in_order_is_obeyed_and_published(rig: CommandRig) -> None:
+    rig.send(order("drive"))
+    answer = await rig.answered()
+    assert rig.control.calls == ["drive"]
     assert (answer.channel, answer.who, answer.command_id, answer.verb) == ("kafka", "ada", "c-1", "drive")
     assert (answer.accepted, answer.state, answer.code) == (True, "running", None)
 
@@ -114,44 +114,42 @@ async def test_command_with_everything_in_order_is_obeyed_and_published(stage: S
     ],
 )
 async def test_command_out_of_order_is_refused_and_published(
-    stage: Stage, verb: str, changes: dict[str, object], code: Code
+    rig: CommandRig, verb: str, changes: dict[str, object], code: Code
 ) -> None:
-    stage.send(order(verb, **changes))
-    answer = await stage.answered()
+    rig.send(order(verb, **changes))
+    answer = await rig.answered()
     assert (answer.accepted, answer.code, answer.command_id) == (False, code.value, "c-1")
-    assert stage.control.calls == []
+    assert rig.control.calls == []
 
 
-async def test_stop_needs_no_token(stage: Stage) -> None:
-    stage.send(order("emergency_stop", token=None, issued_at="2020-01-01T00:00:00Z"))
-    assert (await stage.answered()).accepted
-    assert stage.control.calls == ["emergency_stop"]
+async def test_stop_needs_no_token(rig: CommandRig) -> None:
+    rig.send(order("emergency_stop", token=None, issued_at="2020-01-01T00:00:00Z"))
+    assert (await rig.answered()).accepted
+    assert rig.control.calls == ["emergency_stop"]
 
 
-async def test_only_the_own_key_is_obeyed_and_rubbish_does_no_harm(stage: Stage) -> None:
+async def test_only_the_own_key_is_obeyed_and_rubbish_does_no_harm(rig: CommandRig) -> None:
     rubbish = KafkaMessage(b"train-1", (("ce_id", b"\xff"),), b"{")
-    stage.send(
-        order("drive", "other", train_id="train-2"), rubbish, KafkaMessage(None, (), b""), order("drive", "mine")
-    )
-    await stage.answered()
-    assert [answer.command_id for answer in stage.answers] == ["mine"]
+    rig.send(order("drive", "other", train_id="train-2"), rubbish, KafkaMessage(None, (), b""), order("drive", "mine"))
+    await rig.answered()
+    assert [answer.command_id for answer in rig.answers] == ["mine"]
 
 
-async def test_command_that_comes_twice_is_obeyed_once(stage: Stage) -> None:
-    stage.send(order("drive"), order("drive"))
-    assert (await stage.answered(2)).code == Code.REPLAYED
-    assert (stage.control.calls, stage.handler.accepted[Channel.KAFKA], stage.handler.refused[Channel.KAFKA]) == (
+async def test_command_that_comes_twice_is_obeyed_once(rig: CommandRig) -> None:
+    rig.send(order("drive"), order("drive"))
+    assert (await rig.answered(2)).code == Code.REPLAYED
+    assert (rig.control.calls, rig.handler.accepted[Channel.KAFKA], rig.handler.refused[Channel.KAFKA]) == (
         ["drive"],
         1,
         1,
     )
 
 
-async def test_stop_wins_over_a_flood_of_commands(stage: Stage) -> None:
+async def test_stop_wins_over_a_flood_of_commands(rig: CommandRig) -> None:
     flood: Iterable[KafkaMessage] = [order("drive", f"c-{number}") for number in range(1000)]
-    stage.send(*flood, order("stop", "halt", token=None))
-    await until(lambda: "halt" in [answer.command_id for answer in stage.answers], "the stop is answered")
-    at = [answer.command_id for answer in stage.answers].index("halt")
-    stage.send(order("drive", "last"))
-    await until(lambda: stage.answers[-1].command_id == "last", "the last is answered")
-    assert not any(answer.accepted for answer in stage.answers[at + 1 :])
+    rig.send(*flood, order("stop", "halt", token=None))
+    await until(lambda: "halt" in [answer.command_id for answer in rig.answers], "the stop is answered")
+    at = [answer.command_id for answer in rig.answers].index("halt")
+    rig.send(order("drive", "last"))
+    await until(lambda: rig.answers[-1].command_id == "last", "the last is answered")
+    assert not any(answer.accepted for answer in rig.answers[at + 1 :])

@@ -10,7 +10,7 @@ from tests.observers.kafka.rig import Rig, rig, settings, until
 from tests.support import events as make
 from tests.support.certificates import Authority
 from tests.support.kafka_brokers import Tansu
-from tests.support.kafka_door import Door, server_tls
+from tests.support.kafka_secure_proxy import SecureProxy, server_tls
 
 
 @pytest.fixture
@@ -20,19 +20,19 @@ def authority(tmp_path: Path) -> Authority:
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Tansu]:
-    """Give a broker that advertises the door's port."""
+    """Give a broker that advertises the proxy's port."""
     running = Tansu(tmp_path / "tansu.log")
     with running:
         yield running
 
 
-def door_before(broker: Tansu, **options: Any) -> Door:
-    """Put a door before the broker, and have the broker name the door to its clients."""
-    door = Door(broker.port, **options)
+def secured(broker: Tansu, **options: Any) -> SecureProxy:
+    """Put a proxy before the broker, and have the broker name the proxy to its clients."""
+    proxy = SecureProxy(broker.port, **options)
     broker.kill()
-    broker.advertised_port = door.port
+    broker.advertised_port = proxy.port
     broker.start()
-    return door
+    return proxy
 
 
 def tls_of(authority: Authority, *, clients: bool = False) -> Any:
@@ -62,9 +62,9 @@ async def test_password_lets_us_in_over_tls(
     tmp_path: Path, authority: Authority, broker: Tansu, mechanism: str
 ) -> None:
     (tmp_path / "password").write_text("s3cret\n")
-    with door_before(broker, tls=tls_of(authority), users={"train": "s3cret"}) as door:
+    with secured(broker, tls=tls_of(authority), users={"train": "s3cret"}) as proxy:
         config = settings(
-            f"127.0.0.1:{door.port}",
+            f"127.0.0.1:{proxy.port}",
             security_protocol="SASL_SSL",
             sasl_mechanism=mechanism,
             username="train",
@@ -73,15 +73,15 @@ async def test_password_lets_us_in_over_tls(
         )
         async with rig(config, tmp_path / "outbox.db") as at:
             await arrives(at)
-        assert set(door.admitted) == {f"train by {mechanism}"}
+        assert set(proxy.admitted) == {f"train by {mechanism}"}
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-512"])
 async def test_wrong_password_is_told_and_the_event_waits(tmp_path: Path, broker: Tansu, mechanism: str) -> None:
     (tmp_path / "password").write_text("not the s3cret")
-    with door_before(broker, users={"train": "s3cret"}) as door:
+    with secured(broker, users={"train": "s3cret"}) as proxy:
         config = settings(
-            f"127.0.0.1:{door.port}",
+            f"127.0.0.1:{proxy.port}",
             security_protocol="SASL_PLAINTEXT",
             sasl_mechanism=mechanism,
             username="train",
@@ -96,9 +96,9 @@ async def test_wrong_password_is_told_and_the_event_waits(tmp_path: Path, broker
 
 async def test_client_certificate_lets_us_in(tmp_path: Path, authority: Authority, broker: Tansu) -> None:
     certificate, key = authority.issue("train-1")
-    with door_before(broker, tls=tls_of(authority, clients=True)) as door:
+    with secured(broker, tls=tls_of(authority, clients=True)) as proxy:
         config = settings(
-            f"127.0.0.1:{door.port}",
+            f"127.0.0.1:{proxy.port}",
             security_protocol="SSL",
             ca_file=authority.file,
             certificate_file=certificate,
@@ -111,8 +111,8 @@ async def test_client_certificate_lets_us_in(tmp_path: Path, authority: Authorit
 async def test_without_a_client_certificate_nothing_gets_through(
     tmp_path: Path, authority: Authority, broker: Tansu
 ) -> None:
-    with door_before(broker, tls=tls_of(authority, clients=True)) as door:
-        config = settings(f"127.0.0.1:{door.port}", security_protocol="SSL", ca_file=authority.file)
+    with secured(broker, tls=tls_of(authority, clients=True)) as proxy:
+        config = settings(f"127.0.0.1:{proxy.port}", security_protocol="SSL", ca_file=authority.file)
         async with rig(config, tmp_path / "outbox.db") as at:
             at.publish(make.fault("refused"))
             await until(lambda: at.mirror.stats().uplink.failures > 1, "it was tried")
@@ -123,7 +123,7 @@ async def test_broker_of_an_unknown_authority_is_not_trusted(
     tmp_path: Path, authority: Authority, broker: Tansu
 ) -> None:
     stranger = Authority(tmp_path, "another authority")
-    with door_before(broker, tls=tls_of(stranger)) as door:
-        config = settings(f"127.0.0.1:{door.port}", security_protocol="SSL", ca_file=authority.file)
+    with secured(broker, tls=tls_of(stranger)) as proxy:
+        config = settings(f"127.0.0.1:{proxy.port}", security_protocol="SSL", ca_file=authority.file)
         async with rig(config, tmp_path / "outbox.db") as at:
             await refused(at, "TLS")

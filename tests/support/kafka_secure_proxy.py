@@ -1,8 +1,8 @@
-"""A doorkeeper in front of a broker without security: TLS, client certificates and SASL (PLAIN and SCRAM).
+"""A proxy that adds TLS, client certificates and SASL (PLAIN and SCRAM) to a broker without security.
 
-It speaks just enough of the Kafka protocol to let a client in: ApiVersions goes to the broker, SaslHandshake and
+It speaks just enough of the Kafka protocol to authenticate a client: ApiVersions goes to the broker, SaslHandshake and
 SaslAuthenticate are answered here (RFC 5802 for SCRAM), and behind them bytes are piped both ways. So the client's own
-TLS and SASL are proven against an independent server, which the broker in memory does not bring along.
+TLS and SASL are tested against an independent server, which the broker in memory does not have.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ _MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 
 
 def server_tls(authority: Path, certificate: Path, key: Path, *, clients: bool) -> ssl.SSLContext:
-    """Return a server's context; with `clients`, only those with a certificate of the authority are let in."""
+    """Return a server's context; with `clients`, only those with a certificate of the authority are accepted."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     if clients:
@@ -38,8 +38,8 @@ def server_tls(authority: Path, certificate: Path, key: Path, *, clients: bool) 
 
 
 @dataclass
-class _Guest:
-    """How far one connection has come."""
+class _Connection:
+    """Authentication state of one connection."""
 
     mechanism: str = ""
     admitted: bool = False
@@ -48,8 +48,8 @@ class _Guest:
     salt: bytes = field(default_factory=lambda: secrets.token_bytes(16))
 
 
-class Door:
-    """Lets clients through to `target_port`; `users` are names and passwords, None asks nobody for a password."""
+class SecureProxy:
+    """Forwards clients to `target_port`; `users` maps names to passwords, None requires no password."""
 
     def __init__(
         self, target_port: int, *, tls: ssl.SSLContext | None = None, users: dict[str, str] | None = None
@@ -113,9 +113,9 @@ class Door:
         broker_reader: asyncio.StreamReader,
         broker_writer: asyncio.StreamWriter,
     ) -> bool:
-        """Answer until the guest is admitted; False where it is not."""
-        guest = _Guest()
-        while not guest.admitted:
+        """Answer until the client is admitted; False where it is not."""
+        client = _Connection()
+        while not client.admitted:
             frame = await _frame(reader)
             api, version, number = struct.unpack_from(">hhi", frame)
             if api == _API_VERSIONS:
@@ -123,7 +123,7 @@ class Door:
                 answer = await _frame(broker_reader)
             elif api in {_HANDSHAKE, _AUTHENTICATE}:
                 body = frame[10 + max(0, struct.unpack_from(">h", frame, 8)[0]) :]
-                code, text = self._handshake(guest, body) if api == _HANDSHAKE else self._authenticate(guest, body)
+                code, text = self._handshake(client, body) if api == _HANDSHAKE else self._authenticate(client, body)
                 answer = struct.pack(">i", number) + _answer(api, version, code, text)
             else:
                 return False
@@ -131,40 +131,40 @@ class Door:
             await writer.drain()
         return True
 
-    def _handshake(self, guest: _Guest, body: bytes) -> tuple[int, bytes]:
-        guest.mechanism = body[2:].decode()
-        return (0 if guest.mechanism in _MECHANISMS else _UNSUPPORTED), b""
+    def _handshake(self, client: _Connection, body: bytes) -> tuple[int, bytes]:
+        client.mechanism = body[2:].decode()
+        return (0 if client.mechanism in _MECHANISMS else _UNSUPPORTED), b""
 
-    def _authenticate(self, guest: _Guest, body: bytes) -> tuple[int, bytes]:
+    def _authenticate(self, client: _Connection, body: bytes) -> tuple[int, bytes]:
         sent = body[4:].decode()
-        if guest.mechanism == "PLAIN":
+        if client.mechanism == "PLAIN":
             _, name, password = sent.split("\0")
-            return self._admit(guest, name, (self._users or {}).get(name) == password), b""
-        return self._scram(guest, sent)
+            return self._admit(client, name, (self._users or {}).get(name) == password), b""
+        return self._scram(client, sent)
 
-    def _scram(self, guest: _Guest, sent: str) -> tuple[int, bytes]:
-        if not guest.server_first:
-            guest.first = sent.removeprefix("n,,")
-            nonce = dict(part.split("=", 1) for part in guest.first.split(","))["r"] + secrets.token_hex(8)
-            guest.server_first = f"r={nonce},s={base64.b64encode(guest.salt).decode()},i={_ITERATIONS}"
-            return 0, guest.server_first.encode()
-        name = dict(part.split("=", 1) for part in guest.first.split(","))["n"]
+    def _scram(self, client: _Connection, sent: str) -> tuple[int, bytes]:
+        if not client.server_first:
+            client.first = sent.removeprefix("n,,")
+            nonce = dict(part.split("=", 1) for part in client.first.split(","))["r"] + secrets.token_hex(8)
+            client.server_first = f"r={nonce},s={base64.b64encode(client.salt).decode()},i={_ITERATIONS}"
+            return 0, client.server_first.encode()
+        name = dict(part.split("=", 1) for part in client.first.split(","))["n"]
         password = (self._users or {}).get(name, secrets.token_hex())
-        kind = "sha256" if guest.mechanism.endswith("256") else "sha512"
-        salted = hashlib.pbkdf2_hmac(kind, password.encode(), guest.salt, _ITERATIONS)
+        kind = "sha256" if client.mechanism.endswith("256") else "sha512"
+        salted = hashlib.pbkdf2_hmac(kind, password.encode(), client.salt, _ITERATIONS)
         bare, _, proof = sent.rpartition(",p=")
-        message = f"{guest.first},{guest.server_first},{bare}".encode()
+        message = f"{client.first},{client.server_first},{bare}".encode()
         client_key = hmac.digest(salted, b"Client Key", kind)
         signature = hmac.digest(hashlib.new(kind, client_key).digest(), message, kind)
         expected = bytes(one ^ other for one, other in zip(client_key, signature, strict=True))
-        code = self._admit(guest, name, hmac.compare_digest(expected, base64.b64decode(proof)))
+        code = self._admit(client, name, hmac.compare_digest(expected, base64.b64decode(proof)))
         verifier = hmac.digest(hmac.digest(salted, b"Server Key", kind), message, kind)
         return code, b"v=" + base64.b64encode(verifier)
 
-    def _admit(self, guest: _Guest, name: str, known: bool) -> int:
-        guest.admitted = known
+    def _admit(self, client: _Connection, name: str, known: bool) -> int:
+        client.admitted = known
         if known:
-            self.admitted.append(f"{name} by {guest.mechanism}")
+            self.admitted.append(f"{name} by {client.mechanism}")
         return 0 if known else _FAILED
 
 
