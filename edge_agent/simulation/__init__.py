@@ -1,5 +1,5 @@
-"""A simulated world that closes the loop: the motor moves the train, the train moves the camera.
+"""A simulated world that closes the loop: motor commands in, the train's motion, and the pictures of its camera out.
 
-Start at `world.World`; `camera.SimCamera` and `hub.SimHub` are its doors, `clock.run_virtual` the clock for runs that
-nobody watches. Knows nothing of detectors, rules or the guard.
+`world.World` is the entry point; `camera.SimCamera` and `hub.SimHub` implement the ports, on the event loop, with
+rendering in a thread; `clock.run_virtual` runs faster than real time.
 """

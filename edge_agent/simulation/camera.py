@@ -1,7 +1,4 @@
-"""The simulated camera: the train's view of a World behind the Camera door.
-
-Moves the world to the loop's clock, then renders in a thread of its own. Knows nothing of who looks.
-"""
+"""The simulated camera: implements ports.Camera on a World, rendering in a thread of its own."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
@@ -15,11 +12,11 @@ from edge_agent.simulation.world import World
 
 
 class SimCamera:
-    """The camera on the simulated train's nose.
+    """The camera on the front of the simulated train.
 
     Args:
-        world: what it looks at.
-        linger_s: how long it goes on after the mission is over, so that a viewer sees the end.
+        world: the world to render.
+        linger_s: how long pictures continue after the end of the mission, so that a viewer sees it.
     """
 
     source = "sim"
@@ -34,7 +31,7 @@ class SimCamera:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sim-camera")
 
     async def __aenter__(self) -> Self:
-        """Build the scenery, which takes some tenths of a second, in the thread."""
+        """Build the renderer, which takes tenths of a second, in the thread."""
         loop = asyncio.get_running_loop()
         world = self.world
         self._renderer = await loop.run_in_executor(self._thread, Renderer, world.layout, world.optics)
@@ -44,11 +41,14 @@ class SimCamera:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Let the thread go; it ends with the picture it may be at."""
+        """Shut the thread down; it ends after a picture in progress."""
         self._thread.shutdown(wait=False)
 
     async def grab(self) -> Shot | None:
-        """Take a picture now; None once the mission is over. Raises RuntimeError where the camera was not entered."""
+        """Advance the world to the loop's time and render it; None once the mission is over.
+
+        Raises RuntimeError when the camera was not entered.
+        """
         loop = asyncio.get_running_loop()
         now_s = loop.time()
         self.world.advance(now_s)

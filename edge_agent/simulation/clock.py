@@ -1,8 +1,8 @@
-"""A virtual-time asyncio event loop: when nobody has anything to do, time jumps to the next timer.
+"""An asyncio event loop in virtual time: when nothing is ready to run, time jumps to the next timer.
 
-A run of a minute takes as long as its computing takes, and its timers fire in the same order each time. While a thread
-started by `run_in_executor` or `asyncio.to_thread` works, time stands still, so that a slow machine changes nothing.
-Knows nothing of trains. Real network traffic is not its job: sockets are polled, but time does not wait for them.
+A run takes only as long as its computation, and its timers fire in the same order each time. While a thread started by
+`run_in_executor` or `asyncio.to_thread` works, time stands still, so the result does not depend on the machine's speed.
+Sockets are polled, but time does not wait for them: not for real network traffic.
 """
 
 import asyncio
@@ -20,16 +20,16 @@ Ts = TypeVarTuple("Ts")
 
 
 class _TimeJump:
-    """A way to wait: asks the real selector without waiting and, with nothing to report, moves the clock instead."""
+    """Polls the real selector without blocking, and advances the clock when nothing is ready."""
 
-    def __init__(self, now_s: float, job_patience_s: float | None) -> None:
+    def __init__(self, now_s: float, job_timeout_s: float | None) -> None:
         self.real = selectors.DefaultSelector()
-        self._job_patience_s = job_patience_s
+        self._job_timeout_s = job_timeout_s
         self.now_s = now_s
         self.jobs: set[object] = set()
 
     def wait(self, timeout: float | None) -> Ready:
-        """Wait `timeout` virtual seconds; for real while a job runs or where nothing is timed at all."""
+        """Wait `timeout` virtual seconds; in real time while a job runs or when there is no timer."""
         ready = self.real.select(0)
         if ready or (timeout is not None and timeout <= 0):
             return ready
@@ -43,10 +43,10 @@ class _TimeJump:
         return []
 
     def _wait_for_jobs(self, timed: bool) -> Ready:
-        """Wait for a job's word. A job that takes longer than our patience no longer holds the time."""
+        """Wait for a job to finish; after the job timeout, time no longer waits for it."""
         began_s = time.monotonic()
-        ready = self.real.select(self._job_patience_s if timed else None)
-        if ready or self._job_patience_s is None or time.monotonic() - began_s < self._job_patience_s:
+        ready = self.real.select(self._job_timeout_s if timed else None)
+        if ready or self._job_timeout_s is None or time.monotonic() - began_s < self._job_timeout_s:
             return ready
         self.jobs.clear()
         return ready
@@ -56,23 +56,23 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     """An event loop whose clock starts at `start_s` and jumps from timer to timer.
 
     Args:
-        start_s: what `time()` says at first.
-        job_patience_s: real seconds that time waits for a job in a thread before it goes on without it (for tests of
-            hanging jobs); None waits for ever.
+        start_s: initial value of `time()`.
+        job_timeout_s: real seconds that time waits for a job in a thread (for tests of hanging jobs); None waits
+            forever.
     """
 
-    def __init__(self, start_s: float = 0.0, job_patience_s: float | None = None) -> None:
-        self._jump = _TimeJump(start_s, job_patience_s)
+    def __init__(self, start_s: float = 0.0, job_timeout_s: float | None = None) -> None:
+        self._jump = _TimeJump(start_s, job_timeout_s)
         super().__init__(WaitingSelector(self._jump.real, self._jump.wait))
         self._threads: concurrent.futures.Executor | None = None
 
     def time(self) -> float:
-        """Tell the virtual time in seconds."""
+        """Return the virtual time in seconds."""
         return self._jump.now_s
 
     @contextmanager
     def hold(self) -> Iterator[None]:
-        """Keep time from advancing, for work in threads that the loop does not know of."""
+        """Keep time from advancing, for work in threads unknown to the loop."""
         job = object()
         self._jump.jobs.add(job)
         try:
@@ -97,12 +97,12 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         job = executor.submit(func, *args)
         self._jump.jobs.add(job)
         future = asyncio.wrap_future(job, loop=self)
-        # Added after wrap_future's own callback, so the result is on its way before time may go on.
-        job.add_done_callback(self._tell_done)
+        # Added after wrap_future's own callback, so the result is queued before time may continue.
+        job.add_done_callback(self._release)
         return future
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - asyncio's own
-        """Join the threads; the time limit is virtual and therefore never runs out."""
+        """Join the threads; the timeout is virtual and therefore never expires."""
         del timeout
         with self.hold():
             await super().shutdown_default_executor()
@@ -113,8 +113,8 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         assert self._threads is not None  # noqa: S101 - for the type checker
         return self._threads
 
-    def _tell_done(self, job: "concurrent.futures.Future[Any]") -> None:
-        """Let time go on; called in the worker thread."""
+    def _release(self, job: "concurrent.futures.Future[Any]") -> None:
+        """Let time continue; called in the worker thread."""
         try:
             self.call_soon_threadsafe(self._jump.jobs.discard, job)
         except RuntimeError:
@@ -126,12 +126,12 @@ def run_virtual(
     main: Coroutine[Any, Any, T],
     *,
     start_s: float = 0.0,
-    job_patience_s: float | None = None,
+    job_timeout_s: float | None = None,
     debug: bool | None = None,
 ) -> T:
     """Run `main` on a fresh virtual-time loop, as `asyncio.run` would, and return its result.
 
     SIGINT cancels `main` and then raises KeyboardInterrupt, as with `asyncio.run`.
     """
-    with asyncio.Runner(debug=debug, loop_factory=lambda: VirtualTimeLoop(start_s, job_patience_s)) as runner:
+    with asyncio.Runner(debug=debug, loop_factory=lambda: VirtualTimeLoop(start_s, job_timeout_s)) as runner:
         return runner.run(main)

@@ -1,7 +1,4 @@
-"""The simulated hub: the motor port of a World behind the Hub door, with the faults a real one has.
-
-Moves the world to the loop's clock before each command. Knows nothing of Bluetooth bytes.
-"""
+"""The simulated hub: implements ports.Hub on a World, with the faults of a real one."""
 
 import asyncio
 from collections import deque
@@ -15,18 +12,18 @@ from edge_agent.ports import HubEvent
 from edge_agent.simulation.world import World
 
 LOW_VOLTAGE_V = 5.8
-"""The hub raises its alert here (chosen: a little below the 1 V a cell that is called empty)."""
+"""Voltage of the hub's alert (chosen: slightly below 1 V per cell, which counts as empty)."""
 
 
 class SimHub:
-    """A hub that never was. `sim_` methods make it misbehave.
+    """A simulated hub; the `sim_` methods inject faults.
 
     Args:
-        world: what it moves.
-        write_s: how long a write takes; a Bluetooth write without response takes some 15 ms.
-        time_limit_s: how long a write may take before it fails.
-        reconnect_s: how long after a lost link it comes back by itself; None never.
-        halt_on_loss: stop the motor when the link is lost, as the maker's firmware does; others run on.
+        world: the world whose train it drives.
+        write_s: duration of a write; about 15 ms for a Bluetooth write without response.
+        time_limit_s: timeout of a write.
+        reconnect_s: time after which a lost link is restored; None for never.
+        halt_on_loss: stop the motor when the link is lost, as LEGO's firmware does; other firmware does not.
     """
 
     name = "sim"
@@ -65,17 +62,17 @@ class SimHub:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Brake if connected and let go."""
+        """Brake if connected, and disconnect."""
         if self._return is not None:
             self._return.cancel()
         if self._connected:
-            self._now()
+            self._advance()
             self._note("brake", 0)
             self.world.brake()
         self._connected = False
 
     def status(self) -> HubStatus:
-        """Tell the state; battery and voltage are the world's as of the last time somebody looked."""
+        """Return the status; battery and voltage are those of the world's last step."""
         world = self.world
         return HubStatus(
             connected=self._connected,
@@ -90,11 +87,11 @@ class SimHub:
         )
 
     def subscribe(self, callback: Callable[[HubEvent], None]) -> None:
-        """Have `callback` called in the loop for each event."""
+        """Call `callback` in the loop for each event."""
         self._callbacks.append(callback)
 
     async def drive(self, power_percent: int) -> None:
-        """Set the motor's power, in percent; raises RetryableError while the hub is away or braked from outside."""
+        """Set the motor's power in percent; raises RetryableError while disconnected or braked from outside."""
         if self._revoked:
             raise RetryableError("the train was braked from outside the loop", remedy="brake before driving on")
         self._braked = False
@@ -102,13 +99,13 @@ class SimHub:
         self.world.set_power(power_percent)
 
     async def brake(self) -> None:
-        """Brake the motor; the simulated hub confirms at once."""
+        """Brake the motor; the simulated hub confirms immediately."""
         await self._write("brake", 0)
         self.world.brake()
         self._braked, self._revoked = True, False
 
     def emergency_brake(self) -> None:
-        """Brake from any thread, at the moment that the world has reached; powers are refused until `brake`."""
+        """Brake from any thread, at the world's current time; `drive` is refused until `brake`."""
         self._revoked = True
         if self._connected:
             self.world.brake()
@@ -124,44 +121,44 @@ class SimHub:
         self.colour = colour
 
     def sim_disconnect(self) -> None:
-        """Lose the link."""
+        """Drop the link."""
         if not self._connected:
             return
-        self._now()
+        self._advance()
         self._connected = False
         if self._halt_on_loss:
             self.world.coast()
-        self._tell("disconnected")
+        self._emit("disconnected")
         if self._reconnect_s is not None:
             self._return = asyncio.get_running_loop().call_later(self._reconnect_s, self._connect)
 
     def sim_press_button(self) -> None:
-        """Press and let go the green button."""
+        """Press and release the green button."""
         self._pressed = True
-        self._tell("button_pressed")
+        self._emit("button_pressed")
         self._pressed = False
 
     def sim_raise_alert(self, alert: str) -> None:
         """Raise an alert: `low_voltage`, `high_current`, `low_signal`, `over_power`."""
         self._alerts |= {alert}
-        self._tell("alert", alert)
+        self._emit("alert", alert)
 
     def sim_clear_alerts(self) -> None:
-        """Take all alerts back."""
+        """Clear all alerts."""
         self._alerts = frozenset()
 
     def sim_hang(self, hanging: bool = True) -> None:
-        """Let writes neither arrive nor return until their time limit."""
+        """Make writes hang until their timeout."""
         self._hanging = hanging
 
     def _connect(self) -> None:
-        self._now()
+        self._advance()
         self._connected = True
         self._note("brake", 0)
         self.world.brake()
-        self._tell("connected")
+        self._emit("connected")
 
-    def _now(self) -> float:
+    def _advance(self) -> float:
         now_s = asyncio.get_running_loop().time()
         self.world.advance(now_s)
         return now_s
@@ -169,12 +166,12 @@ class SimHub:
     def _note(self, kind: str, value: int) -> None:
         self.writes.append((asyncio.get_running_loop().time(), kind, value))
 
-    def _tell(self, kind: str, detail: str = "") -> None:
+    def _emit(self, kind: str, detail: str = "") -> None:
         for callback in self._callbacks:
             callback(HubEvent(kind, detail))
 
     async def _write(self, kind: str, value: int) -> None:
-        """Take as long as a write takes and bring the world to the moment it arrives."""
+        """Wait for the duration of a write and advance the world to its arrival."""
         if not self._connected:
             raise RetryableError("the simulated hub is not connected", remedy="wait for the link", hub=self.name)
         if self._hanging:
@@ -182,6 +179,6 @@ class SimHub:
             raise RetryableError("the simulated hub does not answer", remedy="drop the link", hub=self.name)
         await asyncio.sleep(self._write_s)
         if not self._connected:
-            raise RetryableError("the simulated hub went away during a write", remedy="wait for the link")
-        self._now()
+            raise RetryableError("the simulated hub disconnected during a write", remedy="wait for the link")
+        self._advance()
         self._note(kind, value)

@@ -1,7 +1,7 @@
-"""Invents the layout of the default mission from a seed: a track that crosses nothing, signs, a look.
+"""Generate the layout of the default mission from a seed: a track that does not cross itself, signs, and a style.
 
-Knows what the mission needs (a 30 sign, a 50 sign that lifts it, a STOP sign, danger before the cliff, others) and what
-would spoil it (a sign read from another part of the track). Knows nothing of rules, motion or pictures.
+The mission needs a 30 sign, a 50 sign that lifts the limit, a STOP sign, danger before the end of the rails, and
+others; no sign may be readable from another part of the track.
 """
 
 import math
@@ -21,18 +21,16 @@ _LIMIT_AT, _LIFT_AT, _STOP_AT, _DANGER_AT = 1, 3, 4, 7
 _OBEYED = frozenset((Sign.SPEED_LIMIT_30, Sign.SPEED_LIMIT_50, Sign.STOP, Sign.DANGER))
 _TRIES = 4000
 _CHOICE = 16
-_GAP_MM = 420.0
-"""Least distance between parts of the track that do not follow each other."""
-_OWN_MM = 1000.0
-"""How far along the track a sign may be read from: nearer than a part of the track that does not follow."""
+_GAP_MM = 420.0  # minimum distance between parts of the track that are not neighbours
+_OWN_MM = 1000.0  # parts of the track within this arc length are neighbours; a sign may be read from there
 _READABLE_MM = 600.0
 _DISTRACTORS = tuple(name for name in artwork.names() if artwork.sign_of(name) in {Sign.OTHER_SIGN})
 
 
 def default_layout(seed: int) -> Layout:
-    """Invent a layout; the same seed gives the same one. About 12 m of track, 30 to 60 s for a train that obeys.
+    """Return a random layout, the same for the same seed: about 12 m of track, 30 to 60 s for an obedient train.
 
-    Raises FatalError for a seed to which no layout is found.
+    Raises FatalError for a seed that yields no layout.
     """
     rng = np.random.default_rng([seed, 1])
     tracks = _tracks(rng)
@@ -40,7 +38,7 @@ def default_layout(seed: int) -> Layout:
     fitting: list[Layout] = []
     for track, starts in tracks:
         layout = Layout(track, _signs(track, starts, rng), look, side_mm=float(rng.uniform(170, 380)))
-        if not _confusing(layout):
+        if not _is_ambiguous(layout):
             fitting.append(layout)
         if len(fitting) == _CHOICE:
             return min(fitting, key=_table_area)
@@ -59,7 +57,7 @@ def _look(seed: int, rng: Generator) -> RenderStyle:
 
 
 def _tracks(rng: Generator) -> Iterator[tuple[RailTrack, tuple[float, ...]]]:
-    """Yield tracks that cross nothing and end at their table's far side, with the start of each straight."""
+    """Yield tracks that do not cross themselves and end at the table's far side, with the start of each straight."""
     for _ in range(_TRIES):
         segments: list[Segment] = []
         starts: list[float] = []
@@ -69,12 +67,12 @@ def _tracks(rng: Generator) -> Iterator[tuple[RailTrack, tuple[float, ...]]]:
             if index < _STRAIGHTS - 1:
                 segments.append(curve(int(rng.integers(2, 7)) * int(rng.choice((-1, 1)))))
         track = RailTrack(tuple(segments))
-        if _lies_well(track):
+        if _is_feasible(track):
             yield track, tuple(starts)
 
 
-def _lies_well(track: RailTrack) -> bool:
-    """Tell whether no two parts come close and everything lies behind the line at which the rails end."""
+def _is_feasible(track: RailTrack) -> bool:
+    """Return whether no two parts are close and all of the track is behind the line where the rails end."""
     step_mm = 80.0
     points = track.sample(step_mm)
     end = track.pose(track.length_mm)
@@ -87,7 +85,7 @@ def _lies_well(track: RailTrack) -> bool:
 
 
 def _signs(track: RailTrack, starts: tuple[float, ...], rng: Generator) -> tuple[PlacedSign, ...]:
-    """Place what must be obeyed late on its straight, where the train has long had it in view."""
+    """Place signs; those to be obeyed stand late on their straight, where the train has long had them in view."""
     must = {
         _LIMIT_AT: "speed_limit_30",
         _LIFT_AT: "speed_limit_50",
@@ -104,7 +102,7 @@ def _signs(track: RailTrack, starts: tuple[float, ...], rng: Generator) -> tuple
                 signs.append(_opposite(other_side, signs[-1]))
         else:
             for _ in range(int(rng.integers(1, 3))):
-                signs.append(_meaningless(start_mm, rng))
+                signs.append(_distractor(start_mm, rng))
     return tuple(signs)
 
 
@@ -112,8 +110,8 @@ def _dangers() -> tuple[str, ...]:
     return tuple(name for name in artwork.names() if artwork.sign_of(name) is Sign.DANGER)
 
 
-def _meaningless(start_mm: float, rng: Generator) -> PlacedSign:
-    """Place a sign that must not change anything: a blue one, no horn, or the back of any."""
+def _distractor(start_mm: float, rng: Generator) -> PlacedSign:
+    """Return a sign that must have no effect: a blue one, no horn, or the back of any."""
     at_mm = start_mm + float(rng.uniform(300, 900))
     if rng.random() < 0.3:
         return _beside(str(rng.choice(artwork.names())), at_mm, rng, back=True)
@@ -131,8 +129,8 @@ def _opposite(sign: PlacedSign, to: PlacedSign) -> PlacedSign:
     return PlacedSign(sign.name, sign.s_mm, left_mm, sign.yaw_rad, sign.back)
 
 
-def _confusing(layout: Layout) -> bool:
-    """Tell whether a sign that is to be obeyed could be read from a part of the track it is not meant for."""
+def _is_ambiguous(layout: Layout) -> bool:
+    """Return whether a sign to be obeyed is readable from a part of the track for which it is not meant."""
     s_mm = np.arange(0.0, layout.cliff_mm, 60.0)
     poses = [layout.track.pose(float(s)) for s in s_mm]
     spots = np.array([(pose.x_mm, pose.y_mm) for pose in poses])

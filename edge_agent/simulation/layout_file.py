@@ -1,13 +1,11 @@
-"""Reads a layout from YAML, strictly: every mistake is told with its line, all of them at once.
+"""Read a layout from a YAML file, strictly: all mistakes are reported at once, each with its line.
 
-    track:              # pieces laid end to end: straights of 128 mm, curves of 22.5 degrees (negative to the right)
-      - straight: 9
-      - curve: -4
-    signs:
-      - {name: stop, at_mm: 820, left_mm: -70, yaw_deg: 8}
-    look: {seed: 3, exposure: 0.9}
-
-Knows the file's form. Knows nothing of motion or pictures.
+track:              # pieces laid end to end: straights of 128 mm, curves of 22.5 degrees (negative to the right)
+- straight: 9
+- curve: -4
+signs:
+- {name: stop, at_mm: 820, left_mm: -70, yaw_deg: 8}
+look: {seed: 3, exposure: 0.9}
 """
 
 import json
@@ -37,11 +35,11 @@ class _Piece(Section):
         if (self.straight is None) == (self.curve is None):
             raise ValueError("must be either `straight: PIECES` or `curve: PIECES`")
         if self.curve == 0:
-            raise ValueError("a curve of 0 pieces goes nowhere; leave it out")
+            raise ValueError("a curve of 0 pieces does nothing; remove it")
         return self
 
     def segment(self) -> Segment:
-        """Return the piece as geometry."""
+        """Return the piece as a segment."""
         return straight(self.straight) if self.straight is not None else curve(self.curve or 0.0)
 
 
@@ -67,7 +65,7 @@ class _Sign(Section):
         return left_mm
 
     def placed(self) -> PlacedSign:
-        """Return the sign as a layout holds it."""
+        """Return the sign of the layout."""
         return PlacedSign(self.name, self.at_mm, self.left_mm, math.radians(self.yaw_deg), self.back)
 
 
@@ -89,7 +87,7 @@ class _LayoutFile(Section):
     side_mm: float = Field(300.0, ge=60, le=5000)
 
     def layout(self) -> Layout:
-        """Return what the file describes."""
+        """Return the layout."""
         return Layout(
             RailTrack(tuple(piece.segment() for piece in self.track)),
             tuple(sign.placed() for sign in self.signs),
@@ -101,7 +99,7 @@ class _LayoutFile(Section):
 
 
 def load_layout(path: Path) -> Layout:
-    """Read a layout; raises one ConfigError with a line for each problem: file, line, column, key, what to do."""
+    """Read a layout; raises one ConfigError with a line for each problem: file, line, column, key, remedy."""
     tree = read_yaml(path)
     try:
         parsed = _LayoutFile.model_validate_json(json.dumps(tree.values))
@@ -115,7 +113,7 @@ def load_layout(path: Path) -> Layout:
 
 
 def _off_the_rails(layout: Layout, tree: SettingsTree) -> list[SettingsProblem]:
-    """Tell what lies beyond the end of the track."""
+    """Return a problem for each position beyond the end of the track."""
     ends = f"lies beyond the rails, which end at {layout.cliff_mm:.0f} mm"
     wrong: list[tuple[str | int, ...]] = [
         ("signs", index, "at_mm") for index, sign in enumerate(layout.signs) if sign.s_mm > layout.cliff_mm

@@ -1,7 +1,4 @@
-"""Judges a mission: did the train obey, and how did it end.
-
-Reads the ground truth of the world, never a picture. Knows nothing of what the agent thought it was doing.
-"""
+"""Judge a mission by the ground truth of the world: whether the train obeyed the signs, and how the run ended."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -11,15 +8,14 @@ from edge_agent.simulation import artwork
 from edge_agent.simulation.layout import Layout
 
 STANDING_MM_S = 1.0
+# How far before and behind a STOP sign the train must have stood.
 _STOP_WINDOW_MM = (700.0, 40.0)
-"""How far before and behind a STOP sign the train must have stood."""
 _STOP_HOLD_S = 1.0
 _DANGER_WINDOW_MM = 800.0
-_DANGER_HOLD_S = 2.0
-"""A train that stands this long before the cliff has stopped for good."""
+_DANGER_HOLD_S = 2.0  # a train that stands this long before a danger sign has stopped for good
 _LIMIT_MM_S = {Sign.SPEED_LIMIT_30: 270.0}
+# Behind a speed limit: where it must be kept, whatever a policy does beyond.
 _LIMIT_ZONE_MM = (20.0, 250.0)
-"""Behind a speed limit: where it must be kept, whatever a policy does farther on."""
 
 
 class MissionOutcome(StrEnum):
@@ -32,13 +28,13 @@ class MissionOutcome(StrEnum):
 
 @dataclass
 class Referee:
-    """Watches a train go by the signs of one layout."""
+    """Observes a train as it passes the signs of one layout."""
 
     layout: Layout
     overruns: int = 0
     """STOP signs passed without a stop."""
     speeding: int = 0
-    """Speed limits that were not kept."""
+    """Speed limits exceeded."""
     outcome: MissionOutcome | None = None
     passed_s: dict[int, float] = field(default_factory=dict)
     """When the train's front passed each sign, by the sign's index."""
@@ -58,7 +54,7 @@ class Referee:
         ]
 
     def watch(self, now_s: float, s_mm: float, speed_mm_s: float) -> None:
-        """Look at the train once; call after every step."""
+        """Observe the train; call this regularly."""
         if self.outcome is not None:
             return
         standing = abs(speed_mm_s) < STANDING_MM_S
@@ -99,7 +95,7 @@ class Referee:
 
     def _judge_stop(self, index: int, behind_mm: float) -> None:
         if index not in self._stood_at and behind_mm > _STOP_WINDOW_MM[1]:
-            self._stood_at.add(index)  # counted once
+            self._stood_at.add(index)  # count it once
             self.overruns += 1
 
     def _judge_limit(self, index: int, behind_mm: float, too_fast: bool) -> None:

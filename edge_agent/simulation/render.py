@@ -1,6 +1,6 @@
-"""The simulated train's picture: room, table, track and signs through a lens, with motion blur, light and noise.
+"""The renderer of the simulated camera: room, table, track and signs, with motion blur, lens, light and noise.
 
-Deterministic: the same layout, moment and frame number give the same bytes. Knows nothing of who drives or looks.
+Deterministic: the same layout, moment and frame number give the same bytes.
 """
 
 import math
@@ -16,15 +16,15 @@ from edge_agent.simulation.trackart import TrackArt
 from edge_agent.simulation.view import CameraView, Optics, SeenSign, see
 from edge_agent.simulation.world import Snapshot, view_of
 
+# How much larger than the picture the noise is; each frame uses another part of it.
 _NOISE_PX = 96
-"""How much larger than the picture the noise is; each frame takes another part of it."""
 
 
 class Renderer:
-    """Renders one layout; building it takes some tenths of a second.
+    """Renders one layout; construction takes tenths of a second.
 
     Args:
-        layout: what to look at.
+        layout: the layout to render.
         optics: the camera; the default gives 600x400 pictures.
     """
 
@@ -39,12 +39,12 @@ class Renderer:
         self._signs = SignArt(layout, tones)
         self._vignette = _vignette(size, float(rng.uniform(0.1, 0.32)))
         noise = rng.normal(0, float(rng.uniform(1.5, 4.0)), (size.height + _NOISE_PX, size.width + _NOISE_PX, 3))
-        # A sensor's noise is not white once its colours were interpolated.
+        # Demosaicing correlates the noise of a sensor.
         self._noise = np.round(cv2.GaussianBlur(noise, (0, 0), 0.6) * 1.6).astype(np.int16)
         self._softness = float(rng.uniform(0.45, 0.8))
 
     def render(self, moment: Snapshot, frame: int) -> tuple[Image, list[SeenSign]]:
-        """Return the (height, width, 3) uint8 BGR picture of a moment and the signs in it, farthest first."""
+        """Render a moment: (height, width, 3) uint8 BGR, and the visible signs, farthest first."""
         view = view_of(self._optics, moment)
         earlier = self._shutter_opens(view, moment)
         canvas = np.empty((self._optics.height, self._optics.width, 4), np.uint8)
@@ -58,14 +58,14 @@ class Renderer:
         return self._develop(canvas, moment, frame), seen
 
     def _shutter_opens(self, view: CameraView, moment: Snapshot) -> CameraView:
-        """Return the camera as it was when the shutter opened, turned as now: turning is blurred as a whole."""
+        """Return the camera at the shutter's opening, without its rotation, which blurs the picture as a whole."""
         back_mm = moment.speed_mm_s * self._layout.look.shutter_s
         pose = moment.pose
         shift = np.array([math.cos(pose.heading_rad), math.sin(pose.heading_rad), 0.0]) * back_mm
         return CameraView(view.optics, view.centre - shift, view.matrix)
 
     def _blur_ground(self, canvas: Image, view: CameraView, moment: Snapshot) -> Image:
-        """Smear the table and the track as driving forward does: most at the picture's lower edge."""
+        """Apply the motion blur of driving forward to table and track: strongest at the lower edge."""
         optics = self._optics
         travel_mm = moment.speed_mm_s * self._layout.look.shutter_s
         if travel_mm < 0.5 or moment.fallen_s > 0:
@@ -88,7 +88,7 @@ class Renderer:
         return canvas
 
     def _develop(self, canvas: Image, moment: Snapshot, frame: int) -> Image:
-        """Apply what lens, sensor and camera software do."""
+        """Apply the effects of lens, sensor and camera software."""
         turn_px = abs(self._layout.track.curvature_per_mm(moment.s_mm)) * moment.speed_mm_s
         turn_px *= self._layout.look.shutter_s * self._optics.focal_px
         if turn_px >= 2:
@@ -102,11 +102,11 @@ class Renderer:
 
 
 def _ground_shift(view: CameraView, forward_mm: float, top: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    """Return the homography by which the table moves in the picture when the camera goes forward."""
+    """Return the homography of the table in the picture for a forward motion of the camera."""
     optics = view.optics
     cx, cy = optics.width / 2 - 0.5, optics.height / 2 - 0.5 - top
     lens = np.array([[optics.focal_px, 0, cx], [0, optics.focal_px, cy], [0, 0, 1]])
-    # In camera coordinates the table is normal . x = height, and going forward moves it by -step.
+    # In camera coordinates the table is normal . x = height, and moving forward shifts it by -step.
     normal = -view.matrix[:, 2]
     step = view.matrix @ np.array([*_level(view.matrix[2]), 0.0]) * forward_mm
     moved = np.eye(3) - np.outer(step, normal) / optics.height_mm
@@ -119,7 +119,7 @@ def _level(forward: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> tuple[
 
 
 def _tone_table(look: RenderStyle) -> Image:
-    """Return a (1, 256, 3) table of exposure, white balance, haze and a film-like curve."""
+    """Return a (1, 256, 3) lookup table of exposure, white balance, haze and a film-like curve."""
     grey = np.arange(256)[:, None] / 255
     balance = np.array([1 - 0.22 * look.warmth, 1.0, 1 + 0.14 * look.warmth])
     light = grey * look.exposure * balance
@@ -130,7 +130,7 @@ def _tone_table(look: RenderStyle) -> Image:
 
 
 def _vignette(optics: Optics, depth: float) -> Image:
-    """Return a (height, width, 3) factor of 255 in the middle."""
+    """Return (height, width, 3) uint8 brightness factors, 255 in the centre."""
     y = (np.arange(optics.height) / optics.height - 0.5) * 2
     x = (np.arange(optics.width) / optics.width - 0.5) * 2
     falloff = 1 - depth * np.clip((y[:, None] ** 2 + x[None] ** 2) / 2, 0, 1)

@@ -1,7 +1,4 @@
-"""Draws what lies beyond the rails: the room's walls and floor, furniture, and the table's top.
-
-Textured planes under exact perspective. Knows nothing of track, signs or light effects.
-"""
+"""Draw the surroundings of the track: walls, floor, furniture and table top, as textured planes in perspective."""
 
 import math
 from dataclasses import dataclass
@@ -14,37 +11,36 @@ from edge_agent.simulation.scenery import CEILING_MM, FLOOR_MM, furniture, wall,
 from edge_agent.simulation.texture import (
     Colour,
     Image,
-    colour_through,
-    lay_over,
-    multiplied,
-    through,
+    apply_tones,
+    apply_tones_to_colour,
+    composite,
+    premultiplied,
     tone_map,
     wood_grain,
 )
 from edge_agent.simulation.view import CameraView, Optics, Points
 
 Window = tuple[int, int, int, int]
-"""Part of a canvas: x1, y1, x2, y2."""
+"""Part of a canvas: x1, y1, x2, y2 in pixels."""
 
 
 class Plane:
-    """A picture on a rectangle in the world; `corners` are top-left, top-right, bottom-right, bottom-left.
+    """A picture on a rectangle in the world; `corners` are top-left, top-right, bottom-right, bottom-left."""
 
-    Pictures and canvases have four channels because OpenCV warps four twice as fast as three.
-    """
+    # Pictures and canvases have four channels because OpenCV warps four twice as fast as three.
 
     def __init__(self, picture: Image, corners: Points, *, opaque: bool = True) -> None:
         self._opaque = opaque
         self.corners = corners
         across, down = corners[1] - corners[0], corners[3] - corners[0]
-        self.outward = _across(across, down)
+        self.outward = _unit_normal(across, down)
         self._mips = [_mip(picture, across, down, corners[0])]
         while opaque and min(self._mips[-1][0].shape[:2]) > 200:
             half = cv2.resize(self._mips[-1][0], None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
             self._mips.append(_mip(half.astype(np.uint8), across, down, corners[0]))
 
     def draw(self, canvas: Image, view: CameraView) -> None:
-        """Draw onto (h, w, 4) BGRA; a picture that is not opaque brings colours multiplied by its alpha."""
+        """Draw onto (h, w, 4) BGRA; a picture that is not opaque has premultiplied alpha."""
         polygon = view.polygon(self.corners)
         found = window(polygon, canvas.shape)
         if found is None:
@@ -64,32 +60,33 @@ class Plane:
         if self._opaque:
             cv2.copyTo(warped, mask, target)
         else:
-            lay_over(target, cv2.copyTo(warped, mask).astype(np.uint8))
+            composite(target, cv2.copyTo(warped, mask).astype(np.uint8))
 
     def _at_distance(self, view: CameraView) -> tuple[Image, Points]:
-        """Return the smallest size of the picture that is sharp enough from here."""
+        """Return the smallest mipmap level that is sharp at this distance, with its matrix."""
         distance_mm = max(1.0, abs(float((self.corners[0] - view.centre) @ self.outward)))
         need_mm = 0.8 * distance_mm / view.optics.focal_px
         fitting = [mip for mip in self._mips if np.linalg.norm(mip[1][:, 0]) <= need_mm]
         return fitting[-1] if fitting else self._mips[0]
 
 
-def _across(a: Points, b: Points) -> Points:
-    """Return the unit vector that stands on both; numpy's own cross product takes ten times as long for two vectors."""
+def _unit_normal(a: Points, b: Points) -> Points:
+    """Return the unit vector perpendicular to both."""
+    # numpy's cross product takes ten times as long for two vectors.
     (ax, ay, az), (bx, by, bz) = a.tolist(), b.tolist()
     x, y, z = ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
     return np.array([x, y, z]) / math.sqrt(x * x + y * y + z * z)
 
 
 def _mip(picture: Image, across: Points, down: Points, corner: Points) -> tuple[Image, Points]:
-    """Return a picture with the matrix whose columns turn its (x, y, 1) into a world point."""
+    """Return a picture with the matrix that maps its (x, y, 1) to a world point."""
     step_x, step_y = across / picture.shape[1], down / picture.shape[0]
-    # Half a pixel moves cv2's centres to the true places.
+    # Half a pixel corrects for cv2's pixel centres at integers.
     return picture, np.stack([step_x, step_y, corner + (step_x + step_y) / 2], axis=1)
 
 
 def window(polygon: Points, shape: tuple[int, ...]) -> Window | None:
-    """Return the part of a canvas that a polygon may touch; None when there is none."""
+    """Return the bounding box of a polygon within a canvas; None when it is outside."""
     if len(polygon) < 3:
         return None
     low = np.floor(np.maximum(polygon.min(axis=0), 0)).astype(int)
@@ -100,7 +97,7 @@ def window(polygon: Points, shape: tuple[int, ...]) -> Window | None:
 
 
 def plane_matrix(view: CameraView, to_world: Points, x1: float, y1: float) -> Points:
-    """Return the homography from a plane's own coordinates to the pixels of a canvas cut off at (x1, y1)."""
+    """Return the homography from a plane's coordinates to the pixels of a canvas cropped at (x1, y1)."""
     optics = view.optics
     focal, cx, cy = optics.focal_px, optics.width / 2 - 0.5 - x1, optics.height / 2 - 0.5 - y1
     lens = np.array([[focal, 0, cx], [0, focal, cy], [0, 0, 1]])
@@ -113,7 +110,7 @@ def plane_matrix(view: CameraView, to_world: Points, x1: float, y1: float) -> Po
 def polygon_mask(polygon: Points, x1: int, y1: int, size: tuple[int, int]) -> Image:
     """Return a (height, width) mask, 255 inside the polygon."""
     mask = np.zeros((size[1], size[0]), np.uint8)
-    # Far corners of clipped polygons can lie millions of pixels away; cv2's fixed point wants them nearer.
+    # Corners of clipped polygons can be millions of pixels away, beyond cv2's fixed-point range.
     inside = np.clip(polygon - (x1 + 0.5, y1 + 0.5), -30_000, 30_000)
     cv2.fillConvexPoly(mask, np.round(inside * 16).astype(np.int32), 255, cv2.LINE_8, 4)
     return mask
@@ -121,15 +118,14 @@ def polygon_mask(polygon: Points, x1: int, y1: int, size: tuple[int, int]) -> Im
 
 _TABLE_PX = 1024
 _TABLE_PX_PER_MM = 0.8
-_FAR_MM = 500.0
-"""From here on the table is taken from a coarser texture, or its grain would glitter."""
+_FAR_MM = 500.0  # beyond it the table has a coarser texture, or its grain would alias
 _TABLES = (((16, 18, 22), (44, 50, 58)), ((22, 24, 26), (52, 54, 60)), ((60, 84, 110), (104, 136, 166)))
 _FLOORS = ((104, 122, 142), (140, 140, 142), (70, 96, 128))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Furniture:
-    """A piece of furniture: where it stands (2,), its BGRA picture and its size."""
+    """A piece of furniture: position (2,), BGRA picture and size."""
 
     spot: Points
     picture: Image
@@ -138,7 +134,7 @@ class _Furniture:
 
 
 class Room:
-    """Everything around the track: built once, drawn for each picture."""
+    """The surroundings of the track: built once, drawn for each picture."""
 
     def __init__(self, layout: Layout, tones: Image, optics: Optics) -> None:
         rng = np.random.default_rng([layout.look.seed, 2])
@@ -149,14 +145,14 @@ class Room:
         self._walls = _walls(rng, corners, paint, tones)
         self._things = [_place(rng, corners, tones) for _ in range(9)]
         grain = wood_grain(rng, _TABLE_PX)
-        # Twice the tile each way, so that what lies near by never runs over an edge: wrapping would cost double.
+        # Doubled in both directions, so that the near table never crosses an edge: wrapping would cost twice as much.
         self._grain = np.tile(grain, (2, 2))
         self._coarse = _cover(cv2.GaussianBlur(grain, (0, 0), 5)[::4, ::4].astype(np.uint8), corners)
         self._axes = (along, across, corners[0])
         dark, light = _TABLES[int(rng.choice(3, p=(0.5, 0.35, 0.15)))]
-        self._tones = through(tone_map(dark, light), tones)
+        self._tones = apply_tones(tone_map(dark, light), tones)
         self._ceiling, self._floor = (
-            np.full((optics.height, optics.width, 4), (*colour_through(colour, tones), 0), np.uint8)
+            np.full((optics.height, optics.width, 4), (*apply_tones_to_colour(colour, tones), 0), np.uint8)
             for colour in ((235, 238, 240), _FLOORS[int(rng.integers(len(_FLOORS)))])
         )
         self._sheen = _sheen(rng, optics)
@@ -164,7 +160,7 @@ class Room:
 
     @property
     def table_bgr(self) -> Colour:
-        """The table's mean colour."""
+        """Mean colour of the table."""
         b, g, r = (int(part) for part in self._tones[128, 0])
         return b, g, r
 
@@ -184,7 +180,7 @@ class Room:
             self._draw_table(canvas, view, polygon, found, mask)
 
     def _draw_empty(self, canvas: Image, view: CameraView) -> None:
-        """Fill with what lies beyond the walls: ceiling above the horizon, floor below."""
+        """Fill with ceiling above the horizon and floor below."""
         slope = view.matrix[2, 2] / math.hypot(view.matrix[2, 0], view.matrix[2, 1])
         horizon = int(np.clip(view.optics.height / 2 + view.optics.focal_px * slope, 0, view.optics.height))
         canvas[:horizon], canvas[horizon:] = self._ceiling[:horizon], self._floor[horizon:]
@@ -209,7 +205,7 @@ class Room:
         cv2.polylines(canvas, [np.round(rim * 16).astype(np.int32)], True, tone, 1, cv2.LINE_AA, 4)
 
     def _table_grey(self, view: CameraView, found: Window) -> Image:
-        """Return the table's grain in perspective, coarse where it is far, with the sheen of a low angle."""
+        """Return the table's grain in perspective, coarse in the distance, with its sheen."""
         x1, y1, x2, y2 = found
         optics = view.optics
         far_row = optics.height / 2 + optics.focal_px * (optics.height_mm / _FAR_MM - math.tan(optics.pitch_rad))
@@ -233,7 +229,7 @@ class Room:
         return out
 
     def _near_origin(self, view: CameraView) -> Points:
-        """Return a tile corner from which the doubled tile reaches around the camera's foot."""
+        """Return the tile corner from which the doubled tile surrounds the point below the camera."""
         along, across, origin = self._axes
         tile_mm = _TABLE_PX / _TABLE_PX_PER_MM
         foot = view.centre[:2] - origin
@@ -249,14 +245,14 @@ class Room:
         )
 
     def _sheen_at(self, view: CameraView) -> Image:
-        """Return the part of the sheen's panorama that lies ahead, (height, width)."""
+        """Return the part of the sheen's panorama that is in view, (height, width)."""
         turn = (self._lamp_rad - math.atan2(view.matrix[2, 1], view.matrix[2, 0])) % (2 * math.pi)
         start = round(turn * view.optics.focal_px)
         return self._sheen[:, start : start + view.optics.width]
 
 
 def _cover(tile: Image, corners: Points) -> Image:
-    """Repeat the coarse tile over the whole table."""
+    """Return the coarse tile repeated over the whole table."""
     px_per_mm = _TABLE_PX_PER_MM / 4
     sides = np.linalg.norm(corners[[1, 3]] - corners[0], axis=1) * px_per_mm
     across, down = (math.ceil(side / tile.shape[0]) for side in sides)
@@ -264,9 +260,9 @@ def _cover(tile: Image, corners: Points) -> Image:
 
 
 def _sheen(rng: np.random.Generator, optics: Optics) -> Image:
-    """Return what the table mirrors of the room as grey values to add: more at a low angle and towards the lamp.
+    """Return the table's sheen, grey values to add: stronger at a low angle and towards the lamp.
 
-    A panorama of (height, all bearings from the lamp's, clockwise, and one picture's width more).
+    A panorama, (height, all bearings clockwise from the lamp's, plus the width of one picture).
     """
     below = np.maximum(0, np.arange(optics.height) - optics.height / 2 + 10)
     low_angle = np.exp(-below / (0.14 * optics.height))
@@ -278,10 +274,10 @@ def _sheen(rng: np.random.Generator, optics: Optics) -> Image:
 
 
 def _covered_from(mask: Image | None, found: Window | None, shape: tuple[int, ...]) -> int:
-    """Return the first row that the table covers from side to side, and all rows below it."""
+    """Return the first row from which on the table covers the full width."""
     if mask is None or found is None or found[0] > 0 or found[2] < shape[1] or found[3] < shape[0]:
         return shape[0]
-    bare = np.flatnonzero(mask[:, [0, -1]].min(axis=1) == 0)  # convex: both ends covered means all of the row is
+    bare = np.flatnonzero(mask[:, [0, -1]].min(axis=1) == 0)  # convex: a row is covered when both its ends are
     return found[1] + (int(bare[-1]) + 1 if len(bare) else 0)
 
 
@@ -291,7 +287,7 @@ def _unit(vector: Points) -> Points:
 
 
 def _walls(rng: np.random.Generator, corners: Points, paint: Colour, tones: Image) -> list[Plane]:
-    """Build four walls around the table, each some way off."""
+    """Return four walls around the table, at some distance."""
     along, across = _unit(corners[1] - corners[0]), _unit(corners[3] - corners[0])
     gaps = rng.uniform(450, 1500, 4)
     low = corners[0] - along * gaps[0] - across * gaps[1]
@@ -306,15 +302,15 @@ def _walls(rng: np.random.Generator, corners: Points, paint: Colour, tones: Imag
         left, right = there, here
         quad = np.array([[*left, CEILING_MM], [*right, CEILING_MM], [*right, FLOOR_MM], [*left, FLOOR_MM]])
         picture = wall(rng, float(np.linalg.norm(there - here)), paint)
-        planes.append(Plane(cv2.cvtColor(through(picture, tones), cv2.COLOR_BGR2BGRA).astype(np.uint8), quad))
+        planes.append(Plane(cv2.cvtColor(apply_tones(picture, tones), cv2.COLOR_BGR2BGRA).astype(np.uint8), quad))
     return planes
 
 
 def _place(rng: np.random.Generator, corners: Points, tones: Image) -> _Furniture:
-    """Stand a piece of furniture outside a random side of the table."""
+    """Return a piece of furniture beside a random side of the table."""
     side = int(rng.integers(4))
     here, there = corners[side], corners[(side + 1) % 4]
     outward = _unit(np.array([there[1] - here[1], here[0] - there[0]]))
     picture, width_mm, height_mm = furniture(rng)
     spot = here + (there - here) * rng.uniform(0.02, 0.98) + outward * (width_mm / 2 + rng.uniform(20, 250))
-    return _Furniture(spot, multiplied(through(picture, tones)), width_mm, height_mm)
+    return _Furniture(spot, premultiplied(apply_tones(picture, tones)), width_mm, height_mm)

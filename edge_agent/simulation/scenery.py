@@ -1,6 +1,6 @@
-"""The room around the table, invented from a seed: walls with doors, windows, shelves, and things that stand about.
+"""The room around the table, generated from a seed: walls with doors, windows and shelves, and furniture.
 
-Draws flat pictures and says where they hang or stand; room.py puts them into perspective. Knows nothing of the camera.
+Flat pictures and their sizes; room.py draws them in perspective.
 """
 
 from collections.abc import Callable
@@ -29,7 +29,7 @@ _PINE: Colour = (120, 168, 205)
 
 
 def wall(rng: Generator, width_mm: float, colour: Colour) -> Image:
-    """Return a wall seen from inside, floor to ceiling, with whatever stands along it."""
+    """Return a wall from floor to ceiling, (h, w, 3) BGR, with the things along it."""
     height_px, width_px = _px(CEILING_MM - FLOOR_MM), max(40, _px(width_mm))
     picture = plaster(rng, height_px, width_px, colour)
     x = _px(float(rng.uniform(50, 400)))
@@ -42,7 +42,7 @@ def wall(rng: Generator, width_mm: float, colour: Colour) -> Image:
 
 
 def wall_colour(rng: Generator) -> Colour:
-    """Return the paint of a room."""
+    """Return the colour of a room's walls."""
     return _WALLS[int(rng.integers(len(_WALLS)))]
 
 
@@ -120,7 +120,7 @@ def _shelf(rng: Generator, picture: Image, x: int) -> int:
 
 
 def _book_colour(rng: Generator) -> Colour:
-    """Mostly faded, now and then a bright red or blue."""
+    """Return a mostly faded colour, sometimes a bright one."""
     if rng.random() < 0.15:
         return ((40, 35, 190), (150, 70, 30), (50, 170, 210))[int(rng.integers(3))]
     grey, tint = float(rng.uniform(30, 200)), rng.uniform(0.75, 1.25, 3)
@@ -183,7 +183,7 @@ _THINGS: tuple[Callable[[Generator, Image, int], int], ...] = (
 
 
 def furniture(rng: Generator) -> tuple[Image, float, float]:
-    """Return something that stands on the floor: a (h, w, 4) BGRA picture, its width and height in millimetres."""
+    """Return a piece of furniture: a (h, w, 4) BGRA picture, and its width and height in millimetres."""
     width_mm, height_mm = float(rng.uniform(350, 650)), float(rng.uniform(760, 1080))
     width_px, height_px = 200, max(8, round(200 * height_mm / width_mm))
     shape = np.zeros((height_px, width_px), np.uint8)

@@ -1,7 +1,6 @@
-"""Draws a toy sign where it stands: shadow, base, pole and head, blurred along its own motion.
+"""Draw toy signs in the world: shadow, base, pole and head, with motion blur.
 
-Each sign is painted on a small clear patch, blurred there, and laid over the picture. Knows nothing of the order of
-signs or of what they mean.
+Each sign is drawn on a small transparent patch, blurred there, and composited onto the picture.
 """
 
 import math
@@ -11,7 +10,7 @@ import numpy as np
 
 from edge_agent.simulation import artwork
 from edge_agent.simulation.layout import BASE_HEIGHT_MM, BASE_MM, Layout
-from edge_agent.simulation.texture import Colour, Image, colour_through, lay_over, multiplied, through
+from edge_agent.simulation.texture import Colour, Image, apply_tones, apply_tones_to_colour, composite, premultiplied
 from edge_agent.simulation.view import NEAR_MM, CameraView, Points, SeenSign, head_axes, head_points, pole_polygon
 
 _MIPS = (12, 24, 48, 96, 192)
@@ -20,7 +19,7 @@ _EDGE = (122, 124, 124)
 
 
 class SignArt:
-    """The faces and backs of a layout's signs at several sizes, with alpha already multiplied in."""
+    """The faces and backs of a layout's signs as mipmaps with premultiplied alpha."""
 
     def __init__(self, layout: Layout, tones: Image) -> None:
         self._layout = layout
@@ -28,18 +27,18 @@ class SignArt:
         self._faces: dict[tuple[str, bool, int], Image] = {}
         for name in {sign.name for sign in layout.signs}:
             for front in (True, False):
-                # Drawn large and shrunk by area: a small drawing would lose thin strokes.
+                # Drawn large and averaged down: a small drawing would lose thin strokes.
                 large = artwork.draw(name, 2 * _MIPS[-1]) if front else artwork.draw_back(name, _MIPS[-1])
                 lit = cv2.convertScaleAbs(large, alpha=min(light, 1.1)).astype(np.uint8)
                 lit[:, :, 3] = large[:, :, 3]
-                large = multiplied(through(lit, tones))
+                large = premultiplied(apply_tones(lit, tones))
                 for height_px in _MIPS:
                     self._faces[name, front, height_px] = _shrunk(large, height_px)
         self._light = light
         self._tones = tones
 
     def draw(self, canvas: Image, view: CameraView, one: SeenSign, earlier: CameraView) -> None:
-        """Paint one sign onto (h, w, 3) BGR; `earlier` is the camera when the shutter opened."""
+        """Draw one sign onto (h, w, 3) BGR; `earlier` is the camera when the shutter opened."""
         flow = self._flow(view, earlier, one)
         corners = [one.outline, *self._solid(view, one.index)[0], pole_polygon(self._layout, view, one)]
         around = np.concatenate([corner for corner in corners if len(corner)])
@@ -52,7 +51,7 @@ class SignArt:
         self._paint(patch, view, one, low)
         if math.hypot(*flow) > 1.0:
             patch = cv2.filter2D(patch, -1, _line_kernel(flow), borderType=cv2.BORDER_REPLICATE).astype(np.uint8)
-        lay_over(canvas[low[1] : high[1], low[0] : high[0]], patch)
+        composite(canvas[low[1] : high[1], low[0] : high[0]], patch)
 
     def _paint(self, patch: Image, view: CameraView, one: SeenSign, low: Points) -> None:
         outlines, colours = self._solid(view, one.index)
@@ -66,7 +65,7 @@ class SignArt:
         self._head(patch, view, one, low)
 
     def _solid(self, view: CameraView, index: int) -> tuple[list[Points], list[tuple[int, ...]]]:
-        """Return shadow, sides and top of the base as pixel polygons with BGRA colours (alpha multiplied in)."""
+        """Return shadow, sides and top of the base as pixel polygons with premultiplied BGRA colours."""
         pose = self._layout.sign_poses[index]
         ahead = np.array([math.cos(pose.heading_rad), math.sin(pose.heading_rad)])
         left = np.array([-ahead[1], ahead[0]])
@@ -80,9 +79,9 @@ class SignArt:
         return outlines, colours
 
     def _lit(self, colour: Colour, factor: float = 1.0) -> tuple[int, ...]:
-        """Return an opaque BGRA colour as the picture shows it."""
+        """Return a colour through the tone table, as opaque BGRA."""
         b, g, r = colour
-        return (*colour_through((round(b * factor), round(g * factor), round(r * factor)), self._tones), 255)
+        return (*apply_tones_to_colour((round(b * factor), round(g * factor), round(r * factor)), self._tones), 255)
 
     def _head(self, patch: Image, view: CameraView, one: SeenSign, low: Points) -> None:
         layout, sign = self._layout, one.sign
@@ -103,10 +102,10 @@ class SignArt:
         head: Image = cv2.warpPerspective(  # type: ignore[assignment]
             face, matrix, patch.shape[1::-1], flags=cv2.INTER_LINEAR
         )
-        lay_over(patch, head)
+        composite(patch, head)
 
     def _flow(self, view: CameraView, earlier: CameraView, one: SeenSign) -> Points:
-        """Return how far the head moved in the picture while the shutter was open."""
+        """Return the motion of the head in pixels while the shutter was open."""
         centre, _ = head_axes(self._layout, one.index, one.front)
         now, then = view.to_camera(centre), earlier.to_camera(centre)
         if min(now[2], then[2]) < NEAR_MM:
@@ -128,7 +127,7 @@ def _fill(patch: Image, outline: Points, colour: tuple[int, ...]) -> None:
 
 
 def _line_kernel(flow: Points) -> Points:
-    """Return a kernel that smears along `flow`."""
+    """Return a motion blur kernel along `flow`."""
     half = math.ceil(max(abs(flow)) / 2)
     kernel = np.zeros((2 * half + 1, 2 * half + 1))
     ends = [np.round((half + sign * flow / 2) * 16).astype(int) for sign in (-1, 1)]

@@ -1,6 +1,6 @@
-"""Surfaces invented from a seed: wood, plaster, fabric. Flat pictures without light or perspective.
+"""Surfaces generated from a seed (wood, plaster, fabric), and tone tables and compositing for pictures.
 
-Knows nothing of where they are used. All pictures are uint8; colours are BGR.
+All pictures are uint8; colours are BGR.
 """
 
 import math
@@ -16,10 +16,10 @@ Colour = tuple[int, int, int]
 
 
 def wood_grain(rng: Generator, size_px: int, contrast: float = 26.0) -> Image:
-    """Return a (size_px, size_px) grey tile around 128, grain along x, that repeats without a seam."""
+    """Return a seamless (size_px, size_px) grey tile with a mean of 128 and the grain along x."""
     noise = np.fft.rfft2(rng.standard_normal((size_px, size_px)))
     y, x = np.fft.fftfreq(size_px)[:, None], np.fft.rfftfreq(size_px)[None]
-    # A Gaussian blur that wraps around is a product of spectra; each is scaled to keep the noise's deviation at 1.
+    # A cyclic Gaussian blur is a product of spectra; each is scaled to keep the deviation of the noise at 1.
     blurs = ((0.5, 0.9, 31.0), (0.35, 5.0, 151.0), (0.3, 40.0, 81.0))
     spectrum = sum(
         share * 2 * math.sqrt(math.pi * across * along) * np.exp(-2 * np.pi**2 * ((across * y) ** 2 + (along * x) ** 2))
@@ -29,7 +29,7 @@ def wood_grain(rng: Generator, size_px: int, contrast: float = 26.0) -> Image:
 
 
 def _bytes(values: NDArray[Any]) -> Image:
-    """Round to what a picture can hold."""
+    """Clip and convert to uint8."""
     out: Image = np.clip(values, 0, 255).astype(np.uint8)
     return out
 
@@ -41,28 +41,28 @@ def tone_map(dark: Colour, light: Colour) -> Image:
     return _bytes(ramp)[:, None, :]
 
 
-def through(picture: Image, tones: Image) -> Image:
-    """Send a picture's colours (three channels, or four with alpha last) through a (1, 256, 3) tone table."""
+def apply_tones(picture: Image, tones: Image) -> Image:
+    """Apply a (1, 256, 3) tone table to a picture of three channels, or of four with alpha last."""
     out = picture.copy()
     out[:, :, :3] = cv2.LUT(np.ascontiguousarray(picture[:, :, :3]), tones)
     return out
 
 
-def colour_through(colour: Colour, tones: Image) -> Colour:
-    """Send one colour through a (1, 256, 3) tone table."""
+def apply_tones_to_colour(colour: Colour, tones: Image) -> Colour:
+    """Apply a (1, 256, 3) tone table to one colour."""
     b, g, r = (int(tones[0, min(255, max(0, round(part))), channel]) for channel, part in enumerate(colour))
     return b, g, r
 
 
-def multiplied(picture: Image) -> Image:
-    """Multiply the colours of a (h, w, 4) picture by its alpha, as shrinking, warping and laying over want them."""
+def premultiplied(picture: Image) -> Image:
+    """Return a (h, w, 4) picture with premultiplied alpha, as resizing, warping and compositing need it."""
     alpha = np.ascontiguousarray(np.repeat(picture[:, :, 3:], 4, axis=2))
     alpha[:, :, 3] = 255
     return cv2.multiply(picture, alpha, scale=1 / 255).astype(np.uint8)
 
 
-def lay_over(canvas: Image, patch: Image) -> None:
-    """Blend a (h, w, 4) patch whose colours are multiplied by alpha onto a canvas of 3 or 4 channels, in place."""
+def composite(canvas: Image, patch: Image) -> None:
+    """Composite a (h, w, 4) patch with premultiplied alpha onto a canvas of 3 or 4 channels, in place."""
     clear = 255 - patch[:, :, 3]
     if canvas.shape[2] == 3:
         rest, over = cv2.merge([clear] * 3), np.ascontiguousarray(patch[:, :, :3])
@@ -80,7 +80,7 @@ def plaster(rng: Generator, height_px: int, width_px: int, colour: Colour) -> Im
 
 
 def fabric(rng: Generator, height_px: int, width_px: int) -> Image:
-    """Return a (height_px, width_px, 3) cloth with a bold print of suns and leaves, or a fine net of lines."""
+    """Return a (height_px, width_px, 3) fabric with a bold print of suns and leaves, or a fine net of lines."""
     ground, first, second = (_cloth_colour(rng) for _ in range(3))
     cloth = np.full((height_px, width_px, 3), ground, np.uint8)
     if rng.random() < 0.35:

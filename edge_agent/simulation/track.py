@@ -1,11 +1,8 @@
-"""The line of a track on its table: straights and arcs in millimetres, position and heading by arc length.
+"""The centre line of a track: straights and arcs in millimetres, position and heading by arc length.
 
-World frame: x and y span the table's top, z points up, angles are counter-clockwise radians from x. Knows nothing of
-trains, signs or pictures.
-
-Sizes are those of LEGO's own plastic track, 8 mm to the stud: a straight is 16 studs long, the standard curve ("R40")
-has a radius of 40 studs and turns by 22.5 degrees, sleepers are 8 studs wide and stand every 4 studs, and the rails'
-inner faces are 37.5 mm apart.
+World frame: x and y span the table top, z points up, angles are counter-clockwise radians from x. Sizes are those of
+LEGO's plastic track, 8 mm to the stud: a straight is 16 studs long, the standard curve ("R40") has a radius of 40 studs
+and turns by 22.5 degrees, sleepers are 8 studs wide and 4 studs apart, and the rails' inner faces are 37.5 mm apart.
 """
 
 import bisect
@@ -27,14 +24,14 @@ SLEEPER_PITCH_MM = 32.0
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """A place on the table's top and a direction."""
+    """A position on the table top and a heading."""
 
     x_mm: float
     y_mm: float
     heading_rad: float
 
     def beside(self, left_mm: float) -> tuple[float, float]:
-        """Return the point that lies `left_mm` to the left (negative: to the right) of this place."""
+        """Return the point `left_mm` to the left (negative: to the right) of this position."""
         return (
             self.x_mm - left_mm * math.sin(self.heading_rad),
             self.y_mm + left_mm * math.cos(self.heading_rad),
@@ -50,11 +47,11 @@ class Segment:
 
     @property
     def curved(self) -> bool:
-        """Tell whether this is an arc."""
+        """Whether this is an arc."""
         return self.turn_rad != 0.0
 
     def after(self, start: Pose, along_mm: float) -> Pose:
-        """Return the pose `along_mm` into the segment that begins at `start`."""
+        """Return the pose `along_mm` into the segment if it begins at `start`."""
         if not self.curved:
             cos, sin = math.cos(start.heading_rad), math.sin(start.heading_rad)
             return Pose(start.x_mm + along_mm * cos, start.y_mm + along_mm * sin, start.heading_rad)
@@ -68,18 +65,18 @@ class Segment:
 
 
 def straight(pieces: float) -> Segment:
-    """Return a straight of so many track pieces."""
+    """Return a straight of `pieces` track pieces."""
     return Segment(pieces * STRAIGHT_MM)
 
 
 def curve(pieces: float) -> Segment:
-    """Return a standard curve of so many pieces, to the left (positive) or right (negative)."""
+    """Return a standard curve of `pieces` track pieces, to the left (positive) or right (negative)."""
     return Segment(abs(pieces) * CURVE_TURN_RAD * CURVE_RADIUS_MM, pieces * CURVE_TURN_RAD)
 
 
 @dataclass(frozen=True)
 class RailTrack:
-    """Segments laid end to end from `start`. The rails end where the last one does."""
+    """Segments laid end to end from `start`."""
 
     segments: tuple[Segment, ...]
     start: Pose = Pose(0.0, 0.0, 0.0)
@@ -100,15 +97,15 @@ class RailTrack:
 
     @property
     def length_mm(self) -> float:
-        """Length of the whole line."""
+        """Length of the track."""
         return self.joints[-1][0]
 
     def segment_index(self, s_mm: float) -> int:
-        """Return the index of the segment at arc length `s_mm`; places off the ends belong to the nearest."""
+        """Return the index of the segment at arc length `s_mm`; beyond the ends, of the nearest."""
         return max(0, bisect.bisect_right(self._starts_mm, s_mm) - 1)
 
     def curved(self, s_mm: float) -> bool:
-        """Tell whether the line bends at `s_mm`."""
+        """Return whether the track is curved at `s_mm`."""
         return s_mm < self.length_mm and self.segments[self.segment_index(s_mm)].curved
 
     def curvature_per_mm(self, s_mm: float) -> float:
@@ -117,7 +114,7 @@ class RailTrack:
         return segment.turn_rad / segment.length_mm if self.curved(s_mm) else 0.0
 
     def pose(self, s_mm: float) -> Pose:
-        """Return position and heading at `s_mm`; beyond the last rail the line goes straight on."""
+        """Return position and heading at `s_mm`; beyond the last rail the line continues straight."""
         if s_mm >= self.length_mm:
             return Segment(1.0).after(self.joints[-1][1], s_mm - self.length_mm)
         index = self.segment_index(s_mm)
@@ -125,7 +122,7 @@ class RailTrack:
         return self.segments[index].after(start, s_mm - at_mm)
 
     def sample(self, step_mm: float, left_mm: float = 0.0) -> NDArray[np.float64]:
-        """Return (n, 2) points every `step_mm` along the line, `left_mm` beside it, both ends included."""
+        """Return (n, 2) points about every `step_mm` along the line, both ends included, `left_mm` beside it."""
         s_mm = np.linspace(0, self.length_mm, max(2, round(self.length_mm / step_mm) + 1))
         index = np.clip(np.searchsorted(self._starts_mm, s_mm, side="right") - 1, 0, len(self.segments) - 1)
         at_mm = np.array([joint_mm for joint_mm, _ in self.joints])[index]
@@ -133,7 +130,7 @@ class RailTrack:
         bend = np.array([segment.turn_rad / segment.length_mm for segment in self.segments])[index]
         along = s_mm - at_mm
         heading = start[:, 2] + bend * along
-        # The chord of an arc: its length is along * sinc(half the turn), its direction the mean of both headings.
+        # The chord of an arc has the length along * sinc(half the angle) and the mean of both headings.
         chord = along * np.sinc(bend * along / 2 / np.pi)
         middle = start[:, 2] + bend * along / 2
         points = start[:, :2] + chord[:, None] * np.stack([np.cos(middle), np.sin(middle)], axis=1)

@@ -1,7 +1,6 @@
-"""Draws plastic track: sleepers with studs and two rails, as small prisms under exact perspective.
+"""Draw plastic track: sleepers with studs and two rails, as small prisms in perspective.
 
-Geometry is laid out once for the whole line; each picture projects and paints what lies ahead. Knows nothing of trains,
-signs or the room.
+The geometry is computed once for the whole track; each picture projects and draws the part ahead.
 """
 
 from collections.abc import Sequence
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from edge_agent.simulation.texture import Colour, Image, colour_through
+from edge_agent.simulation.texture import Colour, Image, apply_tones_to_colour
 from edge_agent.simulation.track import GAUGE_MM, SLEEPER_LENGTH_MM, SLEEPER_PITCH_MM, SLEEPER_WIDTH_MM, RailTrack
 from edge_agent.simulation.view import NEAR_MM, CameraView, Points
 
@@ -23,21 +22,20 @@ _GAPS_MM = 1000.0
 _STUDS_MM = 520.0
 _REACH_MM = 5000.0
 _COARSE_MM = 80.0
-_FIXED = 4
-"""Bits behind the point in cv2's drawing coordinates."""
+_FIXED = 4  # fractional bits of cv2's drawing coordinates
 
 
 @dataclass(frozen=True, slots=True)
 class _Coat:
-    """One colour on the shapes of a kind: they show up to `reach_mm`."""
+    """A colour of shapes that are drawn up to a distance of `reach_mm`."""
 
     colour: Colour
     reach_mm: float
     smooth: bool = True
 
 
-class _Kind:
-    """Pieces of track that look alike: (pieces, coats, shapes a coat, corners, 3) world points."""
+class _Pieces:
+    """Pieces of track that look alike: (pieces, coats, shapes per coat, corners, 3) world points."""
 
     def __init__(self, coats: Sequence[_Coat], shapes: Sequence[Points], from_mm: float = NEAR_MM) -> None:
         self._coats = tuple(coats)
@@ -47,7 +45,7 @@ class _Kind:
         self._reach_mm = max(coat.reach_mm for coat in coats)
 
     def draw(self, canvas: Image, view: CameraView) -> None:
-        """Paint coat over coat onto (h, w, 4) BGRA."""
+        """Draw coat over coat onto (h, w, 4) BGRA."""
         depth = _depth_ahead(self._centres, view)
         picked = np.flatnonzero((depth < self._reach_mm) & (depth >= self._from_mm))
         if not len(picked):
@@ -64,23 +62,23 @@ class _Kind:
 
 
 class TrackArt:
-    """The line as polygons.
+    """The track as polygons.
 
     Args:
-        track: the line.
+        track: the centre line.
         grey: brightness of the plastic, 0..255.
         table: mean colour of the table, for the shadow under the track.
-        tones: (1, 256, 3) table that the plastic's colours go through.
+        tones: (1, 256, 3) tone table for the plastic's colours.
     """
 
     def __init__(self, track: RailTrack, grey: float, table: Colour, tones: Image) -> None:
         def plastic(factor: float) -> Colour:
-            return colour_through(_tint((grey * 1.03, grey, grey * 0.96), factor), tones)
+            return apply_tones_to_colour(_tint((grey * 1.03, grey, grey * 0.96), factor), tones)
 
         cells, coarse = _cells(track, SLEEPER_PITCH_MM / 2), _cells(track, _COARSE_MM)
         sleepers = _sleepers(track)
         half = SLEEPER_WIDTH_MM / 2
-        # Far off sleepers and gaps melt into one tone; near by the gaps show the table in shadow.
+        # In the distance sleepers and gaps blend into one tone; nearby the gaps show the table in shadow.
         far = (
             _strip(coarse, -half, half, SLEEPER_MM),
             _strip(coarse, -GAUGE_MM / 2 - 4, -GAUGE_MM / 2, RAIL_MM),
@@ -88,14 +86,14 @@ class TrackArt:
         )
         far_coats = [_Coat(plastic(factor), _REACH_MM) for factor in (0.6, 1.0, 1.0)]
         bed = _strip(cells, -half, half, 0.0)
-        self._kinds = [
-            _Kind(far_coats, far, from_mm=_GAPS_MM - _COARSE_MM),
-            _Kind((_Coat(_tint(table, 0.5), _GAPS_MM, smooth=False),), (bed,)),
-            _Kind(
+        self._pieces = [
+            _Pieces(far_coats, far, from_mm=_GAPS_MM - _COARSE_MM),
+            _Pieces((_Coat(_tint(table, 0.5), _GAPS_MM, smooth=False),), (bed,)),
+            _Pieces(
                 (_Coat(plastic(0.42), _GAPS_MM), _Coat(plastic(0.86), _GAPS_MM)),
                 (_raise(sleepers, 0.0), _raise(sleepers, SLEEPER_MM)),
             ),
-            _Kind(
+            _Pieces(
                 (_Coat(plastic(0.52), _STUDS_MM), _Coat(plastic(1.0), _STUDS_MM)),
                 (_studs(track, SLEEPER_MM), _studs(track, STUD_MM)),
             ),
@@ -116,16 +114,16 @@ class TrackArt:
                 _strip(cells, middle - 1.8, middle + 1.8, RAIL_MM),
                 _strip(cells, middle - 0.4, middle + 0.6, RAIL_MM),
             )
-            self._kinds.append(_Kind(coats, shapes))
+            self._pieces.append(_Pieces(coats, shapes))
 
     def draw(self, canvas: Image, view: CameraView) -> None:
-        """Paint onto (h, w, 4) BGRA."""
-        for kind in self._kinds:
-            kind.draw(canvas, view)
+        """Draw onto (h, w, 4) BGRA."""
+        for pieces in self._pieces:
+            pieces.draw(canvas, view)
 
 
 def _depth_ahead(centres: Points, view: CameraView) -> Points:
-    """Return how far ahead each (n, 3) point lies; infinite for those behind or well outside the picture."""
+    """Return the distance ahead of each (n, 3) point; infinite for those behind or well outside the picture."""
     relative = centres - view.centre
     depth = relative @ view.matrix[2]
     sideways = np.abs(relative @ view.matrix[0])
@@ -140,7 +138,7 @@ def _tint(colour: tuple[float, ...], factor: float) -> Colour:
 
 
 def _cells(track: RailTrack, step_mm: float) -> tuple[Points, Points]:
-    """Return the line's points (n, 2) and unit vectors to their left (n, 2)."""
+    """Return points of the centre line (n, 2) and unit vectors to their left (n, 2)."""
     middle = track.sample(step_mm)
     return middle, track.sample(step_mm, 1.0) - middle
 
@@ -154,7 +152,7 @@ def _strip(cells: tuple[Points, Points], right_mm: float, left_mm: float, z_mm: 
 
 
 def _side(cells: tuple[Points, Points], left_mm: float, low_mm: float, high_mm: float) -> Points:
-    """Return a wall along the line as (n, 4, 3) quads."""
+    """Return a vertical face along the line as (n, 4, 3) quads."""
     middle, left = cells
     line = middle + left * left_mm
     flat = np.stack([line[:-1], line[1:], line[1:], line[:-1]], axis=1)
@@ -164,7 +162,7 @@ def _side(cells: tuple[Points, Points], left_mm: float, low_mm: float, high_mm: 
 
 
 def _raise(flat: Points, z_mm: float) -> Points:
-    """Put (n, k, 2) polygons at a height."""
+    """Return (n, k, 2) polygons as (n, k, 3) at a height."""
     return np.concatenate([flat, np.full((*flat.shape[:2], 1), z_mm)], axis=2)
 
 

@@ -1,8 +1,7 @@
-"""How a toy train moves: a fixed-step integrator of one motor, one battery and some friction.
+"""The motion of a toy train: a fixed-step integrator of motor, battery and friction.
 
-Knows nothing of tracks (curves are told), pictures or clocks: it is stepped. Figures marked `chosen` are set so that
-60 % power gives 350 to 400 mm/s and 37 % 170 to 200 mm/s on a straight with fresh batteries, which is what such a train
-does with a small computer on its back; the others name their source.
+Figures marked `chosen` are set so that 60 % power gives 350 to 400 mm/s and 37 % 170 to 200 mm/s on a straight with
+fresh batteries, as such a train does with a small computer on board; the others name their source.
 """
 
 from dataclasses import dataclass, replace
@@ -11,11 +10,11 @@ from enum import Enum
 import numpy as np
 
 STEP_S = 0.002
-"""Length of one integration step; the fastest time constant below is 0.3 s."""
+"""Length of an integration step; the shortest time constant is 0.3 s."""
 
 
 class MotorMode(Enum):
-    """What the motor's bridge does."""
+    """State of the motor's H-bridge."""
 
     DRIVE = "drive"
     COAST = "coast"
@@ -24,17 +23,17 @@ class MotorMode(Enum):
 
 @dataclass(frozen=True, slots=True)
 class TrainModel:
-    """Constants of a train. Forces are told as the share of power that holds against them at nominal voltage.
+    """Constants of a train. Forces are given as the share of power that balances them at nominal voltage.
 
     Args:
         mass_kg: locomotive with computer and power bank (chosen).
         stall_force_n: pull at full power and standstill (chosen; gives a time constant of 0.35 s).
         free_speed_mm_s: speed at full power without friction, where back-EMF eats the voltage (chosen).
-        breakaway: nothing moves below this effective power: the dead band. Users of the hub see 20 to 30 percent.
-        rolling: friction while it rolls (chosen).
-        curve: friction added in a curve (chosen): with weak batteries a slow train sticks there.
+        breakaway: effective power below which nothing moves, the dead band; users of the hub report 20 to 30 percent.
+        rolling: rolling friction (chosen).
+        curve: additional friction in a curve (chosen): with weak batteries a slow train sticks there.
         full_v, empty_v: open-circuit voltage at 100 and 0 percent: six AAA cells at 1.5 and 1.0 V.
-        nominal_v: voltage at which power counts in full.
+        nominal_v: voltage at which power has its full effect.
         resistance_ohm: six fresh AAA cells at some 0.08 ohm each.
         stall_current_a, idle_current_a: motor at standstill and full power (chosen), hub alone (chosen).
         capacity_ah: an alkaline AAA cell at half an ampere.
@@ -56,7 +55,7 @@ class TrainModel:
 
 
 def varied(model: TrainModel, seed: int) -> TrainModel:
-    """Return another train of the same make: mass and friction differ by up to 4 percent; seed 0 changes nothing."""
+    """Return a variation of a train: mass and friction differ by up to 4 percent; seed 0 changes nothing."""
     if seed == 0:
         return model
     mass, rolling, curve = np.random.default_rng([seed, 5]).uniform(0.96, 1.04, 3)
@@ -70,7 +69,7 @@ def varied(model: TrainModel, seed: int) -> TrainModel:
 
 @dataclass(frozen=True, slots=True)
 class TrainMotion:
-    """Where a train is and what it does. `power_percent` is what was asked for, -100..100."""
+    """State of a train; `power_percent` is the power as set, -100..100."""
 
     s_mm: float = 0.0
     speed_mm_s: float = 0.0
@@ -81,7 +80,7 @@ class TrainMotion:
 
 
 def terminal_v(model: TrainModel, motion: TrainMotion) -> float:
-    """Return the voltage at the hub: sags with what is left in the battery and with what is drawn."""
+    """Return the voltage at the hub, which falls with the battery's charge and with the current."""
     charge = max(0.0, motion.battery_percent) / 100
     return model.empty_v + (model.full_v - model.empty_v) * charge - model.resistance_ohm * motion.current_a
 
@@ -109,12 +108,12 @@ def _push(model: TrainModel, motion: TrainMotion, back_emf: float) -> float:
     if motion.motor is MotorMode.COAST or motion.battery_percent <= 0:
         return 0.0
     if motion.motor is MotorMode.BRAKE:
-        return -back_emf  # shorted: only what it induces itself works, against the motion
+        return -back_emf  # short-circuited: only the back-EMF acts, against the motion
     return motion.power_percent / 100 * terminal_v(model, motion) / model.nominal_v - back_emf
 
 
 def _speed_after(model: TrainModel, speed_mm_s: float, push: float, hold: float) -> float:
-    """Apply force and friction over one step; friction stops a train but never turns it round."""
+    """Apply force and friction over one step; friction stops a train but never reverses it."""
     if speed_mm_s == 0.0:
         breakaway = model.breakaway - model.rolling + hold
         if abs(push) <= breakaway:

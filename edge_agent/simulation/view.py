@@ -1,8 +1,4 @@
-"""The train's camera as geometry: where a point of the world, and each sign, lies in the picture.
-
-A pinhole at train height. Gives the exact box of every sign, how much of it is cut off or hidden, and its distance.
-Knows nothing of colours.
-"""
+"""Geometry of the train's camera: projection of the world, and box, visibility and distance of every sign."""
 
 import math
 from dataclasses import dataclass
@@ -22,20 +18,20 @@ Points = NDArray[np.float64]
 HEAD_THICK_MM = 1.6
 """Thickness of a sign's plate."""
 NEAR_MM = 25.0
-"""Nothing nearer than this is drawn."""
+"""Distance of the near plane."""
 _REACH_MM = 3000.0
 _GRID = 48
 
 
 @dataclass(frozen=True, slots=True)
 class Optics:
-    """A pinhole camera on the train's nose.
+    """A pinhole camera on the front of the train.
 
     Args:
-        width, height: the picture in pixels.
+        width, height: size of the picture in pixels.
         hfov_rad: horizontal angle of view; a webcam's 62 degrees.
         height_mm: of the lens above the table.
-        pitch_rad: how far it looks down.
+        pitch_rad: downward tilt.
     """
 
     width: int = 600
@@ -52,7 +48,7 @@ class Optics:
 
 @dataclass(frozen=True, slots=True)
 class CameraView:
-    """The camera at a place. `matrix` is (3, 3): rows are the camera's right, down and forward in the world."""
+    """The camera at a position. The rows of `matrix` (3, 3) are its right, down and forward in the world."""
 
     optics: Optics
     centre: Points
@@ -60,7 +56,7 @@ class CameraView:
 
     @classmethod
     def at(cls, optics: Optics, pose: Pose, extra_pitch_rad: float = 0.0, drop_mm: float = 0.0) -> "CameraView":
-        """Return the view from a train at `pose`; the extras are for a train that falls."""
+        """Return the view from a train at `pose`; extra pitch and drop are for a falling train."""
         pitch_rad = optics.pitch_rad + extra_pitch_rad
         cos, sin = math.cos(pose.heading_rad), math.sin(pose.heading_rad)
         level, dip = math.cos(pitch_rad), math.sin(pitch_rad)
@@ -69,7 +65,7 @@ class CameraView:
         return cls(optics, centre, np.array([right, down, forward]))
 
     def to_camera(self, points: Points) -> Points:
-        """Turn (..., 3) world points into camera coordinates: right, down, forward, in millimetres."""
+        """Transform (..., 3) world points to camera coordinates: right, down, forward, in millimetres."""
         out: Points = (points - self.centre) @ self.matrix.T
         return out
 
@@ -81,13 +77,13 @@ class CameraView:
         return out
 
     def polygon(self, corners: Points) -> Points:
-        """Project an (n, 3) world polygon, cut off at the near plane; (m, 2) pixels, m is 0 when it lies behind."""
+        """Project an (n, 3) world polygon, clipped at the near plane, to (m, 2) pixels; m is 0 when it is behind."""
         inside = clip_near(self.to_camera(corners))
         return self.to_pixels(inside) if len(inside) >= 3 else np.empty((0, 2))
 
 
 def clip_near(in_camera: Points, near_mm: float = NEAR_MM) -> Points:
-    """Cut an (n, 3) polygon in camera coordinates at the near plane (Sutherland and Hodgman's way)."""
+    """Clip an (n, 3) polygon in camera coordinates at the near plane (Sutherland-Hodgman)."""
     if in_camera[:, 2].min() >= near_mm:
         return in_camera
     out: list[Points] = []
@@ -101,9 +97,9 @@ def clip_near(in_camera: Points, near_mm: float = NEAR_MM) -> Points:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SeenSign:
-    """A sign in front of the camera. `box` is what lies inside the picture, tight around the sign's outline.
+    """A sign in view. `box` is the tight box of its outline, clipped to the picture; `facing` the cosine to its face.
 
-    `visible` is the share of the head that is neither cut off by the picture's edge nor hidden by something nearer.
+    `visible` is the share of the head that is neither outside the picture nor hidden by nearer signs.
     """
 
     index: int
@@ -125,7 +121,7 @@ def head_axes(layout: Layout, index: int, front: bool) -> tuple[Points, Points]:
 
 
 def head_points(layout: Layout, index: int, front: bool, uv: Points) -> Points:
-    """Turn (n, 2) places on a head (right, down from its centre, in heights of the head) into (n, 3) world points."""
+    """Return (n, 2) points on a head (right, down from its centre, in units of its height) as (n, 3) world points."""
     centre, right = head_axes(layout, index, front)
     mm = uv * layout.signs[index].head_mm
     out: Points = centre + mm[:, :1] * right - mm[:, 1:] * np.array([0.0, 0.0, 1.0])
@@ -133,7 +129,7 @@ def head_points(layout: Layout, index: int, front: bool, uv: Points) -> Points:
 
 
 def head_back(layout: Layout, index: int, front: bool) -> Points:
-    """Return the vector (3,) from the side of a head's plate that is seen to the other."""
+    """Return the vector (3,) from the visible side of a head's plate to the other."""
     _, right = head_axes(layout, index, front)
     out: Points = np.array([-right[1], right[0], 0.0]) * HEAD_THICK_MM
     return out
@@ -141,12 +137,12 @@ def head_back(layout: Layout, index: int, front: bool) -> Points:
 
 @lru_cache(maxsize=128)
 def _outline(name: str) -> Points:
-    """Return the hull of a sign's shape, (n, 2) in heights of the head from its centre."""
+    """Return the convex hull of a sign's shape, (n, 2) from its centre in units of its height."""
     alpha = artwork.draw(name, 128)[:, :, 3]
     solid = alpha > 127
     ys = np.flatnonzero(solid.any(axis=1))
     first, last = solid[ys].argmax(axis=1), alpha.shape[1] - solid[ys, ::-1].argmax(axis=1)
-    # The hull of the pixels' corners, not of their centres, is the shape's true edge.
+    # The hull of the pixels' corners, not of their centres, is the exact edge.
     corners = np.concatenate([np.stack([xs, ys + dy], axis=1) for xs in (first, last) for dy in (0, 1)])
     hull = cv2.convexHull(corners.astype(np.float32)).reshape(-1, 2)
     out: Points = (hull - (alpha.shape[1] / 2, alpha.shape[0] / 2)) / alpha.shape[0]
@@ -154,14 +150,14 @@ def _outline(name: str) -> Points:
 
 
 def _facing(pose: Pose, centre: Points) -> float:
-    """Return the cosine between a sign's face and the line to the camera; negative shows the back."""
+    """Return the cosine between a sign's normal and the line to the camera; negative for its back."""
     x_mm, y_mm = float(centre[0]) - pose.x_mm, float(centre[1]) - pose.y_mm
     toward = x_mm * math.cos(pose.heading_rad) + y_mm * math.sin(pose.heading_rad)
     return toward / max(1e-6, math.hypot(x_mm, y_mm))
 
 
 def see(layout: Layout, view: CameraView) -> list[SeenSign]:
-    """List the signs whose heads reach into the picture, farthest first."""
+    """Return the signs whose heads are in the picture, farthest first."""
     seen = [one for index in range(len(layout.signs)) if (one := _see_one(layout, view, index)) is not None]
     seen.sort(key=lambda one: -one.distance_mm)
     return [_with_occlusion(layout, view, seen, place) for place in range(len(seen))]
@@ -191,7 +187,7 @@ def _see_one(layout: Layout, view: CameraView, index: int) -> SeenSign | None:
 
 
 def _with_occlusion(layout: Layout, view: CameraView, seen: list[SeenSign], place: int) -> SeenSign:
-    """Measure what can be seen of one sign, on a small grid over its outline."""
+    """Return a sign with its visible share, measured on a small grid over its outline."""
     own = seen[place]
     low, high = own.outline.min(axis=0), own.outline.max(axis=0)
     scale = _GRID / np.maximum(high - low, 1e-6)
@@ -214,7 +210,7 @@ def _on_grid(shape: Points, low: Points, scale: Points) -> NDArray[np.int32]:
 
 
 def pole_polygon(layout: Layout, view: CameraView, one: SeenSign, width_mm: float = 3.6) -> Points:
-    """Project the pole of a seen sign, from base to head: (4, 2) pixels, or empty when it is too near."""
+    """Project the pole of a sign, from base to head, to (4, 2) pixels; empty when it is too near."""
     pose = layout.sign_poses[one.index]
     side = view.matrix[0] * width_mm / 2
     foot, top = (np.array([pose.x_mm, pose.y_mm, z]) for z in (BASE_HEIGHT_MM, POLE_MM + 1))
@@ -222,7 +218,7 @@ def pole_polygon(layout: Layout, view: CameraView, one: SeenSign, width_mm: floa
 
 
 def truth(seen: list[SeenSign], *, min_px: float = 6.0, min_visible: float = 0.4) -> tuple[Detection, ...]:
-    """Return what a perfect detector would find: fronts that are large enough, not too oblique and not hidden."""
+    """Return what a perfect detector would detect: fronts large enough, not too oblique and not hidden."""
     return tuple(
         Detection(one.sign.label, 1.0, one.box)
         for one in seen

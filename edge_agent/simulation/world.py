@@ -1,7 +1,7 @@
-"""The simulated world in motion: one train on one layout, moved by what the hub is told, judged by a referee.
+"""The simulated world: one train on one layout, driven by motor commands and judged by a referee.
 
-Time is the caller's: `advance(to_s)` moves everything to that moment in fixed steps, so that the same commands at the
-same times give the same run however often anybody looks. Knows nothing of pixels, the event loop or the agent.
+Time comes from the caller: `advance(to_s)` moves the world in fixed steps, so the same commands at the same times give
+the same run, however often the state is read.
 """
 
 from dataclasses import dataclass, replace
@@ -13,13 +13,12 @@ from edge_agent.simulation.track import Pose
 from edge_agent.simulation.train import STEP_S, MotorMode, TrainModel, TrainMotion, step, terminal_v, varied
 from edge_agent.simulation.view import CameraView, Optics, SeenSign, see, truth
 
-_WATCH_STEPS = 5
-"""The referee looks every 10 ms."""
+_WATCH_STEPS = 5  # the referee watches every 10 ms
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What the renderer needs to know of one moment."""
+    """The state that the renderer needs."""
 
     at_s: float
     s_mm: float
@@ -32,11 +31,11 @@ class World:
     """A train on a layout.
 
     Args:
-        layout: what stands on the table.
-        seed: which train of the make it is (pictures take their seed from the layout's look).
-        battery_percent: charge at the start.
+        layout: track and signs.
+        seed: of the train's variation; pictures depend on the seed of the layout's style.
+        battery_percent: initial charge.
         optics: the train's camera.
-        model: the train's constants, instead of those that the seed chooses.
+        model: the train's constants, instead of those derived from the seed.
     """
 
     def __init__(
@@ -61,28 +60,28 @@ class World:
     # --- commands -----------------------------------------------------------------------------------------------
 
     def set_power(self, percent: float) -> None:
-        """Drive the motor with -100..100 percent of the battery's voltage; 0 coasts. Raises ValueError beyond that."""
+        """Drive the motor with -100..100 percent of the battery's voltage; 0 coasts. Raises ValueError outside that."""
         if not -100 <= percent <= 100:
             raise ValueError(f"power must be -100..100 percent, not {percent}")
         motor = MotorMode.DRIVE if percent else MotorMode.COAST
         self._motion = replace(self._motion, motor=motor, power_percent=float(percent))
 
     def brake(self) -> None:
-        """Short the motor."""
+        """Brake: short-circuit the motor."""
         self._motion = replace(self._motion, motor=MotorMode.BRAKE, power_percent=0.0)
 
     def coast(self) -> None:
-        """Cut the motor off: only friction slows the train."""
+        """Coast: disconnect the motor, so that only friction slows the train."""
         self.set_power(0)
 
     def set_battery(self, percent: float) -> None:
-        """Put in batteries with another charge."""
+        """Set the charge of the batteries."""
         self._motion = replace(self._motion, battery_percent=min(100.0, max(0.0, percent)))
 
     # --- time ---------------------------------------------------------------------------------------------------
 
     def advance(self, to_s: float) -> None:
-        """Move to the moment `to_s` of any monotonic clock; the first call sets where the world's time begins."""
+        """Advance to `to_s` on any monotonic clock; the first call sets the origin of the world's time."""
         if self._origin_s is None:
             self._origin_s = to_s
         target = int((to_s - self._origin_s) / STEP_S + 1e-6)
@@ -111,7 +110,7 @@ class World:
 
     @property
     def s_mm(self) -> float:
-        """Arc length of the train's front."""
+        """Arc length of the train's front along the track."""
         return self._motion.s_mm
 
     @property
@@ -121,27 +120,27 @@ class World:
 
     @property
     def stopped(self) -> bool:
-        """Tell whether the train stands."""
+        """Whether the train stands still."""
         return self._motion.speed_mm_s == 0.0
 
     @property
     def derailed(self) -> bool:
-        """Tell whether the train fell off the end of the rails."""
+        """Whether the train fell off the end of the rails."""
         return self._derailed_s is not None
 
     @property
     def motor(self) -> MotorMode:
-        """What the motor does."""
+        """State of the motor."""
         return self._motion.motor
 
     @property
     def power_percent(self) -> float:
-        """Power as last set."""
+        """Power in percent as last set."""
         return self._motion.power_percent
 
     @property
     def battery_percent(self) -> float:
-        """Charge that is left."""
+        """Remaining charge."""
         return self._motion.battery_percent
 
     @property
@@ -151,22 +150,22 @@ class World:
 
     @property
     def current_a(self) -> float:
-        """Current drawn by hub and motor."""
+        """Current of hub and motor."""
         return self._motion.current_a
 
     @property
     def margin_mm(self) -> float:
-        """How far the train's front is from the cliff; negative once it has gone over."""
+        """Distance of the train's front from the end of the rails; negative beyond it."""
         return self.layout.cliff_mm - self._motion.s_mm
 
     @property
     def outcome(self) -> MissionOutcome:
-        """How the mission stands: `ended` unless it came to `stopped` or `derailed`."""
+        """Outcome of the mission: `ended` unless `stopped` or `derailed`."""
         return self.referee.outcome or MissionOutcome.ENDED
 
     @property
     def over(self) -> bool:
-        """Tell whether the mission has come to its end or run out of time."""
+        """Whether the mission has ended or its time has run out."""
         return self.referee.outcome is not None or self.elapsed_s >= self.layout.time_limit_s
 
     @property
@@ -176,7 +175,7 @@ class World:
 
     @property
     def lap_s(self) -> float | None:
-        """Time from the first motion to the end of the last segment passed; None before."""
+        """Time from the first motion to the end of the last completed segment; None before the first."""
         if self.referee.departed_s is None or not self.referee.joints_s:
             return None
         return self.referee.joints_s[-1] - self.referee.departed_s
@@ -184,13 +183,13 @@ class World:
     # --- what the camera could see ------------------------------------------------------------------------------
 
     def snapshot(self) -> Snapshot:
-        """Freeze this moment for a renderer in another thread."""
+        """Return the current state for a renderer in another thread."""
         fallen_s = 0.0 if self._derailed_s is None else self.elapsed_s - self._derailed_s
         motion = self._motion
         return Snapshot(self.elapsed_s, motion.s_mm, motion.speed_mm_s, self.layout.track.pose(motion.s_mm), fallen_s)
 
     def view(self) -> CameraView:
-        """Return the camera where it is now."""
+        """Return the camera at its current pose."""
         return view_of(self.optics, self.snapshot())
 
     def see(self) -> list[SeenSign]:
@@ -198,11 +197,11 @@ class World:
         return see(self.layout, self.view())
 
     def truth(self) -> tuple[Detection, ...]:
-        """Return what a perfect detector would find now."""
+        """Return what a perfect detector would detect now."""
         return truth(self.see())
 
 
 def view_of(optics: Optics, moment: Snapshot) -> CameraView:
-    """Return the camera of a moment; a train that fell looks at the floor before long."""
+    """Return the camera's view at a moment; after derailing it tilts towards the floor."""
     fall = min(1.0, moment.fallen_s / 0.6)
     return CameraView.at(optics, moment.pose, extra_pitch_rad=1.1 * fall, drop_mm=400 * fall * fall)

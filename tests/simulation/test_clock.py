@@ -127,7 +127,7 @@ def test_hanging_job_beyond_patience_lets_time_go_on():
         await asyncio.sleep(1)
         return at_s
 
-    assert run_virtual(main(), job_patience_s=0.05) == pytest.approx(0.45)
+    assert run_virtual(main(), job_timeout_s=0.05) == pytest.approx(0.45)
 
 
 def test_timeout_of_a_sleep_fires_at_its_virtual_moment():

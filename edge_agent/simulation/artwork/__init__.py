@@ -1,6 +1,6 @@
-"""Toy sign artwork, drawn by our own code: shared by the simulator's renderer and the training pictures' generator.
+"""Artwork of toy signs, drawn by our own code: a name in, the BGRA picture of face or back out.
 
-Knows names, faces, backs and sizes of toy signs. Knows nothing of cameras, scenes or labels' use.
+Pure functions, shared by the simulator's renderer and the generator of training pictures.
 """
 
 from edge_agent.simulation.artwork.catalogue import draw, draw_back, height_mm, names, sign_of

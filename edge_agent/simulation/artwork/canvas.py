@@ -1,6 +1,4 @@
-"""An anti-aliased drawing surface for sign artwork: shapes in fractions of the sign's height.
-
-Knows polygons, discs, strokes and lines of text. Knows nothing of which sign is drawn.
+"""An anti-aliased drawing surface for sign artwork.
 
 Coordinates are (x, y) with y down, in units of the sign's height: y runs from 0 to 1, x from 0 to the aspect ratio.
 Colours are BGR triples, 0 to 255.
@@ -19,11 +17,11 @@ Colour = tuple[int, int, int]
 Point = tuple[float, float]
 
 _SHIFT = 6  # fractional bits of cv2's fixed-point coordinates
-_FINE_PX = 384  # least height of the surface painted on; small artwork is painted large and averaged down
+_FINE_PX = 384  # minimum height of the surface; small artwork is drawn large and averaged down
 
 
 def rounded(corners: Sequence[Point], radius: float, steps: int = 8) -> list[Point]:
-    """Round the corners of a convex polygon: `corners` in order, `radius` in the same units."""
+    """Return a convex polygon with rounded corners; `radius` is in the same units as `corners`."""
     outline: list[Point] = []
     points = np.asarray(corners, dtype=float)
     for index, corner in enumerate(points):
@@ -41,13 +39,13 @@ def rounded(corners: Sequence[Point], radius: float, steps: int = 8) -> list[Poi
 
 
 def ellipse(centre: Point, radii: Point, start_deg: float = 0, end_deg: float = 360, steps: int = 48) -> list[Point]:
-    """Points along an ellipse's arc; 0 degrees points right, 90 down."""
+    """Return points along an arc of an ellipse; 0 degrees points right, 90 down."""
     angles = np.radians(np.linspace(start_deg, end_deg, steps))
     return [(centre[0] + radii[0] * float(np.cos(a)), centre[1] + radii[1] * float(np.sin(a))) for a in angles]
 
 
 class Canvas:
-    """A picture of one sign while it is painted.
+    """A drawing of one sign.
 
     Args:
         height_px: height of the finished picture.
@@ -68,7 +66,7 @@ class Canvas:
         return np.round(scaled).astype(np.int32)
 
     def outline(self, points: Sequence[Point]) -> None:
-        """Make the inside of a polygon part of the sign (opaque)."""
+        """Make the inside of a polygon opaque, as part of the sign."""
         cv2.fillPoly(self._alpha, [self._fixed(points)], 255, shift=_SHIFT)
 
     def polygon(self, points: Sequence[Point], colour: Colour) -> None:
@@ -103,7 +101,7 @@ class Canvas:
             self.stroke(placed, font.weight * height, colour, blunt=font.blunt)
 
     def finish(self) -> NDArray[np.uint8]:
-        """Shrink the painting to the finished picture: (h, w, 4) BGRA."""
+        """Return the finished picture, (h, w, 4) uint8 BGRA."""
         fine = np.dstack([self._picture, self._alpha])
         small = cv2.resize(fine, self._size_px, interpolation=cv2.INTER_AREA)
         return np.asarray(small, dtype=np.uint8)

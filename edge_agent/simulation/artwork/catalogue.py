@@ -1,7 +1,4 @@
-"""Every sign that we draw, by name: what it means, how tall the toy is, and its face and back as pictures.
-
-Knows the list. Knows nothing of scenes, light or perspective.
-"""
+"""The catalogue of artwork: by name, the sign it means, the toy's height, and pictures of face and back."""
 
 from collections.abc import Callable
 from functools import partial
@@ -66,12 +63,12 @@ _FACES: dict[str, _Face] = {
 
 
 def names() -> tuple[str, ...]:
-    """Every artwork's name: a label, or a label and a variant behind a slash."""
+    """Return the names of all artwork: a label, or a label and a variant after a slash."""
     return tuple(_FACES)
 
 
 def sign_of(name: str) -> Sign:
-    """Tell what the artwork `name` means.
+    """Return the sign that an artwork means.
 
     Raises:
         KeyError: no artwork has this name.
@@ -82,7 +79,7 @@ def sign_of(name: str) -> Sign:
 
 
 def height_mm(name: str) -> float:
-    """Height of the toy sign's face in millimetres (measured against the studs, 8 mm apart, of the track beside it).
+    """Return the height of the toy's face in millimetres, measured against the studs (8 mm) of the track beside it.
 
     Raises:
         KeyError: no artwork has this name.
@@ -99,7 +96,7 @@ def draw(name: str, height_px: int, style: Style = TOY) -> NDArray[np.uint8]:
     Args:
         name: one of `names()`.
         height_px: height of the picture, at least 1.
-        style: the print run; the usual one when left out.
+        style: the style of the print.
 
     Returns:
         (height_px, w, 4) uint8, BGRA; alpha is the sign's outline, anti-aliased.
@@ -111,6 +108,6 @@ def draw(name: str, height_px: int, style: Style = TOY) -> NDArray[np.uint8]:
 
 
 def draw_back(name: str, height_px: int, style: Style = TOY) -> NDArray[np.uint8]:
-    """Draw the back of a sign as seen from behind: dark plastic with the pole's clip; otherwise as `draw`."""
+    """Draw the back of a sign, dark plastic with the pole's clip, as seen from behind; otherwise as `draw`."""
     face = np.ascontiguousarray(draw(name, height_px, style)[:, ::-1])
     return plates.back(height_px, face, style)

@@ -1,7 +1,4 @@
-"""Digits and a few capitals as strokes, in several weights and widths: the print on toy signs.
-
-Knows the run of each stroke. Knows nothing of signs, pixels or colours. The shapes are our own, not taken from a font.
-"""
+"""Digits and a few capitals as strokes, in several weights and widths; own shapes, not taken from a font."""
 
 import math
 from dataclasses import dataclass
@@ -11,14 +8,14 @@ Path = list[tuple[float, float]]
 
 @dataclass(frozen=True)
 class Font:
-    """A way to write: everything in fractions of the letters' height.
+    """Parameters of a lettering, in fractions of the letters' height.
 
     Args:
         weight: thickness of a stroke.
         width: width of a letter, strokes included.
         gap: free space between letters.
         slant: how far the top leans to the right.
-        blunt: square ends instead of round ones.
+        blunt: square stroke ends instead of round ones.
     """
 
     weight: float = 0.15
@@ -39,18 +36,18 @@ FONTS: dict[str, Font] = {
     "wide": Font(weight=0.16, width=0.72, gap=0.1),
     "slanted": Font(weight=0.16, width=0.56, slant=0.14),
 }
-"""Every way to write, by name."""
+"""All letterings, by name."""
 
 
 def _arc(cx: float, cy: float, rx: float, ry: float, *degrees: float) -> Path:
-    """Follow an ellipse from the first of two angles to the second; 0 points right, 90 down."""
+    """Return points along an ellipse from the first of two angles to the second; 0 points right, 90 down."""
     start_deg, end_deg = degrees
     steps = max(4, int(abs(end_deg - start_deg) / 12))
     angles = [math.radians(start_deg + (end_deg - start_deg) * i / steps) for i in range(steps + 1)]
     return [(cx + rx * math.cos(a), cy + ry * math.sin(a)) for a in angles]
 
 
-# Centre lines in a box of 1 x 1 (y down); a font squeezes the box so that the thick stroke just fits the letter.
+# Centre lines in a box of 1 x 1 (y down), which is scaled so that the strokes just fit the letter.
 _GLYPHS: dict[str, list[Path]] = {
     "0": [_arc(0.5, 0.32, 0.5, 0.32, 180, 360) + _arc(0.5, 0.68, 0.5, 0.32, 0, 180) + [(0.0, 0.32)]],
     "1": [[(0.12, 0.24), (0.58, 0.0), (0.58, 1.0)]],
@@ -80,7 +77,7 @@ _GLYPHS: dict[str, list[Path]] = {
 
 
 def text_strokes(words: str, font: Font) -> list[Path]:
-    """Centre lines of a written line, centred on (0, 0), one high; draw them `font.weight` thick.
+    """Return the centre lines of a line of text, centred on (0, 0) with a height of 1; strokes are `font.weight` thick.
 
     Raises:
         KeyError: a character that no sign of ours uses.

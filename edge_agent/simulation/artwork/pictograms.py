@@ -1,7 +1,6 @@
-"""The coarse little pictures on toy signs: a fence, a train, a digging man, a bicycle.
+"""Pictograms of toy signs: a fence, a train, a digging man, a bicycle and others.
 
-Each function paints one pictogram in one colour around a centre, `size` tall or so, in the canvas's units.
-Knows how a pictogram looks. Knows nothing of the sign around it.
+Each function draws one pictogram in one colour around a centre, about `size` tall, in the canvas's units.
 """
 
 from collections.abc import Callable
@@ -63,18 +62,18 @@ def _walker(canvas: Canvas, centre: Point, size: float, colour: Colour) -> None:
 
 
 def children(canvas: Canvas, centre: Point, size: float, colour: Colour) -> None:
-    """Two running figures, one taller."""
+    """Draw two running figures, one taller."""
     _walker(canvas, (centre[0] - 0.24 * size, centre[1]), size, colour)
     _walker(canvas, (centre[0] + 0.3 * size, centre[1] + 0.1 * size), 0.8 * size, colour)
 
 
 def walker(canvas: Canvas, centre: Point, size: float, colour: Colour) -> None:
-    """One walking figure."""
+    """Draw a walking figure."""
     _walker(canvas, centre, size, colour)
 
 
 def stander(canvas: Canvas, centre: Point, size: float, colour: Colour) -> None:
-    """One standing figure."""
+    """Draw a standing figure."""
     canvas.disc((centre[0], centre[1] - 0.38 * size), 0.13 * size, colour)
     canvas.polygon(_place(centre, size, [(-0.26, -0.22), (0.26, -0.22), (0.2, 0.14), (-0.2, 0.14)]), colour)
     for x in (-0.1, 0.1):
@@ -95,7 +94,7 @@ def crossroads(canvas: Canvas, centre: Point, size: float, colour: Colour) -> No
 
 
 def signals(canvas: Canvas, centre: Point, size: float, colour: Colour) -> None:
-    """Three lamps in a column, in one colour."""
+    """Draw three lamps in a column."""
     for y in (-0.32, 0.04, 0.4):
         canvas.disc((centre[0], centre[1] + y * size), 0.15 * size, colour)
 

@@ -1,7 +1,6 @@
-"""Whole sign faces: discs, triangles, squares and signal plates with their print on them.
+"""Sign faces, discs, triangles, squares and signal plates with their prints, and the style of a print.
 
-Knows how a kind of toy sign is put together from shapes, words and pictograms. Knows nothing of names or labels.
-Every function returns (h, w, 4) uint8 BGRA, the alpha being the outline of the sign.
+Every drawing function returns (h, w, 4) uint8 BGRA, the alpha being the outline of the sign.
 """
 
 from dataclasses import dataclass
@@ -18,22 +17,22 @@ WHITE: Colour = (240, 240, 240)
 POLE_BGR: Colour = (26, 24, 24)
 """Colour of the thin pole under every toy sign."""
 BASE_BGR: Colour = (128, 122, 118)
-"""Colour of the square plate that the pole stands in."""
+"""Colour of the square base of the pole."""
 BACK_BGR: Colour = (92, 88, 86)
 """Colour of a sign's back."""
 
 
 @dataclass(frozen=True)
 class Style:
-    """One print run of the toy signs. Colours are BGR; lengths are fractions of the sign's height.
+    """The style of one print run of toy signs. Colours are BGR; lengths are fractions of the sign's height.
 
     Args:
-        font: name of a font in `glyphs.FONTS` for digits and words; empty: the one this artwork usually has.
+        font: name of a font in `glyphs.FONTS` for digits and words; empty for the artwork's usual one.
         rim: width of the white rim outside a disc's ring.
         ring: width of a red ring.
         digits: height of a speed limit's digits.
         border: width of a triangle's black border.
-        pictogram: size of a pictogram against its usual one.
+        pictogram: size of a pictogram relative to its usual one.
     """
 
     font: str = ""
@@ -51,7 +50,7 @@ class Style:
 
 
 TOY = Style()
-"""The usual print."""
+"""The usual style."""
 
 
 Image = NDArray[np.uint8]
