@@ -109,8 +109,7 @@ def _type_of(value: dict[str, Any], definitions: dict[str, Any]) -> str:
         return f"list of {_type_of(resolved['items'], definitions)}"
     low, high = resolved.get("minimum"), resolved.get("maximum")
     limits = f" {low} to {high}" if high is not None else f" from {low}" if low is not None else ""
-    name = "moment" if resolved.get("format") == "date-time" else str(resolved.get("type"))
-    return {"string": "text", "boolean": "true or false"}.get(name, name) + limits
+    return ("timestamp" if resolved.get("format") == "date-time" else str(resolved.get("type"))) + limits
 
 
 def _resolve(value: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from edge_agent.observers.cloudevents import OrderData, names
 from edge_agent.observers.cloudevents.command import KIND as ORDER
 from edge_agent.observers.cloudevents.envelope import SEQUENCE_DIGITS
-from edge_agent.observers.cloudevents.payloads import PAYLOADS, EventKind, Moment
+from edge_agent.observers.cloudevents.payloads import PAYLOADS, EventKind, Timestamp
 from edge_agent.observers.mqtt import payloads as mqtt
 from edge_agent.runtime.files import write_atomic
 
@@ -95,7 +95,7 @@ def _attributes(kind: EventKind) -> dict[str, Any]:
         "source": {"type": "string", "pattern": "^/trains/[a-z0-9-]+$", "description": "The train."},
         "type": {"const": names.type_of(kind)},
         "subject": text,
-        "time": TypeAdapter(Moment).json_schema(),
+        "time": TypeAdapter(Timestamp).json_schema(),
         "sequence": {
             "type": "string",
             "pattern": f"^[0-9]{{{SEQUENCE_DIGITS}}}$",

@@ -21,7 +21,7 @@ from edge_agent.console.responses import ApiError, view
 from edge_agent.control.commands import Channel, Command, CommandMessage, Verb, parse_command, read_document
 from edge_agent.errors import EdgeAgentError
 from edge_agent.events import CommandResult, new_id
-from edge_agent.observers.cloudevents.payloads import Moment
+from edge_agent.observers.cloudevents.payloads import Timestamp
 
 RESULT_TIMEOUT_S = 2.0
 """Time limit for the train's result; the train may still carry out the command after it."""
@@ -55,7 +55,7 @@ class CommandBody:
 
     verb: Annotated[Commandable, Field(description="What the train should do.")]
     id: Annotated[str, Field(max_length=128, description="Unique id, e.g. a UUID.")]
-    issued_at: Annotated[Moment, Field(description="When it was issued; commands older than 10 s are refused.")]
+    issued_at: Annotated[Timestamp, Field(description="When it was issued; commands older than 10 s are refused.")]
     reason: Annotated[str | None, Field(max_length=200, description="Reason; required for `rearm`.")] = None
     power_percent: Annotated[int | None, Field(ge=1, le=100, description="Required for `power`.")] = None
 

@@ -16,7 +16,7 @@ from edge_agent.control.commands.model import Channel, CommandMessage
 from edge_agent.observers.cloudevents import kafka, names
 from edge_agent.observers.cloudevents.envelope import Envelope
 from edge_agent.observers.cloudevents.names import MalformedMessageError
-from edge_agent.observers.cloudevents.payloads import Moment
+from edge_agent.observers.cloudevents.payloads import Timestamp
 
 KIND = "order"
 
@@ -26,7 +26,7 @@ class OrderData:
     """The value of a command to a train. `id` is also the event's id; a key that is null may be omitted."""
 
     id: Annotated[str, Field(min_length=1, max_length=128, description="The command's own id; executed once per id.")]
-    issued_at: Annotated[Moment, Field(description="When it was issued, by the sender's clock.")]
+    issued_at: Annotated[Timestamp, Field(description="When it was issued, by the sender's clock.")]
     token: Annotated[str | None, Field(repr=False, description="The train's command token; a stop needs none.")] = (
         field(default=None, repr=False)
     )

@@ -25,12 +25,12 @@ from edge_agent.events import (
     TrainState,
 )
 
-Moment = Annotated[
+Timestamp = Annotated[
     str,
     Field(
         pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$",
         json_schema_extra={"format": "date-time"},
-        description="A moment in UTC (RFC 3339).",
+        description="A point in time, in UTC (RFC 3339).",
     ),
 ]
 Percent = Annotated[int, Field(ge=0, le=100)]
@@ -62,7 +62,7 @@ class PredictionData:
 
     frame_id: Annotated[str, Field(description="Id of the frame.")]
     frame_sequence: Annotated[int, Field(description="Number of the frame since the agent started.")]
-    taken_at: Annotated[Moment, Field(description="When the frame was exposed.")]
+    taken_at: Annotated[Timestamp, Field(description="When the frame was exposed.")]
     width: Annotated[int, Field(ge=1, description="Width of the frame in pixels.")]
     height: Annotated[int, Field(ge=1, description="Height of the frame in pixels.")]
     detections: Annotated[tuple[DetectionData, ...], Field(description="Signs found, best score first.")]

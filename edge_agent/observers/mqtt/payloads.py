@@ -10,7 +10,7 @@ from pydantic import Field, TypeAdapter
 
 from edge_agent.control.commands import Code
 from edge_agent.events import GuardState, HubStatus, Prediction, TrainState
-from edge_agent.observers.cloudevents.payloads import Milliseconds, Moment, Percent
+from edge_agent.observers.cloudevents.payloads import Milliseconds, Percent, Timestamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class ReplyData:
     code: Annotated[Code | None, Field(description="Why it was refused; null where it was accepted.")]
     reason: Annotated[str, Field(description="In words: why it was refused, or why the guard is in its state.")]
     state: Annotated[str | None, Field(description="The guard's state after an accepted command.")]
-    train_time: Annotated[Moment, Field(description="The train's clock, to compare with the sender's.")]
+    train_time: Annotated[Timestamp, Field(description="The train's clock, to compare with the sender's.")]
 
 
 Payload = TelemetryData | ReplyData
