@@ -65,8 +65,10 @@ class CommandHandler:
             self._loop.call_soon_threadsafe(self._settle, command, refusal, reply)
         except RuntimeError:  # the loop is closed
             reply(refused(command, Refusal(Code.FAILED, "the agent is shutting down"), self._loop.time()))
-        # Here and last: neither the train's loop nor a stop waits for a log that is slow.
-        _log_decision(command, refusal)
+        # Here and last: neither the train's loop nor a stop waits for a log that is slow. The console logs its commands
+        # itself, with the client's address and the result.
+        if command.channel is not Channel.CONSOLE:
+            _log_decision(command, refusal)
 
     async def handle(self, command: Command) -> CommandResult:
         """Submit a command and wait for its result; in any loop. Nothing is read before a stop is submitted."""

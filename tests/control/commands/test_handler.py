@@ -5,6 +5,7 @@ import threading
 from typing import Any
 
 import pytest
+import structlog
 from pydantic import SecretStr
 
 from edge_agent.config import CommandSettings
@@ -126,6 +127,19 @@ async def test_results_are_counted_by_channel() -> None:
         await train.handler.handle(read(name, b"", channel))
     assert (train.handler.accepted[Channel.MQTT], train.handler.refused[Channel.MQTT]) == (1, 0)
     assert (train.handler.accepted[Channel.KAFKA], train.handler.refused[Channel.KAFKA]) == (1, 1)
+
+
+@pytest.mark.parametrize(("channel", "events"), [(Channel.MQTT, ["command", "command_refused"]), (Channel.CONSOLE, [])])
+async def test_decisions_are_logged_without_the_token_unless_the_channel_logs_them(
+    channel: Channel, events: list[str]
+) -> None:
+    train = Train()
+    with structlog.testing.capture_logs() as logs:
+        train.handler.submit(read("drive", body(), channel))
+        train.handler.submit(read("drive", body(shows="guess"), channel))
+    assert [log["event"] for log in logs] == events
+    assert "guess" not in str(logs)
+    assert TOKEN not in str(logs)
 
 
 async def test_sender_that_has_given_up_waiting_does_no_harm() -> None:
