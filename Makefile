@@ -19,7 +19,7 @@ help: ## list the targets
 # --- run ---------------------------------------------------------------------------------------------------------
 
 .PHONY: setup
-setup: $(VENV)/.agent ## make .venv with the locked versions
+setup: $(VENV)/.agent ## create .venv with the locked versions
 
 $(VENV)/.agent: requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "make: Python 3.11 or newer is needed (packages: python3 on Debian 12, python3.11 on RHEL 9)" >&2; exit 1; }
@@ -45,7 +45,7 @@ test: $(VENV)/.test ## run every test (ARGS="-k guard")
 	$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
 
 .PHONY: seeds
-seeds: $(VENV)/.test ## drive the default world over 50 seeds on a virtual clock (ARGS="--count 5")
+seeds: $(VENV)/.test ## drive the default world with 50 seeds on a virtual clock (ARGS="--count 5")
 	$(BIN)/python -m tests.seeds $(ARGS)
 
 .PHONY: coverage
@@ -60,48 +60,48 @@ $(VENV)/mutation/bin/cosmic-ray:
 	$(VENV)/mutation/bin/python -m pip install --quiet --disable-pip-version-check $(COSMIC_RAY)
 
 .PHONY: mutation
-mutation: $(VENV)/.test $(VENV)/mutation/bin/cosmic-ray ## change guard.py in each small way; its tests must notice (10 minutes)
+mutation: $(VENV)/.test $(VENV)/mutation/bin/cosmic-ray ## mutate guard.py; its tests must fail each time (10 minutes)
 	$(BIN)/python -m tests.mutation --cosmic-ray $(VENV)/mutation/bin
 
 .PHONY: chaos
-chaos: $(VENV)/.test ## try each fault 20 times on the emulated hub and write docs/chaos.md (25 minutes)
+chaos: $(VENV)/.test ## inject each fault 20 times into the emulated hub and write docs/chaos.md (25 minutes)
 	@tests/system-packages
 	$(BIN)/python -m tests.chaos --runs 20 --output docs/chaos.md $(ARGS)
 
 FIXTURES := limit-and-stop danger nothing
 
 .PHONY: fixtures
-fixtures: setup ## record the videos in tests/fixtures anew
+fixtures: setup ## record the videos in tests/fixtures again
 	@for name in $(FIXTURES); do \
 		$(BIN)/edge-agent record tests/fixtures/$$name.mp4 --layout tests/fixtures/tracks/$$name.yaml --no-realtime || exit; \
 	done
 
 .PHONY: docs
-docs: setup ## write the generated parts of docs/ anew
+docs: setup ## regenerate the generated parts of docs/
 	$(BIN)/python -m tools.configuration docs/configuration.md
 	$(BIN)/python -m tools.events docs/events.md
 	$(BIN)/python -m tools.schemas docs/schemas
 	$(BIN)/python -m tests.view docs/images/train-view.jpg
 
 .PHONY: rules
-rules: $(VENV)/.test ## write the alerts for the Prometheus operator anew, from config/prometheus
+rules: $(VENV)/.test ## regenerate the alerts for the Prometheus operator from config/prometheus
 	$(BIN)/python -m tests.deploy.prometheusrule
 
 .PHONY: screenshots
-screenshots: $(VENV)/.test ## write the pictures of the console in docs/images anew
+screenshots: $(VENV)/.test ## regenerate the pictures of the console in docs/images
 	@tests/system-packages
 	$(BIN)/python -m tests.browser.screenshots docs/images
 
 .PHONY: tensorrt-api
-tensorrt-api: $(VENV)/.test ## compare what we call of TensorRT and pycuda with the published bindings (needs cc, network)
+tensorrt-api: $(VENV)/.test ## compare our calls of TensorRT and pycuda with the published bindings (needs cc, network)
 	$(BIN)/python -m tests.tensorrt_api
 
 .PHONY: gpu
-gpu: $(VENV)/.test ## try context, stream, memory, threads and 10,000 inferences on a real GPU, if there is one
+gpu: $(VENV)/.test ## test context, stream, memory, threads and 10,000 inferences on a GPU, if there is one
 	$(BIN)/python -m tests.gpu $(ARGS)
 
 .PHONY: samples
-samples: $(VENV)/.test ## draw the pictures on which engines are compared with ONNX Runtime anew
+samples: $(VENV)/.test ## render the pictures on which engines are compared with ONNX Runtime again
 	$(BIN)/python -m tools.engine_samples engines/samples
 
 .PHONY: soak
@@ -116,13 +116,18 @@ bench: $(VENV)/.test ## measure the twelve ratios and write docs/benchmarks.md (
 	@tests/system-packages
 	$(BIN)/python -m tools.benchmarks $(ARGS)
 
+.PHONY: startup-cost
+startup-cost: $(VENV)/.test ## measure what each start-up trick brings (ARGS="--only timerfd"; 10 minutes)
+	@tests/system-packages
+	$(BIN)/python -m tools.startup_cost $(ARGS)
+
 .PHONY: compare
-compare: $(VENV)/.test ## start, loop lag and CPU a frame of this build against another one (ARGS="REVISION --rounds 6"; 10 minutes)
+compare: $(VENV)/.test ## measure start, loop lag and CPU a frame of this build against another one (ARGS="REVISION --rounds 6"; 10 minutes)
 	@tests/system-packages
 	$(BIN)/python -m tools.compare_builds $(ARGS)
 
 .PHONY: viewers
-viewers: $(VENV)/.test ## what 50 viewers cost a train, and 20 trains on one console (ARGS="--seconds 60"; 20 minutes)
+viewers: $(VENV)/.test ## measure what 50 viewers cost a train, and 20 trains on one console (ARGS="--seconds 60"; 20 minutes)
 	$(BIN)/python -m tests.soak.viewers --kafka $(ARGS)
 
 # --- train -------------------------------------------------------------------------------------------------------
@@ -131,7 +136,7 @@ SYNTH = $(BIN)/edge-agent dataset synth
 SETS := rooms synth-a synth-b synth-c synth-d
 
 .PHONY: train
-train: $(VENV)/.test ## draw the pictures and train the detector into runs/signs (about 2.5 hours on two cores)
+train: $(VENV)/.test ## render the pictures and train the detector into runs/signs (about 2.5 hours on two cores)
 	test -d data/synth-a || $(SYNTH) --count 4000 --seed 1 --out data/synth-a
 	test -d data/synth-b || $(SYNTH) --count 30000 --seed 2 --out data/synth-b
 	test -d data/synth-c || $(SYNTH) --count 20000 --seed 3 --out data/synth-c
@@ -141,7 +146,7 @@ train: $(VENV)/.test ## draw the pictures and train the detector into runs/signs
 		--out runs/signs --samples 264000 $(ARGS)
 
 .PHONY: quantise
-quantise: $(VENV)/.test ## write fp16, int8 and uint8 beside the detector that ships (a minute; ARGS="--out DIR")
+quantise: $(VENV)/.test ## write fp16, int8 and uint8 beside the shipped detector (a minute; ARGS="--out DIR")
 	$(BIN)/python -m edge_agent.mlops.quantise engines/signs.onnx $(ARGS)
 
 # --- check -------------------------------------------------------------------------------------------------------
@@ -169,13 +174,13 @@ sbom: $(VENV)/sbom/bin/cyclonedx-py ## write the bill of materials (CycloneDX) o
 		--spec-version 1.6 --output-format JSON --validate --output-file $(SBOM) requirements.lock
 
 .PHONY: lock
-lock: ## write the lock files anew, from pyproject.toml
+lock: ## update the lock files from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header -o requirements.lock pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --extra test --extra lint \
 		-c requirements.lock -o requirements-dev.lock pyproject.toml
 
 .PHONY: lock-check
-lock-check: $(VENV)/.test ## fail if the lock files do not fit pyproject.toml
+lock-check: $(VENV)/.test ## fail if the lock files do not match pyproject.toml
 	@for f in requirements.lock requirements-dev.lock; do cp $$f $$f.before; done; \
 	$(MAKE) --no-print-directory lock; status=$$?; \
 	for f in requirements.lock requirements-dev.lock; do \
@@ -187,5 +192,5 @@ lock-check: $(VENV)/.test ## fail if the lock files do not fit pyproject.toml
 include config/install.mk
 
 .PHONY: clean
-clean: ## remove what make made
+clean: ## remove what make created
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache build dist

@@ -71,7 +71,7 @@ def page(ratios: Sequence[Ratio], where: dict[str, Any], crowds: Iterable[ScaleR
     """Return the page as Markdown."""
     kind = "a quick run of two minutes" if quick else "a full run"
     if where.get("load_before", 0.0) > BUSY_LOAD:
-        kind += f", on a machine that had other work (a load of {where['load_before']}): it proves no pace"
+        kind += f", on a machine that had other work (a load of {where['load_before']}): no proof of its pace"
     parts = [_HEAD, f"\n## The twelve ratios\nOf {datetime.now(UTC):%Y-%m-%d}, {kind}:\n\n", _table(rows(ratios))]
     parts.append("\n" + "\n".join(f"- **{ratio.goal}**: {ratio.details()}" for ratio in ratios) + "\n")
     missed = [ratio for ratio in ratios if ratio.met is False]
@@ -133,8 +133,8 @@ def _reported(ratio: Ratio) -> Ratio:
     return ratio
 
 
-def _progress(words: str) -> None:
-    sys.stderr.write(f"bench: {words}\n")
+def _progress(message: str) -> None:
+    sys.stderr.write(f"bench: {message}\n")
     sys.stderr.flush()
 
 

@@ -185,25 +185,25 @@ class Samples:
         self._bench.start_brokers()
         state = {"state.directory": str(self._bench.folder / "state"), "capture.fps": 10.0}
         settings = json.dumps({**state, **self._bench.mirrors["loaded"]})
-        words = [str(self._pictures), str(self._lag_s), settings]
-        done = _child("import cv2, json\n" + _PATCH + without + _WATCH_LAG, words, more)
+        arguments = [str(self._pictures), str(self._lag_s), settings]
+        done = _child("import cv2, json\n" + _PATCH + without + _WATCH_LAG, arguments, more)
         if done.returncode:
-            raise RetryableError(f"the agent failed: {done.stderr[-300:]}", remedy="see what the child says")
+            raise RetryableError(f"the agent failed: {done.stderr[-300:]}", remedy="read what the child prints")
         return np.array(json.loads(done.stdout.splitlines()[-1]))
 
 
-def _child(code: str, words: Sequence[str], more: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-c", code, *words]
+def _child(code: str, arguments: Sequence[str], more: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-c", code, *arguments]
     return subprocess.run(command, env={**os.environ, **more}, capture_output=True, text=True, check=False)
 
 
-def _elapsed_s(code: str, words: Sequence[str], more: Mapping[str, str]) -> float:
+def _elapsed_s(code: str, arguments: Sequence[str], more: Mapping[str, str]) -> float:
     """Return how long a command takes in s; one that fails for want of a hub has run all the same."""
     began_s = time.perf_counter()
-    done = _child(code, words, more)
+    done = _child(code, arguments, more)
     took_s = time.perf_counter() - began_s
     if "Traceback" in done.stderr:
-        raise RetryableError(f"the command failed: {done.stderr[-300:]}", remedy="see what the child says")
+        raise RetryableError(f"the command failed: {done.stderr[-300:]}", remedy="read what the child prints")
     return took_s
 
 
@@ -228,12 +228,12 @@ def measure(samples: Samples, only: Sequence[str], rounds: int, lag_rounds: int)
 def _row(
     name: str, figure: str, ours: Sequence[stats.Block], without: Sequence[stats.Block], statistic: stats.Statistic
 ) -> tuple[str, ...]:
-    made = stats.ratio(without, ours, statistic)
-    gain = 1 - 1 / made.value
-    sure = made.low > 1 / (1 - LEAST_GAIN) or made.high < 1 / (1 - LEAST_GAIN)
+    ratio = stats.ratio(without, ours, statistic)
+    gain = 1 - 1 / ratio.value
+    sure = ratio.low > 1 / (1 - LEAST_GAIN) or ratio.high < 1 / (1 - LEAST_GAIN)
     verdict = f"{'keep' if gain >= LEAST_GAIN else 'drop'}: brings {gain:.0%}{'' if sure else ', not certain'}"
     values = [f"{statistic(np.concatenate(side)):.3f}" for side in (ours, without)]
-    return (name, figure, *values, f"{made.value:.3f} ({made.low:.3f} to {made.high:.3f})", verdict)
+    return (name, figure, *values, f"{ratio.value:.3f} ({ratio.low:.3f} to {ratio.high:.3f})", verdict)
 
 
 def main() -> None:
@@ -247,7 +247,7 @@ def main() -> None:
     only = options.only.split(",")
     if unknown := set(only) - set(TRICKS):
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
-    with Bench(QUICK, lambda words: None) as bench:
+    with Bench(QUICK, lambda arguments: None) as bench:
         rows = measure(Samples(bench, options.lag_s), only, options.rounds, options.lag_rounds)
     head, *body = (f"| {' | '.join(row)} |" for row in rows)
     sys.stdout.write("\n".join([head, "|---" * len(rows[0]) + "|", *body]) + "\n")

@@ -56,8 +56,8 @@ def kafka() -> Iterator[int]:
         raise RetryableError("no Kafka broker is installed", remedy="install the extra 'test'")
     port = free_port()
     binary = str(Path(found.origin).parent / "bin" / "tansu")
-    words = ["broker", "--listener-url", f"tcp://127.0.0.1:{port}", "--storage-engine", "memory://tansu/"]
-    with _process([binary, *words, "--advertised-listener-url", f"tcp://127.0.0.1:{port}"], port):
+    arguments = ["broker", "--listener-url", f"tcp://127.0.0.1:{port}", "--storage-engine", "memory://tansu/"]
+    with _process([binary, *arguments, "--advertised-listener-url", f"tcp://127.0.0.1:{port}"], port):
         yield port
 
 
@@ -70,7 +70,7 @@ def black_hole() -> Iterator[int]:
 
 @contextlib.contextmanager
 def _process(command: list[str], port: int) -> Iterator[None]:
-    process = subprocess.Popen(  # noqa: S603 - fixed words
+    process = subprocess.Popen(  # noqa: S603 - a fixed command
         command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:

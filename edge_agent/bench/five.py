@@ -31,11 +31,11 @@ def five_block(
     stored = folder / "pictures.npy"
     if not stored.exists():
         np.save(stored, np.stack(pictures))
-    words = ["--port", str(port), "--fps", str(fps), "--pictures", str(stored)]
+    arguments = ["--port", str(port), "--fps", str(fps), "--pictures", str(stored)]
     if model is not None:
-        words += ["--model", str(model)]
+        arguments += ["--model", str(model)]
     with contextlib.ExitStack() as stack:
-        processes = {role: stack.enter_context(_started(role, words)) for role in ROLES}
+        processes = {role: stack.enter_context(_started(role, arguments)) for role in ROLES}
         for role, process in processes.items():
             _await_ready(role, process)
         done_s: dict[int, float] = {}
@@ -56,9 +56,9 @@ def five_block(
 
 
 @contextlib.contextmanager
-def _started(role: str, words: list[str]) -> Iterator["subprocess.Popen[str]"]:
-    process = subprocess.Popen(  # noqa: S603 - fixed words
-        [sys.executable, "-m", "edge_agent.bench.original", role, *words],
+def _started(role: str, arguments: list[str]) -> Iterator["subprocess.Popen[str]"]:
+    process = subprocess.Popen(  # noqa: S603 - a fixed command
+        [sys.executable, "-m", "edge_agent.bench.original", role, *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

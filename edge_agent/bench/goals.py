@@ -22,17 +22,17 @@ def measure(bench: Bench, wanted: Iterable[int] = GOALS) -> Iterator[Ratio]:
     """Measure the wanted goals; one that fails yields a result that is not measured, with the reason."""
     goals = sorted(set(wanted))
     paced = {goal for goal in goals if goal in _NEEDS}
-    made: dict[int, list[Ratio]] = {}
+    results: dict[int, list[Ratio]] = {}
     if paced:
-        made |= {ratio.goal: [ratio] for ratio in _paced(bench, paced)}
+        results |= {ratio.goal: [ratio] for ratio in _paced(bench, paced)}
     if {10, 11} & set(goals):
-        made |= {ratio.goal: [ratio] for ratio in _guarded_all({10, 11} & set(goals), lambda: starts(bench, goals))}
+        results |= {ratio.goal: [ratio] for ratio in _guarded_all({10, 11} & set(goals), lambda: starts(bench, goals))}
     singles: dict[int, Callable[[Bench], Ratio]] = {3: _five, 5: _flat, 7: _slow, 9: memory, 12: _drift}
     for goal in goals:
         if goal in singles:
             single = singles[goal]
-            made[goal] = _guarded_all({goal}, lambda run=single: [run(bench)])  # type: ignore[misc]
-        yield from made[goal]
+            results[goal] = _guarded_all({goal}, lambda run=single: [run(bench)])  # type: ignore[misc]
+        yield from results[goal]
 
 
 def _guarded_all(goals: set[int], run: Callable[[], list[Ratio]]) -> list[Ratio]:
@@ -66,7 +66,7 @@ def _count(*sides: Sequence[stats.Block]) -> str:
     return " and ".join(f"{sum(len(block) for block in side):,}" for side in sides)
 
 
-def _thin(*sides: Sequence[stats.Block]) -> str:
+def _few_samples(*sides: Sequence[stats.Block]) -> str:
     """Return a remark where a 99th percentile has too few samples, else nothing."""
     least = min(sum(len(block) for block in side) for side in sides)
     return f"fewer than {MIN_SAMPLES_P99:,} samples: the p99 is only an indication" if least < MIN_SAMPLES_P99 else ""
@@ -90,7 +90,7 @@ def _median(bench: Bench, blocks: Blocks) -> Ratio:
 def _tail(bench: Bench, blocks: Blocks) -> Ratio:
     del bench
     ours, bare = _latencies(blocks["plain"]), _latencies(blocks["bare"])
-    note = _and(f"{_ms('agent', ours, 99)}, {_ms('bare', bare, 99)}", _thin(ours, bare))
+    note = _and(f"{_ms('agent', ours, 99)}, {_ms('bare', bare, 99)}", _few_samples(ours, bare))
     return Ratio(2, stats.ratio(ours, bare, stats.percentile(99)), _count(ours, bare), note)
 
 
@@ -101,20 +101,20 @@ def _mean(samples: stats.Block) -> float:
 def _cpu(bench: Bench, blocks: Blocks) -> Ratio:
     ours = [np.array([block.cpu_ms]) for block in blocks["mirrored"]]
     bare = [np.array([block.cpu_ms]) for block in blocks["bare"]]
-    told = f"agent {_mean(np.concatenate(ours)):.1f} ms, bare {_mean(np.concatenate(bare)):.1f} ms"
+    note = f"agent {_mean(np.concatenate(ours)):.1f} ms, bare {_mean(np.concatenate(bare)):.1f} ms"
     frames = " and ".join(f"{sum(block.frames for block in blocks[arm]):,} frames" for arm in ("mirrored", "bare"))
-    return Ratio(4, stats.ratio(ours, bare, _mean), frames, _and(told, bench.without))
+    return Ratio(4, stats.ratio(ours, bare, _mean), frames, _and(note, bench.without))
 
 
 def _holed(bench: Bench, blocks: Blocks) -> Ratio:
     holed, healthy = _latencies(blocks["holed"]), _latencies(blocks["mirrored"])
-    note = _and(f"memory {holed_memory(bench):+.1f} MiB (goal +1 at most)", bench.without, _thin(holed, healthy))
+    note = _and(f"memory {holed_memory(bench):+.1f} MiB (goal +1 at most)", bench.without, _few_samples(holed, healthy))
     return Ratio(6, stats.ratio(holed, healthy, stats.percentile(99)), _count(holed, healthy), note)
 
 
 def _lag(bench: Bench, blocks: Blocks) -> Ratio:
     loaded, idle = ([block.lag_ms for block in blocks[arm]] for arm in ("loaded", "idle"))
-    note = _and(f"{_ms('loaded', loaded, 99)}, {_ms('idle', idle, 99)}", bench.without, _thin(loaded, idle))
+    note = _and(f"{_ms('loaded', loaded, 99)}, {_ms('idle', idle, 99)}", bench.without, _few_samples(loaded, idle))
     return Ratio(8, stats.ratio(loaded, idle, stats.percentile(99)), _count(loaded, idle), note)
 
 
@@ -123,9 +123,9 @@ def _five(bench: Bench) -> Ratio:
         return Ratio(3, None, note="mosquitto is not installed: install the package mosquitto")
     stub = bench.five(real=False)
     ours, five = _latencies(stub["agent"]), _latencies(stub["five"])
-    told = f"{_ms('agent', ours, 50)}, {_ms('five processes', five, 50)}"
+    note = f"{_ms('agent', ours, 50)}, {_ms('five processes', five, 50)}"
     cpu = f"CPU a frame {_cpu_ms(stub['agent']):.1f} and {_cpu_ms(stub['five']):.1f} ms"
-    note = _and(told, cpu, _with_real_detector(bench))
+    note = _and(note, cpu, _with_real_detector(bench))
     return Ratio(3, stats.ratio(ours, five, stats.median), _count(ours, five), note)
 
 
@@ -134,9 +134,9 @@ def _with_real_detector(bench: Bench) -> str:
         return "with the real detector: in the full run only"
     real = bench.five(real=True)
     ours, five = _latencies(real["agent"]), _latencies(real["five"])
-    made = stats.ratio(ours, five, stats.median)
-    told = f"{_ms('agent', ours, 50)}, {_ms('five processes', five, 50)}"
-    return f"with the real detector {made.value:.3f} ({made.low:.3f} to {made.high:.3f}): {told}"
+    ratio = stats.ratio(ours, five, stats.median)
+    note = f"{_ms('agent', ours, 50)}, {_ms('five processes', five, 50)}"
+    return f"with the real detector {ratio.value:.3f} ({ratio.low:.3f} to {ratio.high:.3f}): {note}"
 
 
 def _cpu_ms(blocks: Sequence[Block]) -> float:
@@ -145,15 +145,15 @@ def _cpu_ms(blocks: Sequence[Block]) -> float:
 
 def _flat(bench: Bench) -> Ratio:
     ours, bare = bench.flat_out()
-    made = stats.ratio([np.array([fps]) for fps in ours], [np.array([fps]) for fps in bare], _mean)
+    ratio = stats.ratio([np.array([fps]) for fps in ours], [np.array([fps]) for fps in bare], _mean)
     frames = f"{sum(ours) * bench.plan.flat_s:,.0f} and {sum(bare) * bench.plan.flat_s:,.0f} frames"
-    return Ratio(5, made, frames, f"agent {np.mean(ours):.1f}, bare {np.mean(bare):.1f} frames a second")
+    return Ratio(5, ratio, frames, f"agent {np.mean(ours):.1f}, bare {np.mean(bare):.1f} frames a second")
 
 
 def _slow(bench: Bench) -> Ratio:
     ages = [bench.slow().age_ms]
-    made = stats.ratio(ages, [np.array([1000 / SLOW_FPS])], stats.percentile(99))
-    return Ratio(7, made, _count(ages), _and(f"{SLOW_FPS:g} frames a second", _thin(ages)))
+    ratio = stats.ratio(ages, [np.array([1000 / SLOW_FPS])], stats.percentile(99))
+    return Ratio(7, ratio, _count(ages), _and(f"{SLOW_FPS:g} frames a second", _few_samples(ages)))
 
 
 def _drift(bench: Bench) -> Ratio:

@@ -76,7 +76,7 @@ def agent_start_s(
 def _until(text: str, command: list[str], environment: Mapping[str, str]) -> float:
     """Return the seconds until a line contains `text`; raises RetryableError with the last line where none does."""
     began_s = time.monotonic()
-    process = subprocess.Popen(  # noqa: S603 - fixed words
+    process = subprocess.Popen(  # noqa: S603 - a fixed command
         command, env=dict(environment), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     timer = threading.Timer(_TIMEOUT_S, process.kill)

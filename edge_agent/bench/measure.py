@@ -107,7 +107,7 @@ class Bench:
         size = settings.capture.width, settings.capture.height
         rules = load_rules(settings.policy.rules)
         detector = open_detector(settings.detector)
-        made = self.paced_blocks = {arm: [] for arm in arms}
+        blocks = self.paced_blocks = {arm: [] for arm in arms}
         try:
             for number, arm in enumerate(stats.interleaved(arms, self.plan.arm_rounds), 1):
                 self.report_progress(f"paced block {number} of {2 * len(arms) * self.plan.arm_rounds}: {arm}")
@@ -119,10 +119,10 @@ class Bench:
                     block = agent_block(self.settings(arm), rules, self.pictures, self.plan.idle_s + 1, probe=True)
                 else:
                     block = agent_block(self.settings(arm), rules, self.pictures, self.plan.arms_s)
-                made[arm].append(block)
+                blocks[arm].append(block)
         finally:
             detector.close()
-        return made
+        return blocks
 
     def flat_out(self) -> tuple[list[float], list[float]]:
         """Return the frames a second of the agent, with a camera 25% faster than the bare loop, and of that loop."""
@@ -148,7 +148,7 @@ class Bench:
     def five(self, *, real: bool) -> Blocks:
         """Run the five processes and the agent, with stub detectors or the real one."""
         settings = self.settings("plain")
-        rules, made = load_rules(settings.policy.rules), Blocks({"agent": [], "five": []})
+        rules, blocks = load_rules(settings.policy.rules), Blocks({"agent": [], "five": []})
         port = self.stack.enter_context(brokers.mosquitto(self.folder))
         for arm in stats.interleaved(("agent", "five"), self.plan.five_rounds):
             self.report_progress(f"{'real' if real else 'stub'} detector: {arm}")
@@ -158,8 +158,8 @@ class Bench:
             else:
                 model = self.model if real else None
                 block = five_block(self.folder, port, self.pictures, self.plan.five_s, fps=PACED_FPS, model=model)
-            made[arm].append(block)
-        return made
+            blocks[arm].append(block)
+        return blocks
 
     def slow(self) -> Block:
         """Run the agent at SLOW_FPS with a detector that takes SLOW_TIMES periods."""

@@ -109,15 +109,15 @@ def as_json(ratios: Sequence[Ratio], where: dict[str, Any]) -> dict[str, Any]:
 
 def rows(ratios: Iterable[Ratio]) -> list[tuple[str, ...]]:
     """Return the table: number, name, value, interval, goal and verdict."""
-    made: list[tuple[str, ...]] = [("#", "ratio", "value", "95% interval", "goal", "")]
+    lines: list[tuple[str, ...]] = [("#", "ratio", "value", "95% interval", "goal", "")]
     for ratio in ratios:
         goal, interval = GOALS[ratio.goal], ratio.interval
         sign = "<=" if goal.better == "lower" else ">="
         verdict = {True: "met", False: "missed", None: "not measured"}[ratio.met]
         value = "-" if interval is None else _figure(interval.value)
         span = "-" if interval is None else f"{_figure(interval.low)} to {_figure(interval.high)}"
-        made.append((str(ratio.goal), goal.name, value, span, f"{sign} {goal.target:g}", verdict))
-    return made
+        lines.append((str(ratio.goal), goal.name, value, span, f"{sign} {goal.target:g}", verdict))
+    return lines
 
 
 def _figure(value: float) -> str:

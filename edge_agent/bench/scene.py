@@ -34,11 +34,11 @@ def render(count: int, seed: int = 7) -> Pictures:
     optics = replace(Optics(), width=WIDTH_PX, height=HEIGHT_PX)
     renderer, moment = Renderer(layout, optics), World(layout, seed).snapshot()
     places = np.linspace(200, layout.cliff_mm - 300, count)
-    made = []
+    pictures = []
     for index, s_mm in enumerate(places):
         at = replace(moment, s_mm=float(s_mm), pose=layout.track.pose(float(s_mm)), speed_mm_s=200.0)
-        made.append(renderer.render(at, index)[0])
-    return made
+        pictures.append(renderer.render(at, index)[0])
+    return pictures
 
 
 @dataclass(slots=True)

@@ -34,10 +34,10 @@ def start_child(
     settings |= {"train.id": name}
     if "kafka.outbox.path" in settings:
         settings["kafka.outbox.path"] = str(state / "outbox.db")
-    words = [f"{key}={json.dumps(value)}" for key, value in settings.items()]
-    command = [sys.executable, "-m", "edge_agent.bench.child", str(seconds), str(fps), *words]
+    arguments = [f"{key}={json.dumps(value)}" for key, value in settings.items()]
+    command = [sys.executable, "-m", "edge_agent.bench.child", str(seconds), str(fps), *arguments]
     command += ["--pictures", str(pictures), *(["--real"] if real else [])]
-    process = subprocess.Popen(  # noqa: S603 - fixed words
+    process = subprocess.Popen(  # noqa: S603 - a fixed command
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     bench.stack.callback(process.kill)  # agents end with the benchmark, however it ends
@@ -64,8 +64,8 @@ def memory(bench: Bench) -> Ratio:
     bench.start_brokers()
     seconds = bench.plan.memory_s
     bench.report_progress(f"memory: {seconds:g} s at {MEMORY_FPS:g} frames a second")
-    made = bench.memory_report = child_report(start_child(bench, "memory", seconds, MEMORY_FPS), seconds + 120)
-    rss, frames = made.column("rss_mib"), made.column("frames")
+    report = bench.memory_report = child_report(start_child(bench, "memory", seconds, MEMORY_FPS), seconds + 120)
+    rss, frames = report.column("rss_mib"), report.column("frames")
     warm = max(1, round(len(rss) * _WARM_SHARE))
     window = max(1, (len(rss) - warm) // 10)
     first, last = rss[warm : warm + window], rss[-window:]
@@ -113,9 +113,9 @@ def starts(bench: Bench, goals: Iterable[int]) -> list[Ratio]:
 
 
 def _start_ratio(goal: int, ours: Sequence[float], other: Sequence[float]) -> Ratio:
-    made = stats.ratio([np.array(ours)], [np.array(other)], stats.median)
+    ratio = stats.ratio([np.array(ours)], [np.array(other)], stats.median)
     note = f"{np.median(ours):.2f} s, {np.median(other):.2f} s"
-    return Ratio(goal, made, f"{len(ours)} and {len(other)} starts", note)
+    return Ratio(goal, ratio, f"{len(ours)} and {len(other)} starts", note)
 
 
 def _corrupt_engine(folder: Path, model: Path) -> Path:

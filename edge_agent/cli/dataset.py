@@ -86,13 +86,13 @@ def tasks(
     overrides: dict[str, object] = {"detector.model": str(model) if model else None, "detector.threshold": threshold}
     detector = open_fastest(load(config, overrides, profile=profile).settings.detector)
     try:
-        made = list(_tasks(files, detector, prefix))
+        written = list(_tasks(files, detector, prefix))
     finally:
         detector.close()
-    if made:
-        write_tasks(out, made)
-        typer.echo(f"{len(made)} tasks: {out / 'tasks.json'}, labels: {out / 'labelling.xml'}")
-    if len(made) < len(files):
+    if written:
+        write_tasks(out, written)
+        typer.echo(f"{len(written)} tasks: {out / 'tasks.json'}, labels: {out / 'labelling.xml'}")
+    if len(written) < len(files):
         raise typer.Exit(1)
 
 
@@ -126,6 +126,6 @@ def import_export(
     if not images.is_dir():
         raise ConfigError(f"{images}: no such folder", remedy="name the folder of the pictures")
     wanted = [label.strip() for label in labelled.split(",")] if labelled else LABELS
-    made = to_coco(export, images, out, labelled=wanted, val_every=val_every)
-    pictures = ", ".join(f"{number} {split}" for split, number in made.items())
+    counts = to_coco(export, images, out, labelled=wanted, val_every=val_every)
+    pictures = ", ".join(f"{number} {split}" for split, number in counts.items())
     typer.echo(f"{out}: pictures {pictures}")

@@ -158,13 +158,13 @@ def list_engines(
     models = [_model_row(path) for path in sorted(folder.glob("*.onnx"))]
     if not models:
         raise UsageError(f"{folder}: contains no models", remedy="name a folder with .onnx files")
-    made = [_engine_row(path, about) for path, about in EngineCache(cache or cache_dir(os.environ, state)).engines()]
+    built = [_engine_row(path, about) for path, about in EngineCache(cache or cache_dir(os.environ, state)).engines()]
     rows: list[tuple[Any, ...]] = [("model", "sha256", "MB", "quality")]
     rows += [(m["model"], m["sha256"][:12], f"{m['bytes'] / 1e6:.1f}", _quality(m["metrics"])) for m in models]
-    if made:
+    if built:
         rows += [("", "", "", ""), ("engine", "of", "MB", "for")]
-        rows += [(e["engine"], (e["of"] or "-")[:12], f"{e['bytes'] / 1e6:.1f}", e["for"]) for e in made]
-    show({"models": models, "engines": made}, as_json, rows)
+        rows += [(e["engine"], (e["of"] or "-")[:12], f"{e['bytes'] / 1e6:.1f}", e["for"]) for e in built]
+    show({"models": models, "engines": built}, as_json, rows)
 
 
 def _spec(

@@ -225,13 +225,13 @@ def order(
     typer.echo(json.dumps(send_command(control, what, **dict(map(_argument, arguments or ())))))
 
 
-def _argument(words: str) -> tuple[str, Any]:
+def _argument(text: str) -> tuple[str, Any]:
     """Parse KEY=VALUE; the value is parsed as JSON where possible, else it is text."""
     from edge_agent.errors import UsageError
 
-    key, equals, value = words.partition("=")
+    key, equals, value = text.partition("=")
     if not (key and equals):
-        raise UsageError(f"'{words}' is not KEY=VALUE", remedy="write it like percent=20")
+        raise UsageError(f"'{text}' is not KEY=VALUE", remedy="write it like percent=20")
     try:
         return key, json.loads(value)
     except ValueError:

@@ -210,7 +210,7 @@ def _got(value: object) -> str:
     """Return ` (got ...)` as the user wrote it in YAML, shortened; sections and lists are only named."""
     if isinstance(value, dict | list):
         return " (got a section)" if isinstance(value, dict) else " (got a list)"
-    words = {None: "null", True: "true", False: "false"}
-    shown = words[value] if value is None or isinstance(value, bool) else str(value)
+    literals = {None: "null", True: "true", False: "false"}
+    shown = literals[value] if value is None or isinstance(value, bool) else str(value)
     shown = shown if len(shown) <= _SHOWN_CHARACTERS else shown[:_SHOWN_CHARACTERS] + "..."
     return f" (got '{shown}')" if isinstance(value, str) else f" (got {shown})"

@@ -29,7 +29,7 @@ def without_password(text: str) -> str:
 
 
 def plain_values(model: BaseModel) -> dict[str, object]:
-    """Return each value by dotted key as JSON knows it; a secret that is set is masked."""
+    """Return each value by dotted key as plain JSON values; secrets are masked."""
     return {leaf.key: _plain(_at(model, leaf.path)) for leaf in leaves(type(model))}
 
 

@@ -27,7 +27,7 @@ def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *w
     return int(ended.value.code or 0), out, err
 
 
-def test_show_tells_value_and_origin_and_masks_secrets(
+def test_show_prints_value_and_origin_and_masks_secrets(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Path("a.yaml").write_text("capture:\n  source: rtsp://me:hunter2@camera/\n")
@@ -57,21 +57,21 @@ def test_show_as_json_can_be_read_by_a_program(
 ) -> None:
     Path("a.yaml").write_text("capture: {fps: 5}")
     code, out, _ = call(capsys, monkeypatch, "show", "--json", "--config", "a.yaml")
-    told = json.loads(out)
+    document = json.loads(out)
     assert code == 0
-    assert told["files"] == ["a.yaml"]
-    assert told["settings"]["capture.fps"] == {"value": 5.0, "from": "a.yaml:1"}
-    assert told["settings"]["kafka.bootstrap_servers"] == {"value": ["127.0.0.1:9092"], "from": "default"}
+    assert document["files"] == ["a.yaml"]
+    assert document["settings"]["capture.fps"] == {"value": 5.0, "from": "a.yaml:1"}
+    assert document["settings"]["kafka.bootstrap_servers"] == {"value": ["127.0.0.1:9092"], "from": "default"}
 
 
-def test_show_with_a_profile_tells_what_it_sets(
+def test_show_with_a_profile_shows_what_it_sets(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     code, out, _ = call(capsys, monkeypatch, "show", "--profile", "booth", "--json")
-    told = json.loads(out)
+    document = json.loads(out)
     assert code == 0
-    assert told["settings"]["hub.kind"]["value"] == "ble"
-    assert "booth.yaml:" in told["settings"]["hub.kind"]["from"]
+    assert document["settings"]["hub.kind"]["value"] == "ble"
+    assert "booth.yaml:" in document["settings"]["hub.kind"]["from"]
 
 
 def test_check_of_the_shipped_files_says_ok(
@@ -83,7 +83,7 @@ def test_check_of_the_shipped_files_says_ok(
     assert out.rstrip().endswith("signs.yaml")
 
 
-def test_check_tells_each_problem_in_a_line_and_exits_78(
+def test_check_prints_each_problem_in_a_line_and_exits_78(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Path("a.yaml").write_text("capture:\n  fps: -3\n  fsp: 1\n")

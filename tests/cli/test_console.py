@@ -24,27 +24,27 @@ def call(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_address_that_is_none_is_told_in_one_line() -> None:
+def test_invalid_address_is_reported_in_one_line() -> None:
     done = call("--listen", "8080")
     assert done.returncode == 2
     assert done.stderr == "edge-agent: '8080' is not HOST:PORT; write --listen 127.0.0.1:8080, or [::1]:8080\n"
 
 
-def test_port_that_is_taken_is_told_in_one_line() -> None:
+def test_port_that_is_taken_is_reported_in_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         done = call("--listen", f"127.0.0.1:{taken.getsockname()[1]}")
     assert done.returncode == 78
     assert re.fullmatch(r"edge-agent: another program listens on 127\.0\.0\.1:\d+; .*\n", done.stderr)
 
 
-def test_server_that_is_none_is_told(tmp_path: Path) -> None:
+def test_invalid_server_is_reported(tmp_path: Path) -> None:
     done = call("--bootstrap-servers", "broker", "--config", str(_empty(tmp_path)))
     assert done.returncode == 78
     assert "kafka.bootstrap_servers" in done.stderr
 
 
 @pytest.mark.parametrize("option", ["--token-file", "--train-token-file"])
-def test_token_that_cannot_be_read_is_told_at_once(option: str, tmp_path: Path) -> None:
+def test_token_that_cannot_be_read_is_reported_at_once(option: str, tmp_path: Path) -> None:
     done = call("--listen", f"127.0.0.1:{free_port()}", option, str(tmp_path / "none"))
     assert done.returncode == 78
     assert done.stderr.count("\n") == 1
@@ -68,9 +68,9 @@ def test_person_at_the_terminal_gets_a_link_with_a_token_for_this_run(capsys: py
     assert again is not None
     assert len(given.get_secret_value()) >= 22
     assert given != again
-    told = capsys.readouterr()
-    assert f"#token={given.get_secret_value()}\n" in told.err
-    assert told.out == ""
+    output = capsys.readouterr()
+    assert f"#token={given.get_secret_value()}\n" in output.err
+    assert output.out == ""
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_person_at_the_terminal_gets_a_link_with_a_token_for_this_run(capsys: py
         {"enabled": False},
     ],
 )
-def test_no_link_where_others_could_use_it_or_nobody_needs_it(
+def test_no_link_where_others_could_use_it_or_where_it_is_not_needed(
     console: dict[str, object], capsys: pytest.CaptureFixture[str]
 ) -> None:
     sys.stderr.isatty = lambda: True  # type: ignore[method-assign]  # capsys has put its own there

@@ -92,7 +92,7 @@ def test_detect_save_dir_holds_a_copy_of_each(model: Path, photos: Path, tmp_pat
     assert not np.array_equal(drawn, grey(9, 960, 640))
 
 
-def test_detect_bad_files_are_told_one_by_one_and_the_others_are_read(
+def test_detect_bad_files_are_reported_one_by_one_and_the_others_are_read(
     model: Path, photos: Path, tmp_path: Path
 ) -> None:
     (photos / "1.jpg").write_text("no picture")
@@ -100,9 +100,9 @@ def test_detect_bad_files_are_told_one_by_one_and_the_others_are_read(
     result = detect(photos, tmp_path / "v.mp4", tmp_path / "nothing", "--json", "--model", model)
     assert result.exit_code == 1
     assert len(lines(result)) == 2
-    told = result.stderr.splitlines()
-    assert len(told) == 3
-    assert [name for name in ("1.jpg", "v.mp4", "nothing") if any(name in line for line in told)] == [
+    errors = result.stderr.splitlines()
+    assert len(errors) == 3
+    assert [name for name in ("1.jpg", "v.mp4", "nothing") if any(name in line for line in errors)] == [
         "1.jpg",
         "v.mp4",
         "nothing",

@@ -22,7 +22,7 @@ NAMES = ["python", "camera", "detector", "hub", "mqtt", "kafka", "gpu", "disk", 
 
 @pytest.fixture
 def found(monkeypatch: pytest.MonkeyPatch) -> dict[str, CheckResult]:
-    """Choose what the checks will find, by name; one more, `source`, tells the source that they were made for."""
+    """Choose what the checks will find, by name; one more, `source`, names the source that they were created for."""
     monkeypatch.delenv("FORCE_COLOR", raising=False)
     results: dict[str, CheckResult] = {}
 
@@ -70,10 +70,10 @@ def test_terminal_gets_a_table_with_the_remedy_below(
 def test_json_holds_every_check_and_the_verdict(found: dict[str, CheckResult]) -> None:
     found["camera"] = fail("gone", "plug it in")
     result = CliRunner().invoke(APP, ["--json"])
-    told = json.loads(result.stdout)
+    document = json.loads(result.stdout)
     assert result.exit_code == 1
-    assert told["ok"] is False
-    assert {key: told["checks"][0][key] for key in ("name", "status", "message", "remedy")} == {
+    assert document["ok"] is False
+    assert {key: document["checks"][0][key] for key in ("name", "status", "message", "remedy")} == {
         "name": "camera",
         "status": Status.FAIL.value,
         "message": "gone",
@@ -86,7 +86,7 @@ def test_source_on_the_command_line_is_the_one_that_is_checked(found: dict[str, 
     assert "/dev/video3" in result.stdout
 
 
-def test_bad_configuration_is_told_before_any_check(found: dict[str, CheckResult], tmp_path: Path) -> None:
+def test_bad_configuration_is_reported_before_any_check(found: dict[str, CheckResult], tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("capture: 5")
     result = CliRunner().invoke(APP, ["--config", str(tmp_path / "a.yaml")])
     assert isinstance(result.exception, ConfigError)

@@ -59,7 +59,7 @@ def test_build_that_disagrees_fails_and_is_set_aside(tmp_path: Path, gpu: Gpu, f
     assert len(list(cache.glob("*.set-aside-1"))) == 1
 
 
-def test_info_tells_for_what_an_engine_was_built(tmp_path: Path, gpu: Gpu) -> None:
+def test_info_shows_what_an_engine_was_built_for(tmp_path: Path, gpu: Gpu) -> None:
     engine = made(tiny(tmp_path), tmp_path)
     facts = json.loads(call("engine", "info", engine, "--json").stdout)
     assert facts["whole"] is True
@@ -73,7 +73,7 @@ def test_info_of_a_damaged_engine_fails(tmp_path: Path, gpu: Gpu) -> None:
     assert "is not a complete engine" in str(failure("engine", "info", engine))
 
 
-def test_info_tells_what_a_model_is(tmp_path: Path) -> None:
+def test_info_describes_a_model(tmp_path: Path) -> None:
     facts = json.loads(call("engine", "info", tiny(tmp_path), "--json").stdout)
     assert (facts["input"], facts["output"], facts["labels"]) == ("96x64", "channels_last", ["a", "b"])
 

@@ -69,7 +69,7 @@ def test_status_without_an_outbox_says_so(place: Path) -> None:
     assert not (place / "outbox.db").exists()
 
 
-def test_status_tells_what_waits_by_kind(place: Path) -> None:
+def test_status_shows_what_waits_by_kind(place: Path) -> None:
     fill(place, 3)
     text, _ = call("status")
     assert "3 messages wait, the oldest for" in text

@@ -74,7 +74,7 @@ def test_run_collect_keeps_hard_frames(
     assert json.loads(line)["reasons"] == ["low_confidence"]
 
 
-def test_run_collect_into_no_folder_is_told_before_anything_starts(model: Path, tmp_path: Path) -> None:
+def test_run_collect_into_no_folder_is_reported_before_anything_starts(model: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     result = call("run", "--dry-run", "--model", model, "--source", "nowhere", "--collect", tmp_path / "file")
     assert isinstance(result.exception, UsageError)
@@ -98,7 +98,7 @@ def test_tasks_and_import_give_a_data_set_to_train_on(model: Path, photos: Path,
     assert np.flatnonzero(picture.known).tolist() == [STOP, CLASS_IDS["no_entry"]]
 
 
-def test_tasks_broken_picture_is_told_and_the_others_are_kept(model: Path, photos: Path, tmp_path: Path) -> None:
+def test_tasks_broken_picture_is_reported_and_the_others_are_kept(model: Path, photos: Path, tmp_path: Path) -> None:
     (photos / "3.png").write_bytes(b"no picture")
     result = call("dataset", "tasks", photos, "--out", tmp_path / "out", "--model", model)
     assert result.exit_code == 1

@@ -179,7 +179,7 @@ def test_folder_with_a_broken_picture_is_one_line_and_exit_1(shell: Shell, model
     assert json.loads(shell.out)["frames"]["processed"] == 7
 
 
-def test_see_through_pictures_are_told_of_and_no_failure(shell: Shell, model: Path, photos: Path) -> None:
+def test_see_through_pictures_are_reported_and_no_failure(shell: Shell, model: Path, photos: Path) -> None:
     cv2.imwrite(str(photos / "3.png"), np.full((33, 77, 4), 128, np.uint8))
     assert shell("run", "--dry-run", "--no-realtime", "--source", photos, "--model", model, "--json") == 0
     assert [fault["code"] for fault in json.loads(shell.out)["faults"]] == ["source_noted"]
@@ -199,22 +199,22 @@ def test_run_that_ends_well_warns_of_nothing(
 
 
 @pytest.mark.parametrize("report", ["no-such-folder/run.json", "."])
-def test_report_that_cannot_be_written_is_told_before_anything_starts(
+def test_report_that_cannot_be_written_is_reported_before_anything_starts(
     shell: Shell, model: Path, tmp_path: Path, report: str
 ) -> None:
     assert shell("run", "--dry-run", "--model", model, "--source", "nowhere", "--report", tmp_path / report) == 2
     assert "cannot write the report" in shell.complaint, "and not: no such source"
 
 
-def test_wrong_settings_are_told_all_at_once_with_their_places(shell: Shell, tmp_path: Path) -> None:
+def test_wrong_settings_are_reported_all_at_once_with_their_places(shell: Shell, tmp_path: Path) -> None:
     config = tmp_path / "agent.yaml"
     config.write_text("capture:\n  fps: -3\n  colour: red\nguard:\n  lease_ms: soon\n")
     assert shell("run", "--dry-run", "--config", config) == 78
-    told = [line for line in shell.err.splitlines() if line.startswith("edge-agent: ")]
-    assert [line.split("agent.yaml:")[1].split(":")[0] for line in told] == ["2", "3", "5"]
+    lines = [line for line in shell.err.splitlines() if line.startswith("edge-agent: ")]
+    assert [line.split("agent.yaml:")[1].split(":")[0] for line in lines] == ["2", "3", "5"]
 
 
-def test_unknown_hub_kind_is_told(shell: Shell) -> None:
+def test_unknown_hub_kind_is_reported(shell: Shell) -> None:
     assert shell("run", "--hub", "steam") == 78
     assert "hub.kind" in shell.complaint
 
@@ -244,7 +244,7 @@ def test_record_to_another_kind_of_file_is_refused(shell: Shell, tmp_path: Path)
     assert ".mp4" in shell.complaint
 
 
-def test_program_tells_nobody_about_its_use(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_program_sends_no_usage_data(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ORT_DISABLE_TELEMETRY", raising=False)
     shell("--version")
     assert os.environ["ORT_DISABLE_TELEMETRY"] == "1"

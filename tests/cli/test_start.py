@@ -1,4 +1,4 @@
-"""What a start loads, and the detector that is opened meanwhile."""
+"""The modules that a start loads, and the detector that is opened meanwhile."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ from edge_agent.cli.startup import preload_detector
 from edge_agent.config import Settings
 from edge_agent.errors import ConfigError
 
-STRANGERS = (
+FORBIDDEN = (
     "rich",
     "torch",
     "starlette",
@@ -26,14 +26,14 @@ STRANGERS = (
     "edge_agent.perception.detector.tensorrt.session",
     "edge_agent.cli.doctor",
 )
-"""What a train on a table does without until it drives."""
+"""What a start must not load."""
 
 PROBE = f"""
 import sys
 from edge_agent import cli
 from edge_agent.cli import run
 def drive(job, watched):
-    print([name for name in {STRANGERS!r} if name in sys.modules])
+    print([name for name in {FORBIDDEN!r} if name in sys.modules])
     raise SystemExit
 run._run_to_end = drive
 sys.argv = ["edge-agent", "run", "--dry-run", "--source", sys.argv[1], "--no-console"]
@@ -70,7 +70,7 @@ def test_detector_is_opened_in_another_thread_and_used_in_ours() -> None:
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("detector-ahead")]
 
 
-def test_detector_that_cannot_be_opened_is_told_to_whoever_waits_for_it(tmp_path: Path) -> None:
+def test_detector_that_cannot_be_opened_raises_where_it_is_awaited(tmp_path: Path) -> None:
     opener = preload_detector(detector(model=tmp_path / "missing.onnx"))
     assert opener is not None
     with pytest.raises(ConfigError, match=r"missing\.onnx"):

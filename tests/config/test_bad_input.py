@@ -1,4 +1,4 @@
-"""What is wrong with a configuration file: told with file, line and column, all at once."""
+"""Problems in a configuration file: reported with file, line and column, all at once."""
 
 from pathlib import Path
 
@@ -76,18 +76,18 @@ def complaints(text: str | bytes, **environ: str) -> list[str]:
         ("[" * 3000, "agent.yaml: is nested too deeply"),
     ],
 )
-def test_bad_file_is_told_with_line_and_column(folder: Path, text: str | bytes, line: str) -> None:
-    told = complaints(text)
-    assert any(each.startswith(line) for each in told), told
+def test_bad_file_is_reported_with_line_and_column(folder: Path, text: str | bytes, line: str) -> None:
+    problems = complaints(text)
+    assert any(each.startswith(line) for each in problems), problems
 
 
-def test_unknown_key_without_a_likeness_tells_what_there_is(folder: Path) -> None:
+def test_unknown_key_without_a_likeness_names_the_known_keys(folder: Path) -> None:
     assert complaints("sim:\n  zzz: 1\n") == [
         "agent.yaml:2:3: sim.zzz: unknown key; known here: seed, layout, battery_percent, time_limit_s"
     ]
 
 
-def test_all_problems_of_all_layers_are_told_at_once_in_order(folder: Path) -> None:
+def test_all_problems_of_all_layers_are_reported_at_once_in_order(folder: Path) -> None:
     text = "hub:\n  kind: usb\ncapture:\n  fps: 0\n  width: x\n  width: 8\nmqtt: {port: 0, prot: 1}\n"
     assert complaints(text, EDGE_AGENT_LOG__LEVEL="loud") == [
         "EDGE_AGENT_LOG__LEVEL: log.level: must be one of: 'debug', 'info', 'warning' or 'error' (got 'loud')",
@@ -107,27 +107,27 @@ def test_error_carries_the_exit_code_of_a_bad_configuration(folder: Path) -> Non
     assert str(caught.value) == "missing.yaml: cannot be read (No such file or directory); name a readable file"
 
 
-def test_folder_instead_of_a_file_is_told(folder: Path) -> None:
+def test_folder_instead_of_a_file_is_reported(folder: Path) -> None:
     with pytest.raises(ConfigError, match=r"cannot be read \(Is a directory\)"):
         load(folder, environ={})
 
 
 def test_secret_in_a_file_is_refused_and_not_repeated(folder: Path) -> None:
-    told = complaints("mqtt:\n  password: hunter2\n")
-    assert told == [
+    problems = complaints("mqtt:\n  password: hunter2\n")
+    assert problems == [
         "agent.yaml:2:3: mqtt.password: a secret does not belong here; "
         "use password_file or the variable EDGE_AGENT_MQTT__PASSWORD"
     ]
 
 
 def test_secret_of_a_wrong_type_is_not_repeated(folder: Path) -> None:
-    told = complaints("mqtt:\n  password: 12345678\n")
-    assert "12345678" not in "\n".join(told)
+    problems = complaints("mqtt:\n  password: 12345678\n")
+    assert "12345678" not in "\n".join(problems)
 
 
 def test_long_value_is_shortened(folder: Path) -> None:
-    (told,) = complaints("log: {level: " + "x" * 500 + "}\n")
-    assert len(told) < 200
+    (problem,) = complaints("log: {level: " + "x" * 500 + "}\n")
+    assert len(problem) < 200
 
 
 def test_override_out_of_range_names_the_command_line(folder: Path) -> None:
@@ -150,12 +150,12 @@ def test_override_out_of_range_names_the_command_line(folder: Path) -> None:
     ],
 )
 def test_values_that_contradict_each_other_are_refused(folder: Path, text: str, line: str) -> None:
-    (told,) = complaints(text)
-    assert told.endswith(line)
+    (problem,) = complaints(text)
+    assert problem.endswith(line)
 
 
 @pytest.mark.parametrize(("section", "key"), [("mqtt", "password"), ("kafka", "password"), ("console", "token")])
 def test_secret_given_twice_is_refused(folder: Path, section: str, key: str) -> None:
-    told = complaints(f"{section}: {{{key}_file: x}}", **{f"EDGE_AGENT_{section}__{key}".upper(): "s3cret"})
-    assert told[0].endswith(f"{key} and {key}_file are both set: keep one")
-    assert "s3cret" not in "\n".join(told)
+    problems = complaints(f"{section}: {{{key}_file: x}}", **{f"EDGE_AGENT_{section}__{key}".upper(): "s3cret"})
+    assert problems[0].endswith(f"{key} and {key}_file are both set: keep one")
+    assert "s3cret" not in "\n".join(problems)

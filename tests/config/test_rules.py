@@ -31,8 +31,8 @@ def complaints(text: str) -> list[str]:
 def test_default_rules_obey_the_six_signs_and_fit_the_shipped_labels() -> None:
     rules = load_rules()
     check_labels(rules, LABELS)
-    told = {label: (rule.action, rule.then) for label, rule in rules.signs.items()}
-    assert told == {
+    found = {label: (rule.action, rule.then) for label, rule in rules.signs.items()}
+    assert found == {
         "speed_limit_30": (Action.SLOW, AfterHold.STAY),
         "speed_limit_50": (Action.CRUISE, AfterHold.STAY),
         "stop": (Action.STOP, AfterHold.RESUME),
@@ -108,18 +108,18 @@ def test_rules_cannot_change_after_loading() -> None:
         ("signs: [", "signs.yaml:1:9: is not valid YAML: "),
     ],
 )
-def test_bad_rule_is_told_with_line_and_column(folder: Path, text: str, line: str) -> None:
-    told = complaints(text)
-    assert len(told) == 1
-    assert told[0].startswith(line)
+def test_bad_rule_is_reported_with_line_and_column(folder: Path, text: str, line: str) -> None:
+    found = complaints(text)
+    assert len(found) == 1
+    assert found[0].startswith(line)
 
 
-def test_rules_file_that_is_missing_is_told(folder: Path) -> None:
+def test_rules_file_that_is_missing_is_reported(folder: Path) -> None:
     with pytest.raises(ConfigError, match=r"^none.yaml: cannot be read \(No such file or directory\)"):
         load_rules(Path("none.yaml"))
 
 
-def test_rule_for_a_sign_that_the_model_does_not_know_is_told_for_each(folder: Path) -> None:
+def test_rule_for_a_sign_that_the_model_does_not_know_is_reported_for_each(folder: Path) -> None:
     rules = load_rules(write("signs:\n  stpo: {action: stop}\n  stop: {action: stop}\n  zebra: {action: stop}\n"))
     with pytest.raises(ConfigError) as caught:
         check_labels(rules, ("stop", "danger"))

@@ -62,7 +62,7 @@ def test_secret_of_the_environment_needs_no_file(tmp_path: Path) -> None:
         (b"x" * 70000, "mqtt.password_file: .* has more than 65536 bytes"),
     ],
 )
-def test_unusable_secret_file_is_told(tmp_path: Path, content: bytes | None, text: str) -> None:
+def test_unusable_secret_file_is_reported(tmp_path: Path, content: bytes | None, text: str) -> None:
     file = tmp_path / "password"
     if content is not None:
         file.write_bytes(content)

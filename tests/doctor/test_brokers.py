@@ -60,7 +60,7 @@ async def test_mqtt_host_that_does_not_exist_fails(monkeypatch: pytest.MonkeyPat
     assert (await check_mqtt(MqttSettings(enabled=True, host="broker"))).message == "broker:1883: unknown host name"
 
 
-async def test_mqtt_password_file_that_is_missing_is_told(tmp_path: Path) -> None:
+async def test_mqtt_password_file_that_is_missing_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"mqtt\.password_file"):
         await check_mqtt(MqttSettings(enabled=True, password_file=tmp_path / "none"))
 

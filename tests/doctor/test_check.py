@@ -33,7 +33,7 @@ async def test_checks_run_at_once() -> None:
     assert {r.message for r in results} == {"met"}
 
 
-async def test_check_that_gives_no_answer_fails_after_its_time_and_the_others_are_told() -> None:
+async def test_check_that_gives_no_answer_fails_after_its_time_and_the_others_are_reported() -> None:
     async def hang() -> CheckResult:
         await asyncio.Event().wait()
         return ok("never")
@@ -70,7 +70,7 @@ async def test_error_of_ours_becomes_message_and_remedy() -> None:
     assert (result.status, result.message, result.remedy) == (Status.FAIL, "no model", "get one")
 
 
-async def test_error_of_another_kind_is_told_and_hides_nothing() -> None:
+async def test_error_of_another_kind_is_reported_and_hides_nothing() -> None:
     async def broken() -> CheckResult:
         await in_thread(lambda: 1 // 0)
         return ok("never")

@@ -24,7 +24,7 @@ def device(tmp_path: Path) -> Path:
     return tmp_path
 
 
-async def test_no_gpu_is_well_and_is_told(tmp_path: Path) -> None:
+async def test_no_gpu_is_ok_and_is_reported(tmp_path: Path) -> None:
     result = await check_gpu(settings(tmp_path), tmp_path)
     assert result.status is Status.OK
     assert "CPU" in result.message
@@ -53,7 +53,7 @@ async def test_gpu_without_its_libraries_warns_and_names_them(
     assert result.remedy
 
 
-async def test_gpu_that_works_is_told_with_its_engine(device: Path, gpu: Gpu) -> None:
+async def test_gpu_that_works_is_reported_with_its_engine(device: Path, gpu: Gpu) -> None:
     model = tiny(device)
     result = await check_gpu(settings(device, model=model), device)
     assert result.status is Status.OK

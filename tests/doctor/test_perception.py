@@ -39,7 +39,7 @@ async def test_simulated_camera_is_well() -> None:
     assert (await looked(settings())).status is Status.OK
 
 
-async def test_folder_of_images_is_well_and_tells_their_size(tmp_path: Path) -> None:
+async def test_folder_of_images_is_ok_and_shows_their_size(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "a.png"), np.zeros((48, 64, 3), np.uint8))
     result = await looked(settings(capture={"source": str(tmp_path)}))
     assert result.status is Status.OK

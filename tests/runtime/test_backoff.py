@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from edge_agent.runtime.backoff import Backoff
 
 
-def test_waits_double_up_to_the_longest_and_start_anew_after_success() -> None:
+def test_waits_double_up_to_the_longest_and_restart_after_success() -> None:
     backoff = Backoff(8.0, spread=lambda: 1.0)
     assert [backoff.next_s() for _ in range(7)] == [0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0]
     backoff.reset()

@@ -60,7 +60,7 @@ def test_timers_are_less_late_than_asyncios_own_after_something_else_has_happene
     assert loop.run(main()) < asyncio.run(main())
 
 
-def test_selector_tells_what_can_be_read_and_not_its_own_alarm(
+def test_selector_returns_what_can_be_read_and_not_its_own_timer(
     selector: WaitingSelector, pipe: tuple[int, int]
 ) -> None:
     key = selector.register(pipe[0], selectors.EVENT_READ, "data")

@@ -32,7 +32,7 @@ def test_write_that_fails_keeps_the_old_file_and_nothing_else(tmp_path: Path) ->
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("clip.mp4", b"old")]
 
 
-def test_folder_that_cannot_be_made_is_told_with_a_remedy(tmp_path: Path) -> None:
+def test_folder_that_cannot_be_made_is_reported_with_a_remedy(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(FatalError, match=r"x\.json could not be written: .*; free some space or choose another folder"):
         write_atomic(tmp_path / "file" / "x.json", b"{}")

@@ -1,4 +1,4 @@
-"""Why something may not be used, told in one line that says what to do."""
+"""Why a file or device cannot be used, in one line with a remedy."""
 
 import errno
 import os
@@ -51,17 +51,17 @@ def test_wrong_group_names_the_group_to_join(open_folder: Path) -> None:
     device.touch()
     os.chown(device, 0, 44)
     device.chmod(0o660)
-    told = as_nobody(f"permissions.device_problem(Path('{device}'))")
-    assert told.startswith(("nobody is not in the group video", "nobody is not in the group 44"))
-    assert "`usermod -aG " in told
+    problem = as_nobody(f"permissions.device_problem(Path('{device}'))")
+    assert problem.startswith(("nobody is not in the group video", "nobody is not in the group 44"))
+    assert "`usermod -aG " in problem
     assert as_nobody(f"permissions.device_problem(Path('{device}'))", 44) == "None"
 
 
 @needs_root
 def test_folder_of_another_user_names_its_mode(open_folder: Path) -> None:
-    told = as_nobody(f"permissions.folder_problem(Path('{open_folder}/state'))")
+    problem = as_nobody(f"permissions.folder_problem(Path('{open_folder}/state'))")
     assert (
-        told
+        problem
         == f"nobody may not use {open_folder} (drwxr-xr-x, group root); let nobody or a group of it own {open_folder}"
     )
 
@@ -69,10 +69,10 @@ def test_folder_of_another_user_names_its_mode(open_folder: Path) -> None:
 def test_denial_though_the_mode_allows_it_is_selinux(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "enforce").write_text("1")
     monkeypatch.setattr(permissions, "_ENFORCING", tmp_path / "enforce")
-    told = str(permissions.path_problem(tmp_path, PermissionError(errno.EACCES, "Permission denied")))
-    assert told.startswith("SELinux denies ")
-    assert "`ausearch -m avc -ts recent -c edge-agent`" in told
-    assert f"`restorecon -v {tmp_path}`" in told
+    problem = str(permissions.path_problem(tmp_path, PermissionError(errno.EACCES, "Permission denied")))
+    assert problem.startswith("SELinux denies ")
+    assert "`ausearch -m avc -ts recent -c edge-agent`" in problem
+    assert f"`restorecon -v {tmp_path}`" in problem
 
 
 @pytest.mark.parametrize(
@@ -86,6 +86,6 @@ def test_denial_though_the_mode_allows_it_is_selinux(tmp_path: Path, monkeypatch
     ],
 )
 def test_error_of_the_system_says_what_to_do(number: int, path: str, says: tuple[str, ...]) -> None:
-    told = str(permissions.path_problem(Path(path), OSError(number, os.strerror(number))))
-    assert all(words in told for words in says), told
-    assert "\n" not in told
+    problem = str(permissions.path_problem(Path(path), OSError(number, os.strerror(number))))
+    assert all(words in problem for words in says), problem
+    assert "\n" not in problem

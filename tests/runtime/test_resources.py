@@ -28,7 +28,7 @@ def test_foreign_folder_named_config_is_not_taken(tmp_path: Path) -> None:
         resources.config_dir(tmp_path / "edge_agent")
 
 
-def test_missing_engines_are_told(tmp_path: Path) -> None:
+def test_missing_engines_are_reported(tmp_path: Path) -> None:
     with pytest.raises(FatalError, match="'engines'"):
         resources.engines_dir(tmp_path / "edge_agent")
 

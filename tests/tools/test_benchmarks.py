@@ -20,7 +20,7 @@ RATIOS = [
 CROWDS = [ScaleResult(count, 10.0 / count, 20.0 * count, 40.0 * count, 25.0, 160.0) for count in (1, 2, 4)]
 
 
-def test_page_tells_every_ratio_and_why_one_was_missed() -> None:
+def test_page_shows_every_ratio_and_why_one_was_missed() -> None:
     text = page(RATIOS, {"cpu": "a | b"}, CROWDS, quick=False)
     assert "| 1 | frame to command, p50: agent / paced bare loop | 1.010 | 1.000 to 1.020 | <= 1.03 | met |" in text
     assert "not measured" in text
@@ -34,12 +34,12 @@ def test_page_tells_every_ratio_and_why_one_was_missed() -> None:
 def test_plots_that_the_page_shows_are_written(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     blocks = {"bare": [Block(rng.gamma(9, 2, 50), 25.0, 10.0, 50, 100.0)], "plain": []}
-    told = ChildReport(
+    report = ChildReport(
         tuple({"t_s": t, "rss_mib": 100.0, "cpu_s": t, "frames": 10 * t} for t in range(5)), {"p50": 1.0}
     )
     plots.latencies(tmp_path / "bench-latency.svg", blocks)
     plots.cpu(tmp_path / "bench-cpu.svg", blocks)
-    plots.memory(tmp_path / "bench-memory.svg", told)
+    plots.memory(tmp_path / "bench-memory.svg", report)
     plots.scale(tmp_path / "bench-scale.svg", CROWDS)
     shown = set(re.findall(r"images/(bench-\w+\.svg)", page(RATIOS, {}, CROWDS, quick=True)))
     assert shown == {path.name for path in tmp_path.iterdir()}

@@ -67,8 +67,8 @@ class Journal:
 def fields(event: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield the journal's fields for a line; MESSAGE repeats them as text."""
     own = {key: value for key, value in event.items() if key not in {"event", "level", *_STANDARD}}
-    words = "".join(f" {key}={_text(value)}" for key, value in own.items() if key != "exception")
-    yield "MESSAGE", f"{event.get('event', '')}{words}"
+    pairs = "".join(f" {key}={_text(value)}" for key, value in own.items() if key != "exception")
+    yield "MESSAGE", f"{event.get('event', '')}{pairs}"
     yield "PRIORITY", str(_PRIORITIES.get(str(event.get("level", "info")), 6))
     yield "SYSLOG_IDENTIFIER", "edge-agent"
     yield f"{PREFIX}EVENT", str(event.get("event", ""))

@@ -49,13 +49,13 @@ def receiver(tmp_path: Path) -> Iterator[Receiver]:
 
 
 @contextmanager
-def under_systemd(folder: Path, *, told: bool = True, socket_path: str | None = None) -> Iterator[Path]:
-    """Have stderr be what systemd says (`told`) the journal is; give the file that stderr is."""
+def under_systemd(folder: Path, *, connected: bool = True, socket_path: str | None = None) -> Iterator[Path]:
+    """Make stderr a file that systemd declares to be the journal, if `connected`; yield the file."""
     path = folder / "stderr"
     with path.open("w") as stream, pytest.MonkeyPatch.context() as patch:
         identity = os.fstat(stream.fileno())
         patch.setattr(sys, "stderr", stream)
-        patch.setenv("JOURNAL_STREAM", f"{identity.st_dev}:{identity.st_ino}" if told else "1:2")
+        patch.setenv("JOURNAL_STREAM", f"{identity.st_dev}:{identity.st_ino}" if connected else "1:2")
         patch.setattr(journal.Journal.__init__, "__defaults__", (socket_path or str(folder / "socket"),))
         log.configure("info", "auto")
         try:
@@ -81,20 +81,20 @@ def test_line_reads_by_itself_and_has_its_values_as_fields(receiver: Receiver) -
 def test_value_of_several_lines_arrives_whole(receiver: Receiver) -> None:
     trace = "Traceback:\n  one=1\n  two"
     assert journal.Journal(receiver.path).send({"event": "observer_failed", "exception": trace, "häus-lich": "ü"})
-    told = receiver.fields()
-    assert told["EDGE_AGENT_EXCEPTION"] == trace
-    assert told["MESSAGE"] == "observer_failed häus-lich=ü"
-    assert told["EDGE_AGENT_H_US_LICH"] == "ü"
+    received = receiver.fields()
+    assert received["EDGE_AGENT_EXCEPTION"] == trace
+    assert received["MESSAGE"] == "observer_failed häus-lich=ü"
+    assert received["EDGE_AGENT_H_US_LICH"] == "ü"
 
 
 def test_stream_that_is_the_journal_gets_fields_with_the_place_in_the_code(receiver: Receiver, tmp_path: Path) -> None:
     with under_systemd(tmp_path):
         structlog.get_logger().debug("not shown")
         structlog.get_logger().error("camera_lost", source="/dev/video0")
-    told = receiver.fields()
-    assert (told["PRIORITY"], told["MESSAGE"]) == ("3", "camera_lost source=/dev/video0")
-    assert told["CODE_FILE"] == __file__
-    assert told["CODE_FUNC"] == "test_stream_that_is_the_journal_gets_fields_with_the_place_in_the_code"
+    received = receiver.fields()
+    assert (received["PRIORITY"], received["MESSAGE"]) == ("3", "camera_lost source=/dev/video0")
+    assert received["CODE_FILE"] == __file__
+    assert received["CODE_FUNC"] == "test_stream_that_is_the_journal_gets_fields_with_the_place_in_the_code"
 
 
 def test_failure_reaches_the_journal_as_an_error(receiver: Receiver, tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_failure_reaches_the_journal_as_an_error(receiver: Receiver, tmp_path: P
     assert receiver.fields()["PRIORITY"] == "3"
 
 
-@pytest.mark.parametrize("how", [{"socket_path": "/nonexistent/journal"}, {"told": False}])
+@pytest.mark.parametrize("how", [{"socket_path": "/nonexistent/journal"}, {"connected": False}])
 def test_line_that_the_journal_does_not_take_is_json_on_the_stream(how: dict[str, Any], tmp_path: Path) -> None:
     with under_systemd(tmp_path, **how) as stream:
         structlog.get_logger().info("hello", who="you")
