@@ -12,7 +12,7 @@ import uuid_utils
 
 from edge_agent.config import MqttSettings
 from edge_agent.events import CommandResult, Decision, Event, Fault, Frame, MotorCommand, Prediction, TrainState
-from edge_agent.observers.cloudevents import EncodedImage, Envelope, EventContext, mqtt, names, to_cloudevent
+from edge_agent.observers.cloudevents import EncodedImage, Envelope, EventContext, names, structured, to_cloudevent
 from edge_agent.observers.cloudevents.envelope import SEQUENCE_DIGITS
 from edge_agent.observers.cloudevents.payloads import to_rfc3339
 from edge_agent.observers.mqtt.payloads import ReplyData, TelemetryData, dump
@@ -127,11 +127,11 @@ class MqttMessageBuilder:
         )
 
     def _message(self, route: Route, envelope: Envelope) -> OutgoingMessage:
-        """Return a CloudEvent in binary mode with MQTT 5, in structured mode with 3.1.1."""
+        """Return a CloudEvent by the MQTT binding 1.0.2: binary mode with MQTT 5, structured mode with 3.1.1."""
         topic, qos, retain, kind = self.topic(route.kind), route.qos, route.retain, route.kind
         if not self._v5:
-            return OutgoingMessage(topic, mqtt.structured_json(envelope), qos, retain, kind)
-        properties = mqtt.user_properties(envelope)
+            return OutgoingMessage(topic, structured.write(envelope), qos, retain, kind)
+        properties = tuple(envelope.attributes().items())
         return OutgoingMessage(topic, envelope.data, qos, retain, kind, envelope.datacontenttype, properties)
 
     def _with_correlation_id(self, message: OutgoingMessage, correlation_id: str) -> OutgoingMessage:

@@ -20,13 +20,13 @@ from edge_agent.observers.cloudevents import (
     MalformedMessageError,
     from_cloudevent,
     kafka,
-    mqtt,
     structured,
     to_cloudevent,
 )
 from edge_agent.observers.cloudevents.images import encode_jpeg, encode_webp
 from edge_agent.observers.cloudevents.payloads import payload_of, to_rfc3339
 from tests.support import events as make
+from tests.support import mqtt_messages
 from tests.support.kafka_messages import message_of
 from tools.schemas import event_schemas
 
@@ -86,10 +86,10 @@ def test_message_written_by_the_sdk_is_read_by_us(envelope: Envelope, mode: str)
 
 @pytest.mark.parametrize("envelope", ALL)
 def test_mqtt_messages_of_both_modes_come_back(envelope: Envelope) -> None:
-    properties = mqtt.user_properties(envelope)
-    assert mqtt.read(envelope.data, envelope.datacontenttype, properties) == envelope
+    properties = tuple(envelope.attributes().items())
+    assert mqtt_messages.read(envelope.data, envelope.datacontenttype, properties) == envelope
     assert dict(properties)["type"] == envelope.type
-    assert mqtt.read(mqtt.structured_json(envelope)) == envelope
+    assert mqtt_messages.read(structured.write(envelope)) == envelope
 
 
 @pytest.mark.parametrize("envelope", ALL)
@@ -201,7 +201,7 @@ ENVELOPE = {"specversion": "1.0", "id": "1", "source": "/trains/a", "type": "dev
 )
 def test_message_that_is_no_event_is_malformed(raw: bytes) -> None:
     with pytest.raises(MalformedMessageError):
-        mqtt.read(raw)
+        mqtt_messages.read(raw)
     with pytest.raises(MalformedMessageError):
         kafka.read([("content-type", b"application/cloudevents+json")], raw)
 

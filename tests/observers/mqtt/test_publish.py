@@ -13,10 +13,11 @@ import pytest
 from aiomqtt import Message
 
 from edge_agent.events import Event, Fault, Frame, GuardState, TrainState
-from edge_agent.observers.cloudevents import EncodedImage, Envelope, PredictionData, from_cloudevent, mqtt
+from edge_agent.observers.cloudevents import EncodedImage, Envelope, PredictionData, from_cloudevent
 from edge_agent.observers.mqtt.session import MqttSession
 from tests.observers.mqtt.rig import ROOT, rig, settings
 from tests.support import events as make
+from tests.support import mqtt_messages
 from tests.support.mosquitto import Mosquitto, listening, until
 
 EVENT_TOPICS = ["prediction", "decision", "command", "fault", "answer", "state"]
@@ -25,7 +26,7 @@ EVENT_TOPICS = ["prediction", "decision", "command", "fault", "answer", "state"]
 def envelope(message: Message) -> Envelope:
     """Read a message as any consumer of CloudEvents would."""
     properties = getattr(message.properties, "UserProperty", [])
-    return mqtt.read(bytes(message.payload), getattr(message.properties, "ContentType", None), properties)
+    return mqtt_messages.read(bytes(message.payload), getattr(message.properties, "ContentType", None), properties)
 
 
 def told(listener: Any, name: str) -> list[Any]:
@@ -56,7 +57,7 @@ async def test_events_arrive_as_structured_cloudevents_with_the_older_protocol(b
         train.publish(*make.one_of_each())
         for name in EVENT_TOPICS:
             (message, *_) = await listener.hears(f"{ROOT}/{name}")
-            assert mqtt.read(bytes(message.payload)).kind == name
+            assert mqtt_messages.read(bytes(message.payload)).kind == name
         (picture, *_) = await listener.hears(f"{ROOT}/image")
     assert bytes(picture.payload).startswith(b"\xff\xd8"), "pictures have no envelope"
 
