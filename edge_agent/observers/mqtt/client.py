@@ -7,6 +7,7 @@ cannot be used again after a connect that was cancelled. Every call returns with
 import asyncio
 import contextlib
 import logging
+import math
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
@@ -99,7 +100,6 @@ class MqttConnection:
                 tls = await in_daemon_thread(lambda: _try_to_connect(self._settings), "mqtt-connect")
             client = self._make_client(tls)
             await _connect(client, deadline_s - loop.time())
-            client.timeout = limit_s
             self._client = client
 
     async def subscribe(self, topics: Mapping[str, int]) -> tuple[str, ...]:
@@ -107,13 +107,13 @@ class MqttConnection:
         if not topics:
             return ()
         wishes: Any = [(topic, self._options(qos) if self._v5 else qos) for topic, qos in topics.items()]
-        codes = await self._call(self._connected().subscribe(wishes))
+        codes = await self._call(self._connected().subscribe(wishes, timeout=math.inf))
         values = [code.value if isinstance(code, ReasonCode) else code for code in codes]
         return tuple(topic for topic, value in zip(topics, values, strict=True) if value >= _FAILURE)
 
     async def unsubscribe(self, topics: Iterable[str]) -> None:
         """Unsubscribe from topics. Raises MqttLinkError."""
-        await self._call(self._connected().unsubscribe(list(topics)))
+        await self._call(self._connected().unsubscribe(list(topics), timeout=math.inf))
 
     async def messages(self) -> AsyncIterator[Message]:
         """Yield received messages; raises MqttLinkError when the connection ends."""
@@ -129,7 +129,9 @@ class MqttConnection:
         """
         properties = _publish_properties(message) if self._v5 else None
         await self._call(
-            self._connected().publish(message.topic, message.payload, message.qos, message.retain, properties)
+            self._connected().publish(
+                message.topic, message.payload, message.qos, message.retain, properties, timeout=math.inf
+            )
         )
 
     async def close(self) -> None:
@@ -168,15 +170,12 @@ class MqttConnection:
         return self._client
 
     async def _call(self, call: Coroutine[Any, Any, T]) -> T:
-        """Await a call of aiomqtt, which has a time limit of its own; raises MqttLinkError."""
-        task = cast("asyncio.Task[Any]", asyncio.current_task())
-        cancels = task.cancelling()
+        """Await a call of aiomqtt with a time limit; raises MqttLinkError."""
+        # Not aiomqtt's own time limit (calls get math.inf): it stands on asyncio.wait_for, which in Python 3.11 makes
+        # a task of each call and swallows a cancellation that comes with the result.
         with self._link_errors():
-            result = await call
-        # aiomqtt waits with asyncio.wait_for, which in Python 3.11 swallows a cancellation that comes with the result.
-        if task.cancelling() > cancels:
-            raise asyncio.CancelledError
-        return result
+            async with asyncio.timeout(self._settings.connect_timeout_s):
+                return await call
 
     @contextlib.contextmanager
     def _link_errors(self) -> Iterator[None]:
