@@ -6,10 +6,8 @@ Nothing is opened or started here.
 import functools
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-import structlog
 
 from edge_agent.agent.monitors import StorageMonitor
 from edge_agent.config import Settings, SignRules
@@ -32,10 +30,6 @@ from edge_agent.runtime.resources import state_dir
 
 if TYPE_CHECKING:
     from edge_agent.hub.recording import HubLog
-    from edge_agent.simulation.camera import SimCamera
-    from edge_agent.simulation.world import World
-
-_log = structlog.get_logger(__name__)
 
 MODELLED_INFERENCE_S = 0.030
 """The duration of an inference on a virtual clock: that of a small network on two busy CPU cores."""
@@ -85,47 +79,11 @@ def build_devices(
 
 
 def _simulated(settings: Settings, hub_log: "HubLog | None") -> Devices:
-    # Loaded only for the simulated world: a real train starts faster without it.
-    from edge_agent.simulation.camera import SimCamera  # noqa: PLC0415
-    from edge_agent.simulation.hub import SimHub  # noqa: PLC0415
-    from edge_agent.simulation.invent import default_layout  # noqa: PLC0415
-    from edge_agent.simulation.layout_file import load_layout  # noqa: PLC0415
-    from edge_agent.simulation.world import World  # noqa: PLC0415
+    from edge_agent.agent.simulated_train import SimulatedTrain  # noqa: PLC0415 - a real train starts faster without it
 
-    sim = settings.sim
-    if sim.layout is None:
-        layout = replace(default_layout(sim.seed), time_limit_s=sim.time_limit_s)
-    else:
-        layout = load_layout(sim.layout)
-    world = World(layout, sim.seed, sim.battery_percent)
-
-    def mission() -> Mission:
-        derailed_or_stopped = world.outcome.value != "ended"
-        margin_mm = round(world.margin_mm, 1) if derailed_or_stopped else None
-        return Mission(world.outcome.value, margin_mm, world.overruns)
-
-    camera = SimCamera(world)
-    if settings.hub.kind == "mock":
-        return Devices(camera, SimHub(world), mission, lambda: world.speed_mm_s)
-    emulated_train = _connect_emulated_hub(camera, world)
-    hub = _hub(settings, hub_log)
-    return Devices(
-        emulated_train or camera, hub, mission, lambda: world.speed_mm_s, emulated=emulated_train is not None
-    )
-
-
-def _connect_emulated_hub(camera: "SimCamera", world: "World") -> Camera | None:
-    """Return the camera of a world that the emulated hub on the system bus moves; None without such a hub."""
-    from edge_agent.agent.emulated_train import EmulatedTrainCamera  # noqa: PLC0415 - needs D-Bus, as below
-    from edge_agent.hub.emulator import RemoteMotor, emulator_on_system_bus  # noqa: PLC0415
-
-    control = emulator_on_system_bus()
-    if control is None:
-        _log.warning(
-            "simulated_train_stands", reason="the hub is not an emulated one: it does not move the simulated world"
-        )
-        return None
-    return EmulatedTrainCamera(camera, world, RemoteMotor(control))
+    train = SimulatedTrain(settings)
+    hub = train.hub or _hub(settings, hub_log)
+    return Devices(train.camera, hub, train.mission, train.speed_mm_s, train.emulated)
 
 
 def _hub(settings: Settings, hub_log: "HubLog | None") -> Hub:

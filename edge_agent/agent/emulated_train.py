@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from edge_agent.events import CommandKind
-from edge_agent.hub.emulator import MotorSetting, RemoteMotor
+from edge_agent.hub.emulator import MotorSetting, RemoteMotor, emulator_on_system_bus
 from edge_agent.ports import Camera, Shot
 from edge_agent.simulation.world import World
 
@@ -63,3 +63,9 @@ def _apply(world: World, setting: MotorSetting) -> None:
         world.brake()
     else:
         world.coast()
+
+
+def connect_emulated_hub(camera: Camera, world: World) -> EmulatedTrainCamera | None:
+    """Return the camera of a world that the emulated hub on the system bus moves; None without such a hub."""
+    control = emulator_on_system_bus()
+    return None if control is None else EmulatedTrainCamera(camera, world, RemoteMotor(control))

@@ -3,23 +3,21 @@
 The control path waits for none of them. A mirror's libraries are imported only where it is asked for.
 """
 
-import asyncio
-import os
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
 from edge_agent import __version__
 from edge_agent.config import Settings
-from edge_agent.control.commands import Channel, CommandHandler
+from edge_agent.control.commands import CommandHandler
 from edge_agent.errors import EdgeAgentError
 from edge_agent.faults import FaultReport, FaultReporter, observer_failed
 from edge_agent.ports import Sink
 
 if TYPE_CHECKING:
-    from edge_agent.observers.kafka.commands import KafkaCommandConsumer
+    from edge_agent.agent.kafka import CommandListener
     from edge_agent.observers.metrics import MirrorFigures, OutboxFigures
 
 QUEUE_SIZE = 256
@@ -52,24 +50,6 @@ class Mirrors:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class CommandListener:
-    """What takes commands from Kafka: one consumer for each topic."""
-
-    consumers: "tuple[KafkaCommandConsumer, ...]"
-    handler: CommandHandler
-
-    async def run(self) -> None:
-        """Listen until cancelled."""
-        await asyncio.gather(*(consumer.run() for consumer in self.consumers))
-
-    def added_to(self, figures: "MirrorFigures") -> "MirrorFigures":
-        """Add the commands to the figures of the mirror to Kafka."""
-        accepted, refused = self.handler.accepted[Channel.KAFKA], self.handler.refused[Channel.KAFKA]
-        discarded = sum(consumer.discarded for consumer in self.consumers)
-        return replace(figures, commands_accepted=accepted, commands_refused=refused, commands_discarded=discarded)
-
-
 def tracing(settings: Settings) -> tuple[Sink, ...]:
     """Return what traces frames, where the settings ask for it; raises ConfigError where it cannot be set up."""
     how = settings.tracing
@@ -88,9 +68,8 @@ def mirrors(
     speed_mm_s: Callable[[], float | None],
 ) -> Mirrors:
     """Return the mirrors that the settings ask for; raises ConfigError where they cannot be set up."""
-    compat = settings.compat == "crazy-train"
     found: list[Mirror] = []
-    outbox = None
+    outbox, listener = None, None
     if settings.mqtt.enabled:
         from edge_agent.observers.mqtt.home_assistant import HomeAssistantDevice  # noqa: PLC0415
         from edge_agent.observers.mqtt.mirror import MqttMirror  # noqa: PLC0415
@@ -105,52 +84,17 @@ def mirrors(
                 report_fault=report_fault,
                 commands=commands,
                 max_commands_per_s=settings.commands.max_per_s,
-                compat=compat,
+                compat=settings.compat == "crazy-train",
                 speed_mm_s=speed_mm_s,
             )
         )
     if settings.kafka.enabled:
-        from edge_agent.observers.kafka.mirror import KafkaMirror  # noqa: PLC0415
-        from edge_agent.observers.outbox.outbox import outbox_path  # noqa: PLC0415
+        from edge_agent.agent.kafka import command_listener, kafka_mirror  # noqa: PLC0415
 
-        path = outbox_path(settings, os.environ)
-        kafka = KafkaMirror(
-            settings.kafka, train_id=settings.train.id, path=path, report_fault=report_fault, compat=compat
-        )
+        kafka = kafka_mirror(settings, report_fault)
         found.append(kafka)
-        outbox = kafka.outbox_figures
-    return Mirrors(tuple(found), outbox, listener(settings, commands, report_fault))
-
-
-def listener(
-    settings: Settings, commands: CommandHandler, report_fault: Callable[[FaultReport], None]
-) -> "CommandListener | None":
-    """Return what takes commands from Kafka: the train's own, and those of the original demo's console."""
-    kafka = settings.kafka
-    compat = settings.compat == "crazy-train"
-    if not kafka.enabled or not (kafka.commands or compat):
-        return None
-    from edge_agent.observers.crazy_train.payloads import CAPTURE_TOPIC  # noqa: PLC0415
-    from edge_agent.observers.kafka.commands import (  # noqa: PLC0415
-        KafkaCommandConsumer,
-        ReadMessage,
-        capture_messages,
-        own_messages,
-    )
-
-    topics: dict[str, ReadMessage] = {}
-    if kafka.commands:
-        topics[kafka.command_topic] = own_messages(settings.train.id)
-    if compat:
-        topics[CAPTURE_TOPIC] = capture_messages()
-    # One consumer for each topic: of two in one, a topic that is missing would silence the other.
-    consumers = (
-        KafkaCommandConsumer(
-            kafka, train_id=settings.train.id, topic=topic, read=read, commands=commands, report_fault=report_fault
-        )
-        for topic, read in topics.items()
-    )
-    return CommandListener(tuple(consumers), commands)
+        outbox, listener = kafka.outbox_figures, command_listener(settings, commands, report_fault)
+    return Mirrors(tuple(found), outbox, listener)
 
 
 async def isolated(name: str, work: Coroutine[Any, Any, None], faults: FaultReporter) -> None:

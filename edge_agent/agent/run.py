@@ -15,7 +15,7 @@ import uuid_utils
 from edge_agent.agent import build
 from edge_agent.agent.build import Components, assemble
 from edge_agent.agent.commands import CommandExecutor, build_command_handler
-from edge_agent.agent.http import load_when_driving
+from edge_agent.agent.http import LazyServer, ListenSocket, load_when_driving
 from edge_agent.agent.lifecycle import CrashMarker, Shutdown
 from edge_agent.agent.monitors import watch_loop, watch_memory
 from edge_agent.agent.observers import QUEUE_SIZE, isolated, mirrors, tracing
@@ -32,7 +32,6 @@ from edge_agent.ports import Camera, Detector, DetectorInfo, Sink
 from edge_agent.report import Mission, RunInfo, RunStats, as_json
 
 if TYPE_CHECKING:
-    from edge_agent.agent.http import ListenSocket
     from edge_agent.hub.recording import HubLog
 
 _log = structlog.get_logger(__name__)
@@ -125,13 +124,11 @@ async def _run(options: RunOptions, notifier: Notifier) -> dict[str, Any]:
     return as_json(info, components.stats, devices.mission(), ended_s, shutdown.reason)
 
 
-def _open_socket(options: RunOptions, stack: AsyncExitStack) -> "ListenSocket | None":
+def _open_socket(options: RunOptions, stack: AsyncExitStack) -> ListenSocket | None:
     """Open the web server's port, where one is wanted; before all else, since a taken port may end the run."""
     console = options.settings.console
     if options.virtual or not (console.enabled or console.metrics):
         return None
-    from edge_agent.agent.http import ListenSocket  # noqa: PLC0415 - only a run with a web server loads it
-
     return stack.enter_context(closing(ListenSocket(console, required=options.port_required)))
 
 
@@ -146,7 +143,7 @@ def _open_hub_log(options: RunOptions, stack: AsyncExitStack) -> "HubLog | None"
 
 
 async def _drive(
-    options: RunOptions, components: Components, shutdown: Shutdown, listener: "ListenSocket | None", notifier: Notifier
+    options: RunOptions, components: Components, shutdown: Shutdown, listener: ListenSocket | None, notifier: Notifier
 ) -> None:
     """Run the tasks until a shutdown is requested or one fails; then brake before anything else ends."""
     try:
@@ -173,7 +170,7 @@ async def _drive(
 
 
 def _tasks(
-    options: RunOptions, components: Components, shutdown: Shutdown, listener: "ListenSocket | None"
+    options: RunOptions, components: Components, shutdown: Shutdown, listener: ListenSocket | None
 ) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
     """Yield all tasks of a run, by name."""
     yield "driver", components.driver.run()
@@ -201,7 +198,7 @@ def _tasks(
 
 
 def _observers(
-    options: RunOptions, components: Components, listener: "ListenSocket | None"
+    options: RunOptions, components: Components, listener: ListenSocket | None
 ) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
     """Yield the tasks that the train can do without, by name."""
     lights = Lights(components.devices.hub, options.settings.hub.light_percent)
@@ -220,8 +217,6 @@ def _observers(
         yield "kafka-commands", isolated("kafka_commands", mirrored.listener.run(), components.faults)
     measures: list[Callable[[float], None]] = [lambda lag_s: components.stats.loop_lag.add(lag_s * 1000)]
     if listener is not None and listener.socket is not None:
-        from edge_agent.agent.http import LazyServer  # noqa: PLC0415 - as above
-
         server = LazyServer(options.settings, components, mirrored, commands)
         measures.append(server.observe_lag)
         yield "console", isolated("console", server.run(listener.socket), components.faults)
