@@ -1,9 +1,8 @@
-"""Changes guard.py in every small way and sees whether its tests notice: `make mutation`.
+"""Mutation tests of guard.py with cosmic-ray: `make mutation`.
 
-cosmic-ray works on a copy in a temporary folder, so nobody who edits the tree meets a mutant. A mutant that survives
-must stand in EXPLAINED, with the reason why it is no change at all; exit 1 where one does not, or where an explanation
-explains nothing any more. The test of random histories is left out: what one mutant taught it, it would hold against
-the next.
+cosmic-ray works on a copy in a temporary folder, so that no mutant appears in the tree. A surviving mutant must be
+listed in EXPLAINED, with the reason why it changes nothing; exit code 1 if one is not, or if an entry is obsolete. The
+hypothesis test of random histories is excluded: examples that it saved for one mutant would affect the next.
 """
 
 import argparse
@@ -35,7 +34,7 @@ exclude-operators = [{excluded}]
 """
 
 EXCLUDED = ("core/ReplaceComparisonOperator_Is_Eq", "core/ReplaceComparisonOperator_IsNot_NotEq")
-"""Not tried: members of an enumeration, and None, are equal exactly where they are the same."""
+"""Operators without effect: enumeration members, and None, are equal exactly if they are identical."""
 
 EXPLAINED: dict[tuple[str, str], str] = {
     (
@@ -45,7 +44,7 @@ EXPLAINED: dict[tuple[str, str], str] = {
     (
         "case Order.ARM if memory.state is GuardState.DISARMED and not inputs.health.arm_trouble:",
         "case Order.ARM if memory.state <= GuardState.DISARMED and not inputs.health.arm_trouble:",
-    ): "only `armed_stopped` comes before `disarmed` as text, and to enter the state one is in does nothing",
+    ): "only `armed_stopped` comes before `disarmed` as text, and entering the current state does nothing",
     (
         "case Order.DRIVE if memory.state is not GuardState.STOPPING:",
         "case Order.DRIVE if memory.state < GuardState.STOPPING:",
@@ -53,17 +52,17 @@ EXPLAINED: dict[tuple[str, str], str] = {
     (
         "latches = by in _LATCHING or (by is Priority.FRESHNESS and _blind_too_long(memory, inputs, limits))",
         "latches = by in _LATCHING or (by >= Priority.FRESHNESS and _blind_too_long(memory, inputs, limits))",
-    ): "who is blind for too long objects by FRESHNESS, which stands before all that follows it and latches first",
+    ): "evidence that is too old also raises FRESHNESS, which comes before all later rules and latches first",
     (
         "if state is GuardState.STOPPING and _is_stationary(memory, inputs.now_s, limits):",
         "if state >= GuardState.STOPPING and _is_stationary(memory, inputs.now_s, limits):",
     ): "no state comes after `stopping` as text",
 }
-"""Survivors that are no change: (line, mutated line) to the reason."""
+"""Equivalent mutants: (line, mutated line) to the reason."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Copy, mutate, test, judge."""
+    """Copy, mutate, test and compare with EXPLAINED."""
     parser = argparse.ArgumentParser(description="Mutation tests of guard.py.")
     parser.add_argument("--cosmic-ray", type=Path, required=True, help="the folder of its programs")
     asked = parser.parse_args(arguments)

@@ -107,9 +107,11 @@ class Driver:
             target = self._target
             self._changed.clear()
             if target.power_percent is None:
+                # The repetitions of a brake are published once per reason.
                 announce = braked_for != target.reason
                 settled = await self._brake(target, announce=announce)
                 braked_for = target.reason if settled else None
+                # A lost link confirms nothing: wait for a new target, not for a confirmation.
                 await self._wait(None if settled and self._is_settled() else BRAKE_REPEAT_S)
             else:
                 braked_for = None

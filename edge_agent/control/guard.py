@@ -117,11 +117,13 @@ class Permit:
 
 
 _ARMED = frozenset({GuardState.ARMED_STOPPED, GuardState.RUNNING, GuardState.STOPPING})
+# Faults that a person has to check before the train may move again; the others only brake until they are over.
 _LATCHING = frozenset({Priority.EMERGENCY_STOP, Priority.INTEGRITY, Priority.LIVENESS, Priority.HUB_HEALTH})
 
 
 def step(memory: GuardMemory, inputs: Inputs, limits: Limits) -> tuple[GuardMemory, Permit]:
     """Advance by one step; return the new memory and what the train may do until the next step."""
+    # Orders first, so that a stop takes effect in the step in which it arrives.
     memory = _apply_orders(memory, inputs, limits)
     objections = sorted(_objections(memory, inputs, limits))
     memory = _transition(memory, objections, inputs, limits)
@@ -194,6 +196,7 @@ def _next_state(
     state = memory.state
     if inputs.health.link_trouble:
         return GuardState.INIT if state is GuardState.INIT else GuardState.LINK_LOST
+    # A stop sign or a missing order to drive is no fault: the guard may leave INIT.
     healthy = all(by >= Priority.SIGN for by, _ in objections)
     # A reconnect never resumes motion: somebody has to arm again.
     if (state is GuardState.INIT and healthy) or state is GuardState.LINK_LOST:
@@ -231,6 +234,7 @@ def _permit(memory: GuardMemory, inputs: Inputs, objections: list[tuple[Priority
 def _note_braking(memory: GuardMemory, permit: Permit, now_s: float) -> GuardMemory:
     if permit.power_percent is not None:
         return replace(memory, brake_since_s=None)
+    # The time to standstill counts from the first of consecutive brakes.
     return memory if memory.brake_since_s is not None else replace(memory, brake_since_s=now_s)
 
 
@@ -241,5 +245,6 @@ def _is_stationary(memory: GuardMemory, now_s: float, limits: Limits) -> bool:
 def _enter(memory: GuardMemory, state: GuardState, now_s: float) -> GuardMemory:
     if memory.state is state:
         return memory
+    # Arming alone never starts the train: after DISARMED, DRIVE has to be ordered again.
     operator_stop = memory.operator_stop or state is GuardState.DISARMED
     return replace(memory, state=state, since_s=now_s, operator_stop=operator_stop)

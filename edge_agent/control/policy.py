@@ -82,6 +82,7 @@ def evaluate(memory: PolicyMemory, now_s: float, tuning: Tuning) -> PolicyOutput
     if memory.hold is None:
         return standing
     if memory.hold.until_s is None or now_s < memory.hold.until_s:
+        # A hold never makes the train faster than a limit that still stands.
         return _slower(memory.hold.output, standing)
     return standing if not memory.hold.then_cruise else _cruise_after(memory.hold.output, tuning)
 
@@ -127,6 +128,7 @@ def _update_tracks(memory: PolicyMemory, prediction: Prediction, now_s: float, t
             unknown[detection.label] = unknown.get(detection.label, 0) + 1
     before = {track.number for track in memory.tracks}
     living, gone = update_tracks(memory.tracks, known, now_s, tuning.tracking)
+    # A sign that flickers must not act twice, so its track is remembered for the rule's cool-down.
     recent = tuple(g for g in (*memory.recent, *gone) if g.acted and now_s - g.last_seen_s <= _cooldown_s(g, tuning))
     living = tuple(t if t.number in before else _mark_if_seen_before(t, recent) for t in living)
     return replace(memory, tracks=living, recent=recent, unknown=unknown)

@@ -77,6 +77,7 @@ class Watchdog:
         self._period_s = limit_s / CHECKS_PER_LIMIT
         self._brake, self._on_trip, self._clock = brake, on_trip, clock
         self._stop = threading.Event()
+        # A daemon, so that it never delays the exit of the process.
         self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
 
     def __enter__(self) -> Self:

@@ -227,6 +227,7 @@ class BleHub:
             log=self._log,
             motor_port=self._motor_port,
         )
+        # Until the hub has announced its motor, the watchdog's brake has to reach every port.
         self._thread_brake.set_target(connection.target, PORTS)
         links = self.links
         try:
@@ -234,10 +235,12 @@ class BleHub:
         finally:
             self._close_session(session)
             await connection.close()
+        # A link that never opened is a failed attempt, so that the pauses grow.
         if self.links == links:
             raise RetryableError(f"The link failed: {connection.reason}", code=LINK)
 
     def _on_open(self, session: HubSession) -> None:
+        # The next link brakes this port first.
         self._motor_port = session.model.motor_port
         self._thread_brake.set_target(
             session.connection.target, PORTS if self._motor_port is None else (self._motor_port,)
@@ -259,6 +262,7 @@ class BleHub:
         self._last_status = replace(session.status(), connected=False)
 
     def _report_problem(self, error: RetryableError) -> None:
+        # Every attempt may fail for the same reason: emit only a change.
         changed = self.problem is None or str(error) != str(self.problem)
         self.problem = error
         if changed:

@@ -27,6 +27,7 @@ _OBJECTS = "org.freedesktop.DBus.ObjectManager"
 _PROPERTIES = "org.freedesktop.DBus.Properties"
 _DBUS = "org.freedesktop.DBus"
 
+# As narrow as possible: every match wakes the event loop.
 _RULES = (
     f"type='signal',sender='{_DBUS}',interface='{_DBUS}',member='NameOwnerChanged',arg0='{BLUEZ}'",
     f"type='signal',interface='{_OBJECTS}',member='InterfacesRemoved',arg0path='/org/bluez/'",
@@ -164,6 +165,7 @@ class BluezMonitor:
                 self._report_loss(reason)
 
     def _report_loss(self, reason: str) -> None:
+        # Several signals may follow one loss: report the first.
         if self._device is not None:
             self._device = None
             self._on_lost(reason)

@@ -97,6 +97,7 @@ async def enter_key(stream: IO[str], moved: asyncio.Event) -> AsyncIterator[None
         if stream.readline():
             moved.set()
         else:
+            # At its end a stream is always readable: stop polling it.
             loop.remove_reader(stream)
 
     try:

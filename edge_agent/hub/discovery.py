@@ -137,6 +137,7 @@ async def scan(limit_s: float, is_match: Callable[[DiscoveredHub], bool] = lambd
             matched.set()
 
     try:
+        # Hubs with Pybricks firmware are included, so that the error can name them.
         scanner = BleakScanner(detected, service_uuids=[SERVICE_UUID, PYBRICKS_UUID])
         await finish_within(scanner.start(), SCAN_CALL_LIMIT_S, "Starting the search for hubs")
         try:
@@ -158,6 +159,7 @@ async def find(objects: Objects, settings: HubSettings, limit_s: float) -> Disco
     the search finds no other.
     """
     check_adapters(objects)
+    # A hub that a dead process left connected does not advertise: no scan would find it.
     linked = [hub for hub in connected_hubs(objects) if hub.matches(settings) and hub.is_supported]
     if any(not hub.held for hub in linked):
         return choose(linked, settings)

@@ -216,6 +216,7 @@ class ThreadBrake:
         target, ports = self._target, self._ports
         if target is None:
             return None
+        # Any thread may call: one at a time on the one D-Bus connection.
         with self._lock:
             used_before = self._bluez is not None
             outcome = self._try(target, ports)

@@ -135,6 +135,7 @@ def explain(error: BaseException) -> RetryableError:
     """Map an error of a library to one of ours; a RetryableError is returned unchanged."""
     if isinstance(error, RetryableError):
         return error
+    # bleak-retry-connector and bleak wrap the cause: the first specific error in the chain decides.
     code = next((code for cause in _causes(error) if (code := _code_of(cause)) is not None), LINK)
     return held("that was found") if code == HELD else hub_error(code)
 

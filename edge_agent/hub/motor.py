@@ -130,11 +130,13 @@ class MotorWriter:
         self._note_power(power_percent)
         task = self._driving = asyncio.ensure_future(self._write(command, lambda: not self._revoked))
         try:
+            # Not `await task`: a brake cancels the task, which must not look like a cancellation of the caller.
             await asyncio.wait({task})
         except asyncio.CancelledError:
             task.cancel()
             raise
         finally:
+            # A newer command may have taken its place.
             if self._driving is task:
                 self._driving = None
         if task.cancelled():
@@ -144,6 +146,7 @@ class MotorWriter:
     async def brake(self) -> None:
         """Brake at once and permit powers again. Cancels a power that is being written. Raises RetryableError."""
         await self.hold()
+        # Only after a brake that was written are powers permitted again.
         self._revoked = False
 
     async def hold(self) -> None:

@@ -38,6 +38,7 @@ class HubLog:
     def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
         """Create or truncate the file; raises UsageError if it cannot be written."""
         try:
+            # Line-buffered, so that a crash loses at most one record.
             self._file: IO[str] | None = path.open("w", encoding="ascii", buffering=1)
         except OSError as error:
             raise UsageError(

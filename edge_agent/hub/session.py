@@ -118,11 +118,13 @@ class HubSession:
 
     async def _open(self, on_open: Callable[[], None]) -> None:
         """Brake, switch on notifications, send the initial requests and wait for the motor."""
+        # The train may be moving: brake before anything that takes time.
         await self.motor.hold()
         await self.connection.start_notify(self._on_notification)
         for message in initial_requests():
             await self._write(message)
         await self._wait_for_motor()
+        # The motor is on a port that the first brake did not reach.
         if self.model.motor_port not in self._initial_ports:
             await self.motor.hold()
         # A light takes the first brake for a brightness.
@@ -150,6 +152,7 @@ class HubSession:
 
     async def _write(self, message: Message, still_wanted: StillWanted = always_wanted) -> None:
         data = encode(message)
+        # Before the write: the hub's feedback may arrive while it is in progress.
         self.model = self.model.with_command(message, asyncio.get_running_loop().time())
         if self._log is not None:
             self._log.add(Direction.SENT, data)
@@ -161,6 +164,7 @@ class HubSession:
         message = self.decoder.feed(data)
         before, self.model = self.model, self.model.with_notification(message)
         if isinstance(message, PortAttached):
+            # bleak calls this in the event loop, where it must not wait: a task writes the requests.
             for request in port_setup(message):
                 self._send_queue.put_nowait(request)
         self._react(before, message)
@@ -174,6 +178,7 @@ class HubSession:
             self._emit(HubEvent("button_pressed"))
         if now.motor_port is not None:
             self._motor_known.set()
+        # Without a motor there is nothing to drive; a new link starts from the beginning.
         elif before.motor_port is not None:
             self.connection.drop("the motor was unplugged")
         if isinstance(message, HubAction) and message.action in _DISCONNECT_REASONS:

@@ -1,4 +1,4 @@
-"""The one owner of the motor: ramps, and a brake that overtakes everything."""
+"""The driver: ramps, and a brake that overtakes everything."""
 
 import asyncio
 import gc

@@ -24,12 +24,12 @@ LATCHING = {Priority.EMERGENCY_STOP, Priority.INTEGRITY, Priority.LIVENESS, Prio
 
 
 def state_asks_stop(state: GuardState) -> bool:
-    """Tell whether `train_in(state)` left the train before a stop sign."""
+    """Return whether `train_in(state)` leaves the train at a stop sign."""
     return state in (GuardState.ARMED_STOPPED, GuardState.STOPPING)
 
 
 def inject(train: Train, faults: tuple[Priority, ...]) -> Permit:
-    """Let the faults happen in one step."""
+    """Inject the faults in one step."""
     orders = []
     for fault in faults:
         FAULTS[fault](train)
@@ -41,7 +41,7 @@ def inject(train: Train, faults: tuple[Priority, ...]) -> Permit:
 
 
 def _named(fault: Priority, state: GuardState) -> Priority | None:
-    """Tell which rule the permit names: the fault, or a worse one that the state itself brings along."""
+    """Return the rule that the permit must name: the fault, or a worse one that the state implies."""
     if state is GuardState.LINK_LOST:
         return fault if fault in LATCHING else min(fault, Priority.LINK)  # its link is still down
     if state in (GuardState.INIT, GuardState.DISARMED) and fault >= Priority.SIGN:
@@ -234,7 +234,7 @@ _inputs = st.builds(
 
 @given(st.lists(_inputs, max_size=40))
 def test_any_history_never_moves_without_every_reason_to(history: list[dict]) -> None:
-    """Motion is permitted only while running, linked, whole, with fresh evidence, no stop asked, none ordered."""
+    """Motion is permitted only while running, linked, intact, with fresh evidence and without a stop."""
     train = train_in(GuardState.RUNNING)
     for inputs in history:
         orders, after_s = inputs.pop("orders"), inputs.pop("after_s")

@@ -1,4 +1,4 @@
-"""The guard at its edges: limits to the instant, orders that do not fit, reasons that stay, frozen values."""
+"""Edge cases of the guard: exact limits, orders that do not fit the state, latched reasons, frozen values."""
 
 import itertools
 from dataclasses import FrozenInstanceError, fields
@@ -16,7 +16,7 @@ from tests.support.guarded import CRUISE, SIGN_STOP, train_in
     ids=["the lease to the instant", "a little more", "the latch to the instant"],
 )
 def test_limits_are_still_within_themselves(age_s: float, state: GuardState) -> None:
-    """In numbers that are exact in binary: an age of exactly the limit is no excess."""
+    """With numbers that are exact in binary: an age equal to the limit is permitted."""
     limits, now_s = Limits(lease_s=0.25, latch_s=2.0, stop_time_s=0.5), 64.0
     running = GuardMemory(GuardState.RUNNING, operator_stop=False)
     memory, _ = step(running, Inputs(now_s, CRUISE, Health(now_s - age_s)), limits)

@@ -1,4 +1,4 @@
-"""The lights: the hub's own shows the guard's state, the head light blinks for a sign; neither is ever in the way."""
+"""The lights: the hub's own shows the guard's state, the head light blinks for a sign; neither blocks the driver."""
 
 import asyncio
 from dataclasses import replace
@@ -16,7 +16,7 @@ SIGN = Decision("d1", "f1", 0.0, 0.0, Action.STOP, 0, "stop", "stop sign")
 
 
 def shown(*events: Event | str, percent: int = 80) -> list[tuple[str, int | str]]:
-    """Tell the lights these events, two seconds apart; return what was written. A word makes the hub do something."""
+    """Publish these events, two seconds apart; return the writes. A text is an action of the hub."""
     hub = MockHub()
 
     async def main() -> None:

@@ -31,7 +31,7 @@ def sign(label: str, height: float = 40.0, x: float = 100.0, score: float = 0.9)
 
 @dataclass
 class PolicyRunner:
-    """Shows a policy one frame after the other."""
+    """Runs a policy frame by frame."""
 
     memory: PolicyMemory = field(default_factory=PolicyMemory)
     now_s: float = 50.0
@@ -39,7 +39,7 @@ class PolicyRunner:
     height: int = 400
 
     def show(self, *detections: Detection, frames: int = 1) -> tuple[PolicyOutput, ...]:
-        """Show the same picture for some frames; return what acted in them."""
+        """Observe the same detections for some frames; return the outputs of signs that acted."""
         acted: tuple[PolicyOutput, ...] = ()
         for _ in range(frames):
             self.frame += 1

@@ -1,4 +1,4 @@
-"""The watchdog: when it brakes, how often, and that its thread outlives whatever the brake does."""
+"""The watchdog: when it brakes, how often, and that its thread survives errors of the brake."""
 
 import asyncio
 import threading
@@ -11,7 +11,7 @@ from edge_agent.errors import RetryableError
 
 
 class Clock:
-    """A clock that stands until it is moved."""
+    """A clock that is set by hand."""
 
     def __init__(self) -> None:
         self.now_s = 100.0

@@ -1,4 +1,4 @@
-"""bleak as the agent's hub uses it, in front of an emulated hub: scan, connect, write, subscribe; and bare D-Bus."""
+"""bleak as the agent uses it, against an emulated hub: scan, connect, write, subscribe; and plain D-Bus calls."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,7 +13,7 @@ from dbus_fast.aio import MessageBus
 from edge_agent.hub.lwp3 import CHARACTERISTIC_UUID, SERVICE_UUID, Decoder, HubModel, Malformed, Message, encode
 
 LIMIT_S = 10.0
-"""How long anything may take on a machine under full load; nothing here waits for it to pass."""
+"""Timeout of any step, on a machine under full load."""
 
 
 class Client:
@@ -46,9 +46,9 @@ class Client:
 
 
 async def until(condition: Callable[[], object]) -> None:
-    """Wait for something that happens in another thread."""
+    """Wait for a condition that another thread fulfils."""
     async with asyncio.timeout(LIMIT_S):
-        while not condition():  # noqa: ASYNC110 - no event of ours tells it
+        while not condition():  # noqa: ASYNC110 - another thread sets no event of this loop
             await asyncio.sleep(0.005)
 
 
@@ -60,7 +60,7 @@ async def find(timeout_s: float = LIMIT_S, **kwargs: object) -> BLEDevice | None
 
 
 async def find_when_ready() -> BLEDevice | None:
-    """Scan until Bluetooth is there: a signal announces it."""
+    """Scan until the Bluetooth adapter is ready."""
     async with asyncio.timeout(LIMIT_S):
         while True:
             try:

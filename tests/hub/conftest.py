@@ -1,4 +1,4 @@
-"""A hub behind an emulated BlueZ, in a thread of its own, in place of the system's D-Bus."""
+"""Fixtures: an emulated hub and BlueZ in a thread, in place of the system's D-Bus."""
 
 import asyncio
 import gc
@@ -14,7 +14,7 @@ from edge_agent.hub.emulator import EmulatorThread
 
 @pytest.fixture
 def emulated(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmulatorThread]:
-    """Serve a City Hub with train motor and light to whatever asks for the system bus."""
+    """Serve a City Hub with train motor and light on what clients take for the system bus."""
     with EmulatorThread() as thread:
         monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", thread.bus_address)
         yield thread
@@ -22,13 +22,13 @@ def emulated(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmulatorThread]:
 
 @pytest.fixture
 async def bluez(emulated: EmulatorThread) -> AsyncIterator[EmulatorThread]:
-    """Serve a hub to a test in the running loop; afterwards close the bus that bleak keeps for each loop."""
+    """Serve a hub to a test in the running loop; close bleak's connection to the bus afterwards."""
     yield emulated
     await close_bleak()
 
 
 async def close_bleak() -> None:
-    """Close the connection that bleak keeps open for a loop until the next loop comes."""
+    """Close the bus connection that bleak keeps open per event loop."""
     kept = manager._global_instances.pop(asyncio.get_running_loop(), None)
     if kept is not None and kept._bus is not None:
         kept._bus.disconnect()
@@ -37,7 +37,7 @@ async def close_bleak() -> None:
 
 
 def resources() -> dict[str, int]:
-    """Count what must not leak."""
+    """Count the resources that must not leak."""
     gc.collect()
     return {
         "tasks": len(asyncio.all_tasks()),

@@ -23,7 +23,7 @@ CITY_HUB = {0: DeviceType.TRAIN_MOTOR, 1: DeviceType.LIGHT, 50: DeviceType.RGB_L
 
 
 class FakeConnection:
-    """Implements Connection. Each write checks `hang` and `refuse`."""
+    """Implements HubConnection. Each write checks `hang` and `refuse`."""
 
     def __init__(self, ports: dict[int, DeviceType] | None = None) -> None:
         self.target = BrakeTarget("AA:BB:CC:DD:EE:FF", "Train", "/hub", "/hub/characteristic")

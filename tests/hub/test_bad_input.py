@@ -1,4 +1,4 @@
-"""What can be wrong with Bluetooth, met as a user meets it: one line that says what to do, and a train that stays."""
+"""Everything that can be wrong with Bluetooth, from the command line: one line with a remedy, and no motion."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -18,14 +18,14 @@ from edge_agent.hub.lwp3 import OutputCommand, SystemType, decode
 
 @dataclass(frozen=True)
 class Case:
-    """Something that is wrong: how it comes about, and what every line about it must say."""
+    """A fault: how to cause it, and what every message about it must contain."""
 
     name: str
     says: str
     prepare: Callable[[BluezEmulator], Any] = lambda emulator: None
     emulator: Callable[[], BluezEmulator] = BluezEmulator
     scan_says: str = ""
-    """What `hub scan` says, where that is something else: it lists a hub that cannot be driven."""
+    """What `hub scan` prints if that differs: it lists a hub that cannot be driven."""
 
 
 def _technic() -> BluezEmulator:
@@ -56,7 +56,7 @@ CASES = (
 
 
 class Shell:
-    """Runs the program in this process and keeps what it said."""
+    """Runs the program in this process and captures its output."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         self._monkeypatch, self._capsys = monkeypatch, capsys
@@ -93,7 +93,7 @@ def case(request: pytest.FixtureRequest) -> Case:
 
 @pytest.fixture
 def bluez(case: Case, monkeypatch: pytest.MonkeyPatch) -> Iterator[EmulatorThread]:
-    """Serve a hub with whose surroundings something is wrong."""
+    """Serve a hub with the fault of the case."""
     with EmulatorThread(case.emulator()) as thread:
         monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", thread.bus_address)
         thread.call(case.prepare)
@@ -101,14 +101,14 @@ def bluez(case: Case, monkeypatch: pytest.MonkeyPatch) -> Iterator[EmulatorThrea
 
 
 def run(shell: Shell, folder: Path) -> int:
-    """Drive for two seconds on pictures in which there is nothing."""
+    """Drive for two seconds on frames without signs."""
     for n in range(20):
         cv2.imwrite(str(folder / f"{n}.png"), np.full((40, 60, 3), 5 * n, np.uint8))
     return shell(f"run --source {folder} --hub ble --detector none --json")
 
 
 def powers(bluez: EmulatorThread) -> list[int]:
-    """List the powers that reached the motor; brakes left out."""
+    """Return the powers that reached the motor, without brakes."""
     messages = [decode(write.raw) for write in bluez.emulator.writes]
     return [one.power for one in messages if isinstance(one, OutputCommand) and one.power not in (None, 127, 0)]
 

@@ -1,4 +1,4 @@
-"""BleHub over a fake link: what the guard and the driver see of links that come and go."""
+"""BleHub on a fake connection: what guard and driver see of links that come and go."""
 
 import asyncio
 import time
@@ -19,12 +19,12 @@ from .fakes import SETTINGS, FakeConnection
 
 
 def as_hub(hub: Hub) -> Hub:
-    """Let mypy hold BleHub against the Protocol."""
+    """Let mypy check BleHub against the Protocol."""
     return hub
 
 
 class FakeRadio:
-    """Hands out links, or says why there are none."""
+    """Returns the given links in turn, or raises."""
 
     def __init__(self, *links: FakeConnection | RetryableError) -> None:
         self.links = list(links)
@@ -39,7 +39,7 @@ class FakeRadio:
 
 
 def with_hub(radio: FakeRadio, scenario: Callable[[BleHub, list[HubEvent]], Awaitable[None]]) -> list[HubEvent]:
-    """Enter a hub, tell the scenario, leave it; return all events."""
+    """Run a scenario with a hub; return all events."""
     events: list[HubEvent] = []
 
     async def main() -> None:
@@ -121,7 +121,7 @@ def test_hub_without_motor_stays_disconnected_and_says_why() -> None:
             await hub.wait_connected(10)
         assert not hub.status().connected
         assert [event.kind for event in events] == ["disconnected"]
-        await hub.brake()  # allowed: it can do no harm
+        await hub.brake()  # allowed: a brake does no harm
 
     with_hub(FakeRadio(FakeConnection({1: DeviceType.LIGHT})), scenario)
 
@@ -129,7 +129,7 @@ def test_hub_without_motor_stays_disconnected_and_says_why() -> None:
 def test_hub_whose_motor_is_not_announced_in_time_is_not_called_out_of_range() -> None:
     async def scenario(hub: BleHub, _events: list[HubEvent]) -> None:
         with pytest.raises(RetryableError, match="no motor"):
-            await hub.wait_connected(1)  # less than what a session gives the hub before it says so
+            await hub.wait_connected(1)  # less than a session waits before it reports the problem
 
     with_hub(FakeRadio(FakeConnection({1: DeviceType.LIGHT})), scenario)
 
@@ -153,7 +153,7 @@ def test_write_that_hangs_drops_the_link_within_500_ms_and_a_new_one_is_made() -
 
 
 def test_dead_link_of_a_moving_train_is_noticed_by_the_keep_alive() -> None:
-    """No callback, no signal: only a write tells."""
+    """Without a callback or a signal, only a write shows it."""
     radio = FakeRadio()
 
     async def scenario(hub: BleHub, events: list[HubEvent]) -> None:
@@ -236,7 +236,7 @@ def test_colour_that_does_not_exist_is_refused() -> None:
 
 
 async def test_outside_brake_during_a_stall_has_the_last_word() -> None:
-    """The loop stands still with a power ready to be written; the watchdog's thread brakes meanwhile."""
+    """The loop stalls with a power about to be written; the watchdog's thread brakes meanwhile."""
     radio = FakeRadio()
     async with BleHub(SETTINGS, connect=radio.connect) as hub:
         await hub.wait_connected(5)

@@ -1,4 +1,4 @@
-"""BleHub through bleak, D-Bus and LWP3 bytes against the emulated hub: each trap, each bad input."""
+"""BleHub through bleak, D-Bus and LWP3 bytes against the emulated hub: every fault, every bad input."""
 
 import asyncio
 import os
@@ -23,12 +23,12 @@ SETTINGS = HubSettings(kind="ble", retry_initial_s=0.01, retry_max_s=0.05, conne
 
 
 def order(bluez: EmulatorThread, act: Callable[[BluezEmulator], object]) -> None:
-    """Have the emulator do something, awaited where that is due."""
+    """Run a command of the emulator, awaited if it is a coroutine."""
     bluez.call(act)
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Wait for something that comes over the bus."""
+    """Wait for a condition that the bus fulfils."""
     async with asyncio.timeout(10):
         while not condition():  # noqa: ASYNC110 - there is no event for what another thread does
             await asyncio.sleep(0.002)
@@ -195,7 +195,7 @@ async def test_connecting_to_a_stack_that_hangs_ends_and_is_tried_again(
         bluez.call(partial(BluezEmulator.hang, method=method))
     async with BleHub(SETTINGS.model_copy(update={"connect_timeout_s": 0.2})) as hub:
         driven = Driven(hub)
-        if methods != ("StopDiscovery",):  # that one keeps nobody from connecting
+        if methods != ("StopDiscovery",):  # that one does not prevent a connection
             await driven.wait_for("disconnected")
         bluez.call(BluezEmulator.behave)
         await driven.wait_for("connected")
@@ -282,7 +282,7 @@ async def test_no_permission_names_the_group(monkeypatch: pytest.MonkeyPatch) ->
 
 
 async def test_reconnects_leak_neither_tasks_nor_threads_nor_descriptors(bluez: EmulatorThread) -> None:
-    """EDGE_AGENT_SOAK_RECONNECTS=1000 makes a soak of it."""
+    """EDGE_AGENT_SOAK_RECONNECTS=1000 makes it a soak test."""
     rounds = int(os.environ.get("EDGE_AGENT_SOAK_RECONNECTS", "20"))
     async with connected() as driven:
         bluez.call(BluezEmulator.drop_link)

@@ -1,4 +1,4 @@
-"""Which D-Bus signals mean that the link is gone."""
+"""D-Bus signals that mean a lost link."""
 
 import pytest
 

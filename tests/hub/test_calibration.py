@@ -1,4 +1,4 @@
-"""The dead band from what a person saw, and how the power rises meanwhile."""
+"""Calibration of the dead band: the ramp, the person's confirmation and the result."""
 
 import asyncio
 import os

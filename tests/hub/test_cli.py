@@ -1,4 +1,4 @@
-"""`edge-agent hub` as a person with a train on the table, and a program, use it."""
+"""The commands of `edge-agent hub`, for people and with --json."""
 
 import json
 import threading
@@ -17,7 +17,7 @@ from edge_agent.hub.recording import Direction, read_log
 
 
 def call(*words: str) -> Result:
-    """Run `edge-agent hub WORDS`; a failure of ours raises, as it does below the real program."""
+    """Run `edge-agent hub WORDS`; an EdgeAgentError is raised."""
     result = CliRunner().invoke(app, list(words))
     if isinstance(result.exception, EdgeAgentError):
         raise result.exception
@@ -25,7 +25,7 @@ def call(*words: str) -> Result:
 
 
 def link(emulator: BluezEmulator) -> None:
-    """Leave a link behind, as a process does that was killed."""
+    """Leave a link behind, as a killed process does."""
     emulator.stack.advertise()
     emulator.stack.connect()
 
@@ -158,7 +158,7 @@ def test_recording_to_a_folder_that_is_not_there_is_refused(emulated: EmulatorTh
 
 
 def starts_at(emulated: EmulatorThread, power_percent: int) -> None:
-    """Have a person press the green button when the power is enough to move the train."""
+    """Press the green button when the power is enough to move the train."""
 
     def press(setting: MotorSetting, _now_s: float) -> None:
         if setting.power_percent == power_percent:

@@ -1,4 +1,4 @@
-"""Which hub is taken, and what is said when none can be."""
+"""Which hub is chosen, and the error when none can be used."""
 
 from dataclasses import replace
 from typing import Any

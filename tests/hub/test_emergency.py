@@ -1,4 +1,4 @@
-"""The brake without an event loop: what it does to a link that BlueZ holds, and what it says when it cannot."""
+"""The brake without an event loop: on a link that BlueZ keeps, and its errors."""
 
 import subprocess
 import sys
@@ -19,7 +19,7 @@ ADDRESS = "90:84:2B:60:33:70"
 
 
 def abandon(emulator: BluezEmulator) -> None:
-    """Leave things as a process does that was killed while the train ran."""
+    """Leave the hub as a process that was killed while the train ran."""
     emulator.stack.advertise()
     emulator.stack.connect()
     emulator.stack.deliver(encode(start_power(0, 60)))
@@ -27,7 +27,7 @@ def abandon(emulator: BluezEmulator) -> None:
 
 @pytest.fixture
 def abandoned(emulated: EmulatorThread) -> EmulatorThread:
-    """Leave a train running behind a link that nobody uses."""
+    """Leave a train running on a link that no process uses."""
     emulated.call(abandon)
     assert emulated.call(BluezEmulator.status)["motor"] == "drive"
     return emulated

@@ -1,4 +1,4 @@
-"""keep_linked: tries for ever, with pauses that grow, are capped and spread."""
+"""reconnect_forever: retries with pauses that grow, are capped and have jitter."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ from edge_agent.simulation.clock import run_virtual
 
 
 def run_attempts(lives: list[float | None], limit_s: float) -> tuple[list[float], list[RetryableError]]:
-    """Let each attempt live for so long (None: it fails); return when attempts began, and the failures."""
+    """Run attempts that live for these times (None: fails); return when they began, and the failures."""
     began: list[float] = []
     failures: list[RetryableError] = []
 

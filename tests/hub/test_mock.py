@@ -8,7 +8,7 @@ from edge_agent.ports import Hub, HubEvent
 
 
 def as_hub(hub: Hub) -> Hub:
-    """Let mypy hold MockHub against the Protocol."""
+    """Let mypy check MockHub against the Protocol."""
     return hub
 
 

@@ -1,4 +1,4 @@
-"""Motion: a brake overtakes everything, a moving train is written to, an outside brake holds."""
+"""MotorWriter: a brake overtakes everything, a moving train gets keep-alives, an outside brake holds."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from edge_agent.simulation.clock import run_virtual
 
 
 class FakeLink:
-    """Takes messages; hangs on the powers in `stuck`."""
+    """Accepts messages; hangs on the powers in `stuck`."""
 
     def __init__(self, port: int | None = 0, stuck: frozenset[int] = frozenset()) -> None:
         self.port = port
@@ -121,7 +121,7 @@ def test_train_that_stands_is_left_alone(stop: str) -> None:
 
 
 def test_keep_alive_does_not_overtake_a_write_that_is_stuck() -> None:
-    """Or the stuck write would never be counted as failed."""
+    """Otherwise the stuck write would never count as failed."""
 
     async def main() -> None:
         link = FakeLink(stuck=frozenset((60,)))

@@ -1,4 +1,4 @@
-"""Writer: resends twice, then gives the link up within three time limits of the first stuck write."""
+"""LinkWriter: resends twice, then gives up the link within three time limits of the first stuck write."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -16,7 +16,7 @@ UNKNOWN_OBJECT = BleakDBusError("org.freedesktop.DBus.Error.UnknownObject", ["go
 
 
 class FakeLink:
-    """Something to write to, with what became of it."""
+    """A link that replies as given, with a record of the writes."""
 
     def __init__(self, *replies: Callable[[], Awaitable[None]]) -> None:
         self.replies = list(replies)
@@ -105,7 +105,7 @@ def test_write_that_succeeds_at_last_keeps_the_link() -> None:
 
 
 def test_writes_that_overtake_each_other_do_not_hide_a_dead_link() -> None:
-    """Each is cancelled before its own time is up; the time of all of them counts."""
+    """Each write is cancelled before its time limit; the total time counts."""
 
     async def main() -> FakeLink:
         link = FakeLink(*[hang] * 100)

@@ -1,4 +1,4 @@
-"""Recording bytes and playing them back."""
+"""Recording bytes and replaying them."""
 
 import asyncio
 from pathlib import Path
@@ -52,7 +52,7 @@ def test_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 
 async def mission(connection: HubConnection, log: HubLog | None = None) -> tuple[bool, int | None, bool]:
-    """Connect, drive and brake on a link; tell what came of it."""
+    """Connect, drive and brake on a link; return the results."""
 
     async def connect() -> HubConnection:
         return connection

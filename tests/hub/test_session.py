@@ -1,4 +1,4 @@
-"""Session: what is written after connecting and in which order, what is rig, and how it ends."""
+"""HubSession: what is written after connecting and in which sequence, its events, and how it ends."""
 
 import asyncio
 
@@ -224,7 +224,7 @@ def test_link_lost_is_reported_before_a_write_that_hangs_is_cleaned_up() -> None
         loop = asyncio.get_running_loop()
         await asyncio.sleep(1)
         rig.connection.hang = True
-        rig.connection.notify(PortAttached(60, DeviceType.VOLTAGE_SENSOR))  # has something to be written
+        rig.connection.notify(PortAttached(60, DeviceType.VOLTAGE_SENSOR))  # causes a write
         await asyncio.sleep(0.05)
         rig.connection.drop("gone")
         await running

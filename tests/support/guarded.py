@@ -1,4 +1,4 @@
-"""A train under guard, for the guard's tests: steps it through time, brings it into each state."""
+"""A train for the guard's tests: steps it through time, brings it into each state."""
 
 from dataclasses import dataclass, field
 
@@ -12,7 +12,7 @@ SIGN_STOP = PowerRequest(None, "stop sign")
 
 @dataclass
 class Train:
-    """Steps a guard through time; what it is told stays until changed, and all is well by default."""
+    """Steps a guard through time; inputs stay until changed, and everything is healthy by default."""
 
     memory: GuardMemory = field(default_factory=GuardMemory)
     now_s: float = 100.0
@@ -34,7 +34,7 @@ class Train:
 
 
 def train_in(state: GuardState) -> Train:
-    """Bring a train into `state` along the ordinary course."""
+    """Bring a train into `state` by ordinary orders."""
     train = Train()
     if state is GuardState.INIT:
         return train

@@ -175,6 +175,7 @@ class BluezStack:
 
     def hold(self, holder: LinkHolder) -> None:
         """Let another program or machine use the hub, or nobody; one on this machine gets a link, and acquires it."""
+        # connect() refuses a hub that another machine holds.
         self.holder = LinkHolder.NOBODY
         self.drop_link()
         if holder is LinkHolder.HERE:

@@ -86,6 +86,7 @@ class BluezMethods:
         self._send = send
         self._call_later = call_later
         self._unanswered: list[Message] = []
+        # BlueZ fails the pending calls of a link that is lost.
         stack.on_link_lost = self._fail_unanswered
 
     def handle(self, call: Message) -> Message | bool | None:

@@ -66,6 +66,7 @@ class BluezServer:
             self._connection = connection
             self.stack.tree.send = self._send
             self.stack.add_adapter()
+            # The name comes last: clients act as soon as it appears.
             await connection.request_name(BLUEZ)
             undo.pop_all()
 

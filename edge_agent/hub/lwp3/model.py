@@ -160,6 +160,7 @@ def _alert(model: HubModel, message: HubAlertUpdate) -> HubModel:
 
 
 def _attached(model: HubModel, message: PortAttached | VirtualPortAttached) -> HubModel:
+    # What was known about the previous device on this port is void.
     fresh = _detached(model, PortDetached(message.port))
     return replace(fresh, ports=_with(fresh.ports, message.port, message.device_type))
 
@@ -171,6 +172,7 @@ def _detached(model: HubModel, message: PortDetached) -> HubModel:
 
 
 def _range(model: HubModel, message: PortModeRange) -> HubModel:
+    # Values are requested in mode 0 only.
     if message.mode != 0:
         return model
     return replace(model, ranges=_with(model.ranges, (message.port, message.information), message.maximum))

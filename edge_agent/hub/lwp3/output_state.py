@@ -37,6 +37,7 @@ class FeedbackOutcome(StrEnum):
 TRANSITIONS: Mapping[tuple[CommandState, FeedbackOutcome], CommandState] = {
     (CommandState.WRITTEN, FeedbackOutcome.COMPLETED): CommandState.DONE,
     (CommandState.WRITTEN, FeedbackOutcome.DISCARDED): CommandState.DROPPED,
+    # Busy before the command runs means that the port has not accepted it.
     (CommandState.WRITTEN, FeedbackOutcome.BUSY): CommandState.DROPPED,
     (CommandState.WRITTEN, FeedbackOutcome.IN_PROGRESS): CommandState.RUNNING,
     (CommandState.WRITTEN, FeedbackOutcome.NOTHING): CommandState.WRITTEN,

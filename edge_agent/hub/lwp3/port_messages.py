@@ -155,6 +155,7 @@ def parse_mode_information(payload: bytes) -> PortModeInformationMessage:
     if kind not in _RANGES:
         return PortModeDetail(payload[0], payload[1], kind, payload[3:])
     port, mode, _, minimum, maximum = unpack("BBBff", payload)
+    # The range becomes a scale, which NaN and infinity cannot be.
     if not (math.isfinite(minimum) and math.isfinite(maximum)):
         raise DecodeError(MalformedReason.BAD_VALUE, f"range {minimum}..{maximum} is not finite")
     return PortModeRange(port, mode, kind, minimum, maximum)

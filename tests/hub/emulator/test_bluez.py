@@ -1,4 +1,4 @@
-"""bleak's own backend, unchanged, against the emulated hub: scan, connect, hear, write, come back."""
+"""bleak's own backend, unchanged, against the emulated hub: scan, connect, subscribe, write, reconnect."""
 
 import asyncio
 import os
@@ -143,7 +143,7 @@ async def test_hub_asked_to_switch_off_is_found_only_when_switched_on(bluez: Emu
 
 
 async def test_client_that_dies_leaves_the_link_and_the_motor_running(bluez: EmulatorThread) -> None:
-    """As with the real thing: BlueZ keeps the link of a process that was killed; only its subscription ends."""
+    """As with the real BlueZ, the link of a killed process stays; only its subscription ends."""
     stack = bluez.emulator.stack
     bluez.call(lambda emulator: emulator.stack.connect())
     async with bus_client(bluez.bus_address) as call:

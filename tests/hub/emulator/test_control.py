@@ -1,4 +1,4 @@
-"""The emulator from outside: orders over a socket, the motor as a stream, the daemons' beginnings and ends."""
+"""The emulator from outside: commands over a socket, the motor as a stream, start and stop of the daemons."""
 
 import asyncio
 import contextlib
@@ -39,12 +39,12 @@ async def served(tmp_path: Path) -> AsyncIterator[tuple[BluezEmulator, Path]]:
 
 
 async def order(control: Path, name: str, **arguments: Any) -> dict[str, Any]:
-    """Give an order from another thread, as another process would."""
+    """Send a command from another thread, as another process would."""
     return await asyncio.to_thread(send_command, control, name, **arguments)
 
 
 def names(folder: Path) -> set[str]:
-    """Tell what lies in a folder."""
+    """Return the names of the files in a folder."""
     return {path.name for path in folder.iterdir()}
 
 
@@ -129,7 +129,7 @@ async def test_watcher_that_does_not_read_loses_the_oldest_and_blocks_no_one(
     writer.close()
     await writer.wait_closed()
     async with asyncio.timeout(LIMIT_S):
-        while emulator.hub.watchers > 1:  # noqa: ASYNC110 - the socket tells nobody that it is not watched any more
+        while emulator.hub.watchers > 1:  # noqa: ASYNC110 - no event announces that the client has gone
             await asyncio.sleep(0.005)
 
 
@@ -143,7 +143,7 @@ async def test_watcher_that_dies_with_data_unread_is_dropped_in_silence(
     watcher.connect(str(control))
     watcher.sendall(b'{"order": "watch"}\n')
     async with asyncio.timeout(LIMIT_S):
-        while emulator.hub.watchers < 2:  # noqa: ASYNC110 - nobody tells
+        while emulator.hub.watchers < 2:  # noqa: ASYNC110 - no event announces it
             await asyncio.sleep(0.005)
         watcher.close()  # what it was sent and has not read makes this a reset
         while emulator.hub.watchers > 1:  # noqa: ASYNC110 - as above
@@ -241,7 +241,7 @@ def test_missing_dbus_daemon_is_reported_with_the_package_to_install(monkeypatch
 
 
 async def test_bus_starts_without_setpriv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Setpriv only ties the daemon's life to ours; systems without util-linux do without."""
+    """Setpriv only ends the daemon with this process; systems without util-linux lack it."""
     program = shutil.which("dbus-daemon")
     assert program is not None
     (tmp_path / "dbus-daemon").symlink_to(program)

@@ -1,4 +1,4 @@
-"""The emulated hub as a thing in the world: what it tells by itself, and what becomes of it when the link goes."""
+"""EmulatedHub: its notifications, and what happens when the link is lost."""
 
 import pytest
 
@@ -43,7 +43,7 @@ def write(hub: EmulatedHub, *messages: Message, now_s: float = 0.0) -> list[Mess
 
 
 def model_after_handshake(hub: EmulatedHub) -> HubModel:
-    """Go through the whole of the agent's introduction; return what the agent then knows."""
+    """Run the agent's initial requests; return the resulting model."""
     model = HubModel()
     announced = hub.start_session()
     received = announced + write(hub, *initial_requests())

@@ -1,4 +1,4 @@
-"""Each misbehaviour of the emulated Bluetooth, as a client sees it."""
+"""Each injected fault of the emulated BlueZ, as a client sees it."""
 
 import asyncio
 import contextlib
@@ -26,7 +26,7 @@ from edge_agent.hub.lwp3 import (
 from tests.hub.bleak_client import LIMIT_S, bus_client, find, find_when_ready, linked, until
 
 PATIENCE_S = 0.05
-"""How long a test waits for an answer that never comes."""
+"""How long a test waits for a reply that never comes."""
 
 
 async def lost(event: asyncio.Event) -> None:
@@ -136,7 +136,7 @@ async def test_hub_held_by_another_program_here_refuses_writes_and_notifications
 async def test_objects_removed_are_not_signalled_as_disconnected(
     bluez: EmulatorThread, go: Callable[[BluezEmulator], None]
 ) -> None:
-    """The trap: bleak goes on believing in a link that is gone, and only a write shows it."""
+    """Bleak still reports a link that is lost; only a write shows it."""
     async with linked() as client:
         await client.write(start_power(0, 60))
         bluez.call(go)

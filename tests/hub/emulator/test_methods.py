@@ -1,4 +1,4 @@
-"""What BlueZ's D-Bus interface answers, beyond what bleak asks: other clients look at it too."""
+"""BlueZ's D-Bus interface beyond what bleak uses, for other clients."""
 
 from dbus_fast import Variant, unpack_variants
 

@@ -1,4 +1,4 @@
-"""The wire between an emulated hub and a simulated world: found beside the bus, complete, and never in the way."""
+"""RemoteMotor: found beside the bus, loses no command, never blocks."""
 
 import time
 from pathlib import Path
@@ -23,7 +23,7 @@ MotorCommands = list[tuple[MotorSetting, float]]
 
 @pytest.fixture
 def control(emulated: EmulatorThread) -> Path:
-    """Name the control socket of the emulator that serves the system bus."""
+    """Return the control socket of the emulator that serves the system bus."""
     return control_path(emulated.emulator.bus.socket)
 
 
@@ -33,7 +33,7 @@ def link(emulator: BluezEmulator) -> None:
 
 
 def drain_until(remote: RemoteMotor, count: int) -> MotorCommands:
-    """Take commands until there are so many."""
+    """Collect commands until there are `count`."""
     drained: MotorCommands = []
     deadline_s = time.monotonic() + LIMIT_S
     while len(drained) < count and time.monotonic() < deadline_s:

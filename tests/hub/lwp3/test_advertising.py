@@ -1,4 +1,4 @@
-"""What a hub says before anyone connects."""
+"""Manufacturer data in a hub's advertisement."""
 
 import pytest
 from hypothesis import given

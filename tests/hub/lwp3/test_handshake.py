@@ -1,4 +1,4 @@
-"""What is asked of a hub after connecting."""
+"""Requests to a hub after connecting."""
 
 from edge_agent.hub.lwp3 import (
     Alert,

@@ -1,4 +1,4 @@
-"""Our bytes against an independent implementation: pybricksdev builds the same, and reads ours as we meant them."""
+"""Our bytes against an independent implementation: pybricksdev encodes the same, and decodes ours as intended."""
 
 import struct
 from typing import get_args
@@ -21,12 +21,12 @@ def port(number: int) -> bytecodes.PortID:
 
 
 def signed(version: lwp3.Version) -> bytecodes.Version:
-    """Hand a version over: the oracle packs them as signed numbers."""
+    """Convert a version: the oracle packs versions as signed numbers."""
     return bytecodes.Version(struct.unpack("<i", struct.pack("<I", version.raw))[0])
 
 
 def same(message: lwp3.Message, oracle: messages.AbstractMessage) -> None:
-    """Hold our bytes against the oracle's, and the oracle's reading of ours against its own message."""
+    """Compare our bytes with the oracle's, and its decoding of ours with its own message."""
     raw = encode(message)
     assert raw == bytes(oracle)
     assert type(messages.parse_message(raw)) is type(oracle)

@@ -21,7 +21,7 @@ BRAKE = brake(0)
 
 
 def after(*steps: OutputCommand | Feedback, now_s: float = 0.0) -> PortOutput:
-    """Write commands and hear feedback, one after the other."""
+    """Apply commands and feedback, one after the other."""
     port = PortOutput()
     for step in steps:
         port = port.with_command(step, now_s) if isinstance(step, OutputCommand) else port.with_feedback(step)
