@@ -46,7 +46,7 @@ def main(path: Path, address: str, first: int) -> None:
     uplink.start()
     number = first
     while True:
-        outbox.offer(number)
+        outbox.put(number)
         number += 1
         time.sleep(0.0005)
 

@@ -102,7 +102,7 @@ class KafkaMirror:
             return
         now_s = self._loop.time() if self._loop is not None else 0.0
         self._offset_s = self._wall() - now_s
-        if not self._outbox.offer(event, bulky=bulky):
+        if not self._outbox.put(event, bulky=bulky):
             self._report_lost()
 
     def stats(self) -> MirrorStats:

@@ -58,13 +58,13 @@ def drain(
     uplink = Uplink(
         settings, outbox, f"edge-agent-{train_id}-drain", faults=FaultReporter(reports.append, time.monotonic)
     )
-    begun_s = time.monotonic()
+    started_s = time.monotonic()
     outbox.start(uplink.wake)
     try:
         outbox.flush().result(_STOP_TIMEOUT_S)  # waits until it is open: until then it looks empty to the uplink
         uplink.start()
         uplink.finish()
-        while not uplink.join(_PROGRESS_EVERY_S) and time.monotonic() - begun_s < timeout_s:
+        while not uplink.join(_PROGRESS_EVERY_S) and time.monotonic() - started_s < timeout_s:
             progress(uplink.stats.sent + uplink.stats.dead, total)
         progress(uplink.stats.sent + uplink.stats.dead, total)
     except (OutboxUnavailableError, TimeoutError):
@@ -73,7 +73,7 @@ def drain(
         uplink.stop(_STOP_TIMEOUT_S)
         outbox.close(_STOP_TIMEOUT_S)
     left = inspect_outbox(path).waiting
-    return _result(uplink, left, time.monotonic() - begun_s, reports)
+    return _result(uplink, left, time.monotonic() - started_s, reports)
 
 
 def _result(uplink: Uplink, left: int, duration_s: float, reports: Sequence[FaultReport]) -> DrainResult:

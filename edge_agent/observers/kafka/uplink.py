@@ -188,7 +188,7 @@ class Uplink:
         return min(max(0, last_seq - seen_seq), _MAX_ROWS) if seen_seq else 0  # 0: the outbox was not open yet
 
     async def _send(self, producer: Producer, rows: list[OutboxRecord]) -> None:
-        begun_s = self._clock()
+        started_s = self._clock()
         try:
             sent = await producer.send(rows)
         except TooLargeError as error:
@@ -200,7 +200,7 @@ class Uplink:
         self._outbox.acknowledge(self._cursor)
         self._backoff.reset()
         self._on_sent()
-        send_ms = round((self._clock() - begun_s) * 1000, 2)
+        send_ms = round((self._clock() - started_s) * 1000, 2)
         self._update_stats(sent=self.stats.sent + sent, batches=self.stats.batches + 1, send_ms=send_ms)
 
     def _waited(self, row: OutboxRecord) -> bool:

@@ -43,7 +43,7 @@ _log = structlog.get_logger(__name__)
 class Outbox(Generic[T]):
     """Keeps what waits for the uplink.
 
-    `offer` belongs to one thread (the event loop); everything else may be called from any. If the file cannot be used
+    `put` belongs to one thread (the event loop); everything else may be called from any. If the file cannot be used
     at all, a smaller number of rows is kept in memory, and a fault reports that.
 
     Args:
@@ -80,7 +80,7 @@ class Outbox(Generic[T]):
             encode,
             self._handover,
             self._requests,
-            report=OutboxFaultReporter(faults),
+            faults=OutboxFaultReporter(faults),
             committed=self._on_commit,
         )
         self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
@@ -106,7 +106,7 @@ class Outbox(Generic[T]):
         self._committed = committed
         self._thread.start()
 
-    def offer(self, value: T, *, bulky: bool = False) -> bool:
+    def put(self, value: T, *, bulky: bool = False) -> bool:
         """Hand over a value; return False if there is no room, which is counted. Never waits."""
         return self._handover.put(value, bulky=bulky)
 
@@ -129,7 +129,7 @@ class Outbox(Generic[T]):
         return request.answer
 
     def flush(self) -> "Future[None]":
-        """Commit now what was offered before; fails with OutboxUnavailableError if the disk does not allow it."""
+        """Commit now what was put before; fails with OutboxUnavailableError if the disk does not allow it."""
         request = Flush()
         self._requests.put(request)
         self._refuse_when_closed()

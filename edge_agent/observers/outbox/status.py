@@ -53,19 +53,19 @@ class OutboxFaultReporter:
         self._evicted = 0
         self._contrary = 0
 
-    def stuck(self, error: Exception) -> None:
+    def report_stuck(self, error: Exception) -> None:
         """Report why nothing can be written now."""
         self.stuck_by, remedy = explain(error)
         self._faults.report(
             OUTBOX_STUCK, f"the outbox waits: {self.stuck_by}; events are kept in memory meanwhile", remedy
         )
 
-    def free(self) -> None:
+    def clear_stuck(self) -> None:
         """Note that the outbox can be written."""
         self.stuck_by = ""
         self._faults.clear(OUTBOX_STUCK)
 
-    def timed(self, commit_ms: float) -> None:
+    def report_commit_time(self, commit_ms: float) -> None:
         """Report a disk that has become slow, or fast again."""
         slow = self._faults.since_s(OUTBOX_SLOW) is not None
         self._contrary = self._contrary + 1 if (commit_ms >= _SLOW_MS) is not slow else 0
@@ -77,12 +77,12 @@ class OutboxFaultReporter:
         else:
             self._faults.report(OUTBOX_SLOW, f"the disk is slow: a commit took {commit_ms:.0f} ms")
 
-    def set_aside(self, where: Path) -> None:
+    def report_set_aside(self, where: Path) -> None:
         """Report where a damaged outbox is now."""
         message = f"the outbox was damaged and set aside as {where.name}; a new one is in use"
         self._faults.report(OUTBOX_SET_ASIDE, message, f"recover it with `sqlite3 {where.name} .recover`, or delete it")
 
-    def evicted(self, rows: int) -> None:
+    def report_evicted(self, rows: int) -> None:
         """Count evictions and report them, those of several seconds in one."""
         self._evicted += rows
         message = f"{self._evicted} messages that waited for the uplink were dropped: their budget is used up"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edge_agent.observers.outbox import file as outbox_schema
+from edge_agent.observers.outbox import file as outbox_file
 from edge_agent.observers.outbox.record import OutboxRecord, RecordKind, pack, unpack
 
 ROW_BYTES = 24
@@ -155,7 +155,7 @@ class OutboxStore:
     """An open outbox file. Every method may raise sqlite3.Error, and has then changed nothing.
 
     Args:
-        path: the SQLite file, or outbox_schema.MEMORY.
+        path: the SQLite file, or outbox_file.MEMORY.
         budget: the limits of what may wait.
         dictionary: for deflating the rows of a new file; see record.pack.
         wall: the wall clock, in seconds since 1970.
@@ -164,7 +164,7 @@ class OutboxStore:
     def __init__(
         self, path: Path, budget: Budget, *, dictionary: bytes = b"", wall: Callable[[], float] = time.time
     ) -> None:
-        opened = outbox_schema.open_outbox(path, dictionary)
+        opened = outbox_file.open_outbox(path, dictionary)
         self.path = path
         self.set_aside = opened.set_aside
         self.next_seq = opened.next_seq
@@ -279,7 +279,7 @@ class OutboxStore:
         try:
             return unpack(kind, at_ms, body, self._dictionary, seq)
         except (zlib.error, ValueError):  # the row does not inflate or parse
-            raise outbox_schema.damaged("a row is damaged") from None
+            raise outbox_file.damaged("a row is damaged") from None
 
     def _append(self, change: OutboxTransaction, records: Sequence[OutboxRecord]) -> int:
         rows: dict[RecordKind, list[tuple[int, int, bytes]]] = {}

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 import structlog
 
 from edge_agent.errors import EdgeAgentError, RetryableError
-from edge_agent.observers.outbox import file as outbox_schema
+from edge_agent.observers.outbox import file as outbox_file
 from edge_agent.observers.outbox.record import OutboxRecord
 from edge_agent.observers.outbox.status import OutboxFaultReporter, OutboxStats
 from edge_agent.observers.outbox.store import OutboxStore
@@ -90,7 +90,7 @@ class OutboxWriter(Generic[T]):
         encode: turns a value into records, the first with the given sequence number.
         handover: the queue of values.
         requests: the queue of requests, and of wake-ups by the handover.
-        report: reports faults, in this thread.
+        faults: reports faults, in this thread.
         committed: called after each commit of new rows, in this thread.
     """
 
@@ -101,7 +101,7 @@ class OutboxWriter(Generic[T]):
         handover: ThreadQueue[T],
         requests: "queue.SimpleQueue[OutboxRequest]",
         *,
-        report: OutboxFaultReporter,
+        faults: OutboxFaultReporter,
         committed: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -110,7 +110,7 @@ class OutboxWriter(Generic[T]):
         self._encode = encode
         self._handover = handover
         self._requests = requests
-        self._report = report
+        self._faults = faults
         self._committed = committed
         self._clock = clock
         self._store: OutboxStore | None = None
@@ -165,8 +165,8 @@ class OutboxWriter(Generic[T]):
             return False
         self._store = store
         if store.set_aside is not None:
-            self._report.set_aside(store.set_aside)
-        self._report.free()
+            self._faults.report_set_aside(store.set_aside)
+        self._faults.clear_stuck()
         self._update_stats()
         self._committed()  # there may be rows of an earlier run
         return True
@@ -185,7 +185,7 @@ class OutboxWriter(Generic[T]):
             self._poll_at_s = self._clock() + COMMIT_EVERY_S
         if room:
             self._take()  # even if the queue was empty: a value may have come before we asked to be woken
-        if self._pending and (self._commit_at_s is None or not self._report.stuck_by):
+        if self._pending and (self._commit_at_s is None or not self._faults.stuck_by):
             self._commit_at_s = self._clock()
 
     def _take(self) -> None:
@@ -258,7 +258,7 @@ class OutboxWriter(Generic[T]):
         if store is None:
             self._commit_at_s = self._retry_at_s
             return
-        begun_s = self._clock()
+        started_s = self._clock()
         try:
             evicted = store.commit(self._pending, self._acknowledged_seq)
             if not any(count.rows for count in store.counts.values()):
@@ -269,10 +269,10 @@ class OutboxWriter(Generic[T]):
         grown = bool(self._pending)
         self._pending, self._acknowledged_seq, self._commit_at_s = [], None, None
         self._commits += 1
-        self._report.free()
-        self._report.evicted(evicted)
-        took_ms = (self._clock() - begun_s) * 1000
-        self._report.timed(took_ms)
+        self._faults.clear_stuck()
+        self._faults.report_evicted(evicted)
+        took_ms = (self._clock() - started_s) * 1000
+        self._faults.report_commit_time(took_ms)
         self._update_stats(took_ms)
         if grown:
             self._committed()
@@ -284,14 +284,14 @@ class OutboxWriter(Generic[T]):
         """Set a damaged file aside; after any other error wait and try again. Pending records are kept."""
         self._retry_at_s = self._clock() + _RETRY_S
         store = self._store
-        if store is not None and isinstance(error, sqlite3.Error) and outbox_schema.is_broken(error):
+        if store is not None and isinstance(error, sqlite3.Error) and outbox_file.is_broken(error):
             store.close()
             self._store = None
-            if store.path != outbox_schema.MEMORY:
-                self._report.set_aside(outbox_schema.set_aside(store.path))
+            if store.path != outbox_file.MEMORY:
+                self._faults.report_set_aside(outbox_file.set_aside(store.path))
             self._retry_at_s = self._clock()
         else:
-            self._report.stuck(error)
+            self._faults.report_stuck(error)
         if self._commit_at_s is not None:
             self._commit_at_s = self._retry_at_s
         self._update_stats()
@@ -299,7 +299,7 @@ class OutboxWriter(Generic[T]):
     def _update_stats(self, commit_ms: float | None = None) -> None:
         """Replace the statistics in one assignment, so that other threads see a consistent value."""
         store, was = self._store, self.stats
-        usable = store is not None and not self._report.stuck_by
+        usable = store is not None and not self._faults.stuck_by
         self.stats = OutboxStats(
             counts=dict(store.counts) if store else was.counts,
             oldest_ms=store.oldest_ms() if store and usable else was.oldest_ms,
@@ -307,8 +307,8 @@ class OutboxWriter(Generic[T]):
             commits=self._commits,
             commit_ms=was.commit_ms if commit_ms is None else round(commit_ms, 2),
             failed=self._failed,
-            stuck_by=self._report.stuck_by,
-            durable=store is None or store.path != outbox_schema.MEMORY,
+            stuck_by=self._faults.stuck_by,
+            durable=store is None or store.path != outbox_file.MEMORY,
             last_seq=store.next_seq - 1 if store else was.last_seq,
         )
 
@@ -327,7 +327,7 @@ class OutboxWriter(Generic[T]):
             if not self._pending and self._acknowledged_seq is None:
                 return True
             self._commit()
-            if self._report.stuck_by:
+            if self._faults.stuck_by:
                 break
         return False
 

@@ -31,7 +31,7 @@ def test_thread_hands_rows_over_and_survives_close(tmp_path: Path) -> None:
     outbox = running(tmp_path / "outbox.db", [])
     outbox.start(committed.release)
     for number in range(10):
-        assert outbox.offer(number)
+        assert outbox.put(number)
     seen: list[int] = []
     while len(seen) < 10:
         assert committed.acquire(timeout=WAIT_S)
@@ -55,9 +55,9 @@ def test_loop_never_waits_while_the_thread_is_stuck(tmp_path: Path) -> None:
         tmp_path / "outbox.db", Budget(), hang, faults=FaultReporter(lambda _: None, time.monotonic), max_items=50
     )
     outbox.start()
-    outbox.offer(0)
+    outbox.put(0)
     assert stuck.wait(WAIT_S)
-    answers = [outbox.offer(number) for number in range(1, 101)]
+    answers = [outbox.put(number) for number in range(1, 101)]
     assert answers == [True] * 50 + [False] * 50
     assert outbox.lost == (50, 0)
     release.set()
@@ -73,7 +73,7 @@ def test_folder_that_cannot_be_written_keeps_rows_in_memory_and_says_so(tmp_path
     outbox = running(tmp_path / "file" / "outbox.db", reports)
     committed = threading.Semaphore(0)
     outbox.start(committed.release)
-    outbox.offer(1)
+    outbox.put(1)
     seen: list[int] = []
     while not seen:
         assert committed.acquire(timeout=WAIT_S)
@@ -90,7 +90,7 @@ def test_second_agent_waits_for_the_outbox_instead_of_sharing_it(tmp_path: Path)
     first.start(ready.release)
     assert ready.acquire(timeout=WAIT_S)
     second.start(ready.release)
-    second.offer(5)
+    second.put(5)
     with pytest.raises(OutboxUnavailableError):
         second.read(0, 1, 1).result(WAIT_S)
     assert [report.code for report in reports] == ["outbox_stuck"]
@@ -111,7 +111,7 @@ def test_fault_of_ours_in_the_thread_is_told_and_questions_are_answered(tmp_path
         tmp_path / "outbox.db", Budget(), break_down, faults=FaultReporter(reports.append, time.monotonic)
     )
     outbox.start()
-    outbox.offer(1)
+    outbox.put(1)
     assert outbox.close(WAIT_S)
     with pytest.raises(OutboxUnavailableError):
         outbox.read(0, 1, 1).result(WAIT_S)

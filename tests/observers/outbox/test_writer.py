@@ -49,7 +49,7 @@ class WriterHarness:
             encode,
             self.handover,
             self.requests,
-            report=OutboxFaultReporter(FaultReporter(self.reports.append, self.clock)),
+            faults=OutboxFaultReporter(FaultReporter(self.reports.append, self.clock)),
             committed=self._committed,
             clock=self.clock,
         )
