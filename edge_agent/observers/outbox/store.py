@@ -5,6 +5,7 @@ import sqlite3
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -174,6 +175,7 @@ class OutboxStore:
         self._wall = wall
         self._read_seq = 0
         self._fresh: list[OutboxRecord] = []
+        # The oldest row's time is asked for after each commit. It is kept while it is known, as a query costs more.
         self._oldest_ms: int | None = None
         self._oldest_known = False
         columns = "kind, rows, bytes, appended, sent, evicted, dead"
@@ -189,20 +191,13 @@ class OutboxStore:
 
         Evicts what no longer fits; returns the number of evicted rows.
         """
-        change = OutboxTransaction(self._connection, self.counts)
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
+        with self._transaction() as change:
             if acknowledged_seq is not None:
                 change.delete_up_to(acknowledged_seq, self.next_seq - 1)
             next_seq = self._append(change, records)
             evicted = self._evict(change)
             change.write(next_seq)
-            self._connection.execute("COMMIT")
-        except BaseException:
-            self._connection.rollback()
-            raise
         first_seq, self.next_seq = self.next_seq, next_seq
-        self.counts = change.counts
         few = records if not evicted and len(records) <= _FRESH_ROWS else ()
         self._fresh = [replace(record, seq=seq) for seq, record in enumerate(few, first_seq)]
         self._oldest_known = not evicted and sum(count.rows for count in self.counts.values()) == len(records)
@@ -243,17 +238,10 @@ class OutboxStore:
     def dead_letter(self, seq: int, reason: str) -> None:
         """Move the row `seq` to the dead letters: it can never be sent, and must not block those after it."""
         self._fresh, self._oldest_known = [], False
-        change = OutboxTransaction(self._connection, self.counts)
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
+        with self._transaction() as change:
             change.dead_letter(seq, reason)
             change.trim_dead(_MAX_DEAD_BYTES)
             change.write(self.next_seq)
-            self._connection.execute("COMMIT")
-        except BaseException:
-            self._connection.rollback()
-            raise
-        self.counts = change.counts
 
     def give_back_space(self) -> None:
         """Return a few free pages to the file system, when nothing waits."""
@@ -264,6 +252,19 @@ class OutboxStore:
         if not self._oldest_known:
             self._oldest_ms, self._oldest_known = self._connection.execute(_OLDEST).fetchone()[0], True
         return self._oldest_ms
+
+    @contextmanager
+    def _transaction(self) -> Iterator[OutboxTransaction]:
+        """Commit the changes made inside the block, and take over their counts; roll back if anything raises."""
+        change = OutboxTransaction(self._connection, self.counts)
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield change
+            self._connection.execute("COMMIT")
+        except BaseException:
+            self._connection.rollback()
+            raise
+        self.counts = change.counts
 
     def _rows(self, kind: RecordKind, after_seq: int, limit: int) -> Iterator[tuple[int, int, bytes, RecordKind]]:
         """Yield rows of one kind lazily: a picture that no longer fits the request is never loaded."""
