@@ -14,13 +14,12 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from edge_agent.agent import RunOptions, build, run
+from edge_agent.agent import RunOptions, build, run, simulated_train
 from edge_agent.config import load_rules
 from edge_agent.events import CommandKind
 from edge_agent.hub.emulator import EmulatorThread, MotorSetting
 from edge_agent.hub.lwp3 import OutputCommand, decode
 from edge_agent.hub.recording import Direction, read_log
-from edge_agent.simulation import world
 from edge_agent.simulation.world import World
 from tests.chaos.rig import settings
 from tests.hub.conftest import close_bleak
@@ -61,7 +60,7 @@ def worlds(monkeypatch: pytest.MonkeyPatch) -> list[World]:
         made.append(World(*args))
         return made[-1]
 
-    monkeypatch.setattr(world, "World", make)
+    monkeypatch.setattr(simulated_train, "World", make)
     monkeypatch.setattr(build, "open_detector", lambda _how: TruthDetector(lambda: made[-1] if made else None))
     return made
 
