@@ -115,8 +115,7 @@ def write_log(path: Path, lines: list[LogLine]) -> None:
 
 def plot_log(path: Path, lines: list[LogLine]) -> None:
     """Draw losses and validation figures over samples as a PNG."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - slow to import
-    from matplotlib.figure import Figure  # noqa: PLC0415
+    from matplotlib.figure import Figure  # noqa: PLC0415 - slow to import
 
     figure = Figure(figsize=(9, 4), dpi=110, layout="constrained")
     losses, scores = figure.subplots(1, 2)
@@ -132,5 +131,5 @@ def plot_log(path: Path, lines: list[LogLine]) -> None:
         axes.legend()
     scores.set_ylim(0, 1)
     buffer = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(buffer)  # type: ignore[no-untyped-call]
+    figure.savefig(buffer, format="png")
     write_atomic(path, buffer.getvalue())

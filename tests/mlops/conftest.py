@@ -11,8 +11,6 @@ import pytest
 
 from edge_agent.signs import LABELS
 
-Maker = Callable[..., Path]
-
 
 def draw_split(folder: Path, split: str, count: int, seed: int) -> dict[str, Any]:
     """Draw `count` pictures of 64x64 with one red disc (stop) or yellow square (danger) each."""

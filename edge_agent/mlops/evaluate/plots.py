@@ -7,6 +7,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from edge_agent.mlops.evaluate.matching import pair
@@ -32,19 +33,15 @@ def write_plots(
     return [folder / name for name in made]
 
 
-def _figure(width: float, height: float) -> Any:
+def _figure(width: float, height: float) -> Figure:
     """Return an empty figure that needs no window system."""
-    from matplotlib.figure import Figure  # noqa: PLC0415 - slow to import
-
     return Figure(figsize=(width, height), dpi=110, layout="constrained")
 
 
-def _png(figure: Any) -> bytes:
+def _png(figure: Figure) -> bytes:
     """Render a figure as PNG."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - slow to import
-
     buffer = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(buffer)  # type: ignore[no-untyped-call]
+    figure.savefig(buffer, format="png")
     return buffer.getvalue()
 
 

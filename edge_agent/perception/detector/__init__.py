@@ -125,10 +125,10 @@ def postprocess_options(settings: DetectorOptions) -> PostprocessOptions:
 
 
 def _on_gpu(settings: DetectorOptions, engines: Path | None) -> Detector:
-    from edge_agent.perception.detector.tensorrt.cache import cache_dir  # noqa: PLC0415 - a train starts sooner without
-    from edge_agent.perception.detector.tensorrt.selection import open_engine  # noqa: PLC0415
+    from edge_agent.perception.detector.tensorrt import cache, selection  # noqa: PLC0415 - a train starts sooner without
 
-    return open_engine(engine_spec(settings, engines or cache_dir(os.environ)), postprocess_options(settings))
+    spec = engine_spec(settings, engines or cache.cache_dir(os.environ))
+    return selection.open_engine(spec, postprocess_options(settings))
 
 
 def _on_cpu(settings: DetectorOptions) -> OnnxDetector:

@@ -14,7 +14,6 @@ from edge_agent.perception.detector.tensorrt.detector import TensorRtDetector
 from edge_agent.perception.detector.tensorrt.engine_file import EngineInfo, EngineKey
 from edge_agent.perception.detector.tensorrt.spec import EngineSpec, PostprocessOptions
 
-PRECISIONS = ("auto", "fp16", "int8", "fp32")
 # What `auto` tries in turn: fp16 costs no accuracy, int8 some.
 _AUTO = ("fp16", "fp32")
 
