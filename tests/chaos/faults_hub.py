@@ -15,7 +15,7 @@ Act = Callable[[BluezEmulator], Any]
 def _does(act: Act) -> Inject:
     async def inject(rig: Rig) -> None:
         rig.mark()
-        rig.order(act)
+        rig.call(act)
 
     return inject
 
@@ -24,7 +24,7 @@ def _comes_back(repair: Act) -> Inject:
     """Remove the fault: the link comes back, its first write is a brake, and the train stays stopped."""
 
     async def then(rig: Rig) -> None:
-        rig.order(repair)
+        rig.call(repair)
         await rig.until(rig.linked, "the link comes back")
         assert rig.view.control.permit.power_percent is None
         writes = [decode(write.raw) for write in rig.bluez.emulator.writes if write.at_s > rig.fault_s]

@@ -119,7 +119,7 @@ class Rig:
         """Record that the fault begins now."""
         self.fault_s = time.monotonic()
 
-    def order(self, act: Callable[[BluezEmulator], object]) -> None:
+    def call(self, act: Callable[[BluezEmulator], object]) -> None:
         """Run a command in the emulator's thread; blocks until it is done."""
         self.bluez.call(act)
 

@@ -22,11 +22,6 @@ from .conftest import close_bleak, resources
 SETTINGS = HubSettings(kind="ble", retry_initial_s=0.01, retry_max_s=0.05, connect_timeout_s=2.0, connect_attempts=1)
 
 
-def order(bluez: EmulatorThread, act: Callable[[BluezEmulator], object]) -> None:
-    """Run a command of the emulator, awaited if it is a coroutine."""
-    bluez.call(act)
-
-
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for a condition that the bus fulfils."""
     async with asyncio.timeout(10):
@@ -127,13 +122,13 @@ async def _adapter_off(bluez: EmulatorThread) -> None:
 
 
 async def _bluetoothd_killed(bluez: EmulatorThread) -> None:
-    order(bluez, BluezEmulator.kill_bluetoothd)
-    order(bluez, BluezEmulator.start_bluetoothd)
+    bluez.call(BluezEmulator.kill_bluetoothd)
+    bluez.call(BluezEmulator.start_bluetoothd)
 
 
 async def _bus_killed(bluez: EmulatorThread) -> None:
-    order(bluez, BluezEmulator.kill_bus)
-    order(bluez, BluezEmulator.start_bus)
+    bluez.call(BluezEmulator.kill_bus)
+    bluez.call(BluezEmulator.start_bus)
 
 
 Trap = Callable[[EmulatorThread], Awaitable[None]]
@@ -154,13 +149,13 @@ async def test_trap_is_noticed_and_the_link_comes_back_with_a_brake_first(bluez:
         await driven.hub.drive(50)
 
 
-@pytest.mark.parametrize("misbehave", [BluezEmulator.hang, BluezEmulator.mute, BluezEmulator.busy])
+@pytest.mark.parametrize("fault", [BluezEmulator.hang, BluezEmulator.mute, BluezEmulator.busy])
 async def test_writes_that_do_not_return_drop_the_link_and_stop_the_motor(
-    bluez: EmulatorThread, misbehave: Callable[[BluezEmulator], None]
+    bluez: EmulatorThread, fault: Callable[[BluezEmulator], None]
 ) -> None:
     async with connected() as driven:
         await driven.hub.drive(60)
-        bluez.call(misbehave)
+        bluez.call(fault)
         with pytest.raises(RetryableError):
             await driven.hub.brake()
         assert not driven.hub.status().connected

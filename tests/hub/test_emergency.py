@@ -55,11 +55,11 @@ def test_abandoned_train_is_braked_from_a_process_of_its_own(abandoned: Emulator
     assert abandoned.call(BluezEmulator.status)["motor"] == "brake"
 
 
-@pytest.mark.parametrize("misbehave", [BluezEmulator.hang, BluezEmulator.busy, BluezEmulator.fail])
+@pytest.mark.parametrize("fault", [BluezEmulator.hang, BluezEmulator.busy, BluezEmulator.fail])
 def test_brake_that_is_not_taken_drops_the_link(
-    abandoned: EmulatorThread, capsys: pytest.CaptureFixture[str], misbehave: Callable[..., None]
+    abandoned: EmulatorThread, capsys: pytest.CaptureFixture[str], fault: Callable[..., None]
 ) -> None:
-    abandoned.call(partial(misbehave, method="WriteValue"))
+    abandoned.call(partial(fault, method="WriteValue"))
     assert main([]) == 0
     assert not abandoned.call(BluezEmulator.status)["connected"]
     assert "disconnected" in capsys.readouterr().out

@@ -64,10 +64,10 @@ def _detector_fault(mode: fake_detector.Mode) -> Fault:
 
 
 def _hub(bound_s: float, start: Act, repair: Act, longest_s: float = 4.0) -> Fault:
-    def ordered(act: Act) -> Callable[[Rig], Awaitable[None]]:
-        return lambda rig: asyncio.to_thread(rig.order, act)
+    def in_thread(act: Act) -> Callable[[Rig], Awaitable[None]]:
+        return lambda rig: asyncio.to_thread(rig.call, act)
 
-    return Fault(bound_s, ordered(start), ordered(repair), longest_s)
+    return Fault(bound_s, in_thread(start), in_thread(repair), longest_s)
 
 
 async def _block(rig: Rig) -> None:

@@ -38,7 +38,7 @@ async def served(tmp_path: Path) -> AsyncIterator[tuple[BluezEmulator, Path]]:
         yield emulator, control
 
 
-async def order(control: Path, name: str, **arguments: Any) -> dict[str, Any]:
+async def send(control: Path, name: str, **arguments: Any) -> dict[str, Any]:
     """Send a command from another thread, as another process would."""
     return await asyncio.to_thread(send_command, control, name, **arguments)
 
@@ -50,17 +50,17 @@ def names(folder: Path) -> set[str]:
 
 async def test_command_is_executed_and_answered_with_the_status(served: tuple[BluezEmulator, Path]) -> None:
     emulator, control = served
-    status = await order(control, "set-battery", percent=42)
+    status = await send(control, "set-battery", percent=42)
     assert (status["battery_percent"], status["connected"], status["motor"]) == (42, False, "coast")
     assert emulator.hub.battery.percent == 42
-    assert await order(control, "status") == status
+    assert await send(control, "status") == status
 
 
 async def test_every_command_without_arguments_is_executed(served: tuple[BluezEmulator, Path]) -> None:
     _, control = served
     for name in ("press_button", "drop-link", "vanish", "appear", "hold", "kill-bus", "start-bus", "hang", "behave"):
-        assert "battery_percent" in await order(control, name)
-    assert "links" in await order(control, "babble", raw="050082000a")
+        assert "battery_percent" in await send(control, name)
+    assert "links" in await send(control, "babble", raw="050082000a")
 
 
 @pytest.mark.parametrize(
@@ -80,20 +80,20 @@ async def test_order_that_does_not_fit_is_refused_in_one_line(
 ) -> None:
     _, control = served
     with pytest.raises(UsageError, match=words) as caught:
-        await order(control, name, **arguments)
+        await send(control, name, **arguments)
     assert "\n" not in str(caught.value)
 
 
 async def test_order_that_bluez_refuses_is_refused(served: tuple[BluezEmulator, Path]) -> None:
     _, control = served
-    await order(control, "remove-adapter")
+    await send(control, "remove-adapter")
     with pytest.raises(UsageError, match="Resource Not Ready"):
-        await order(control, "hold", holder="here")
-    await order(control, "kill-bus")
+        await send(control, "hold", holder="here")
+    await send(control, "kill-bus")
     with pytest.raises(UsageError, match="start the bus first"):
-        await order(control, "start-bluetoothd")
-    await order(control, "start-bus")
-    assert "links" in await order(control, "hold", holder="here")
+        await send(control, "start-bluetoothd")
+    await send(control, "start-bus")
+    assert "links" in await send(control, "hold", holder="here")
 
 
 @pytest.mark.parametrize("line", [b"press the button\n", b"[1]\n", b"{}\n", b'{"order": 7}\n'])
@@ -195,7 +195,7 @@ async def test_control_socket_in_use_is_left_alone(served: tuple[BluezEmulator, 
     with pytest.raises(UsageError, match="another process is listening"):
         async with control_socket(emulator, control):
             pass
-    assert "links" in await order(control, "status")
+    assert "links" in await send(control, "status")
 
 
 async def test_bus_in_use_is_left_alone(tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ async def test_socket_left_over_by_a_killed_process_is_replaced(tmp_path: Path) 
     left_over.bind(str(control))
     left_over.close()
     async with BluezEmulator() as emulator, control_socket(emulator, control):
-        assert "links" in await order(control, "status")
+        assert "links" in await send(control, "status")
 
 
 async def test_file_in_the_way_is_not_touched(tmp_path: Path) -> None:
