@@ -9,7 +9,6 @@ from edge_agent.observers.cloudevents.envelope import (
     Envelope,
     EventContext,
     from_cloudevent,
-    prediction_id,
     to_cloudevent,
 )
 from edge_agent.observers.cloudevents.names import MalformedMessageError
@@ -18,7 +17,6 @@ from edge_agent.observers.cloudevents.payloads import (
     CommandData,
     DecisionData,
     FaultData,
-    Payload,
     PredictionData,
     StateData,
 )
@@ -33,11 +31,9 @@ __all__ = [
     "FaultData",
     "MalformedMessageError",
     "OrderData",
-    "Payload",
     "PredictionData",
     "StateData",
     "from_cloudevent",
-    "prediction_id",
     "read_command",
     "to_cloudevent",
     "write_command",
