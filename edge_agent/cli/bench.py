@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
+from edge_agent.cli.options import JsonOption
 from edge_agent.errors import UsageError
 
 QuickOption = Annotated[bool, typer.Option("--quick", help="Take two minutes instead of an hour, with fewer samples.")]
 OnlyOption = Annotated[str | None, typer.Option("--only", metavar="1,2", help="Measure only these of the twelve.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def bench(quick: QuickOption = False, only: OnlyOption = None, as_json: JsonOption = False) -> None:

@@ -6,11 +6,9 @@ from typing import Annotated
 
 import typer
 
-from edge_agent.cli.options import ConfigOption, ProfileOption
+from edge_agent.cli.options import ConfigOption, JsonOption, ProfileOption
 
 app = typer.Typer(help="Show, check and describe the settings.", no_args_is_help=True)
-
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command(epilog="Example: EDGE_AGENT_CAPTURE__FPS=5 edge-agent config show --profile booth")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from edge_agent.cli.options import ConfigOption, ProfileOption, host_and_port, with_run_token
+from edge_agent.cli.options import ConfigOption, ProfileOption, absolute, host_and_port, with_run_token
 
 ServersOption = Annotated[
     str | None, typer.Option("--bootstrap-servers", metavar="HOST:PORT,...", help="Kafka brokers to contact first.")
@@ -58,8 +58,8 @@ def console(
         if bootstrap_servers is not None
         else None,
         "kafka.topic": topic,
-        "console.token_file": str(token_file.absolute()) if token_file else None,
-        "kafka.command_token_file": str(train_token_file.absolute()) if train_token_file else None,
+        "console.token_file": absolute(token_file),
+        "kafka.command_token_file": absolute(train_token_file),
     }
     if listen is not None:
         host, port = host_and_port(listen, "--listen")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edge_agent.cli.options import ConfigOption, ModelOption, ProfileOption, ThresholdOption
+from edge_agent.cli.output import progress_bar
 from edge_agent.errors import ConfigError, EdgeAgentError, UsageError
 
 if TYPE_CHECKING:
@@ -45,21 +46,16 @@ def synth(
     """
     from functools import partial
 
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
     from edge_agent.mlops.synth.build import synthesise
     from edge_agent.mlops.synth.options import SynthOptions
 
     options = SynthOptions(count, seed, width, height, val_fraction, negatives, artwork, backgrounds, clutter)
-    console = Console(stderr=True)
-    columns = (TextColumn("rendering"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("left"))
-    with Progress(*columns, console=console, transient=True) as progress:
+    with progress_bar() as progress:
         tick = partial(progress.advance, progress.add_task("rendering", total=count))
         summary = synthesise(options, out, jobs=jobs, force=force, tick=tick)
     pictures = ", ".join(f"{number} {split}" for split, number in summary.pictures.items())
     text = f"{summary.folder}: pictures {pictures}; boxes {summary.boxes}, and {summary.ignored} to ignore"
-    console.print(text, highlight=False, soft_wrap=True)
+    typer.echo(text, err=True)
 
 
 @app.command(epilog="Example: edge-agent dataset tasks frames --out labelling --prefix frames/")

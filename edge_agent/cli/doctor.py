@@ -6,11 +6,11 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from edge_agent.cli.options import ConfigOption, ProfileOption, SourceOption
+from edge_agent.cli.options import ConfigOption, JsonOption, ProfileOption, SourceOption
 
 if TYPE_CHECKING:
     from edge_agent.doctor import CheckResult
@@ -22,7 +22,7 @@ def doctor(
     source: SourceOption = None,
     config: ConfigOption = None,
     profile: ProfileOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Check camera, detector, hub, brokers, GPU, disk and clock; exits with 1 if a check fails."""
     import asyncio

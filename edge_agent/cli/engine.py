@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edge_agent.cli.options import ConfigOption, ProfileOption
+from edge_agent.cli.options import ConfigOption, JsonOption, ProfileOption, absolute
 from edge_agent.cli.output import show
 from edge_agent.errors import UsageError
 
@@ -40,7 +40,6 @@ PrecisionOption = Annotated[
 FramesOption = Annotated[
     Path | None, typer.Option("--frames", metavar="DIR", help="Pictures to compare on; default: those shipped.")
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.callback()
@@ -175,7 +174,7 @@ def _spec(
     from edge_agent.perception.detector import engine_spec
     from edge_agent.perception.detector.tensorrt.cache import cache_dir
 
-    overrides: dict[str, object] = {"detector.model": str(model.absolute()) if model else None}
+    overrides: dict[str, object] = {"detector.model": absolute(model)}
     overrides["detector.precision"] = precision
     settings = load(config, overrides, profile=profile).settings
     return settings, engine_spec(settings.detector, cache or cache_dir(os.environ, settings.state.directory))

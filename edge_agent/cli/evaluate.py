@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from edge_agent.cli.options import JsonOption
 from edge_agent.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ CompareOption = Annotated[
     tuple[Path, Path] | None,
     typer.Option("--compare", metavar="OLD NEW", help="Compare two models and give a verdict."),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 PlotsOption = Annotated[
     Path | None,
     typer.Option("--plots", metavar="DIR", help="Write curves, the confusion matrix and the worst pictures there."),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from edge_agent.cli.options import ConfigOption, ProfileOption
+from edge_agent.cli.options import ConfigOption, JsonOption, ProfileOption
 from edge_agent.cli.output import show
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ LogOption = Annotated[
 TimeoutOption = Annotated[
     float, typer.Option("--timeout", min=1, max=300, metavar="S", help="Give up connecting after S seconds.")
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command(epilog="Example: edge-agent hub scan --seconds 10")

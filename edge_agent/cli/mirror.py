@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edge_agent.cli.options import ConfigOption, ProfileOption
-from edge_agent.cli.output import show
+from edge_agent.cli.options import ConfigOption, JsonOption, ProfileOption
+from edge_agent.cli.output import progress_bar, show
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="The mirror to Kafka: what waits in the outbox, the live stream, sending by hand.", no_args_is_help=True
 )
-
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command(epilog="Example: edge-agent mirror status --json")
@@ -102,13 +100,8 @@ def _settings(config: Path | None, profile: str | None) -> tuple[Settings, Path]
 @contextlib.contextmanager
 def _progress() -> Any:
     """Yield a function that shows (sent, total) as a progress bar on stderr, where that is a terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn("draining"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("drain", total=None)
+    with progress_bar() as bar:
+        task = bar.add_task("draining", total=None)
         yield lambda sent, total: bar.update(task, completed=sent, total=total)
 
 

@@ -18,6 +18,7 @@ ProfileOption = Annotated[
     str | None,
     typer.Option("--profile", metavar="NAME", help="A profile to apply over that file."),
 ]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 SourceOption = Annotated[
     str | None,
     typer.Option(
@@ -50,6 +51,11 @@ RealtimeOption = Annotated[
         help="Play the source at its frame rate, or on a virtual clock as fast as the machine can.",
     ),
 ]
+
+
+def absolute(path: Path | None) -> str | None:
+    """Return `path` as an override of a setting: relative to the working directory, not to the configuration file."""
+    return str(path.absolute()) if path else None
 
 
 def host_and_port(text: str, option: str) -> tuple[str, int]:

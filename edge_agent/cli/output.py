@@ -1,9 +1,12 @@
-"""Printing facts: JSON for programs, columns for people."""
+"""Printing facts: JSON for programs, columns for people; and progress bars."""
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 
 def show(facts: dict[str, Any], as_json: bool, rows: list[tuple[Any, ...]]) -> None:
@@ -15,6 +18,16 @@ def show(facts: dict[str, Any], as_json: bool, rows: list[tuple[Any, ...]]) -> N
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     for row in cells:
         typer.echo("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def progress_bar() -> "Progress":
+    """Return a progress bar with counts and the time left, on stderr if that is a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 def _cell(value: object) -> str:

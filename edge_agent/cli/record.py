@@ -15,6 +15,7 @@ from edge_agent.cli.options import (
     RealtimeOption,
     SeedOption,
     SourceOption,
+    absolute,
 )
 
 
@@ -40,7 +41,7 @@ def record(
         "capture.realtime": realtime,
         "hub.kind": "mock",
         "sim.seed": seed,
-        "sim.layout": str(layout.absolute()) if layout else None,
+        "sim.layout": absolute(layout),
         "console.enabled": False,
         "console.metrics": False,
     }
@@ -48,8 +49,8 @@ def record(
     recorder = Recorder(out, settings.capture.fps)
     report = drive(
         overrides,
-        config=config,
-        profile=profile,
+        config,
+        profile,
         duration_s=duration,
         quiet=False,
         sinks=(recorder,),

@@ -24,6 +24,7 @@ from edge_agent.cli.options import (
     SeedOption,
     SourceOption,
     ThresholdOption,
+    absolute,
     check_writable,
     host_and_port,
     with_run_token,
@@ -93,8 +94,8 @@ def run(
         "capture.realtime": realtime,
         "hub.kind": hub or ("mock" if dry_run else None),
         "sim.seed": seed,
-        "sim.layout": str(layout.absolute()) if layout else None,
-        "detector.model": str(model.absolute()) if model else None,
+        "sim.layout": absolute(layout),
+        "detector.model": absolute(model),
         "detector.threshold": threshold,
         "detector.backend": detector,
         "train.id": train_id,
@@ -103,13 +104,7 @@ def run(
     check_writable(report, "report")
     hard_frames = HardFrameOptions(collect, collect_mb) if collect else None
     result = drive(
-        overrides,
-        config=config,
-        profile=profile,
-        duration_s=duration,
-        quiet=as_json,
-        hub_log=hub_log,
-        hard_frames=hard_frames,
+        overrides, config, profile, duration_s=duration, quiet=as_json, hub_log=hub_log, hard_frames=hard_frames
     )
     if report is not None:
         write_atomic(report, (json.dumps(result, indent=2) + "\n").encode())
@@ -149,9 +144,9 @@ def fail_on_fault(report: dict[str, Any], code: str) -> None:
 
 def drive(
     overrides: dict[str, object],
-    *,
     config: Path | None,
     profile: str | None,
+    *,
     duration_s: float | None,
     quiet: bool,
     sinks: Any = (),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edge_agent.cli.output import progress_bar
 from edge_agent.errors import UsageError
 
 if TYPE_CHECKING:
@@ -137,25 +138,20 @@ def _size(text: str) -> tuple[int, int]:
 
 def _run(job: "TrainingJob") -> None:
     """Run the job with a progress bar."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
     from edge_agent.mlops.job import Hooks, run
-    from edge_agent.mlops.train import Progress as Report
+    from edge_agent.mlops.train import Progress
 
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as bar:
+    with progress_bar() as bar:
         reading = bar.add_task("reading pictures", total=None)
         training = bar.add_task("training", total=job.settings.samples, visible=False)
 
-        def show(report: Report) -> None:
+        def show(report: Progress) -> None:
             line = report.line
             losses = f"score {line.loss_score:.2f} box {line.loss_overlap:.2f} side {line.loss_side:.2f}"
             bar.update(reading, visible=False)
             bar.update(training, completed=report.samples, description=f"training  {losses}", visible=True)
             if line.ap50 is not None and line.ap is not None:
-                console.print(f"{report.samples} samples: validation AP50 {line.ap50:.3f}, AP50-95 {line.ap:.3f}")
+                bar.console.print(f"{report.samples} samples: validation AP50 {line.ap50:.3f}, AP50-95 {line.ap:.3f}")
 
         model = run(job, Hooks(reading=lambda: bar.advance(reading), progress=show))
     typer.echo(str(model))
