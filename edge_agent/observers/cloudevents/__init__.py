@@ -17,6 +17,7 @@ from edge_agent.observers.cloudevents.payloads import (
     CommandData,
     DecisionData,
     FaultData,
+    Payload,
     PredictionData,
     StateData,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "FaultData",
     "MalformedMessageError",
     "OrderData",
+    "Payload",
     "PredictionData",
     "StateData",
     "from_cloudevent",
