@@ -105,31 +105,31 @@ def build_worker(settings: Settings, *, virtual: bool, opener: Callable[[], Dete
 
 def build_tuning(settings: Settings, rules: SignRules) -> policy.Tuning:
     """Return the policy's parameters."""
-    how = settings.policy
-    tracking = TrackerParameters(min_iou=how.track_iou, forget_s=how.track_lost_ms / 1000)
-    return policy.Tuning(how.cruise_power_percent, rules.signs, tracking, how.ignore_above_percent / 100)
+    section = settings.policy
+    tracking = TrackerParameters(min_iou=section.track_iou, forget_s=section.track_lost_ms / 1000)
+    return policy.Tuning(section.cruise_power_percent, rules.signs, tracking, section.ignore_above_percent / 100)
 
 
 def build_control_parameters(settings: Settings, rules: SignRules, *, emulated: bool = False) -> ControlParameters:
     """Return the parameters of policy and guard. Without a real train, arming needs no person."""
-    how = settings.guard
+    section = settings.guard
     harmless = emulated or settings.hub.kind == "mock"
     return ControlParameters(
         train_id=settings.train.id,
         tuning=build_tuning(settings, rules),
-        limits=guard.Limits(how.lease_ms / 1000, how.latch_ms / 1000, how.stop_time_ms / 1000),
-        tick_s=how.tick_ms / 1000,
-        critical_voltage_mv=how.critical_voltage_mv,
-        low_voltage_mv=how.low_voltage_mv,
-        start_timeout_s=how.start_timeout_s,
-        auto_arm=how.arm == "always" or (how.arm == "auto" and harmless),
+        limits=guard.Limits(section.lease_ms / 1000, section.latch_ms / 1000, section.stop_time_ms / 1000),
+        tick_s=section.tick_ms / 1000,
+        critical_voltage_mv=section.critical_voltage_mv,
+        low_voltage_mv=section.low_voltage_mv,
+        start_timeout_s=section.start_timeout_s,
+        auto_arm=section.arm == "always" or (section.arm == "auto" and harmless),
     )
 
 
 def build_capture_parameters(settings: Settings) -> CaptureParameters:
     """Return how frames are captured."""
-    how = settings.capture
-    return CaptureParameters(how.fps, how.width, how.height, how.retry_for_s)
+    section = settings.capture
+    return CaptureParameters(section.fps, section.width, section.height, section.retry_for_s)
 
 
 def build_ramp(settings: Settings) -> Ramp:
@@ -207,8 +207,8 @@ def assemble(
         faults=faults,
         clock=clock,
     )
-    how = build_capture_parameters(settings)
-    capture = Capture(devices.camera, frames, how, observers=observers, stats=stats, faults=faults, clock=clock)
+    parameters = build_capture_parameters(settings)
+    capture = Capture(devices.camera, frames, parameters, observers=observers, stats=stats, faults=faults, clock=clock)
     return Components(
         devices, worker, observers, stats, driver, control, inference, capture, watchdog, storage, faults, clock
     )

@@ -52,12 +52,12 @@ class Mirrors:
 
 def tracing(settings: Settings) -> tuple[Sink, ...]:
     """Return what traces frames, where the settings ask for it; raises ConfigError where it cannot be set up."""
-    how = settings.tracing
-    if not how.enabled:
+    section = settings.tracing
+    if not section.enabled:
         return ()
     from edge_agent.observers.tracing import open_tracer  # noqa: PLC0415 - an extra
 
-    return (open_tracer(settings.train.id, how.endpoint, how.share),)
+    return (open_tracer(settings.train.id, section.endpoint, section.share),)
 
 
 def mirrors(

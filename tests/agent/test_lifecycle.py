@@ -1,10 +1,14 @@
-"""A run after a crash waits to be armed; one after an orderly end is armed as the settings say."""
+"""A run after a crash waits to be armed; one after an orderly end is armed as the settings say; a hangup ends a run."""
 
+import asyncio
+import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from edge_agent.agent.lifecycle import CrashMarker
+from edge_agent.agent.lifecycle import CrashMarker, Shutdown
 from edge_agent.config import Settings
 
 ALWAYS = Settings().model_copy(update={"guard": Settings().guard.model_copy(update={"arm": "always"})})
@@ -38,3 +42,32 @@ def test_machine_without_such_a_folder_arms_as_the_settings_say(environment: dic
     for _ in range(2):
         with CrashMarker(environment) as marker:
             assert armed(marker) == "always"
+
+
+@pytest.fixture
+def hangup() -> Iterator[None]:
+    """Give the signal's handler back, whatever a test made of it."""
+    before = signal.getsignal(signal.SIGHUP)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+async def test_closed_terminal_brakes_and_ends_the_run(hangup: None) -> None:
+    braked: list[str] = []
+    shutdown = Shutdown(braked.append, within_s=60.0)
+    with shutdown.on_signals(hangup=True):
+        os.kill(os.getpid(), signal.SIGHUP)
+        async with asyncio.timeout(10):
+            await shutdown.wait()
+    shutdown.complete()
+    assert braked == ["SIGHUP"]
+
+
+async def test_run_that_is_to_outlive_its_terminal_does(hangup: None) -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    shutdown = Shutdown(lambda _: None, within_s=60.0)
+    with shutdown.on_signals(hangup=True):
+        os.kill(os.getpid(), signal.SIGHUP)
+        await asyncio.sleep(0)
+    assert shutdown.reason == ""
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN

@@ -19,14 +19,14 @@ from edge_agent.ports import Shot
 from edge_agent.report import RunStats
 from edge_agent.runtime.queues import Fanout, Latest
 from edge_agent.simulation.clock import run_virtual
-from tests.pipeline.stand_ins import DANGER, GREY, Seeing
+from tests.pipeline.fakes import DANGER, GREY, FakeDetector
 
 PACE = CaptureParameters(fps=10.0, width=60, height=40, retry_for_s=5.0)
 Sizes = dict[int, tuple[int, int]]
 """Height and width of the pictures that are not like GREY, by serial number."""
 
 
-class Script:
+class ScriptedCamera:
     """A camera that plays a script: serial numbers of pictures, errors to raise, or the end (None)."""
 
     source, live = "script", True
@@ -56,10 +56,10 @@ class Script:
         return Shot(image, asyncio.get_running_loop().time(), step, self._truth)
 
 
-class Line:
+class Pipeline:
     """Camera, slot, worker and stats of one run, with everything that came out of it."""
 
-    def __init__(self, camera: Script, detector: Seeing, modelled_s: float = 0.0) -> None:
+    def __init__(self, camera: ScriptedCamera, detector: FakeDetector, modelled_s: float = 0.0) -> None:
         clock = asyncio.get_running_loop().time
         self.stats = RunStats(started_s=clock())
         self.predictions: list[Prediction] = []
@@ -101,66 +101,68 @@ def play(
     truth: tuple[Detection, ...] | None = None,
     sizes: Sizes | None = None,
     live: bool = True,
-) -> Line:
+) -> Pipeline:
     """Run a script to its end and ten seconds on, on a virtual clock."""
 
-    async def main() -> Line:
-        script = Script(*steps, truth=truth, sizes=sizes)
-        script.live = live
-        line = Line(script, Seeing(answer), modelled_s)
-        await line.run()
-        line.published = [await line.events.get() for _ in range(len(line.events))]
-        return line
+    async def main() -> Pipeline:
+        camera = ScriptedCamera(*steps, truth=truth, sizes=sizes)
+        camera.live = live
+        pipeline = Pipeline(camera, FakeDetector(answer), modelled_s)
+        await pipeline.run()
+        pipeline.published = [await pipeline.events.get() for _ in range(len(pipeline.events))]
+        return pipeline
 
     return run_virtual(main(), start_s=1000.0)
 
 
-def faults(line: Line) -> list[tuple[str, bool]]:
-    return [(event.code, event.active) for event in line.published if isinstance(event, Fault)]
+def faults(pipeline: Pipeline) -> list[tuple[str, bool]]:
+    return [(event.code, event.active) for event in pipeline.published if isinstance(event, Fault)]
 
 
 def test_each_picture_becomes_a_frame_of_the_configured_size_and_a_prediction() -> None:
-    line = play(*range(5))
-    frames = [event for event in line.published if isinstance(event, Frame)]
+    pipeline = play(*range(5))
+    frames = [event for event in pipeline.published if isinstance(event, Frame)]
     assert [frame.sequence for frame in frames] == [0, 1, 2, 3, 4]
     assert {frame.image.shape for frame in frames} == {(40, 60, 3)}
     assert [frame.taken_s for frame in frames] == pytest.approx([1000.0, 1000.1, 1000.2, 1000.3, 1000.4])
-    assert [p.frame_id for p in line.predictions] == [frame.frame_id for frame in frames]
+    assert [p.frame_id for p in pipeline.predictions] == [frame.frame_id for frame in frames]
     assert len({frame.frame_id for frame in frames}) == 5
-    assert (line.stats.captured, line.stats.processed, line.stats.dropped) == (5, 5, 0)
+    assert (pipeline.stats.captured, pipeline.stats.processed, pipeline.stats.dropped) == (5, 5, 0)
 
 
 def test_frame_carries_wall_time_of_the_picture() -> None:
     before_s = time.time()
-    line = play(0)
-    (frame,) = (event for event in line.published if isinstance(event, Frame))
+    pipeline = play(0)
+    (frame,) = (event for event in pipeline.published if isinstance(event, Frame))
     assert before_s - 1 < frame.taken_unix_s < time.time() + 1
 
 
 def test_truth_is_scaled_with_the_picture() -> None:
-    line = play(0, truth=(DANGER,))
-    (frame,) = (event for event in line.published if isinstance(event, Frame))
+    pipeline = play(0, truth=(DANGER,))
+    (frame,) = (event for event in pipeline.published if isinstance(event, Frame))
     assert frame.truth == (Detection("danger", 0.9, Box(5, 10, 15, 20)),)
 
 
 def test_picture_served_twice_is_no_new_frame() -> None:
-    line = play(0, 0, 0, 1)
-    assert (line.stats.captured, line.stats.repeated, line.stats.processed) == (2, 2, 2)
+    pipeline = play(0, 0, 0, 1)
+    assert (pipeline.stats.captured, pipeline.stats.repeated, pipeline.stats.processed) == (2, 2, 2)
 
 
 def test_detector_three_times_too_slow_gets_the_newest_frames_and_drops_are_counted() -> None:
-    line = play(*range(30), modelled_s=0.29)
-    assert line.stats.processed + line.stats.dropped == line.stats.captured == 30
-    assert 10 <= line.stats.processed <= 12
-    oldest_s = max(p.done_s - p.taken_s for p in line.predictions[:-1])  # nothing newer came to replace the last one
+    pipeline = play(*range(30), modelled_s=0.29)
+    assert pipeline.stats.processed + pipeline.stats.dropped == pipeline.stats.captured == 30
+    assert 10 <= pipeline.stats.processed <= 12
+    oldest_s = max(
+        p.done_s - p.taken_s for p in pipeline.predictions[:-1]
+    )  # nothing newer came to replace the last one
     assert oldest_s < 0.29 + 0.1 + 1e-6, "a frame never waits longer than one period"
 
 
 def test_lost_camera_is_reported_once_and_when_it_is_back() -> None:
     gone = RetryableError("unplugged")
-    line = play(0, gone, gone, gone, 1)
-    assert faults(line) == [("camera_lost", True), ("camera_lost", False)]
-    assert line.stats.processed == 2
+    pipeline = play(0, gone, gone, gone, 1)
+    assert faults(pipeline) == [("camera_lost", True), ("camera_lost", False)]
+    assert pipeline.stats.processed == 2
 
 
 def test_camera_lost_for_too_long_ends_the_run() -> None:
@@ -174,10 +176,10 @@ def test_detector_that_fails_on_one_frame_goes_on_with_the_next() -> None:
             raise FatalError("the network's output is not a number")
         return ()
 
-    line = play(*range(4), answer=answer)
-    assert (line.stats.invalid, line.stats.processed) == (1, 3)
-    assert faults(line) == [("inference_failed", True)]
-    assert line.inference.trouble == ""
+    pipeline = play(*range(4), answer=answer)
+    assert (pipeline.stats.invalid, pipeline.stats.processed) == (1, 3)
+    assert faults(pipeline) == [("inference_failed", True)]
+    assert pipeline.inference.trouble == ""
 
 
 def test_detector_that_fails_ten_times_in_a_row_counts_as_broken_until_it_works() -> None:
@@ -202,29 +204,29 @@ def test_detector_is_closed_at_the_end() -> None:
 
 
 def test_live_picture_of_another_size_is_not_used_and_reported_once() -> None:
-    line = play(*range(6), sizes={2: (60, 120), 3: (60, 120), 4: (60, 120)})
-    assert (line.stats.captured, line.stats.invalid, line.stats.processed) == (3, 3, 3)
-    assert faults(line) == [("camera_changed", True), ("camera_changed", False)]
-    assert "120x60 now, and were 120x80" in next(e.message for e in line.published if isinstance(e, Fault))
+    pipeline = play(*range(6), sizes={2: (60, 120), 3: (60, 120), 4: (60, 120)})
+    assert (pipeline.stats.captured, pipeline.stats.invalid, pipeline.stats.processed) == (3, 3, 3)
+    assert faults(pipeline) == [("camera_changed", True), ("camera_changed", False)]
+    assert "120x60 now, and were 120x80" in next(e.message for e in pipeline.published if isinstance(e, Fault))
 
 
 def test_pictures_of_a_folder_may_differ_in_size() -> None:
-    line = play(*range(4), sizes={2: (60, 120)}, live=False)
-    assert (line.stats.captured, line.stats.invalid, faults(line)) == (4, 0, [])
+    pipeline = play(*range(4), sizes={2: (60, 120)}, live=False)
+    assert (pipeline.stats.captured, pipeline.stats.invalid, faults(pipeline)) == (4, 0, [])
 
 
 def test_paused_capture_takes_no_pictures() -> None:
-    async def main() -> Line:
-        line = Line(Script(*range(1000)), Seeing(lambda call: ()))
-        running = asyncio.create_task(line.run())
+    async def main() -> Pipeline:
+        pipeline = Pipeline(ScriptedCamera(*range(1000)), FakeDetector(lambda call: ()))
+        running = asyncio.create_task(pipeline.run())
         await asyncio.sleep(0.55)
-        line.capture.pause(True)
+        pipeline.capture.pause(True)
         await asyncio.sleep(5.0)
-        assert line.stats.captured == 6
-        line.capture.pause(False)
+        assert pipeline.stats.captured == 6
+        pipeline.capture.pause(False)
         await asyncio.sleep(0.5)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
-        return line
+        return pipeline
 
     assert run_virtual(main()).stats.captured == 11

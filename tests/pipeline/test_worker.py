@@ -8,11 +8,11 @@ from edge_agent.events import Detection
 from edge_agent.perception.vision import ResizedPicture
 from edge_agent.pipeline import DetectorSlot, DetectorWorker
 from edge_agent.runtime.threads import WorkerThread
-from tests.pipeline.stand_ins import DANGER, GREY, Seeing
+from tests.pipeline.fakes import DANGER, GREY, FakeDetector
 
 
 async def test_worker_hands_frames_to_the_new_detector_and_closes_both_in_the_end() -> None:
-    old, new = Seeing(lambda call: ()), Seeing(lambda call: (DANGER,))
+    old, new = FakeDetector(lambda call: ()), FakeDetector(lambda call: (DANGER,))
     async with DetectorWorker(lambda: old) as worker:
         assert (await worker.infer(ResizedPicture.of(GREY)))[0] == ()
         worker.replace(DetectorSlot(new, WorkerThread("new")), lambda error: None)
@@ -24,7 +24,7 @@ async def test_worker_goes_back_in_the_same_frame_when_the_new_detector_fails() 
     def fail(call: int) -> tuple[Detection, ...]:
         raise FatalError("the GPU failed")
 
-    old, new = Seeing(lambda call: (DANGER,)), Seeing(fail)
+    old, new = FakeDetector(lambda call: (DANGER,)), FakeDetector(fail)
     failures: list[str] = []
     async with DetectorWorker(lambda: old) as worker:
         worker.replace(DetectorSlot(new, WorkerThread("new")), lambda error: failures.append(str(error)))
@@ -40,8 +40,8 @@ async def test_worker_goes_back_when_the_new_detector_hangs() -> None:
         return ()
 
     failures: list[str] = []
-    async with DetectorWorker(lambda: Seeing(lambda call: (DANGER,)), hung_after_s=0.01) as worker:
-        worker.replace(DetectorSlot(Seeing(hang), WorkerThread("new")), lambda error: failures.append(str(error)))
+    async with DetectorWorker(lambda: FakeDetector(lambda call: (DANGER,)), hung_after_s=0.01) as worker:
+        worker.replace(DetectorSlot(FakeDetector(hang), WorkerThread("new")), lambda error: failures.append(str(error)))
         assert (await worker.infer(ResizedPicture.of(GREY)))[0] == (DANGER,)
         go_on.set()
     assert failures == ["the detector hangs"]
@@ -55,7 +55,7 @@ async def test_replacing_does_not_touch_the_frame_that_is_being_seen() -> None:
         going.wait(30)
         return (DANGER,)
 
-    old, new = Seeing(slow), Seeing(lambda call: ())
+    old, new = FakeDetector(slow), FakeDetector(lambda call: ())
     async with DetectorWorker(lambda: old) as worker:
         frame = asyncio.create_task(worker.infer(ResizedPicture.of(GREY)))
         await asyncio.to_thread(looking.wait, 30)

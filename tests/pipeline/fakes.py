@@ -12,7 +12,7 @@ GREY = np.full((80, 120, 3), 128, np.uint8)
 DANGER = Detection("danger", 0.9, Box(10, 20, 30, 40))
 
 
-class Seeing:
+class FakeDetector:
     """A detector that answers from a function of the call's number."""
 
     info = DetectorInfo("fake", "fake.onnx", "0" * 64, 60, 40, ("danger",))
