@@ -17,7 +17,7 @@ from edge_agent.observers.cloudevents.payloads import to_rfc3339
 from tests.agent.served import Camera, answered
 from tests.support.kafka_brokers import Consumed, Tansu
 from tests.support.kafka_messages import KafkaMessage, message_of
-from tests.support.mosquitto import Mosquitto, listening, until
+from tests.support.mosquitto import Mosquitto, subscriber, until
 from tests.support.proxy import free_port
 
 ROOT = "edge-agent/train-1"
@@ -68,26 +68,26 @@ async def test_commands_of_both_channels_pass_one_authorizer_and_every_observer_
             assert producer.flush(10) == 0
 
         with Consumed(tansu.address, "edge-agent-events") as consumed:
-            async with listening(mosquitto.port) as person:
+            async with subscriber(mosquitto.port) as operator:
                 train = asyncio.create_task(run(RunOptions(settings(mosquitto, tansu, port, tmp_path), load_rules())))
                 try:
-                    await person.hears(f"{ROOT}/state")
+                    await operator.wait_for(f"{ROOT}/state")
                     while "kafka" not in {answer["channel"] for answer in answers(consumed).values()}:
                         send(order("stop", "s"))  # until the train listens
                         await asyncio.sleep(0.2)
                     send(order("power", "c-1", token="open sesame", power_percent=40))  # noqa: S106
                     await until(lambda: outcomes(consumed, "c-1") == [True], "obeyed by Kafka")
                     again = {"token": "open sesame", "id": "c-1", "issued_at": time.time(), "power_percent": 40}
-                    await person.client.publish(f"{ROOT}/power/set", json.dumps(again).encode(), 1)
+                    await operator.client.publish(f"{ROOT}/power/set", json.dumps(again).encode(), 1)
                     await until(
                         lambda: outcomes(consumed, "c-1") == [True, False], "refused by MQTT: it was obeyed before"
                     )
-                    await until(lambda: len(person.on(f"{ROOT}/answer")) == len(answers(consumed)), "MQTT has all too")
+                    await until(lambda: len(operator.on(f"{ROOT}/answer")) == len(answers(consumed)), "MQTT too")
                     figures = await answered(port, "/metrics")
                 finally:
                     camera.over = True
                     await train
-    assert {id_of(message) for message in person.on(f"{ROOT}/answer")} == set(answers(consumed))
+    assert {id_of(message) for message in operator.on(f"{ROOT}/answer")} == set(answers(consumed))
     assert 'edge_agent_answers_total{channel="mqtt",result="replayed"} 1.0' in figures
     assert 'edge_agent_mirror_connected{mirror="kafka"} 1.0' in figures
     assert "edge_agent_outbox_durable 1.0" in figures

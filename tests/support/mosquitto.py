@@ -1,4 +1,4 @@
-"""A Mosquitto of the tests' own, on a free port, and somebody who listens to it."""
+"""A Mosquitto process on a free port, and a subscriber to it."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ from aiomqtt import Client, Message, ProtocolVersion
 from tests.support.proxy import free_port
 
 PATIENCE_S = 30.0
-"""No test waits this long; only a failing one does."""
+"""Only a test that fails waits this long."""
 
 
 def _command(name: str) -> str:
@@ -28,7 +28,7 @@ def _command(name: str) -> str:
 
 
 class Mosquitto:
-    """A broker process; `kill`, `freeze` and `thaw` are what happens to brokers."""
+    """A broker process that can be killed, frozen (SIGSTOP) and thawed."""
 
     def __init__(self, folder: Path, *lines: str, host: str = "127.0.0.1", port: int | None = None) -> None:
         self.host = host
@@ -36,7 +36,7 @@ class Mosquitto:
         self._config = folder / f"mosquitto-{self.port}.conf"
         head = [f"listener {self.port} {host}", "persistence false", "log_dest stderr", "log_type warning"]
         if os.geteuid() == 0:
-            head.append("user root")  # it would give up its rights, and could not read the test's folder
+            head.append("user root")  # otherwise it drops its privileges and cannot read the test's folder
         self._config.write_text("\n".join([*head, *(lines or ("allow_anonymous true",))]) + "\n")
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -89,48 +89,48 @@ def password_file(folder: Path, users: dict[str, str]) -> Path:
     return path
 
 
-class Listener:
-    """Hears everything that a broker passes on, in order."""
+class Subscriber:
+    """Records all messages that a broker delivers, in order."""
 
     def __init__(self, client: Client) -> None:
         self.client = client
-        self.heard: list[Message] = []
+        self.received: list[Message] = []
 
     def on(self, topic: str) -> list[Message]:
-        return [message for message in self.heard if message.topic.value == topic]
+        return [message for message in self.received if message.topic.value == topic]
 
     def payloads(self, topic: str) -> list[bytes]:
         return [bytes(message.payload) for message in self.on(topic)]  # type: ignore[arg-type]
 
-    def forget(self) -> None:
-        self.heard.clear()
+    def clear(self) -> None:
+        self.received.clear()
 
-    async def until(self, condition: "Callable[[Listener], object]", what: str) -> None:
-        await until(lambda: bool(condition(self)), f"{what}; heard {[m.topic.value for m in self.heard][-20:]}")
+    async def until(self, condition: "Callable[[Subscriber], object]", what: str) -> None:
+        await until(lambda: bool(condition(self)), f"{what}; received {[m.topic.value for m in self.received][-20:]}")
 
-    async def hears(self, topic: str, count: int = 1) -> list[Message]:
-        await self.until(lambda listener: len(listener.on(topic)) >= count, f"{count} on {topic}")
+    async def wait_for(self, topic: str, count: int = 1) -> list[Message]:
+        await self.until(lambda consumer: len(consumer.on(topic)) >= count, f"{count} on {topic}")
         return self.on(topic)
 
 
 @contextlib.asynccontextmanager
-async def listening(
+async def subscriber(
     port: int, topics: Iterable[str] = ("#",), *, modern: bool = True, **more: object
-) -> AsyncIterator[Listener]:
-    """Listen to a broker for the length of the block; the listener's client may publish too."""
+) -> AsyncIterator[Subscriber]:
+    """Subscribe to a broker for the length of the block; the client may publish too."""
     protocol = ProtocolVersion.V5 if modern else ProtocolVersion.V311
     async with Client("127.0.0.1", port, protocol=protocol, **more) as client:  # type: ignore[arg-type]
-        listener = Listener(client)
+        consumer = Subscriber(client)
         for topic in topics:
             await client.subscribe(topic, qos=1)
 
-        async def hear() -> None:
+        async def record() -> None:
             async for message in client.messages:
-                listener.heard.append(message)
+                consumer.received.append(message)
 
-        task = asyncio.create_task(hear())
+        task = asyncio.create_task(record())
         try:
-            yield listener
+            yield consumer
         finally:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -138,7 +138,7 @@ async def listening(
 
 
 async def until(condition: Callable[[], bool], what: str) -> None:
-    """Wait for a condition; fails with `what` when it does not come true."""
+    """Wait for a condition; fail with `what` when it does not come true."""
     deadline_s = time.monotonic() + PATIENCE_S
     while not condition():
         assert time.monotonic() < deadline_s, f"never came true: {what}"

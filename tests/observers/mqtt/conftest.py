@@ -1,4 +1,4 @@
-"""What tests of commands by MQTT share."""
+"""Fixtures of the tests against a real broker."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.observers.mqtt.rig import rig, settings
-from tests.observers.mqtt.stage import Stage
-from tests.support.mosquitto import Mosquitto, listening
+from tests.observers.mqtt.rig import RemoteControl, rig, settings
+from tests.support.mosquitto import Mosquitto, subscriber
 
 
 @pytest.fixture
@@ -18,9 +17,9 @@ def broker(tmp_path: Path) -> Iterator[Mosquitto]:
 
 
 @pytest.fixture
-async def stage(broker: Mosquitto) -> AsyncIterator[Stage]:
+async def remote(broker: Mosquitto) -> AsyncIterator[RemoteControl]:
     async with AsyncExitStack() as stack:
-        person = await stack.enter_async_context(listening(broker.port))
+        operator = await stack.enter_async_context(subscriber(broker.port))
         train = await stack.enter_async_context(rig(settings(broker.port)))
-        await train.comes_up()
-        yield Stage(broker, train, person)
+        await train.wait_connected()
+        yield RemoteControl(broker, train, operator)

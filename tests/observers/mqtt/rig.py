@@ -1,8 +1,10 @@
-"""An MqttMirror at work, with what it reports and what it is commanded, for tests against a real broker."""
+"""An MqttMirror with the faults that it reports and the commands that it receives, for tests against a real broker."""
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import SecretStr
@@ -14,11 +16,10 @@ from edge_agent.faults import FaultReport
 from edge_agent.observers.mqtt.home_assistant import HomeAssistantDevice
 from edge_agent.observers.mqtt.mirror import MqttMirror
 from edge_agent.runtime.queues import Fanout
-from tests.support.commands import TOKEN as WORD
-from tests.support.commands import RecordingExecutor, body, command_handler
-from tests.support.mosquitto import until
+from tests.support.commands import TOKEN, RecordingExecutor, body, command_handler
+from tests.support.mosquitto import Mosquitto, Subscriber, until
 
-__all__ = ["DEVICE", "ROOT", "WORD", "Rig", "body", "quick", "rig", "settings"]
+__all__ = ["DEVICE", "ROOT", "TOKEN", "RemoteControl", "Rig", "body", "quick", "rig", "settings"]
 
 ROOT = "edge-agent/train-1"
 DEVICE = HomeAssistantDevice("train-1", "Train 1", "0.1.0", speed=True)
@@ -51,16 +52,16 @@ class Rig:
     def connected(self) -> bool:
         return self.mirror.stats().link.connected
 
-    async def comes_up(self) -> None:
+    async def wait_connected(self) -> None:
         await until(lambda: self.connected, f"the mirror connects; {self.faults}")
 
 
 def settings(port: int, **changes: Any) -> MqttSettings:
-    """Return settings that try again soon and are patient with a busy machine; `quick` are those of a quick temper."""
+    """Return settings with a short delay between attempts and a time limit that suits a busy machine."""
     values: dict[str, Any] = {
         "enabled": True,
         "port": port,
-        "command_token": SecretStr(WORD),
+        "command_token": SecretStr(TOKEN),
         "connect_timeout_s": 15.0,
         "retry_max_s": 1.0,
     }
@@ -68,13 +69,13 @@ def settings(port: int, **changes: Any) -> MqttSettings:
 
 
 def quick(port: int, **changes: Any) -> MqttSettings:
-    """Return settings that give a broker up which is silent for a second."""
+    """Return settings with a time limit of one second."""
     return settings(port, **({"connect_timeout_s": 1.0} | changes))
 
 
 @contextlib.asynccontextmanager
 async def rig(config: MqttSettings, *, compat: bool = False, before: Iterable[Event] = ()) -> AsyncIterator[Rig]:
-    """Run a mirror for the length of the block; `before` is what happened before the broker was there."""
+    """Run a mirror for the length of the block; `before` are events from before the start."""
     faults: list[FaultReport] = []
     executor = RecordingExecutor()
 
@@ -100,3 +101,25 @@ async def rig(config: MqttSettings, *, compat: bool = False, before: Iterable[Ev
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
+
+
+@dataclass
+class RemoteControl:
+    """A train, an operator's client that commands it, and the broker between them."""
+
+    broker: Mosquitto
+    train: Rig
+    operator: Subscriber
+
+    async def send(self, name: str, payload: bytes = b"", qos: int = 1, **more: Any) -> None:
+        await self.operator.client.publish(f"{ROOT}/{name}/set", payload, qos, **more)
+
+    async def reply(self, name: str, count: int = 1) -> dict[str, Any]:
+        """Return the reply to the last command of this name."""
+        messages = await self.operator.wait_for(f"{ROOT}/{name}/reply", count)
+        reply = json.loads(bytes(messages[-1].payload))
+        assert isinstance(reply, dict)
+        return reply
+
+    async def wait_executed(self, *verbs: Verb) -> None:
+        await until(lambda: self.train.verbs() == list(verbs), f"executes {verbs}: {self.train.verbs()}")

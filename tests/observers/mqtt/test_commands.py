@@ -1,4 +1,4 @@
-"""Commands by MQTT: who is obeyed, what is answered, and that a stop always wins. Against a real Mosquitto."""
+"""Commands by MQTT: which are obeyed, what the reply is, and that a stop always wins. Against a real Mosquitto."""
 
 import json
 import time
@@ -13,15 +13,14 @@ from paho.mqtt.properties import Properties
 from edge_agent.control.commands import Code, Command, Verb
 from edge_agent.events import CommandResult
 from edge_agent.observers.mqtt import home_assistant
-from tests.observers.mqtt.rig import ROOT, body, rig, settings
-from tests.observers.mqtt.stage import Stage
+from tests.observers.mqtt.rig import ROOT, RemoteControl, body, rig, settings
 from tests.support import events as make
 from tests.support.commands import done
-from tests.support.mosquitto import Mosquitto, listening, until
+from tests.support.mosquitto import Mosquitto, subscriber, until
 
 
 def shown(command_id: str, word: str) -> bytes:
-    """Return a command that shows a token of its own."""
+    """Return a command with the given token."""
     return json.dumps(json.loads(body(command_id)) | {"token": word}).encode()
 
 
@@ -36,10 +35,10 @@ def shown(command_id: str, word: str) -> bytes:
         ("capture", b'{"value": "stop"}', Verb.CAPTURE_STOP),
     ],
 )
-async def test_stop_of_anybody_is_obeyed_and_answered(stage: Stage, name: str, payload: bytes, verb: Verb) -> None:
-    await stage.send(name, payload)
-    await stage.obeys(verb)
-    answer = await stage.reply(name)
+async def test_stop_of_anybody_is_obeyed(remote: RemoteControl, name: str, payload: bytes, verb: Verb) -> None:
+    await remote.send(name, payload)
+    await remote.wait_executed(verb)
+    answer = await remote.reply(name)
     assert (answer["accepted"], answer["state"]) == (True, "running")
 
 
@@ -53,12 +52,12 @@ async def test_stop_of_anybody_is_obeyed_and_answered(stage: Stage, name: str, p
         ("power", {"power_percent": 60}, Verb.POWER),
     ],
 )
-async def test_moving_command_with_everything_in_order_is_obeyed_and_answered(
-    stage: Stage, name: str, more: dict[str, Any], verb: Verb
+async def test_moving_command_within_the_rules_is_obeyed_and_answered(
+    remote: RemoteControl, name: str, more: dict[str, Any], verb: Verb
 ) -> None:
-    await stage.send(name, body("c-7", **more))
-    await stage.obeys(verb)
-    answer = await stage.reply(name)
+    await remote.send(name, body("c-7", **more))
+    await remote.wait_executed(verb)
+    answer = await remote.reply(name)
     assert (answer["command"], answer["id"], answer["accepted"], answer["code"]) == (name, "c-7", True, None)
     assert answer["train_time"].startswith("20")
 
@@ -78,69 +77,71 @@ async def test_moving_command_with_everything_in_order_is_obeyed_and_answered(
     ids=lambda value: value.value if isinstance(value, Code) else "",
 )
 async def test_moving_command_that_breaks_a_rule_moves_nothing_and_is_answered(
-    stage: Stage, make_body: Callable[[], bytes], code: Code
+    remote: RemoteControl, make_body: Callable[[], bytes], code: Code
 ) -> None:
-    await stage.send("drive", make_body())
-    answer = await stage.reply("drive")
+    await remote.send("drive", make_body())
+    answer = await remote.reply("drive")
     assert (answer["accepted"], answer["code"]) == (False, code.value)
-    assert stage.train.obeyed == []
+    assert remote.train.obeyed == []
 
 
-async def test_replayed_command_is_obeyed_once(stage: Stage) -> None:
+async def test_replayed_command_is_obeyed_once(remote: RemoteControl) -> None:
     recorded = body("c-1")
-    await stage.send("drive", recorded)
-    await stage.send("drive", recorded)
-    answer = await stage.reply("drive", 2)
+    await remote.send("drive", recorded)
+    await remote.send("drive", recorded)
+    answer = await remote.reply("drive", 2)
     assert answer["code"] == Code.REPLAYED
-    await stage.obeys(Verb.DRIVE)
+    await remote.wait_executed(Verb.DRIVE)
 
 
-async def test_command_that_was_retained_before_the_train_came_moves_nothing(broker: Mosquitto) -> None:
-    async with listening(broker.port) as person:
-        await person.client.publish(f"{ROOT}/drive/set", body(), qos=1, retain=True)
+async def test_command_that_was_retained_before_the_train_connected_moves_nothing(broker: Mosquitto) -> None:
+    async with subscriber(broker.port) as operator:
+        await operator.client.publish(f"{ROOT}/drive/set", body(), qos=1, retain=True)
         async with rig(settings(broker.port)) as train:
-            (reply, *_) = await person.hears(f"{ROOT}/drive/reply")
+            (reply, *_) = await operator.wait_for(f"{ROOT}/drive/reply")
             assert json.loads(bytes(reply.payload))["code"] == Code.RETAINED
             assert train.obeyed == []
 
 
-async def test_command_sent_with_the_retain_flag_while_the_train_listens_moves_nothing(stage: Stage) -> None:
-    await stage.send("drive", body(), retain=True)
-    assert (await stage.reply("drive"))["code"] == Code.RETAINED
-    assert stage.train.obeyed == []
+async def test_command_with_the_retain_flag_moves_nothing(
+    remote: RemoteControl,
+) -> None:
+    await remote.send("drive", body(), retain=True)
+    assert (await remote.reply("drive"))["code"] == Code.RETAINED
+    assert remote.train.obeyed == []
 
 
 async def test_retained_stop_is_obeyed(broker: Mosquitto) -> None:
-    async with listening(broker.port) as person:
-        await person.client.publish(f"{ROOT}/stop/set", b"now", qos=1, retain=True)
+    async with subscriber(broker.port) as operator:
+        await operator.client.publish(f"{ROOT}/stop/set", b"now", qos=1, retain=True)
         async with rig(settings(broker.port)) as train:
             await until(lambda: train.verbs() == [Verb.STOP], "obeys")
 
 
 async def test_train_without_a_token_obeys_only_stops(broker: Mosquitto) -> None:
-    async with listening(broker.port) as person, rig(settings(broker.port, command_token=None)) as train:
-        await train.comes_up()
-        stage = Stage(broker, train, person)
-        await stage.send("drive", body())
-        assert (await stage.reply("drive"))["code"] == Code.NO_TOKEN_SET
-        await stage.send("stop")
-        await stage.obeys(Verb.STOP)
+    async with subscriber(broker.port) as operator, rig(settings(broker.port, command_token=None)) as train:
+        await train.wait_connected()
+        remote = RemoteControl(broker, train, operator)
+        await remote.send("drive", body())
+        assert (await remote.reply("drive"))["code"] == Code.NO_TOKEN_SET
+        await remote.send("stop")
+        await remote.wait_executed(Verb.STOP)
 
 
 async def test_token_file_that_changes_is_obeyed_at_once(broker: Mosquitto, tmp_path: Path) -> None:
     file = tmp_path / "token"
     config = settings(broker.port, command_token=None, command_token_file=file)
-    async with listening(broker.port) as person, rig(config) as train:
-        await train.comes_up()
-        stage = Stage(broker, train, person)
-        await stage.send("drive", body("c-1"))
-        assert (await stage.reply("drive"))["code"] == Code.NO_TOKEN_SET
+    async with subscriber(broker.port) as operator, rig(config) as train:
+        await train.wait_connected()
+        remote = RemoteControl(broker, train, operator)
+        await remote.send("drive", body("c-1"))
+        assert (await remote.reply("drive"))["code"] == Code.NO_TOKEN_SET
         file.write_text("first\n")
-        await stage.send("drive", shown("c-2", "first"))
-        await stage.reply("drive", 2)
+        await remote.send("drive", shown("c-2", "first"))
+        await remote.reply("drive", 2)
         file.write_text("second\n")
-        await stage.send("drive", shown("c-3", "first"))
-        assert (await stage.reply("drive", 3))["code"] == Code.WRONG_TOKEN
+        await remote.send("drive", shown("c-3", "first"))
+        assert (await remote.reply("drive", 3))["code"] == Code.WRONG_TOKEN
         assert [command.command_id for command in train.obeyed] == ["c-2"]
 
 
@@ -151,85 +152,84 @@ def answering(topic: str, correlation: bytes) -> Properties:
     return properties
 
 
-async def test_answer_goes_to_the_response_topic_with_the_correlation_data(stage: Stage) -> None:
-    await stage.send("drive", body("c-9"), properties=answering("console/7/answers", b"\x01\x02"))
-    (message, *_) = await stage.person.hears("console/7/answers")
+async def test_answer_goes_to_the_response_topic_with_the_correlation_data(remote: RemoteControl) -> None:
+    await remote.send("drive", body("c-9"), properties=answering("console/7/answers", b"\x01\x02"))
+    (message, *_) = await remote.operator.wait_for("console/7/answers")
     assert getattr(message.properties, "CorrelationData", None) == b"\x01\x02"
     attributes = dict(getattr(message.properties, "UserProperty", []))
     assert (attributes["type"], attributes["correlationid"]) == ("dev.edge-agent.reply.v1", "c-9")
-    assert not stage.person.on(f"{ROOT}/drive/reply")
+    assert not remote.operator.on(f"{ROOT}/drive/reply")
 
 
 @pytest.mark.parametrize(
     "topic", ["edge-agent/train-2/stop/set", f"{ROOT}/availability", "homeassistant/device/x/config", "$SYS/x"]
 )
-async def test_answer_to_a_topic_that_is_not_the_senders_goes_to_our_own(stage: Stage, topic: str) -> None:
-    await stage.send("stop", properties=answering(topic, b"c"))
-    answer = await stage.reply("stop")
+async def test_answer_to_a_topic_that_is_not_the_senders_goes_to_our_own(remote: RemoteControl, topic: str) -> None:
+    await remote.send("stop", properties=answering(topic, b"c"))
+    answer = await remote.reply("stop")
     assert answer["accepted"]
-    assert len([message for message in stage.person.on(topic) if b"train_time" in bytes(message.payload)]) == 0
+    assert len([message for message in remote.operator.on(topic) if b"train_time" in bytes(message.payload)]) == 0
 
 
 async def test_answer_with_the_older_protocol_goes_to_our_own_topic(broker: Mosquitto) -> None:
-    async with listening(broker.port) as person, rig(settings(broker.port, version="3.1.1")) as train:
-        await train.comes_up()
-        stage = Stage(broker, train, person)
-        await stage.send("drive", body("c-9"))
-        answer = await stage.reply("drive")
+    async with subscriber(broker.port) as operator, rig(settings(broker.port, version="3.1.1")) as train:
+        await train.wait_connected()
+        remote = RemoteControl(broker, train, operator)
+        await remote.send("drive", body("c-9"))
+        answer = await remote.reply("drive")
     assert (answer["type"], answer["correlationid"]) == ("dev.edge-agent.reply.v1", "c-9")
     assert answer["data"]["accepted"] is True
 
 
-async def test_train_that_refuses_says_so(stage: Stage) -> None:
+async def test_refusal_by_the_train_is_in_the_reply(remote: RemoteControl) -> None:
     def refuse(command: Command) -> CommandResult:
         return done(command, accepted=False, state="fault_latched", reason="re-arm it first")
 
-    stage.train.executor.result = refuse
-    await stage.send("drive", body())
-    answer = await stage.reply("drive")
+    remote.train.executor.result = refuse
+    await remote.send("drive", body())
+    answer = await remote.reply("drive")
     assert (answer["accepted"], answer["code"], answer["state"]) == (False, Code.FAILED, "fault_latched")
 
 
-async def test_pictures_on_request_come_for_as_long_as_asked(stage: Stage) -> None:
-    await stage.send("image", body(duration_s=30))
-    assert (await stage.reply("image"))["accepted"]
-    stage.train.publish(make.frame())
-    await stage.person.hears(f"{ROOT}/image")
-    stage.train.mirror._images_until_s = time.monotonic()  # half a minute has passed
-    stage.train.publish(make.frame(2), make.fault())
-    await stage.person.hears(f"{ROOT}/fault")
-    assert len(stage.person.on(f"{ROOT}/image")) == 1
-    assert stage.train.verbs() == [Verb.IMAGE], "which the train is told, for its observers"
+async def test_pictures_on_request_come_for_as_long_as_asked(remote: RemoteControl) -> None:
+    await remote.send("image", body(duration_s=30))
+    assert (await remote.reply("image"))["accepted"]
+    remote.train.publish(make.frame())
+    await remote.operator.wait_for(f"{ROOT}/image")
+    remote.train.mirror._images_until_s = time.monotonic()  # half a minute has passed
+    remote.train.publish(make.frame(2), make.fault())
+    await remote.operator.wait_for(f"{ROOT}/fault")
+    assert len(remote.operator.on(f"{ROOT}/image")) == 1
+    assert remote.train.verbs() == [Verb.IMAGE], "the train gets it too, for its other observers"
 
 
-async def test_pictures_are_not_shown_to_who_has_no_token(stage: Stage) -> None:
-    await stage.send("image", json.dumps({"duration_s": 30}).encode())
-    assert (await stage.reply("image"))["code"] == Code.NO_TOKEN
-    stage.train.publish(make.frame(), make.fault())
-    await stage.person.hears(f"{ROOT}/fault")
-    assert not stage.person.on(f"{ROOT}/image")
+async def test_pictures_are_not_published_without_a_token(remote: RemoteControl) -> None:
+    await remote.send("image", json.dumps({"duration_s": 30}).encode())
+    assert (await remote.reply("image"))["code"] == Code.NO_TOKEN
+    remote.train.publish(make.frame(), make.fault())
+    await remote.operator.wait_for(f"{ROOT}/fault")
+    assert not remote.operator.on(f"{ROOT}/image")
 
 
 async def test_no_command_is_taken_where_they_are_off(broker: Mosquitto) -> None:
-    async with listening(broker.port) as person, rig(settings(broker.port, commands=False)) as train:
-        await train.comes_up()
-        await person.client.publish(f"{ROOT}/stop/set", b"", qos=1)
+    async with subscriber(broker.port) as operator, rig(settings(broker.port, commands=False)) as train:
+        await train.wait_connected()
+        await operator.client.publish(f"{ROOT}/stop/set", b"", qos=1)
         train.publish(make.fault())
-        await person.hears(f"{ROOT}/fault")
+        await operator.wait_for(f"{ROOT}/fault")
         assert train.obeyed == []
 
 
 async def test_home_assistant_that_starts_gets_the_device_again_and_then_availability(broker: Mosquitto) -> None:
     config = settings(broker.port, home_assistant={"enabled": True})
     topic = "homeassistant/device/edge_agent_train_1/config"
-    async with rig(config, before=[make.state()]) as train, listening(broker.port) as person:
-        await train.comes_up()
-        for said in (topic, f"{ROOT}/availability", f"{ROOT}/state"):
-            await person.hears(said)
-        person.forget()
-        await person.client.publish("homeassistant/status", home_assistant.BIRTH)
-        await person.hears(f"{ROOT}/state")
-        greeting = [
-            m.topic.value for m in person.heard if m.topic.value not in (f"{ROOT}/telemetry", "homeassistant/status")
-        ]
-    assert greeting[:3] == [topic, f"{ROOT}/availability", f"{ROOT}/state"]
+    async with rig(config, before=[make.state()]) as train, subscriber(broker.port) as operator:
+        await train.wait_connected()
+        for expected in (topic, f"{ROOT}/availability", f"{ROOT}/state"):
+            await operator.wait_for(expected)
+        operator.clear()
+        await operator.client.publish("homeassistant/status", home_assistant.BIRTH)
+        await operator.wait_for(f"{ROOT}/state")
+        others = (f"{ROOT}/telemetry", "homeassistant/status")
+        topics = [message.topic.value for message in operator.received if message.topic.value not in others]
+    assert topics[:3] == [topic, f"{ROOT}/availability", f"{ROOT}/state"]

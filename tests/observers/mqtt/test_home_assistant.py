@@ -26,7 +26,7 @@ from edge_agent.observers.mqtt.messages import MqttMessageBuilder
 from edge_agent.observers.mqtt.payloads import TelemetryMeter
 from tests.support import events as make
 
-WORD = "open sesame"
+TOKEN = "open sesame"  # noqa: S105 - of a test
 NOW_S = 1_795_285_200.5
 STAMP = EventContext("train-1", 1, make.UNIX_S - 0.25)
 SETTINGS = HomeAssistantSettings(enabled=True)
@@ -37,7 +37,7 @@ REQUIRED = {
     "button": {"command_topic"},
     "switch": {"command_topic"},
 }
-"""Keys that each platform cannot do without; from Home Assistant's documentation."""
+"""Keys that each platform requires; from Home Assistant's documentation."""
 
 
 def announce(version: str = "5", *, speed: bool = False) -> dict[str, Any]:
@@ -51,10 +51,10 @@ def announce(version: str = "5", *, speed: bool = False) -> dict[str, Any]:
 
 
 def environment() -> jinja2.Environment:
-    """Return what Home Assistant offers to templates, as far as ours use it."""
+    """Return the functions that Home Assistant offers to templates, as far as ours use them."""
     environment = jinja2.Environment(autoescape=False, undefined=jinja2.StrictUndefined)  # noqa: S701 - no HTML
     environment.filters["to_json"] = json.dumps
-    helpers = {TOKEN_HELPER: WORD}
+    helpers = {TOKEN_HELPER: TOKEN}
     environment.globals["states"] = lambda name: helpers.get(name, "unknown")
     environment.globals["now"] = lambda: SimpleNamespace(timestamp=lambda: NOW_S)
     return environment
@@ -71,7 +71,7 @@ def test_device_has_what_home_assistant_requires() -> None:
         assert REQUIRED[component["platform"]] <= set(component)
 
 
-def test_device_shows_what_was_asked_for() -> None:
+def test_device_has_the_expected_components() -> None:
     names = set(announce()["components"])
     assert {"camera", "power", "battery", "last_sign", "guard", "stop", "arm"} <= names
     assert "speed" not in names, "a real train does not know its speed"
@@ -127,12 +127,12 @@ def test_switch_is_on_while_the_train_is_armed(guard: GuardState) -> None:
 
 
 def commanded(component: dict[str, Any], value: str) -> Verb:
-    """Return what the train obeys when somebody uses a button or a switch."""
+    """Return the verb of the command that a button or a switch sends."""
     payload = environment().from_string(component["command_template"]).render(value=value)
     name = re.fullmatch(r"edge-agent/train-1/(.+)/set", component["command_topic"])
     assert name is not None
     command = parse_command(CommandMessage(Channel.MQTT, name[1], payload.encode()))
-    assert check_rules(command, NOW_S + 0.2, CommandRules(SecretStr(WORD)), CommandHistory()) is None
+    assert check_rules(command, NOW_S + 0.2, CommandRules(SecretStr(TOKEN)), CommandHistory()) is None
     assert command.verb is not None
     return command.verb
 
@@ -160,9 +160,9 @@ def test_switch_sends_a_command_that_is_obeyed(position: str, verb: Verb) -> Non
 
 def test_announcement_holds_no_secret_and_asks_for_no_retained_commands() -> None:
     document = announce()
-    assert WORD not in json.dumps(document)
+    assert TOKEN not in json.dumps(document)
     assert not any(component.get("retain") for component in document["components"].values())
 
 
-def test_birth_is_listened_for_under_the_prefix() -> None:
+def test_birth_topic_begins_with_the_prefix() -> None:
     assert birth_topic(HomeAssistantSettings(discovery_prefix="ha")) == "ha/status"

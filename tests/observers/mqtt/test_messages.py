@@ -1,4 +1,4 @@
-"""What the mirror to MQTT says: payloads as their schemas say, schemas as the code says, topics as they are set."""
+"""Payloads that fit their schemas, and topics with the configured prefix."""
 
 import json
 
@@ -21,11 +21,11 @@ def examples() -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("kind", ["telemetry", "reply"])
-def test_payload_is_as_its_schema_says(kind: str) -> None:
+def test_payload_fits_its_schema(kind: str) -> None:
     Draft202012Validator(mqtt_schemas()[kind]).validate(json.loads(examples()[kind]))
 
 
-def test_telemetry_before_anything_happened_tells_nothing_wrong() -> None:
+def test_telemetry_before_the_first_event_has_no_made_up_values() -> None:
     data = json.loads(dump(TelemetryMeter().read(0, 1.0, waiting=0, dropped=0)))
     assert (data["guard"], data["inference_ms"], data["frames_per_s"]) == (None, None, 0.0)
 

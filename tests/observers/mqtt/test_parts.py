@@ -1,4 +1,4 @@
-"""The mirror's parts without a broker: what waits, what goes first, what is said about trouble."""
+"""Parts of the mirror without a broker: the queues of commands and messages, and the faults of the link."""
 
 import re
 
@@ -28,7 +28,7 @@ class Clock:
         return self.now_s
 
 
-class Box:
+class Inbox:
     """A CommandQueue to which the first word of a topic is a command, `hello` excepted."""
 
     def __init__(self) -> None:
@@ -54,21 +54,21 @@ class Box:
         return [self.inbox.get_nowait().topic.value for _ in range(self.inbox.qsize())]
 
 
-async def test_stop_overtakes_what_waits_and_throws_out_commands_given_before_it() -> None:
-    box = Box()
+async def test_stop_overtakes_waiting_messages_and_discards_earlier_commands() -> None:
+    box = Inbox()
     for topic in ("drive/1", "hello/1", "drive/2", "stop/1", "drive/3"):
         box.put(topic)
     assert box.take_all() == ["stop/1", "hello/1", "drive/3"]
     assert box.discarded == 2
 
 
-async def test_flood_of_commands_is_left_out_until_it_has_been_calm_for_a_while() -> None:
-    box = Box()
+async def test_flood_of_commands_is_discarded_until_it_has_been_calm_for_a_while() -> None:
+    box = Inbox()
     for number in range(500):
         box.clock.now_s += 0.001
         box.put(f"drive/{number}")
     assert len(box.take_all()) == MAX_PER_S
-    assert box.floods == 1, "told once"
+    assert box.floods == 1, "reported once"
     box.clock.now_s += CALM_S - 0.1
     box.put("drive/still")
     assert box.take_all() == []
@@ -78,8 +78,8 @@ async def test_flood_of_commands_is_left_out_until_it_has_been_calm_for_a_while(
     assert box.discarded == 500 - MAX_PER_S + 1
 
 
-async def test_flood_that_goes_on_while_nobody_listens_is_told_again_and_none_of_it_taken() -> None:
-    box = Box()
+async def test_flood_that_goes_on_while_unsubscribed_is_reported_again_and_discarded() -> None:
+    box = Inbox()
     for number in range(100):
         box.put(f"drive/a{number}")
     box.take_all()
@@ -93,7 +93,7 @@ async def test_flood_that_goes_on_while_nobody_listens_is_told_again_and_none_of
 
 @pytest.mark.parametrize(("away_s", "taken"), [(1.0, []), (60.0, ["drive/new"])])
 async def test_flood_is_remembered_over_a_short_break_of_the_link(away_s: float, taken: list[str]) -> None:
-    box = Box()
+    box = Inbox()
     for number in range(100):
         box.put(f"drive/{number}")
     box.clock.now_s += away_s
@@ -103,7 +103,7 @@ async def test_flood_is_remembered_over_a_short_break_of_the_link(away_s: float,
 
 
 async def test_commands_of_the_last_connection_are_forgotten() -> None:
-    box = Box()
+    box = Inbox()
     for topic in ("drive/1", "stop/1"):
         box.put(topic)
     box.put("drive/2")
@@ -111,16 +111,16 @@ async def test_commands_of_the_last_connection_are_forgotten() -> None:
     assert box.take_all() == ["stop/1"]
 
 
-async def test_commands_at_an_ordinary_pace_are_no_flood() -> None:
-    box = Box()
+async def test_commands_at_an_ordinary_rate_are_no_flood() -> None:
+    box = Inbox()
     for number in range(200):
         box.clock.now_s += 1 / (MAX_PER_S - 1)
         box.put(f"drive/{number}")
         assert box.take_all() == [f"drive/{number}"]
 
 
-async def test_inbox_is_bounded_whatever_comes() -> None:
-    box = Box()
+async def test_command_queue_is_bounded() -> None:
+    box = Inbox()
     for number in range(1000):
         box.put(f"stop/{number}")
         box.put(f"hello/{number}")
@@ -134,7 +134,7 @@ def message(kind: str, number: int, qos: int = 1) -> OutgoingMessage:
     return OutgoingMessage(f"{kind}/{number}", b"", qos, kind=kind)
 
 
-async def test_message_that_must_arrive_waits_until_it_has() -> None:
+async def test_assured_message_waits_until_it_is_acknowledged() -> None:
     queue = SendQueue(10)
     queue.add(message("fault", 1))
     first = queue.first()
@@ -144,7 +144,7 @@ async def test_message_that_must_arrive_waits_until_it_has() -> None:
     assert queue.first() is None
 
 
-async def test_message_that_was_dropped_while_it_was_sent_takes_no_other_with_it() -> None:
+async def test_acknowledgement_of_a_dropped_message_removes_no_other() -> None:
     queue = SendQueue(2)
     queue.add(message("fault", 1))
     sent = queue.first()
@@ -155,7 +155,7 @@ async def test_message_that_was_dropped_while_it_was_sent_takes_no_other_with_it
     assert (len(queue), dict(queue.dropped)) == (2, {"fault": 1})
 
 
-async def test_full_stream_drops_nothing_that_must_arrive() -> None:
+async def test_full_stream_drops_no_assured_message() -> None:
     queue = SendQueue(3)
     queue.add(message("fault", 1))
     for number in range(10):
@@ -164,7 +164,7 @@ async def test_full_stream_drops_nothing_that_must_arrive() -> None:
     assert dict(queue.dropped) == {"prediction": 7}
 
 
-async def test_picture_goes_when_nothing_else_waits_and_only_the_newest() -> None:
+async def test_only_the_newest_frame_waits_and_it_is_last() -> None:
     queue = SendQueue(3)
     for number in (1, 2):
         queue.put_frame(make.frame(number))
@@ -191,7 +191,7 @@ def _connect_error(value: int) -> MqttConnectError:
 
 
 def _hidden(error: OSError) -> MqttError:
-    """Make the error that aiomqtt makes of an OSError."""
+    """Return the error that aiomqtt raises for an OSError."""
     try:
         try:
             raise error
@@ -217,7 +217,7 @@ def _hidden(error: OSError) -> MqttError:
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_failure_is_told_by_what_can_be_done_about_it(error: BaseException, code: str, words: str) -> None:
+def test_failure_is_reported_with_its_remedy(error: BaseException, code: str, words: str) -> None:
     meaning = link_error(error, MqttSettings(host="broker.example", port=8883))
     assert meaning.kind.code == code
     assert words in str(meaning)

@@ -1,4 +1,4 @@
-"""What a broker gets of what happens on the train. Against a real Mosquitto."""
+"""What is published of the train's events. Against a real Mosquitto."""
 
 import base64
 import itertools
@@ -18,7 +18,7 @@ from edge_agent.observers.mqtt.session import MqttSession
 from tests.observers.mqtt.rig import ROOT, rig, settings
 from tests.support import events as make
 from tests.support import mqtt_messages
-from tests.support.mosquitto import Mosquitto, listening, until
+from tests.support.mosquitto import Mosquitto, subscriber, until
 
 EVENT_TOPICS = ["prediction", "decision", "command", "fault", "answer", "state"]
 
@@ -29,48 +29,48 @@ def envelope(message: Message) -> Envelope:
     return mqtt_messages.read(bytes(message.payload), getattr(message.properties, "ContentType", None), properties)
 
 
-def told(listener: Any, name: str) -> list[Any]:
-    return [json.loads(payload) for payload in listener.payloads(f"{ROOT}/{name}")]
+def documents(consumer: Any, name: str) -> list[Any]:
+    return [json.loads(payload) for payload in consumer.payloads(f"{ROOT}/{name}")]
 
 
 async def test_events_arrive_on_their_topics_as_binary_cloudevents(broker: Mosquitto) -> None:
     events = make.one_of_each()
-    async with listening(broker.port) as listener, rig(settings(broker.port)) as train:
-        await train.comes_up()
+    async with subscriber(broker.port) as consumer, rig(settings(broker.port)) as train:
+        await train.wait_connected()
         train.publish(*events)
         for name in EVENT_TOPICS:
-            (message, *_) = await listener.hears(f"{ROOT}/{name}")
+            (message, *_) = await consumer.wait_for(f"{ROOT}/{name}")
             read = envelope(message)
             assert (read.kind, read.train_id, read.partitionkey) == (name, "train-1", "train-1")
             from_cloudevent(read)
-    decision, command = (envelope(listener.on(f"{ROOT}/{name}")[0]) for name in ("decision", "command"))
+    decision, command = (envelope(consumer.on(f"{ROOT}/{name}")[0]) for name in ("decision", "command"))
     assert command.causationid == decision.id
-    assert not listener.on(f"{ROOT}/image"), "pictures were not asked for"
+    assert not consumer.on(f"{ROOT}/image"), "images are off"
 
 
 async def test_events_arrive_as_structured_cloudevents_with_the_older_protocol(broker: Mosquitto) -> None:
     async with (
-        listening(broker.port, modern=False) as listener,
+        subscriber(broker.port, modern=False) as consumer,
         rig(settings(broker.port, version="3.1.1", images=True)) as train,
     ):
-        await train.comes_up()
+        await train.wait_connected()
         train.publish(*make.one_of_each())
         for name in EVENT_TOPICS:
-            (message, *_) = await listener.hears(f"{ROOT}/{name}")
+            (message, *_) = await consumer.wait_for(f"{ROOT}/{name}")
             assert mqtt_messages.read(bytes(message.payload)).kind == name
-        (picture, *_) = await listener.hears(f"{ROOT}/image")
-    assert bytes(picture.payload).startswith(b"\xff\xd8"), "pictures have no envelope"
+        (picture, *_) = await consumer.wait_for(f"{ROOT}/image")
+    assert bytes(picture.payload).startswith(b"\xff\xd8"), "images have no envelope"
 
 
 async def test_sequence_grows_by_one_an_event_and_across_restarts(broker: Mosquitto) -> None:
-    async with listening(broker.port) as listener:
+    async with subscriber(broker.port) as consumer:
         for _ in range(2):
-            listener.forget()
+            consumer.clear()
             async with rig(settings(broker.port)) as train:
-                await train.comes_up()
+                await train.wait_connected()
                 train.publish(*(make.fault(f"f{number}") for number in range(5)))
-                await listener.hears(f"{ROOT}/fault", 5)
-            numbers = [int(envelope(message).sequence or "") for message in listener.on(f"{ROOT}/fault")]
+                await consumer.wait_for(f"{ROOT}/fault", 5)
+            numbers = [int(envelope(message).sequence or "") for message in consumer.on(f"{ROOT}/fault")]
             assert [b - a for a, b in itertools.pairwise(numbers)] == [1, 1, 1, 1]
             first, last = locals().get("last", 0), numbers[-1]
             assert numbers[0] > first
@@ -79,85 +79,87 @@ async def test_sequence_grows_by_one_an_event_and_across_restarts(broker: Mosqui
 async def test_qualities_of_service_are_as_documented(broker: Mosquitto) -> None:
     qualities = {"state": 1, "decision": 1, "fault": 1, "telemetry": 1, "availability": 1, "answer": 1}
     qualities |= {"prediction": 0, "command": 0, "image": 0}
-    async with listening(broker.port) as listener, rig(settings(broker.port, images=True)) as train:
-        await train.comes_up()
+    async with subscriber(broker.port) as consumer, rig(settings(broker.port, images=True)) as train:
+        await train.wait_connected()
         train.publish(*make.one_of_each())
         for name, qos in qualities.items():
-            (message, *_) = await listener.hears(f"{ROOT}/{name}")
+            (message, *_) = await consumer.wait_for(f"{ROOT}/{name}")
             assert message.qos == qos, name
 
 
-async def test_newcomer_hears_availability_state_and_decision_at_once(broker: Mosquitto) -> None:
+async def test_new_subscriber_gets_availability_state_and_decision_at_once(broker: Mosquitto) -> None:
     async with rig(settings(broker.port)) as train:
-        await train.comes_up()
+        await train.wait_connected()
         train.publish(*make.one_of_each())
-        async with listening(broker.port) as first:
-            await first.hears(f"{ROOT}/state")
-            await first.hears(f"{ROOT}/decision")
-        async with listening(broker.port) as newcomer:
+        async with subscriber(broker.port) as first:
+            await first.wait_for(f"{ROOT}/state")
+            await first.wait_for(f"{ROOT}/decision")
+        async with subscriber(broker.port) as second:
             for name in ("availability", "state", "decision"):
-                (message, *_) = await newcomer.hears(f"{ROOT}/{name}")
+                (message, *_) = await second.wait_for(f"{ROOT}/{name}")
                 assert message.retain, name
 
 
 async def test_connect_is_followed_by_online_and_then_the_newest_state(broker: Mosquitto) -> None:
     old, new = make.state(GuardState.DISARMED), make.state(GuardState.RUNNING, at_s=1.0)
-    async with listening(broker.port) as listener, rig(settings(broker.port), before=[old, new]) as train:
-        await train.comes_up()
+    async with subscriber(broker.port) as consumer, rig(settings(broker.port), before=[old, new]) as train:
+        await train.wait_connected()
         train.publish(make.fault())
-        await listener.hears(f"{ROOT}/fault")
-    topics = [message.topic.value for message in listener.heard if "telemetry" not in message.topic.value]
+        await consumer.wait_for(f"{ROOT}/fault")
+    topics = [message.topic.value for message in consumer.received if "telemetry" not in message.topic.value]
     assert topics[:3] == [f"{ROOT}/availability", f"{ROOT}/state", f"{ROOT}/fault"]
-    assert [state["guard"] for state in told(listener, "state")] == ["running"]
+    assert [state["guard"] for state in documents(consumer, "state")] == ["running"]
 
 
 async def test_end_of_the_run_publishes_what_waits_and_then_offline(broker: Mosquitto) -> None:
-    async with listening(broker.port) as listener:
+    async with subscriber(broker.port) as consumer:
         async with rig(settings(broker.port)) as train:
-            await train.comes_up()
+            await train.wait_connected()
             train.publish(*(make.fault(f"f{number}") for number in range(20)))
-        await listener.until(lambda it: b"offline" in it.payloads(f"{ROOT}/availability"), "offline")
-    faults = [envelope(message) for message in listener.on(f"{ROOT}/fault")]
-    assert len({fault.id for fault in faults}) == 20, "what comes twice has the same id"
-    assert listener.heard[-1].topic.value == f"{ROOT}/availability"
+        await consumer.until(lambda it: b"offline" in it.payloads(f"{ROOT}/availability"), "offline")
+    faults = [envelope(message) for message in consumer.on(f"{ROOT}/fault")]
+    assert len({fault.id for fault in faults}) == 20, "what is sent twice has the same id"
+    assert consumer.received[-1].topic.value == f"{ROOT}/availability"
 
 
-async def test_states_that_differ_in_nothing_lasting_are_told_once(broker: Mosquitto) -> None:
+async def test_states_that_differ_in_nothing_lasting_are_published_once(broker: Mosquitto) -> None:
     state = make.state()
     flickering = [
         replace(state, at_s=number, hub=replace(state.hub, voltage_mv=7000 + number, rssi_dbm=-number))
         for number in range(10)
     ]
     stopped = replace(state, guard=GuardState.STOPPING)
-    async with listening(broker.port) as listener, rig(settings(broker.port)) as train:
-        await train.comes_up()
+    async with subscriber(broker.port) as consumer, rig(settings(broker.port)) as train:
+        await train.wait_connected()
         train.publish(*flickering, stopped)
-        await listener.hears(f"{ROOT}/state", 2)
-        telemetry = await listener.hears(f"{ROOT}/telemetry")
-    assert [state["guard"] for state in told(listener, "state")] == ["running", "stopping"]
+        await consumer.wait_for(f"{ROOT}/state", 2)
+        telemetry = await consumer.wait_for(f"{ROOT}/telemetry")
+    assert [state["guard"] for state in documents(consumer, "state")] == ["running", "stopping"]
     assert telemetry
-    assert told(listener, "telemetry")[-1]["voltage_mv"] in range(7000, 7513)
+    assert documents(consumer, "telemetry")[-1]["voltage_mv"] in range(7000, 7513)
 
 
 async def test_telemetry_adds_up_the_last_second(broker: Mosquitto) -> None:
     frames = [make.frame(number, at_s=number / 10) for number in range(8)]
     predictions = [make.prediction(frame) for frame in frames[:5]]
-    async with listening(broker.port) as listener, rig(settings(broker.port)) as train:
-        await train.comes_up()
+    async with subscriber(broker.port) as consumer, rig(settings(broker.port)) as train:
+        await train.wait_connected()
         train.publish(*frames, *predictions, make.state())
-        await listener.until(lambda it: any(data["predictions_per_s"] for data in told(it, "telemetry")), "telemetry")
-    (data,) = [data for data in told(listener, "telemetry") if data["predictions_per_s"]]
+        await consumer.until(
+            lambda it: any(data["predictions_per_s"] for data in documents(it, "telemetry")), "telemetry"
+        )
+    (data,) = [data for data in documents(consumer, "telemetry") if data["predictions_per_s"]]
     assert (data["frames_per_s"], data["predictions_per_s"]) == (8.0, 5.0)
     assert (data["inference_ms"], data["latency_ms"]) == (14.25, 30.0)
     assert (data["guard"], data["battery_percent"], data["speed_mm_s"]) == ("running", 81, 412.3)
 
 
-async def test_pictures_are_the_jpeg_itself_with_the_frames_id(broker: Mosquitto) -> None:
+async def test_image_is_the_jpeg_itself_with_the_frames_id(broker: Mosquitto) -> None:
     frame = make.frame()
-    async with listening(broker.port) as listener, rig(settings(broker.port, images=True)) as train:
-        await train.comes_up()
+    async with subscriber(broker.port) as consumer, rig(settings(broker.port, images=True)) as train:
+        await train.wait_connected()
         train.publish(frame)
-        (message, *_) = await listener.hears(f"{ROOT}/image")
+        (message, *_) = await consumer.wait_for(f"{ROOT}/image")
     read = envelope(message)
     picture = from_cloudevent(read)
     assert isinstance(picture, EncodedImage)
@@ -169,9 +171,9 @@ async def test_pictures_are_the_jpeg_itself_with_the_frames_id(broker: Mosquitto
 
 async def test_slow_link_gets_the_newest_picture_and_the_others_are_counted(broker: Mosquitto) -> None:
     frames = [make.frame(number) for number in range(4)]
-    async with listening(broker.port) as listener, rig(settings(broker.port, images=True), before=frames) as train:
-        await train.comes_up()
-        (message, *_) = await listener.hears(f"{ROOT}/image")
+    async with subscriber(broker.port) as consumer, rig(settings(broker.port, images=True), before=frames) as train:
+        await train.wait_connected()
+        (message, *_) = await consumer.wait_for(f"{ROOT}/image")
         assert envelope(message).id == frames[-1].frame_id
         assert train.mirror.stats().images_dropped == 3
         assert train.mirror.stats().dropped == 0
@@ -183,12 +185,12 @@ def original(frame: Frame) -> list[Event]:
 
 async def test_original_consumers_get_their_topics_and_payloads(broker: Mosquitto) -> None:
     frame = make.frame()
-    async with listening(broker.port) as listener, rig(settings(broker.port), compat=True) as train:
-        await train.comes_up()
+    async with subscriber(broker.port) as consumer, rig(settings(broker.port), compat=True) as train:
+        await train.wait_connected()
         train.publish(*original(frame))
-        (result, *_) = await listener.hears("train-model-result")
-        (command, *_) = await listener.hears("train-command")
-        await listener.hears(f"{ROOT}/prediction")
+        (result, *_) = await consumer.wait_for("train-model-result")
+        (command, *_) = await consumer.wait_for("train-command")
+        await consumer.wait_for(f"{ROOT}/prediction")
     data = json.loads(bytes(result.payload))
     assert list(data) == [
         "id",
@@ -207,40 +209,40 @@ async def test_original_consumers_get_their_topics_and_payloads(broker: Mosquitt
     ]
     assert data["scale"] == 0.9375
     assert command.payload == b"1"
-    assert not listener.on(f"{ROOT}/image"), "the original's picture is no picture of ours"
+    assert not consumer.on(f"{ROOT}/image"), "the original's image is on its own topic only"
 
 
-async def test_original_topics_are_silent_unless_asked_for(broker: Mosquitto) -> None:
-    async with listening(broker.port) as listener, rig(settings(broker.port)) as train:
-        await train.comes_up()
+async def test_original_topics_are_not_used_unless_enabled(broker: Mosquitto) -> None:
+    async with subscriber(broker.port) as consumer, rig(settings(broker.port)) as train:
+        await train.wait_connected()
         train.publish(*original(make.frame()))
-        await listener.hears(f"{ROOT}/prediction")
-        await listener.hears(f"{ROOT}/telemetry")
-    assert not [message for message in listener.heard if message.topic.value.startswith("train-")]
+        await consumer.wait_for(f"{ROOT}/prediction")
+        await consumer.wait_for(f"{ROOT}/telemetry")
+    assert not [message for message in consumer.received if message.topic.value.startswith("train-")]
 
 
 async def test_message_that_is_too_large_for_the_broker_costs_one_reconnect_and_is_reported(tmp_path: Path) -> None:
-    """The broker hangs up; which size it refused is remembered, and what is as large is not tried again."""
+    """The broker closes the connection; nothing as large is sent again."""
     with Mosquitto(tmp_path, "allow_anonymous true", "max_packet_size 3000") as broker:
-        async with listening(broker.port) as listener, rig(settings(broker.port, images=True)) as train:
-            await train.comes_up()
+        async with subscriber(broker.port) as consumer, rig(settings(broker.port, images=True)) as train:
+            await train.wait_connected()
             train.publish(make.frame())
             await until(lambda: "mqtt_denied" in train.codes(), "reported")
-            await train.comes_up()
+            await train.wait_connected()
             train.publish(make.frame(), make.fault())
-            await listener.hears(f"{ROOT}/fault")
+            await consumer.wait_for(f"{ROOT}/fault")
             await until(lambda: train.mirror.stats().link.too_large == 2, "the second is not tried")
             stats = train.mirror.stats().link
             assert (stats.failures, stats.attempts) == (1, 2)
     assert any("max_packet_size" in fault.remedy for fault in train.faults)
 
 
-async def test_prediction_survives_the_way_unchanged(broker: Mosquitto) -> None:
+async def test_prediction_arrives_unchanged(broker: Mosquitto) -> None:
     frame = make.frame()
-    async with listening(broker.port) as listener, rig(settings(broker.port)) as train:
-        await train.comes_up()
+    async with subscriber(broker.port) as consumer, rig(settings(broker.port)) as train:
+        await train.wait_connected()
         train.publish(make.prediction(frame, make.sighting()))
-        (message, *_) = await listener.hears(f"{ROOT}/prediction")
+        (message, *_) = await consumer.wait_for(f"{ROOT}/prediction")
     data = from_cloudevent(envelope(message))
     assert isinstance(data, PredictionData)
     assert (data.frame_id, data.detections[0].label) == (frame.frame_id, "stop")
@@ -251,17 +253,17 @@ def test_rig_events_are_of_the_kinds_that_are_routed() -> None:
     assert {Fault, TrainState, Frame} <= kinds
 
 
-async def test_event_that_cannot_be_written_takes_no_other_with_it(broker: Mosquitto) -> None:
+async def test_event_that_cannot_be_encoded_does_not_stop_the_others(broker: Mosquitto) -> None:
     unwritable = replace(make.fault("broken"), at_s=float("nan"))
-    async with listening(broker.port) as listener, rig(settings(broker.port)) as train:
-        await train.comes_up()
+    async with subscriber(broker.port) as consumer, rig(settings(broker.port)) as train:
+        await train.wait_connected()
         train.publish(make.fault("before"), unwritable, make.fault("after"))
-        await listener.hears(f"{ROOT}/fault", 2)
+        await consumer.wait_for(f"{ROOT}/fault", 2)
         assert dict(train.mirror.stats().link.dropped) == {"fault": 1}
-    assert [fault["code"] for fault in told(listener, "fault")] == ["before", "after"]
+    assert [fault["code"] for fault in documents(consumer, "fault")] == ["before", "after"]
 
 
-async def test_defect_of_the_mirror_is_told_and_it_tries_again(
+async def test_defect_of_the_mirror_is_reported_and_it_tries_again(
     broker: Mosquitto, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run, defects = MqttSession.run, [LookupError("a defect")]
@@ -273,18 +275,18 @@ async def test_defect_of_the_mirror_is_told_and_it_tries_again(
 
     monkeypatch.setattr(MqttSession, "run", sometimes)
     async with rig(settings(broker.port)) as train:
-        await train.comes_up()
-        await until(lambda: train.codes(active=False) == ["mqtt_failed"], "told that it is over")
+        await train.wait_connected()
+        await until(lambda: train.codes(active=False) == ["mqtt_failed"], "reported as over")
     assert train.codes() == ["mqtt_failed"]
 
 
 async def test_figures_are_those_of_all_mirrors(broker: Mosquitto) -> None:
-    async with listening(broker.port) as listener, rig(settings(broker.port)) as train:
-        await train.comes_up()
+    async with subscriber(broker.port) as consumer, rig(settings(broker.port)) as train:
+        await train.wait_connected()
         train.publish(*make.one_of_each())
-        await listener.client.publish(f"{ROOT}/stop/set", b"", qos=1)
-        await listener.hears(f"{ROOT}/stop/reply")
-        await listener.hears(f"{ROOT}/state")
+        await consumer.client.publish(f"{ROOT}/stop/set", b"", qos=1)
+        await consumer.wait_for(f"{ROOT}/stop/reply")
+        await consumer.wait_for(f"{ROOT}/state")
         figures = train.mirror.figures()
     assert (figures.connected, figures.attempts, figures.failures) == (True, 1, 0)
     assert figures.published >= 6

@@ -1,4 +1,4 @@
-"""TLS, certificates, passwords and access rules, against a Mosquitto that insists on them."""
+"""TLS, certificates, passwords and access rules, against a Mosquitto that requires them."""
 
 import json
 from collections.abc import Iterator
@@ -18,9 +18,9 @@ from tests.observers.mqtt.rig import ROOT, Rig, body, rig, settings
 from tests.support import events as make
 from tests.support.certificates import Authority
 from tests.support.faults import grace
-from tests.support.mosquitto import Mosquitto, listening, password_file, until
+from tests.support.mosquitto import Mosquitto, password_file, subscriber, until
 
-PASSWORDS = {"train": "chuff chuff", "person": "all aboard", "stranger": "who"}
+PASSWORDS = {"train": "chuff chuff", "operator": "all aboard", "stranger": "who"}
 
 ACCESS_RULES = """\
 user train
@@ -29,14 +29,14 @@ topic deny edge-agent/train-1/fault
 topic read edge-agent/train-1/stop/set
 topic read edge-agent/train-1/emergency_stop/set
 
-user person
+user operator
 topic readwrite edge-agent/#
 """
 
 
 @dataclass
-class Fortress:
-    """A broker with TLS, passwords and access rules, and what one needs to get in."""
+class SecureBroker:
+    """A broker with TLS, passwords and access rules, and the certificates to connect to it."""
 
     broker: Mosquitto
     authority: Authority
@@ -47,12 +47,12 @@ class Fortress:
         credentials = {"username": "train", "password": SecretStr(PASSWORDS["train"])}
         return settings(self.broker.port, **(credentials | {"tls": encryption} | changes))
 
-    def person(self) -> Any:
+    def operator(self) -> Any:
         context = tls_context(self.settings())
-        return listening(self.broker.port, username="person", password=PASSWORDS["person"], tls_context=context)
+        return subscriber(self.broker.port, username="operator", password=PASSWORDS["operator"], tls_context=context)
 
 
-def build(folder: Path, *more: str, host: str = "127.0.0.1") -> Fortress:
+def build(folder: Path, *more: str, host: str = "127.0.0.1") -> SecureBroker:
     authority = Authority(folder)
     certificate, key = authority.issue("broker")
     rules = folder / "rules"
@@ -67,151 +67,151 @@ def build(folder: Path, *more: str, host: str = "127.0.0.1") -> Fortress:
         f"keyfile {key}",
         *more,
     )
-    return Fortress(Mosquitto(folder, *lines, host=host), authority, Authority(folder, "another authority"))
+    return SecureBroker(Mosquitto(folder, *lines, host=host), authority, Authority(folder, "another authority"))
 
 
 @pytest.fixture
-def fortress(tmp_path: Path) -> Iterator[Fortress]:
-    fortress = build(tmp_path)
-    with fortress.broker:
-        yield fortress
+def secure(tmp_path: Path) -> Iterator[SecureBroker]:
+    secure = build(tmp_path)
+    with secure.broker:
+        yield secure
 
 
-async def told(train: Rig, code: str) -> str:
-    """Wait until the mirror tells `code`; return what it says and what to do."""
+async def reported(train: Rig, code: str) -> str:
+    """Wait until the mirror reports `code`; return message and remedy."""
     await until(lambda: code in train.codes(), f"{code}: {train.faults}")
     fault = next(fault for fault in train.faults if fault.code == code)
     return f"{fault.message}; {fault.remedy}"
 
 
 @pytest.mark.parametrize("version", ["5", "3.1.1"])
-async def test_train_with_a_password_gets_in_by_tls(fortress: Fortress, version: str) -> None:
-    async with fortress.person() as person, rig(fortress.settings(version=version)) as train:
-        await train.comes_up()
+async def test_train_with_a_password_connects_by_tls(secure: SecureBroker, version: str) -> None:
+    async with secure.operator() as operator, rig(secure.settings(version=version)) as train:
+        await train.wait_connected()
         train.publish(make.decision(make.frame()))
-        await person.hears(f"{ROOT}/decision")
+        await operator.wait_for(f"{ROOT}/decision")
         assert train.faults == [] or version == "5"
 
 
-async def test_password_from_a_file_gets_in(fortress: Fortress, tmp_path: Path) -> None:
+async def test_password_from_a_file_is_accepted(secure: SecureBroker, tmp_path: Path) -> None:
     file = tmp_path / "password"
     file.write_text(PASSWORDS["train"] + "\n")
-    async with rig(fortress.settings(password=None, password_file=file)) as train:
-        await train.comes_up()
+    async with rig(secure.settings(password=None, password_file=file)) as train:
+        await train.wait_connected()
 
 
 @pytest.mark.parametrize("version", ["5", "3.1.1"])
-async def test_wrong_password_is_told_at_once_and_nowhere_shown(fortress: Fortress, version: str) -> None:
+async def test_wrong_password_is_reported_at_once_and_shown_nowhere(secure: SecureBroker, version: str) -> None:
     with structlog.testing.capture_logs() as logs:
         wrong = SecretStr("hunter2")
-        async with rig(fortress.settings(version=version, password=wrong)) as train:
-            words = await told(train, "mqtt_refused")
+        async with rig(secure.settings(version=version, password=wrong)) as train:
+            words = await reported(train, "mqtt_refused")
     assert "does not accept our credentials" in words
     assert "mqtt.password_file" in words
     assert "hunter2" not in words + json.dumps(logs, default=str)
 
 
-async def test_broker_of_another_authority_is_not_trusted(fortress: Fortress) -> None:
-    async with rig(fortress.settings(tls={"ca_file": fortress.other.file})) as train:
-        assert "TLS handshake" in await told(train, "mqtt_refused")
+async def test_broker_of_another_authority_is_not_trusted(secure: SecureBroker) -> None:
+    async with rig(secure.settings(tls={"ca_file": secure.other.file})) as train:
+        assert "TLS handshake" in await reported(train, "mqtt_refused")
         assert not train.connected
 
 
 @pytest.mark.parametrize("check", [True, False])
-async def test_broker_whose_certificate_names_another_host_is_trusted_only_when_told_so(
+async def test_broker_whose_certificate_names_another_host_is_trusted_only_with_the_check_off(
     tmp_path: Path, check: bool
 ) -> None:
     """The certificate names 127.0.0.1 and localhost."""
-    fortress = build(tmp_path, host="127.0.0.2")
-    with fortress.broker:
-        async with rig(fortress.settings(host="127.0.0.2", tls={"check_hostname": check})) as train:
+    secure = build(tmp_path, host="127.0.0.2")
+    with secure.broker:
+        async with rig(secure.settings(host="127.0.0.2", tls={"check_hostname": check})) as train:
             if check:
-                assert "TLS handshake" in await told(train, "mqtt_refused")
+                assert "TLS handshake" in await reported(train, "mqtt_refused")
             else:
-                await train.comes_up()
+                await train.wait_connected()
 
 
-async def test_train_with_a_certificate_needs_no_password_where_the_broker_takes_certificates(tmp_path: Path) -> None:
-    fortress = build(tmp_path, "require_certificate true", "use_identity_as_username true")
-    certificate, key = fortress.authority.issue("train")
+async def test_train_with_a_certificate_needs_no_password_where_the_broker_accepts_certificates(tmp_path: Path) -> None:
+    secure = build(tmp_path, "require_certificate true", "use_identity_as_username true")
+    certificate, key = secure.authority.issue("train")
     mutual = {"certificate_file": certificate, "key_file": key}
-    with fortress.broker:
-        async with rig(fortress.settings(username=None, password=None, tls=mutual)) as train:
-            await train.comes_up()
+    with secure.broker:
+        async with rig(secure.settings(username=None, password=None, tls=mutual)) as train:
+            await train.wait_connected()
 
 
-async def test_train_without_the_certificate_that_the_broker_wants_is_told_so(
+async def test_certificate_that_the_broker_requires_and_the_train_lacks_is_reported(
     tmp_path: Path,
 ) -> None:
-    """With TLS 1.3 the broker takes the handshake and hangs up afterwards."""
-    fortress = build(tmp_path, "require_certificate true")
-    with fortress.broker, grace(0.0, MQTT_UNREACHABLE):
-        async with rig(fortress.settings(connect_timeout_s=1.0)) as train:
-            words = await told(train, "mqtt_unreachable")
+    """With TLS 1.3 the broker completes the handshake and closes the connection afterwards."""
+    secure = build(tmp_path, "require_certificate true")
+    with secure.broker, grace(0.0, MQTT_UNREACHABLE):
+        async with rig(secure.settings(connect_timeout_s=1.0)) as train:
+            words = await reported(train, "mqtt_unreachable")
     assert "closes the connection without an answer" in words
     assert "mqtt.tls" in words
 
 
-async def test_plain_connection_to_a_broker_with_tls_is_told(
-    fortress: Fortress,
+async def test_plain_connection_to_a_broker_with_tls_is_reported(
+    secure: SecureBroker,
 ) -> None:
     with grace(0.0, MQTT_UNREACHABLE):
-        async with rig(settings(fortress.broker.port, connect_timeout_s=1.0)) as train:
-            assert "closes the connection without an answer" in await told(train, "mqtt_unreachable")
+        async with rig(settings(secure.broker.port, connect_timeout_s=1.0)) as train:
+            assert "closes the connection without an answer" in await reported(train, "mqtt_unreachable")
 
 
 @pytest.mark.parametrize("key", ["ca_file", "certificate_file"])
 @pytest.mark.parametrize("content", [None, "no certificate"])
-async def test_file_that_cannot_be_used_is_told_by_its_key(
-    fortress: Fortress, tmp_path: Path, key: str, content: str | None
+async def test_unusable_file_is_reported_with_its_key(
+    secure: SecureBroker, tmp_path: Path, key: str, content: str | None
 ) -> None:
     file = tmp_path / "odd.pem"
     if content is not None:
         file.write_text(content)
     tls = {key: file} | ({"key_file": file} if key == "certificate_file" else {})
-    async with rig(fortress.settings(tls=tls)) as train:
-        words = await told(train, "mqtt_settings")
+    async with rig(secure.settings(tls=tls)) as train:
+        words = await reported(train, "mqtt_settings")
     assert f"mqtt.tls.{key}" in words
     assert "odd.pem" in words
 
 
-async def test_key_with_a_passphrase_is_told_and_nobody_is_asked_for_it(fortress: Fortress) -> None:
-    certificate, key = fortress.authority.issue("locked", b"secret")
-    async with rig(fortress.settings(tls={"certificate_file": certificate, "key_file": key})) as train:
-        words = await told(train, "mqtt_settings")
+async def test_key_with_a_passphrase_is_reported_and_not_prompted_for(secure: SecureBroker) -> None:
+    certificate, key = secure.authority.issue("locked", b"secret")
+    async with rig(secure.settings(tls={"certificate_file": certificate, "key_file": key})) as train:
+        words = await reported(train, "mqtt_settings")
     assert "without a passphrase" in words
 
 
-async def test_publish_that_the_access_rules_forbid_does_not_hold_up_the_rest(fortress: Fortress) -> None:
-    """Aiomqtt returns normally from such a publish, and does not pass on the reason code of MQTT 5."""
-    async with fortress.person() as person, rig(fortress.settings()) as train:
-        await train.comes_up()
+async def test_publish_that_the_access_rules_forbid_does_not_hold_up_the_rest(secure: SecureBroker) -> None:
+    """Aiomqtt returns normally from such a publish and does not pass on the reason code of MQTT 5."""
+    async with secure.operator() as operator, rig(secure.settings()) as train:
+        await train.wait_connected()
         train.publish(make.fault(), make.fault(), make.decision(make.frame()))
-        await person.hears(f"{ROOT}/decision")
+        await operator.wait_for(f"{ROOT}/decision")
         stats = train.mirror.stats().link
         assert (stats.failures, stats.attempts) == (0, 1)
-        assert not person.on(f"{ROOT}/fault")
+        assert not operator.on(f"{ROOT}/fault")
 
 
-async def test_stranger_cannot_command_through_the_access_rules(fortress: Fortress) -> None:
-    context = tls_context(fortress.settings())
+async def test_stranger_cannot_command_through_the_access_rules(secure: SecureBroker) -> None:
+    context = tls_context(secure.settings())
     stranger = Client(
         "127.0.0.1",
-        fortress.broker.port,
+        secure.broker.port,
         username="stranger",
         password=PASSWORDS["stranger"],
         tls_context=context,
         protocol=ProtocolVersion.V5,
     )
-    async with fortress.person() as person, rig(fortress.settings()) as train, stranger:
-        await train.comes_up()
-        await stranger.publish(f"{ROOT}/stop/set", b"from nobody", qos=1)
-        await person.client.publish(f"{ROOT}/stop/set", b"from somebody", qos=1)
-        await person.hears(f"{ROOT}/stop/reply")
+    async with secure.operator() as operator, rig(secure.settings()) as train, stranger:
+        await train.wait_connected()
+        await stranger.publish(f"{ROOT}/stop/set", b"from a stranger", qos=1)
+        await operator.client.publish(f"{ROOT}/stop/set", b"from an operator", qos=1)
+        await operator.wait_for(f"{ROOT}/stop/reply")
         assert len(train.obeyed) == 1
 
 
-async def test_access_rules_of_the_documentation_give_each_what_it_needs(tmp_path: Path) -> None:
+async def test_access_rules_of_the_documentation_suffice_for_each_user(tmp_path: Path) -> None:
     documented = (Path(__file__).parents[3] / "docs" / "mqtt.md").read_text()
     block = documented.split("# acl_file of Mosquitto\n")[1].split("```")[0]
     rules = tmp_path / "rules"
@@ -223,14 +223,14 @@ async def test_access_rules_of_the_documentation_give_each_what_it_needs(tmp_pat
         config = settings(
             broker.port, username="train-1", password=SecretStr("t"), images=True, home_assistant={"enabled": True}
         )
-        operator = listening(broker.port, username="operator", password="o")  # noqa: S106
-        async with operator as person, rig(config) as train:
-            await train.comes_up()
+        client = subscriber(broker.port, username="operator", password="o")  # noqa: S106
+        async with client as operator, rig(config) as train:
+            await train.wait_connected()
             train.publish(*make.one_of_each())
             for name in ("state", "decision", "fault", "prediction", "command", "image", "telemetry"):
-                await person.hears(f"{ROOT}/{name}")
-            await person.client.publish(f"{ROOT}/drive/set", body(), qos=1)
-            await person.hears(f"{ROOT}/drive/reply")
+                await operator.wait_for(f"{ROOT}/{name}")
+            await operator.client.publish(f"{ROOT}/drive/set", body(), qos=1)
+            await operator.wait_for(f"{ROOT}/drive/reply")
             assert len(train.obeyed) == 1
             assert train.codes() == []
-        assert not person.on(f"{ROOT}/drive/set"), "nobody but the train reads a token"
+        assert not operator.on(f"{ROOT}/drive/set"), "only the train reads a token"

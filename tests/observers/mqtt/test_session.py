@@ -1,4 +1,4 @@
-"""A session with a broker ends with its link, and when it is told to."""
+"""A session with a broker ends with its link, and when it is cancelled."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -15,8 +15,8 @@ from edge_agent.observers.mqtt.send_queue import SendQueue
 from edge_agent.observers.mqtt.session import MqttCounts, MqttSession
 
 
-class Breaking:
-    """A connection that breaks when told to."""
+class BreakingConnection:
+    """A connection that breaks when `broken` is set."""
 
     def __init__(self) -> None:
         self.broken = asyncio.Event()
@@ -33,7 +33,7 @@ class Breaking:
         yield  # a generator
 
 
-async def begin(connection: Breaking) -> "asyncio.Task[None]":
+async def begin(connection: BreakingConnection) -> "asyncio.Task[None]":
     up = asyncio.Event()
     session = MqttSession(
         cast("MqttConnection", connection),
@@ -55,15 +55,15 @@ async def begin(connection: Breaking) -> "asyncio.Task[None]":
 
 
 async def test_session_ends_with_its_link() -> None:
-    connection = Breaking()
+    connection = BreakingConnection()
     task = await begin(connection)
     connection.broken.set()
     with pytest.raises(MqttLinkError):
         await task
 
 
-async def test_end_that_is_asked_for_just_when_the_link_breaks_is_not_forgotten() -> None:
-    connection = Breaking()
+async def test_cancellation_in_the_moment_in_which_the_link_breaks_is_not_lost() -> None:
+    connection = BreakingConnection()
     task = await begin(connection)
     connection.broken.set()
     task.cancel()
