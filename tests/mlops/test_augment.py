@@ -1,4 +1,4 @@
-"""Training views: boxes stay on their signs, and chance comes from the seed alone."""
+"""Training views: boxes stay on their signs, and randomness comes from the seed alone."""
 
 from pathlib import Path
 
@@ -67,7 +67,7 @@ def test_stream_covers_the_run_and_ends(toy: Path) -> None:
     assert [len(batch.pixels) for batch in stream(sampler, 0, 20, 8, 20)] == [8, 8, 4]
 
 
-def test_sampler_piles_hold_no_sign_and_are_known_to_hold_none(toy: Path) -> None:
+def test_sampler_empty_views_have_no_boxes_and_all_classes_known(toy: Path) -> None:
     only = AugmentOptions(empty=1.0)
     view, known = Sampler((read_split(toy, "train"),), (1.0,), 64, 64, 0, only).view(0)
     assert view.image.shape == (64, 64, 3)
@@ -75,7 +75,7 @@ def test_sampler_piles_hold_no_sign_and_are_known_to_hold_none(toy: Path) -> Non
     assert known.all()
 
 
-def test_pile_same_seed_gives_same_picture_that_is_not_plain() -> None:
+def test_dead_leaves_same_seed_gives_same_picture_that_is_not_plain() -> None:
     first, second = (dead_leaves(80, 60, np.random.default_rng(4)) for _ in range(2))
     assert np.array_equal(first, second)
     assert first.std() > 5

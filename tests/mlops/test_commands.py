@@ -65,7 +65,7 @@ def test_evaluate_compare_with_model_is_refused(toy: Path, model: Path) -> None:
         call(*on_toy(toy), "--compare", model, model, "--model", model)
 
 
-def test_train_writes_a_model_and_tells_its_path(toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_train_writes_a_model_and_prints_its_path(toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job, "VIEW", (64, 64))
     words = [
         "--data",
@@ -86,7 +86,7 @@ def test_train_writes_a_model_and_tells_its_path(toy: Path, tmp_path: Path, monk
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         ([], "--samples or --epochs"),
         (["--samples", "10", "--epochs", "1"], "--samples or --epochs"),
@@ -99,9 +99,9 @@ def test_train_writes_a_model_and_tells_its_path(toy: Path, tmp_path: Path, monk
         (["--samples", "10", "--shares", "x"], "--shares"),
     ],
 )
-def test_train_bad_option_is_told_before_anything_is_written(
-    toy: Path, tmp_path: Path, words: list[str], told: str
+def test_train_bad_option_is_reported_before_anything_is_written(
+    toy: Path, tmp_path: Path, words: list[str], message: str
 ) -> None:
-    with pytest.raises(UsageError, match=told):
+    with pytest.raises(UsageError, match=message):
         call("train", "--data", toy, "--out", tmp_path / "run", *words)
     assert not (tmp_path / "run").exists()

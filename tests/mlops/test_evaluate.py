@@ -1,4 +1,4 @@
-"""Figures: against hand-made truth, and against the COCO tool."""
+"""Figures of a detector, against hand-computed ones and against the COCO tool."""
 
 import json
 from pathlib import Path
@@ -21,13 +21,13 @@ NAMES = ("Round", "Pointed")
 
 
 def scene(*signs: tuple[int, float, float, float]) -> AnnotatedPicture:
-    """Make signs from class, x, y, side."""
+    """Return a picture with signs of class, x, y, side."""
     boxes = np.array([[x, y, x + side, y + side] for _, x, y, side in signs], np.float64).reshape(-1, 4)
     return AnnotatedPicture(Path("none.jpg"), boxes, np.array([kind for kind, *_ in signs], np.int64))
 
 
 def find(*seen: tuple[int, float, float, float, float]) -> PictureDetections:
-    """Make detections from class, x, y, side, score."""
+    """Return detections of class, x, y, side, score."""
     boxes = np.array([[x, y, x + side, y + side] for _, x, y, side, _ in seen], np.float64).reshape(-1, 4)
     scores = np.array([one[4] for one in seen], np.float64)
     return PictureDetections(
@@ -40,7 +40,7 @@ def truth(*scenes: AnnotatedPicture) -> GroundTruth:
 
 
 def noisy(seed: int, pictures: int = 12) -> tuple[GroundTruth, list[PictureDetections]]:
-    """Signs found with some offset, some missed, some false."""
+    """Return signs and detections: some offset, some missed, some false."""
     rng = np.random.default_rng(seed)
     scenes, detections = [], []
     for _ in range(pictures):
@@ -85,7 +85,7 @@ def test_point_at_counts_found_false_and_missed() -> None:
     assert (point.precision, point.recall, point.f1) == pytest.approx((2 / 3, 2 / 3, 2 / 3))
 
 
-def test_confusion_tells_mix_ups_from_misses_and_false_alarms() -> None:
+def test_confusion_separates_mix_ups_from_misses_and_false_alarms() -> None:
     made = truth(scene((0, 0, 0, 20), (1, 50, 0, 20)))
     table = confusion(made, [find((1, 0, 0, 20, 0.9), (0, 200, 0, 20, 0.9))], 0.5)
     assert table == ((0, 1, 0), (0, 0, 1), (1, 0, 0))
@@ -105,7 +105,7 @@ def test_measure_detector_that_sees_nothing_has_recall_zero() -> None:
     assert (report.ap50, report.working_point.recall) == (0, 0)
 
 
-def test_compare_clearly_better_is_told_and_same_is_undecided() -> None:
+def test_compare_clearly_better_is_reported_and_same_is_undecided() -> None:
     made, detections = noisy(3, pictures=30)
     perfect = [
         PictureDetections(one.boxes, np.full(len(one.classes), 0.9), one.classes, ("x",) * len(one.classes))
@@ -131,7 +131,7 @@ def write_coco(folder: Path, names: tuple[str, ...] = ("SpeedLimit", "DangerAhea
 
 
 class StubDetector:
-    """Sees the same in every picture."""
+    """Detects the same in every picture."""
 
     info = DetectorInfo("stub", "", "", 0, 0, ())
 
@@ -139,10 +139,10 @@ class StubDetector:
         return (Detection("danger", 0.9, Box(10, 10, 30, 30)), Detection("stop", 0.8, Box(40, 10, 60, 30)))
 
     def close(self) -> None:
-        """Hold nothing."""
+        """Do nothing."""
 
 
-def test_look_folds_labels_and_leaves_unmapped_ones_out(tmp_path: Path) -> None:
+def test_run_detector_maps_labels_and_leaves_unmapped_ones_out(tmp_path: Path) -> None:
     made = read_truth(tmp_path, write_coco(tmp_path), {"danger": "DangerAhead"})
     (seen,) = run_detector(StubDetector(), made)
     assert seen.labels == ("danger",)

@@ -1,4 +1,4 @@
-"""The exported file: the same numbers as PyTorch, self-contained, and readable by the agent."""
+"""The exported file: the same outputs as PyTorch, self-contained, and readable by the agent."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Own frames to Label Studio and back: names decide, never an order."""
+"""Pictures to Label Studio and back: labels are matched by name, not by order."""
 
 import errno
 import json
@@ -19,7 +19,7 @@ from edge_agent.signs import CLASS_IDS, LABELS
 
 
 def export_of(tasks: list[dict[str, Any]], path: Path) -> Path:
-    """Write what Label Studio exports when somebody accepts every pre-annotation."""
+    """Write what Label Studio exports when every pre-annotation is accepted."""
     done = [
         {"data": one["data"], "annotations": [{"was_cancelled": False, "result": one["predictions"][0]["result"]}]}
         for one in tasks

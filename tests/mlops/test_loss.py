@@ -1,4 +1,4 @@
-"""Assignment and loss: what the network is rewarded for."""
+"""Assignment of cells to signs, and the loss."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Smaller numbers for a finished detector: the same answers, in the form that each reader asks for."""
+"""Models in lower precision: the same detections, in the form that each backend needs."""
 
 import hashlib
 import json
@@ -82,7 +82,7 @@ def test_int8_is_signed_and_symmetric_with_weights_by_channel_and_float_biases(m
     assert not any(name in users for name in biases)
 
 
-def test_uint8_is_carried_out_in_integers_but_for_the_last_convolutions(model: bytes, tmp_path: Path) -> None:
+def test_uint8_is_executed_in_integers_but_for_the_last_convolutions(model: bytes, tmp_path: Path) -> None:
     answer(quantise.convert(model, Precision.UINT8, PICTURES), tmp_path / "optimised.onnx")
     counted = Counter(node.op_type for node in onnx.load(str(tmp_path / "optimised.onnx")).graph.node)
     assert counted["QLinearConv"] > 20
@@ -93,7 +93,7 @@ def test_same_model_and_pictures_give_the_same_bytes(model: bytes) -> None:
     assert quantise.convert(model, Precision.UINT8, PICTURES) == quantise.convert(model, Precision.UINT8, PICTURES)
 
 
-def test_written_files_open_in_the_agent_and_tell_what_they_were_made_from(model: bytes, tmp_path: Path) -> None:
+def test_written_files_open_in_the_agent_and_name_their_source(model: bytes, tmp_path: Path) -> None:
     source = tmp_path / "net.onnx"
     source.write_bytes(model)
     digest = hashlib.sha256(model).hexdigest()
@@ -104,9 +104,9 @@ def test_written_files_open_in_the_agent_and_tell_what_they_were_made_from(model
     for path in paths:
         detector = OnnxDetector(path, needs_manifest=True)
         assert (detector.threshold, detector.info.labels) == (0.3, LABELS)
-        told = json.loads(path.with_suffix(".json").read_text())
-        assert told["made_from"] == {"model": "net.onnx", "sha256": digest}
-        path.with_suffix(".json").write_text(json.dumps(told | {"metrics": {"ap50": 0.9}}))
+        manifest = json.loads(path.with_suffix(".json").read_text())
+        assert manifest["made_from"] == {"model": "net.onnx", "sha256": digest}
+        path.with_suffix(".json").write_text(json.dumps(manifest | {"metrics": {"ap50": 0.9}}))
     paths = list(quantise.write(source, tmp_path / "out", PICTURES))
     assert all(json.loads(path.with_suffix(".json").read_text())["metrics"] == {"ap50": 0.9} for path in paths)
     list(quantise.write(source, tmp_path / "out", PICTURES[:1]))
@@ -119,7 +119,7 @@ def test_drawn_pictures_are_the_same_for_the_same_seed() -> None:
     assert np.array_equal(one, other)
 
 
-def test_what_is_no_model_is_refused_in_one_line() -> None:
+def test_file_that_is_not_a_model_is_refused_in_one_line() -> None:
     with pytest.raises(ConfigError, match="not a model that ONNX Runtime can load"):
         quantise.convert(b"no model", Precision.FP16)
 

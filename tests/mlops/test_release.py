@@ -1,4 +1,4 @@
-"""Manifest and promotion: the old model is kept, a torn pair is refused."""
+"""Manifest and promotion: the old model is kept, a mismatched pair is refused."""
 
 import hashlib
 import json
@@ -43,12 +43,12 @@ def test_promote_replaces_and_keeps_the_old_pair(tmp_path: Path) -> None:
         assert read_manifest(model, hashlib.sha256(content).hexdigest()) is not None
 
 
-def test_promote_into_an_empty_folder_keeps_nothing(tmp_path: Path) -> None:
+def test_promote_into_an_empty_folder_backs_up_nothing(tmp_path: Path) -> None:
     assert release.promote(pair_in(tmp_path / "run", b"new"), tmp_path / "engines") is None
     assert (tmp_path / "engines" / "signs.onnx").read_bytes() == b"new"
 
 
-def test_promote_torn_pair_is_refused_and_changes_nothing(tmp_path: Path) -> None:
+def test_promote_mismatched_pair_is_refused_and_changes_nothing(tmp_path: Path) -> None:
     engines = tmp_path / "engines"
     pair_in(engines, b"old")
     model = pair_in(tmp_path / "run", b"new")
@@ -65,7 +65,7 @@ def test_promote_without_manifest_names_what_is_missing(tmp_path: Path) -> None:
         release.promote(tmp_path / "signs.onnx", tmp_path / "engines")
 
 
-def test_describe_data_takes_over_what_the_generator_noted(tmp_path: Path) -> None:
+def test_describe_data_includes_the_generators_record(tmp_path: Path) -> None:
     (tmp_path / "synth.json").write_text(json.dumps({"command": "edge-agent dataset synth", "seed": 3, "count": 9}))
     noted = release.describe_data(tmp_path, 8)
     assert (noted["command"], noted["seed"], noted["count"], noted["pictures"]) == ("edge-agent dataset synth", 3, 9, 8)

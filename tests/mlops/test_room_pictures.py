@@ -1,4 +1,4 @@
-"""Rooms of the simulator without signs, as pictures to train on."""
+"""Simulated rooms without signs as training pictures."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A data set on disk: the same bytes from any number of processes, formats that agree, nothing half-written."""
+"""A data set on disk: the same bytes from any number of processes, formats that agree, no partial files."""
 
 import json
 from pathlib import Path
@@ -109,7 +109,7 @@ def test_failure_half_way_leaves_nothing(tmp_path: Path, failure: BaseException)
         assert "space" in str(raised.value)
 
 
-def test_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+def test_folder_that_cannot_be_made_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(FatalError, match="could not write"):
         synthesise(SynthOptions(count=1), tmp_path / "file" / "set", jobs=1)

@@ -1,4 +1,4 @@
-"""The command `edge-agent dataset synth`: its words, its help, and a data set at the end."""
+"""The command `edge-agent dataset synth`: its options, its help, and its data set."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Look-alikes: each paints something at its place, any size and place is fine, and the same chances give the same."""
+"""Look-alikes: each paints at its place, at any size and place, and the same for the same seed."""
 
 import numpy as np
 import pytest
@@ -47,7 +47,7 @@ def test_painter_takes_places_at_and_beyond_the_edge(
 
 
 @pytest.mark.parametrize("painter", PAINTERS)
-def test_same_chances_paint_the_same(painter: Painter, textures: Textures) -> None:
+def test_same_seed_paints_the_same(painter: Painter, textures: Textures) -> None:
     once, again = (_painted(painter, textures, (70.0, 50.0), 30.0, seed=3) for _ in range(2))
     assert once.tobytes() == again.tobytes()
 

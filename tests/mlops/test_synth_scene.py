@@ -1,4 +1,4 @@
-"""Scenes: boxes against masks that know nothing of the geometry, labels worth learning, and what a seed fixes."""
+"""Scenes: boxes against masks that do not use the geometry, labels worth learning, and reproducibility."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def scenes() -> list[Scene]:
 
 @pytest.fixture
 def magenta(tmp_path: Path) -> Faces:
-    """Make a disc of a colour that nothing else in a scene has."""
+    """Return a disc of a colour that nothing else in a scene has."""
     picture = np.zeros((100, 100, 4), dtype=np.uint8)
     cv2.circle(picture, (50, 50), 46, (255, 0, 255, 255), -1)
     cv2.imwrite(str(tmp_path / "stop__magenta.png"), picture)
@@ -76,7 +76,7 @@ def test_every_scene_differs(scenes: list[Scene]) -> None:
     assert len({scene.image.tobytes() for scene in scenes}) == len(scenes)
 
 
-def test_some_pictures_hold_no_sign_and_some_hold_several(scenes: list[Scene]) -> None:
+def test_some_pictures_contain_no_sign_and_some_contain_several(scenes: list[Scene]) -> None:
     counts = [len(scene.boxes) for scene in scenes]
     assert min(counts) == 0
     assert max(counts) >= 4
@@ -136,7 +136,7 @@ def test_back_of_a_sign_shows_no_print(textures: Textures, magenta: Faces) -> No
     assert np.ptp(centre, axis=2).max() < 30
 
 
-def test_looks_range_from_dark_to_washed_out() -> None:
+def test_appearances_range_from_dark_to_faded() -> None:
     rng = np.random.default_rng(0)
     looks = [random_appearance(rng, 30.0, 0.9) for _ in range(300)]
     assert min(look.light for look in looks) < 0.4

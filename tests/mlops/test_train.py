@@ -1,4 +1,4 @@
-"""The training loop: it learns, it can stop and go on, and it refuses what does not fit."""
+"""The training loop: it learns, it can stop and resume, and it refuses what does not fit."""
 
 import errno
 import os
@@ -54,7 +54,7 @@ def test_run_bfloat16_stays_finite(toy: Path, tmp_path: Path) -> None:
 
 
 class InterruptedRunError(Exception):
-    """Stands for whatever ends a run early."""
+    """Ends a run early."""
 
 
 def test_resume_after_interruption_equals_uninterrupted_run(toy: Path, tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_run_disk_full_names_file_and_leaves_the_old_one(
     assert not list(out.glob(".*"))
 
 
-def test_run_diverging_loss_is_told(toy: Path, tmp_path: Path) -> None:
+def test_run_diverging_loss_is_reported(toy: Path, tmp_path: Path) -> None:
     made = trainer(toy, tmp_path / "run")
     with torch.no_grad():
         made.net.stem.conv.weight.fill_(float("nan"))
@@ -174,7 +174,7 @@ def test_job_bad_data_leaves_nothing_behind(toy: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
-def test_job_folder_with_a_run_wants_resume(toy: Path, tmp_path: Path) -> None:
+def test_job_folder_with_a_run_requires_resume(toy: Path, tmp_path: Path) -> None:
     (tmp_path / "last.pt").touch()
     with pytest.raises(UsageError, match="--resume"):
         job.run(make_job(toy, tmp_path))

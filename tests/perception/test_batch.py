@@ -1,4 +1,4 @@
-"""Detecting over files on disk, and keeping annotated copies."""
+"""Detection over files on disk, with annotated copies."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +17,7 @@ from tests.perception.camera.pictures import grey, write_video
 
 
 class Corner:
-    """A detector that sees a stop sign in the top-left corner of each picture, and fails on a white one."""
+    """A detector that finds a stop sign in the top-left corner of each picture, and fails on a white one."""
 
     info = DetectorInfo("fake", "fake", "", 0, 0, ("stop",))
 
@@ -45,15 +45,15 @@ def test_list_files_folder_holds_pictures_and_videos_in_order(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("name", ["", "nothing"])
-def test_list_files_without_any_is_a_wrong_call(tmp_path: Path, name: str) -> None:
+def test_list_files_without_any_is_a_usage_error(tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError):
         list_files(tmp_path / name)
 
 
-def test_detect_in_picture_gives_one_finding(tmp_path: Path) -> None:
+def test_detect_in_picture_gives_one_result(tmp_path: Path) -> None:
     path = save(tmp_path / "a.png", grey(1, 50, 40))
-    (finding,) = detect_in(Corner(), path)
-    plain = finding.as_json()
+    (result_of,) = detect_in(Corner(), path)
+    plain = result_of.as_json()
     assert plain.pop("inference_ms") >= 0
     assert plain == {
         "path": str(path),
@@ -66,7 +66,7 @@ def test_detect_in_picture_gives_one_finding(tmp_path: Path) -> None:
 def test_detect_in_video_gives_each_frame_with_its_number(tmp_path: Path) -> None:
     path = write_video(tmp_path / "v.mp4", 5, fps=30)
     findings = list(detect_in(Corner(), path))
-    assert [finding.as_json()["frame"] for finding in findings] == [0, 1, 2, 3, 4]
+    assert [result_of.as_json()["frame"] for result_of in findings] == [0, 1, 2, 3, 4]
     assert findings[0].fps == pytest.approx(30)
 
 
@@ -76,14 +76,14 @@ def test_detect_in_bad_picture_is_refused(tmp_path: Path) -> None:
         list(detect_in(Corner(), tmp_path / "a.jpg"))
 
 
-def test_detect_in_video_cut_short_gives_what_is_there_and_then_says_so(tmp_path: Path) -> None:
+def test_detect_in_video_cut_short_gives_what_is_there_and_then_raises(tmp_path: Path) -> None:
     path = write_video(tmp_path / "v.avi", 30, kind="MJPG")
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
     findings: list[FrameResult] = []
     with pytest.raises(ConfigError, match="cut short"):
         findings.extend(detect_in(Corner(), path))
-    assert [finding.frame for finding in findings] == list(range(len(findings)))
+    assert [result_of.frame for result_of in findings] == list(range(len(findings)))
     assert len(findings) > 2
 
 
@@ -93,30 +93,30 @@ def test_detect_in_network_that_fails_names_the_picture(tmp_path: Path) -> None:
         list(detect_in(Corner(), path))
 
 
-def finding(path: Path, image: NDArray[np.uint8], frame: int | None = None) -> FrameResult:
+def result_of(path: Path, image: NDArray[np.uint8], frame: int | None = None) -> FrameResult:
     return FrameResult(path, frame, 30.0, image, Corner().infer(image), 1.0)
 
 
-def test_album_copies_are_annotated_under_their_own_names(tmp_path: Path) -> None:
+def test_annotated_output_copies_are_annotated_under_their_own_names(tmp_path: Path) -> None:
     sources = [save(tmp_path / name, grey(90)) for name in ("a.JPG", "b.bmp", "c.png")]
     album = AnnotatedOutput(tmp_path / "out" / "deep", sources)
     for source in sources:
-        album.keep_picture(finding(source, grey(90)))
+        album.keep_picture(result_of(source, grey(90)))
     kept = sorted((tmp_path / "out" / "deep").iterdir())
     assert [path.name for path in kept] == ["a.jpg", "b.png", "c.png"]
     assert all((cv2.imread(str(path)) != 90).any() for path in kept)
 
 
-def test_album_names_that_meet_twice_are_numbered(tmp_path: Path) -> None:
+def test_annotated_output_equal_names_are_numbered(tmp_path: Path) -> None:
     (tmp_path / "x").mkdir()
     sources = [save(tmp_path / name, grey(90)) for name in ("a.png", "a.bmp", "x/A.png")]
     album = AnnotatedOutput(tmp_path / "out", sources)
     for source in sources:
-        album.keep_picture(finding(source, grey(90)))
+        album.keep_picture(result_of(source, grey(90)))
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["A-3.png", "a-2.png", "a.png"]
 
 
-def test_album_never_writes_over_a_source(tmp_path: Path) -> None:
+def test_annotated_output_never_overwrites_a_source(tmp_path: Path) -> None:
     source = save(tmp_path / "a.png", grey(90))
     with pytest.raises(UsageError, match="would be overwritten"):
         AnnotatedOutput(tmp_path, [source])
@@ -125,17 +125,17 @@ def test_album_never_writes_over_a_source(tmp_path: Path) -> None:
         AnnotatedOutput(tmp_path / "link", [source])
 
 
-def test_album_folder_that_cannot_be_made_is_a_wrong_call(tmp_path: Path) -> None:
+def test_annotated_output_folder_that_cannot_be_created_is_a_usage_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="cannot be created"):
         AnnotatedOutput(tmp_path / "file" / "out", [])
 
 
-def test_album_video_has_every_frame_and_the_rate(tmp_path: Path) -> None:
+def test_annotated_output_video_has_every_frame_and_the_rate(tmp_path: Path) -> None:
     album = AnnotatedOutput(tmp_path / "out", [tmp_path / "v.avi"])
     with album.video(tmp_path / "v.avi") as video:
         for number in range(4):
-            video.add(finding(tmp_path / "v.avi", grey(90, 97, 63), number))
+            video.add(result_of(tmp_path / "v.avi", grey(90, 97, 63), number))
         assert not (tmp_path / "out" / "v.mp4").exists()
     reader = VideoReader(tmp_path / "out" / "v.mp4")
     reader.open()
@@ -143,11 +143,11 @@ def test_album_video_has_every_frame_and_the_rate(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["v.mp4"]
 
 
-def test_album_video_that_fails_leaves_nothing(tmp_path: Path) -> None:
+def test_annotated_output_video_that_fails_leaves_nothing(tmp_path: Path) -> None:
     album = AnnotatedOutput(tmp_path / "out", [tmp_path / "v.mp4"])
 
     def half() -> Iterator[FrameResult]:
-        yield finding(tmp_path / "v.mp4", grey(90), 0)
+        yield result_of(tmp_path / "v.mp4", grey(90), 0)
         raise FatalError("half")
 
     def copy() -> None:

@@ -1,4 +1,4 @@
-"""Which box is which sign: where several could be, the best overlap wins and nothing is used twice."""
+"""Association of boxes with tracks: the best overlap wins and nothing is used twice."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A driver for tests who knows the truth, and a small layout that is quick to drive and to draw."""
+"""A driver that uses the ground truth, and a small layout that is quick to drive and to render."""
 
 from dataclasses import dataclass, field
 
@@ -8,7 +8,7 @@ from edge_agent.simulation.world import World
 
 
 def short_layout() -> Layout:
-    """Lay a straight, a curve and a straight with a 30 sign, a STOP sign, danger and the cliff; 5 m."""
+    """Return 5 m of track: a straight, a curve and a straight with a 30, a STOP and a danger sign."""
     track = RailTrack((straight(14), curve(3), straight(20)))
     signs = (
         PlacedSign("speed_limit_30", 700, 70),
@@ -21,7 +21,7 @@ def short_layout() -> Layout:
 
 @dataclass
 class Driver:
-    """Obeys what it sees truly: slow at 30, cruise at 50, three seconds at STOP, brake at danger."""
+    """Obeys the true signs: slow at 30, cruise at 50, three seconds at STOP, brake at danger."""
 
     world: World
     cruise: int = 60

@@ -100,11 +100,11 @@ def test_write_takes_effect_when_it_arrives():
     assert after > 160
 
 
-def test_lost_link_is_told_refuses_writes_and_its_return_brakes_first():
+def test_lost_link_is_reported_refuses_writes_and_its_return_brakes_first():
     async def main() -> tuple[list[HubEvent], float, list[tuple[float, str, int]]]:
-        world, told = World(short_layout()), []
+        world, message = World(short_layout()), []
         async with SimHub(world, reconnect_s=2.0) as hub:
-            hub.subscribe(told.append)
+            hub.subscribe(message.append)
             await hub.drive(60)
             await asyncio.sleep(1)
             hub.sim_disconnect()
@@ -114,10 +114,10 @@ def test_lost_link_is_told_refuses_writes_and_its_return_brakes_first():
                     await write
             await asyncio.sleep(2.5)
             assert hub.status().connected
-            return told, world.speed_mm_s, hub.writes
+            return message, world.speed_mm_s, hub.writes
 
-    told, speed, writes = run_virtual(main())
-    assert [event.kind for event in told] == ["disconnected", "connected"]
+    message, speed, writes = run_virtual(main())
+    assert [event.kind for event in message] == ["disconnected", "connected"]
     assert speed == 0
     assert writes[-2][1:] == ("brake", 0)
     assert writes[-2][0] == pytest.approx(3.015)
@@ -162,17 +162,17 @@ def test_hanging_hub_fails_a_write_at_its_time_limit_and_moves_nothing():
     assert run_virtual(main()) == (0.5, 0)
 
 
-def test_button_and_alerts_are_told():
+def test_button_and_alerts_are_reported():
     async def main() -> list[HubEvent]:
-        told: list[HubEvent] = []
+        message: list[HubEvent] = []
         async with SimHub(World(short_layout())) as hub:
-            hub.subscribe(told.append)
+            hub.subscribe(message.append)
             hub.sim_press_button()
             hub.sim_raise_alert("high_current")
             assert hub.status().alerts == {"high_current"}
             hub.sim_clear_alerts()
             assert hub.status().alerts == frozenset()
-        return told
+        return message
 
     assert run_virtual(main()) == [HubEvent("button_pressed"), HubEvent("alert", "high_current")]
 

@@ -14,7 +14,7 @@ def now_s() -> float:
     return asyncio.get_running_loop().time()
 
 
-def test_time_starts_where_told_and_jumps_to_timers():
+def test_time_starts_where_requested_and_jumps_to_timers():
     async def main() -> tuple[float, float]:
         began_s = now_s()
         await asyncio.sleep(3600)
@@ -115,7 +115,7 @@ def test_cancelled_wait_for_a_running_job_holds_the_time_until_the_job_ends():
     assert run_virtual(main()) == (1.0, True)
 
 
-def test_hanging_job_beyond_patience_lets_time_go_on():
+def test_hanging_job_beyond_its_timeout_lets_time_continue():
     gate = threading.Event()
 
     async def main() -> float:
@@ -167,7 +167,7 @@ def test_exception_of_main_reaches_the_caller():
         run_virtual(main())
 
 
-def test_word_from_a_foreign_thread_arrives():
+def test_call_from_a_foreign_thread_arrives():
     async def main() -> str:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[str] = loop.create_future()

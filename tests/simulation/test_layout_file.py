@@ -39,7 +39,7 @@ def test_good_file_becomes_a_layout(tmp_path: Path):
     assert (layout.look.seed, layout.look.exposure, layout.time_limit_s) == (3, 0.9, 45)
 
 
-def test_all_mistakes_are_told_at_once_with_their_lines(tmp_path: Path):
+def test_all_mistakes_are_reported_at_once_with_their_lines(tmp_path: Path):
     text = """\
 track:
   - straight: 9
@@ -72,6 +72,6 @@ def test_bad_file_names_what_is_wrong(tmp_path: Path, text: str, word: str):
     assert any(word in line for line in problems(tmp_path, text))
 
 
-def test_missing_file_says_so(tmp_path: Path):
+def test_missing_file_is_reported(tmp_path: Path):
     with pytest.raises(ConfigError, match=r"none\.yaml"):
         load_layout(tmp_path / "none.yaml")

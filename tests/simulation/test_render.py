@@ -75,7 +75,7 @@ def test_box_of_a_sign_is_where_its_pixels_are(
     assert one.visible == 1.0
 
 
-def test_sign_cut_off_by_the_pictures_edge_tells_how_much_is_left():
+def test_sign_cut_off_by_the_pictures_edge_measures_how_much_is_left():
     layout = Layout(RailTrack((straight(10),)), (PlacedSign("stop", 700, 75),))
     at = [World(replace(layout, start_mm=s_mm)).see()[0] for s_mm in (500, 560, 575)]
     assert at[0].visible == 1.0

@@ -40,7 +40,7 @@ def test_beside_left_is_left_of_the_heading():
     assert Pose(0, 0, math.pi / 2).beside(70) == pytest.approx((-70, 0))
 
 
-def test_curved_tells_arcs_and_nothing_beyond_the_end():
+def test_curved_is_true_on_arcs_and_nothing_beyond_the_end():
     track = RailTrack((straight(1), curve(2)))
     assert [track.curved(s_mm) for s_mm in (10, 127, 130, 250, 9999)] == [False, False, True, True, False]
     assert track.curvature_per_mm(200) == pytest.approx(1 / CURVE_RADIUS_MM)

@@ -67,7 +67,7 @@ def test_brake_stops_within_100_mm_and_coasting_takes_twice_as_long():
     assert coasted_mm > 2 * braked_mm
 
 
-def test_friction_never_turns_a_train_round():
+def test_friction_never_reverses_a_train():
     motion = run(replace(driven(60), motor=MotorMode.COAST, power_percent=0), 0)
     for _ in range(2000):
         motion = step(MODEL, motion, True)

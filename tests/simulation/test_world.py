@@ -9,7 +9,7 @@ from edge_agent.simulation.world import World
 from tests.simulation.driving import Driver, short_layout
 
 
-def test_train_that_nobody_brakes_falls_off_the_end():
+def test_train_that_is_not_braked_falls_off_the_end():
     world = World(short_layout())
     world.advance(0)
     world.set_power(60)
@@ -54,7 +54,7 @@ def test_train_that_stops_too_far_before_the_stop_sign_has_not_stopped_for_it():
     assert world.overruns == 1
 
 
-def test_same_commands_give_the_same_run_however_often_anybody_looks():
+def test_same_commands_give_the_same_run_however_often_it_is_read():
     def run(looks: int) -> tuple[float, float, float]:
         world = World(short_layout(), 3)
         world.advance(10.0)
@@ -68,7 +68,7 @@ def test_same_commands_give_the_same_run_however_often_anybody_looks():
     assert run(1) == run(7) == run(333)
 
 
-def test_time_begins_at_the_first_look_of_any_clock():
+def test_time_begins_at_the_first_reading_of_any_clock():
     early, late = World(short_layout()), World(short_layout())
     for world, origin_s in ((early, 0.0), (late, 98_765.4)):
         world.advance(origin_s)
@@ -105,7 +105,7 @@ def test_lap_on_a_weak_battery_is_slow_and_compensating_for_the_voltage_brings_i
     assert compensated == pytest.approx(same, rel=0.1)
 
 
-def test_signs_seen_grow_as_the_train_comes_near_and_tell_their_distance():
+def test_signs_seen_grow_as_the_train_comes_near_and_have_the_right_distance():
     layout = short_layout()
     heights, distances = [], []
     for s_mm in (160, 300, 450, 500):

@@ -1,4 +1,4 @@
-"""Makes videos and captures for the camera tests."""
+"""Videos and fake captures for the camera tests."""
 
 import queue
 import threading
@@ -26,7 +26,7 @@ def write_video(path: Path, frames: int, fps: float = 10.0, kind: str = "mp4v") 
 
 
 class FakeCapture:
-    """A capture that gives what the test puts in: a picture, None for a failed read; else it blocks."""
+    """A capture that returns what the test puts in: a picture, None for a failed read; else it blocks."""
 
     def __init__(self, *pictures: NDArray[np.uint8] | None, opened: bool = True) -> None:
         self.released = threading.Event()

@@ -1,4 +1,4 @@
-"""Folders of pictures of every kind."""
+"""Folders of pictures in every format."""
 
 from pathlib import Path
 
@@ -46,12 +46,12 @@ def test_folder_bad_pictures_are_skipped_and_counted(tmp_path: Path) -> None:
     assert reader.notes == [f"{tmp_path}: 3 of 4 pictures could not be read"]
 
 
-@pytest.mark.parametrize(("make", "told"), [(False, "contains no pictures"), (True, "none of its 2 pictures")])
-def test_folder_without_a_good_picture_is_refused(tmp_path: Path, make: bool, told: str) -> None:
+@pytest.mark.parametrize(("make", "message"), [(False, "contains no pictures"), (True, "none of its 2 pictures")])
+def test_folder_without_a_good_picture_is_refused(tmp_path: Path, make: bool, message: str) -> None:
     if make:
         (tmp_path / "1.jpg").write_bytes(b"x")
         (tmp_path / "2.jpg").write_bytes(b"y")
-    with pytest.raises(ConfigError, match=told):
+    with pytest.raises(ConfigError, match=message):
         ImagesReader(tmp_path).open()
 
 
@@ -68,7 +68,7 @@ def picture(path: Path, image: np.ndarray) -> tuple[np.ndarray, bool]:
     return found
 
 
-def test_picture_with_opacity_is_laid_over_black_and_counted(tmp_path: Path) -> None:
+def test_picture_with_alpha_is_put_on_black_and_counted(tmp_path: Path) -> None:
     image = np.zeros((4, 6, 4), np.uint8)
     image[..., :3] = (10, 100, 200)
     image[:, :2, 3], image[:, 2:4, 3] = 255, 128
@@ -79,7 +79,7 @@ def test_picture_with_opacity_is_laid_over_black_and_counted(tmp_path: Path) -> 
     assert reader.notes == [f"{tmp_path}: 1 pictures with transparent parts were put on black"]
 
 
-def test_picture_of_16_bits_with_opacity_becomes_8_bits(tmp_path: Path) -> None:
+def test_picture_of_16_bits_with_alpha_becomes_8_bits(tmp_path: Path) -> None:
     image = np.full((4, 6, 4), 65535, np.uint16)
     image[..., 0] = 256 * 77
     found, flattened = picture(tmp_path / "a.png", image)
@@ -127,7 +127,7 @@ def test_picture_that_is_not_there_is_none(tmp_path: Path) -> None:
     ("suffix", "share"),  # half a JPEG is a picture to OpenCV before 4.12, grey where it was cut
     [(".jpg", 0.02), *((suffix, share) for suffix in (".png", ".webp", ".bmp", ".tiff") for share in (0.02, 0.5))],
 )
-def test_picture_cut_short_is_none_without_a_word(
+def test_picture_cut_short_is_none_without_output(
     tmp_path: Path, suffix: str, share: float, capfd: pytest.CaptureFixture[str]
 ) -> None:
     noise = np.random.default_rng(1).integers(0, 255, (64, 96, 3), np.uint8)

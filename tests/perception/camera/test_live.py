@@ -1,4 +1,4 @@
-"""Devices and streams behind the Camera port: which picture they serve, how old it is, and what is no new one."""
+"""Devices and streams behind the Camera port: which picture they return, how old it is, and which ones are repeats."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from edge_agent.perception.camera.live import same_picture
-from tests.perception.camera.bench import LONG, SHORT, Bench, running, serial
+from tests.perception.camera.harness import LONG, SHORT, CameraHarness, running, serial
 from tests.perception.camera.pictures import FakeCapture, grey
 
 
 async def test_grab_gives_the_newest_picture_and_its_arrival() -> None:
-    bench = Bench(FakeCapture(grey(1)))
-    async with running(bench) as camera:
+    harness = CameraHarness(FakeCapture(grey(1)))
+    async with running(harness) as camera:
         shot = await camera.grab()
         assert shot is not None
         assert (shot.serial, shot.taken_s, shot.image.mean()) == (1, 1000.0, 1.0)
@@ -21,14 +21,14 @@ async def test_grab_gives_the_newest_picture_and_its_arrival() -> None:
 
 
 async def test_grab_without_news_returns_the_last_picture_again() -> None:
-    bench = Bench(FakeCapture(grey(1)), fps=SHORT)
-    async with running(bench) as camera:
+    harness = CameraHarness(FakeCapture(grey(1)), fps=SHORT)
+    async with running(harness) as camera:
         assert [await serial(camera) for _ in range(3)] == [1, 1, 1]
 
 
 async def test_grab_waits_for_the_picture_that_is_about_to_come() -> None:
     capture = FakeCapture(grey(1))
-    async with running(Bench(capture)) as camera:
+    async with running(CameraHarness(capture)) as camera:
         assert await serial(camera) == 1
         waiting = asyncio.create_task(camera.grab())
         await asyncio.sleep(0)
@@ -40,7 +40,7 @@ async def test_grab_waits_for_the_picture_that_is_about_to_come() -> None:
 
 async def test_slow_caller_misses_pictures_and_gets_the_newest() -> None:
     capture = FakeCapture(grey(1), grey(2), grey(3))
-    async with running(Bench(capture)) as camera:
+    async with running(CameraHarness(capture)) as camera:
         seen = 0
         while seen < 3:
             seen = await serial(camera)
@@ -48,32 +48,32 @@ async def test_slow_caller_misses_pictures_and_gets_the_newest() -> None:
 
 
 async def test_frozen_picture_keeps_serial_and_age_and_is_counted() -> None:
-    bench = Bench(capture := FakeCapture(grey(1)))
-    async with running(bench) as camera:
+    harness = CameraHarness(capture := FakeCapture(grey(1)))
+    async with running(harness) as camera:
         assert await serial(camera) == 1
-        bench.clock.now_s += 0.5
+        harness.clock.now_s += 0.5
         capture.give(grey(1))
         capture.give(grey(1))
-        bench.be(SHORT)
+        harness.be(SHORT)
         shot = await camera.grab()
         assert shot is not None
         assert (shot.serial, shot.taken_s) == (1, 1000.0)
-        bench.be(LONG)
+        harness.be(LONG)
         capture.give(grey(2))
         assert await serial(camera) == 2
         assert camera.repeats == 2
 
 
 async def test_old_buffers_handed_over_in_turn_are_no_new_pictures() -> None:
-    bench = Bench(capture := FakeCapture(*map(grey, range(32))))
-    async with running(bench) as camera:
+    harness = CameraHarness(capture := FakeCapture(*map(grey, range(32))))
+    async with running(harness) as camera:
         while await serial(camera) < 32:
             pass
-        bench.clock.now_s += 0.5
+        harness.clock.now_s += 0.5
         for _ in range(3):
             for n in range(32):
                 capture.give(grey(n))
-        bench.be(SHORT)
+        harness.be(SHORT)
         while camera.repeats < 96:
             shot = await camera.grab()
         assert shot is not None
@@ -83,7 +83,7 @@ async def test_old_buffers_handed_over_in_turn_are_no_new_pictures() -> None:
 async def test_driver_stamp_that_goes_back_is_an_old_buffer() -> None:
     capture = FakeCapture()
     capture.give(grey(1), stamp_ms=999_900.0)
-    async with running(Bench(capture, stamped=True)) as camera:
+    async with running(CameraHarness(capture, stamped=True)) as camera:
         await camera.grab()
         capture.give(grey(2), stamp_ms=999_800.0)
         capture.give(grey(3), stamp_ms=999_950.0)
@@ -92,10 +92,10 @@ async def test_driver_stamp_that_goes_back_is_an_old_buffer() -> None:
         assert shot.image.mean() == 3.0
 
 
-async def test_driver_stamp_tells_the_true_age_and_an_old_buffer() -> None:
+async def test_driver_stamp_gives_the_true_age_and_an_old_buffer() -> None:
     capture = FakeCapture()
     capture.give(grey(1), stamp_ms=999_900.0)
-    async with running(Bench(capture, stamped=True)) as camera:
+    async with running(CameraHarness(capture, stamped=True)) as camera:
         shot = await camera.grab()
         assert shot is not None
         assert shot.taken_s == pytest.approx(999.9)
@@ -110,7 +110,7 @@ async def test_driver_stamp_tells_the_true_age_and_an_old_buffer() -> None:
 async def test_driver_stamp_of_another_clock_is_not_believed(stamp_ms: float) -> None:
     capture = FakeCapture()
     capture.give(grey(1), stamp_ms)
-    async with running(Bench(capture, stamped=True)) as camera:
+    async with running(CameraHarness(capture, stamped=True)) as camera:
         shot = await camera.grab()
         assert shot is not None
         assert shot.taken_s == 1000.0

@@ -1,4 +1,4 @@
-"""Which camera a source means, and what is said when there is none."""
+"""Which camera a source means, and the error when there is none."""
 
 from pathlib import Path
 
@@ -35,7 +35,7 @@ def opened(source: str) -> LiveCamera | RecordedCamera:
         ("HTTP://cam/video.mjpg", "http://cam/video.mjpg"),
     ],
 )
-def test_open_camera_live_source_is_told_without_secrets(source: str, shown: str) -> None:
+def test_open_camera_live_source_is_named_without_secrets(source: str, shown: str) -> None:
     camera = opened(source)
     assert isinstance(camera, LiveCamera)
     assert camera.source == shown
@@ -81,9 +81,9 @@ def test_list_devices_are_in_order_with_their_names(machine: tuple[Path, Path]) 
 
 def test_remedy_for_a_missing_device_lists_the_others(machine: tuple[Path, Path]) -> None:
     dev, sys = machine
-    told = device_remedy(dev / "video5", dev, sys)
-    assert f"there is no {dev / 'video5'}" in told
-    assert f"{dev / 'video0'} (USB Camera)" in told
+    message = device_remedy(dev / "video5", dev, sys)
+    assert f"there is no {dev / 'video5'}" in message
+    assert f"{dev / 'video0'} (USB Camera)" in message
 
 
 def test_remedy_without_any_device_says_to_plug_one_in(tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_as_bgr_what_is_no_picture_is_none(image: object) -> None:
 
 
 class Recorded:
-    """Stands where cv2.VideoCapture does and keeps what it was asked for."""
+    """Replaces cv2.VideoCapture and records its arguments."""
 
     def __init__(self, *words: object) -> None:
         self.words = words
@@ -140,9 +140,9 @@ def test_open_stream_bounds_every_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     url, backend, parameters = capture.words
     assert (url, backend) == ("rtsp://cam/", cv2.CAP_FFMPEG)
     assert isinstance(parameters, list)
-    told = dict(zip(parameters[::2], parameters[1::2], strict=True))
-    assert 0 < told[cv2.CAP_PROP_READ_TIMEOUT_MSEC] <= 2000
-    assert 0 < told[cv2.CAP_PROP_OPEN_TIMEOUT_MSEC] <= 10_000
+    timeouts = dict(zip(parameters[::2], parameters[1::2], strict=True))
+    assert 0 < timeouts[cv2.CAP_PROP_READ_TIMEOUT_MSEC] <= 2000
+    assert 0 < timeouts[cv2.CAP_PROP_OPEN_TIMEOUT_MSEC] <= 10_000
 
 
 def test_open_file_without_ffmpeg_lets_opencv_choose(monkeypatch: pytest.MonkeyPatch) -> None:

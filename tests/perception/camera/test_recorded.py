@@ -81,7 +81,7 @@ async def test_source_without_pictures_is_refused_on_entering(tmp_path: Path) ->
 
 
 class SlowReader:
-    """Gives one picture when it is told to."""
+    """Returns one picture when the test releases it."""
 
     notes: list[str]
 

@@ -17,7 +17,7 @@ PICTURES = 8
 
 
 class Stream(http.server.BaseHTTPRequestHandler):
-    """Sends a few pictures and hangs up."""
+    """Sends a few pictures and closes the connection."""
 
     def do_GET(self) -> None:
         self.send_response(200)

@@ -78,7 +78,7 @@ def test_video_without_truth_has_none(tmp_path: Path) -> None:
         '{"frame": 1, "detections": 5}',
     ],
 )
-def test_truth_with_a_bad_line_tells_which(tmp_path: Path, line: str) -> None:
+def test_truth_with_a_bad_line_names_it(tmp_path: Path, line: str) -> None:
     path = tmp_path / "v.jsonl"
     path.write_text(f'{{"frame": 0, "detections": []}}\n{line}\n')
     with pytest.raises(ConfigError, match=r"v\.jsonl:2: "):
@@ -110,7 +110,7 @@ def test_bad_video_and_missing_camera_leave_nothing_on_stderr(tmp_path: Path) ->
         "try:\n    VideoReader(Path(sys.argv[1])).open()\nexcept ConfigError:\n    print('refused')\n"
         "print(open_device('/dev/video98', 600, 400).isOpened(), open_stream('rtsp://127.0.0.1:1/x').isOpened())\n"
     )
-    command = [sys.executable, "-c", code, str(tmp_path / "v.mp4")]  # FFmpeg is told once a process how much to say
+    command = [sys.executable, "-c", code, str(tmp_path / "v.mp4")]  # FFmpeg's log level is set once per process
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "refused\nFalse False\n", "")
 
@@ -123,7 +123,7 @@ def test_video_whose_index_was_cut_off_is_refused(tmp_path: Path) -> None:
         VideoReader(path).open()
 
 
-def test_video_cut_in_the_middle_plays_what_is_there_and_says_so(tmp_path: Path) -> None:
+def test_video_cut_in_the_middle_plays_what_is_there_and_reports_it(tmp_path: Path) -> None:
     path = write_video(tmp_path / "v.avi", 40, kind="MJPG")
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])

@@ -1,4 +1,4 @@
-"""Fixtures of the tests of detectors."""
+"""Fixtures for the detector tests."""
 
 from tests.support.gpu import gpu
 

@@ -1,4 +1,4 @@
-"""Models and engines for the tests of TensorRT's side, on the fake GPU."""
+"""Models and engines for the tests of the TensorRT detector, on the fake GPU."""
 
 import asyncio
 from pathlib import Path
@@ -18,22 +18,22 @@ PICTURE = np.full((64, 96, 3), 90, np.uint8)
 
 
 def tiny(folder: Path, name: str = "m.onnx", layout: OutputLayout = OutputLayout.CHANNELS_LAST, **more: object) -> Path:
-    """Write a model that answers with ROWS."""
+    """Write a model that returns ROWS."""
     return save(folder / name, outputs_for(layout, ROWS, 2), names=NAMES, **more)  # type: ignore[arg-type]
 
 
-def order(model: Path, folder: Path, precision: str = "auto", **more: bool) -> BuildRequest:
+def request(model: Path, folder: Path, precision: str = "auto", **more: bool) -> BuildRequest:
     return BuildRequest(str(model), precision, str(folder), **more)
 
 
-def made(model: Path, folder: Path) -> Path:
-    """Build the engine of `model` in this process, and keep it in `folder`."""
-    return build_engine(order(model, folder), lambda message: True, load_bindings())[0]
+def built(model: Path, folder: Path) -> Path:
+    """Build the engine of `model` in this process, cached in `folder`."""
+    return build_engine(request(model, folder), lambda message: True, load_bindings())[0]
 
 
-def forge(model: Path, folder: Path) -> tuple[Path, bool]:
+def build_in_child(model: Path, folder: Path) -> tuple[Path, bool]:
     """Build it as the agent does, in a child process."""
-    return asyncio.run(build_in_process(order(model, folder)))
+    return asyncio.run(build_in_process(request(model, folder)))
 
 
 def opened(engine: Path) -> TensorRtDetector:

@@ -1,4 +1,4 @@
-"""Builds tiny ONNX models that answer with given boxes, one for each form of output."""
+"""Tiny ONNX models that return given boxes, one for each output layout."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ Row = tuple[float, float, float, float, float, int]
 
 
 def dense(rows: Sequence[Row], classes: int, places: int, *, objectness: bool) -> NDArray[np.float32]:
-    """Lay `rows` out as [1, places, 4 or 5 + classes], boxes as centre and size, everything else nearly silent."""
+    """Lay `rows` out as [1, places, 4 or 5 + classes], boxes as centre and size, everything else with scores near 0."""
     extra = 5 if objectness else 4
     out = np.full((1, places, extra + classes), 0.01, np.float32)
     out[0, :, :4] = (50, 50, 20, 20)
@@ -31,7 +31,7 @@ def dense(rows: Sequence[Row], classes: int, places: int, *, objectness: bool) -
 def outputs_for(
     layout: OutputLayout, rows: Sequence[Row], classes: int, places: int = 126
 ) -> dict[str, NDArray[np.float32] | NDArray[np.int32]]:
-    """Return the named outputs that say `rows` in the form `layout`."""
+    """Return the named outputs that encode `rows` in a layout."""
     table = np.array(rows, np.float32).reshape(-1, 6)
     match layout:
         case OutputLayout.CHANNELS_LAST | OutputLayout.OBJECTNESS_LAST:
@@ -80,7 +80,7 @@ def save(
 
 
 def save_fragile(path: Path, outputs: Mapping[str, NDArray[np.float32]], *, names: str) -> Path:
-    """Write a model like `save`'s whose answer is NaN for any picture brighter than mid grey on average."""
+    """Write a model like `save`'s whose output is NaN for any picture brighter than mid grey on average."""
     picture = helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, 64, 96])
     nodes = [
         helper.make_node("ReduceMean", ["images"], ["mean"], keepdims=0),
@@ -103,14 +103,14 @@ def _write(
         numpy_helper.from_array(np.float32(0), "zero"),
         numpy_helper.from_array(np.float32(0.5), "half"),
     ]
-    told = []
+    infos = []
     for name, value in outputs.items():
         kind = helper.np_dtype_to_tensor_dtype(value.dtype)
         constants.append(numpy_helper.from_array(value, f"{name}_value"))
         nodes.append(helper.make_node("Cast", ["nothing"], [f"{name}_nothing"], to=kind))
         nodes.append(helper.make_node("Add", [f"{name}_value", f"{name}_nothing"], [name]))
-        told.append(helper.make_tensor_value_info(name, kind, list(value.shape)))
-    graph = helper.make_graph(nodes, "tiny", [picture], told, constants)
+        infos.append(helper.make_tensor_value_info(name, kind, list(value.shape)))
+    graph = helper.make_graph(nodes, "tiny", [picture], infos, constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     entries = dict(metadata or {}) | ({"names": names} if names is not None else {})
     helper.set_model_props(model, entries)
@@ -119,7 +119,7 @@ def _write(
 
 
 def write_manifest(model: Path, sha256: str, labels: Sequence[str], **more: object) -> Path:
-    """Write the manifest that belongs beside `model`."""
+    """Write the manifest beside `model`."""
     path = model.with_suffix(".json")
     path.write_text(json.dumps({"schema": 1, "model": model.name, "sha256": sha256, "labels": list(labels)} | more))
     return path

@@ -1,4 +1,4 @@
-"""Which detector the settings mean."""
+"""Which detector the settings select."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from edge_agent.perception.detector.tensorrt.selection import NoEngineError
 from edge_agent.perception.vision import OutputLayout
 from edge_agent.runtime import resources
 from edge_agent.signs import LABELS
-from tests.perception.detector.engines import made, tiny
+from tests.perception.detector.engines import built, tiny
 from tests.perception.detector.models import outputs_for, save
 from tests.support.gpu import Gpu
 
@@ -70,14 +70,14 @@ def test_open_fastest_takes_the_engine_that_was_built(tmp_path: Path, gpu: Gpu) 
     assert open_fastest(Wanted("auto", model), tmp_path).info.backend == "onnxruntime"
     with pytest.raises(NoEngineError, match="engine build"):
         open_fastest(Wanted("tensorrt", model), tmp_path)
-    made(model, tmp_path)
+    built(model, tmp_path)
     detector = open_fastest(Wanted("auto", model), tmp_path)
     assert detector.info.backend == "tensorrt"
     detector.close()
 
 
 def test_model_that_is_an_engine_runs_without_its_onnx_file(tmp_path: Path, gpu: Gpu) -> None:
-    engine = made(tiny(tmp_path), tmp_path / "engines").rename(tmp_path / "own.engine")
+    engine = built(tiny(tmp_path), tmp_path / "engines").rename(tmp_path / "own.engine")
     detector = open_detector(Wanted("auto", engine))
     assert detector.info.backend == "tensorrt"
     detector.close()
@@ -88,7 +88,7 @@ def test_model_that_is_an_engine_runs_without_its_onnx_file(tmp_path: Path, gpu:
 
 def test_model_that_is_an_engine_starts_on_the_onnx_file_beside_it(tmp_path: Path, gpu: Gpu) -> None:
     model = tiny(tmp_path)
-    engine = made(model, tmp_path / "engines").rename(tmp_path / "m.engine")
+    engine = built(model, tmp_path / "engines").rename(tmp_path / "m.engine")
     assert open_detector(Wanted("auto", engine)).info.backend == "onnxruntime"
 
 

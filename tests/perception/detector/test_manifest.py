@@ -35,18 +35,18 @@ def test_manifest_hash_in_capitals_is_the_same_hash(tmp_path: Path) -> None:
     assert read_manifest(write(tmp_path, sha256=DIGEST.upper()), DIGEST) is not None
 
 
-def test_manifest_of_another_model_says_the_model_was_changed(tmp_path: Path) -> None:
+def test_manifest_of_another_model_reports_that_the_model_has_changed(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="the model has changed"):
         read_manifest(write(tmp_path), "cd" * 32)
 
 
-def test_manifest_without_hash_tells_what_to_write(tmp_path: Path) -> None:
+def test_manifest_without_hash_names_what_to_write(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=DIGEST):
         read_manifest(write(tmp_path, sha256=None), DIGEST)
 
 
 @pytest.mark.parametrize(
-    ("parts", "told"),
+    ("parts", "message"),
     [
         ({"schema": 2}, "schema 1"),
         ({"labels": []}, "labels"),
@@ -59,8 +59,8 @@ def test_manifest_without_hash_tells_what_to_write(tmp_path: Path) -> None:
         ({"layout": "yolo"}, "layout is 'yolo'.*channels_first"),
     ],
 )
-def test_manifest_with_a_bad_part_names_it(tmp_path: Path, parts: dict[str, object], told: str) -> None:
-    with pytest.raises(ConfigError, match=told) as caught:
+def test_manifest_with_a_bad_part_names_it(tmp_path: Path, parts: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
         read_manifest(write(tmp_path, **parts), DIGEST)
     assert "m.json" in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -73,7 +73,7 @@ def test_manifest_that_is_no_manifest_is_refused(tmp_path: Path, content: bytes)
         read_manifest(tmp_path / "m.onnx", DIGEST)
 
 
-def test_manifest_syntax_error_tells_line_and_column(tmp_path: Path) -> None:
+def test_manifest_syntax_error_names_line_and_column(tmp_path: Path) -> None:
     (tmp_path / "m.json").write_text('{"schema": 1,\n  oops}')
     with pytest.raises(ConfigError, match=r"m\.json:2:3"):
         read_manifest(tmp_path / "m.onnx", DIGEST)

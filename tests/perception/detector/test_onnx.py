@@ -1,4 +1,4 @@
-"""Models of all kinds behind the Detector port."""
+"""The ONNX Runtime detector with all kinds of models."""
 
 import hashlib
 import subprocess
@@ -75,9 +75,9 @@ def test_detector_dynamic_axes_take_the_manifests_size_first(tmp_path: Path) -> 
     assert (info.input_width, info.input_height) == (320, 224)
 
 
-@pytest.mark.parametrize("told", ["", "640", "[0, 640]", "[a, b]"])
-def test_detector_dynamic_axes_without_a_size_take_640(tmp_path: Path, told: str) -> None:
-    info = OnnxDetector(tiny(tmp_path, size=("height", "width"), metadata={"imgsz": told})).info
+@pytest.mark.parametrize("imgsz", ["", "640", "[0, 640]", "[a, b]"])
+def test_detector_dynamic_axes_without_a_size_take_640(tmp_path: Path, imgsz: str) -> None:
+    info = OnnxDetector(tiny(tmp_path, size=("height", "width"), metadata={"imgsz": imgsz})).info
     assert (info.input_width, info.input_height) == (640, 640)
 
 
@@ -121,11 +121,11 @@ def test_detector_that_must_have_a_manifest_is_refused_without(tmp_path: Path) -
 def refused(model: Path) -> str:
     with pytest.raises(ConfigError) as caught:
         OnnxDetector(model)
-    told = str(caught.value)
-    assert str(model) in told
+    message = str(caught.value)
+    assert str(model) in message
     assert caught.value.remedy
-    assert "\n" not in told
-    return told
+    assert "\n" not in message
+    return message
 
 
 def test_model_missing_is_refused(tmp_path: Path) -> None:
@@ -150,10 +150,10 @@ def test_model_that_is_something_else_is_refused(tmp_path: Path) -> None:
     assert "ONNX Runtime" in refused(model)
 
 
-@pytest.mark.parametrize(("names", "told"), [(None, "no class names"), ("a, b, c", "'names' cannot be parsed")])
-def test_model_without_readable_names_asks_for_a_manifest(tmp_path: Path, names: str | None, told: str) -> None:
+@pytest.mark.parametrize(("names", "message"), [(None, "no class names"), ("a, b, c", "'names' cannot be parsed")])
+def test_model_without_readable_names_asks_for_a_manifest(tmp_path: Path, names: str | None, message: str) -> None:
     message = refused(tiny(tmp_path, names=names))
-    assert told in message
+    assert message in message
     assert "m.json" in message
 
 
@@ -196,7 +196,7 @@ def test_model_that_answers_nan_to_a_bright_picture_is_fatal_there_only(tmp_path
     assert len(detector.infer(PICTURE)) == 2
 
 
-def test_detector_says_nothing_on_stderr(tmp_path: Path) -> None:
+def test_detector_prints_nothing_on_stderr(tmp_path: Path) -> None:
     model = tiny(tmp_path)
     broken = tmp_path / "broken.onnx"
     broken.write_bytes(model.read_bytes()[:300])

@@ -1,4 +1,4 @@
-"""Which of the shipped files runs."""
+"""Which of the shipped files is used."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""From a network's numbers to detections."""
+"""From a network's outputs to detections."""
 
 import numpy as np
 import pytest
@@ -49,7 +49,7 @@ def test_decode_number_that_is_none_is_fatal(layout: OutputLayout, poison: float
 
 
 @pytest.mark.parametrize("layout", sorted(DENSE))
-def test_decode_random_dense_head_agrees_with_the_plain_way(layout: OutputLayout) -> None:
+def test_decode_random_dense_head_agrees_with_a_simple_decoder(layout: OutputLayout) -> None:
     rng = np.random.default_rng(7)
     objectness = layout in {OutputLayout.OBJECTNESS_FIRST, OutputLayout.OBJECTNESS_LAST}
     rows = rng.random((1, 200, 8 + objectness), np.float32)
@@ -58,20 +58,20 @@ def test_decode_random_dense_head_agrees_with_the_plain_way(layout: OutputLayout
         rows if layout in {OutputLayout.CHANNELS_LAST, OutputLayout.OBJECTNESS_LAST} else rows.transpose(0, 2, 1).copy()
     )
     found = decode([output], OutputSpec(layout, (0,)), 0.6)
-    plain = _plainly(rows[0], objectness=objectness, threshold=0.6)
+    plain = _simple_decode(rows[0], objectness=objectness, threshold=0.6)
     assert len(plain) > 30
     ours = np.column_stack([found.scores, found.classes, found.boxes])
     assert ours == pytest.approx(np.array(plain), abs=1e-3)
 
 
-def _plainly(rows: NDArray[np.float32], *, objectness: bool, threshold: float) -> list[tuple[float, ...]]:
-    """Score, class and corners of each row that passes, best first, without any cleverness."""
-    told = []
+def _simple_decode(rows: NDArray[np.float32], *, objectness: bool, threshold: float) -> list[tuple[float, ...]]:
+    """Return score, class and corners of each row that passes, best first, by simple loops."""
+    message = []
     for x, y, w, h, *rest in rows.tolist():
         scores = [rest[0] * score for score in rest[1:]] if objectness else rest
         if max(scores) >= threshold:
-            told.append((max(scores), scores.index(max(scores)), x - w / 2, y - h / 2, x + w / 2, y + h / 2))
-    return sorted(told, reverse=True)
+            message.append((max(scores), scores.index(max(scores)), x - w / 2, y - h / 2, x + w / 2, y + h / 2))
+    return sorted(message, reverse=True)
 
 
 def test_decode_half_precision_output_is_read() -> None:

@@ -1,4 +1,4 @@
-"""Pictures with the boxes drawn in."""
+"""Pictures with boxes drawn in."""
 
 import itertools
 
@@ -49,7 +49,7 @@ def test_draw_best_detection_lies_on_top() -> None:
     assert (both[149, 205:255] == colour_of("stop")).all()
 
 
-def test_draw_picture_smaller_than_its_label_is_no_trouble() -> None:
+def test_draw_picture_smaller_than_its_label_is_drawn() -> None:
     assert draw(np.zeros((20, 20, 3), np.uint8), [Detection("stop", 0.9, Box(1, 1, 9, 9))]).shape == (20, 20, 3)
 
 

@@ -1,4 +1,4 @@
-"""What the shapes of a network's outputs are taken to mean."""
+"""Recognition of layouts by the shapes of a network's outputs."""
 
 import pytest
 
@@ -27,7 +27,7 @@ CASES: list[tuple[str, list[Shape], int, OutputLayout, tuple[int, ...]]] = [
 
 
 @pytest.mark.parametrize(("shapes", "classes", "layout", "indices"), [case[1:] for case in CASES], ids=lambda _: "")
-def test_recognise_known_form_is_told_by_shape(
+def test_recognise_known_form_is_recognised_by_shape(
     shapes: list[Shape], classes: int, layout: OutputLayout, indices: tuple[int, ...]
 ) -> None:
     side = 160 if shapes == [(1, 525, 6)] else 640
@@ -55,9 +55,9 @@ def test_recognise_anything_else_is_refused(shapes: list[Shape]) -> None:
 
 def test_recognise_manifest_settles_what_shapes_leave_open() -> None:
     shapes: list[Shape] = [(1, 300, 6)]
-    told = recognise(shapes, 2, 640, 640, OutputLayout.CHANNELS_LAST)
-    assert told is not None
-    assert told.layout is OutputLayout.CHANNELS_LAST
+    message = recognise(shapes, 2, 640, 640, OutputLayout.CHANNELS_LAST)
+    assert message is not None
+    assert message.layout is OutputLayout.CHANNELS_LAST
 
 
 def test_recognise_manifest_against_the_shapes_is_refused() -> None:

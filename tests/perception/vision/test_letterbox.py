@@ -1,4 +1,4 @@
-"""The way from a picture into a network's input and back."""
+"""From a picture to a network's input and back."""
 
 import cv2
 import numpy as np

@@ -1,4 +1,4 @@
-"""A picture takes its size when somebody first looks, once, in the thread that looks."""
+"""A picture is resized on first use, once, in the thread that uses it."""
 
 import threading
 from typing import Any
@@ -18,7 +18,7 @@ def test_pixels_are_those_of_resizing_and_stay_the_same_array() -> None:
     assert ResizedPicture.of(IMAGE).pixels() is IMAGE
 
 
-def test_pixels_are_made_once_however_many_threads_look(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pixels_are_made_once_however_many_threads_ask(monkeypatch: pytest.MonkeyPatch) -> None:
     makers: list[str] = []
     go_on = threading.Event()
 

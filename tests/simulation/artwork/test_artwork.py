@@ -1,4 +1,4 @@
-"""The toy signs' pictures: complete, of the size asked for, opaque where the sign is, and told apart."""
+"""The toy signs' pictures: complete, of the requested size, opaque where the sign is, and distinguishable."""
 
 import numpy as np
 import pytest

@@ -12,7 +12,7 @@ from tests.support.gpu import Gpu
 
 @pytest.fixture
 def hidden(monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """Hide the packages whose names are put in here."""
+    """Hide the packages whose names are added."""
     names: set[str] = set()
     find = importlib.util.find_spec
     monkeypatch.setattr(bindings.importlib.util, "find_spec", lambda name: None if name in names else find(name))
@@ -42,7 +42,7 @@ def test_missing_package_is_named(gpu: Gpu, hidden: set[str], missing: set[str],
         ("dead-driver", r"does not start .cuInit failed"),
     ],
 )
-def test_driver_that_does_not_do_is_told(gpu: Gpu, fault: str, words: str) -> None:
+def test_driver_that_does_not_work_is_reported(gpu: Gpu, fault: str, words: str) -> None:
     gpu.say(fault)
     with pytest.raises(GpuUnavailableError, match=words):
         load_bindings()
@@ -61,7 +61,7 @@ def test_tensorrt_from_10_3_to_11_is_taken(gpu: Gpu, version: str) -> None:
     assert gpu_platform(load_bindings()).tensorrt == version
 
 
-def test_pycuda_without_a_driver_is_told(gpu: Gpu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pycuda_without_a_driver_is_reported(gpu: Gpu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = tmp_path / "pycuda"
     broken.mkdir()
     (broken / "__init__.py").touch()

@@ -1,4 +1,4 @@
-"""Engines are made in a child process, once, and what goes wrong there costs nothing but the engine."""
+"""Engines are built in a child process, once, and a failure there affects nothing but the engine."""
 
 import asyncio
 import json
@@ -14,33 +14,33 @@ from edge_agent.perception.detector.tensorrt.builder import BuildError, BuildSto
 from edge_agent.perception.detector.tensorrt.cache import TIMINGS, EngineCache
 from edge_agent.perception.detector.tensorrt.engine_file import read_about
 from edge_agent.perception.detector.tensorrt.selection import open_source
-from tests.perception.detector.engines import forge, made, order, tiny
+from tests.perception.detector.engines import build_in_child, built, request, tiny
 from tests.support.gpu import Gpu
 
 
-def test_engine_is_made_in_a_child_process_and_found_the_second_time(tmp_path: Path, gpu: Gpu) -> None:
+def test_engine_is_built_in_a_child_process_and_found_the_second_time(tmp_path: Path, gpu: Gpu) -> None:
     model = tiny(tmp_path)
-    engine, fresh = forge(model, tmp_path / "engines")
+    engine, fresh = build_in_child(model, tmp_path / "engines")
     assert fresh
     about = read_about(engine)
     assert about.key is not None
     assert (about.model, about.labels, about.key.machine.gpu) == ("m.onnx", ("a", "b"), "Fake Orin")
     assert (tmp_path / "engines" / TIMINGS).exists()
-    assert forge(model, tmp_path / "engines") == (engine, False)
+    assert build_in_child(model, tmp_path / "engines") == (engine, False)
 
 
-def test_engine_is_built_anew_for_another_tensorrt(tmp_path: Path, gpu: Gpu) -> None:
+def test_engine_is_rebuilt_for_another_tensorrt(tmp_path: Path, gpu: Gpu) -> None:
     model = tiny(tmp_path)
-    first = made(model, tmp_path)
+    first = built(model, tmp_path)
     gpu.version("10.13.0.35")
-    second = made(model, tmp_path)
+    second = built(model, tmp_path)
     assert first != second
     assert first.exists()
 
 
 async def test_two_agents_build_the_same_engine_once(tmp_path: Path, gpu: Gpu) -> None:
     model = tiny(tmp_path)
-    wanted = order(model, tmp_path / "engines")
+    wanted = request(model, tmp_path / "engines")
     (one, fresh_one), (other, fresh_other) = await asyncio.gather(build_in_process(wanted), build_in_process(wanted))
     assert one == other
     assert {fresh_one, fresh_other} == {True, False}
@@ -54,40 +54,40 @@ async def test_two_agents_build_the_same_engine_once(tmp_path: Path, gpu: Gpu) -
         ("half-runtime", "builder does not start"),
     ],
 )
-def test_build_that_fails_is_told_in_one_line(tmp_path: Path, gpu: Gpu, fault: str, words: str) -> None:
+def test_build_that_fails_is_reported_in_one_line(tmp_path: Path, gpu: Gpu, fault: str, words: str) -> None:
     gpu.say(fault)
     with pytest.raises(BuildError, match=words) as caught:
-        made(tiny(tmp_path), tmp_path / "engines")
+        built(tiny(tmp_path), tmp_path / "engines")
     assert "\n" not in str(caught.value)
     assert not list((tmp_path / "engines").glob("*.engine"))
 
 
-async def test_failure_in_the_child_is_told_in_its_own_words(tmp_path: Path, gpu: Gpu) -> None:
+async def test_failure_in_the_child_is_reported_with_the_childs_message(tmp_path: Path, gpu: Gpu) -> None:
     gpu.say("build-fails")
     with pytest.raises(BuildProcessError, match=r"Could not find any implementation .*; see docs/engines\.md"):
-        await build_in_process(order(tiny(tmp_path), tmp_path / "engines"))
+        await build_in_process(request(tiny(tmp_path), tmp_path / "engines"))
 
 
-async def test_build_that_crashes_is_told_and_leaves_no_engine(tmp_path: Path, gpu: Gpu) -> None:
+async def test_build_that_crashes_is_reported_and_leaves_no_engine(tmp_path: Path, gpu: Gpu) -> None:
     gpu.say("build-crashes")
     with pytest.raises(BuildProcessError, match="killed by signal 6"):
-        await build_in_process(order(tiny(tmp_path), tmp_path / "engines"))
+        await build_in_process(request(tiny(tmp_path), tmp_path / "engines"))
     assert not list((tmp_path / "engines").glob("*.engine"))
 
 
-def test_folder_that_cannot_be_written_is_told_in_one_line(tmp_path: Path, gpu: Gpu) -> None:
+def test_folder_that_cannot_be_written_is_reported_in_one_line(tmp_path: Path, gpu: Gpu) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(FatalError, match="Not a directory; set CACHE_DIRECTORY"):
-        made(tiny(tmp_path), tmp_path / "file" / "engines")
+        built(tiny(tmp_path), tmp_path / "file" / "engines")
 
 
 async def test_cancelled_build_ends_its_child_and_leaves_no_engine(tmp_path: Path, gpu: Gpu) -> None:
     gpu.say("build-hangs")
-    told = asyncio.Event()
+    progressed = asyncio.Event()
     building = asyncio.create_task(
-        build_in_process(order(tiny(tmp_path), tmp_path / "engines"), progress=lambda share, phase: told.set())
+        build_in_process(request(tiny(tmp_path), tmp_path / "engines"), progress=lambda share, phase: progressed.set())
     )
-    await told.wait()
+    await progressed.wait()
     building.cancel()
     with pytest.raises(asyncio.CancelledError):
         await building
@@ -97,14 +97,14 @@ async def test_cancelled_build_ends_its_child_and_leaves_no_engine(tmp_path: Pat
 def test_model_that_onnx_runtime_refuses_is_not_built(tmp_path: Path, gpu: Gpu) -> None:
     (tmp_path / "m.onnx").write_bytes(b"nonsense")
     with pytest.raises(ConfigError, match="not a model"):
-        made(tmp_path / "m.onnx", tmp_path)
+        built(tmp_path / "m.onnx", tmp_path)
 
 
-def test_damaged_engine_in_the_cache_is_set_aside_and_built_anew(tmp_path: Path, gpu: Gpu) -> None:
+def test_damaged_engine_in_the_cache_is_set_aside_and_rebuilt(tmp_path: Path, gpu: Gpu) -> None:
     model = tiny(tmp_path)
-    engine = made(model, tmp_path)
+    engine = built(model, tmp_path)
     engine.write_bytes(engine.read_bytes()[:-9])
-    assert build_engine(order(model, tmp_path), lambda message: True, load_bindings()) == (engine, True)
+    assert build_engine(request(model, tmp_path), lambda message: True, load_bindings()) == (engine, True)
     assert len(list(tmp_path.glob("*.set-aside-1"))) == 1
 
 
@@ -115,7 +115,7 @@ def test_progress_grows_to_the_end(tmp_path: Path, gpu: Gpu) -> None:
     assert seen == [0.5, 1.0]
 
 
-def test_build_stops_when_it_is_told_to(tmp_path: Path, gpu: Gpu) -> None:
+def test_build_stops_when_the_callback_says_so(tmp_path: Path, gpu: Gpu) -> None:
     model = tiny(tmp_path).read_bytes()
     with pytest.raises(BuildStoppedError):
         build(load_bindings().trt, model, (1, 3, 64, 96), progress=lambda phase, share: False)
@@ -140,15 +140,17 @@ def test_engines_of_two_precisions_live_side_by_side(tmp_path: Path, gpu: Gpu) -
     model = tiny(tmp_path)
     tiny(tmp_path, "m-fp16.onnx", size=(64, 96), metadata={"author": "another file"})
     for precision in ("fp32", "fp16"):
-        build_engine(order(model, tmp_path, precision), lambda message: True, load_bindings())
+        build_engine(request(model, tmp_path, precision), lambda message: True, load_bindings())
     found = {about.key.precision for _, about in EngineCache(tmp_path).engines() if about and about.key}
     assert found == {"fp32", "fp16"}
 
 
-def test_messages_of_the_maker_are_one_json_object_a_line(tmp_path: Path, gpu: Gpu) -> None:
-    told: list[str] = []
+def test_messages_of_the_worker_are_one_json_object_a_line(tmp_path: Path, gpu: Gpu) -> None:
+    lines: list[str] = []
     build_engine(
-        order(tiny(tmp_path), tmp_path), lambda message: bool(told.append(json.dumps(message)) or True), load_bindings()
+        request(tiny(tmp_path), tmp_path),
+        lambda message: bool(lines.append(json.dumps(message)) or True),
+        load_bindings(),
     )
-    assert all("\n" not in line for line in told)
-    assert json.loads(told[-1])["progress"] == 1.0
+    assert all("\n" not in line for line in lines)
+    assert json.loads(lines[-1])["progress"] == 1.0

@@ -1,4 +1,4 @@
-"""Engines on disk: found by their full key, whole or not at all, set aside and never deleted."""
+"""The engine cache: found by their full key, written atomically, set aside and never deleted."""
 
 import dataclasses
 import fcntl
@@ -69,7 +69,7 @@ def test_engine_of_another_key_under_this_name_is_set_aside(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("kept_bytes", [0, 3, 4, 40, -1, -5000])
-def test_engine_that_was_cut_short_is_set_aside_and_built_anew(tmp_path: Path, kept_bytes: int) -> None:
+def test_engine_that_was_cut_short_is_set_aside_and_rebuilt(tmp_path: Path, kept_bytes: int) -> None:
     cache, path = kept(tmp_path)
     cut = path.read_bytes()[:kept_bytes]
     path.write_bytes(cut)
@@ -105,8 +105,8 @@ def test_file_that_is_no_engine_is_refused(tmp_path: Path) -> None:
 
 
 def test_engine_of_ultralytics_is_taken_as_it_is(tmp_path: Path) -> None:
-    told = {"task": "detect", "names": {"0": "a", "1": "b"}, "imgsz": [64, 96], "batch": 1, "stride": 32}
-    text = json.dumps(told).encode()
+    description = {"task": "detect", "names": {"0": "a", "1": "b"}, "imgsz": [64, 96], "batch": 1, "stride": 32}
+    text = json.dumps(description).encode()
     path = tmp_path / "yolo.engine"
     path.write_bytes(struct.pack("<i", len(text)) + text + ENGINE)
     assert read_engine(path) == (EngineInfo(("a", "b"), 96, 64), ENGINE)
@@ -116,16 +116,16 @@ def test_engine_of_ultralytics_is_taken_as_it_is(tmp_path: Path) -> None:
 def test_description_of_ours_that_lacks_a_part_is_refused(tmp_path: Path, missing: str) -> None:
     content = pack(ENGINE, ABOUT)
     (length,) = struct.unpack_from("<i", content)
-    told = json.loads(content[4 : 4 + length])
-    del told["edge_agent"][missing]
-    text = json.dumps(told).encode()
+    description = json.loads(content[4 : 4 + length])
+    del description["edge_agent"][missing]
+    text = json.dumps(description).encode()
     path = tmp_path / "m.engine"
     path.write_bytes(struct.pack("<i", len(text)) + text + ENGINE)
     with pytest.raises(DamagedEngineError):
         read_engine(path)
 
 
-def test_folder_that_cannot_be_written_is_told_in_one_line(tmp_path: Path) -> None:
+def test_folder_that_cannot_be_written_is_reported_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     cache = EngineCache(tmp_path / "file" / "engines")
     with (
@@ -146,20 +146,20 @@ def test_lock_is_held_by_one_and_goes_with_it(tmp_path: Path) -> None:
         pass
 
 
-def test_engines_are_listed_with_what_they_say(tmp_path: Path) -> None:
+def test_engines_are_listed_with_their_descriptions(tmp_path: Path) -> None:
     cache, path = kept(tmp_path)
     (tmp_path / "bad.engine").write_bytes(b"?")
     assert list(cache.engines()) == [(tmp_path / "bad.engine", None), (path, ABOUT)]
 
 
-def test_cache_lies_where_systemd_says_else_below_the_agents_state(tmp_path: Path) -> None:
+def test_cache_is_in_systemds_folder_else_below_the_agents_state(tmp_path: Path) -> None:
     assert cache_dir({"STATE_DIRECTORY": "/var/lib/edge-agent"}) == Path("/var/lib/edge-agent/engines")
     assert cache_dir({}, tmp_path) == tmp_path / "engines"
     systemd = {"STATE_DIRECTORY": "/var/lib/edge-agent", "CACHE_DIRECTORY": "/var/cache/edge-agent:/var/cache/more"}
     assert cache_dir(systemd, tmp_path) == Path("/var/cache/edge-agent/engines")
 
 
-def test_names_of_engines_tell_the_model(tmp_path: Path) -> None:
+def test_names_of_engines_contain_the_model(tmp_path: Path) -> None:
     name = KEY.file_name("signs-fp16.onnx")
     assert name.startswith("signs-fp16.")
     assert hashlib.sha256(name.encode()).hexdigest() != hashlib.sha256(KEY.file_name("m.onnx").encode()).hexdigest()

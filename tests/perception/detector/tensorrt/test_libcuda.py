@@ -1,4 +1,4 @@
-"""The calls to the driver's library, against a library that writes down what it is asked."""
+"""The calls to the driver library, against a fake that records them."""
 
 import ctypes
 from typing import Any
@@ -13,11 +13,11 @@ _GIVES = {
     "cuDevicePrimaryCtxRetain": 0,
     "cuCtxGetCurrent": 0,
 }
-"""Which argument of a function is where its answer goes."""
+"""Which argument of a function points to its result."""
 
 
 class Libcuda:
-    """Answers 0 to everything, except what is in `refuses`, and keeps the names of what was called."""
+    """Returns 0 from every function except those in `refuses`, and records the names of the calls."""
 
     def __init__(self, *refuses: str) -> None:
         self.calls: list[str] = []
@@ -33,7 +33,7 @@ class Libcuda:
         return call
 
 
-def test_graph_is_recorded_launched_and_let_go() -> None:
+def test_graph_is_recorded_launched_and_released() -> None:
     library = Libcuda()
     graph = CudaGraph(library, 4096)
     assert graph.record(lambda: library.calls.append("work"))
@@ -66,7 +66,7 @@ def test_recording_ends_when_the_work_fails() -> None:
     assert library.calls == ["cuStreamBeginCapture_v2", "cuStreamEndCapture"]
 
 
-def test_launch_that_the_driver_refuses_is_told() -> None:
+def test_launch_that_the_driver_refuses_is_reported() -> None:
     graph = CudaGraph(Libcuda("cuGraphLaunch"), 4096)
     graph.record(lambda: None)
     assert not graph.launch()
@@ -87,7 +87,7 @@ def test_primary_context_that_cannot_be_held_is_not_released(refused: str) -> No
     assert "cuDevicePrimaryCtxRelease_v2" not in library.calls
 
 
-def test_library_that_is_not_there_is_passed_over() -> None:
+def test_library_that_is_not_there_is_skipped() -> None:
     assert not preload("libno-such-library.so.1")
     with primary_context(None):
         pass

@@ -48,7 +48,7 @@ def test_model_of_any_size_builds_for_one(tmp_path: Path) -> None:
     assert len(ahead_of_time(model.read_bytes(), (1, 3, 64, 96))) > 1000
 
 
-def test_file_that_is_no_model_is_refused_with_the_parsers_words() -> None:
+def test_file_that_is_no_model_is_refused_with_the_parsers_message() -> None:
     with pytest.raises(BuildError, match="cannot read the model"):
         ahead_of_time(b"nonsense", (1, 3, 64, 96))
 
@@ -61,7 +61,7 @@ def test_operator_that_tensorrt_does_not_know_is_named() -> None:
         ahead_of_time(model.SerializeToString(), (1, 3, 64, 96))
 
 
-def test_progress_is_heard_and_ends_the_build(tmp_path: Path) -> None:
+def test_progress_is_reported_and_ends_the_build(tmp_path: Path) -> None:
     model = tiny(tmp_path).read_bytes()
     seen: list[float] = []
     ahead_of_time(model, (1, 3, 64, 96), lambda phase, share: bool(seen.append(share) or True))

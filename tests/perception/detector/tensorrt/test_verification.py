@@ -1,4 +1,4 @@
-"""When two detectors see the same."""
+"""When the detections of two detectors agree."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from edge_agent.perception.detector.tensorrt.verification import (
     sample_pictures,
 )
 from edge_agent.perception.vision import OutputLayout
-from tests.perception.detector.engines import PICTURE, made, tiny
+from tests.perception.detector.engines import PICTURE, built, tiny
 from tests.perception.detector.models import outputs_for, save
 from tests.support.gpu import Gpu
 
@@ -61,16 +61,16 @@ def test_detection_next_to_the_threshold_may_be_missing_on_either_side() -> None
     assert agree((STOP,), (STOP, WEAK)) == ""
 
 
-def test_engine_that_sees_the_same_is_proven(tmp_path: Path, gpu: Gpu) -> None:
+def test_engine_that_sees_the_same_is_verified(tmp_path: Path, gpu: Gpu) -> None:
     model = tiny(tmp_path)
-    detector, agreement = open_verified(made(model, tmp_path), model, load_bindings(), PostprocessOptions(), [PICTURE])
+    detector, agreement = open_verified(built(model, tmp_path), model, load_bindings(), PostprocessOptions(), [PICTURE])
     assert (agreement.problem, agreement.pairs) == ("", 2)
     detector.close()
 
 
 def test_engine_that_disagrees_is_refused_and_closed(tmp_path: Path, gpu: Gpu) -> None:
     model = tiny(tmp_path)
-    engine = made(model, tmp_path)
+    engine = built(model, tmp_path)
     gpu.say("disagrees")
     with pytest.raises(DisagreementError, match=r"m\.onnx disagrees with ONNX Runtime: picture 0"):
         open_verified(engine, model, load_bindings(), PostprocessOptions(), [PICTURE])
@@ -79,7 +79,7 @@ def test_engine_that_disagrees_is_refused_and_closed(tmp_path: Path, gpu: Gpu) -
 
 def test_engine_that_answers_what_is_no_number_is_refused(tmp_path: Path, gpu: Gpu) -> None:
     model = tiny(tmp_path)
-    engine = made(model, tmp_path)
+    engine = built(model, tmp_path)
     gpu.say("nan")
     with pytest.raises(DisagreementError, match="disagrees with ONNX Runtime"):
         open_verified(engine, model, load_bindings(), PostprocessOptions(), [PICTURE])
@@ -91,7 +91,7 @@ def test_engine_with_other_class_names_is_refused(tmp_path: Path, gpu: Gpu) -> N
     model = tiny(tmp_path)
     other = save(tmp_path / "o.onnx", outputs_for(OutputLayout.CHANNELS_LAST, [], 2), names="['b', 'a']")
     with pytest.raises(DisagreementError, match="other class names"):
-        open_verified(made(model, tmp_path), other, load_bindings(), PostprocessOptions(), [PICTURE])
+        open_verified(built(model, tmp_path), other, load_bindings(), PostprocessOptions(), [PICTURE])
     assert gpu.left() == {}
 
 
@@ -119,15 +119,15 @@ def test_pictures_beside_a_model_are_its_samples(tmp_path: Path) -> None:
 
 def test_engine_is_compared_below_the_threshold_where_nothing_reaches_it(tmp_path: Path, gpu: Gpu) -> None:
     model = tiny(tmp_path)
-    engine = made(model, tmp_path)
+    engine = built(model, tmp_path)
     detector, agreement = open_verified(engine, model, load_bindings(), PostprocessOptions(threshold=0.95), [PICTURE])
     assert agreement.pairs == 2
     assert detector.infer(PICTURE) == (), "the threshold is back where it was"
     detector.close()
 
 
-def test_engine_that_is_as_silent_as_the_model_is_not_proven(tmp_path: Path, gpu: Gpu) -> None:
+def test_engine_that_detects_nothing_like_the_model_is_not_verified(tmp_path: Path, gpu: Gpu) -> None:
     model = save(tmp_path / "m.onnx", outputs_for(OutputLayout.CHANNELS_LAST, [], 2), names="['a', 'b']")
     with pytest.raises(DisagreementError, match="neither detects anything"):
-        open_verified(made(model, tmp_path), model, load_bindings(), PostprocessOptions(), [PICTURE])
+        open_verified(built(model, tmp_path), model, load_bindings(), PostprocessOptions(), [PICTURE])
     assert gpu.left() == {}

@@ -1,4 +1,4 @@
-"""Reading data sets: what is wrong is said before training, with the file's name."""
+"""Reading data sets: mistakes are reported before training, with the file's name."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -60,7 +60,7 @@ def _no_list(content: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("edit", "told"),
+    ("edit", "message"),
     [
         (_unknown_label, "'halt'"),
         (_outside, "outside its picture 5.jpg"),
@@ -74,13 +74,13 @@ def _no_list(content: dict[str, Any]) -> None:
     ],
 )
 def test_read_split_bad_annotations_names_file_and_fault(
-    change: Change, edit: Callable[[dict[str, Any]], None], told: str
+    change: Change, edit: Callable[[dict[str, Any]], None], message: str
 ) -> None:
     folder = change(edit)
     with pytest.raises(ConfigError) as caught:
         read_split(folder, "train")
     assert str(folder / "annotations" / "train.json") in str(caught.value)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
@@ -98,7 +98,7 @@ def test_read_split_missing_picture_names_it(toy: Path) -> None:
         read_split(toy, "train")
 
 
-def test_read_split_missing_split_says_where_it_was_sought(toy: Path) -> None:
+def test_read_split_missing_split_names_the_expected_file(toy: Path) -> None:
     with pytest.raises(ConfigError, match=r"test\.json"):
         read_split(toy, "test")
 

@@ -1,4 +1,4 @@
-"""A live camera on captures that a test made, with a clock of its own."""
+"""A live camera on fake captures, with a clock of its own."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,8 +21,8 @@ class Clock:
         return self.now_s
 
 
-class Bench:
-    """A live camera on captures that the test made; each opening takes the next one."""
+class CameraHarness:
+    """A live camera on fake captures; each opening uses the next one."""
 
     def __init__(
         self, *captures: FakeCapture, fps: float = LONG, timeouts: LiveTimeouts = TIMEOUTS, **more: bool
@@ -54,13 +54,13 @@ class Bench:
 
 
 @asynccontextmanager
-async def running(bench: Bench) -> AsyncIterator[LiveCamera]:
+async def running(harness: CameraHarness) -> AsyncIterator[LiveCamera]:
     try:
-        async with bench.camera as camera:
+        async with harness.camera as camera:
             yield camera
-            bench.unblock()
+            harness.unblock()
     finally:
-        bench.unblock()
+        harness.unblock()
 
 
 async def serial(camera: LiveCamera) -> int:
