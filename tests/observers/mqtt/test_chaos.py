@@ -198,6 +198,29 @@ async def test_attempt_that_was_given_up_never_logs_in(monkeypatch: pytest.Monke
         assert await asyncio.to_thread(first_bytes, server) == b""
 
 
+async def test_attempt_that_hangs_behind_the_trial_connection_does_not_stay(
+    broker: Mosquitto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Aiomqtt's thread cannot be interrupted: the connect that ends too late is disconnected."""
+    resolvable = threading.Event()
+    calls: list[None] = []
+    getaddrinfo = socket.getaddrinfo
+
+    def slow(*args: Any, **kwargs: Any) -> Any:
+        calls.append(None)
+        if len(calls) > 1:
+            resolvable.wait(20)
+        return getaddrinfo(*args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    await asyncio.to_thread(time.sleep, 0)  # the executor's own files are counted before
+    before, tasks = open_files(), len(asyncio.all_tasks())
+    with pytest.raises(MqttLinkError):
+        await connection(broker.port, connect_timeout_s=0.5).open()
+    resolvable.set()
+    await until(lambda: (len(asyncio.all_tasks()), open_files()) == (tasks, before), "all is closed")
+
+
 def open_files() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 

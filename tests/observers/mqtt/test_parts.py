@@ -1,6 +1,8 @@
 """Parts of the mirror without a broker: the queues of commands and messages, and the faults of the link."""
 
+import ast
 import re
+from pathlib import Path
 
 import pytest
 from aiomqtt import Message, MqttError
@@ -13,6 +15,7 @@ from edge_agent.control.commands import Channel, Command, CommandMessage, parse_
 from edge_agent.errors import ConfigError
 from edge_agent.events import Frame
 from edge_agent.faults import FaultReport, FaultReporter
+from edge_agent.observers import mqtt
 from edge_agent.observers.mqtt.commands import CALM_S, MAX_PER_S, MAX_WAITING, CommandQueue
 from edge_agent.observers.mqtt.errors import DenialReporter, link_error
 from edge_agent.observers.mqtt.messages import OutgoingMessage
@@ -184,6 +187,15 @@ def test_denial_is_reported_once_for_each_topic_and_names_all_of_them() -> None:
         denials.denied(topic, what)
     assert {report.code for report in reports} == {"mqtt_denied"}
     assert [re.findall(r"(?:read|to) ([^:]*)", report.message)[-1] for report in reports] == ["b", "a", "a, b"]
+
+
+def test_only_the_public_interface_of_aiomqtt_is_used() -> None:
+    """A private attribute of another object than `self` would be one of aiomqtt or paho."""
+    for path in Path(mqtt.__path__[0]).glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Attribute) and node.attr.startswith("_") and not node.attr.endswith("__"):
+                assert isinstance(node.value, ast.Name), f"{path.name}:{node.lineno}"
+                assert node.value.id == "self", f"{path.name}:{node.lineno}"
 
 
 def _connect_error(value: int) -> MqttConnectError:
