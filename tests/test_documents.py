@@ -1,4 +1,4 @@
-"""Pages that say what the code says: the layers of docs/decisions/0002-layers.md, and the glossary's order."""
+"""Pages that say what the code says: layers, the names in the walks of docs/architecture.md, the glossary's order."""
 
 import re
 import tomllib
@@ -35,3 +35,14 @@ def test_glossary_is_in_alphabetical_order_with_one_line_a_word() -> None:
     lines = (ROOT / "docs/glossary.md").read_text(encoding="utf-8").split("|---|---|\n")[1].splitlines()
     words = [line.split("|")[1].strip().lower() for line in lines]
     assert words == sorted(set(words))
+
+
+def test_files_and_classes_of_the_architecture_exist() -> None:
+    package = ROOT / "edge_agent"
+    page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    files = set(re.findall(r"`([a-z_0-9]+/[a-z_0-9/]+\.py)`", page))
+    assert files
+    assert not [file for file in files if not (package / file).is_file()]
+    code = "\n".join(path.read_text(encoding="utf-8") for path in package.rglob("*.py"))
+    classes = {name.rpartition(".")[2] for name in re.findall(r"`((?:[a-z_]+\.)?[A-Z]\w*[a-z]\w*)(?:\.\w+)?`", page)}
+    assert not [name for name in classes if f"class {name}" not in code]
