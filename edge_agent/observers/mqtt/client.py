@@ -106,8 +106,8 @@ class MqttConnection:
         """Subscribe to topics at their QoS; return those that the broker refuses. Raises MqttLinkError."""
         if not topics:
             return ()
-        wishes: Any = [(topic, self._options(qos) if self._v5 else qos) for topic, qos in topics.items()]
-        codes = await self._call(self._connected().subscribe(wishes, timeout=math.inf))
+        requests: Any = [(topic, self._options(qos) if self._v5 else qos) for topic, qos in topics.items()]
+        codes = await self._call(self._connected().subscribe(requests, timeout=math.inf))
         values = [code.value if isinstance(code, ReasonCode) else code for code in codes]
         return tuple(topic for topic, value in zip(topics, values, strict=True) if value >= _FAILURE)
 
@@ -142,7 +142,7 @@ class MqttConnection:
         will = self._will
         client.timeout = _CLOSE_S
         # After DISCONNECT the broker does not publish the will.
-        with contextlib.suppress(*_FAILURES):
+        with contextlib.suppress(Exception):
             await client.publish(will.topic, will.payload, will.qos, will.retain)
         await _disconnect(client)
 
@@ -192,10 +192,9 @@ class MqttConnection:
 
 
 def _try_to_connect(settings: MqttSettings) -> ssl.SSLContext | None:
-    """Connect to the broker, agree on TLS and hang up; return the TLS context. Blocks; raises OSError, ConfigError."""
+    """Connect to the broker, with TLS, and disconnect; return the TLS context. Blocks; raises OSError, ConfigError."""
     tls = tls_context(settings)
-    address = settings.host, settings.port
-    with contextlib.closing(socket.create_connection(address, settings.connect_timeout_s)) as sock:
+    with socket.create_connection((settings.host, settings.port), settings.connect_timeout_s) as sock:
         if tls is not None:
             tls.wrap_socket(sock, server_hostname=settings.host).close()
     return tls
@@ -211,7 +210,7 @@ async def _connect(client: Client, limit_s: float) -> None:
             raise TimeoutError
         task.result()
     except MqttError as error:
-        # aiomqtt does not notice that a broker hangs up before CONNACK: it waits until the time limit.
+        # aiomqtt does not notice that a broker disconnects before CONNACK: it waits until the time limit.
         if isinstance(error.__context__, TimeoutError) and not await _disconnect(client):
             raise ConnectionClosedError from None
         raise
@@ -225,8 +224,8 @@ async def _disconnect(client: Client) -> bool:
     client.timeout = _CLOSE_S
     try:
         await client.__aexit__(None, None, None)
-    except MqttError:
-        # It waits for the end of a connection; one that is not established, or whose socket is full, has none.
+    except Exception:  # noqa: BLE001 - among others whatever a callback of this connection has raised
+        # aiomqtt waits for the end of a connection; one that is not established, or whose socket is full, has none.
         return True
     return False
 
