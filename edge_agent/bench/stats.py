@@ -88,9 +88,3 @@ def from_ticks(done_s: Mapping[int, float], first: int, last: int, start_s: floa
         if np.isfinite(answered_s):
             late.append(answered_s - (start_s + tick * period_s))
     return np.array(late[::-1])
-
-
-def slope(at_s: Block, values: Block) -> float:
-    """Return the slope of `values` per second: the median of the slopes between all pairs (Theil-Sen estimator)."""
-    first, second = np.triu_indices(len(at_s), 1)
-    return float(np.median((values[second] - values[first]) / (at_s[second] - at_s[first])))

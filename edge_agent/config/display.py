@@ -28,15 +28,11 @@ def without_password(text: str) -> str:
     return _URL_PASSWORD.sub(rf"\1:{MASK}@", text)
 
 
-def plain_values(model: BaseModel) -> dict[str, object]:
-    """Return each value by dotted key as plain JSON values; secrets are masked."""
-    return {leaf.key: _plain(_at(model, leaf.path)) for leaf in leaves(type(model))}
-
-
 def shown_settings(loaded: Loaded) -> dict[str, dict[str, object]]:
-    """Return `{"value": ..., "from": ...}` by dotted key."""
+    """Return `{"value": ..., "from": ...}` by dotted key, as plain JSON values with secrets masked."""
     return {
-        key: {"value": value, "from": loaded.provenance[key]} for key, value in plain_values(loaded.settings).items()
+        leaf.key: {"value": _plain(_at(loaded.settings, leaf.path)), "from": loaded.provenance[leaf.key]}
+        for leaf in leaves(Settings)
     }
 
 

@@ -70,10 +70,3 @@ def test_time_from_the_tick_leaves_out_what_the_end_cut_short() -> None:
 
 def test_time_from_the_tick_takes_the_first_answer_that_came() -> None:
     assert stats.from_ticks({0: 0.3, 1: 0.15}, 0, 1, 0.0, 0.1) == pytest.approx([0.15, 0.05])
-
-
-def test_slope_is_not_moved_by_one_wild_value() -> None:
-    at = np.arange(50.0)
-    values = 100 + 0.5 * at
-    values[10] = 1000
-    assert stats.slope(at, values) == pytest.approx(0.5)
