@@ -68,6 +68,11 @@ chaos: $(VENV)/.test ## inject each fault 20 times into the emulated hub and wri
 	@tests/system-packages
 	$(BIN)/python -m tests.chaos --runs 20 --output docs/chaos.md $(ARGS)
 
+.PHONY: attack
+attack: $(VENV)/.test ## attack MQTT, Kafka and the console 20 times in each way and write docs/chaos.md (20 minutes)
+	@tests/system-packages
+	$(BIN)/python -m tests.attack --runs 20 --output docs/chaos.md $(ARGS)
+
 FIXTURES := limit-and-stop danger nothing
 
 .PHONY: fixtures

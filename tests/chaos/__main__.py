@@ -12,7 +12,7 @@ from pathlib import Path
 from edge_agent.runtime.files import write_atomic
 
 from .latency import stops
-from .table import STOP_BOUND_MS, TRIALS, Outcome, markdown, percentile
+from .table import STOP_BOUND_MS, TRIALS, Outcome, attacks_of, markdown, percentile, try_all
 
 
 def main() -> int:
@@ -26,27 +26,16 @@ def main() -> int:
     gc.collect()
     gc.freeze()  # as `edge-agent run` does: later collections skip the modules
     outcomes = [Outcome(trial) for trial in TRIALS if options.only in trial.fault]
-    for n in range(options.runs):
-        for outcome in outcomes:
-            failed = len(outcome.failures)
-            outcome.try_once()
-            gc.collect()
-            _progress(n, outcome, outcome.failures[failed:])
+    try_all(outcomes, options.runs)
     stops_ms = stops(options.stops) if options.stops else []
     text = markdown(outcomes, stops_ms)
     if options.output is None:
         print(text, end="")
     else:
-        write_atomic(options.output, text.encode())
+        before = options.output.read_text() if options.output.exists() else ""
+        write_atomic(options.output, (text + attacks_of(before)).encode())
     slow = bool(stops_ms) and percentile(stops_ms, 99) > STOP_BOUND_MS
     return int(slow or any(outcome.failures for outcome in outcomes))
-
-
-def _progress(run: int, outcome: Outcome, failures: list[str]) -> None:
-    measured = f"{outcome.measured_ms[-1]:.0f} ms" if outcome.measured_ms else ""
-    print(
-        f"{run + 1:3d}  {outcome.trial.fault:45s} {failures[0] if failures else measured}", file=sys.stderr, flush=True
-    )
 
 
 if __name__ == "__main__":

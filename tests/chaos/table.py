@@ -1,8 +1,10 @@
 """All faults, and the Markdown table of their results."""
 
+import gc
 import os
 import platform
 import statistics
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -70,31 +72,32 @@ class Outcome:
         return f"| {' | '.join(cells)} |"
 
 
+def try_all(outcomes: Sequence[Outcome], runs: int) -> None:
+    """Run every trial so many times, interleaved, and print the progress."""
+    for n in range(runs):
+        for outcome in outcomes:
+            failed = len(outcome.failures)
+            outcome.try_once()
+            gc.collect()
+            measured = f"{outcome.measured_ms[-1]:.0f} ms" if outcome.measured_ms else ""
+            result = outcome.failures[failed] if outcome.failures[failed:] else measured
+            print(f"{n + 1:3d}  {outcome.trial.fault:45s} {result}", file=sys.stderr, flush=True)
+
+
 def percentile(values: Sequence[float], percent: float) -> float:
     """Return the value that `percent` of all values do not exceed."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]
 
 
-def markdown(outcomes: Sequence[Outcome], stops_ms: Sequence[float]) -> str:
-    """Format the document."""
+def rows(what: str, outcomes: Sequence[Outcome], *remarks: str) -> list[str]:
+    """Return the lines of a table of results, remarks, the machine, and what was not held."""
     lines = [
-        *INTRODUCTION.splitlines(),
-        "",
-        "| fault | the train | bound ms | median ms | worst ms | held |",
+        f"| {what} | the train | bound ms | median ms | worst ms | held |",
         "|---|---|---:|---:|---:|---:|",
         *(outcome.row() for outcome in outcomes),
         "",
-    ]
-    if stops_ms:
-        p50, p99 = (f"{percentile(stops_ms, percent):.1f}" for percent in (50, 99))
-        lines += [
-            "From the decision to stop to the brake's bytes at the hub, at random moments of a start: "
-            f"p50 {p50} ms, p99 {p99} ms (bound {STOP_BOUND_MS:.0f} ms), worst {max(stops_ms):.1f} ms, "
-            f"of {len(stops_ms)}.",
-            "",
-        ]
-    lines += [
+        *(line for remark in remarks for line in (remark, "")),
         f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {os.cpu_count()} cores, {platform.system()} {platform.release()}, "
         f"Python {platform.python_version()}; load average {os.getloadavg()[0]:.1f} at the end.",
     ]
@@ -102,4 +105,32 @@ def markdown(outcomes: Sequence[Outcome], stops_ms: Sequence[float]) -> str:
     if failed:
         lines += ["", "Not held:", ""]
         lines += [f"- {one.trial.fault}: {failure}" for one in failed for failure in one.failures]
-    return "\n".join(lines) + "\n"
+    return lines
+
+
+def markdown(outcomes: Sequence[Outcome], stops_ms: Sequence[float]) -> str:
+    """Format the document."""
+    remarks = []
+    if stops_ms:
+        p50, p99 = (f"{percentile(stops_ms, percent):.1f}" for percent in (50, 99))
+        remarks.append(
+            "From the decision to stop to the brake's bytes at the hub, at random moments of a start: "
+            f"p50 {p50} ms, p99 {p99} ms (bound {STOP_BOUND_MS:.0f} ms), worst {max(stops_ms):.1f} ms, "
+            f"of {len(stops_ms)}."
+        )
+    return "\n".join([*INTRODUCTION.splitlines(), "", *rows("fault", outcomes, *remarks)]) + "\n"
+
+
+ATTACKS = "## Attacks"
+"""Heading of the last section of docs/chaos.md, which tests.attack writes."""
+
+
+def without_attacks(document: str) -> str:
+    """Return docs/chaos.md up to the section of attacks."""
+    return document.partition(f"\n{ATTACKS}\n")[0]
+
+
+def attacks_of(document: str) -> str:
+    """Return the section of attacks of docs/chaos.md, with an empty line before it; empty if there is none."""
+    _, heading, section = document.partition(f"\n{ATTACKS}\n")
+    return heading + section

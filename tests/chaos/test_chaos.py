@@ -3,7 +3,7 @@
 import pytest
 
 from .latency import stops
-from .table import TRIALS, Outcome, markdown, percentile
+from .table import TRIALS, Outcome, attacks_of, markdown, percentile
 from .trial import Trial
 
 SLACK = 3.0
@@ -28,6 +28,12 @@ def test_table_shows_what_was_held_and_what_was_not() -> None:
     assert "| camera unplugged | brakes | 450 | 449 | 451 | 2/3 |" in text
     assert "- camera unplugged: 451 ms, the bound is 450 ms" in text
     assert "p50 2.0 ms" in text
+
+
+def test_section_of_attacks_outlives_a_new_table_of_faults() -> None:
+    section = "\n## Attacks\n\nA table.\n"
+    assert attacks_of("# Faults\n" + section) == section
+    assert attacks_of("# Faults\n") == ""
 
 
 def test_trial_that_goes_wrong_is_a_run_not_held() -> None:

@@ -105,6 +105,10 @@ async def test_all_trains_at_once_can_only_be_stopped() -> None:
         ({}, {"Content_Type": None}, 415),
         ({}, {"Content_Type": "application/x-www-form-urlencoded"}, 415),
         ({}, {"Origin": "http://evil.example"}, 403),
+        ({}, {"Origin": "http://[::1"}, 403),
+        ({}, {"Origin": "http://[a]b"}, 403),
+        ({}, {"Origin": "://"}, 403),
+        ({}, {"Origin": "\xff\x85"}, 403),
         ({}, {"Sec_Fetch_Site": "cross-site"}, 403),
         ({}, {"Host": "evil.example"}, 421),
         (PROXY, {"Authorization": None}, 401),
@@ -176,18 +180,29 @@ async def test_train_that_nobody_knows_cannot_be_commanded() -> None:
         assert (await rig.command("another")).status == 404
 
 
-async def test_guesses_are_slowed_down_and_the_log_tells_who_but_no_token() -> None:
+async def test_wrong_tokens_are_limited_and_the_log_tells_who_but_no_token() -> None:
     async with console() as rig:
         rig.publish(make.state())
         with structlog.testing.capture_logs() as logs:
             for _ in range(MAX_FAILURES):
                 assert (await rig.command(headers={"Authorization": "Bearer guess"})).status == 401
-            late = await rig.command()
+            late = await rig.command(headers={"Authorization": "Bearer guess"})
             assert (late.status, int(late.headers["retry-after"]) > 0) == (429, True)
         assert {log["client"] for log in logs} == {"127.0.0.1"}
         assert [log["status"] for log in logs] == [401] * MAX_FAILURES + [429]
         assert "guess" not in json.dumps(logs)
         assert TOKEN not in json.dumps(logs)
+
+
+async def test_right_token_passes_from_an_address_that_has_sent_too_many_wrong_ones() -> None:
+    async with console() as rig:
+        rig.publish(make.state())
+        for _ in range(MAX_FAILURES + 1):
+            refused = await rig.command(headers={"Authorization": "Bearer guess"})
+        assert refused.status == 429
+        for verb in ("emergency_stop", "arm"):
+            assert (await rig.command(verb=verb)).status == 200
+        assert [command.verb for _, command in rig.train.commands] == ["emergency_stop", "arm"]
 
 
 async def test_flood_is_held_back_and_a_stop_is_not() -> None:

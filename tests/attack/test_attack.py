@@ -1,0 +1,25 @@
+"""Every attack once: a stop gets through. `make attack` measures how quickly, on an idle machine."""
+
+import pytest
+
+from tests.chaos.table import Outcome
+from tests.chaos.trial import Trial
+
+from .table import TRIALS, markdown, replace_section
+
+SLACK = 3.0
+"""Multiplies the agent's time limits here: the machine may be busy."""
+
+
+@pytest.mark.parametrize("trial", TRIALS, ids=lambda trial: trial.fault.replace(" ", "_"))
+def test_stop_gets_through(trial: Trial) -> None:
+    trial.try_once(SLACK)
+
+
+def test_section_replaces_the_one_before_and_leaves_the_faults() -> None:
+    outcome = Outcome(Trial("a flood", "stops", 200, lambda _slack: 12.0))
+    outcome.try_once()
+    once = replace_section("# Faults\n\nA table.\n", markdown([outcome]))
+    assert once.startswith("# Faults\n\nA table.\n\n## Attacks\n")
+    assert "| a flood | stops | 200 | 12 | 12 | 1/1 |" in once
+    assert replace_section(once, "## Attacks\nNone.\n") == "# Faults\n\nA table.\n\n## Attacks\nNone.\n"
