@@ -83,19 +83,19 @@ class WaitingSelector(selectors.BaseSelector):
         return self._wait(timeout)
 
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
-        """Pass on."""
+        """Delegate to the real selector."""
         return self._real.register(fileobj, events, data)
 
     def unregister(self, fileobj: Any) -> selectors.SelectorKey:
-        """Pass on."""
+        """Delegate to the real selector."""
         return self._real.unregister(fileobj)
 
     def modify(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
-        """Pass on."""
+        """Delegate to the real selector."""
         return self._real.modify(fileobj, events, data)
 
     def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
-        """Pass on."""
+        """Delegate to the real selector."""
         return self._real.get_map()
 
     def close(self) -> None:
