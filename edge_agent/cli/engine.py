@@ -203,11 +203,11 @@ def _verify(path: Path, spec: EngineSpec, settings: Settings, frames: Path | Non
     """Compare an engine with the ONNX file that it was built from, or the one beside it."""
     from edge_agent.perception.detector import postprocess_options
     from edge_agent.perception.detector.tensorrt.bindings import load_bindings
-    from edge_agent.perception.detector.tensorrt.engine_file import read_about
+    from edge_agent.perception.detector.tensorrt.engine_file import read_engine_info
     from edge_agent.perception.detector.tensorrt.verification import open_verified, sample_pictures
 
-    key = read_about(path).key
-    beside = [spec.onnx(), spec.model.with_name(read_about(path).model), path.with_suffix(".onnx")]
+    key = read_engine_info(path).key
+    beside = [spec.onnx(), spec.model.with_name(read_engine_info(path).model), path.with_suffix(".onnx")]
     files = [file for file in beside if file is not None and file.is_file()]
     if key is not None:
         files = [file for file in files if hashlib.sha256(file.read_bytes()).hexdigest() == key.onnx_sha256]

@@ -20,7 +20,7 @@ from edge_agent.perception.detector.tensorrt.detector import PostprocessOptions
 from edge_agent.perception.detector.tensorrt.selection import EngineSpec
 from edge_agent.perception.vision import ResizedPicture
 from edge_agent.pipeline import DetectorWorker
-from tests.perception.detector.engines import PICTURE, made, tiny
+from tests.perception.detector.engines import PICTURE, built, tiny
 from tests.support.gpu import Gpu
 
 
@@ -82,7 +82,7 @@ class Move:
 
 async def test_engine_that_was_built_takes_over_and_is_closed_in_the_end(tmp_path: Path, gpu: Gpu) -> None:
     move = Move(tmp_path)
-    made(move.model, move.engines)
+    built(move.model, move.engines)
     assert await move.run() == "tensorrt"
     assert move.faults == []
     assert gpu.left() == {}
@@ -106,7 +106,7 @@ async def test_engine_is_built_in_the_background_while_frames_are_seen(tmp_path:
 async def test_ready_made_engine_takes_over_where_it_loads_and_is_never_touched(
     tmp_path: Path, gpu: Gpu, version: str, backend: str
 ) -> None:
-    engine = made(tiny(tmp_path), tmp_path / "cache").rename(tmp_path / "m.engine")
+    engine = built(tiny(tmp_path), tmp_path / "cache").rename(tmp_path / "m.engine")
     gpu.version(version)
     move = Move(tmp_path, model=engine)
     assert await move.run() == backend
@@ -118,7 +118,7 @@ async def test_ready_made_engine_takes_over_where_it_loads_and_is_never_touched(
 @pytest.mark.usefixtures("quick")
 async def test_damaged_engine_is_built_again_and_takes_over(tmp_path: Path, gpu: Gpu) -> None:
     move = Move(tmp_path)
-    engine = made(move.model, move.engines)
+    engine = built(move.model, move.engines)
     engine.write_bytes(engine.read_bytes()[:-1])
     assert await move.run() == "tensorrt"
     assert [path.name for path in move.engines.glob("*set-aside*")] == [f"{engine.name}.set-aside-1"]
@@ -138,7 +138,7 @@ async def test_what_does_not_work_is_reported_once_and_the_train_stays_on_onnx_r
     tmp_path: Path, gpu: Gpu, fault: str, code: str, words: str
 ) -> None:
     move = Move(tmp_path)
-    made(move.model, move.engines)
+    built(move.model, move.engines)
     gpu.say(fault)
     assert await move.run() == "onnxruntime"
     assert move.codes() == [code]
@@ -151,7 +151,7 @@ async def test_what_does_not_work_is_reported_once_and_the_train_stays_on_onnx_r
 @pytest.mark.usefixtures("quick")
 async def test_engine_that_disagrees_is_set_aside(tmp_path: Path, gpu: Gpu) -> None:
     move = Move(tmp_path)
-    made(move.model, move.engines)
+    built(move.model, move.engines)
     gpu.say("disagrees")
     await move.run()
     assert list(move.engines.glob("*.engine")) == []
@@ -160,7 +160,7 @@ async def test_engine_that_disagrees_is_set_aside(tmp_path: Path, gpu: Gpu) -> N
 
 async def test_engine_that_was_set_aside_three_times_is_not_built_again(tmp_path: Path, gpu: Gpu) -> None:
     move = Move(tmp_path)
-    engine = made(move.model, move.engines)
+    engine = built(move.model, move.engines)
     for number in (1, 2, 3):
         engine.with_name(f"{engine.name}.set-aside-{number}").touch()
     engine.unlink()
@@ -180,7 +180,7 @@ async def test_folder_that_cannot_be_written_is_reported(tmp_path: Path, gpu: Gp
 
 async def test_gpu_that_fails_on_a_frame_hands_that_frame_back(tmp_path: Path, gpu: Gpu) -> None:
     move = Move(tmp_path)
-    made(move.model, move.engines)
+    built(move.model, move.engines)
     async with move.worker:
         await move.attempt.run()
         assert move.worker.info.backend == "tensorrt"
@@ -196,7 +196,7 @@ async def test_cancelled_move_leaves_nothing_on_the_gpu(
 ) -> None:
     """Cancelled while the engine is opened in its thread: what comes out of there is closed there."""
     move = Move(tmp_path)
-    made(move.model, move.engines)
+    built(move.model, move.engines)
     looking, go_on = threading.Event(), threading.Event()
 
     def pictures(model: Path) -> list[object]:

@@ -8,7 +8,7 @@ from typer.testing import CliRunner, Result
 
 from edge_agent.cli.program import COMMANDS, build
 from edge_agent.errors import EdgeAgentError
-from tests.perception.detector.engines import made, tiny
+from tests.perception.detector.engines import built, tiny
 from tests.support.gpu import Gpu, gpu
 
 app = build(COMMANDS)
@@ -60,7 +60,7 @@ def test_build_that_disagrees_fails_and_is_set_aside(tmp_path: Path, gpu: Gpu, f
 
 
 def test_info_shows_what_an_engine_was_built_for(tmp_path: Path, gpu: Gpu) -> None:
-    engine = made(tiny(tmp_path), tmp_path)
+    engine = built(tiny(tmp_path), tmp_path)
     facts = json.loads(call("engine", "info", engine, "--json").stdout)
     assert facts["whole"] is True
     assert facts["for"] == "TensorRT 10.3.0.26 on Fake Orin (SM 87), fp32"
@@ -68,7 +68,7 @@ def test_info_shows_what_an_engine_was_built_for(tmp_path: Path, gpu: Gpu) -> No
 
 
 def test_info_of_a_damaged_engine_fails(tmp_path: Path, gpu: Gpu) -> None:
-    engine = made(tiny(tmp_path), tmp_path)
+    engine = built(tiny(tmp_path), tmp_path)
     engine.write_bytes(engine.read_bytes()[:-5])
     assert "is not a complete engine" in str(failure("engine", "info", engine))
 
@@ -80,7 +80,7 @@ def test_info_describes_a_model(tmp_path: Path) -> None:
 
 def test_list_shows_models_and_engines(tmp_path: Path, gpu: Gpu) -> None:
     model = tiny(tmp_path)
-    engine = made(model, tmp_path / "cache")
+    engine = built(model, tmp_path / "cache")
     words = ("engine", "list", "--engines", tmp_path, "--cache", tmp_path / "cache")
     assert [one["engine"] for one in json.loads(call(*words, "--json").stdout)["engines"]] == [engine.name]
     assert "TensorRT 10.3.0.26 on Fake Orin" in call(*words).stdout
@@ -90,20 +90,20 @@ def test_verify_compares_with_the_model_that_it_was_built_from(tmp_path: Path, g
     model, cache = tiny(tmp_path), tmp_path / "cache"
     words = ("engine", "verify", "--model", model, "--cache", cache, "--frames", frames)
     assert "run `edge-agent engine build`" in str(failure(*words))
-    made(model, cache)
+    built(model, cache)
     assert "2 signs in 1 pictures" in call(*words).stdout
     gpu.say("disagrees")
     assert "disagrees" in str(failure(*words))
 
 
 def test_verify_without_the_model_says_what_to_name(tmp_path: Path, gpu: Gpu, frames: Path) -> None:
-    engine = made(tiny(tmp_path), tmp_path / "cache")
+    engine = built(tiny(tmp_path), tmp_path / "cache")
     (tmp_path / "m.onnx").unlink()
     assert "name it with --model" in str(failure("engine", "verify", engine, "--frames", frames))
 
 
 def test_engine_cannot_be_built_from_an_engine(tmp_path: Path, gpu: Gpu) -> None:
-    engine = made(tiny(tmp_path), tmp_path)
+    engine = built(tiny(tmp_path), tmp_path)
     assert "name the ONNX file" in str(failure("engine", "build", engine))
 
 

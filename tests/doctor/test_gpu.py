@@ -8,7 +8,7 @@ from edge_agent.config import Settings
 from edge_agent.doctor.check import Status
 from edge_agent.doctor.system import check_gpu
 from edge_agent.perception.detector.tensorrt import bindings
-from tests.perception.detector.engines import made, tiny
+from tests.perception.detector.engines import built, tiny
 from tests.support.gpu import Gpu
 
 
@@ -58,7 +58,7 @@ async def test_gpu_that_works_is_reported_with_its_engine(device: Path, gpu: Gpu
     result = await check_gpu(settings(device, model=model), device)
     assert result.status is Status.OK
     assert "Fake Orin, TensorRT 10.3.0.26, CUDA 12.6; no engine yet" in result.message
-    engine = made(model, device / "engines")
+    engine = built(model, device / "engines")
     assert engine.name in (await check_gpu(settings(device, model=model), device)).message
 
 

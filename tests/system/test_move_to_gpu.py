@@ -14,7 +14,7 @@ from edge_agent.agent.run import run
 from edge_agent.config import Settings, load_rules
 from edge_agent.perception.vision import OutputLayout
 from edge_agent.signs import LABELS
-from tests.perception.detector.engines import PICTURE, ROWS, made
+from tests.perception.detector.engines import PICTURE, ROWS, built
 from tests.perception.detector.models import outputs_for, save
 from tests.support.gpu import Gpu, gpu
 
@@ -54,7 +54,7 @@ async def ended_after(event: str, how: Settings) -> dict[str, object]:
 
 
 async def test_train_moves_to_the_engine_while_it_drives(tmp_path: Path, gpu: Gpu, model: Path) -> None:
-    made(model, tmp_path / "state" / "engines")
+    built(model, tmp_path / "state" / "engines")
     report = await ended_after("detector_moved", settings(model, tmp_path))
     assert report["ended_by"] == "SIGTERM"
     assert report["detector"]["backend"] == "tensorrt"  # type: ignore[index]
@@ -63,7 +63,7 @@ async def test_train_moves_to_the_engine_while_it_drives(tmp_path: Path, gpu: Gp
 
 async def test_train_drives_on_where_the_engine_is_refused(tmp_path: Path, gpu: Gpu, model: Path) -> None:
     engines = tmp_path / "state" / "engines"
-    engine = made(model, engines)
+    engine = built(model, engines)
     gpu.say("oom")
     report = await ended_after("gpu_memory", settings(model, tmp_path))
     assert report["detector"]["backend"] == "onnxruntime"  # type: ignore[index]

@@ -137,7 +137,7 @@ class SignAppearance:
         defocus_px: sigma of the sign's own blur.
         slope: change of brightness across the face.
         edge: brightness of the plate's edge.
-        edge_grey: 1 where the edge is edge_colour grey plastic, 0 where it has the rim's colour.
+        edge_grey: 1 where the edge is bare grey plastic, 0 where it has the rim's colour.
     """
 
     light: float

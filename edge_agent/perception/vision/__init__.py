@@ -1,6 +1,6 @@
 """Image processing: pictures into network input, network output into detections, detections into drawings.
 
-Pure functions on NumPy arrays, except for ResizedPicture; whoever calls chooses the thread.
+Pure functions on NumPy arrays, except for ResizedPicture; the caller chooses the thread.
 """
 
 from edge_agent.perception.vision.decode import (

@@ -49,8 +49,8 @@ def build_engine(request: BuildRequest, send: ProgressCallback, bindings: Bindin
     key = source.key(gpu_platform(bindings))
     cache = EngineCache(Path(request.folder))
     send({"progress": 0.0, "phase": "waiting for another build"})
-    with cache.building(key, source.about.model):
-        found = None if request.rebuild else cache.find(key, source.about.model)
+    with cache.building(key, source.engine_info.model):
+        found = None if request.rebuild else cache.find(key, source.engine_info.model)
         if found is not None:
             return found, False
         began_s = time.monotonic()
@@ -62,7 +62,9 @@ def build_engine(request: BuildRequest, send: ProgressCallback, bindings: Bindin
             progress=lambda phase, share: send({"progress": round(share, 4), "phase": phase}),
         )
         took_s = round(time.monotonic() - began_s, 1)
-        path = cache.store(built.engine, replace(source.about, key=key, built_unix_s=time.time(), built_in_s=took_s))
+        path = cache.store(
+            built.engine, replace(source.engine_info, key=key, built_unix_s=time.time(), built_in_s=took_s)
+        )
         if built.timings:
             with suppress(FatalError):  # the engine is stored; only the next build takes longer
                 cache.store_timings(built.timings)

@@ -15,8 +15,8 @@ from edge_agent.perception.detector.tensorrt.engine_file import (
     EngineInfo,
     EngineKey,
     pack,
-    read_about,
     read_engine,
+    read_engine_info,
 )
 from edge_agent.runtime import resources
 from edge_agent.runtime.files import write_atomic
@@ -51,13 +51,13 @@ class EngineCache:
         """Return the file of a complete engine for exactly this key, or None; a damaged one is set aside."""
         path = self.path(key, model)
         try:
-            about, _ = read_engine(path)
+            engine_info, _ = read_engine(path)
         except DamagedEngineError:
             set_aside(path)
             return None
         except ConfigError:  # it does not exist, or cannot be read
             return None
-        if about.key != key:
+        if engine_info.key != key:
             set_aside(path)
             return None
         return path
@@ -67,12 +67,12 @@ class EngineCache:
         path = self.path(key, model)
         return sum(1 for _ in path.parent.glob(f"{path.name}{REJECTED_SUFFIX}-*"))
 
-    def store(self, engine: bytes, about: EngineInfo) -> Path:
+    def store(self, engine: bytes, engine_info: EngineInfo) -> Path:
         """Write an engine atomically; raises FatalError naming the file when that fails."""
-        if about.key is None:
-            raise FatalError(f"the engine of {about.model} has no key")
-        path = self.path(about.key, about.model)
-        write_atomic(path, pack(engine, about))
+        if engine_info.key is None:
+            raise FatalError(f"the engine of {engine_info.model} has no key")
+        path = self.path(engine_info.key, engine_info.model)
+        write_atomic(path, pack(engine, engine_info))
         return path
 
     @contextmanager
@@ -100,7 +100,7 @@ class EngineCache:
         """Yield the cached engines with their descriptions; None for one that cannot be read."""
         for path in sorted(self.folder.glob("*.engine")):
             try:
-                yield path, read_about(path)
+                yield path, read_engine_info(path)
             except (DamagedEngineError, ConfigError):
                 yield path, None
 

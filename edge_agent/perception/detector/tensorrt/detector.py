@@ -31,28 +31,30 @@ class TensorRtDetector:
     info: DetectorInfo
 
     def __init__(self, engine: Path, bindings: Bindings, options: PostprocessOptions) -> None:
-        about, content = read_engine(engine)
-        self._session = EngineSession(bindings, content, (1, 3, about.height, about.width))
+        engine_info, content = read_engine(engine)
+        self._session = EngineSession(bindings, content, (1, 3, engine_info.height, engine_info.width))
         try:
-            self._letterbox = Letterbox(about.width, about.height, self._session.input.dtype)
+            self._letterbox = Letterbox(engine_info.width, engine_info.height, self._session.input.dtype)
             self._letterbox.blob = self._session.input  # pictures are written straight into pinned memory
             self.info = DetectorInfo(
                 "tensorrt",
-                about.model or engine.name,
-                about.key.onnx_sha256 if about.key else "",
-                about.width,
-                about.height,
-                about.labels,
+                engine_info.model or engine.name,
+                engine_info.key.onnx_sha256 if engine_info.key else "",
+                engine_info.width,
+                engine_info.height,
+                engine_info.labels,
             )
-            threshold = next(v for v in (options.threshold, about.threshold, DEFAULT_THRESHOLD) if v is not None)
-            grey = np.full((about.height, about.width, 3), PAD_GREY, np.uint8)
+            threshold = next(v for v in (options.threshold, engine_info.threshold, DEFAULT_THRESHOLD) if v is not None)
+            grey = np.full((engine_info.height, engine_info.width, 3), PAD_GREY, np.uint8)
             self._letterbox.fill(grey)
-            description = ModelDescription(str(engine), about.labels, about.width, about.height, about.layout)
+            description = ModelDescription(
+                str(engine), engine_info.labels, engine_info.width, engine_info.height, engine_info.layout
+            )
             spec = recognise_outputs(self._session.run(), description, threshold)
         except BaseException:
             self._session.close()
             raise
-        self.decoder = OutputDecoder(spec, about.labels, threshold, options.iou, options.max_detections)
+        self.decoder = OutputDecoder(spec, engine_info.labels, threshold, options.iou, options.max_detections)
         self.threshold = threshold
 
     @property

@@ -67,20 +67,24 @@ class EngineInfo:
     built_in_s: float = 0.0
 
 
-def pack(engine: bytes, about: EngineInfo) -> bytes:
+def pack(engine: bytes, engine_info: EngineInfo) -> bytes:
     """Return the content of an engine file."""
     own = {
         "schema": 1,
-        "model": about.model,
-        "key": asdict(about.key) if about.key else None,
-        "threshold": about.threshold,
-        "layout": about.layout,
-        "built_unix_s": about.built_unix_s,
-        "built_in_s": about.built_in_s,
+        "model": engine_info.model,
+        "key": asdict(engine_info.key) if engine_info.key else None,
+        "threshold": engine_info.threshold,
+        "layout": engine_info.layout,
+        "built_unix_s": engine_info.built_unix_s,
+        "built_in_s": engine_info.built_in_s,
         "bytes": len(engine),
         "sha256": hashlib.sha256(engine).hexdigest(),
     }
-    description = {"names": dict(enumerate(about.labels)), "imgsz": [about.height, about.width], "edge_agent": own}
+    description = {
+        "names": dict(enumerate(engine_info.labels)),
+        "imgsz": [engine_info.height, engine_info.width],
+        "edge_agent": own,
+    }
     text = json.dumps(description).encode()
     return _LENGTH.pack(len(text)) + text + engine
 
@@ -100,17 +104,17 @@ def read_engine(path: Path) -> tuple[EngineInfo, bytes]:
             raise _damaged(path, f"it contains {len(engine)} bytes of engine instead of {own.get('bytes')}")
         if own.get("sha256") != hashlib.sha256(engine).hexdigest():
             raise _damaged(path, "its content has changed")
-    return _about(description, path), engine
+    return _parse_info(description, path), engine
 
 
-def read_about(path: Path) -> EngineInfo:
+def read_engine_info(path: Path) -> EngineInfo:
     """Read only the description; raises as `read_engine` does."""
     try:
         with path.open("rb") as file:
             head = file.read(_LENGTH.size + _MAX_DESCRIPTION_BYTES)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})", remedy="name an engine that exists") from error
-    return _about(_split(head, path)[0], path)
+    return _parse_info(_split(head, path)[0], path)
 
 
 def _split(content: bytes, path: Path) -> tuple[dict[str, Any], bytes]:
@@ -127,7 +131,7 @@ def _split(content: bytes, path: Path) -> tuple[dict[str, Any], bytes]:
     return description, content[_LENGTH.size + length :]
 
 
-def _about(description: Mapping[str, Any], path: Path) -> EngineInfo:
+def _parse_info(description: Mapping[str, Any], path: Path) -> EngineInfo:
     labels = parse_names(json.dumps(description.get("names")))
     if labels is None:
         raise _damaged(path, "its description has no class names")

@@ -25,7 +25,7 @@ class OnnxSource:
     path: Path
     precision: str
     content: bytes
-    about: EngineInfo
+    engine_info: EngineInfo
     sha256: str
 
     def key(self, platform: GpuPlatform) -> EngineKey:
@@ -35,7 +35,7 @@ class OnnxSource:
     @property
     def profile(self) -> tuple[int, int, int, int]:
         """The shape of the input: one picture, three channels, height, width."""
-        return 1, 3, self.about.height, self.about.width
+        return 1, 3, self.engine_info.height, self.engine_info.width
 
 
 def precision_file(model: Path, precision: str) -> tuple[Path, str]:
@@ -62,8 +62,8 @@ def open_source(model: Path, precision: str, *, needs_manifest: bool = False) ->
     info = detector.info
     layout = detector.decoder.spec.layout
     detector.close()
-    about = EngineInfo(info.labels, info.input_width, info.input_height, detector.threshold, layout, path.name)
-    return OnnxSource(path, name, read_model(path), about, info.sha256)
+    engine_info = EngineInfo(info.labels, info.input_width, info.input_height, detector.threshold, layout, path.name)
+    return OnnxSource(path, name, read_model(path), engine_info, info.sha256)
 
 
 MAX_REFUSALS = 3
@@ -85,10 +85,10 @@ def find_engine(spec: EngineSpec, bindings: Bindings) -> tuple[Path | None, Path
         return spec.model, spec.onnx()
     source = open_source(spec.model, spec.precision, needs_manifest=spec.needs_manifest)
     key, cache = source.key(gpu_platform(bindings)), EngineCache(spec.folder)
-    found, refused = cache.find(key, source.about.model), cache.refused(key, source.about.model)
+    found, refused = cache.find(key, source.engine_info.model), cache.refused(key, source.engine_info.model)
     if found is None and refused >= MAX_REFUSALS:
         raise FatalError(
-            f"the engine of {source.about.model} was rejected {refused} times and will not be built again",
+            f"the engine of {source.engine_info.model} was rejected {refused} times and will not be built again",
             remedy=f"choose another detector.precision, or clear {spec.folder}",
         )
     return found, source.path

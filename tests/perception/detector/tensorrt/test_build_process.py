@@ -12,7 +12,7 @@ from edge_agent.perception.detector.tensorrt.build_process import BuildProcessEr
 from edge_agent.perception.detector.tensorrt.build_worker import build_engine
 from edge_agent.perception.detector.tensorrt.builder import BuildError, BuildStoppedError, build
 from edge_agent.perception.detector.tensorrt.cache import TIMINGS, EngineCache
-from edge_agent.perception.detector.tensorrt.engine_file import read_about
+from edge_agent.perception.detector.tensorrt.engine_file import read_engine_info
 from edge_agent.perception.detector.tensorrt.selection import open_source
 from tests.perception.detector.engines import build_in_child, built, request, tiny
 from tests.support.gpu import Gpu
@@ -22,9 +22,9 @@ def test_engine_is_built_in_a_child_process_and_found_the_second_time(tmp_path: 
     model = tiny(tmp_path)
     engine, fresh = build_in_child(model, tmp_path / "engines")
     assert fresh
-    about = read_about(engine)
-    assert about.key is not None
-    assert (about.model, about.labels, about.key.machine.gpu) == ("m.onnx", ("a", "b"), "Fake Orin")
+    engine_info = read_engine_info(engine)
+    assert engine_info.key is not None
+    assert (engine_info.model, engine_info.labels, engine_info.key.machine.gpu) == ("m.onnx", ("a", "b"), "Fake Orin")
     assert (tmp_path / "engines" / TIMINGS).exists()
     assert build_in_child(model, tmp_path / "engines") == (engine, False)
 
@@ -141,7 +141,11 @@ def test_engines_of_two_precisions_live_side_by_side(tmp_path: Path, gpu: Gpu) -
     tiny(tmp_path, "m-fp16.onnx", size=(64, 96), metadata={"author": "another file"})
     for precision in ("fp32", "fp16"):
         build_engine(request(model, tmp_path, precision), lambda message: True, load_bindings())
-    found = {about.key.precision for _, about in EngineCache(tmp_path).engines() if about and about.key}
+    found = {
+        engine_info.key.precision
+        for _, engine_info in EngineCache(tmp_path).engines()
+        if engine_info and engine_info.key
+    }
     assert found == {"fp32", "fp16"}
 
 

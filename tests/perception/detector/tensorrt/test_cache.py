@@ -17,26 +17,26 @@ from edge_agent.perception.detector.tensorrt.engine_file import (
     EngineInfo,
     EngineKey,
     pack,
-    read_about,
     read_engine,
+    read_engine_info,
 )
 from edge_agent.perception.vision import OutputLayout
 
 ORIN = GpuPlatform("10.3.0.26", "Orin", 87, "R36.4.3")
 KEY = EngineKey("ab" * 32, ORIN, "fp16", (1, 3, 64, 96))
-ABOUT = EngineInfo(("a", "b"), 96, 64, 0.6, OutputLayout.CHANNELS_LAST, "m.onnx", KEY, 1.5, 2.5)
+INFO = EngineInfo(("a", "b"), 96, 64, 0.6, OutputLayout.CHANNELS_LAST, "m.onnx", KEY, 1.5, 2.5)
 ENGINE = b"engine" * 1000
 
 
 def kept(folder: Path) -> tuple[EngineCache, Path]:
     cache = EngineCache(folder)
-    return cache, cache.store(ENGINE, ABOUT)
+    return cache, cache.store(ENGINE, INFO)
 
 
 def test_engine_is_read_as_it_was_written(tmp_path: Path) -> None:
     cache, path = kept(tmp_path / "new")
-    assert read_engine(path) == (ABOUT, ENGINE)
-    assert read_about(path) == ABOUT
+    assert read_engine(path) == (INFO, ENGINE)
+    assert read_engine_info(path) == INFO
     assert cache.find(KEY, "m.onnx") == path
 
 
@@ -62,7 +62,7 @@ def test_key_that_differs_in_anything_is_another_engine(tmp_path: Path, other: E
 
 def test_engine_of_another_key_under_this_name_is_set_aside(tmp_path: Path) -> None:
     cache, path = kept(tmp_path)
-    foreign = dataclasses.replace(ABOUT, key=dataclasses.replace(KEY, precision="int8"))
+    foreign = dataclasses.replace(INFO, key=dataclasses.replace(KEY, precision="int8"))
     path.write_bytes(pack(ENGINE, foreign))
     assert cache.find(KEY, "m.onnx") is None
     assert [aside.name for aside in tmp_path.iterdir()] == [f"{path.name}.set-aside-1"]
@@ -114,7 +114,7 @@ def test_engine_of_ultralytics_is_taken_as_it_is(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("missing", ["bytes", "sha256", "key"])
 def test_description_of_ours_that_lacks_a_part_is_refused(tmp_path: Path, missing: str) -> None:
-    content = pack(ENGINE, ABOUT)
+    content = pack(ENGINE, INFO)
     (length,) = struct.unpack_from("<i", content)
     description = json.loads(content[4 : 4 + length])
     del description["edge_agent"][missing]
@@ -149,7 +149,7 @@ def test_lock_is_held_by_one_and_goes_with_it(tmp_path: Path) -> None:
 def test_engines_are_listed_with_their_descriptions(tmp_path: Path) -> None:
     cache, path = kept(tmp_path)
     (tmp_path / "bad.engine").write_bytes(b"?")
-    assert list(cache.engines()) == [(tmp_path / "bad.engine", None), (path, ABOUT)]
+    assert list(cache.engines()) == [(tmp_path / "bad.engine", None), (path, INFO)]
 
 
 def test_cache_is_in_systemds_folder_else_below_the_agents_state(tmp_path: Path) -> None:
