@@ -29,7 +29,7 @@ class Double:
     """Starts, watches, kills, brakes and starts again, as the unit says. Call `until` to let time pass."""
 
     def __init__(self, rig: ProcessRig) -> None:
-        self._unit, self._house = unit(), rig
+        self._unit, self._rig = unit(), rig
         self.ready, self.status, self.starts, self.results = False, "", 0, list[int]()
         self._fed_s = 0.0
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
