@@ -10,9 +10,9 @@ import numpy as np
 
 from edge_agent.simulation.layout import Layout, RenderStyle
 from edge_agent.simulation.room import Room
-from edge_agent.simulation.signart import SignArt
+from edge_agent.simulation.sign_renderer import SignRenderer
 from edge_agent.simulation.texture import Image
-from edge_agent.simulation.trackart import TrackArt
+from edge_agent.simulation.track_renderer import TrackRenderer
 from edge_agent.simulation.view import CameraView, Optics, SeenSign, see
 from edge_agent.simulation.world import Snapshot, view_of
 
@@ -35,8 +35,8 @@ class Renderer:
         size = self._optics
         tones = _tone_table(layout.look)
         self._room = Room(layout, tones, size)
-        self._track = TrackArt(layout.track, float(rng.uniform(80, 150)), self._room.table_bgr, tones)
-        self._signs = SignArt(layout, tones)
+        self._track = TrackRenderer(layout.track, float(rng.uniform(80, 150)), self._room.table_bgr, tones)
+        self._signs = SignRenderer(layout, tones)
         self._vignette = _vignette(size, float(rng.uniform(0.1, 0.32)))
         noise = rng.normal(0, float(rng.uniform(1.5, 4.0)), (size.height + _NOISE_PX, size.width + _NOISE_PX, 3))
         # Demosaicing correlates the noise of a sensor.

@@ -61,8 +61,8 @@ class _Pieces:
                 cv2.fillPoly(canvas, shapes, coat.colour, cv2.LINE_AA if coat.smooth else cv2.LINE_8, _FIXED)
 
 
-class TrackArt:
-    """The track as polygons.
+class TrackRenderer:
+    """Draws the track as polygons.
 
     Args:
         track: the centre line.

@@ -18,8 +18,8 @@ _FIXED = 4
 _EDGE = (122, 124, 124)
 
 
-class SignArt:
-    """The faces and backs of a layout's signs as mipmaps with premultiplied alpha."""
+class SignRenderer:
+    """Draws a layout's signs; holds their faces and backs as mipmaps with premultiplied alpha."""
 
     def __init__(self, layout: Layout, tones: Image) -> None:
         self._layout = layout
