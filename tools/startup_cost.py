@@ -1,6 +1,6 @@
 """What each start-up trick brings: process start, or the loop's lag, with the agent as it is and without one trick.
 
-`python -m tools.startup_cost [--only gc-off,timerfd] [--rounds 12] [--lag-rounds 3] [--lag-s 16]` takes about ten
+`python -m tools.startup_cost [--only gc-off,timerfd] [--rounds 20] [--lag-rounds 3] [--lag-s 16]` takes about ten
 minutes on an idle machine. Every sample is a process of its own, and all arms of a group run interleaved (A B C C B A).
 A trick is taken away by patching the child process before the agent begins; nothing in the product is switchable.
 A patch that no longer finds what it replaces fails, so that no trick is measured against itself.
@@ -50,6 +50,7 @@ def load(modules):
         except ImportError as error:  # an extra that is not installed
             if str(error.name).startswith("edge_agent"):
                 raise
+LATE = ("edge_agent.agent.console", "edge_agent.agent.gpu_upgrade")  # what load_when_driving loads
 def after_agent(act):
     # Run `act` where edge_agent.agent has just been imported: a run does that while its detector is being opened.
     import edge_agent.cli.startup as startup
@@ -113,12 +114,12 @@ TRICKS = {
     "load-when-driving": Trick(
         "start",
         "web server and GPU code are loaded once the train drives",
-        "after_agent(lambda: load(('edge_agent.agent.console', 'edge_agent.agent.gpu_upgrade')))\n",
+        "after_agent(lambda: load(LATE))\n",
     ),
     "only-needed": Trick(
         "start",
         "hub, mirrors and simulation are loaded only where the settings ask for them",
-        "after_agent(lambda: load(late_imports('agent/*.py')))\n",
+        "after_agent(lambda: load(set(late_imports('agent/*.py')) - set(LATE)))\n",
     ),
     "gc-off": Trick("start", "no garbage collection while code is loaded", "patch(gc, 'disable', lambda old: int)\n"),
     "openblas": Trick(
@@ -216,7 +217,8 @@ def measure(samples: Samples, only: Sequence[str], rounds: int, lag_rounds: int)
             continue
         taken: dict[str, list[stats.Block]] = {arm: [] for arm in (AS_IT_IS, *tricks)}
         samples.take("start" if group == "lag" else group, None)  # fill the file cache
-        for number, arm in enumerate(stats.interleaved(list(taken), lag_rounds if group == "lag" else rounds), 1):
+        count = {"start": rounds, "lag": lag_rounds}.get(group, max(1, rounds // 4))  # the others are beyond doubt
+        for number, arm in enumerate(stats.interleaved(list(taken), count), 1):
             sys.stderr.write(f"{group} {number}: {arm}\n")
             taken[arm].append(samples.take(group, tricks.get(arm)))
         statistic = stats.percentile(99) if group == "lag" else stats.median
@@ -240,7 +242,7 @@ def main() -> None:
     """Measure and print a Markdown table."""
     parser = argparse.ArgumentParser(description="Measure what each start-up trick brings.")
     parser.add_argument("--only", default=",".join(TRICKS), help=f"of {', '.join(TRICKS)}")
-    parser.add_argument("--rounds", type=int, default=12, help="rounds, there and back, of each start")
+    parser.add_argument("--rounds", type=int, default=20, help="rounds, there and back, of each start")
     parser.add_argument("--lag-rounds", type=int, default=3, help="rounds, there and back, of each block of lag")
     parser.add_argument("--lag-s", type=float, default=16.0, help="seconds of such a block")
     options = parser.parse_args()
