@@ -103,31 +103,41 @@ class MqttMirror:
             compat=compat,
         )
 
-        def reply(topic: str, data: ReplyData, correlation_data: bytes | None) -> None:
-            send_queue.reply(messages.reply(topic, data, self._encoder.context(), wall(), correlation_data))
-
-        def make_commands(handler: CommandHandler) -> MqttCommands:
-            return MqttCommands(
-                handler,
-                messages.topic("")[:-1],
-                closed=(f"{settings.home_assistant.discovery_prefix}/",),
-                max_per_s=max_commands_per_s,
-                reply=reply,
-                send_images_for=self._send_images_for,
-                wall=wall,
-            )
-
         self._link = ReconnectLoop(
             settings,
             device,
             self._encoder,
             send_queue,
             messages,
-            commands=make_commands(commands) if commands is not None and settings.commands else None,
+            commands=self._commands(settings, commands, send_queue, messages, max_commands_per_s),
             faults=self._faults,
             wall=wall,
         )
         self._thread = LoopThread("mqtt", self._run_thread, self._failed)
+
+    def _commands(
+        self,
+        settings: MqttSettings,
+        handler: CommandHandler | None,
+        send_queue: SendQueue,
+        messages: MqttMessageBuilder,
+        max_per_s: int,
+    ) -> MqttCommands | None:
+        if handler is None or not settings.commands:
+            return None
+
+        def reply(topic: str, data: ReplyData, correlation_data: bytes | None) -> None:
+            send_queue.reply(messages.reply(topic, data, self._encoder.context(), self._wall(), correlation_data))
+
+        return MqttCommands(
+            handler,
+            messages.topic("")[:-1],
+            closed=(f"{settings.home_assistant.discovery_prefix}/",),
+            max_per_s=max_per_s,
+            reply=reply,
+            send_images_for=self._send_images_for,
+            wall=self._wall,
+        )
 
     async def run(self, events: EventSource) -> None:
         """Mirror until cancelled; then publish what waits and disconnect, within END_S."""
