@@ -12,6 +12,9 @@ from edge_agent.config.base import Host, Port, Section, Text
 
 Topic = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9_.\-]+(/[A-Za-z0-9_.\-]+)*$")]
 Server = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.\-]+:[0-9]{1,5}$|^\[[0-9A-Fa-f:]+\]:[0-9]{1,5}$")]
+Origin = Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9_.\-\[\]:]+$", max_length=300)]
+Header = Annotated[str, Field(pattern=r"^[A-Za-z0-9\-]{1,64}$")]
+Url = Annotated[str, Field(pattern=r"^https?://[^\s@]+$")]
 
 
 def _keep_one(section: Section, *secrets: str) -> None:
@@ -19,10 +22,6 @@ def _keep_one(section: Section, *secrets: str) -> None:
     for name in secrets:
         if getattr(section, name) is not None and getattr(section, f"{name}_file") is not None:
             raise ValueError(f"{name} and {name}_file are both set: keep one")
-
-
-Origin = Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9_.\-\[\]:]+$", max_length=300)]
-Header = Annotated[str, Field(pattern=r"^[A-Za-z0-9\-]{1,64}$")]
 
 
 class TlsSettings(Section):
@@ -236,9 +235,6 @@ class StateSettings(Section):
     directory: Path | None = Field(
         None, description="The state folder; null is systemd's STATE_DIRECTORY, else ~/.local/state/edge-agent."
     )
-
-
-Url = Annotated[str, Field(pattern=r"^https?://[^\s@]+$")]
 
 
 class TracingSettings(Section):

@@ -17,8 +17,11 @@ from edge_agent.config.yaml_file import parse_value
 PREFIX = "EDGE_AGENT_"
 CONFIG_VARIABLE = PREFIX + "CONFIG"
 PROFILE_VARIABLE = PREFIX + "PROFILE"
+CREDENTIALS_VARIABLE = "CREDENTIALS_DIRECTORY"
 _BOOLEANS = {"1": True, "yes": True, "on": True, "true": True, "0": False, "no": False, "off": False, "false": False}
 _NULLS = frozenset({"", "~", "null"})
+_CREDENTIAL_PREFIX = "edge-agent_"
+"""The prefix that systemd adds where a whole folder is loaded, as the unit does (LoadCredential=edge-agent:...)."""
 
 
 def variable(path: tuple[str, ...]) -> str:
@@ -77,15 +80,9 @@ def _value(text: str, leaf: Leaf | None) -> object:
     return None if leaf.nullable and text.strip() in _NULLS else text
 
 
-VARIABLE = "CREDENTIALS_DIRECTORY"
-_FILE = "_file"
-_PREFIX = "edge-agent_"
-"""The prefix that systemd adds where a whole folder is loaded, as the unit does (LoadCredential=edge-agent:...)."""
-
-
 def add_credentials(tree: SettingsTree, environ: Mapping[str, str], model: type[BaseModel]) -> None:
     """Set each `..._file` key that has a credential, unless the file or the secret itself is set elsewhere."""
-    folder = Path(environ.get(VARIABLE, ""))
+    folder = Path(environ.get(CREDENTIALS_VARIABLE, ""))
     if not folder.is_absolute():
         return
     try:
@@ -94,14 +91,16 @@ def add_credentials(tree: SettingsTree, environ: Mapping[str, str], model: type[
         return
     except OSError as error:
         tree.problems.append(
-            SettingsProblem(VARIABLE, "", f"cannot look into {folder}: {error.strerror}; restart the service")
+            SettingsProblem(
+                CREDENTIALS_VARIABLE, "", f"cannot look into {folder}: {error.strerror}; restart the service"
+            )
         )
         return
     for leaf in leaves(model):
-        if not leaf.is_path or not leaf.key.endswith(_FILE):
+        if not leaf.is_path or not leaf.key.endswith("_file"):
             continue
-        plain = leaf.key.removesuffix(_FILE)
+        plain = leaf.key.removesuffix("_file")
         set_already = {leaf.path, tuple(plain.split("."))} & tree.places.keys()
-        for name in () if set_already else (f"{_PREFIX}{plain}", plain):
+        for name in () if set_already else (f"{_CREDENTIAL_PREFIX}{plain}", plain):
             if name in there:
                 tree.set(leaf.path, str(folder / name), ValueSource("environment", f"credential {name}"))

@@ -12,6 +12,8 @@ from edge_agent.doctor.check import CheckResult, fail, in_thread, ok, warn
 
 CONNECT_LIMIT_S = 3.0
 _DRIVES_ON = "the train drives without it"
+SYSFS_BLUETOOTH = Path("/sys/class/bluetooth")
+SYSTEM_BUS = Path("/run/dbus/system_bus_socket")
 
 
 async def check_mqtt(settings: MqttSettings, limit_s: float = CONNECT_LIMIT_S) -> CheckResult:
@@ -59,10 +61,6 @@ async def _connect(host: str, port: int, limit_s: float) -> str:
     with contextlib.suppress(OSError):  # reset by the broker, which is therefore there
         await writer.wait_closed()
     return ""
-
-
-SYSFS_BLUETOOTH = Path("/sys/class/bluetooth")
-SYSTEM_BUS = Path("/run/dbus/system_bus_socket")
 
 
 async def check_hub(settings: HubSettings, sysfs: Path = SYSFS_BLUETOOTH, bus: Path = SYSTEM_BUS) -> CheckResult:

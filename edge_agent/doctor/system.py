@@ -17,7 +17,12 @@ from edge_agent.perception.detector.tensorrt.selection import find_engine
 from edge_agent.runtime.permissions import folder_problem
 
 _MB = 1_000_000
-_COMFORTABLE = 10  # times the least free space: with less, warn before it runs short
+_WARN_FACTOR = 10  # times the least free space: with less, warn before it runs short
+_TIMEX_BYTES = 512  # struct timex takes 208 bytes on 64-bit Linux; its first word, `modes` 0, only reads
+_TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
+_EARLIEST_UNIX_S = 1_767_225_600  # 2026-01-01: this code did not exist before
+_CLOCK_REMEDY = "start chrony, ntpd or systemd-timesyncd"
+_GPU_PATHS = ("proc/driver/nvidia/version", "dev/nvidia0", "dev/nvhost-gpu", "dev/nvgpu", "etc/nv_tegra_release")
 
 
 async def check_python(cores: int) -> CheckResult:
@@ -45,15 +50,9 @@ def _disk_result(state: Path, least_mb: int) -> CheckResult:
     message = f"{free_mb} MB free for {state}"
     if free_mb < least_mb:
         return fail(message, f"free at least {least_mb} MB: with less, the train is not armed again")
-    if free_mb < _COMFORTABLE * least_mb:
+    if free_mb < _WARN_FACTOR * least_mb:
         return warn(message, "free some space before the outbox and recordings fill the disk")
     return ok(message)
-
-
-_TIMEX_BYTES = 512  # struct timex takes 208 bytes on 64-bit Linux; its first word, `modes` 0, only reads
-_TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
-_BUILT_UNIX_S = 1_767_225_600  # 2026-01-01: this code did not exist before
-_REMEDY = "start chrony, ntpd or systemd-timesyncd"
 
 
 def kernel_clock_state() -> int | None:
@@ -71,23 +70,22 @@ async def check_clock(
 ) -> CheckResult:
     """Check that the wall clock is synchronised and plausible."""
     now_s = unix_s()
-    if now_s < _BUILT_UNIX_S:
-        return warn(f"the clock shows the year {time.gmtime(now_s).tm_year}", f"set it: {_REMEDY}")
+    if now_s < _EARLIEST_UNIX_S:
+        return warn(f"the clock shows the year {time.gmtime(now_s).tm_year}", f"set it: {_CLOCK_REMEDY}")
     state = read_state()
     if state is None:
-        return warn("the system does not report whether the clock is synchronised", f"make sure that it is: {_REMEDY}")
+        return warn(
+            "the system does not report whether the clock is synchronised", f"make sure that it is: {_CLOCK_REMEDY}"
+        )
     if state == _TIME_ERROR:
-        return warn("the clock is not synchronised: the times of events drift", _REMEDY)
+        return warn("the clock is not synchronised: the times of events drift", _CLOCK_REMEDY)
     return ok("synchronised")
-
-
-_TRACES = ("proc/driver/nvidia/version", "dev/nvidia0", "dev/nvhost-gpu", "dev/nvgpu", "etc/nv_tegra_release")
 
 
 async def check_gpu(settings: Settings, root: Path = Path("/")) -> CheckResult:
     """Check for a GPU, TensorRT and pycuda by loading them; without them the detector is slower, but runs."""
     backend, found = settings.detector.backend, tensorrt.installed()
-    present = any((root / trace).exists() for trace in _TRACES)
+    present = any((root / path).exists() for path in _GPU_PATHS)
     if not present and not all(found.values()):
         message = "no NVIDIA GPU: the detector runs on the CPU"
         if backend == "tensorrt":
