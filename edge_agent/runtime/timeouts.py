@@ -1,7 +1,7 @@
 """Time limits for coroutines of client libraries, which hold whatever the coroutine does.
 
 `asyncio.wait_for` waits until a call that is cancelled has ended, forever where it ignores its cancellation. Here such
-a call is left behind, so these functions belong into an event loop in which that costs nobody anything.
+a call is left behind, so these functions belong in an event loop in which a leftover task does no harm.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """Events become messages and wait here until they are published: queues that drop their oldest and count it.
 
-Everything here belongs to the mirror's thread, but for the attributes of EventEncoder that say otherwise.
+Everything here belongs to the mirror's thread, but for three attributes of EventEncoder that the train's loop writes.
 """
 
 import asyncio
@@ -131,7 +131,7 @@ class EventEncoder:
         messages: builds messages.
         train_id: the train that the events belong to.
         first_sequence: of the first event; larger than any of an earlier run.
-        image_wanted: tells whether a frame that is handed over shall be published.
+        image_wanted: returns whether a frame that is handed over is to be published.
         compat: also match frames and predictions for the original demo's consumers.
     """
 

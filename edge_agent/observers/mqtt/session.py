@@ -226,7 +226,7 @@ class MqttSession:
         self._counts.published += 1
 
     def _learn_size(self, error: MqttLinkError) -> None:
-        """Remember the size of a message that made the broker hang up, until the link breaks for another reason."""
+        """Remember the size that made the broker close the connection, until the link breaks for another reason."""
         # aiomqtt does not pass on the limit that CONNACK names. Of what was published, the largest was too large.
         if not error.too_large or self._largest is None:
             self._counts.max_bytes = math.inf
