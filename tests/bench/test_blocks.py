@@ -1,4 +1,4 @@
-"""Blocks of the benchmark, tiny: the agent on a virtual clock, the bare loop, the five processes' messages."""
+"""Short blocks of the benchmark: the agent on a virtual clock, the bare loop, the five processes' messages."""
 
 import json
 import socket

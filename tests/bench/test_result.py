@@ -1,4 +1,4 @@
-"""What the benchmark prints: the form that programs read, and the table that people read."""
+"""The benchmark's output: JSON and table."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Ratios and their intervals: the right value, an interval that holds it, and nothing hidden."""
+"""Ratios and their bootstrap intervals, and latencies from ticks."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""`edge-agent config` as a person and a program use it."""
+"""`edge-agent config`: show, check and schema."""
 
 import json
 import os

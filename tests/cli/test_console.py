@@ -1,4 +1,4 @@
-"""`edge-agent console` and the link that a person at the terminal gets."""
+"""`edge-agent console`, and the link printed on the terminal."""
 
 import re
 import socket

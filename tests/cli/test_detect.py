@@ -1,4 +1,4 @@
-"""`edge-agent detect`, as a user calls it."""
+"""`edge-agent detect`: output, exit codes and bad files."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""`edge-agent doctor`: what it prints and how it exits. The checks themselves are tried in tests/doctor."""
+"""`edge-agent doctor`: output and exit codes. The checks themselves are tested in tests/doctor."""
 
 import functools
 import json

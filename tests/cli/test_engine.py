@@ -1,4 +1,4 @@
-"""`edge-agent engine build|info|list|verify`, as a user calls them, on the fake GPU."""
+"""`edge-agent engine build|info|list|verify`, on the fake GPU."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`edge-agent mirror`: a look at the outbox, the live stream, and sending by hand."""
+"""`edge-agent mirror`: the outbox's status, the live stream, and sending by hand."""
 
 import json
 import sqlite3

@@ -1,4 +1,4 @@
-"""`run --collect`, `dataset tasks`, `dataset import` and `engine`, as a user calls them."""
+"""`run --collect`, `dataset tasks`, `dataset import` and `engine promote`."""
 
 import hashlib
 import json

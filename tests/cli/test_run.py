@@ -1,4 +1,4 @@
-"""`edge-agent run` and `record` as a user calls them: reports, exit codes, and one line for each bad input."""
+"""`edge-agent run` and `record`: reports, exit codes, and one line for each bad input."""
 
 import errno
 import json

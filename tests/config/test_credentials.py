@@ -1,4 +1,4 @@
-"""Secrets that systemd hands over reach the settings, and never against what is set."""
+"""Systemd's credentials are used for settings that are not set elsewhere."""
 
 from pathlib import Path
 

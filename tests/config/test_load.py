@@ -1,4 +1,4 @@
-"""Where settings come from: files, profiles, environment and command line, in this order."""
+"""The order of the sources: files, profiles, environment, command line."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The sign rules: their form, what contradicts itself, and signs that the model does not know."""
+"""The sign rules: their form, contradictions, and signs that the model does not know."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Secrets: from the environment or a file, at the moment of use, never shown."""
+"""Secrets: from the environment or a file, read when used, never shown."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The files that ship: they load, they hold the defaults, and the page in docs/ describes them."""
+"""The shipped files load and hold the defaults, and docs/configuration.md is current."""
 
 import pytest
 from jsonschema import Draft202012Validator

@@ -1,4 +1,4 @@
-"""How checks run: all at once, each within its time, none hiding another."""
+"""Checks run at once, each with its time limit, and none hides another."""
 
 import asyncio
 import threading

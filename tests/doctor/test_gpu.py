@@ -1,4 +1,4 @@
-"""What the doctor says of a GPU, of what makes it usable, and of the engine."""
+"""The check of GPU, TensorRT and engine."""
 
 from pathlib import Path
 

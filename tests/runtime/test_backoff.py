@@ -1,4 +1,4 @@
-"""Waits between attempts: doubling, capped, spread."""
+"""Waits between attempts double up to a maximum, with jitter."""
 
 from hypothesis import given
 from hypothesis import strategies as st

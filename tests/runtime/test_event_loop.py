@@ -1,4 +1,4 @@
-"""A punctual loop waits neither too long nor too short, and gives back what it took."""
+"""A loop with punctual timers fires them neither early nor late, and closes its file descriptors."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Writing whole or not at all: what stands there afterwards, whatever went wrong."""
+"""Atomic writes: the content of the target after success and after failures."""
 
 from pathlib import Path
 

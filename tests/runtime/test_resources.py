@@ -1,4 +1,4 @@
-"""Where the travelling files and the state folder lie."""
+"""Paths of the shipped files and the state folder."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The page that the benchmark writes: every ratio, what was missed and why, the plots it shows."""
+"""The benchmark's page: every ratio, what was missed and why, the plots."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Log lines as the systemd journal gets them."""
+"""Log lines as fields of the systemd journal."""
 
 import json
 import os

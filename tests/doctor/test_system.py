@@ -1,4 +1,4 @@
-"""The checks of the machine: hub adapter, GPU, disk, clock, Python."""
+"""The checks of Bluetooth adapter, disk, clock and Python."""
 
 import shutil
 import socket

@@ -1,4 +1,4 @@
-"""The checks of the way to MQTT and Kafka, against real sockets of this machine."""
+"""The checks of MQTT and Kafka, against real sockets of this machine."""
 
 import asyncio
 import socket

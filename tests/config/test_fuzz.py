@@ -1,4 +1,4 @@
-"""Whatever stands in a file or a variable: settings or one ConfigError with one line a problem, never anything else."""
+"""Any file or variable gives settings, or one ConfigError with a line for each problem, never another error."""
 
 from pathlib import Path
 

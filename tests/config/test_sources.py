@@ -1,4 +1,4 @@
-"""Variables: EDGE_AGENT_SECTION__KEY, read as text, YAML or JSON."""
+"""Variables: EDGE_AGENT_SECTION__KEY, parsed as text, YAML or JSON."""
 
 from pathlib import Path
 
