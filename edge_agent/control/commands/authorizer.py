@@ -4,6 +4,7 @@ import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import structlog
 
@@ -17,6 +18,18 @@ REMEMBERED = 10_000
 """Ids that are remembered whatever their age, so that a clock which is set back does not make an old command new."""
 
 _SECOND_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What was decided on a command when it came in; without a `refusal` it may be executed.
+
+    A command that does more than stop may be until the next stop, which `stops` finds, and until `until_s`.
+    """
+
+    refusal: Refusal | None = None
+    stops: int | None = None
+    until_s: float = float("inf")
 
 
 class Authorizer:
@@ -33,28 +46,41 @@ class Authorizer:
         self._lock = threading.Lock()
         self._started_s = clock()
         self._stopped_s = -float("inf")
+        self._stops = 0
         self._ids: OrderedDict[str, None] = OrderedDict()
         self._token_shown_s: deque[float] = deque()
 
-    def authorize(self, command: Command, read_rules: Callable[[], CommandRules]) -> Refusal | None:
-        """Return why the train does not obey a command; None where it does, which is remembered.
+    @property
+    def stops(self) -> int:
+        """How many stops came in by now, on all channels."""
+        return self._stops
+
+    def authorize(
+        self, command: Command, read_rules: Callable[[], CommandRules], *, stops: int | None = None
+    ) -> Admission:
+        """Return whether the train obeys a command, which is remembered where it does.
 
         `read_rules` returns the rules of the channel; it is called for each command that does more than stop, so that a
-        new token works at once. Where it raises EdgeAgentError, nothing but a stop is obeyed.
+        new token works at once. Where it raises EdgeAgentError, nothing but a stop is obeyed. `stops` is the value of
+        the property when the command came in, where that was before this call.
         """
-        now_s, now_unix_s = self._clock(), self._wall()
         if command.stops:
-            self._stopped_s = now_s
-            return None
+            with self._lock:
+                self._stops += 1
+                self._stopped_s = self._clock()
+            return Admission()
+        stops = self._stops if stops is None else stops
         if command.malformed is not None:
-            return command.malformed
+            return Admission(command.malformed)
         try:
             rules = read_rules()
         except EdgeAgentError as error:
             # The sender must not learn what the train's files are called.
             _log.warning("command_token_unreadable", error=error.message, remedy=error.remedy)
-            return Refusal(Code.NO_TOKEN_SET, "the train cannot read its command token and obeys only stops")
+            return Admission(Refusal(Code.NO_TOKEN_SET, "the train cannot read its command token and obeys only stops"))
         with self._lock:
+            # Only now: reading the rules may take a while.
+            now_s, now_unix_s = self._clock(), self._wall()
             history = CommandHistory(
                 self._ids,
                 up_s=now_s - self._started_s,
@@ -64,7 +90,18 @@ class Authorizer:
             refusal = check_rules(command, now_unix_s, rules, history)
             if refusal is None:
                 self._remember(command.command_id)
-        return refusal
+        age_s = now_unix_s - (command.issued_unix_s or now_unix_s)
+        return Admission(refusal, stops, now_s + rules.max_age_s - age_s)
+
+    def check_again(self, admission: Admission) -> Refusal | None:
+        """Return why a command may not be executed now, by when and after how many stops it was admitted."""
+        if admission.refusal is not None or admission.stops is None:
+            return admission.refusal
+        if admission.stops != self._stops:
+            return Refusal(Code.STOPPED, "a stop came after it; send it again if the train may move")
+        if self._clock() > admission.until_s:
+            return Refusal(Code.STALE, "it became too old while it waited for the train; send it again")
+        return None
 
     def _count_recent(self, command: Command, rules: CommandRules, now_s: float) -> int:
         """Count the commands of the last second that showed the token: others must not keep its owner out."""

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import structlog
 
-from edge_agent.control.commands.authorizer import Authorizer
+from edge_agent.control.commands.authorizer import Admission, Authorizer
 from edge_agent.control.commands.model import Channel, Code, Command, Refusal
 from edge_agent.control.commands.rules import CommandRules
 from edge_agent.events import CommandResult
@@ -55,20 +55,33 @@ class CommandHandler:
         self._executor = executor
         self._loop = asyncio.get_running_loop()
 
-    def submit(self, command: Command, reply: Callable[[CommandResult], None] = lambda result: None) -> None:
+    @property
+    def stops(self) -> int:
+        """How many stops came in by now, on all channels."""
+        return self._authorizer.stops
+
+    def submit(
+        self,
+        command: Command,
+        reply: Callable[[CommandResult], None] = lambda result: None,
+        *,
+        stops: int | None = None,
+    ) -> None:
         """Authorize a command here and have it executed in the train's loop, where `reply` gets the result.
 
         From any thread but the train's. Once the train's loop is closed, `reply` is called here, with a refusal.
+        `stops` is the value of the property when the command came in, where that was before this call: what came in
+        before a stop is not executed after it.
         """
-        refusal = self._authorizer.authorize(command, lambda: self._read_rules(command.channel))
+        admission = self._authorizer.authorize(command, lambda: self._read_rules(command.channel), stops=stops)
         try:
-            self._loop.call_soon_threadsafe(self._settle, command, refusal, reply)
+            self._loop.call_soon_threadsafe(self._settle, command, admission, reply)
         except RuntimeError:  # the loop is closed
             reply(refused(command, Refusal(Code.FAILED, "the agent is shutting down"), self._loop.time()))
         # Here and last: neither the train's loop nor a stop waits for a log that is slow. The console logs its commands
         # itself, with the client's address and the result.
         if command.channel is not Channel.CONSOLE:
-            _log_decision(command, refusal)
+            _log_decision(command, admission.refusal)
 
     async def handle(self, command: Command) -> CommandResult:
         """Submit a command and wait for its result; in any loop. Nothing is read before a stop is submitted."""
@@ -78,13 +91,16 @@ class CommandHandler:
             with contextlib.suppress(InvalidStateError):  # the caller has timed out
                 future.set_result(result)
 
+        stops = self.stops
         if command.stops:
             self.submit(command, reply)
         else:
-            await in_daemon_thread(lambda: self.submit(command, reply), "command")
+            await in_daemon_thread(lambda: self.submit(command, reply, stops=stops), "command")
         return await asyncio.wrap_future(future)
 
-    def _settle(self, command: Command, refusal: Refusal | None, reply: Callable[[CommandResult], None]) -> None:
+    def _settle(self, command: Command, admission: Admission, reply: Callable[[CommandResult], None]) -> None:
+        # Again, and here: a stop may have come, and been executed, since the command was authorized in its thread.
+        refusal = self._authorizer.check_again(admission)
         result = self._executor.execute(command) if refusal is None else self._executor.refuse(command, refusal)
         (self.accepted if result.accepted else self.refused)[command.channel] += 1
         reply(result)

@@ -110,7 +110,7 @@ def _check_id(command: Command, history: CommandHistory) -> Refusal | None:
     if not command.command_id:
         return Refusal(Code.NO_ID, "the command has no id; give each one an id of its own")
     if command.command_id in history.ids:
-        return Refusal(Code.REPLAYED, "a command with this id was obeyed before; give each one an id of its own")
+        return Refusal(Code.REPLAYED, "a command with this id was authorized before; give each one an id of its own")
     return None
 
 

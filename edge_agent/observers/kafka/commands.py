@@ -122,6 +122,7 @@ class KafkaCommandConsumer:
 
         The first stop of each verb goes before all others, so that no kind of stop is left out.
         """
+        came_after = self._commands.stops
         firsts: dict[Verb | None, Command] = {}
         stops, others = [], []
         for command in self._parse(records):
@@ -131,7 +132,7 @@ class KafkaCommandConsumer:
                 stops.append(command)
         stops = [*firsts.values(), *stops]
         for command in (*stops[:MAX_PER_BATCH], *others[:MAX_PER_BATCH]):
-            self._commands.submit(command)
+            self._commands.submit(command, stops=came_after)
         self.discarded += len(stops[MAX_PER_BATCH:]) + len(others[MAX_PER_BATCH:])
 
     def _parse(self, records: list[Record]) -> Iterator[Command]:

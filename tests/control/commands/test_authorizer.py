@@ -46,7 +46,7 @@ def rules() -> CommandRules:
 
 
 def code(authorizer: Authorizer, command: Command, read_rules: Callable[[], CommandRules] = rules) -> Code | None:
-    refusal = authorizer.authorize(command, read_rules)
+    refusal = authorizer.authorize(command, read_rules).refusal
     return refusal.code if refusal is not None else None
 
 
@@ -132,7 +132,7 @@ def test_unreadable_token_leaves_only_stops_and_is_not_told_to_the_sender(clocks
         raise ConfigError("mqtt.command_token_file: cannot read /etc/secret: Permission denied")
 
     authorizer = Authorizer()
-    refusal = authorizer.authorize(drive(clocks, "a"), unreadable)
+    refusal = authorizer.authorize(drive(clocks, "a"), unreadable).refusal
     assert refusal is not None
     assert refusal.code is Code.NO_TOKEN_SET
     assert "/etc" not in refusal.reason
