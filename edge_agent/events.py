@@ -216,7 +216,8 @@ class CommandResult:
 
     `channel` is where it came from (`mqtt`, `kafka`, `console`, ...) and `who` its sender, where that is known.
     `command_id` is the sender's id for it, `verb` what was commanded, as far as it could be read. `code` is the cause
-    of a refusal, `state` the guard's state after an accepted command, `reason` explains either in words.
+    of a refusal, `state` the guard's state after the command or for which the guard refused it, `reason` explains
+    either in words.
     """
 
     channel: str

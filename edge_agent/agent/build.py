@@ -117,7 +117,12 @@ def build_control_parameters(settings: Settings, rules: SignRules, *, emulated: 
     return ControlParameters(
         train_id=settings.train.id,
         tuning=build_tuning(settings, rules),
-        limits=guard.Limits(section.lease_ms / 1000, section.latch_ms / 1000, section.stop_time_ms / 1000),
+        limits=guard.Limits(
+            section.lease_ms / 1000,
+            section.latch_ms / 1000,
+            section.stop_time_ms / 1000,
+            settings.commands.max_age_s,
+        ),
         tick_s=section.tick_ms / 1000,
         critical_voltage_mv=section.critical_voltage_mv,
         low_voltage_mv=section.low_voltage_mv,

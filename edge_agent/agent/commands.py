@@ -8,6 +8,7 @@ from edge_agent.config import Settings
 from edge_agent.control.commands import (
     Authorizer,
     Channel,
+    Code,
     Command,
     CommandHandler,
     CommandRules,
@@ -60,16 +61,17 @@ class CommandExecutor:
         self._published_s: deque[float] = deque(maxlen=REFUSALS_PER_S)
 
     def execute(self, command: Command) -> CommandResult:
-        """Do what was commanded; the result has the guard's state after it."""
-        verb = command.verb
+        """Do what was commanded, unless the guard's state forbids it; the result has the guard's state after it."""
+        verb, why = command.verb, ""
         match verb:
             case Verb.CAPTURE_START | Verb.CAPTURE_STOP:
-                # Without fresh frames the guard brakes.
-                self._capture.pause(verb is Verb.CAPTURE_STOP)
+                stopped = verb is Verb.CAPTURE_STOP
+                self._capture.pause(stopped)
+                self._control.set_capture_stopped(stopped)
             case Verb.POWER if command.power_percent is not None:
                 self._control.set_cruise_power(command.power_percent)
             case verb if verb in _ORDERS:
-                self._control.order(_ORDERS[verb])
+                why = self._control.order(_ORDERS[verb])
             case _:
                 pass  # pictures on request are sent by the channel itself
         permit = self._control.permit
@@ -78,24 +80,29 @@ class CommandExecutor:
             command.sender,
             command.command_id,
             str(verb or command.name),
-            accepted=True,
-            code=None,
+            accepted=not why,
+            code=Code.WRONG_STATE.value if why else None,
             state=permit.state.value,
-            reason=permit.reason,
+            reason=why or permit.reason,
             at_s=self._clock(),
         )
-        self._publish(result)
+        self._publish_result(result)
         return result
 
     def refuse(self, command: Command, refusal: Refusal) -> CommandResult:
         """Return that a command was refused; of a flood of refusals, only the first of each second are published."""
         result = refused(command, refusal, self._clock())
-        if len(self._published_s) == REFUSALS_PER_S and result.at_s - self._published_s[0] < 1.0:
+        self._publish_result(result)
+        return result
+
+    def _publish_result(self, result: CommandResult) -> None:
+        if result.accepted:
+            self._publish(result)
+        elif len(self._published_s) == REFUSALS_PER_S and result.at_s - self._published_s[0] < 1.0:
             self.refusals_suppressed += 1
         else:
             self._published_s.append(result.at_s)
             self._publish(result)
-        return result
 
 
 def build_command_handler(settings: Settings, executor: CommandExecutor) -> CommandHandler:

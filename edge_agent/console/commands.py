@@ -65,9 +65,9 @@ class CommandAnswer:
     """The result of a command."""
 
     answered: Annotated[bool, Field(description="Whether the train answered.")]
-    accepted: Annotated[bool | None, Field(description="Whether the train accepted it; null without an answer.")]
+    accepted: Annotated[bool | None, Field(description="Whether the train carries it out; null without an answer.")]
     state: Annotated[str | None, Field(description="State of the guard after it.")]
-    reason: Annotated[str, Field(description="Reason, as text.")]
+    reason: Annotated[str, Field(description="Why it was refused, or the guard's reason.")]
     ms: Annotated[
         float, Field(ge=0, description="Time from the command's arrival at the console to the answer, in ms.")
     ]

@@ -7,6 +7,7 @@ Motion is a lease that each fresh prediction renews; docs/decisions/0004 says wh
     any state -> FAULT_LATCHED -> DISARMED    (cause gone, train stopped and an explicit re-arm)
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
@@ -34,8 +35,9 @@ class Priority(IntEnum):
     LIVENESS = 3
     FRESHNESS = 4
     HUB_HEALTH = 5
-    SIGN = 6
-    OPERATOR = 7
+    CAPTURE = 6
+    SIGN = 7
+    OPERATOR = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +46,14 @@ class Limits:
 
     `lease_s`: maximum age of the newest frame with a prediction; beyond it the train brakes. `latch_s`: the age beyond
     which it stays braked until re-armed. `stop_time_s`: how long after a brake the train is assumed to be rolling.
+    `order_age_s`: an order to drive that could not be carried out for this long is forgotten.
     """
 
     lease_s: float = 0.3
     latch_s: float = 2.0
     # A train motor has no speed feedback, so a standstill can only be assumed after a time.
     stop_time_s: float = 0.7
+    order_age_s: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,8 @@ class Health:
     `evidence_s` is when the newest frame with a prediction was taken (None: none yet). `link_trouble` is why the hub is
     not connected, `integrity` what is wrong with model or configuration, `hub_trouble` what the hub reports against
     driving (critical voltage, an alert). `loop_stalled` is whether the watchdog has tripped since the last step.
-    `arm_trouble` (a full disk, say) is no reason to brake, but forbids arming.
+    `arm_trouble` (a full disk, say) is no reason to brake, but forbids arming. `capture_stopped` is whether capturing
+    was stopped by command: the missing pictures are no fault then.
     """
 
     evidence_s: float | None
@@ -68,6 +73,7 @@ class Health:
     hub_trouble: str = ""
     loop_stalled: bool = False
     arm_trouble: str = ""
+    capture_stopped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +98,8 @@ class Inputs:
 class GuardMemory:
     """State between two steps. `latched` is the fault as text while in FAULT_LATCHED.
 
-    `operator_stop` is true until an operator orders DRIVE, and again after each return to DISARMED.
+    `operator_stop` is true until an operator orders DRIVE, and again after each return to DISARMED. `drive_s` is when a
+    DRIVE was accepted that has not moved the train yet. `capture_stopped_s` is when capturing was last stopped.
     """
 
     state: GuardState = GuardState.INIT
@@ -101,6 +108,8 @@ class GuardMemory:
     latched_by: Priority | None = None
     operator_stop: bool = True
     brake_since_s: float | None = None
+    drive_s: float | None = None
+    capture_stopped_s: float = -math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +126,30 @@ class Permit:
 
 
 _ARMED = frozenset({GuardState.ARMED_STOPPED, GuardState.RUNNING, GuardState.STOPPING})
+_CAPTURE_STOPPED = "capturing was stopped by command"
 # Faults that a person has to check before the train may move again; the others only brake until they are over.
 _LATCHING = frozenset({Priority.EMERGENCY_STOP, Priority.INTEGRITY, Priority.LIVENESS, Priority.HUB_HEALTH})
 
 
+_UNFIT_TO_ARM = {
+    GuardState.INIT: "the train is still starting",
+    GuardState.LINK_LOST: "the hub is not connected",
+    GuardState.FAULT_LATCHED: "re-arm the train first",
+}
+_UNFIT: dict[Order, dict[GuardState, str]] = {
+    Order.ARM: _UNFIT_TO_ARM,
+    Order.DRIVE: {
+        **_UNFIT_TO_ARM,
+        GuardState.DISARMED: "the train is not armed",
+        # A stop is completed before the train starts again.
+        GuardState.STOPPING: "the train is still stopping",
+    },
+}
+
+
 def step(memory: GuardMemory, inputs: Inputs, limits: Limits) -> tuple[GuardMemory, Permit]:
     """Advance by one step; return the new memory and what the train may do until the next step."""
+    memory = _update(memory, inputs, limits)
     # Orders first, so that a stop takes effect in the step in which it arrives.
     memory = _apply_orders(memory, inputs, limits)
     objections = sorted(_objections(memory, inputs, limits))
@@ -131,24 +158,59 @@ def step(memory: GuardMemory, inputs: Inputs, limits: Limits) -> tuple[GuardMemo
     return _note_braking(memory, permit, inputs.now_s), permit
 
 
+def refusal(memory: GuardMemory, order: Order, inputs: Inputs, limits: Limits) -> str:
+    """Return why the guard does not carry out an order now, as text; empty where it does. No stop is ever refused."""
+    return next(_refusals(memory, order, inputs, limits), "")
+
+
+def _refusals(memory: GuardMemory, order: Order, inputs: Inputs, limits: Limits) -> Iterator[str]:
+    state, health = memory.state, inputs.health
+    if state in _UNFIT.get(order, {}):
+        yield _UNFIT[order][state] + (f": {memory.latched}" if memory.latched else "")
+    if order is Order.ARM and state is GuardState.DISARMED and health.arm_trouble:
+        yield f"cannot be armed: {health.arm_trouble}"
+    if order is Order.DRIVE and health.capture_stopped:
+        yield _CAPTURE_STOPPED
+    if order is Order.REARM:
+        if state is not GuardState.FAULT_LATCHED:
+            yield "no fault is latched"
+        if not _is_stationary(memory, inputs.now_s, limits):
+            yield "the train may still be rolling"
+        for by, reason in sorted(_objections(memory, inputs, limits)):
+            if _latches(by, memory, inputs, limits):
+                yield reason
+
+
+def _update(memory: GuardMemory, inputs: Inputs, limits: Limits) -> GuardMemory:
+    """Note that capturing is stopped, and forget an order to drive that has become too old."""
+    if inputs.health.capture_stopped:
+        memory = replace(memory, capture_stopped_s=inputs.now_s)
+    if memory.drive_s is not None and inputs.now_s - memory.drive_s > limits.order_age_s:
+        memory = replace(memory, operator_stop=True, drive_s=None)
+    return memory
+
+
 def _apply_orders(memory: GuardMemory, inputs: Inputs, limits: Limits) -> GuardMemory:
     now_s = inputs.now_s
     for order in inputs.orders:
+        if refusal(memory, order, inputs, limits):
+            continue
         match order:
-            # A stop is completed before the train starts again.
-            case Order.DRIVE if memory.state is not GuardState.STOPPING:
-                memory = replace(memory, operator_stop=False)
-            case Order.ARM if memory.state is GuardState.DISARMED and not inputs.health.arm_trouble:
+            case Order.DRIVE:
+                waits = memory.operator_stop or memory.drive_s is not None
+                drive_s = now_s if waits else None
+                memory = replace(memory, operator_stop=False, drive_s=drive_s)
+            case Order.ARM if memory.state is GuardState.DISARMED:
                 memory = _enter(memory, GuardState.ARMED_STOPPED, now_s)
-            case Order.REARM if memory.state is GuardState.FAULT_LATCHED and _is_stationary(memory, now_s, limits):
+            case Order.REARM:
                 memory = _enter(replace(memory, latched="", latched_by=None), GuardState.DISARMED, now_s)
             case _:
-                pass  # an order that does not fit the state changes nothing
+                pass  # stops follow, and arming an armed train changes nothing
     # Disarming and a stop win over whatever came with them, in any sequence.
     if Order.DISARM in inputs.orders and memory.state in _ARMED:
         memory = _enter(memory, GuardState.DISARMED, now_s)
     stops = Order.STOP in inputs.orders or Order.DISARM in inputs.orders
-    return replace(memory, operator_stop=True) if stops else memory
+    return replace(memory, operator_stop=True, drive_s=None) if stops else memory
 
 
 def _objections(memory: GuardMemory, inputs: Inputs, limits: Limits) -> Iterator[tuple[Priority, str]]:
@@ -162,10 +224,16 @@ def _objections(memory: GuardMemory, inputs: Inputs, limits: Limits) -> Iterator
         yield Priority.LINK, health.link_trouble
     if health.loop_stalled:
         yield Priority.LIVENESS, "the event loop stalled"
-    if health.evidence_s is None:
+    if health.capture_stopped:
+        yield Priority.CAPTURE, _CAPTURE_STOPPED
+    elif health.evidence_s is None:
         yield Priority.FRESHNESS, "no picture has been understood yet"
     elif inputs.now_s - health.evidence_s > limits.lease_s:
-        yield Priority.FRESHNESS, f"no fresh picture was understood for {limits.lease_s * 1000:.0f} ms"
+        # The first picture after capturing was stopped takes as long as any other.
+        if inputs.now_s - memory.capture_stopped_s <= limits.lease_s:
+            yield Priority.CAPTURE, "capturing starts again"
+        else:
+            yield Priority.FRESHNESS, f"no fresh picture was understood for {limits.lease_s * 1000:.0f} ms"
     if health.hub_trouble:
         yield Priority.HUB_HEALTH, health.hub_trouble
     if request.power_percent is None:
@@ -179,9 +247,8 @@ def _transition(
 ) -> GuardMemory:
     """Enter the state that the objections require."""
     for by, reason in objections:
-        latches = by in _LATCHING or (by is Priority.FRESHNESS and _blind_too_long(memory, inputs, limits))
         # A worse fault replaces the one that is latched, so that the reason shown is the most serious.
-        if latches and (memory.latched_by is None or by < memory.latched_by):
+        if _latches(by, memory, inputs, limits) and (memory.latched_by is None or by < memory.latched_by):
             latched = replace(memory, latched=reason, latched_by=by)
             return _enter(latched, GuardState.FAULT_LATCHED, inputs.now_s)
     if memory.state is GuardState.FAULT_LATCHED:
@@ -210,12 +277,16 @@ def _next_state(
     return state
 
 
-def _blind_too_long(memory: GuardMemory, inputs: Inputs, limits: Limits) -> bool:
-    """Return whether the evidence is older than `latch_s`."""
+def _latches(by: Priority, memory: GuardMemory, inputs: Inputs, limits: Limits) -> bool:
+    """Return whether a reason to brake needs a person; missing evidence does once it is older than `latch_s`."""
+    if by is not Priority.FRESHNESS:
+        return by in _LATCHING
     evidence_s = inputs.health.evidence_s
     # While starting or reconnecting, frames may be missing for a while: there is nothing to latch yet.
     starting = memory.state in (GuardState.INIT, GuardState.LINK_LOST)
-    return not starting and evidence_s is not None and inputs.now_s - evidence_s > limits.latch_s
+    if starting or evidence_s is None:
+        return False
+    return inputs.now_s - max(evidence_s, memory.capture_stopped_s) > limits.latch_s
 
 
 def _permit(memory: GuardMemory, inputs: Inputs, objections: list[tuple[Priority, str]]) -> Permit:
@@ -247,4 +318,5 @@ def _enter(memory: GuardMemory, state: GuardState, now_s: float) -> GuardMemory:
         return memory
     # Arming alone never starts the train: after DISARMED, DRIVE has to be ordered again.
     operator_stop = memory.operator_stop or state is GuardState.DISARMED
-    return replace(memory, state=state, since_s=now_s, operator_stop=operator_stop)
+    drive_s = None if operator_stop or state is GuardState.RUNNING else memory.drive_s
+    return replace(memory, state=state, since_s=now_s, operator_stop=operator_stop, drive_s=drive_s)

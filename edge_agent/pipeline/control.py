@@ -5,7 +5,6 @@ The rules themselves are pure functions in control/policy.py and control/guard.p
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -46,6 +45,7 @@ LOW_VOLTAGE_BAND_MV = 200
 
 # asyncio's timers may fire some nanoseconds too early, and on a simulated clock those never pass.
 _EARLY_S = 1e-6
+_STOPS = frozenset({Order.STOP, Order.DISARM, Order.EMERGENCY_STOP})
 _FAULTS = {
     Priority.EMERGENCY_STOP: EMERGENCY_STOP,
     Priority.INTEGRITY: INTEGRITY,
@@ -104,7 +104,8 @@ class Control:
         self._observers, self._stats, self._faults, self._clock = observers, stats, faults, clock
         self._signs = policy.PolicyMemory()
         self._guard = guard.GuardMemory()
-        self._orders: deque[Order] = deque()
+        self._inputs: guard.Inputs
+        self._capture_stopped = False
         self._prediction: Prediction | None = None
         self._output: policy.PolicyOutput | None = None
         self._decision: Decision | None = None
@@ -135,13 +136,28 @@ class Control:
         """Replace the policy's tuning between two steps."""
         self._parameters = replace(self._parameters, tuning=tuning)
 
-    def order(self, order: Order) -> None:
-        """Carry out an order at once. A stop wins over other orders that wait."""
-        _log.info("order", order=order.value)
-        self._orders.append(order)
-        if order in (Order.DRIVE, Order.REARM):
-            self._signs = policy.release(self._signs)
+    def set_capture_stopped(self, stopped: bool) -> None:
+        """Note at once that capturing was stopped by command, or goes on: until it does the train is braked."""
+        self._capture_stopped = stopped
         self.step()
+
+    def order(self, order: Order) -> str:
+        """Carry out an order at once; return why the guard refuses it, empty where it does not. A stop never is."""
+        if order in _STOPS:
+            self._auto_armed = True  # what starts by itself does not start after a stop
+        else:
+            self.step()  # the guard answers by what is known now
+            if self._closed:
+                return "the run has ended"
+            if why := guard.refusal(self._guard, order, self._inputs, self._parameters.limits):
+                _log.info("order_refused", order=order.value, reason=why)
+                return why
+        _log.info("order", order=order.value)
+        # Only now: a refused order to drive must not end the stop that a sign asked for.
+        if order is Order.DRIVE:
+            self._signs = policy.release(self._signs)
+        self.step(order)
+        return ""
 
     def on_prediction(self, prediction: Prediction) -> None:
         """Feed a prediction to the policy and step."""
@@ -176,7 +192,7 @@ class Control:
             else:
                 self.step()
 
-    def step(self) -> None:
+    def step(self, *orders: Order) -> None:
         """Evaluate policy and guard, aim the driver, publish what has changed."""
         now_s = self._stepped_s = self._clock()
         if self._closed:
@@ -184,29 +200,24 @@ class Control:
         output = policy.evaluate(self._signs, now_s, self._parameters.tuning)
         if output != self._output:
             self._decide(output, now_s)
-        orders = self._drain_orders()
         ask = guard.PowerRequest(output.power_percent, output.reason)
-        inputs = guard.Inputs(now_s, ask, self._health(), orders)
+        self._inputs = guard.Inputs(now_s, ask, self._health(), orders)
         before = self._permit
-        self._guard, self._permit = guard.step(self._guard, inputs, self._parameters.limits)
+        self._guard, self._permit = guard.step(self._guard, self._inputs, self._parameters.limits)
         self._aim()
         self._publish_faults(now_s)
         if self._permit != before or now_s - self._published_s >= STATE_PERIOD_S:
             self._publish_state(now_s)
         if self._permit.state is not before.state:
             _log.info("guard", state=self._permit.state.value, reason=self._permit.reason)
-        if self._auto_arm():  # waiting for the next tick would bring nothing new
-            self.step()
+        self._arm_automatically()
 
-    def _auto_arm(self) -> bool:
-        return not self._auto_armed and self._guard.state is GuardState.DISARMED and not self._storage()
-
-    def _drain_orders(self) -> tuple[Order, ...]:
-        if self._auto_arm():
+    def _arm_automatically(self) -> None:
+        """Arm once, as soon as all is well, unless a person has stopped the train or has to look at it first."""
+        self._auto_armed = self._auto_armed or self._guard.state is GuardState.FAULT_LATCHED
+        if not self._auto_armed and self._guard.state is GuardState.DISARMED and not self._storage():
             self._auto_armed = True
-            self._orders.extend((Order.ARM, Order.DRIVE))
-        orders, self._orders = tuple(self._orders), deque()
-        return orders
+            self.step(Order.ARM, Order.DRIVE)  # waiting for the next tick would bring nothing new
 
     def _health(self) -> guard.Health:
         status, stalls, now_s = self._hub.status(), self._stalls(), self._clock()
@@ -221,6 +232,7 @@ class Control:
             hub_trouble=_hub_trouble(status, limit_mv if critical else None),
             loop_stalled=stalled,
             arm_trouble=self._storage(),
+            capture_stopped=self._capture_stopped,
         )
 
     def _aim(self) -> None:

@@ -182,9 +182,9 @@ async def test_pace_is_that_of_all_channels_together() -> None:
 @pytest.mark.parametrize(
     ("raw", "code", "calls"),
     [
-        (b'{"command":"start"}', None, ["taking frames"]),
-        (b'{"command": "stop", "more": 1}', None, ["paused"]),
-        (b'{"command":"START"}', None, ["taking frames"]),
+        (b'{"command":"start"}', None, ["taking frames", "released"]),
+        (b'{"command": "stop", "more": 1}', None, ["paused", "braked for it"]),
+        (b'{"command":"START"}', None, ["taking frames", "released"]),
         (b'{"command":["start"]}', Code.MALFORMED, []),
         (b'["start"]', Code.MALFORMED, []),
         (b"start", Code.MALFORMED, []),

@@ -22,15 +22,20 @@ class Control:
 
     def __init__(self) -> None:
         self.calls: list[Any] = []
+        self.refuses = ""
 
-    def order(self, order: Order) -> None:
+    def order(self, order: Order) -> str:
         self.calls.append(order)
+        return self.refuses
 
     def set_cruise_power(self, power_percent: int) -> None:
         self.calls.append(power_percent)
 
     def pause(self, paused: bool) -> None:
         self.calls.append("paused" if paused else "taking frames")
+
+    def set_capture_stopped(self, stopped: bool) -> None:
+        self.calls.append("braked for it" if stopped else "released")
 
 
 def given(verb: Verb, channel: Channel = Channel.MQTT, command_id: str | None = None, **more: Any) -> Command:
@@ -58,16 +63,25 @@ def executor_of(
         (given(Verb.REARM), Order.REARM),
         (given(Verb.DRIVE), Order.DRIVE),
         (given(Verb.POWER, power_percent=45), 45),
-        (given(Verb.CAPTURE_START), "taking frames"),
-        (given(Verb.CAPTURE_STOP), "paused"),
+        (given(Verb.CAPTURE_START), ("taking frames", "released")),
+        (given(Verb.CAPTURE_STOP), ("paused", "braked for it")),
     ],
     ids=lambda value: getattr(value, "verb", None),
 )
 def test_command_becomes_what_it_names_and_results_in_the_guards_state(command: Command, call: object) -> None:
     control = Control()
     result = executor_of(control).execute(command)
-    assert control.calls == [call]
+    assert control.calls == (list(call) if isinstance(call, tuple) else [call])
     assert (result.accepted, result.state, result.reason) == (True, "running", "cruise")
+
+
+def test_order_that_the_guard_refuses_is_not_accepted_and_says_why() -> None:
+    control, answers = Control(), list[CommandResult]()
+    control.refuses = "the train is not armed"
+    result = executor_of(control, answers).execute(given(Verb.DRIVE, command_id="c-1"))
+    assert [result] == answers
+    assert (result.accepted, result.code, result.state) == (False, "wrong_state", "running")
+    assert result.reason == "the train is not armed"
 
 
 def test_picture_on_request_is_nothing_to_the_train() -> None:

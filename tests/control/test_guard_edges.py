@@ -52,10 +52,138 @@ def test_stop_sign_in_view_at_the_start_does_not_keep_it_from_being_ready() -> N
     assert permit.state is GuardState.DISARMED
 
 
-def test_wish_to_drive_given_before_arming_is_kept() -> None:
+def test_order_to_drive_before_arming_is_not_kept() -> None:
     train = train_in(GuardState.DISARMED)
+    assert train.refusal(Order.DRIVE) == "the train is not armed"
     train.step(Order.DRIVE)
-    assert train.step(Order.ARM).power_percent == 60
+    assert train.step(Order.ARM).by is Priority.OPERATOR
+
+
+@pytest.mark.parametrize(("waits_s", "power_percent"), [(10.0, 60), (10.25, None)], ids=["in time", "too old"])
+def test_order_to_drive_is_kept_no_longer_than_a_command(waits_s: float, power_percent: int | None) -> None:
+    train = train_in(GuardState.DISARMED)
+    train.request = SIGN_STOP
+    train.step(Order.ARM, Order.DRIVE)
+    train.now_s = 128.0
+    train.step(Order.DRIVE, after_s=0.0)  # once more: the newest order counts
+    train.request = CRUISE
+    assert train.step(after_s=waits_s).power_percent == power_percent
+
+
+def test_order_that_has_moved_the_train_does_not_age() -> None:
+    train = train_in(GuardState.RUNNING)
+    train.request = SIGN_STOP
+    train.step()
+    train.step(after_s=1.0)
+    train.step(Order.DRIVE)  # changes nothing: the train goes on after the sign anyway
+    train.step(after_s=60.0)
+    train.request = CRUISE
+    assert train.step().power_percent == 60
+
+
+@pytest.mark.parametrize(
+    ("state", "order", "reason"),
+    [
+        (GuardState.INIT, Order.ARM, "the train is still starting"),
+        (GuardState.INIT, Order.DRIVE, "the train is still starting"),
+        (GuardState.INIT, Order.REARM, "no fault is latched"),
+        (GuardState.DISARMED, Order.ARM, ""),
+        (GuardState.DISARMED, Order.DRIVE, "the train is not armed"),
+        (GuardState.DISARMED, Order.REARM, "no fault is latched"),
+        (GuardState.ARMED_STOPPED, Order.ARM, ""),
+        (GuardState.ARMED_STOPPED, Order.DRIVE, ""),
+        (GuardState.ARMED_STOPPED, Order.REARM, "no fault is latched"),
+        (GuardState.RUNNING, Order.ARM, ""),
+        (GuardState.RUNNING, Order.DRIVE, ""),
+        (GuardState.RUNNING, Order.REARM, "no fault is latched"),
+        (GuardState.STOPPING, Order.ARM, ""),
+        (GuardState.STOPPING, Order.DRIVE, "the train is still stopping"),
+        (GuardState.STOPPING, Order.REARM, "no fault is latched"),
+        (GuardState.LINK_LOST, Order.ARM, "the hub is not connected"),
+        (GuardState.LINK_LOST, Order.DRIVE, "the hub is not connected"),
+        (GuardState.LINK_LOST, Order.REARM, "no fault is latched"),
+        (GuardState.FAULT_LATCHED, Order.ARM, "re-arm the train first: emergency stop"),
+        (GuardState.FAULT_LATCHED, Order.DRIVE, "re-arm the train first: emergency stop"),
+        (GuardState.FAULT_LATCHED, Order.REARM, "the train may still be rolling"),
+    ],
+)
+def test_order_is_accepted_or_refused_with_a_reason(state: GuardState, order: Order, reason: str) -> None:
+    assert train_in(state).refusal(order) == reason
+
+
+@pytest.mark.parametrize("state", GuardState)
+@pytest.mark.parametrize("order", [Order.STOP, Order.DISARM, Order.EMERGENCY_STOP])
+def test_stop_is_never_refused(state: GuardState, order: Order) -> None:
+    train = train_in(state)
+    train.capture_stopped, train.arm_trouble = True, "3 MB are free"
+    assert train.refusal(order) == ""
+
+
+def test_armed_train_is_armed_again_with_a_full_disk() -> None:
+    train = train_in(GuardState.RUNNING)
+    train.arm_trouble = "3 MB are free"
+    assert train.refusal(Order.ARM) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("hub_trouble", "low voltage", "low voltage"),
+        ("integrity", "broken", "broken"),
+        ("evidence_age_s", 2.5, "no fresh picture was understood for 300 ms"),
+        ("evidence_age_s", 1.5, ""),
+        ("link_trouble", "out of range", ""),
+        ("request", SIGN_STOP, ""),
+    ],
+)
+def test_rearm_needs_the_cause_gone(name: str, value: object, reason: str) -> None:
+    train = train_in(GuardState.FAULT_LATCHED)
+    train.step(after_s=1.0)
+    setattr(train, name, value)
+    assert train.refusal(Order.REARM) == reason
+    assert (train.step(Order.REARM).state is GuardState.FAULT_LATCHED) == bool(reason)
+
+
+def test_capture_that_was_stopped_by_command_brakes_and_is_no_fault() -> None:
+    train = train_in(GuardState.RUNNING)
+    train.capture_stopped = True
+    for age_s in (0.0, 0.4, 3.0, 3600.0):
+        train.evidence_age_s = age_s
+        permit = train.step(after_s=1.0)
+        assert (permit.power_percent, permit.reason, permit.by) == (
+            None,
+            "capturing was stopped by command",
+            Priority.CAPTURE,
+        )
+    assert permit.state is GuardState.ARMED_STOPPED
+    assert train.refusal(Order.DRIVE) == "capturing was stopped by command"
+
+
+def test_capture_that_starts_again_lets_the_train_go_on_with_the_first_picture() -> None:
+    train = train_in(GuardState.RUNNING)
+    train.capture_stopped, train.evidence_age_s = True, 3.0
+    train.step()
+    train.step(after_s=1.0)
+    train.capture_stopped = False
+    permit = train.step(after_s=0.25)
+    assert (permit.state, permit.by, permit.reason) == (
+        GuardState.ARMED_STOPPED,
+        Priority.CAPTURE,
+        "capturing starts again",
+    )
+    train.evidence_age_s = 0.0
+    assert train.step().state is GuardState.RUNNING
+
+
+def test_capture_that_starts_again_without_pictures_is_blind_and_latches() -> None:
+    train = train_in(GuardState.RUNNING)
+    train.now_s = 128.0
+    train.capture_stopped, train.evidence_age_s = True, 3.0
+    train.step(after_s=0.0)
+    train.capture_stopped = False
+    assert train.step(after_s=0.5).by is Priority.FRESHNESS
+    assert train.step(after_s=1.5).state is not GuardState.FAULT_LATCHED
+    assert train.step(after_s=0.25).state is GuardState.FAULT_LATCHED
 
 
 def test_train_that_stood_for_a_sign_drives_on_by_itself() -> None:
@@ -112,8 +240,9 @@ def test_values_start_safe_and_cannot_be_changed() -> None:
     assert (memory.latched, memory.latched_by, memory.brake_since_s) == ("", None, None)
     health = Health(None)
     assert (health.link_trouble, health.integrity, health.hub_trouble, health.loop_stalled) == ("", "", "", False)
-    assert health.arm_trouble == ""
+    assert (health.arm_trouble, health.capture_stopped, memory.drive_s) == ("", False, None)
     limits = Limits()
+    assert limits.order_age_s == 10.0
     assert (limits.lease_s, limits.latch_s, limits.stop_time_s) == (0.3, 2.0, 0.7)
     for value in (memory, health, limits, CRUISE, Inputs(0.0, CRUISE, health), Permit(GuardState.INIT, None, "")):
         with pytest.raises(FrozenInstanceError):
@@ -137,4 +266,4 @@ def test_full_disk_lets_an_armed_train_drive_on(state: GuardState) -> None:
 
 
 def test_priorities_are_numbered_from_zero() -> None:
-    assert [priority.value for priority in sorted(Priority)] == list(range(8))
+    assert [priority.value for priority in sorted(Priority)] == list(range(9))

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from edge_agent.control.guard import GuardMemory, Health, Inputs, Limits, Order, Permit, PowerRequest, step
+from edge_agent.control.guard import GuardMemory, Health, Inputs, Limits, Order, Permit, PowerRequest, refusal, step
 from edge_agent.events import GuardState
 
 LIMITS = Limits(lease_s=0.3, latch_s=2.0, stop_time_s=0.7)
@@ -23,14 +23,28 @@ class Train:
     loop_stalled: bool = False
     evidence_age_s: float | None = 0.0
     arm_trouble: str = ""
+    capture_stopped: bool = False
 
     def step(self, *orders: Order, after_s: float = 0.05) -> Permit:
         self.now_s += after_s
-        evidence_s = None if self.evidence_age_s is None else self.now_s - self.evidence_age_s
-        troubles = (self.link_trouble, self.integrity, self.hub_trouble, self.loop_stalled, self.arm_trouble)
-        health = Health(evidence_s, *troubles)
-        self.memory, permit = step(self.memory, Inputs(self.now_s, self.request, health, orders), LIMITS)
+        self.memory, permit = step(self.memory, self._inputs(orders), LIMITS)
         return permit
+
+    def refusal(self, order: Order) -> str:
+        return refusal(self.memory, order, self._inputs(()), LIMITS)
+
+    def _inputs(self, orders: tuple[Order, ...]) -> Inputs:
+        evidence_s = None if self.evidence_age_s is None else self.now_s - self.evidence_age_s
+        health = Health(
+            evidence_s,
+            self.link_trouble,
+            self.integrity,
+            self.hub_trouble,
+            self.loop_stalled,
+            self.arm_trouble,
+            capture_stopped=self.capture_stopped,
+        )
+        return Inputs(self.now_s, self.request, health, orders)
 
 
 def train_in(state: GuardState) -> Train:

@@ -54,6 +54,7 @@ class Code(StrEnum):
     NO_ID = "no_id"
     REPLAYED = "replayed"
     VALUE = "value"
+    WRONG_STATE = "wrong_state"
     FAILED = "failed"
 
 

@@ -141,9 +141,13 @@ class AnswerData:
     who: Annotated[str | None, Field(description="Who sent it, if known.")]
     command_id: Annotated[str | None, Field(description="The id that the sender gave it.")]
     verb: Annotated[str, Field(description="What was commanded.")]
-    accepted: Annotated[bool, Field(description="Whether the train obeys.")]
-    code: Annotated[str | None, Field(description="Why it was refused; null where it was accepted.")]
-    state: Annotated[str | None, Field(description="The guard's state after an accepted command.")]
+    accepted: Annotated[bool, Field(description="Whether the train obeys; not where the guard's state forbids it.")]
+    code: Annotated[
+        str | None, Field(description="Why it was refused, as docs/mqtt.md lists; null where it was accepted.")
+    ]
+    state: Annotated[
+        str | None, Field(description="The guard's state after the command, or for which it refused the command.")
+    ]
     reason: Annotated[str, Field(description="In words: why it was refused, or the guard's reason for its state now.")]
 
 

@@ -41,7 +41,9 @@ class ReplyData:
     accepted: bool
     code: Annotated[Code | None, Field(description="Why it was refused; null where it was accepted.")]
     reason: Annotated[str, Field(description="In words: why it was refused, or why the guard is in its state.")]
-    state: Annotated[str | None, Field(description="The guard's state after an accepted command.")]
+    state: Annotated[
+        str | None, Field(description="The guard's state after the command, or for which it refused the command.")
+    ]
     train_time: Annotated[Timestamp, Field(description="The train's clock, to compare with the sender's.")]
 
 
