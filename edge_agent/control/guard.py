@@ -60,9 +60,10 @@ class Limits:
 class Health:
     """The state of the rest of the system at one step; an empty text means healthy.
 
-    `evidence_s` is when the newest frame with a prediction was taken (None: none yet). `link_trouble` is why the hub is
-    not connected, `integrity` what is wrong with model or configuration, `hub_trouble` what the hub reports against
-    driving (critical voltage, an alert). `loop_stalled` is whether the watchdog has tripped since the last step.
+    `evidence_s` is when the newest frame with a prediction was taken (None: none yet; NaN or a time in the future:
+    infinitely long ago). `link_trouble` is why the hub is not connected, `integrity` what is wrong with model or
+    configuration, `hub_trouble` what the hub reports against driving (critical voltage, an alert). `loop_stalled` is
+    whether the watchdog has tripped since the last step.
     `arm_trouble` (a full disk, say) is no reason to brake, but forbids arming. `capture_stopped` is whether capturing
     was stopped by command: the missing pictures are no fault then.
     """
@@ -228,7 +229,7 @@ def _objections(memory: GuardMemory, inputs: Inputs, limits: Limits) -> Iterator
         yield Priority.CAPTURE, _CAPTURE_STOPPED
     elif health.evidence_s is None:
         yield Priority.FRESHNESS, "no picture has been understood yet"
-    elif inputs.now_s - health.evidence_s > limits.lease_s:
+    elif _age_s(inputs.now_s, health.evidence_s) > limits.lease_s:
         # The first picture after capturing was stopped takes as long as any other.
         if inputs.now_s - memory.capture_stopped_s <= limits.lease_s:
             yield Priority.CAPTURE, "capturing starts again"
@@ -286,7 +287,14 @@ def _latches(by: Priority, memory: GuardMemory, inputs: Inputs, limits: Limits) 
     starting = memory.state in (GuardState.INIT, GuardState.LINK_LOST)
     if starting or evidence_s is None:
         return False
-    return inputs.now_s - max(evidence_s, memory.capture_stopped_s) > limits.latch_s
+    return min(_age_s(inputs.now_s, evidence_s), inputs.now_s - memory.capture_stopped_s) > limits.latch_s
+
+
+def _age_s(now_s: float, then_s: float) -> float:
+    """Return the age of evidence; infinite where its time is not a number or lies in the future."""
+    age_s = now_s - then_s
+    # Written so that NaN, which compares as False with everything, never passes for fresh.
+    return age_s if age_s >= 0 else math.inf
 
 
 def _permit(memory: GuardMemory, inputs: Inputs, objections: list[tuple[Priority, str]]) -> Permit:

@@ -152,7 +152,8 @@ class Inference:
         """Run until cancelled."""
         while True:
             frame = await self._frames.get()
-            if self._clock() - frame.taken_s > self._max_age_s:
+            # A time that is not a number, or in the future, counts as too old.
+            if not 0 <= self._clock() - frame.taken_s <= self._max_age_s:
                 self._stale += 1
             else:
                 await self._infer(frame)

@@ -1,6 +1,7 @@
 """The guard over every state, every fault and every pair of faults: the most restrictive always wins."""
 
 import itertools
+import math
 
 import pytest
 from hypothesis import given
@@ -227,7 +228,7 @@ _inputs = st.builds(
     integrity=st.sampled_from(["", "", "", "broken"]),
     hub_trouble=st.sampled_from(["", "", "", "low voltage"]),
     loop_stalled=st.sampled_from([False, False, False, True]),
-    evidence_age_s=st.sampled_from([None, 0.0, 0.1, 0.3, 0.4, 3.0]),
+    evidence_age_s=st.sampled_from([None, 0.0, 0.1, 0.3, 0.4, 3.0, -0.01, math.nan, math.inf]),
     after_s=st.sampled_from([0.01, 0.05, 1.0]),
 )
 
@@ -246,7 +247,8 @@ def test_any_history_never_moves_without_every_reason_to(history: list[dict]) ->
             continue
         assert permit.state is GuardState.RUNNING
         assert not any((train.link_trouble, train.integrity, train.hub_trouble, train.loop_stalled))
-        assert (train.evidence_age_s or 0.0) <= 0.3
+        assert train.evidence_age_s is not None
+        assert 0 <= train.evidence_age_s <= 0.3
         assert permit.power_percent == train.request.power_percent is not None
         assert not {Order.EMERGENCY_STOP, Order.STOP, Order.DISARM} & set(orders)
         assert not latched_before or Order.REARM in orders

@@ -23,6 +23,13 @@ def test_limits_are_still_within_themselves(age_s: float, state: GuardState) -> 
     assert memory.state is state
 
 
+@pytest.mark.parametrize("evidence_s", [float("nan"), 64.0625, float("inf"), -float("inf")])
+def test_evidence_whose_age_is_unknown_or_in_the_future_is_infinitely_old(evidence_s: float) -> None:
+    running = GuardMemory(GuardState.RUNNING, operator_stop=False)
+    memory, permit = step(running, Inputs(64.0, CRUISE, Health(evidence_s)), Limits())
+    assert (memory.state, permit.power_percent, permit.by) == (GuardState.FAULT_LATCHED, None, Priority.FRESHNESS)
+
+
 def test_stopping_time_to_the_instant_is_enough() -> None:
     limits, now_s = Limits(stop_time_s=0.5), 64.0
     stopping = GuardMemory(GuardState.STOPPING, operator_stop=False, brake_since_s=now_s - 0.5)

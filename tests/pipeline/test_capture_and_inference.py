@@ -30,6 +30,8 @@ class ScriptedCamera:
     """A camera that plays a script: serial numbers of pictures, errors to raise, or the end (None)."""
 
     source, live = "script", True
+    age_s = 0.0
+    """Age that the pictures claim to have."""
 
     def __init__(
         self, *steps: int | Exception | None, truth: tuple[Detection, ...] | None = None, sizes: Sizes | None = None
@@ -53,7 +55,7 @@ class ScriptedCamera:
         if step is None:
             return None
         image = np.full((*self._sizes[step], 3), 128, np.uint8) if step in self._sizes else GREY
-        return Shot(image, asyncio.get_running_loop().time(), step, self._truth)
+        return Shot(image, asyncio.get_running_loop().time() - self.age_s, step, self._truth)
 
 
 class Pipeline:
@@ -101,12 +103,13 @@ def play(
     truth: tuple[Detection, ...] | None = None,
     sizes: Sizes | None = None,
     live: bool = True,
+    age_s: float = 0.0,
 ) -> Pipeline:
     """Run a script to its end and ten seconds on, on a virtual clock."""
 
     async def main() -> Pipeline:
         camera = ScriptedCamera(*steps, truth=truth, sizes=sizes)
-        camera.live = live
+        camera.live, camera.age_s = live, age_s
         pipeline = Pipeline(camera, FakeDetector(answer), modelled_s)
         await pipeline.run()
         pipeline.published = [await pipeline.events.get() for _ in range(len(pipeline.events))]
@@ -156,6 +159,12 @@ def test_detector_three_times_too_slow_gets_the_newest_frames_and_drops_are_coun
         p.done_s - p.taken_s for p in pipeline.predictions[:-1]
     )  # nothing newer came to replace the last one
     assert oldest_s < 0.29 + 0.1 + 1e-6, "a frame never waits longer than one period"
+
+
+@pytest.mark.parametrize("age_s", [0.31, -0.01, float("nan"), float("inf")])
+def test_picture_too_old_or_with_an_impossible_time_is_dropped(age_s: float) -> None:
+    pipeline = play(*range(5), age_s=age_s)
+    assert (pipeline.stats.captured, pipeline.stats.processed, pipeline.stats.dropped) == (5, 0, 5)
 
 
 def test_lost_camera_is_reported_once_and_when_it_is_back() -> None:
