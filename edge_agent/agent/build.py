@@ -196,7 +196,7 @@ def assemble(
         build_control_parameters(settings, rules, emulated=devices.emulated),
         integrity=lambda: inference.trouble,
         storage=lambda: storage.trouble,
-        stalls=lambda: watchdog.trips,
+        stalls=watchdog.stalls,
         observers=observers,
         stats=stats,
         faults=faults,

@@ -18,7 +18,7 @@ MEMORY_PERIOD_S = 10.0
 
 
 async def watch_loop(
-    measures: Sequence[Callable[[float], None]], beat: Callable[[], None], clock: Callable[[], float]
+    measures: Sequence[Callable[[float], None]], beat: Callable[[], object], clock: Callable[[], float]
 ) -> None:
     """Call each of `measures` with the loop's lag in seconds, and `beat` for the watchdog, until cancelled.
 

@@ -110,8 +110,10 @@ async def _run(options: RunOptions, notifier: Notifier) -> dict[str, Any]:
         async with notifier.starting("opening hub and camera"):
             await stack.enter_async_context(devices.hub)
             await stack.enter_async_context(devices.camera)
-        watchdog = Watchdog(settings.guard.loop_stall_ms / 1000, brake=devices.hub.emergency_brake)
-        if not options.virtual:  # a virtual clock may stand still for any time
+        limit_s, brake = settings.guard.loop_stall_ms / 1000, devices.hub.emergency_brake
+        # On a virtual clock, which may stand still for any time, there is no thread to notice a stall.
+        watchdog = Watchdog(limit_s, brake=brake, clock=clock) if options.virtual else Watchdog(limit_s, brake=brake)
+        if not options.virtual:
             stack.enter_context(watchdog)
         components = assemble(settings, options.rules, devices, worker, watchdog=watchdog, clock=clock)
         shutdown = Shutdown(components.stop, settings.guard.exit_timeout_s)

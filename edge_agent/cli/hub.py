@@ -120,7 +120,7 @@ def drive(
         with Watchdog(brake=hub.emergency_brake) as watchdog:
             ended_by = await drive_for(hub, power, seconds, watchdog.beat)
         confirmed = hub.status().brake_confirmed
-        return {"power_percent": power, "ended_by": ended_by, "brake_confirmed": confirmed, "stalls": watchdog.trips}
+        return {"power_percent": power, "ended_by": ended_by, "brake_confirmed": confirmed, "stalls": watchdog.stalls()}
 
     result = _with_hub(go, _settings(address, name, config, profile), hub_log, timeout)
     show(result, as_json, list(result.items()))

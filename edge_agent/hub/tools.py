@@ -59,10 +59,11 @@ def _is_known(model: HubModel) -> bool:
     return sensors and None not in values
 
 
-async def drive_for(hub: BleHub, power_percent: int, seconds: float, beat: Callable[[], None] = lambda: None) -> str:
+async def drive_for(hub: BleHub, power_percent: int, seconds: float, beat: Callable[[], bool] = bool) -> str:
     """Drive a connected hub for some seconds, then brake; return what ended the drive.
 
-    The green button, an alert or a lost link ends it at once. `beat` is called every 50 ms.
+    The green button, an alert or a lost link ends it at once. `beat` is called every 50 ms, and ends it by True: the
+    program stood still.
     """
     ended = asyncio.Event()
     causes: list[str] = []
@@ -77,7 +78,9 @@ async def drive_for(hub: BleHub, power_percent: int, seconds: float, beat: Calla
     try:
         await hub.drive(power_percent)
         while not ended.is_set() and asyncio.get_running_loop().time() < deadline_s:
-            beat()
+            if beat():
+                causes.append("the program stood still")
+                break
             await asyncio.sleep(BEAT_S)
     finally:
         await _brake_until_confirmed(hub)

@@ -1,6 +1,7 @@
 """Faults of the process itself, and a missing or damaged model."""
 
 import json
+import random
 import shutil
 import signal
 import socket
@@ -12,7 +13,7 @@ from pathlib import Path
 from edge_agent.runtime import resources
 
 from .process_rig import TIMEOUT_S, Agent, Manager, ProcessRig, hub_brake, limits, process_rig
-from .trial import Trial
+from .trial import PHASE_S, Trial
 
 REST_S = 1.0
 """How long a train that must not move is observed."""
@@ -91,6 +92,23 @@ def _silenced(number: signal.Signals) -> Callable[[float], float]:
     return try_once
 
 
+def _stood_still(slack: float) -> float:
+    """Pause the process for a second; return ms from its going on to the brake, after which it stays latched."""
+    with process_rig() as rig, Agent(rig, **limits(slack)) as agent:
+        rig.wait(rig.cruising, "the train drives")
+        time.sleep(random.uniform(0, PHASE_S))  # noqa: S311 - no secret
+        agent.signal(signal.SIGSTOP)
+        time.sleep(slack)
+        resumed_s = agent.signal(signal.SIGCONT)
+        rig.wait(lambda: rig.braked_s(resumed_s), "the train brakes")
+        time.sleep(REST_S)
+        braked_s = rig.braked_s(resumed_s)
+        assert braked_s is not None
+        assert rig.drives(braked_s) == [], "driven on after the stop"
+        assert _guard_states(agent)[-1] == "fault_latched", agent.log_text()
+        return _ms(rig, resumed_s)
+
+
 def _model(damage: Callable[[Path], None], says: str) -> Callable[[float], None]:
     """Start with a damaged copy of the shipped model."""
 
@@ -133,6 +151,7 @@ TRIALS: tuple[Trial, ...] = (
     Trial("the same", "the process ends", 5000, lambda slack: _terminated(slack)[1]),
     Trial("SIGKILL, out of memory", "ExecStopPost brakes", 1000, _killed),
     Trial("a new process after that", "brakes, stays disarmed", None, _started_again),
+    Trial("the process stands still for 1 s", "latches; ms since it goes on", 150, _stood_still),
     Trial("SIGSTOP", "the watchdog kills it, ExecStopPost brakes", 3500, _silenced(signal.SIGSTOP)),
     Trial("interpreter's lock held", "the watchdog kills it, ExecStopPost brakes", 3500, _silenced(signal.SIGUSR1)),
     Trial("model missing", "never arms, reports why", None, _model(Path.unlink, "cannot be read")),

@@ -10,6 +10,7 @@ from typer.testing import CliRunner, Result
 
 from edge_agent.cli.hub import app
 from edge_agent.config import load
+from edge_agent.control.watchdog import Watchdog
 from edge_agent.errors import EdgeAgentError, UsageError
 from edge_agent.hub.emulator import BluezEmulator, EmulatorThread, MotorSetting
 from edge_agent.hub.errors import HELD, NO_ADAPTER, NO_HUB, HubError
@@ -125,6 +126,12 @@ def test_drive_is_ended_by_the_green_button(emulated: EmulatorThread) -> None:
     emulated.call(lambda emulator: emulator.hub.watch(press))
     result = json.loads(call("drive", "40", "--seconds", "30", "--json").stdout)
     assert result["ended_by"] == "button pressed"
+
+
+def test_drive_is_ended_when_the_program_stood_still(emulated: EmulatorThread, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Watchdog, "beat", lambda _watchdog: True)
+    result = json.loads(call("drive", "40", "--seconds", "30", "--json").stdout)
+    assert (result["ended_by"], result["brake_confirmed"]) == ("the program stood still", True)
 
 
 @pytest.mark.parametrize("power", ["101", "-101", "fast"])
