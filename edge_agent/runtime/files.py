@@ -13,8 +13,11 @@ def atomic_path(target: Path) -> Iterator[Path]:
     """Yield a path in the same folder to write to; it replaces `target` on success and is removed on failure.
 
     The path has the target's suffix, for writers that choose a format by it. Raises FatalError with the target's name
-    on any OSError.
+    on any OSError, and where the target is no regular file: a device or a pipe would be replaced, not written.
     """
+    if target.exists() and not target.is_file():
+        raise FatalError(f"{target} is no regular file", remedy="name a file", path=str(target))
+    target = target.resolve()  # a link stays, and what it points to is replaced
     partial = target.with_name(f".{target.stem}.{os.getpid()}.partial{target.suffix}")
     try:
         yield partial
@@ -32,7 +35,13 @@ def atomic_path(target: Path) -> Iterator[Path]:
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Write a file and fsync it, creating its folder; raises FatalError with the file's name."""
+    """Write a file and fsync it, creating its folder; raises FatalError with the file's name.
+
+    What is no regular file (`/dev/stdout`, a named pipe) is written to as it is.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        path.write_bytes(data)
+        return
     with atomic_path(path) as partial:
         path.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("wb") as file:

@@ -1,5 +1,7 @@
 """Atomic writes: the content of the target after success and after failures."""
 
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -36,3 +38,27 @@ def test_folder_that_cannot_be_made_is_reported_with_a_remedy(tmp_path: Path) ->
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(FatalError, match=r"x\.json could not be written: .*; free some space or choose another folder"):
         write_atomic(tmp_path / "file" / "x.json", b"{}")
+
+
+def test_device_or_pipe_is_written_to_and_never_replaced(tmp_path: Path) -> None:
+    """As root `--report /dev/null` would turn the device into a file, for every program of the machine."""
+    pipe, read = tmp_path / "pipe", []
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: read.append(pipe.read_bytes()))
+    reader.start()
+    write_atomic(pipe, b"{}")
+    reader.join()
+    assert read == [b"{}"]
+    assert pipe.is_fifo()
+    with pytest.raises(FatalError, match="no regular file"), atomic_path(pipe):
+        pass
+
+
+def test_link_stays_and_what_it_points_to_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "report.json").write_bytes(b"old")
+    link = tmp_path / "report.json"
+    link.symlink_to(tmp_path / "there" / "report.json")
+    write_atomic(link, b"new")
+    assert link.is_symlink()
+    assert (tmp_path / "there" / "report.json").read_bytes() == b"new"
