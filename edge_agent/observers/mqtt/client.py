@@ -18,6 +18,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
+from pydantic import SecretStr
 
 from edge_agent.config import MqttSettings, read_secret
 from edge_agent.errors import ConfigError
@@ -97,8 +98,8 @@ class MqttConnection:
             # aiomqtt connects in a thread that cannot be interrupted and that the interpreter joins at exit. A host
             # that does not respond is therefore detected before, in a daemon thread.
             async with asyncio.timeout_at(deadline_s):
-                tls = await in_daemon_thread(lambda: _try_to_connect(self._settings), "mqtt-connect")
-            client = self._make_client(tls)
+                tls, password = await in_daemon_thread(lambda: _try_to_connect(self._settings), "mqtt-connect")
+            client = self._make_client(tls, password)
             await _connect(client, deadline_s - loop.time())
             self._client = client
 
@@ -146,9 +147,8 @@ class MqttConnection:
             await client.publish(will.topic, will.payload, will.qos, will.retain)
         await _disconnect(client)
 
-    def _make_client(self, tls: ssl.SSLContext | None) -> Client:
+    def _make_client(self, tls: ssl.SSLContext | None, password: SecretStr | None) -> Client:
         settings = self._settings
-        password = read_secret(settings.password, settings.password_file, "mqtt.password_file")
         return Client(
             settings.host,
             settings.port,
@@ -191,13 +191,17 @@ class MqttConnection:
         return SubscribeOptions(qos, retainAsPublished=True)
 
 
-def _try_to_connect(settings: MqttSettings) -> ssl.SSLContext | None:
-    """Connect to the broker, with TLS, and disconnect; return the TLS context. Blocks; raises OSError, ConfigError."""
+def _try_to_connect(settings: MqttSettings) -> tuple[ssl.SSLContext | None, SecretStr | None]:
+    """Connect to the broker, with TLS, and disconnect; return the TLS context and the password.
+
+    Blocks; raises OSError, or ConfigError, before anything is connected, where the settings' files cannot be read.
+    """
+    password = read_secret(settings.password, settings.password_file, "mqtt.password_file")
     tls = tls_context(settings)
     with socket.create_connection((settings.host, settings.port), settings.connect_timeout_s) as sock:
         if tls is not None:
             tls.wrap_socket(sock, server_hostname=settings.host).close()
-    return tls
+    return tls, password
 
 
 async def _connect(client: Client, limit_s: float) -> None:

@@ -11,6 +11,7 @@ import structlog
 from aiomqtt import Client, ProtocolVersion
 from pydantic import SecretStr
 
+from edge_agent.bench.brokers import free_port
 from edge_agent.config import MqttSettings
 from edge_agent.faults import MQTT_UNREACHABLE
 from edge_agent.observers.mqtt.client import tls_context
@@ -173,6 +174,13 @@ async def test_unusable_file_is_reported_with_its_key(
         words = await reported(train, "mqtt_settings")
     assert f"mqtt.tls.{key}" in words
     assert "odd.pem" in words
+
+
+async def test_missing_password_file_is_reported_while_there_is_no_broker(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    async with rig(settings(free_port(), password_file=file)) as train:
+        words = await reported(train, "mqtt_settings")
+    assert f"mqtt.password_file: cannot read {file}" in words
 
 
 async def test_key_with_a_passphrase_is_reported_and_not_prompted_for(secure: SecureBroker) -> None:
