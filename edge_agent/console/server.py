@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import functools
 import logging
 import os
 import socket
@@ -21,7 +22,10 @@ MAX_MESSAGE_BYTES = 4096
 """Maximum size of a WebSocket message from a page."""
 
 MAX_CONNECTIONS = 160
-"""Further connections get a 503 at once, so that a crowd of browsers cannot take over the event loop."""
+"""Requests at once; further ones get a 503, so that a crowd of browsers cannot take over the event loop."""
+
+ACCEPTED_AT_ONCE = 64
+"""asyncio accepts so many connections before it reports the first one, and so before the limit of sockets can hold."""
 
 SEND_BYTES = 128 * 1024
 """Send buffer of a connection (Linux doubles it). By default the kernel buffers several MB, ten seconds of pictures,
@@ -60,35 +64,46 @@ def connections_for(viewers: int) -> int:
 async def serve(app: "ASGIApp", sock: socket.socket, connections: int = MAX_CONNECTIONS) -> None:
     """Serve on an open port until cancelled; then close all connections within a second.
 
-    More than `connections` at once are refused with a 503.
+    More than `connections` requests at once are refused with a 503, but for health checks and commands. Sockets are
+    limited by `max_sockets`.
     """
-    import uvicorn  # noqa: PLC0415 - loaded when the train drives, see agent/http.py
+    # Loaded when the train drives, see agent/http.py.
+    import uvicorn  # noqa: PLC0415
 
+    from edge_agent.console import connections as limits  # noqa: PLC0415
+
+    sockets = limits.max_sockets(connections)
+    limiter = limits.ConnectionLimiter(sockets, asyncio.get_running_loop().time)
+    http: Any = functools.partial(limits.HttpProtocol, limiter=limiter)
     config = uvicorn.Config(
-        app,
+        limits.RequestLimit(app, min(connections, max(sockets - limits.RESERVED, sockets // 2))),
         log_config=None,
         access_log=False,
         lifespan="off",
-        http="h11",
+        http=http,
         ws="websockets-sansio",
         ws_max_size=MAX_MESSAGE_BYTES,
         # JPEGs do not get any smaller, and each viewer would cost a compressor.
         ws_per_message_deflate=False,
         proxy_headers=False,
         server_header=False,
-        limit_concurrency=connections,
+        backlog=ACCEPTED_AT_ONCE,
         timeout_graceful_shutdown=1,
     )
     server = uvicorn.Server(config)
+    server.server_state.connections = limiter.open
     # uvicorn would replace the signal handlers, which are the agent's. There is no setting for that.
     no_signals: Any = contextlib.nullcontext
     server.capture_signals = no_signals  # type: ignore[method-assign]
     task = asyncio.create_task(server.serve(sockets=[sock]), name="http-server")
+    limiting = asyncio.create_task(limiter.run(sock), name="connection-limits")
     try:
         # Shielded: cancelled inside, uvicorn would leave its connections open.
         await asyncio.shield(task)
     finally:
+        limiting.cancel()
         server.should_exit = server.force_exit = True
         await asyncio.wait({task}, timeout=_SHUTDOWN_S)
+        limiter.abort_all()
         task.cancel()
         sock.close()

@@ -20,6 +20,9 @@ PING_S = 2.0
 PONG_TIMEOUT_S = 10.0
 """A viewer that has answered no ping for this long is considered gone."""
 
+CLOSE_S = 1.0
+"""Time for the closing message to be sent."""
+
 MAX_MESSAGES_PER_S = 500
 """More than any page sends."""
 
@@ -64,8 +67,10 @@ class ViewerSocket:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
         if code is not None:
-            with contextlib.suppress(OSError):
-                await self._send({"type": "websocket.close", "code": code})
+            # A viewer that reads nothing never makes room for the closing message; its connection is aborted later.
+            with contextlib.suppress(OSError, TimeoutError):
+                async with asyncio.timeout(CLOSE_S):
+                    await self._send({"type": "websocket.close", "code": code})
 
     async def _send_loop(self) -> int:
         queue, wake = self._subscriber.queue, self._subscriber.wake
