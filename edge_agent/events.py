@@ -179,7 +179,7 @@ class HubStatus:
     """The last known state of the hub; None for what it has not reported yet.
 
     `brake_confirmed` becomes true when the hub reports that it has executed the last brake, and false with the next
-    motor write.
+    motor write. `unanswered_s` is since when the hub has owed an answer to a motor write, None where it owes none.
     """
 
     connected: bool
@@ -191,6 +191,7 @@ class HubStatus:
     button_pressed: bool = False
     brake_confirmed: bool = False
     name: str | None = None
+    unanswered_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,6 +122,7 @@ def build_control_parameters(settings: Settings, rules: SignRules, *, emulated: 
             section.latch_ms / 1000,
             section.stop_time_ms / 1000,
             settings.commands.max_age_s,
+            section.hub_lease_ms / 1000,
         ),
         tick_s=section.tick_ms / 1000,
         critical_voltage_mv=section.critical_voltage_mv,

@@ -129,11 +129,18 @@ class GuardSettings(Section):
     """What the train may do: lease and limits of the fail-safe rules."""
 
     lease_ms: int = Field(300, ge=50, le=2000, description="Brake after this long without a fresh prediction, in ms.")
+    hub_lease_ms: int = Field(
+        1000,
+        ge=100,
+        le=10000,
+        description="Brake when the hub has not answered a motor command for this long, in ms.",
+    )
     latch_ms: int = Field(
         2000,
         ge=50,
         le=60000,
-        description="After this long without a fresh prediction, in ms, stay braked until re-armed.",
+        description="After this long without a fresh prediction, or an answer of the hub, in ms, stay braked until "
+        "re-armed.",
     )
     stop_time_ms: int = Field(
         700, ge=0, le=10000, description="A braked train is assumed to roll for this long, in ms."

@@ -34,19 +34,21 @@ class Priority(IntEnum):
     LINK = 2
     LIVENESS = 3
     FRESHNESS = 4
-    HUB_HEALTH = 5
-    CAPTURE = 6
-    SIGN = 7
-    OPERATOR = 8
+    HUB_SILENT = 5
+    HUB_HEALTH = 6
+    CAPTURE = 7
+    SIGN = 8
+    OPERATOR = 9
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """The guard's bounds, all in seconds.
 
-    `lease_s`: maximum age of the newest frame with a prediction; beyond it the train brakes. `latch_s`: the age beyond
-    which it stays braked until re-armed. `stop_time_s`: how long after a brake the train is assumed to be rolling.
-    `order_age_s`: an order to drive that could not be carried out for this long is forgotten.
+    `lease_s`: maximum age of the newest frame with a prediction; beyond it the train brakes. `hub_lease_s`: the same
+    for how long the hub may owe an answer. `latch_s`: the age of either beyond which it stays braked until re-armed.
+    `stop_time_s`: how long after a brake the train is assumed to be rolling. `order_age_s`: an order to drive that
+    could not be carried out for this long is forgotten.
     """
 
     lease_s: float = 0.3
@@ -54,6 +56,7 @@ class Limits:
     # A train motor has no speed feedback, so a standstill can only be assumed after a time.
     stop_time_s: float = 0.7
     order_age_s: float = 10.0
+    hub_lease_s: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +66,9 @@ class Health:
     `evidence_s` is when the newest frame with a prediction was taken (None: none yet; NaN or a time in the future:
     infinitely long ago). `link_trouble` is why the hub is not connected, `integrity` what is wrong with model or
     configuration, `hub_trouble` what the hub reports against driving (critical voltage, an alert). `loop_stalled` is
-    whether the watchdog has tripped since the last step.
-    `arm_trouble` (a full disk, say) is no reason to brake, but forbids arming. `capture_stopped` is whether capturing
-    was stopped by command: the missing pictures are no fault then.
+    whether the watchdog has tripped since the last step. `arm_trouble` (a full disk, say) is no reason to brake, but
+    forbids arming. `capture_stopped` is whether capturing was stopped by command: the missing pictures are no fault
+    then. `unanswered_s` is since when the connected hub has owed an answer to a motor write; None where it owes none.
     """
 
     evidence_s: float | None
@@ -75,6 +78,7 @@ class Health:
     loop_stalled: bool = False
     arm_trouble: str = ""
     capture_stopped: bool = False
+    unanswered_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +229,18 @@ def _objections(memory: GuardMemory, inputs: Inputs, limits: Limits) -> Iterator
         yield Priority.LINK, health.link_trouble
     if health.loop_stalled:
         yield Priority.LIVENESS, "the event loop stalled"
+    yield from _missing_evidence(memory, inputs, limits)
+    if health.hub_trouble:
+        yield Priority.HUB_HEALTH, health.hub_trouble
+    if request.power_percent is None:
+        yield Priority.SIGN, request.reason
+    if memory.operator_stop:
+        yield Priority.OPERATOR, "waits for the order to drive"
+
+
+def _missing_evidence(memory: GuardMemory, inputs: Inputs, limits: Limits) -> Iterator[tuple[Priority, str]]:
+    """Yield what is too old: the newest picture that was understood, the hub's answer."""
+    health = inputs.health
     if health.capture_stopped:
         yield Priority.CAPTURE, _CAPTURE_STOPPED
     elif health.evidence_s is None:
@@ -235,12 +251,8 @@ def _objections(memory: GuardMemory, inputs: Inputs, limits: Limits) -> Iterator
             yield Priority.CAPTURE, "capturing starts again"
         else:
             yield Priority.FRESHNESS, f"no fresh picture was understood for {limits.lease_s * 1000:.0f} ms"
-    if health.hub_trouble:
-        yield Priority.HUB_HEALTH, health.hub_trouble
-    if request.power_percent is None:
-        yield Priority.SIGN, request.reason
-    if memory.operator_stop:
-        yield Priority.OPERATOR, "waits for the order to drive"
+    if health.unanswered_s is not None and _age_s(inputs.now_s, health.unanswered_s) > limits.hub_lease_s:
+        yield Priority.HUB_SILENT, f"the hub has not answered for {limits.hub_lease_s * 1000:.0f} ms"
 
 
 def _transition(
@@ -280,13 +292,15 @@ def _next_state(
 
 def _latches(by: Priority, memory: GuardMemory, inputs: Inputs, limits: Limits) -> bool:
     """Return whether a reason to brake needs a person; missing evidence does once it is older than `latch_s`."""
-    if by is not Priority.FRESHNESS:
+    if by not in (Priority.FRESHNESS, Priority.HUB_SILENT):
         return by in _LATCHING
-    evidence_s = inputs.health.evidence_s
+    evidence_s = inputs.health.evidence_s if by is Priority.FRESHNESS else inputs.health.unanswered_s
     # While starting or reconnecting, frames may be missing for a while: there is nothing to latch yet.
     starting = memory.state in (GuardState.INIT, GuardState.LINK_LOST)
     if starting or evidence_s is None:
         return False
+    if by is Priority.HUB_SILENT:
+        return _age_s(inputs.now_s, evidence_s) > limits.latch_s
     return min(_age_s(inputs.now_s, evidence_s), inputs.now_s - memory.capture_stopped_s) > limits.latch_s
 
 

@@ -17,6 +17,7 @@ from edge_agent.hub.lwp3 import (
     HubModel,
     Malformed,
     Message,
+    OutputCommand,
     PortAttached,
     encode,
     initial_requests,
@@ -70,6 +71,7 @@ class HubSession:
         self._writer = LinkWriter(connection.send, write_limit_s, connection.drop)
         self._initial_ports = PORTS if motor_port is None else (motor_port,)
         self.motor = MotorWriter(self._write, lambda: self.model.motor_port, self._initial_ports, keep_alive_s)
+        self._unanswered_s: float | None = None
         self._motor_known = asyncio.Event()
         self._send_queue: asyncio.Queue[Message] = asyncio.Queue()
 
@@ -100,7 +102,7 @@ class HubSession:
     def status(self) -> HubStatus:
         """Return the state of hub and link."""
         status = self.model.status(connected=self.ready and not self.connection.lost.is_set())
-        return replace(status, brake_confirmed=self.model.brake_confirmed)
+        return replace(status, unanswered_s=self._unanswered_s)
 
     async def light(self, brightness_percent: int) -> None:
         """Set the head light; a hub without one ignores it."""
@@ -153,7 +155,10 @@ class HubSession:
     async def _write(self, message: Message, still_wanted: StillWanted = always_wanted) -> None:
         data = encode(message)
         # Before the write: the hub's feedback may arrive while it is in progress.
-        self.model = self.model.with_command(message, asyncio.get_running_loop().time())
+        now_s = asyncio.get_running_loop().time()
+        self.model = self.model.with_command(message, now_s)
+        if self._unanswered_s is None and isinstance(message, OutputCommand) and message.port == self.model.motor_port:
+            self._unanswered_s = now_s
         if self._log is not None:
             self._log.add(Direction.SENT, data)
         await self._writer.write(data, still_wanted)
@@ -161,6 +166,8 @@ class HubSession:
     def _on_notification(self, data: bytes) -> None:
         if self._log is not None:
             self._log.add(Direction.RECEIVED, data)
+        # Any message shows that the hub is there: a single lost feedback is no silence.
+        self._unanswered_s = None
         message = self.decoder.feed(data)
         before, self.model = self.model, self.model.with_notification(message)
         if isinstance(message, PortAttached):

@@ -21,6 +21,7 @@ from edge_agent.faults import (
     BATTERY_LOW,
     BLIND,
     EMERGENCY_STOP,
+    HUB_SILENT,
     HUB_TROUBLE,
     INTEGRITY,
     LINK_LOST,
@@ -52,6 +53,7 @@ _FAULTS = {
     Priority.LINK: LINK_LOST,
     Priority.LIVENESS: LOOP_STALLED,
     Priority.FRESHNESS: BLIND,
+    Priority.HUB_SILENT: HUB_SILENT,
     Priority.HUB_HEALTH: HUB_TROUBLE,
 }
 
@@ -233,6 +235,7 @@ class Control:
             loop_stalled=stalled,
             arm_trouble=self._storage(),
             capture_stopped=self._capture_stopped,
+            unanswered_s=status.unanswered_s if status.connected else None,
         )
 
     def _aim(self) -> None:

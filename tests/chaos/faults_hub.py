@@ -71,6 +71,9 @@ TRIALS: tuple[Trial, ...] = (
     _stuck("a GATT write never returns", BluezEmulator.hang),
     _stuck("a GATT write is done and never returns", BluezEmulator.mute),
     _stuck("endless InProgress", BluezEmulator.busy),
+    fault_trial(
+        "hub takes writes and answers nothing", "brakes", 1200, _does(BluezEmulator.silence), reason="has not answered"
+    ),
     fault_trial("hub alert: low voltage", "brakes", 200, _does(BluezEmulator.raise_alert), reason="low voltage"),
     fault_trial(
         "hub alert: over-current",

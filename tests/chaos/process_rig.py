@@ -116,7 +116,7 @@ class Agent:
 
 def limits(slack: float) -> dict[str, str]:
     """Return the environment that arms the train and multiplies its time limits by `slack`."""
-    plain = {"LEASE": 300, "LATCH": 2000, "LOOP_STALL": 200}
+    plain = {"LEASE": 300, "HUB_LEASE": 1000, "LATCH": 2000, "LOOP_STALL": 200}
     guard = {f"EDGE_AGENT_GUARD__{name}_MS": str(round(ms * slack)) for name, ms in plain.items()}
     return guard | {
         "EDGE_AGENT_GUARD__ARM": "always",

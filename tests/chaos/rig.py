@@ -40,7 +40,7 @@ AFTERMATH_S = 0.4
 def settings(slack: float) -> Settings:
     """Return the shipped settings for a hub over Bluetooth, with all time limits multiplied by `slack`."""
     plain = Settings()
-    times = ("lease_ms", "latch_ms", "loop_stall_ms")
+    times = ("lease_ms", "hub_lease_ms", "latch_ms", "loop_stall_ms")
     guard = {name: round(getattr(plain.guard, name) * slack) for name in times} | {"arm": "always"}
     hub = {name: round(getattr(plain.hub, name) * slack) for name in ("keep_alive_ms", "write_timeout_ms")}
     quick = {"kind": "ble", "retry_initial_s": 0.02, "retry_max_s": 0.1, "connect_timeout_s": 3.0}

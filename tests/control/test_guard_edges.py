@@ -30,6 +30,23 @@ def test_evidence_whose_age_is_unknown_or_in_the_future_is_infinitely_old(eviden
     assert (memory.state, permit.power_percent, permit.by) == (GuardState.FAULT_LATCHED, None, Priority.FRESHNESS)
 
 
+@pytest.mark.parametrize(
+    ("age_s", "state"),
+    [
+        (0.5, GuardState.RUNNING),
+        (0.5078125, GuardState.STOPPING),
+        (2.0, GuardState.STOPPING),
+        (2.0078125, GuardState.FAULT_LATCHED),
+    ],
+)
+def test_limits_of_a_silent_hub_are_still_within_themselves(age_s: float, state: GuardState) -> None:
+    limits, now_s = Limits(latch_s=2.0, hub_lease_s=0.5), 64.0
+    running = GuardMemory(GuardState.RUNNING, operator_stop=False)
+    memory, permit = step(running, Inputs(now_s, CRUISE, Health(now_s, unanswered_s=now_s - age_s)), limits)
+    assert memory.state is state
+    assert permit.reason in ("cruise", "the hub has not answered for 500 ms")
+
+
 def test_stopping_time_to_the_instant_is_enough() -> None:
     limits, now_s = Limits(stop_time_s=0.5), 64.0
     stopping = GuardMemory(GuardState.STOPPING, operator_stop=False, brake_since_s=now_s - 0.5)
@@ -249,7 +266,7 @@ def test_values_start_safe_and_cannot_be_changed() -> None:
     assert (health.link_trouble, health.integrity, health.hub_trouble, health.loop_stalled) == ("", "", "", False)
     assert (health.arm_trouble, health.capture_stopped, memory.drive_s) == ("", False, None)
     limits = Limits()
-    assert limits.order_age_s == 10.0
+    assert (limits.order_age_s, limits.hub_lease_s, health.unanswered_s) == (10.0, 1.0, None)
     assert (limits.lease_s, limits.latch_s, limits.stop_time_s) == (0.3, 2.0, 0.7)
     for value in (memory, health, limits, CRUISE, Inputs(0.0, CRUISE, health), Permit(GuardState.INIT, None, "")):
         with pytest.raises(FrozenInstanceError):
@@ -273,4 +290,4 @@ def test_full_disk_lets_an_armed_train_drive_on(state: GuardState) -> None:
 
 
 def test_priorities_are_numbered_from_zero() -> None:
-    assert [priority.value for priority in sorted(Priority)] == list(range(9))
+    assert [priority.value for priority in sorted(Priority)] == list(range(10))

@@ -51,6 +51,31 @@ def test_motor_that_was_moved_to_another_port_is_braked_before_it_is_ready() -> 
     assert rig.opened == [len(rig.connection.taken)]
 
 
+def test_hub_owes_an_answer_from_the_first_unanswered_motor_write_to_its_next_message() -> None:
+    rig = SessionRig()
+    owed: list[float | None] = []
+
+    async def scenario(rig: SessionRig) -> None:
+        clock = asyncio.get_running_loop().time
+        await rig.session.motor.drive(30)
+        await asyncio.sleep(0)
+        rig.connection.confirms = False
+        owed.append(rig.session.status().unanswered_s)
+        written_s = clock()
+        await rig.session.motor.drive(40)
+        await asyncio.sleep(0.3)
+        await rig.session.motor.drive(50)
+        since_s = rig.session.status().unanswered_s
+        owed.append(None if since_s is None else since_s - written_s)
+        rig.connection.notify(HubPropertyUpdate(HubProperty.BATTERY_PERCENT, 80))
+        owed.append(rig.session.status().unanswered_s)
+        await rig.session.light(50)
+        owed.append(rig.session.status().unanswered_s)
+
+    run_session(rig, scenario)
+    assert owed == [None, 0.0, None, None]
+
+
 def test_alerts_are_enabled_before_the_hub_counts_as_connected() -> None:
     rig = SessionRig()
     run_session(rig, nothing)

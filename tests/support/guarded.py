@@ -24,6 +24,7 @@ class Train:
     evidence_age_s: float | None = 0.0
     arm_trouble: str = ""
     capture_stopped: bool = False
+    unanswered_age_s: float | None = None
 
     def step(self, *orders: Order, after_s: float = 0.05) -> Permit:
         self.now_s += after_s
@@ -43,6 +44,7 @@ class Train:
             self.loop_stalled,
             self.arm_trouble,
             capture_stopped=self.capture_stopped,
+            unanswered_s=None if self.unanswered_age_s is None else self.now_s - self.unanswered_age_s,
         )
         return Inputs(self.now_s, self.request, health, orders)
 
