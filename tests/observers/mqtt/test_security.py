@@ -11,7 +11,6 @@ import structlog
 from aiomqtt import Client, ProtocolVersion
 from pydantic import SecretStr
 
-from edge_agent.bench.brokers import free_port
 from edge_agent.config import MqttSettings
 from edge_agent.faults import MQTT_UNREACHABLE
 from edge_agent.observers.mqtt.client import tls_context
@@ -20,6 +19,7 @@ from tests.support import events as make
 from tests.support.certificates import Authority
 from tests.support.faults import grace
 from tests.support.mosquitto import Mosquitto, password_file, subscriber, until
+from tests.support.proxy import free_port
 
 PASSWORDS = {"train": "chuff chuff", "operator": "all aboard", "stranger": "who"}
 
