@@ -70,13 +70,15 @@ class Hooks:
 class Validator:
     """Rates a network on the validation split: called with it, returns AP50 and AP50-95.
 
-    Pictures are letterboxed to one size and the output is decoded as the agent decodes it. Boxes to ignore are left
-    out of the truth, so the figures are slightly pessimistic where the network finds them.
+    Pictures are letterboxed to one size and the output is decoded as the agent decodes it.
     """
 
     def __init__(self, pictures: Sequence[LabelledPicture], width: int, height: int, device: torch.device) -> None:
         self.pictures, self.width, self.height, self.device = pictures, width, height, device
-        annotated = tuple(_annotated(picture) for picture in pictures)
+        annotated = tuple(
+            AnnotatedPicture(one.path, one.boxes.astype(np.float64), one.labels, one.labels == IGNORE)
+            for one in pictures
+        )
         self.truth = GroundTruth(annotated, LABELS, {label: index for index, label in enumerate(LABELS)})
 
     def __call__(self, net: SignNet) -> tuple[float, float]:
@@ -101,12 +103,6 @@ def _to_picture(boxes: NDArray[np.float32], placement: Placement) -> NDArray[np.
     """Map boxes from the network's input to the picture."""
     moved = boxes.astype(np.float64) - np.array([placement.left, placement.top] * 2)
     return np.asarray(moved / np.array([placement.scale_x, placement.scale_y] * 2))
-
-
-def _annotated(picture: LabelledPicture) -> AnnotatedPicture:
-    """Return a picture's truth without the boxes to ignore."""
-    keep = picture.labels != IGNORE
-    return AnnotatedPicture(picture.path, picture.boxes[keep].astype(np.float64), picture.labels[keep])
 
 
 def pick_device(name: str) -> torch.device:

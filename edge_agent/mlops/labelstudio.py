@@ -4,18 +4,20 @@ The format is documented at https://labelstud.io/guide/tasks and /guide/predicti
 """
 
 import json
+import math
+import re
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote, urlsplit
 from xml.sax.saxutils import quoteattr
-
-import cv2
 
 from edge_agent.errors import ConfigError, FatalError
 from edge_agent.events import Box, Detection
-from edge_agent.mlops.coco import read_picture_bytes
+from edge_agent.mlops.coco import load_json, picture_size, read_picture_bytes
 from edge_agent.runtime.files import write_atomic
 from edge_agent.signs import CLASS_IDS, LABELS
 
@@ -32,7 +34,7 @@ def labelling_config() -> str:
     )
     return (
         '<View>\n  <Image name="image" value="$image" zoom="true"/>\n'
-        f'  <RectangleLabels name="label" toName="image">\n{labels}\n  </RectangleLabels>\n</View>\n'
+        f'  <RectangleLabels name="label" toName="image" canRotate="false">\n{labels}\n  </RectangleLabels>\n</View>\n'
     )
 
 
@@ -41,7 +43,7 @@ def task(
 ) -> dict[str, Any]:
     """Return one task: the picture's address, its file name (which an export keeps), and a model's detections."""
     result = [_rectangle(one, width, height) for one in detections if one.label in CLASS_IDS]
-    made: dict[str, Any] = {"data": {"image": f"{_URL}{prefix}{picture.name}", "file": picture.name}}
+    made: dict[str, Any] = {"data": {"image": f"{_URL}{quote(prefix + picture.name)}", "file": picture.name}}
     if result:
         score = min(one.score for one in detections)
         made["predictions"] = [{"model_version": model, "score": score, "result": result}]
@@ -82,50 +84,72 @@ def read_export(file: Path) -> list[tuple[str, list[Detection]]]:
     """Read Label Studio's JSON export: the file name of each finished task and its boxes in fractions of the picture.
 
     Tasks that were not annotated, or skipped, are left out, because their pictures need not be empty. Raises
-    ConfigError naming the file for broken JSON, another export format, unknown labels and boxes outside their picture.
+    ConfigError naming file and task for broken JSON, another export format, unknown labels and boxes outside their
+    picture.
     """
-    try:
-        raw = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ConfigError(f"{file} cannot be read as JSON: {error}") from error
+    raw = load_json(file)
     remedy = "export as JSON, not JSON-MIN or COCO"
     if not isinstance(raw, list):
         raise ConfigError(f"{file} is not a Label Studio export", remedy=remedy)
-    try:
-        return [
-            (_file_name(one), [box for part in _latest_annotation(one)["result"] for box in _boxes(part, file)])
-            for one in raw
-            if _latest_annotation(one) is not None
-        ]
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ConfigError(f"{file} is not a Label Studio export", remedy=remedy) from error
+    entries = []
+    for index, one in enumerate(raw):
+        where = f"(task {one.get('id', index + 1) if isinstance(one, dict) else index + 1})"
+        try:
+            done = [each for each in one["annotations"] if not each.get("was_cancelled")]
+            if done:
+                newest = max(done, key=_changed)
+                entries.append((_file_name(one["data"]), [box for part in newest["result"] for box in _boxes(part)]))
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ConfigError(f"{file} is not a Label Studio export {where}", remedy=remedy) from error
+        except (ValueError, ArithmeticError) as error:
+            raise ConfigError(f"{file} has {error} {where}", remedy="correct it and export again") from error
+    return entries
 
 
-def _latest_annotation(one: dict[str, Any]) -> Any:
-    """Return a task's latest annotation that was not skipped, or None."""
-    done = [each for each in one["annotations"] if not each.get("was_cancelled")]
-    return done[-1] if done else None
+def _changed(annotation: dict[str, Any]) -> tuple[datetime, int]:
+    """Return when an annotation was last changed, and its id to decide between equal times."""
+    text = annotation.get("updated_at") or annotation.get("created_at")
+    time = datetime.fromisoformat(text) if text else datetime.min
+    number = annotation.get("id")
+    return time if time.tzinfo else time.replace(tzinfo=UTC), number if isinstance(number, int) else 0
 
 
-def _file_name(one: dict[str, Any]) -> str:
-    """Return the file name that `task` wrote, else the last part of the address."""
-    data = one["data"]
-    return str(data.get("file") or data["image"]).replace("\\", "/").rsplit("/", 1)[-1]
+def _file_name(data: dict[str, Any]) -> str:
+    """Return the file name that `task` wrote, else the last part of the address, which is percent-encoded."""
+    if data.get("file"):
+        name = str(data["file"])
+    else:
+        address = str(data["image"])
+        _, local, query = address.partition("?d=")
+        path = urlsplit(address).path if "://" in address else address
+        name = unquote(query.partition("&")[0] if local else path)
+    return name.replace("\\", "/").rsplit("/", 1)[-1]
 
 
-def _boxes(part: dict[str, Any], file: Path) -> list[Detection]:
-    """Parse one rectangle; annotations of other tools are skipped."""
+def _boxes(part: dict[str, Any]) -> list[Detection]:
+    """Parse one rectangle; annotations of other tools are skipped. Raises ValueError with what is wrong with it."""
     value = part.get("value", {})
     if part.get("type") != "rectanglelabels" or not value.get("rectanglelabels"):
         return []
     label = str(value["rectanglelabels"][0])
     if label not in CLASS_IDS:
-        raise ConfigError(f"{file} has the unknown label {label!r}", remedy=f"known labels: {', '.join(LABELS)}")
-    x, y = max(0.0, value["x"] / 100), max(0.0, value["y"] / 100)
-    right, bottom = min(1.0, (value["x"] + value["width"]) / 100), min(1.0, (value["y"] + value["height"]) / 100)
-    if not (right > x and bottom > y):
-        raise ConfigError(f"{file} has a box of {label} outside its picture", remedy="correct it and export again")
-    return [Detection(label, 1.0, Box(x, y, right, bottom))]
+        raise ValueError(f"the unknown label {label!r}, not one of {', '.join(LABELS)}")
+    if part.get("image_rotation"):
+        raise ValueError(f"a picture turned by {part['image_rotation']} degrees; turn the file instead")
+    x, y, width, height = (value[key] / 100 for key in ("x", "y", "width", "height"))
+    left, top, right, bottom = x, y, x + width, y + height
+    if turn := math.radians(value.get("rotation") or 0):
+        # About the top-left corner, clockwise, in pixels: a box around the turned corners.
+        aspect = part["original_width"] / part["original_height"]
+        across = (width * math.cos(turn), width * aspect * math.sin(turn))
+        down = (-height / aspect * math.sin(turn), height * math.cos(turn))
+        left, right = x + min(0, across[0]) + min(0, down[0]), x + max(0, across[0]) + max(0, down[0])
+        top, bottom = y + min(0, across[1]) + min(0, down[1]), y + max(0, across[1]) + max(0, down[1])
+    box = Box(max(0.0, left), max(0.0, top), min(1.0, right), min(1.0, bottom))
+    # Compared so that NaN is refused too.
+    if not (width > 0 and height > 0 and box.x2 > box.x1 and box.y2 > box.y1):
+        raise ValueError(f"a box of {label} outside its picture, or empty")
+    return [Detection(label, 1.0, box)]
 
 
 def to_coco(
@@ -170,11 +194,17 @@ def _check_pictures(names: Sequence[str], pictures: Path, export: Path) -> None:
     problems = [f"{export} has two finished tasks for {name}" for name, count in Counter(names).items() if count > 1]
     for name in dict.fromkeys(names):
         try:
-            read_picture_bytes(pictures / name)
+            read_picture_bytes(_source(pictures, name))
         except ConfigError as error:
             problems.append(str(error))
     if problems:
         raise ConfigError("\n".join(problems))
+
+
+def _source(pictures: Path, name: str) -> Path:
+    """Return the path of a picture; an uploaded one may lie there without the prefix that Label Studio gave it."""
+    plain = re.sub(r"^[0-9a-f]{8}-", "", name)
+    return pictures / (plain if not (pictures / name).is_file() and (pictures / plain).is_file() else name)
 
 
 def _coco(
@@ -184,11 +214,9 @@ def _coco(
     categories = [{"id": CLASS_IDS[label], "name": label} for label in LABELS if label in labelled]
     made: dict[str, Any] = {"images": [], "annotations": [], "categories": categories}
     for name, boxes in entries:
-        image = cv2.imread(str(pictures / name), cv2.IMREAD_COLOR)
-        if image is None:
-            raise ConfigError(f"{pictures / name} is missing or not a readable picture", remedy="check the folder")
-        _copy(pictures / name, images / name)
-        height, width = image.shape[:2]
+        source = _source(pictures, name)
+        width, height = picture_size(read_picture_bytes(source))
+        _copy(source, images / name)
         image_id = len(made["images"]) + 1
         made["images"].append({"id": image_id, "file_name": name, "width": width, "height": height})
         for one in boxes:

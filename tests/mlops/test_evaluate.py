@@ -6,16 +6,18 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from faster_coco_eval import COCOeval_faster
 
 from edge_agent.errors import ConfigError, UsageError
 from edge_agent.events import Box, Detection
 from edge_agent.mlops.coco import parse_label_map
 from edge_agent.mlops.evaluate import GroundTruth, PictureDetections, compare, match, measure, read_truth, run_detector
-from edge_agent.mlops.evaluate.matching import ap_table, average_precision, mean_ap, pair
-from edge_agent.mlops.evaluate.metrics import coco_figures, confusion, point_at
+from edge_agent.mlops.evaluate.matching import OVERLAPS, average_precision, pair
+from edge_agent.mlops.evaluate.metrics import SIZES_PX, confusion, point_at
 from edge_agent.mlops.evaluate.plots import write_plots
 from edge_agent.mlops.evaluate.truth import AnnotatedPicture
 from edge_agent.ports import DetectorInfo
+from tests.mlops.coco_tool import coco_figures
 
 NAMES = ("Round", "Pointed")
 
@@ -23,7 +25,8 @@ NAMES = ("Round", "Pointed")
 def scene(*signs: tuple[int, float, float, float]) -> AnnotatedPicture:
     """Return a picture with signs of class, x, y, side."""
     boxes = np.array([[x, y, x + side, y + side] for _, x, y, side in signs], np.float64).reshape(-1, 4)
-    return AnnotatedPicture(Path("none.jpg"), boxes, np.array([kind for kind, *_ in signs], np.int64))
+    kinds = np.array([kind for kind, *_ in signs], np.int64)
+    return AnnotatedPicture(Path("none.jpg"), boxes, kinds, np.zeros(len(signs), bool))
 
 
 def find(*seen: tuple[int, float, float, float, float]) -> PictureDetections:
@@ -49,7 +52,7 @@ def noisy(seed: int, pictures: int = 12) -> tuple[GroundTruth, list[PictureDetec
             (kind, x + rng.normal(0, 3), y, side, float(rng.random()))
             for kind, x, y, side in signs[: rng.integers(1, 4)]
         ]
-        seen += [(int(rng.integers(2)), 400.0, 10.0, 20.0, float(rng.random()) / 2)]
+        seen += [(int(rng.integers(2)), 400.0, 10.0, 19.0, float(rng.random()) / 2)]
         scenes.append(scene(*signs))
         detections.append(find(*seen))
     return truth(*scenes), detections
@@ -60,13 +63,43 @@ def test_average_precision_hand_made_order_is_the_mean_of_the_staircase() -> Non
     assert value == pytest.approx((51 * 1.0 + 50 * 2 / 3) / 101)
 
 
-def test_ap_table_equals_the_coco_tool() -> None:
-    made, detections = noisy(1)
-    ap50, ap = mean_ap(ap_table(match(made, detections)))
-    coco = coco_figures(made, detections)
-    assert ap50 == pytest.approx(coco["ap50"], abs=1e-9)
-    assert ap == pytest.approx(coco["ap"], abs=1e-9)
-    assert 0.2 < ap < ap50 < 1
+def with_crowds(made: GroundTruth, seed: int) -> GroundTruth:
+    """Return the same pictures, where about a third of the signs are a crowd."""
+    rng = np.random.default_rng(seed)
+    crowds = [rng.random(len(one.classes)) < 0.3 for one in made.pictures]
+    pictures = (
+        AnnotatedPicture(one.path, one.boxes, one.classes, crowd)
+        for one, crowd in zip(made.pictures, crowds, strict=True)
+    )
+    return GroundTruth(tuple(pictures), made.names, made.class_of_label)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_measure_equals_the_coco_tool_with_crowds_and_in_each_size(seed: int) -> None:
+    plain, detections = noisy(seed)
+    for made in (plain, with_crowds(plain, seed)):
+        report = measure(made, detections, 0.5, draws=1)
+        assert {
+            "ap50": report.ap50,
+            "ap": report.ap,
+            **{f"ap50_{size}": report.sizes[size]["ap50"] for size in SIZES_PX},
+        } == pytest.approx(coco_figures(made, detections), abs=1e-9, nan_ok=True)
+        assert 0.1 < report.ap < report.ap50 < 1
+
+
+def test_overlaps_are_those_of_the_coco_tool_to_the_last_bit() -> None:
+    assert OVERLAPS.tolist() == COCOeval_faster(iouType="bbox").params.iouThrs.tolist()
+
+
+def test_measure_crowd_is_neither_sign_nor_background() -> None:
+    kinds = np.array([0, 0])
+    boxes = np.array([[0, 0, 20, 20], [100, 100, 300, 200]], np.float64)
+    made = truth(AnnotatedPicture(Path("none.jpg"), boxes, kinds, np.array([False, True])))
+    detections = [find((0, 0, 0, 20, 0.8), (0, 110, 110, 20, 0.9), (0, 150, 110, 20, 0.9))]
+    report = measure(made, detections, 0.5, draws=5)
+    assert (report.signs, report.ap50, report.ap50_interval) == (1, 1.0, (1.0, 1.0))
+    assert (report.working_point.precision, report.working_point.recall) == (1, 1)
+    assert report.confusion == ((1, 0, 0), (0, 0, 0), (0, 0, 0))
 
 
 def test_pair_second_detection_of_a_sign_is_false() -> None:
@@ -149,6 +182,23 @@ def test_run_detector_maps_labels_and_leaves_unmapped_ones_out(tmp_path: Path) -
     assert pair(made.pictures[0], seen, 0.5).tolist() == [0]
 
 
+def test_read_truth_categories_of_one_name_are_one_class_and_unused_ones_are_left_out(tmp_path: Path) -> None:
+    file = write_coco(tmp_path, ("signs", "stop", "stop", "danger"))
+    content = json.loads(file.read_text())
+    content["annotations"].append({"id": 2, "image_id": 1, "category_id": 3, "bbox": [40, 10, 20, 20]})
+    file.write_text(json.dumps(content))
+    made = read_truth(tmp_path, file)
+    assert made.names == ("stop", "danger")
+    assert made.pictures[0].classes.tolist() == [0, 0]
+
+
+def test_read_truth_picture_of_another_size_is_refused(tmp_path: Path) -> None:
+    file = write_coco(tmp_path)
+    file.write_text(file.read_text().replace('"width": 80, "height": 60', '"width": 60, "height": 80'))
+    with pytest.raises(ConfigError, match=r"coco\.json says that a\.jpg is 60x80, but it is 80x60"):
+        read_truth(tmp_path, file)
+
+
 def test_write_plots_makes_three_pictures(tmp_path: Path) -> None:
     made = read_truth(tmp_path, write_coco(tmp_path), {"danger": "DangerAhead"})
     detections = run_detector(StubDetector(), made)
@@ -160,7 +210,7 @@ def test_read_truth_bad_input_names_the_fault(tmp_path: Path) -> None:
     file = write_coco(tmp_path)
     with pytest.raises(UsageError, match=r"'Danger'.*SpeedLimit, DangerAhead"):
         read_truth(tmp_path, file, {"danger": "Danger"})
-    with pytest.raises(ConfigError, match=r"a\.jpg is missing"):
+    with pytest.raises(ConfigError, match=r"a\.jpg cannot be read: No such file"):
         read_truth(tmp_path / "elsewhere", file)
     file.write_text("[]")
     with pytest.raises(ConfigError, match=r"coco\.json"):

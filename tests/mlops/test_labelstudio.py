@@ -149,3 +149,79 @@ def test_to_coco_two_tasks_for_a_picture_are_refused(pictures: Path, tmp_path: P
     tasks = tasks_for(pictures)
     with pytest.raises(ConfigError, match=r"two finished tasks for 0\.jpg"):
         labelstudio.to_coco(export_of([*tasks, tasks[0]], tmp_path / "export.json"), pictures, tmp_path / "own")
+
+
+def rectangle(**value: Any) -> dict[str, Any]:
+    """Return a rectangle of Label Studio in a picture of 1000x500."""
+    shape = {"x": 20, "y": 20, "width": 30, "height": 20, "rotation": 0, "rectanglelabels": ["stop"]} | value
+    return {"type": "rectanglelabels", "original_width": 1000, "original_height": 500, "value": shape}
+
+
+def written(path: Path, *annotations: dict[str, Any], **data: str) -> Path:
+    path.write_text(json.dumps([{"id": 7, "data": data or {"image": "a.jpg"}, "annotations": list(annotations)}]))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("degrees", "expected_px"),
+    [(90, (100, 100, 200, 400)), (180, (0, 0, 200, 100)), (-90, (200, 0, 300, 100)), (0, (200, 100, 500, 200))],
+)
+def test_read_export_turned_rectangle_is_the_box_around_its_corners(
+    tmp_path: Path, degrees: int, expected_px: tuple[int, ...]
+) -> None:
+    export = written(tmp_path / "export.json", {"result": [rectangle(rotation=degrees)]})
+    ((_, (found,)),) = labelstudio.read_export(export)
+    box = found.box
+    assert (box.x1 * 1000, box.y1 * 500, box.x2 * 1000, box.y2 * 500) == pytest.approx(expected_px)
+
+
+def test_read_export_newest_annotation_counts_wherever_it_stands(tmp_path: Path) -> None:
+    times = ("2026-11-30T12:00:00+02:00", "2026-11-30T10:30:00Z", "2026-11-30T10:00:00")
+    parts = [
+        {"id": 9 - index, "updated_at": time, "result": [rectangle(x=10 * index)]} for index, time in enumerate(times)
+    ]
+    ((_, (found,)),) = labelstudio.read_export(written(tmp_path / "export.json", *parts))
+    assert found.box.x1 == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        ("/data/local-files/?d=frames/IMG%20%231.jpg", "IMG #1.jpg"),
+        ("/data/local-files/?d=a%2Fb%26c%3F.jpg&x=1", "b&c?.jpg"),
+        ("https://example.org/a%20b/50%25.jpg?token=1#x", "50%.jpg"),
+        ("s3://bucket/one/two.jpg", "two.jpg"),
+        ("C:\\pictures\\one.jpg", "one.jpg"),
+    ],
+)
+def test_read_export_addresses_are_percent_decoded(tmp_path: Path, address: str, name: str) -> None:
+    export = written(tmp_path / "export.json", {"result": [rectangle()]}, image=address)
+    assert labelstudio.read_export(export)[0][0] == name
+
+
+@pytest.mark.parametrize("name", ["IMG #1.jpg", "50%25.jpg", "a&b?.jpg", "ä+.jpg"])
+def test_task_address_survives_the_way_there_and_back(tmp_path: Path, name: str) -> None:
+    data = labelstudio.task(Path(name), 10, 10, (), model="m", prefix="my frames/")["data"]
+    export = written(tmp_path / "export.json", {"result": [rectangle()]}, image=data["image"])
+    assert labelstudio.read_export(export)[0][0] == name
+    assert "#" not in data["image"]
+
+
+@pytest.mark.parametrize("value", [{"width": float("nan")}, {"width": 0}, {"x": 10**400}, {"rotation": 10**400}])
+def test_read_export_impossible_numbers_are_refused_in_one_line(tmp_path: Path, value: dict[str, Any]) -> None:
+    export = written(tmp_path / "export.json", {"result": [rectangle(**value)]})
+    with pytest.raises(ConfigError, match=r"export\.json has .*\(task 7\)") as caught:
+        labelstudio.read_export(export)
+    assert "\n" not in str(caught.value)
+
+
+def test_labelling_interface_does_not_turn_rectangles() -> None:
+    assert 'canRotate="false"' in labelstudio.labelling_config()
+
+
+def test_to_coco_uploaded_picture_is_found_without_its_prefix(pictures: Path, tmp_path: Path) -> None:
+    tasks = tasks_for(pictures)
+    for one in tasks:
+        one["data"] = {"image": f"/data/upload/3/0123abcd-{one['data']['file']}"}
+    labelstudio.to_coco(export_of(tasks, tmp_path / "export.json"), pictures, tmp_path / "own")
+    assert len(list((tmp_path / "own" / "images").rglob("*.jpg"))) == 6

@@ -1,16 +1,13 @@
-"""Figures of a detector: AP by faster-coco-eval; precision and recall by threshold, class and size; comparisons."""
+"""Figures of a detector: AP as the COCO tool has it, precision and recall by threshold, class and size, comparisons."""
 
-import contextlib
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.mlops.evaluate.matching import Matches, ap_table, bootstrap, match, mean_ap, pair
-from edge_agent.mlops.evaluate.truth import AnnotatedPicture, GroundTruth, PictureDetections
+from edge_agent.mlops.evaluate.matching import BACKGROUND, IGNORED, Matches, ap_table, bootstrap, match, mean_ap, pair
+from edge_agent.mlops.evaluate.truth import GroundTruth, PictureDetections
 
 SIZES_PX = {"small": (0.0, 20.0), "medium": (20.0, 40.0), "large": (40.0, 1e5)}
 """Bounds of the square root of a box's area in pixels; by COCO's own (32 and 96) every toy sign would be small."""
@@ -55,76 +52,24 @@ def measure(
     """Compute the report; AP is meaningful only if `detections` include scores far below `threshold`."""
     matches = match(truth, detections)
     table = ap_table(matches)
-    coco = coco_figures(truth, detections)
+    ap50, ap = mean_ap(table)
     spread = np.nanpercentile(bootstrap(matches, draws=draws), [2.5, 97.5], axis=0)
     points = tuple(point_at(truth, detections, one) for one in THRESHOLDS)
     return Report(
         pictures=len(truth.pictures),
-        signs=sum(len(picture.classes) for picture in truth.pictures),
-        ap50=coco["ap50"],
-        ap=coco["ap"],
+        signs=sum(len(picture.signs()) for picture in truth.pictures),
+        ap50=ap50,
+        ap=ap,
         ap50_interval=(float(spread[0, 0]), float(spread[1, 0])),
         ap_interval=(float(spread[0, 1]), float(spread[1, 1])),
         classes=_by_class(truth, detections, table, threshold),
-        sizes=_by_size(truth, detections, coco, threshold),
+        sizes=_by_size(truth, detections, threshold),
         threshold=threshold,
         working_point=point_at(truth, detections, threshold),
         points=points,
         names=truth.names,
         confusion=confusion(truth, detections, threshold),
     )
-
-
-def coco_figures(truth: GroundTruth, detections: Sequence[PictureDetections]) -> dict[str, float]:
-    """Return AP50, AP50-95 and AP50 by size, by faster-coco-eval."""
-    from faster_coco_eval import COCO, COCOeval_faster  # noqa: PLC0415 - slow to import
-
-    with contextlib.redirect_stdout(io.StringIO()):
-        reference = COCO(_coco_truth(truth))
-        rows = _coco_results(detections)
-        if not rows:
-            return {"ap50": 0.0, "ap": 0.0, **{f"ap50_{size}": float("nan") for size in SIZES_PX}}
-        evaluator = COCOeval_faster(reference, reference.loadRes(rows), "bbox")
-        evaluator.params.areaRng = [[0.0, 1e10], *([low**2, high**2] for low, high in SIZES_PX.values())]
-        evaluator.params.areaRngLbl = ["all", *SIZES_PX]
-        evaluator.evaluate()
-        evaluator.accumulate()
-    precision = np.asarray(evaluator.eval["precision"])  # overlaps, recalls, classes, sizes, most detections
-    figures = {"ap50": _mean(precision[0, :, :, 0, -1]), "ap": _mean(precision[:, :, :, 0, -1])}
-    return figures | {f"ap50_{size}": _mean(precision[0, :, :, 1 + i, -1]) for i, size in enumerate(SIZES_PX)}
-
-
-def _mean(values: NDArray[Any]) -> float:
-    """Return the mean of the defined values; COCO marks the others with -1."""
-    kept = values[values > -1]
-    return float(kept.mean()) if kept.size else float("nan")
-
-
-def _coco_truth(truth: GroundTruth) -> dict[str, Any]:
-    """Return the truth as a COCO data set."""
-    annotations: list[dict[str, Any]] = []
-    for image, picture in enumerate(truth.pictures):
-        for (x1, y1, x2, y2), kind in zip(picture.boxes.tolist(), picture.classes.tolist(), strict=True):
-            box = [x1, y1, x2 - x1, y2 - y1]
-            row = {"id": len(annotations) + 1, "image_id": image + 1, "category_id": kind + 1, "bbox": box}
-            annotations.append(row | {"area": box[2] * box[3], "iscrowd": 0})
-    return {
-        "images": [{"id": i + 1, "width": 1, "height": 1} for i in range(len(truth.pictures))],
-        "annotations": annotations,
-        "categories": [{"id": i + 1, "name": name} for i, name in enumerate(truth.names)],
-    }
-
-
-def _coco_results(detections: Sequence[PictureDetections]) -> list[dict[str, Any]]:
-    """Return detections as COCO results."""
-    rows = []
-    for image, found in enumerate(detections):
-        for (x1, y1, x2, y2), score, kind in zip(
-            found.boxes.tolist(), found.scores.tolist(), found.classes.tolist(), strict=True
-        ):
-            box = [x1, y1, x2 - x1, y2 - y1]
-            rows.append({"image_id": image + 1, "category_id": kind + 1, "bbox": box, "score": score})
-    return rows
 
 
 def above(found: PictureDetections, threshold: float) -> PictureDetections:
@@ -141,11 +86,12 @@ def point_at(
     correct = detected = signs = 0
     for picture, found in zip(truth.pictures, detections, strict=True):
         kept = above(found, threshold)
-        hit = pair(picture, kept, 0.5) >= 0
-        mine = slice(None) if kind is None else kept.classes == kind
-        correct += int(hit[mine].sum())
-        detected += len(kept.classes[mine])
-        signs += len(picture.classes) if kind is None else int((picture.classes == kind).sum())
+        chosen = pair(picture, kept, 0.5)
+        if kind is not None:
+            chosen = chosen[kept.classes == kind]
+        correct += int((chosen >= 0).sum())
+        detected += int((chosen != IGNORED).sum())
+        signs += len(picture.signs(kind))
     return _point(threshold, correct, detected, signs)
 
 
@@ -162,7 +108,7 @@ def _by_class(
     """Return the figures of each class."""
     rows = {}
     for index, name in enumerate(truth.names):
-        signs = sum(int((picture.classes == index).sum()) for picture in truth.pictures)
+        signs = sum(len(picture.signs(index)) for picture in truth.pictures)
         point = point_at(truth, detections, threshold, index)
         figures = {"signs": float(signs), "ap50": float(table[0, index]), "ap": float(table[:, index].mean())}
         rows[name] = figures | {"precision": point.precision, "recall": point.recall, "f1": point.f1}
@@ -170,25 +116,18 @@ def _by_class(
 
 
 def _by_size(
-    truth: GroundTruth, detections: Sequence[PictureDetections], coco: dict[str, float], threshold: float
+    truth: GroundTruth, detections: Sequence[PictureDetections], threshold: float
 ) -> dict[str, dict[str, float]]:
     """Return AP50 and recall of each size band."""
     rows = {}
-    for size, (low, high) in SIZES_PX.items():
-        signs = hits = 0
-        for picture, found in zip(truth.pictures, detections, strict=True):
-            mine = np.flatnonzero((side_px(picture) >= low) & (side_px(picture) < high))
-            chosen = pair(picture, above(found, threshold), 0.5)
-            signs += len(mine)
-            hits += int(np.isin(mine, chosen).sum())
-        recall = hits / signs if signs else float("nan")
-        rows[size] = {"signs": float(signs), "ap50": coco[f"ap50_{size}"], "recall": recall}
+    kept = [above(found, threshold) for found in detections]
+    for size, band in SIZES_PX.items():
+        matches = match(truth, kept, band)
+        signs = sum(int(one.signs.sum()) for one in matches)
+        hits = sum(int((one.partners[0] >= 0).sum()) for one in matches)
+        ap50, _ = mean_ap(ap_table(match(truth, detections, band)))
+        rows[size] = {"signs": float(signs), "ap50": ap50, "recall": hits / signs if signs else float("nan")}
     return rows
-
-
-def side_px(picture: AnnotatedPicture) -> NDArray[np.float64]:
-    """Return the square root of each box's area in pixels."""
-    return np.asarray(np.sqrt((picture.boxes[:, 2:] - picture.boxes[:, :2]).prod(axis=1)))
 
 
 def confusion(
@@ -201,8 +140,9 @@ def confusion(
         kept = above(found, threshold)
         chosen = pair(picture, kept, 0.5, any_class=True)
         for kind, sign in zip(kept.classes.tolist(), chosen.tolist(), strict=True):
-            table[picture.classes[sign] if sign >= 0 else -1, kind] += 1
-        for sign in set(range(len(picture.classes))) - set(chosen.tolist()):
+            if sign != IGNORED:
+                table[picture.classes[sign] if sign >= 0 else BACKGROUND, kind] += 1
+        for sign in set(picture.signs().tolist()) - set(chosen.tolist()):
             table[picture.classes[sign], -1] += 1
     return tuple(tuple(int(value) for value in row) for row in table)
 

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from edge_agent.mlops.evaluate.matching import pair
+from edge_agent.mlops.evaluate.matching import BACKGROUND, pair
 from edge_agent.mlops.evaluate.metrics import Report, above
 from edge_agent.mlops.evaluate.truth import AnnotatedPicture, GroundTruth, PictureDetections
 from edge_agent.runtime.files import write_atomic
@@ -78,7 +78,7 @@ def confusion_plot(report: Report) -> bytes:
 def mistakes(picture: AnnotatedPicture, found: PictureDetections) -> int:
     """Count false detections and missed signs."""
     chosen = pair(picture, found, 0.5)
-    return int((chosen < 0).sum()) + len(picture.classes) - int((chosen >= 0).sum())
+    return int((chosen == BACKGROUND).sum()) + len(picture.signs()) - int((chosen >= 0).sum())
 
 
 def worst(truth: GroundTruth, detections: Sequence[PictureDetections], threshold: float, *, most: int = 9) -> bytes:
@@ -101,10 +101,11 @@ def _tile(picture: AnnotatedPicture, found: PictureDetections, names: Sequence[s
     scale = min(_TILE[0] / image.shape[1], _TILE[1] / image.shape[0])
     small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     chosen = pair(picture, found, 0.5)
-    for index in sorted(set(range(len(picture.classes))) - set(chosen.tolist())):
+    for index in sorted(set(picture.signs().tolist()) - set(chosen.tolist())):
         _draw(small, picture.boxes[index] * scale, _YELLOW, names[picture.classes[index]])
     for box, score, label, sign in zip(found.boxes, found.scores, found.labels, chosen, strict=True):
-        _draw(small, box * scale, _GREEN if sign >= 0 else _RED, f"{label} {score:.2f}")
+        if sign >= BACKGROUND:
+            _draw(small, box * scale, _GREEN if sign >= 0 else _RED, f"{label} {score:.2f}")
     cv2.putText(small, picture.path.name, (4, 12), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (255, 255, 255), 1, cv2.LINE_AA)
     tile[: small.shape[0], : small.shape[1]] = small
     return tile

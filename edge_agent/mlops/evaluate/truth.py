@@ -9,20 +9,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.errors import ConfigError, UsageError
-from edge_agent.mlops.coco import corners, picture_path, read_coco
+from edge_agent.mlops.coco import CocoFile
 from edge_agent.ports import Detector
+from edge_agent.signs import LABELS
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AnnotatedPicture:
     """One picture: boxes (K, 4) float64 left, top, right, bottom in pixels; classes (K,), indices of GroundTruth.names.
 
-    The picture itself stays on disk.
+    `ignored` (K,) is True for boxes that are neither a sign nor background; one of class IGNORE is that for every
+    class. The picture itself stays on disk.
     """
 
     path: Path
     boxes: NDArray[np.float64]
     classes: NDArray[np.int64]
+    ignored: NDArray[np.bool_]
+
+    def signs(self, kind: int | None = None) -> NDArray[np.intp]:
+        """Return the indices of the signs, of all classes or of one."""
+        return np.flatnonzero(~self.ignored if kind is None else ~self.ignored & (self.classes == kind))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,27 +58,23 @@ class PictureDetections:
 def read_truth(images: Path, annotations: Path, label_map: dict[str, str] | None = None) -> GroundTruth:
     """Read a COCO file; labels that the map leaves out stand for a class of their own name, if there is one.
 
-    Raises ConfigError naming the file when it is no COCO file, is empty or a picture is missing, and UsageError when
-    the map names an unknown class.
+    A class that no annotation uses is left out, unless it is one of ours or in the map. Raises ConfigError as CocoFile
+    does, and UsageError when the map names an unknown class.
     """
-    coco = read_coco(annotations)
-    names = tuple(coco.categories.values())
+    label_map = label_map or {}
+    coco = CocoFile(annotations, frozenset(LABELS) | frozenset(label_map.values()))
+    names = tuple(dict.fromkeys(coco.categories.values()))
     class_of_label = {name: index for index, name in enumerate(names)}
-    for label, name in (label_map or {}).items():
+    for label, name in label_map.items():
         if name not in names:
-            raise UsageError(f"--label-map names the class {name!r}", remedy=f"{annotations} has {', '.join(names)}")
+            raise UsageError(
+                f"--label-map names the class {name!r}", remedy=f"{annotations} has {', '.join(coco.listed.values())}"
+            )
         class_of_label[label] = names.index(name)
-    index_of_id = {number: index for index, number in enumerate(coco.categories)}
     pictures = []
-    for entry in coco.images:
-        path = picture_path(images, entry["file_name"])
-        if not path.is_file():
-            raise ConfigError(f"{path} is missing", remedy="check --images")
-        rows = coco.annotations.get(entry["id"], [])
-        classes = np.array([index_of_id[row["category_id"]] for row in rows], dtype=np.int64)
-        pictures.append(AnnotatedPicture(path, corners(rows), classes))
-    if not pictures:
-        raise ConfigError(f"{annotations} lists no pictures", remedy="there is nothing to evaluate")
+    for one in coco.read(images):
+        classes = np.array([names.index(coco.categories[category]) for category in one.categories], dtype=np.int64)
+        pictures.append(AnnotatedPicture(one.path, one.boxes, classes, one.ignored))
     return GroundTruth(tuple(pictures), names, class_of_label)
 
 

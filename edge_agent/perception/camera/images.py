@@ -18,6 +18,8 @@ SUFFIXES = frozenset(
 
 # Signature of a PNG file, and the name of its last chunk.
 _PNG, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND"
+# The next marker of a JPEG: not a stuffed byte, a restart or a fill byte (ITU-T T.81, B.1.1).
+_JPEG, _JPEG_MARKER = b"\xff\xd8", re.compile(rb"\xff[^\x00\xff\xd0-\xd7]", re.DOTALL)
 
 
 class ImagesReader:
@@ -99,7 +101,7 @@ def read_image(path: Path) -> tuple[NDArray[np.uint8], bool] | None:
     try:
         content = np.fromfile(path, np.uint8)
         head = content[:32].tobytes()
-        if not head or (head.startswith(_PNG) and _PNG_END not in content.tobytes()):
+        if not head or (head.startswith(_PNG) and not is_whole(content.tobytes())):
             return None  # libpng would print a warning about a truncated PNG
         if _may_have_alpha(head):
             image = cv2.imdecode(content, cv2.IMREAD_UNCHANGED)
@@ -110,6 +112,24 @@ def read_image(path: Path) -> tuple[NDArray[np.uint8], bool] | None:
     except (OSError, cv2.error):
         return None
     return None if image is None else (image, False)
+
+
+def is_whole(data: bytes) -> bool:
+    """Return whether a JPEG or PNG has its end, whatever follows it; True for every other format."""
+    # OpenCV fills the missing end of a truncated JPEG with grey without a warning.
+    if data.startswith(_PNG):
+        return _PNG_END in data
+    if not data.startswith(_JPEG):
+        return True
+    # Segment by segment, because a thumbnail in one of them has an end of its own.
+    place = len(_JPEG)
+    while (found := _JPEG_MARKER.search(data, place)) is not None:
+        marker, place = found.group()[1], found.end()
+        if marker == 0xD9:
+            return True
+        if marker not in {0x01, 0xD8}:
+            place += int.from_bytes(data[place : place + 2], "big")
+    return False
 
 
 def _may_have_alpha(head: bytes) -> bool:
