@@ -8,6 +8,7 @@ obeys is decided in rules.py.
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -16,6 +17,9 @@ from edge_agent.control.commands.model import STOPPING, Code, Command, CommandMe
 
 MAX_BYTES = 4096
 """A longer body is not read; a stop is obeyed without reading it."""
+
+MAX_SWITCH_BYTES = 65_536
+"""A body of a switch up to here is searched for a word that stops; a longer one stops."""
 
 _MAX_TEXT = 128
 _MAX_REASON = 200
@@ -32,6 +36,10 @@ _SWITCHES: dict[str, dict[str, Verb]] = {
         "off": Verb.CAPTURE_STOP,
     },
 }
+
+# Searched in what is no document, or too long to be read as one.
+_SWITCHED = re.compile(rb'"(?:value|command)"\s*:\s*"?\s*(off|false|stop)\b', re.IGNORECASE)
+_BLANKS = " \t\r\n\0\ufeff"
 
 SWITCHES = frozenset(_SWITCHES)
 """Names by which a command can both stop and not stop."""
@@ -95,18 +103,22 @@ def _verb(message: CommandMessage, document: Mapping[str, Any] | None) -> Verb |
     if switch is None:
         unknown = Refusal(Code.MALFORMED, f"there is no command of this name; there are: {', '.join(NAMES)}")
         return _VERBS.get(message.name, unknown)
+    if document is None and isinstance(message.body, bytes):
+        verb = _verb_of_text(message.body, switch)
+    else:
+        value = (document or {}).get("value", (document or {}).get("command", ""))
+        verb = switch.get(str(value).strip(_BLANKS).lower()) if isinstance(value, str | bool) else None
     words = " or ".join(word for word in switch if word and word not in ("true", "false"))
-    return switch.get(
-        _word(document, message.body), Refusal(Code.MALFORMED, f"'{message.name}' needs a value: {words}")
-    )
+    return verb or Refusal(Code.MALFORMED, f"'{message.name}' needs a value: {words}")
 
 
-def _word(document: Mapping[str, Any] | None, body: bytes | Mapping[str, Any]) -> str:
-    """Return what a switch is set to: the value of the document, or the whole body where it is a bare word."""
-    if document is None:
-        return body[:16].decode(errors="replace").strip().strip('"').lower() if isinstance(body, bytes) else "?"
-    value = document.get("value", document.get("command", ""))
-    return str(value).lower() if isinstance(value, str | bool) else "?"
+def _verb_of_text(body: bytes, switch: Mapping[str, Verb]) -> Verb | None:
+    """Return what a body that is no document switches to: it is a bare word, or is searched for one that stops."""
+    if len(body) > MAX_SWITCH_BYTES:
+        return switch["off"]
+    found = [switch.get(word.decode().lower()) for word in _SWITCHED.findall(body)]
+    stop = next((verb for verb in found if verb in STOPPING), None)
+    return stop or switch.get(body.decode(errors="replace").strip(_BLANKS + '"').lower())
 
 
 def _check_document(document: Mapping[str, Any] | None) -> Refusal | None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from edge_agent.control.commands import (
     NAMES,
+    SWITCHES,
     Channel,
     Code,
     Command,
@@ -17,6 +18,7 @@ from edge_agent.control.commands import (
     Verb,
     parse_command,
 )
+from edge_agent.control.commands.parser import MAX_BYTES, MAX_SWITCH_BYTES
 
 
 def parse(name: str, raw: bytes, **more: Any) -> Command:
@@ -84,12 +86,42 @@ def test_moment_that_is_no_finite_number_is_refused(number: str) -> None:
         ("capture", b'{"value": "stop"}', Verb.CAPTURE_STOP),
         ("capture", b'{"command": "stop"}', Verb.CAPTURE_STOP),
         ("capture", b'{"value": "start"}', Verb.CAPTURE_START),
+        ("arm", b'{"value": "ON "}', Verb.ARM),
     ],
 )
 def test_switch_is_read_as_bare_word_and_as_document(name: str, raw: bytes, verb: Verb) -> None:
     command = parse(name, raw)
     assert command.malformed is None
     assert command.verb is verb
+
+
+@pytest.mark.parametrize("name", sorted(SWITCHES))
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"off ",
+        b"\xef\xbb\xbfOFF\r\n\0",
+        b" " * 20 + b"off",
+        b"off" + b" " * MAX_BYTES,
+        b'{"value": "off "}',
+        json.dumps({"reason": "x" * MAX_BYTES, "value": "off"}).encode(),
+        json.dumps({"value": "Off", "reason": "x" * MAX_BYTES}).encode(),
+        b'{"value" : "off", "reason": "cut short',
+        b'{"value": "off", "reason": ' + b"[" * 4000,
+        json.dumps({"reason": "x" * 1_000_000, "value": "off"}).encode(),
+        b"\0" * (MAX_SWITCH_BYTES + 1),
+    ],
+    ids=range(11),
+)
+def test_switch_that_stops_is_found_in_any_form(name: str, raw: bytes) -> None:
+    command = parse(name, raw)
+    assert command.stops
+    assert command.malformed is None
+
+
+def test_long_document_that_switches_on_is_refused() -> None:
+    raw = json.dumps({"value": "on", "reason": "off, stop, false" + "x" * MAX_BYTES}).encode()
+    assert refusal("arm", raw).code is Code.MALFORMED
 
 
 @pytest.mark.parametrize(
