@@ -28,9 +28,6 @@ from edge_agent.runtime.threads import in_daemon_thread
 
 T = TypeVar("T")
 
-MAX_INCOMING_BYTES = 65_536
-"""With MQTT 5 a broker does not send us larger packets; a command has a few hundred bytes."""
-
 _FAILURE = 0x80
 """Reason codes of MQTT 5 from here on mean failure (section 2.4)."""
 
@@ -159,7 +156,6 @@ class MqttConnection:
             protocol=ProtocolVersion.V5 if self._v5 else ProtocolVersion.V311,
             will=Will(self._will.topic, self._will.payload, self._will.qos, self._will.retain),
             keepalive=settings.keep_alive_s,
-            properties=_connect_properties() if self._v5 else None,
             logger=_silent,
             tls_context=tls,
             tls_insecure=True if tls is not None and not tls.check_hostname else None,
@@ -232,12 +228,6 @@ async def _disconnect(client: Client) -> bool:
         # aiomqtt waits for the end of a connection; one that is not established, or whose socket is full, has none.
         return True
     return False
-
-
-def _connect_properties() -> Properties:
-    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-    properties.MaximumPacketSize = MAX_INCOMING_BYTES
-    return properties
 
 
 def _publish_properties(message: OutgoingMessage) -> Properties:

@@ -1,7 +1,7 @@
 """Commands from MQTT: taken from their topics, handed to the train's CommandHandler, and replied to.
 
 Everything here runs in the mirror's thread and loop. A command is read when it arrives, which is how a stop overtakes
-what waits; the reply goes to the response topic of MQTT 5 with its correlation data, or to `<name>/reply`.
+what waits; the reply goes to `<name>/reply`, or to the response topic of MQTT 5 where that lies below it.
 """
 
 import asyncio
@@ -28,6 +28,9 @@ from edge_agent.observers.cloudevents.payloads import to_rfc3339
 from edge_agent.observers.mqtt.payloads import ReplyData
 
 MAX_WAITING = 64
+MAX_INCOMING_BYTES = 65_536
+"""A larger message that is no command is not kept. The broker gets no limit: it would hold what follows such a one."""
+
 MAX_PER_S = 20
 """More commands than this in a second are a flood, where the settings do not say otherwise."""
 
@@ -39,24 +42,31 @@ RECENT_S = 10.0
 
 
 class ReceivedCommand(Message):
-    """A message that is a command, with what was read from it."""
+    """A message that is a command, with what was read from it; the payload, of any size, is not kept.
 
-    def __init__(self, message: Message, command: Command) -> None:
-        super().__init__(message.topic, message.payload, message.qos, message.retain, message.mid, message.properties)
+    `stops` is how many stops the train had received before it.
+    """
+
+    def __init__(self, message: Message, command: Command, stops: int) -> None:
+        super().__init__(message.topic, b"", message.qos, message.retain, message.mid, None)
         self.command = command
+        self.stops = stops
+        self.response_topic = getattr(message.properties, "ResponseTopic", None)
+        self.correlation_data = getattr(message.properties, "CorrelationData", None)
 
 
 class CommandQueue(asyncio.Queue[Message]):
     """A queue of messages that reads commands as they arrive and returns them as ReceivedCommand, stops first.
 
     A stop throws out the commands that wait: they were given before it. Of a flood of commands only the beginning is
-    kept, from any sender: otherwise a command of it would undo the stop. Where as many stops as possible wait, a
-    further one is dropped, since it changes nothing; of other messages, the oldest is.
+    kept, from any sender: otherwise a command of it would undo the stop. The first stop of each kind is always kept and
+    overtakes the others; where as many of those as possible wait, a further one is dropped, since it changes nothing.
+    Of other messages, the oldest is.
 
     It is made for aiomqtt, which calls nothing but `put_nowait`, `get` and `qsize`.
 
     Args:
-        read: returns the command that a message is, None for other messages.
+        read: returns the message as a command, None for other messages.
         discarded: called with the number of messages that are dropped.
         flooded: called when a flood begins.
         max_per_s: more commands than this in a second are a flood.
@@ -65,7 +75,7 @@ class CommandQueue(asyncio.Queue[Message]):
 
     def __init__(
         self,
-        read: Callable[[Message], Command | None],
+        read: Callable[[Message], ReceivedCommand | None],
         discarded: Callable[[int], None],
         flooded: Callable[[], None],
         *,
@@ -76,6 +86,7 @@ class CommandQueue(asyncio.Queue[Message]):
         self._discarded = discarded
         self._flooded = flooded
         self._clock = clock
+        self._first_stops: dict[Verb | None, Message] = {}
         self._stops: deque[Message] = deque()
         self._others: deque[Message] = deque()
         self._arrivals: deque[float] = deque(maxlen=max_per_s)
@@ -85,11 +96,11 @@ class CommandQueue(asyncio.Queue[Message]):
 
     def qsize(self) -> int:
         """Count what waits."""
-        return len(self._stops) + len(self._others)
+        return len(self._first_stops) + len(self._stops) + len(self._others)
 
     def empty(self) -> bool:
         """Return whether nothing waits."""
-        return not self._stops and not self._others
+        return not self.qsize()
 
     def reconnected(self) -> None:
         """Forget the commands of the last connection, but not a flood that it ended."""
@@ -103,26 +114,32 @@ class CommandQueue(asyncio.Queue[Message]):
         self._flood_reported = False
 
     def _init(self, maxsize: int) -> None:
-        """Do nothing: __init__ has made the two deques."""
+        """Do nothing: __init__ has made what holds the messages."""
 
     def _put(self, item: Message) -> None:
-        command = self._read(item)
-        message = item if command is None else ReceivedCommand(item, command)
-        if command is not None and command.stops:
+        received = self._read(item)
+        if received is not None and received.command.stops:
             self._forget_commands()
-            if len(self._stops) < MAX_WAITING:
-                self._stops.append(message)
-            else:
-                self._discarded(1)
-        elif command is not None and self._is_flood():
+            self._put_stop(received)
+        elif (received is not None and self._is_flood()) or _size_bytes(received or item) > MAX_INCOMING_BYTES:
             self._discarded(1)
         else:
             if len(self._others) >= MAX_WAITING:
                 self._others.popleft()
                 self._discarded(1)
-            self._others.append(message)
+            self._others.append(received or item)
+
+    def _put_stop(self, received: ReceivedCommand) -> None:
+        if received.command.verb not in self._first_stops:
+            self._first_stops[received.command.verb] = received
+        elif len(self._stops) < MAX_WAITING:
+            self._stops.append(received)
+        else:
+            self._discarded(1)
 
     def _get(self) -> Message:
+        if self._first_stops:
+            return self._first_stops.pop(next(iter(self._first_stops)))
         return self._stops.popleft() if self._stops else self._others.popleft()
 
     def _forget_commands(self) -> None:
@@ -144,6 +161,10 @@ class CommandQueue(asyncio.Queue[Message]):
         return was or fast
 
 
+def _size_bytes(message: Message) -> int:
+    return len(message.payload) if isinstance(message.payload, bytes) else 0
+
+
 _STOPPING_NAMES = frozenset({"stop", "emergency_stop", "disarm"})
 _SET = "/set"
 _MAX_TOPIC = 512
@@ -155,8 +176,6 @@ class MqttCommands:
     Args:
         handler: the train's.
         root: the train's topics begin with this.
-        closed: no reply goes to topics that begin with one of these, nor to the train's own: a sender
-            must not write through us where the broker does not let it.
         max_per_s: more commands than this in a second are a flood.
         reply: publishes a reply: its topic, what it says, and the correlation data.
         send_images_for: called in the train's loop with the seconds for which pictures are asked for.
@@ -168,7 +187,6 @@ class MqttCommands:
         handler: CommandHandler,
         root: str,
         *,
-        closed: tuple[str, ...] = (),
         max_per_s: int = MAX_PER_S,
         reply: Callable[[str, ReplyData, bytes | None], None],
         send_images_for: Callable[[float], None],
@@ -177,7 +195,6 @@ class MqttCommands:
         self.max_per_s = max_per_s
         self._handler = handler
         self._root = root
-        self._closed = ("$", f"{root}/", *closed)
         self._reply = reply
         self._send_images_for = send_images_for
         self._wall = wall
@@ -205,8 +222,8 @@ class MqttCommands:
         spared = {f"{self._root}/{name}{_SET}" for name in (*_STOPPING_NAMES, *SWITCHES)}
         return {topic: qos for topic, qos in self.topics().items() if topic not in spared}
 
-    def read(self, message: Message) -> Command | None:
-        """Return the command that a message is; None for a message on another topic."""
+    def read(self, message: Message) -> ReceivedCommand | None:
+        """Return a message as the command that it is; None for a message on another topic."""
         topic = message.topic.value
         if not topic.startswith(f"{self._root}/") or not topic.endswith(_SET):
             return None
@@ -214,7 +231,8 @@ class MqttCommands:
         body = message.payload if isinstance(message.payload, bytes) else b""
         if name not in NAMES:
             return None
-        return parse_command(CommandMessage(Channel.MQTT, name, body, retained=bool(message.retain)))
+        command = parse_command(CommandMessage(Channel.MQTT, name, body, retained=bool(message.retain)))
+        return ReceivedCommand(message, command, self._handler.stops)
 
     def handle(self, message: Message) -> bool:
         """Submit a command and return at once, the reply follows; return False for a message that is none."""
@@ -229,7 +247,7 @@ class MqttCommands:
             with contextlib.suppress(RuntimeError):  # the mirror has ended
                 loop.call_soon_threadsafe(self._reply_to, message, result)
 
-        self._handler.submit(command, on_result)
+        self._handler.submit(command, on_result, stops=message.stops)
         return True
 
     def _reply_to(self, message: ReceivedCommand, result: CommandResult) -> None:
@@ -242,17 +260,14 @@ class MqttCommands:
             result.state,
             to_rfc3339(self._wall()),
         )
-        self._reply(self._reply_topic(message), data, getattr(message.properties, "CorrelationData", None))
+        self._reply(self._reply_topic(message), data, message.correlation_data)
 
     def _reply_topic(self, message: ReceivedCommand) -> str:
-        """Return the response topic that the sender names, where it may be one, else our own."""
-        topic = getattr(message.properties, "ResponseTopic", None)
-        own = f"{self._root}/{message.command.name}/reply"
-        return topic if isinstance(topic, str) and self._may_reply_to(topic) else own
+        """Return the response topic that the sender names where it lies below our reply topic, else that one.
 
-    def _may_reply_to(self, topic: str) -> bool:
-        """Return whether a reply may go there; to another train it would be a command."""
-        plain = topic.isprintable() and "+" not in topic and "#" not in topic
-        return (
-            plain and 0 < len(topic) <= _MAX_TOPIC and not topic.endswith(_SET) and not topic.startswith(self._closed)
-        )
+        Anywhere else a sender could write through us where the broker does not let it, to another train for example.
+        """
+        own, topic = f"{self._root}/{message.command.name}/reply", message.response_topic
+        if not isinstance(topic, str) or not topic.startswith(f"{own}/") or len(topic) > _MAX_TOPIC:
+            return own
+        return topic if topic.isprintable() and not {"+", "#"} & set(topic) else own

@@ -132,7 +132,6 @@ class MqttMirror:
         return MqttCommands(
             handler,
             messages.topic("")[:-1],
-            closed=(f"{settings.home_assistant.discovery_prefix}/",),
             max_per_s=max_per_s,
             reply=reply,
             send_images_for=self._send_images_for,

@@ -31,9 +31,13 @@ def shown(command_id: str, word: str) -> bytes:
         ("stop", b"\xff\xfe{", Verb.STOP),
         ("emergency_stop", b"x" * 9000, Verb.EMERGENCY_STOP),
         ("disarm", b'{"token": "guess"}', Verb.DISARM),
+        ("emergency_stop", b"x" * 1_000_000, Verb.EMERGENCY_STOP),
         ("arm", b"OFF", Verb.DISARM),
+        ("arm", b"off ", Verb.DISARM),
+        ("arm", json.dumps({"reason": "x" * 5000, "value": "off"}).encode(), Verb.DISARM),
         ("capture", b'{"value": "stop"}', Verb.CAPTURE_STOP),
     ],
+    ids=range(9),
 )
 async def test_stop_of_anybody_is_obeyed(remote: RemoteControl, name: str, payload: bytes, verb: Verb) -> None:
     await remote.send(name, payload)
@@ -153,8 +157,9 @@ def answering(topic: str, correlation: bytes) -> Properties:
 
 
 async def test_answer_goes_to_the_response_topic_with_the_correlation_data(remote: RemoteControl) -> None:
-    await remote.send("drive", body("c-9"), properties=answering("console/7/answers", b"\x01\x02"))
-    (message, *_) = await remote.operator.wait_for("console/7/answers")
+    topic = f"{ROOT}/drive/reply/console-7"
+    await remote.send("drive", body("c-9"), properties=answering(topic, b"\x01\x02"))
+    (message, *_) = await remote.operator.wait_for(topic)
     assert getattr(message.properties, "CorrelationData", None) == b"\x01\x02"
     attributes = dict(getattr(message.properties, "UserProperty", []))
     assert (attributes["type"], attributes["correlationid"]) == ("dev.edge-agent.reply.v1", "c-9")
@@ -162,9 +167,19 @@ async def test_answer_goes_to_the_response_topic_with_the_correlation_data(remot
 
 
 @pytest.mark.parametrize(
-    "topic", ["edge-agent/train-2/stop/set", f"{ROOT}/availability", "homeassistant/device/x/config", "$SYS/x"]
+    "topic",
+    [
+        "edge-agent/train-2/stop/set",
+        "edge-agent/train-2/state",
+        f"{ROOT}/availability",
+        f"{ROOT}/drive/reply/x",
+        f"{ROOT}/stop/set",
+        "homeassistant/device/x/config",
+        "console/7/answers",
+        "$SYS/x",
+    ],
 )
-async def test_answer_to_a_topic_that_is_not_the_senders_goes_to_our_own(remote: RemoteControl, topic: str) -> None:
+async def test_answer_to_a_topic_outside_of_the_replies_goes_to_our_own(remote: RemoteControl, topic: str) -> None:
     await remote.send("stop", properties=answering(topic, b"c"))
     answer = await remote.reply("stop")
     assert answer["accepted"]

@@ -60,3 +60,22 @@ async def test_flood_of_commands_at_qos_1_does_not_lose_the_stop(tmp_path: Path)
             remote = RemoteControl(broker, train, operator)
             await asyncio.gather(*(remote.send("drive", b"{}") for _ in range(300)), remote.send("stop"))
             await remote.wait_executed(Verb.STOP)
+
+
+@pytest.mark.parametrize("qos", [0, 1])
+async def test_flood_of_plain_stops_loses_no_stop_of_another_kind(remote: RemoteControl, qos: int) -> None:
+    for _ in range(10):
+        await asyncio.gather(*(remote.send("stop", qos=0) for _ in range(100)))
+    await remote.send("emergency_stop", qos=qos)
+    await remote.send("disarm", qos=qos)
+    for verb in (Verb.EMERGENCY_STOP, Verb.DISARM):
+        await until(lambda verb=verb: verb in remote.train.verbs(), f"obeys {verb}")  # type: ignore[misc]
+
+
+async def test_stops_of_any_size_leave_the_way_free_for_the_next(remote: RemoteControl) -> None:
+    """With a limit of packets that is announced, a broker may keep such a message at the head of its queue."""
+    for _ in range(30):
+        await remote.send("stop", b"x" * 100_000)
+        await remote.send("disarm", b"x" * 100_000)
+    await remote.send("emergency_stop")
+    await until(lambda: Verb.EMERGENCY_STOP in remote.train.verbs(), "obeyed")

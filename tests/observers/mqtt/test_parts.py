@@ -11,12 +11,19 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edge_agent.config import MqttSettings
-from edge_agent.control.commands import Channel, Command, CommandMessage, parse_command
+from edge_agent.control.commands import Channel, CommandMessage, parse_command
 from edge_agent.errors import ConfigError
 from edge_agent.events import Frame
 from edge_agent.faults import FaultReport, FaultReporter
 from edge_agent.observers import mqtt
-from edge_agent.observers.mqtt.commands import CALM_S, MAX_PER_S, MAX_WAITING, CommandQueue
+from edge_agent.observers.mqtt.commands import (
+    CALM_S,
+    MAX_INCOMING_BYTES,
+    MAX_PER_S,
+    MAX_WAITING,
+    CommandQueue,
+    ReceivedCommand,
+)
 from edge_agent.observers.mqtt.errors import DenialReporter, link_error
 from edge_agent.observers.mqtt.messages import OutgoingMessage
 from edge_agent.observers.mqtt.send_queue import SendQueue
@@ -40,9 +47,11 @@ class Inbox:
         self.floods = 0
         self.inbox = CommandQueue(self._read, self._count, self._flood, clock=self.clock)
 
-    def _read(self, message: Message) -> Command | None:
-        name = message.topic.value.split("/")[0]
-        return None if name == "hello" else parse_command(CommandMessage(Channel.MQTT, name, message.payload))
+    def _read(self, message: Message) -> ReceivedCommand | None:
+        name, body = message.topic.value.split("/")[0], message.payload
+        if name == "hello" or not isinstance(body, bytes):
+            return None
+        return ReceivedCommand(message, parse_command(CommandMessage(Channel.MQTT, name, body)), 0)
 
     def _count(self, count: int) -> None:
         self.discarded += count
@@ -50,8 +59,8 @@ class Inbox:
     def _flood(self) -> None:
         self.floods += 1
 
-    def put(self, topic: str) -> None:
-        self.inbox.put_nowait(Message(topic, b"", 0, False, 0, None))
+    def put(self, topic: str, payload: bytes = b"") -> None:
+        self.inbox.put_nowait(Message(topic, payload, 0, False, 0, None))
 
     def take_all(self) -> list[str]:
         return [self.inbox.get_nowait().topic.value for _ in range(self.inbox.qsize())]
@@ -127,10 +136,30 @@ async def test_command_queue_is_bounded() -> None:
     for number in range(1000):
         box.put(f"stop/{number}")
         box.put(f"hello/{number}")
-    assert box.inbox.qsize() == 2 * MAX_WAITING
+    assert box.inbox.qsize() == 2 * MAX_WAITING + 1
     first, *_, last = box.take_all()
     assert (first, last) == ("stop/0", "hello/999")
-    assert box.discarded == 2 * (1000 - MAX_WAITING)
+    assert box.discarded == 2 * (1000 - MAX_WAITING) - 1
+
+
+async def test_first_stop_of_each_kind_overtakes_a_flood_of_another() -> None:
+    box = Inbox()
+    for number in range(200):
+        box.put(f"stop/{number}")
+    box.put("emergency_stop/1")
+    box.put("disarm/1")
+    assert box.inbox.get_nowait().topic.value == "stop/0"
+    box.put("stop/200")
+    assert [box.inbox.get_nowait().topic.value for _ in range(3)] == ["emergency_stop/1", "disarm/1", "stop/200"]
+
+
+async def test_large_message_is_not_kept_and_a_stop_only_without_its_body() -> None:
+    box = Inbox()
+    box.put("hello/1", b"x" * (MAX_INCOMING_BYTES + 1))
+    box.put("stop/1", b"x" * (MAX_INCOMING_BYTES + 1))
+    assert box.discarded == 1
+    message = box.inbox.get_nowait()
+    assert (message.topic.value, message.payload) == ("stop/1", b"")
 
 
 def message(kind: str, number: int, qos: int = 1) -> OutgoingMessage:
