@@ -1,6 +1,6 @@
 """What each start-up trick brings: process start, or the loop's lag, with the agent as it is and without one trick.
 
-`python -m tools.startup_cost [--only gc-off,timerfd] [--rounds 20] [--lag-rounds 3] [--lag-s 16]` takes about ten
+`python -m tools.startup_cost [--only openblas,timerfd] [--rounds 20] [--lag-rounds 3] [--lag-s 16]` takes about ten
 minutes on an idle machine. Every sample is a process of its own, and all arms of a group run interleaved (A B C C B A).
 A trick is taken away by patching the child process before the agent begins; nothing in the product is switchable.
 A patch that no longer finds what it replaces fails, so that no trick is measured against itself.
@@ -121,14 +121,10 @@ TRICKS = {
         "hub, mirrors and simulation are loaded only where the settings ask for them",
         "after_agent(lambda: load(set(late_imports('agent/*.py')) - set(LATE)))\n",
     ),
-    "gc-off": Trick("start", "no garbage collection while code is loaded", "patch(gc, 'disable', lambda old: int)\n"),
     "openblas": Trick(
         "start",
         "numpy's algebra starts no threads",
         environment={"OPENBLAS_NUM_THREADS": str(os.cpu_count() or 1)},
-    ),
-    "pydantic-plugins": Trick(
-        "start", "pydantic does not search for plugins", environment={"PYDANTIC_DISABLE_PLUGINS": ""}
     ),
     "late-imports": Trick("help", "a command's function imports what it runs", "load(late_imports('cli/*.py'))\n"),
     "direct-brake": Trick(

@@ -4,7 +4,6 @@ Comes in: `sys.argv` and the environment. Goes out: text or JSON on stdout, erro
 main thread; commands that need an event loop start it.
 """
 
-import gc
 import sys
 
 
@@ -23,10 +22,7 @@ def main() -> None:
     startup.load_structlog()
     from edge_agent.cli.program import main as run_program
 
-    try:
-        run_program()
-    finally:
-        gc.enable()
+    run_program()
 
 
 __all__ = ["main"]

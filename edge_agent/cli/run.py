@@ -205,7 +205,6 @@ def _run_to_end(job: "RunOptions", watched: bool) -> dict[str, Any]:
     from edge_agent.agent import run
     from edge_agent.runtime import event_loop
 
-    gc.enable()
     if job.virtual:
         from edge_agent.simulation.clock import run_virtual
 

@@ -1,12 +1,11 @@
 """What makes a start quick.
 
 `python -m tools.startup_cost` measures each trick, here and elsewhere, by taking it away; the share that a trick saves
-stands beside it. Others are late imports in the commands' functions (92% of `--help`) and in agent/ (43% of a start),
-`load_when_driving` in agent/http.py (18%), and, for the loop's lag, the selector and the slices in
-runtime/event_loop.py.
+stands beside it. Others are late imports in the commands' functions (93% of `--help`) and in agent/ (38% of a start),
+`load_when_driving` in agent/http.py (21%), the named command's file alone in cli/program.py (8%) and, for the loop's
+lag, the selector in runtime/event_loop.py. What brings 8 to 10% alone stays because together it brings a third.
 """
 
-import gc
 import os
 import sys
 from collections.abc import Callable
@@ -23,20 +22,16 @@ def set_library_defaults() -> None:
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     # ONNX Runtime would leave a device id in the home folder and send usage data.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-    # pydantic would search all installed packages for plugins, and run those it finds (6% of a start).
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 
 def speed_up_run() -> None:
-    """Switch off, for `edge-agent run`, what slows down loading; `run` enables the collector again."""
-    # Loading code leaves no garbage worth searching for (6% of a start).
-    gc.disable()
-    # numpy's OpenBLAS, which a train does not need, would start a thread on each core that spins meanwhile (18%).
+    """Switch off, for `edge-agent run`, what slows down loading."""
+    # numpy's OpenBLAS, which a train does not need, would start a thread on each core that spins meanwhile (10%).
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def load_structlog() -> None:
-    """Load structlog as if rich were not installed (6% of a start).
+    """Load structlog as if rich were not installed (9% of a start).
 
     rich takes as long to load as numpy, and structlog needs it only for a traceback style that our lines do not use
     (`log` writes them as plain text). Our own tables load rich when they are printed.
@@ -51,7 +46,7 @@ def load_structlog() -> None:
 
 
 def preload_detector(settings: "Settings") -> "Callable[[], Detector] | None":
-    """Start opening the detector in a thread, and return a function that waits for it (9% of a start).
+    """Start opening the detector in a thread, and return a function that waits for it (10% of a start).
 
     The function raises whatever went wrong. None where the run has to open the detector itself: one that works on a GPU
     is used in the thread that opened it.
