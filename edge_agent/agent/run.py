@@ -86,9 +86,10 @@ async def run(options: RunOptions) -> dict[str, Any]:
 
     Raises EdgeAgentError when the run cannot start or cannot go on; the train has been braked by then.
     """
-    with CrashMarker(os.environ) as marker:
-        if marker.crashed:
-            _log.warning("the previous process died: arm the train when you know why", code="after_crash")
+    with CrashMarker(options.settings, os.environ) as marker:
+        if marker.reason:
+            code = "after_crash" if marker.crashed else "no_crash_mark"
+            _log.warning(f"{marker.reason}: arm the train when you know why", code=code)
         report = await _run(replace(options, settings=marker.without_auto_arm(options.settings)), Notifier())
         if report["mission"]["outcome"] != "derailed":
             marker.ended_well()

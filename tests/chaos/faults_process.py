@@ -55,14 +55,14 @@ def _killed(slack: float) -> float:
 
 
 def _started_again(slack: float) -> None:
-    """After a kill the train runs on; the next process brakes it and leaves it disarmed."""
+    """After a kill the train runs on; the next process brakes it and leaves it disarmed, with `guard.arm: always`."""
     with process_rig() as rig:
         rig.detach_simulation()
         with Agent(rig, **limits(slack)) as agent:
             rig.wait(rig.cruising, "the train drives")
             agent.kill()
         killed_s = time.monotonic()
-        with Agent(rig, **limits(slack) | {"EDGE_AGENT_GUARD__ARM": "auto"}) as again:
+        with Agent(rig, **limits(slack)) as again:
             rig.wait(lambda: rig.braked_s(killed_s), "the next process brakes")
             rig.wait(lambda: _guard_states(again)[-1:] == ["disarmed"], "the guard has started")
             time.sleep(REST_S)

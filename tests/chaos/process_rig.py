@@ -76,6 +76,7 @@ class Agent:
         self._environment = {
             **os.environ,
             "DBUS_SYSTEM_BUS_ADDRESS": rig.bluez.bus_address,
+            "RUNTIME_DIRECTORY": str(rig.folder),
             "XDG_STATE_HOME": str(rig.folder),
             "EDGE_AGENT_LOG__FORMAT": "json",
             "EDGE_AGENT_DETECTOR__BACKEND": "none",

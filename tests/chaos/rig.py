@@ -195,8 +195,10 @@ def run_scenario(
     rigs: list[Rig] = []
     with ExitStack() as stack, capture_logs():
         bluez = stack.enter_context(EmulatorThread())
-        stack.enter_context(mock.patch.dict(os.environ, DBUS_SYSTEM_BUS_ADDRESS=bluez.bus_address))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        # Each run is the first in its folder: a train arms itself only where no earlier one has died.
+        places = {"DBUS_SYSTEM_BUS_ADDRESS": bluez.bus_address, "RUNTIME_DIRECTORY": str(folder)}
+        stack.enter_context(mock.patch.dict(os.environ, places))
         detector, how = FakeDetector(folder), adjust(settings(slack), folder)
         stack.callback(detector.repair)
         stack.callback(camera.repair)

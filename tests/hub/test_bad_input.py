@@ -74,7 +74,11 @@ class Shell:
 
 
 @pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Shell]:
+def shell(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Shell]:
+    # A train arms itself only where it can be noted that it died.
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path_factory.mktemp("runtime")))
     monkeypatch.setattr("edge_agent.hub.ble.SEARCH_S", 0.2)
     monkeypatch.setattr("edge_agent.hub.session.MOTOR_LIMIT_S", 0.2)
     quiet = {"CONSOLE__ENABLED": "false", "CONSOLE__METRICS": "false", "LOG__FORMAT": "json"}
