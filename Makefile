@@ -110,9 +110,10 @@ samples: $(VENV)/.test ## render the pictures on which engines are compared with
 	$(BIN)/python -m tools.engine_samples engines/samples
 
 .PHONY: soak
-soak: $(VENV)/.test ## 1,000 reconnects; 30 minutes of random faults in virtual time, then in real time
+soak: $(VENV)/.test ## 1,000 reconnects; a million steps of orders; 30 minutes of random faults in virtual time, then in real time
 	@tests/system-packages
 	EDGE_AGENT_SOAK_RECONNECTS=1000 $(BIN)/python -m pytest -q --timeout 3600 tests/hub/test_ble_bluez.py -k leak
+	$(BIN)/python -m tests.soak.orders --steps 1000000
 	$(BIN)/python -m tests.soak.virtual --minutes 30
 	$(BIN)/python -m tests.soak.real --minutes 30 $(ARGS)
 

@@ -6,6 +6,7 @@ from another thread, but the same each time.
 
 import asyncio
 import itertools
+from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -22,9 +23,9 @@ from edge_agent.control.commands import (
     parse_command,
 )
 from edge_agent.control.driver import Driver, Ramp
-from edge_agent.events import Box, CommandResult, Detection, Event, GuardState, Prediction
+from edge_agent.events import Box, CommandResult, Detection, Event, GuardState, Prediction, TrainState
 from edge_agent.faults import FaultReport, FaultReporter
-from edge_agent.hub.mock import MockHub
+from edge_agent.hub.mock import MockHub, MockWrite
 from edge_agent.pipeline import Control, ControlParameters
 from edge_agent.report import RunStats
 from edge_agent.runtime.queues import Fanout
@@ -36,14 +37,42 @@ T = TypeVar("T")
 FRAME_S = 0.1
 INFERENCE_S = 0.03
 WRITE_S = 0.015
+SIGNS = load_rules().signs
 BEGAN_UNIX_S = 1_795_285_200.0
+
+
+class WatchedLog(deque[MockWrite]):
+    """The newest writes to a hub; `watch` is called with each."""
+
+    def __init__(self, watch: Callable[[MockWrite], None]) -> None:
+        super().__init__(maxlen=1000)
+        self._watch = watch
+
+    def append(self, write: MockWrite) -> None:
+        super().append(write)
+        self._watch(write)
+
+
+class WatchedObservers(Fanout[Event]):
+    """Observers of a train; `watch` is called with each state."""
+
+    def __init__(self, watch: Callable[[TrainState], None]) -> None:
+        super().__init__()
+        self._watch = watch
+
+    def publish(self, value: Event) -> None:
+        super().publish(value)
+        if isinstance(value, TrainState):
+            self._watch(value)
 
 
 class OrderedTrain:
     """A train, linked and disarmed after the first pictures.
 
     `signs` are the labels in the next pictures; without `camera` there are none. `meanwhile` is called while the token
-    of a command is read. `faults` are those that are active.
+    of a command is read. `faults` are those that are active, `stats` what the run report counts, and `seen_s` is when
+    the newest picture was taken. `watch` is called in the loop with each write, state and result, and with each picture
+    before it counts.
     """
 
     def __init__(self, rules: CommandRules = RULES, *, auto_arm: bool = False, storage: str = "") -> None:
@@ -53,7 +82,9 @@ class OrderedTrain:
         self.camera, self.capture_stopped = True, False
         self.integrity, self.storage, self.stalls = "", storage, 0
         self.meanwhile: Callable[[], None] = lambda: None
-        self.rules = rules
+        self.seen_s = self.loop.time()
+        self.rules, self.stats = rules, RunStats(self.loop.time())
+        self.watch: Callable[[MockWrite | TrainState | CommandResult | Prediction], None] = lambda happened: None
         self.results: list[CommandResult] = []
         self.faults: dict[str, FaultReport] = {}
         self.handler: CommandHandler
@@ -117,28 +148,35 @@ class OrderedTrain:
         return bool(self.hub.log) and self.hub.log[-1].kind == "drive"
 
     async def _start(self, auto_arm: bool) -> None:
-        clock, observers = self.loop.time, Fanout[Event]()
-        stats = RunStats(clock())
+        clock = self.loop.time
+        self.hub.log = WatchedLog(self._watch)
         driver = Driver(self.hub, ramp=Ramp(), adapt=lambda power: power, publish=lambda command: None, clock=clock)
         self.control = Control(
             self.hub,
             driver,
-            ControlParameters("train", policy.Tuning(60, load_rules().signs), guard.Limits(), auto_arm=auto_arm),
+            ControlParameters("train", policy.Tuning(60, SIGNS), guard.Limits(), auto_arm=auto_arm),
             integrity=lambda: self.integrity,
             storage=lambda: self.storage,
             stalls=lambda: self.stalls,
-            observers=observers,
-            stats=stats,
+            observers=WatchedObservers(self._watch),
+            stats=self.stats,
             faults=FaultReporter(self._on_fault, clock),
             clock=clock,
         )
-        executor = CommandExecutor(self.control, self, publish=self.results.append, clock=clock)  # type: ignore[arg-type]
+        executor = CommandExecutor(self.control, self, publish=self._on_result, clock=clock)  # type: ignore[arg-type]
         authorizer = Authorizer(wall=lambda: BEGAN_UNIX_S + clock(), clock=clock)
         authorizer._started_s = -1e9  # no command is from before the start
         self.handler = CommandHandler(authorizer, self._read_rules, executor)
         await self.hub.reconnect()
         self._tasks = [asyncio.ensure_future(work) for work in (driver.run(), self.control.run(), self._look())]
         await asyncio.sleep(3 * FRAME_S)
+
+    def _watch(self, happened: MockWrite | TrainState) -> None:
+        self.watch(happened)  # what it is now, not what it was when the train was made
+
+    def _on_result(self, result: CommandResult) -> None:
+        self.results.append(result)
+        self.watch(result)
 
     def _read_rules(self, _channel: Channel) -> CommandRules:
         meanwhile, self.meanwhile = self.meanwhile, lambda: None
@@ -163,6 +201,7 @@ class OrderedTrain:
     def _deliver(self, taken_s: float, boxes: tuple[Detection, ...]) -> None:
         number = next(self._frames)
         done_s = self.loop.time()
-        self.control.on_prediction(
-            Prediction(f"f-{number}", number, taken_s, BEGAN_UNIX_S + taken_s, 600, 400, boxes, 30.0, done_s)
-        )
+        prediction = Prediction(f"f-{number}", number, taken_s, BEGAN_UNIX_S + taken_s, 600, 400, boxes, 30.0, done_s)
+        self.watch(prediction)
+        self.seen_s = taken_s
+        self.control.on_prediction(prediction)
