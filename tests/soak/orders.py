@@ -1,6 +1,6 @@
 """Orders, signs, faults and floods in any order for a million steps: `python -m tests.soak.orders --steps 1000000`.
 
-tests/support/order_machine.py has the steps and what must hold. It ends at the first violation, which hypothesis reduces
+tests/support/order_machine.py has the steps and what must hold. It ends at the first violation, reduced by hypothesis
 to the shortest course of events that shows it.
 """
 
