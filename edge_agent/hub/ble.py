@@ -8,6 +8,8 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
+import structlog
+
 from edge_agent.config.control import HubSettings as Settings
 from edge_agent.errors import RetryableError
 from edge_agent.events import HubStatus
@@ -20,6 +22,8 @@ from edge_agent.hub.recording import HubLog
 from edge_agent.hub.session import HubSession
 from edge_agent.ports import HubEvent
 from edge_agent.runtime.backoff import Backoff
+
+_log = structlog.get_logger(__name__)
 
 
 async def reconnect_forever(
@@ -56,6 +60,9 @@ SEARCH_S = 10.0
 EXIT_BRAKE_LIMIT_S = 1.0
 """Time limit of the last brake at exit."""
 
+PROVE_S = 10.0
+"""Interval at which the watchdog's connection to BlueZ is tried while there is a link."""
+
 Connect = Callable[[], Awaitable[HubConnection]]
 
 
@@ -89,6 +96,7 @@ class BleHub:
         self._monitor = BluezMonitor()
         self._search_s = SEARCH_S if search_s is None else search_s
         self._connect = connect or self._connect_bluez
+        self._on_bluez = connect is None
         self._session: HubSession | None = None
         self._last_status = HubStatus(connected=False)
         self._motor_port: int | None = None
@@ -230,14 +238,30 @@ class BleHub:
         # Until the hub has announced its motor, the watchdog's brake has to reach every port.
         self._thread_brake.set_target(connection.target, PORTS)
         links = self.links
+        proving = asyncio.create_task(self._prove_brake(), name="hub-prove-brake")
         try:
             await session.run(lambda: self._on_open(session), lambda: self._report_loss(session))
         finally:
+            proving.cancel()
             self._close_session(session)
             await connection.close()
         # A link that never opened is a failed attempt, so that the pauses grow.
         if self.links == links:
             raise RetryableError(f"The link failed: {connection.reason}", code=LINK)
+
+    async def _prove_brake(self) -> None:
+        """Keep the watchdog's own connection open and tried, until cancelled; there is none behind a fake link."""
+        reported = ""
+        while self._on_bluez:
+            error = ""
+            try:
+                await asyncio.to_thread(self._thread_brake.prove)
+            except RetryableError as problem:
+                error = str(problem)
+            if error and error != reported:
+                _log.warning("watchdog_cannot_brake", error=error)
+            reported = error
+            await asyncio.sleep(PROVE_S)
 
     def _on_open(self, session: HubSession) -> None:
         # The next link brakes this port first.

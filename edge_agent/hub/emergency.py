@@ -111,6 +111,10 @@ class Bluez:
         """Write without response; raises RetryableError if BlueZ refuses or does not answer in time."""
         self._call(characteristic, _CHARACTERISTIC, "WriteValue", "aya{sv}", (data, {"type": ("s", "command")}))
 
+    def prove(self, device: str) -> None:
+        """Read a property of a device; raises RetryableError if BlueZ does not answer in time."""
+        self._call(device, "org.freedesktop.DBus.Properties", "Get", "ss", (_DEVICE, "Connected"))
+
     def disconnect(self, device: str) -> None:
         """Drop the link; raises RetryableError if BlueZ does not."""
         self._call(device, _DEVICE, "Disconnect")
@@ -199,7 +203,10 @@ def _brake_once(address: str | None) -> tuple[BrakeOutcome, ...]:
 
 
 class ThreadBrake:
-    """Brakes one known hub from any thread, over a D-Bus connection of its own that opens at the first use."""
+    """Brakes one known hub from any thread, over a D-Bus connection of its own.
+
+    `prove` opens it beforehand: a process that has no descriptor left could not open it when it has to brake.
+    """
 
     def __init__(self) -> None:
         self._target: BrakeTarget | None = None
@@ -228,6 +235,25 @@ class ThreadBrake:
                 "The hub could neither be braked nor disconnected", remedy="switch it off with its button"
             )
         return outcome
+
+    def prove(self) -> None:
+        """Open the connection, or ask BlueZ for the hub over the open one; a broken one is replaced.
+
+        Blocks for at most a second; raises RetryableError where a brake would reach nothing.
+        """
+        with self._lock:
+            for last in (self._bluez is None, True):
+                if self._target is None:
+                    return
+                try:
+                    self._bluez = self._bluez or Bluez()
+                    self._bluez.prove(self._target.device)
+                except RetryableError:
+                    self._close()
+                    if last:
+                        raise
+                else:
+                    return
 
     def _try(self, target: BrakeTarget, ports: tuple[int, ...]) -> BrakeOutcome:
         if self._bluez is None:

@@ -2,8 +2,11 @@
 
 import asyncio
 import gc
+import os
+import resource
 import threading
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -34,6 +37,23 @@ async def close_bleak() -> None:
         kept._bus.disconnect()
         if kept._bus_watcher_task is not None:
             await asyncio.wait({kept._bus_watcher_task})
+
+
+@contextmanager
+def no_free_descriptor() -> Iterator[None]:
+    """Use up all descriptors of this process."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 256), hard))
+    taken: list[int] = []
+    try:
+        with suppress(OSError):
+            while True:
+                taken.append(os.dup(0))
+        yield
+    finally:
+        for descriptor in taken:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def resources() -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -13,11 +14,12 @@ from edge_agent.config.control import HubSettings
 from edge_agent.errors import RetryableError
 from edge_agent.hub import errors as problems
 from edge_agent.hub.ble import BleHub
+from edge_agent.hub.emergency import ThreadBrake
 from edge_agent.hub.emulator import BluezEmulator, EmulatedHub, EmulatorThread, HubProfile, PrivateBus
 from edge_agent.hub.lwp3 import OutputCommand, SystemType, decode
 from edge_agent.ports import HubEvent
 
-from .conftest import close_bleak, resources
+from .conftest import close_bleak, no_free_descriptor, resources
 
 SETTINGS = HubSettings(kind="ble", retry_initial_s=0.01, retry_max_s=0.05, connect_timeout_s=2.0, connect_attempts=1)
 
@@ -210,6 +212,26 @@ async def test_link_left_by_a_dead_process_is_taken_over(bluez: EmulatorThread) 
     async with connected():
         assert bluez.call(BluezEmulator.status)["links"] == 1
         assert motor_writes(bluez)[0] == 127
+
+
+async def test_stalled_loop_is_braked_from_outside_where_no_descriptor_is_left(
+    bluez: EmulatorThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proven, prove = threading.Event(), ThreadBrake.prove
+
+    def proving(brake: ThreadBrake) -> None:
+        prove(brake)
+        proven.set()
+
+    monkeypatch.setattr(ThreadBrake, "prove", proving)
+    async with connected() as driven:
+        await asyncio.to_thread(proven.wait, 10)
+        await driven.hub.drive(60)
+        braking = threading.Thread(target=driven.hub.emergency_brake)
+        with no_free_descriptor():
+            braking.start()
+            braking.join(10)  # the loop stands still here
+        assert motor_writes(bluez)[-1] == 127
 
 
 async def test_watchdogs_brake_reaches_the_hub_while_the_loop_stands_still(bluez: EmulatorThread) -> None:

@@ -15,6 +15,8 @@ from edge_agent.hub.emergency import BrakeTarget, ThreadBrake, brake_bytes, main
 from edge_agent.hub.emulator import BluezEmulator, EmulatorThread, PrivateBus
 from edge_agent.hub.lwp3 import CHARACTERISTIC_UUID, SERVICE_UUID, brake, encode, start_power
 
+from .conftest import no_free_descriptor
+
 ADDRESS = "90:84:2B:60:33:70"
 
 
@@ -184,6 +186,37 @@ def test_thread_brake_works_from_any_thread_and_again(abandoned: EmulatorThread)
         thread.start()
         thread.join(10)
         assert abandoned.call(BluezEmulator.status)["motor"] == "brake"
+    thread_brake.close()
+
+
+def test_thread_brake_that_was_proven_works_without_a_free_descriptor(abandoned: EmulatorThread) -> None:
+    thread_brake = targeted(abandoned)
+    thread_brake.prove()
+    with no_free_descriptor():
+        thread_brake.brake()
+        thread_brake.prove()
+    assert abandoned.call(BluezEmulator.status)["motor"] == "brake"
+    thread_brake.close()
+    with no_free_descriptor(), pytest.raises(RetryableError):
+        thread_brake.prove()
+
+
+def test_proving_replaces_a_broken_connection_and_reports_that_there_is_none(abandoned: EmulatorThread) -> None:
+    thread_brake = targeted(abandoned)
+    thread_brake.prove()
+    acts: list[Callable[[BluezEmulator], Any]] = [BluezEmulator.kill_bus, BluezEmulator.start_bus, abandon]
+    abandoned.call(acts[0])
+    with pytest.raises(RetryableError):
+        thread_brake.prove()
+    for act in acts[1:]:
+        abandoned.call(act)
+    thread_brake.prove()
+    for act in acts:
+        abandoned.call(act)
+    thread_brake.prove()
+    thread_brake.set_target(None)
+    abandoned.call(acts[0])
+    thread_brake.prove()
     thread_brake.close()
 
 
