@@ -21,8 +21,7 @@ def bench(quick: QuickOption = False, only: OnlyOption = None, as_json: JsonOpti
     goals = _goals(only)
     from edge_agent.bench.goals import measure
     from edge_agent.bench.measure import Bench
-    from edge_agent.bench.result import FULL, QUICK, machine, rows
-    from edge_agent.bench.result import as_json as document
+    from edge_agent.bench.result import FULL, QUICK, as_json as document, machine, rows
     from edge_agent.cli.output import show
     from edge_agent.runtime import log
 

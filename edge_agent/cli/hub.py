@@ -151,8 +151,7 @@ def calibrate(
 ) -> None:
     """Measure the least power that moves the train: press the green button or Enter as soon as it starts."""
     from edge_agent.cli.options import check_writable
-    from edge_agent.hub.calibration import calibrate as measure
-    from edge_agent.hub.calibration import enter_key, write_profile
+    from edge_agent.hub.calibration import calibrate as measure, enter_key, write_profile
 
     check_writable(output, "calibration")
     settings = _settings(address, name, config, profile)

@@ -4,35 +4,22 @@ Comes in: YAML files, the environment, the command line. Goes out: `Settings` an
 line for each problem. Called once at the start, and again in a thread when the sign rules are reloaded.
 """
 
-from edge_agent.config.base import read_secret
-from edge_agent.config.control import CaptureSettings, HubSettings
-from edge_agent.config.load import Loaded, load
+from edge_agent.config.base import read_secret as read_secret
+from edge_agent.config.control import CaptureSettings as CaptureSettings, HubSettings as HubSettings
+from edge_agent.config.load import Loaded as Loaded, load as load
 from edge_agent.config.observers import (
-    CommandSettings,
-    ConsoleSettings,
-    HomeAssistantSettings,
-    KafkaSettings,
-    MqttSettings,
+    CommandSettings as CommandSettings,
+    ConsoleSettings as ConsoleSettings,
+    HomeAssistantSettings as HomeAssistantSettings,
+    KafkaSettings as KafkaSettings,
+    MqttSettings as MqttSettings,
 )
-from edge_agent.config.rules import AfterHold, Confirm, SignRule, SignRules, check_labels, load_rules
-from edge_agent.config.settings import Settings
-
-__all__ = [
-    "AfterHold",
-    "CaptureSettings",
-    "CommandSettings",
-    "Confirm",
-    "ConsoleSettings",
-    "HomeAssistantSettings",
-    "HubSettings",
-    "KafkaSettings",
-    "Loaded",
-    "MqttSettings",
-    "Settings",
-    "SignRule",
-    "SignRules",
-    "check_labels",
-    "load",
-    "load_rules",
-    "read_secret",
-]
+from edge_agent.config.rules import (
+    AfterHold as AfterHold,
+    Confirm as Confirm,
+    SignRule as SignRule,
+    SignRules as SignRules,
+    check_labels as check_labels,
+    load_rules as load_rules,
+)
+from edge_agent.config.settings import Settings as Settings

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge_agent.agent import RunOptions, build, run
-from edge_agent.agent import monitors as storage
+from edge_agent.agent import RunOptions, build, monitors as storage, run
 from edge_agent.config import Settings, SignRules, load_rules
 from edge_agent.errors import ConfigError, FatalError
 from edge_agent.events import Box, Decision, Detection, Event, Frame, GuardState, MotorCommand, Prediction, TrainState

@@ -3,8 +3,7 @@
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from edge_agent.console.picture_history import image_size
 from edge_agent.observers.cloudevents.images import encode_jpeg, encode_webp, smaller_jpeg

@@ -2,8 +2,7 @@
 
 from itertools import pairwise
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from edge_agent.console.picture_history import OVERHEAD_BYTES, PictureHistory, StoredPicture
 

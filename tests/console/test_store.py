@@ -3,8 +3,7 @@
 import dataclasses
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from edge_agent.console.schemas import Item, Link, Links, SignData
 from edge_agent.console.store import MAX_TRAINS, BoxesSeen, FrameTaken, ItemAdded, TrainRemoved, TrainStore

@@ -2,8 +2,7 @@
 
 import json
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from edge_agent.console.viewer_queue import ACK_TIMEOUT_MS, MAX_TEXTS, WINDOW, FrameMessage, ViewerQueue
 

@@ -4,8 +4,7 @@ import itertools
 import math
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from edge_agent.control.guard import Order, Permit, PowerRequest, Priority
 from edge_agent.events import GuardState

@@ -1,8 +1,7 @@
 """Battery compensation: the same speed from a sagging battery, and never inside the dead band."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from edge_agent.config.control import HubSettings
 from edge_agent.control.power import compensate, weak_since

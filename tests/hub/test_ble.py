@@ -10,8 +10,14 @@ from edge_agent.errors import RetryableError
 from edge_agent.hub.ble import BleHub
 from edge_agent.hub.connection import HubConnection
 from edge_agent.hub.errors import NO_HUB, hub_error
-from edge_agent.hub.lwp3 import DeviceType, HubAction, HubProperty, HubPropertyUpdate, OutputCommand
-from edge_agent.hub.lwp3 import HubActionType as HubActionCode
+from edge_agent.hub.lwp3 import (
+    DeviceType,
+    HubAction,
+    HubActionType as HubActionCode,
+    HubProperty,
+    HubPropertyUpdate,
+    OutputCommand,
+)
 from edge_agent.ports import Hub, HubEvent
 from edge_agent.simulation.clock import run_virtual
 

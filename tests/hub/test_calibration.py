@@ -6,8 +6,7 @@ from pathlib import Path
 from unittest import mock
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from edge_agent.config.control import HubSettings
 from edge_agent.control.power import compensate

@@ -1,7 +1,6 @@
 """Waits between attempts double up to a maximum, with jitter."""
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from edge_agent.runtime.backoff import Backoff
 

@@ -5,41 +5,22 @@ private `bus`. Everything runs in one event loop: the caller's, or that of a thr
 Product code: people without a train run the agent against it, and so do the tests.
 """
 
-from edge_agent.hub.emulator.bluez import LinkHolder, ReceivedWrite
-from edge_agent.hub.emulator.bus import PrivateBus
+from edge_agent.hub.emulator.bluez import LinkHolder as LinkHolder, ReceivedWrite as ReceivedWrite
+from edge_agent.hub.emulator.bus import PrivateBus as PrivateBus
 from edge_agent.hub.emulator.control import (
-    EMULATOR_COMMANDS,
-    control_socket,
-    describe,
-    execute,
-    send_command,
-    serve,
+    EMULATOR_COMMANDS as EMULATOR_COMMANDS,
+    control_socket as control_socket,
+    describe as describe,
+    execute as execute,
+    send_command as send_command,
+    serve as serve,
 )
-from edge_agent.hub.emulator.device import EmulatedHub, MotorSetting, OnMotor
-from edge_agent.hub.emulator.emulator import BluezEmulator
-from edge_agent.hub.emulator.remote import RemoteMotor, control_path, emulator_on_system_bus
-from edge_agent.hub.emulator.sensors import LIGHT_PORT, MOTOR_PORT, HubProfile
-from edge_agent.hub.emulator.thread import EmulatorThread
-
-__all__ = [
-    "EMULATOR_COMMANDS",
-    "LIGHT_PORT",
-    "MOTOR_PORT",
-    "BluezEmulator",
-    "EmulatedHub",
-    "EmulatorThread",
-    "HubProfile",
-    "LinkHolder",
-    "MotorSetting",
-    "OnMotor",
-    "PrivateBus",
-    "ReceivedWrite",
-    "RemoteMotor",
-    "control_path",
-    "control_socket",
-    "describe",
-    "emulator_on_system_bus",
-    "execute",
-    "send_command",
-    "serve",
-]
+from edge_agent.hub.emulator.device import EmulatedHub as EmulatedHub, MotorSetting as MotorSetting, OnMotor as OnMotor
+from edge_agent.hub.emulator.emulator import BluezEmulator as BluezEmulator
+from edge_agent.hub.emulator.remote import (
+    RemoteMotor as RemoteMotor,
+    control_path as control_path,
+    emulator_on_system_bus as emulator_on_system_bus,
+)
+from edge_agent.hub.emulator.sensors import LIGHT_PORT as LIGHT_PORT, MOTOR_PORT as MOTOR_PORT, HubProfile as HubProfile
+from edge_agent.hub.emulator.thread import EmulatorThread as EmulatorThread

@@ -3,19 +3,16 @@
 Detectors run through the Detector port, with the same code as on the train; everything blocks in the caller's thread.
 """
 
-from edge_agent.mlops.evaluate.matching import Matches, match
-from edge_agent.mlops.evaluate.metrics import Comparison, Report, compare, measure
-from edge_agent.mlops.evaluate.truth import GroundTruth, PictureDetections, read_truth, run_detector
-
-__all__ = [
-    "Comparison",
-    "GroundTruth",
-    "Matches",
-    "PictureDetections",
-    "Report",
-    "compare",
-    "match",
-    "measure",
-    "read_truth",
-    "run_detector",
-]
+from edge_agent.mlops.evaluate.matching import Matches as Matches, match as match
+from edge_agent.mlops.evaluate.metrics import (
+    Comparison as Comparison,
+    Report as Report,
+    compare as compare,
+    measure as measure,
+)
+from edge_agent.mlops.evaluate.truth import (
+    GroundTruth as GroundTruth,
+    PictureDetections as PictureDetections,
+    read_truth as read_truth,
+    run_detector as run_detector,
+)

@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import structlog
-from aiokafka import AIOKafkaConsumer
-from aiokafka import errors as kafka_errors
+from aiokafka import AIOKafkaConsumer, errors as kafka_errors
 
 from edge_agent.config import KafkaSettings
 from edge_agent.control.commands import Command, CommandHandler, CommandMessage, Verb, parse_command

@@ -9,8 +9,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from aiokafka import AIOKafkaProducer
-from aiokafka import errors as kafka_errors
+from aiokafka import AIOKafkaProducer, errors as kafka_errors
 from aiokafka.partitioner import DefaultPartitioner
 
 from edge_agent.config import KafkaSettings

@@ -5,31 +5,16 @@ registry of its own. Names follow Prometheus's conventions: base units, `_total`
 """
 
 from edge_agent.observers.metrics.collectors import (
-    DropCounts,
-    MirrorFigures,
-    OutboxFigures,
-    ScrapeCollector,
-    drop_metrics,
-    lag_histogram,
-    mirror_metrics,
-    new_registry,
-    observer_metrics,
-    outbox_metrics,
-    render,
+    DropCounts as DropCounts,
+    MirrorFigures as MirrorFigures,
+    OutboxFigures as OutboxFigures,
+    ScrapeCollector as ScrapeCollector,
+    drop_metrics as drop_metrics,
+    lag_histogram as lag_histogram,
+    mirror_metrics as mirror_metrics,
+    new_registry as new_registry,
+    observer_metrics as observer_metrics,
+    outbox_metrics as outbox_metrics,
+    render as render,
 )
-from edge_agent.observers.metrics.train import TrainMetrics
-
-__all__ = [
-    "DropCounts",
-    "MirrorFigures",
-    "OutboxFigures",
-    "ScrapeCollector",
-    "TrainMetrics",
-    "drop_metrics",
-    "lag_histogram",
-    "mirror_metrics",
-    "new_registry",
-    "observer_metrics",
-    "outbox_metrics",
-    "render",
-]
+from edge_agent.observers.metrics.train import TrainMetrics as TrainMetrics

@@ -10,11 +10,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from edge_agent.errors import ConfigError
-from edge_agent.perception.camera.images import SUFFIXES, ImagesReader
-from edge_agent.perception.camera.live import LiveCamera, LiveTimeouts
+from edge_agent.perception.camera.images import SUFFIXES, ImagesReader as ImagesReader
+from edge_agent.perception.camera.live import LiveCamera as LiveCamera, LiveTimeouts as LiveTimeouts
 from edge_agent.perception.camera.opencv import open_device, open_stream
-from edge_agent.perception.camera.recorded import RecordedCamera
-from edge_agent.perception.camera.video import VideoReader
+from edge_agent.perception.camera.recorded import RecordedCamera as RecordedCamera
+from edge_agent.perception.camera.video import VideoReader as VideoReader
 from edge_agent.runtime.permissions import device_problem
 
 _SCHEMES = frozenset({"rtsp", "rtsps", "rtmp", "http", "https", "udp", "tcp"})
@@ -78,20 +78,6 @@ def _stream(source: str, fps: float, timeouts: LiveTimeouts) -> LiveCamera:
         raise ConfigError(f"{shown}: unknown kind of stream", remedy=f"use one of {known}")
     remedy = "check the address, the password and that the camera is on the network"
     return LiveCamera(shown, partial(open_stream, source), fps=fps, remedy=lambda: remedy, timeouts=timeouts)
-
-
-__all__ = [
-    "ImagesReader",
-    "LiveCamera",
-    "LiveTimeouts",
-    "RecordedCamera",
-    "VideoDevice",
-    "VideoReader",
-    "device_remedy",
-    "list_devices",
-    "open_camera",
-    "redact",
-]
 
 
 _DEV = Path("/dev")

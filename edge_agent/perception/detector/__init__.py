@@ -12,8 +12,12 @@ from numpy.typing import NDArray
 
 from edge_agent.errors import ConfigError, FatalError
 from edge_agent.events import Detection
-from edge_agent.perception.detector.manifest import CPU_PRECISION, SHIPPED_MODEL, shipped_model
-from edge_agent.perception.detector.onnx import OnnxDetector
+from edge_agent.perception.detector.manifest import (
+    CPU_PRECISION,
+    SHIPPED_MODEL as SHIPPED_MODEL,
+    shipped_model as shipped_model,
+)
+from edge_agent.perception.detector.onnx import OnnxDetector as OnnxDetector
 from edge_agent.perception.detector.tensorrt.spec import ENGINE_SUFFIXES, EngineSpec, PostprocessOptions
 from edge_agent.ports import Detector, DetectorInfo
 from edge_agent.runtime import resources
@@ -143,17 +147,3 @@ def _on_cpu(settings: DetectorOptions) -> OnnxDetector:
         max_detections=settings.max_detections,
         needs_manifest=settings.model is None,
     )
-
-
-__all__ = [
-    "SHIPPED_MODEL",
-    "DetectorOptions",
-    "NoDetector",
-    "OnnxDetector",
-    "engine_spec",
-    "open_detector",
-    "open_fastest",
-    "postprocess_options",
-    "shipped_model",
-    "starts_on_cpu",
-]

@@ -4,28 +4,18 @@ Pure functions on NumPy arrays, except for ResizedPicture; the caller chooses th
 """
 
 from edge_agent.perception.vision.decode import (
-    DENSE,
-    Candidates,
-    OutputLayout,
-    OutputSpec,
-    decode,
-    recognise,
-    suppress,
-    to_detections,
+    DENSE as DENSE,
+    Candidates as Candidates,
+    OutputLayout as OutputLayout,
+    OutputSpec as OutputSpec,
+    decode as decode,
+    recognise as recognise,
+    suppress as suppress,
+    to_detections as to_detections,
 )
-from edge_agent.perception.vision.letterbox import Letterbox, Placement, ResizedPicture, resize
-
-__all__ = [
-    "DENSE",
-    "Candidates",
-    "Letterbox",
-    "OutputLayout",
-    "OutputSpec",
-    "Placement",
-    "ResizedPicture",
-    "decode",
-    "recognise",
-    "resize",
-    "suppress",
-    "to_detections",
-]
+from edge_agent.perception.vision.letterbox import (
+    Letterbox as Letterbox,
+    Placement as Placement,
+    ResizedPicture as ResizedPicture,
+    resize as resize,
+)

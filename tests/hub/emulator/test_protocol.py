@@ -1,8 +1,7 @@
 """The emulated hub without any I/O: what it does with each message, and what it answers."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from edge_agent.events import CommandKind
 from edge_agent.hub.emulator import LIGHT_PORT, MOTOR_PORT, EmulatedHub, MotorSetting

@@ -1,8 +1,7 @@
 """Manufacturer data in a hub's advertisement."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from edge_agent.hub.lwp3 import Advertisement, Capability, Malformed, MalformedReason, SystemType, decode_advertisement
 

@@ -1,8 +1,7 @@
 """Every message survives a round trip; malformed bytes are returned and counted, and never raise."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from edge_agent.hub.lwp3 import (
     Colour,

@@ -1,8 +1,7 @@
 """The hub as the agent knows it: what each message changes, and what none may change."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from edge_agent.events import HubStatus
 from edge_agent.hub.lwp3 import (

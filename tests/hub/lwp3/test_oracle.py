@@ -4,8 +4,7 @@ import struct
 from typing import get_args
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from pybricksdev.ble.lwp3 import bytecodes, messages
 
 from edge_agent.hub import lwp3

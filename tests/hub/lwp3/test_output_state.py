@@ -3,8 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from edge_agent.hub.lwp3 import Feedback, OutputCommand, PortOutput, brake, coast, start_power
 from edge_agent.hub.lwp3.output_state import (

@@ -1,7 +1,6 @@
 """Raw sensor values to millivolts and milliamperes and back."""
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from edge_agent.hub.lwp3 import DeviceType
 from edge_agent.hub.lwp3.scaling import CITY_CURRENT, CITY_VOLTAGE, scale_for

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from cloudevents.core.bindings import kafka as sdk_kafka
 from cloudevents.core.formats.json import JSONFormat
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from jsonschema import Draft202012Validator
 
 from edge_agent.events import Event, Frame
@@ -25,8 +24,7 @@ from edge_agent.observers.cloudevents import (
 )
 from edge_agent.observers.cloudevents.images import encode_jpeg, encode_webp
 from edge_agent.observers.cloudevents.payloads import payload_of, to_rfc3339
-from tests.support import events as make
-from tests.support import mqtt_messages
+from tests.support import events as make, mqtt_messages
 from tests.support.kafka_messages import message_of
 from tools.schemas import event_schemas
 

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 from cloudevents.core.bindings import kafka as sdk_kafka
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from jsonschema import Draft202012Validator
 
 from edge_agent.control.commands import Verb, parse_command

@@ -16,8 +16,7 @@ from edge_agent.events import Event, Fault, Frame, GuardState, TrainState
 from edge_agent.observers.cloudevents import EncodedImage, Envelope, PredictionData, from_cloudevent
 from edge_agent.observers.mqtt.session import MqttSession
 from tests.observers.mqtt.rig import ROOT, rig, settings
-from tests.support import events as make
-from tests.support import mqtt_messages
+from tests.support import events as make, mqtt_messages
 from tests.support.mosquitto import Mosquitto, subscriber, until
 
 EVENT_TOPICS = ["prediction", "decision", "command", "fault", "answer", "state"]

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from edge_agent.observers.outbox.file import MEMORY
 from edge_agent.observers.outbox.record import OutboxRecord, RecordKind

@@ -4,8 +4,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from edge_agent.errors import ConfigError, RetryableError
 from edge_agent.observers.outbox.file import MEMORY, OutboxLock
