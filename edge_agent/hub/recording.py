@@ -1,19 +1,17 @@
-"""Recording of the bytes between the agent and a hub, and a connection that replays one.
+"""Recording of the bytes between the agent and a hub.
 
 A record is one JSON object per line: `t_ms` since the start of the recording, `dir` (`sent` or `heard`) and `hex`.
 """
 
-import asyncio
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import IO
 
 from edge_agent.errors import ConfigError, UsageError
-from edge_agent.hub.emergency import BrakeTarget
 
 
 class Direction(StrEnum):
@@ -87,57 +85,3 @@ def _record(path: Path, number: int, line: str) -> HubLogRecord:
         return HubLogRecord(int(read["t_ms"]), Direction(read["dir"]), bytes.fromhex(read["hex"]))
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{path}:{number}: not a record of a hub log", remedy="delete that line") from error
-
-
-class ReplayConnection:
-    """Implements HubConnection on a recording: the n-th write yields the notifications that followed it then.
-
-    Writes are not compared with the recording; they are kept in `sent`.
-    """
-
-    def __init__(
-        self, records: Iterable[HubLogRecord], *, address: str = "00:00:00:00:00:00", name: str = "recorded"
-    ) -> None:
-        self.target = BrakeTarget(address, name, "/replay", "/replay/characteristic")
-        self.lost = asyncio.Event()
-        self.reason = ""
-        self.sent: list[bytes] = []
-        self._on_notification: Callable[[bytes], None] | None = None
-        self._replies: list[list[bytes]] = [[]]
-        for record in records:
-            if record.direction is Direction.SENT:
-                self._replies.append([])
-            else:
-                self._replies[-1].append(record.data)
-        self._replayed = 0
-
-    async def send(self, data: bytes) -> None:
-        """Record a write and replay what followed it."""
-        if self.lost.is_set():
-            raise EOFError("no link")
-        self.sent.append(data)
-        self._replay()
-
-    async def start_notify(self, on_notification: Callable[[bytes], None]) -> None:
-        """Replay from now on, beginning with what followed the writes so far."""
-        self._on_notification = on_notification
-        self._replay()
-
-    def drop(self, reason: str) -> None:
-        """Lose the link."""
-        if not self.lost.is_set():
-            self.reason = reason
-            self.lost.set()
-
-    async def close(self) -> None:
-        """Lose the link."""
-        self.drop("closed")
-
-    def _replay(self) -> None:
-        if self._on_notification is None:
-            return
-        upto = min(len(self.sent) + 1, len(self._replies))
-        for replies in self._replies[self._replayed : upto]:
-            for data in replies:
-                self._on_notification(data)
-        self._replayed = max(self._replayed, upto)

@@ -8,9 +8,10 @@ import pytest
 from edge_agent.errors import ConfigError, UsageError
 from edge_agent.hub.ble import BleHub
 from edge_agent.hub.connection import HubConnection
-from edge_agent.hub.recording import Direction, HubLog, HubLogRecord, ReplayConnection, read_log
+from edge_agent.hub.recording import Direction, HubLog, HubLogRecord, read_log
 from edge_agent.simulation.clock import run_virtual
 from tests.hub.fakes import SETTINGS, FakeConnection
+from tests.hub.replay import ReplayConnection
 
 
 def test_recording_read_back_is_what_was_recorded(tmp_path: Path) -> None:
