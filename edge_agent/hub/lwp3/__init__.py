@@ -23,7 +23,7 @@ from edge_agent.hub.lwp3.codes import (
     PropertyOperation as PropertyOperation,
     SystemType as SystemType,
 )
-from edge_agent.hub.lwp3.frame import Malformed as Malformed, MalformedReason as MalformedReason
+from edge_agent.hub.lwp3.frame import Malformed as Malformed, MalformedReason as MalformedReason, Version as Version
 from edge_agent.hub.lwp3.handshake import initial_requests as initial_requests, port_setup as port_setup
 from edge_agent.hub.lwp3.hub_messages import (
     Advertisement as Advertisement,
@@ -36,7 +36,6 @@ from edge_agent.hub.lwp3.hub_messages import (
     HubPropertyUpdate as HubPropertyUpdate,
     PortAttached as PortAttached,
     PortDetached as PortDetached,
-    Version as Version,
     VirtualPortAttached as VirtualPortAttached,
     decode_advertisement as decode_advertisement,
 )

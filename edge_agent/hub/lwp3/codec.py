@@ -26,17 +26,17 @@ Message = (
 
 _PARSERS: Mapping[int, Callable[[bytes], Message]] = {
     MessageType.HUB_PROPERTIES: hub_messages.parse_property,
-    MessageType.HUB_ACTIONS: hub_messages.parse_action,
+    MessageType.HUB_ACTIONS: hub_messages.HubAction.parse,
     MessageType.HUB_ALERTS: hub_messages.parse_alert,
     MessageType.HUB_ATTACHED_IO: hub_messages.parse_attached,
-    MessageType.GENERIC_ERROR: hub_messages.parse_error,
-    MessageType.PORT_INFORMATION_REQUEST: port_messages.parse_request,
-    MessageType.PORT_MODE_INFORMATION_REQUEST: port_messages.parse_mode_request,
-    MessageType.PORT_INPUT_FORMAT_SETUP: port_messages.parse_setup,
+    MessageType.GENERIC_ERROR: hub_messages.GenericError.parse,
+    MessageType.PORT_INFORMATION_REQUEST: port_messages.PortInformationRequest.parse,
+    MessageType.PORT_MODE_INFORMATION_REQUEST: port_messages.PortModeInformationRequest.parse,
+    MessageType.PORT_INPUT_FORMAT_SETUP: port_messages.InputFormatSetup.parse,
     MessageType.PORT_INFORMATION: port_messages.parse_information,
     MessageType.PORT_MODE_INFORMATION: port_messages.parse_mode_information,
     MessageType.PORT_VALUE: port_messages.parse_value,
-    MessageType.PORT_INPUT_FORMAT: port_messages.parse_format,
+    MessageType.PORT_INPUT_FORMAT: port_messages.InputFormat.parse,
     MessageType.PORT_OUTPUT_COMMAND: port_messages.parse_command,
     MessageType.PORT_OUTPUT_FEEDBACK: port_messages.parse_feedback,
 }

@@ -4,9 +4,11 @@ Functions that read raise DecodeError only, which the codec turns into a Malform
 """
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import IntEnum, StrEnum
-from typing import Any, TypeVar
+from typing import Any, ClassVar, Self, SupportsIndex, TypeVar
+
+from edge_agent.hub.lwp3.codes import MessageType
 
 _LONG = 0x80
 """Flag in the first byte of a two-byte length."""
@@ -82,7 +84,7 @@ def unpack(layout: str, payload: bytes) -> tuple[Any, ...]:
     return struct.unpack("<" + layout, payload)
 
 
-def pack(layout: str, *values: float | bytes) -> bytes:
+def pack(layout: str, *values: SupportsIndex | float | bytes) -> bytes:
     """Pack a payload; the inverse of `unpack`. Raises struct.error for a value that does not fit its field."""
     return struct.pack("<" + layout, *values)
 
@@ -109,3 +111,59 @@ def text(payload: bytes) -> str:
         return payload.rstrip(b"\0").decode()
     except UnicodeDecodeError as error:
         raise DecodeError(MalformedReason.BAD_VALUE, "text is not UTF-8") from error
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Version:
+    """Version of firmware or hardware: packed decimal digits 0xMmBBbbbb (major, minor, bug fix, build)."""
+
+    raw: int
+
+    def __str__(self) -> str:
+        """Format as LEGO does: `1.0.06.0017`."""
+        digits = f"{self.raw:08X}"
+        return f"{digits[0]}.{digits[1]}.{digits[2:4]}.{digits[4:]}"
+
+    def __index__(self) -> int:
+        return self.raw
+
+    @classmethod
+    def of(cls, written: str) -> "Version":
+        """Parse `1.0.06.0017`; raises ValueError for any other format."""
+        digits = written.replace(".", "")
+        if [len(part) for part in written.split(".")] != [1, 1, 2, 4] or not digits.isdecimal():
+            raise ValueError(f"{written!r} is not a version; write it as 1.0.06.0017")
+        return cls(int(digits, 16))
+
+
+@dataclass(frozen=True, slots=True)
+class FixedLayout:
+    """A message whose payload is its fields in their order, packed as LAYOUT says (struct notation, little-endian).
+
+    Where KIND is set, it is the second value of the payload: the code that tells this layout from others of its type.
+    """
+
+    TYPE: ClassVar[MessageType]
+    LAYOUT: ClassVar[str]
+    KIND: ClassVar[IntEnum | None] = None
+
+    def payload(self) -> bytes:
+        """Encode the payload."""
+        values = [getattr(self, field.name) for field in fields(self)]
+        if self.KIND is not None:
+            values.insert(1, self.KIND)
+        return pack(self.LAYOUT, *values)
+
+    @classmethod
+    def parse(cls, payload: bytes) -> Self:
+        """Decode a payload, whose KIND has been checked; raises DecodeError."""
+        values = list(unpack(cls.LAYOUT, payload))
+        if cls.KIND is not None:
+            del values[1]
+        return cls(*(_convert(field.type, value) for field, value in zip(fields(cls), values, strict=True)))
+
+
+def _convert(kind: Any, value: Any) -> Any:
+    if issubclass(kind, IntEnum):
+        return code(kind, value)
+    return Version(value) if kind is Version else value

@@ -5,6 +5,7 @@ Layouts as in https://lego.github.io/lego-ble-wireless-protocol-docs/; `payload`
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import ClassVar, NamedTuple
 
 from edge_agent.hub.lwp3.codes import (
@@ -20,35 +21,16 @@ from edge_agent.hub.lwp3.codes import (
 )
 from edge_agent.hub.lwp3.frame import (
     DecodeError,
+    FixedLayout,
     Malformed,
     MalformedReason,
+    Version,
     at_least,
     code,
     pack,
     text,
     unpack,
 )
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Version:
-    """Version of firmware or hardware: packed decimal digits 0xMmBBbbbb (major, minor, bug fix, build)."""
-
-    raw: int
-
-    def __str__(self) -> str:
-        """Format as LEGO does: `1.0.06.0017`."""
-        digits = f"{self.raw:08X}"
-        return f"{digits[0]}.{digits[1]}.{digits[2:4]}.{digits[4:]}"
-
-    @classmethod
-    def of(cls, written: str) -> "Version":
-        """Parse `1.0.06.0017`; raises ValueError for any other format."""
-        digits = written.replace(".", "")
-        if [len(part) for part in written.split(".")] != [1, 1, 2, 4] or not digits.isdecimal():
-            raise ValueError(f"{written!r} is not a version; write it as 1.0.06.0017")
-        return cls(int(digits, 16))
-
 
 PropertyValue = str | int | bool | Version
 
@@ -118,17 +100,14 @@ _LAYOUTS: dict[HubProperty, _Layout] = {
 
 
 @dataclass(frozen=True, slots=True)
-class HubPropertyRequest:
+class HubPropertyRequest(FixedLayout):
     """Request a property, once or at each change; `operation` is any but SET and UPDATE."""
 
-    TYPE: ClassVar[MessageType] = MessageType.HUB_PROPERTIES
+    TYPE = MessageType.HUB_PROPERTIES
+    LAYOUT = "BB"
 
     subject: HubProperty
     operation: PropertyOperation = PropertyOperation.REQUEST_UPDATE
-
-    def payload(self) -> bytes:
-        """Encode the payload."""
-        return bytes((self.subject, self.operation))
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,43 +154,31 @@ def parse_property(payload: bytes) -> PropertyMessage:
         return HubPropertySet(subject, _LAYOUTS[subject].read(payload[2:]))
     if operation is PropertyOperation.UPDATE:
         return HubPropertyUpdate(subject, _LAYOUTS[subject].read(payload[2:]))
-    unpack("BB", payload)
-    return HubPropertyRequest(subject, operation)
+    return HubPropertyRequest.parse(payload)
 
 
 @dataclass(frozen=True, slots=True)
-class HubAction:
+class HubAction(FixedLayout):
     """Request an action from the hub, or its announcement of one."""
 
-    TYPE: ClassVar[MessageType] = MessageType.HUB_ACTIONS
+    TYPE = MessageType.HUB_ACTIONS
+    LAYOUT = "B"
 
     action: HubActionType
-
-    def payload(self) -> bytes:
-        """Encode the payload."""
-        return bytes((self.action,))
-
-
-def parse_action(payload: bytes) -> HubAction:
-    """Decode a hub action message; raises DecodeError."""
-    return HubAction(code(HubActionType, unpack("B", payload)[0]))
 
 
 _RAISED = 0xFF
 
 
 @dataclass(frozen=True, slots=True)
-class HubAlertRequest:
+class HubAlertRequest(FixedLayout):
     """Request an alert's state, once or at each change; a hub sends none unasked. `operation` is any but UPDATE."""
 
-    TYPE: ClassVar[MessageType] = MessageType.HUB_ALERTS
+    TYPE = MessageType.HUB_ALERTS
+    LAYOUT = "BB"
 
     alert: Alert
     operation: AlertOperation = AlertOperation.ENABLE_UPDATES
-
-    def payload(self) -> bytes:
-        """Encode the payload."""
-        return bytes((self.alert, self.operation))
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,91 +206,74 @@ def parse_alert(payload: bytes) -> AlertMessage:
     if operation is AlertOperation.UPDATE:
         # Only 0 and 0xFF are defined; any other status counts as raised, since a false alarm is the safer error.
         return HubAlertUpdate(alert, raised=bool(unpack("BBB", payload)[2]))
-    unpack("BB", payload)
-    return HubAlertRequest(alert, operation)
+    return HubAlertRequest.parse(payload)
 
 
 _UNKNOWN_VERSION = Version(0)
 
 
 @dataclass(frozen=True, slots=True)
-class PortAttached:
+class PortAttached(FixedLayout):
     """A device is attached to a port. `device_type` is a codes.DeviceType or an unknown number."""
 
-    TYPE: ClassVar[MessageType] = MessageType.HUB_ATTACHED_IO
+    TYPE = MessageType.HUB_ATTACHED_IO
+    LAYOUT = "BBHII"
+    KIND = AttachEvent.ATTACHED
 
     port: int
     device_type: int
     hardware: Version = _UNKNOWN_VERSION
     software: Version = _UNKNOWN_VERSION
 
-    def payload(self) -> bytes:
-        """Encode the payload."""
-        return pack("BBHII", self.port, AttachEvent.ATTACHED, self.device_type, self.hardware.raw, self.software.raw)
-
 
 @dataclass(frozen=True, slots=True)
-class VirtualPortAttached:
+class VirtualPortAttached(FixedLayout):
     """Two ports are combined into a virtual third."""
 
-    TYPE: ClassVar[MessageType] = MessageType.HUB_ATTACHED_IO
+    TYPE = MessageType.HUB_ATTACHED_IO
+    LAYOUT = "BBHBB"
+    KIND = AttachEvent.ATTACHED_VIRTUAL
 
     port: int
     device_type: int
     port_a: int
     port_b: int
 
-    def payload(self) -> bytes:
-        """Encode the payload."""
-        return pack("BBHBB", self.port, AttachEvent.ATTACHED_VIRTUAL, self.device_type, self.port_a, self.port_b)
-
 
 @dataclass(frozen=True, slots=True)
-class PortDetached:
+class PortDetached(FixedLayout):
     """A device was detached from a port."""
 
-    TYPE: ClassVar[MessageType] = MessageType.HUB_ATTACHED_IO
+    TYPE = MessageType.HUB_ATTACHED_IO
+    LAYOUT = "BB"
+    KIND = AttachEvent.DETACHED
 
     port: int
 
-    def payload(self) -> bytes:
-        """Encode the payload."""
-        return bytes((self.port, AttachEvent.DETACHED))
-
 
 AttachedMessage = PortAttached | VirtualPortAttached | PortDetached
+
+_ATTACHED: dict[IntEnum | None, type[AttachedMessage]] = {
+    kind.KIND: kind for kind in (PortAttached, VirtualPortAttached, PortDetached)
+}
 
 
 def parse_attached(payload: bytes) -> AttachedMessage:
     """Decode a hub attached I/O message; raises DecodeError."""
     at_least(2, payload)
     event = code(AttachEvent, payload[1])
-    if event is AttachEvent.DETACHED:
-        return PortDetached(unpack("BB", payload)[0])
-    if event is AttachEvent.ATTACHED_VIRTUAL:
-        port, _, device_type, port_a, port_b = unpack("BBHBB", payload)
-        return VirtualPortAttached(port, device_type, port_a, port_b)
-    port, _, device_type, hardware, software = unpack("BBHII", payload)
-    return PortAttached(port, device_type, Version(hardware), Version(software))
+    return _ATTACHED[event].parse(payload)
 
 
 @dataclass(frozen=True, slots=True)
-class GenericError:
+class GenericError(FixedLayout):
     """The hub refuses a message of type `command`; `code` is a codes.ErrorCode or an unknown number."""
 
-    TYPE: ClassVar[MessageType] = MessageType.GENERIC_ERROR
+    TYPE = MessageType.GENERIC_ERROR
+    LAYOUT = "BB"
 
     command: int
     code: int
-
-    def payload(self) -> bytes:
-        """Encode the payload."""
-        return bytes((self.command, self.code))
-
-
-def parse_error(payload: bytes) -> GenericError:
-    """Decode a generic error message; raises DecodeError."""
-    return GenericError(*unpack("BB", payload))
 
 
 _LENGTH = 6

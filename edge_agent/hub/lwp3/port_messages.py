@@ -15,39 +15,33 @@ from edge_agent.hub.lwp3.codes import (
     ModeInformationType,
     OutputSubcommand,
 )
-from edge_agent.hub.lwp3.frame import DecodeError, MalformedReason, at_least, code, pack, unpack
+from edge_agent.hub.lwp3.frame import DecodeError, FixedLayout, MalformedReason, at_least, code, pack, unpack
 
 
 @dataclass(frozen=True, slots=True)
-class PortInformationRequest:
+class PortInformationRequest(FixedLayout):
     """Request a port's value, its modes or their combinations."""
 
-    TYPE: ClassVar[MessageType] = MessageType.PORT_INFORMATION_REQUEST
+    TYPE = MessageType.PORT_INFORMATION_REQUEST
+    LAYOUT = "BB"
 
     port: int
     information: InformationType
 
-    def payload(self) -> bytes:
-        """Encode the payload."""
-        return bytes((self.port, self.information))
-
 
 @dataclass(frozen=True, slots=True)
-class PortModes:
+class PortModes(FixedLayout):
     """Modes of a port: `input_modes` and `output_modes` have one bit per mode; capability bits as published."""
 
-    TYPE: ClassVar[MessageType] = MessageType.PORT_INFORMATION
+    TYPE = MessageType.PORT_INFORMATION
+    LAYOUT = "BBBBHH"
+    KIND = InformationType.MODE_INFORMATION
 
     port: int
     capabilities: int
     mode_count: int
     input_modes: int
     output_modes: int
-
-    def payload(self) -> bytes:
-        """Encode the payload."""
-        kind = InformationType.MODE_INFORMATION
-        return pack("BBBBHH", self.port, kind, self.capabilities, self.mode_count, self.input_modes, self.output_modes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,35 +60,29 @@ class PortModeCombinations:
 
 
 @dataclass(frozen=True, slots=True)
-class PortModeInformationRequest:
+class PortModeInformationRequest(FixedLayout):
     """Request one piece of information about a mode."""
 
-    TYPE: ClassVar[MessageType] = MessageType.PORT_MODE_INFORMATION_REQUEST
+    TYPE = MessageType.PORT_MODE_INFORMATION_REQUEST
+    LAYOUT = "BBB"
 
     port: int
     mode: int
     information: ModeInformationType
 
-    def payload(self) -> bytes:
-        """Encode the payload."""
-        return bytes((self.port, self.mode, self.information))
-
 
 @dataclass(frozen=True, slots=True)
-class PortModeRange:
+class PortModeRange(FixedLayout):
     """Range of a mode's value; `information` is RAW, PERCENT or SI. Single-precision floats."""
 
-    TYPE: ClassVar[MessageType] = MessageType.PORT_MODE_INFORMATION
+    TYPE = MessageType.PORT_MODE_INFORMATION
+    LAYOUT = "BBBff"
 
     port: int
     mode: int
     information: ModeInformationType
     minimum: float
     maximum: float
-
-    def payload(self) -> bytes:
-        """Encode the payload."""
-        return pack("BBBff", self.port, self.mode, self.information, self.minimum, self.maximum)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,16 +105,8 @@ class PortModeDetail:
         return self.data.rstrip(b"\0").decode("ascii", "replace")
 
 
-_RANGES = (ModeInformationType.RAW, ModeInformationType.PERCENT, ModeInformationType.SI)
-
 PortInformationMessage = PortModes | PortModeCombinations
 PortModeInformationMessage = PortModeRange | PortModeDetail
-
-
-def parse_request(payload: bytes) -> PortInformationRequest:
-    """Decode a port information request; raises DecodeError."""
-    port, information = unpack("BB", payload)
-    return PortInformationRequest(port, code(InformationType, information))
 
 
 def parse_information(payload: bytes) -> PortInformationMessage:
@@ -134,66 +114,50 @@ def parse_information(payload: bytes) -> PortInformationMessage:
     at_least(2, payload)
     kind = code(InformationType, payload[1])
     if kind is InformationType.MODE_INFORMATION:
-        port, _, capabilities, count, inputs, outputs = unpack("BBBBHH", payload)
-        return PortModes(port, capabilities, count, inputs, outputs)
+        return PortModes.parse(payload)
     if kind is InformationType.MODE_COMBINATIONS:
         port, _, *combinations = unpack(f"BB{len(payload) // 2 - 1}H", payload)
         return PortModeCombinations(port, tuple(combinations))
     raise DecodeError(MalformedReason.UNKNOWN_CODE, "a value comes in a message of its own, not as port information")
 
 
-def parse_mode_request(payload: bytes) -> PortModeInformationRequest:
-    """Decode a port mode information request; raises DecodeError."""
-    port, mode, information = unpack("BBB", payload)
-    return PortModeInformationRequest(port, mode, code(ModeInformationType, information))
-
-
 def parse_mode_information(payload: bytes) -> PortModeInformationMessage:
     """Decode a port mode information answer; raises DecodeError."""
     at_least(3, payload)
     kind = code(ModeInformationType, payload[2])
-    if kind not in _RANGES:
+    if kind not in (ModeInformationType.RAW, ModeInformationType.PERCENT, ModeInformationType.SI):
         return PortModeDetail(payload[0], payload[1], kind, payload[3:])
-    port, mode, _, minimum, maximum = unpack("BBBff", payload)
+    message = PortModeRange.parse(payload)
     # The range becomes a scale, which NaN and infinity cannot be.
-    if not (math.isfinite(minimum) and math.isfinite(maximum)):
-        raise DecodeError(MalformedReason.BAD_VALUE, f"range {minimum}..{maximum} is not finite")
-    return PortModeRange(port, mode, kind, minimum, maximum)
-
-
-_LAYOUT = "BBI?"
+    if not (math.isfinite(message.minimum) and math.isfinite(message.maximum)):
+        raise DecodeError(MalformedReason.BAD_VALUE, f"range {message.minimum}..{message.maximum} is not finite")
+    return message
 
 
 @dataclass(frozen=True, slots=True)
-class InputFormatSetup:
+class InputFormatSetup(FixedLayout):
     """Select a port's mode; with `notify`, the hub sends its value whenever it has moved by `delta`."""
 
-    TYPE: ClassVar[MessageType] = MessageType.PORT_INPUT_FORMAT_SETUP
+    TYPE = MessageType.PORT_INPUT_FORMAT_SETUP
+    LAYOUT = "BBI?"
 
     port: int
     mode: int
     delta: int
     notify: bool
-
-    def payload(self) -> bytes:
-        """Encode the payload."""
-        return pack(_LAYOUT, self.port, self.mode, self.delta, self.notify)
 
 
 @dataclass(frozen=True, slots=True)
-class InputFormat:
+class InputFormat(FixedLayout):
     """The hub's answer to InputFormatSetup, with the format in use."""
 
-    TYPE: ClassVar[MessageType] = MessageType.PORT_INPUT_FORMAT
+    TYPE = MessageType.PORT_INPUT_FORMAT
+    LAYOUT = "BBI?"
 
     port: int
     mode: int
     delta: int
     notify: bool
-
-    def payload(self) -> bytes:
-        """Encode the payload."""
-        return pack(_LAYOUT, self.port, self.mode, self.delta, self.notify)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,16 +176,6 @@ class PortValue:
     def integer(self) -> int:
         """Decode the data as one signed little-endian number."""
         return int.from_bytes(self.data, "little", signed=True)
-
-
-def parse_setup(payload: bytes) -> InputFormatSetup:
-    """Decode a port input format set-up; raises DecodeError."""
-    return InputFormatSetup(*unpack(_LAYOUT, payload))
-
-
-def parse_format(payload: bytes) -> InputFormat:
-    """Decode a port input format; raises DecodeError."""
-    return InputFormat(*unpack(_LAYOUT, payload))
 
 
 def parse_value(payload: bytes) -> PortValue:
