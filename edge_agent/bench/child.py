@@ -20,8 +20,6 @@ from edge_agent.bench.scene import MemoryCamera, StubDetector
 from edge_agent.config import load_rules
 from edge_agent.runtime import event_loop, log
 
-_PERIOD_S = 1.0
-
 
 def main() -> None:
     """Run one agent and print its figures."""
@@ -54,7 +52,7 @@ def main() -> None:
 async def _print_figures(view: RunView) -> None:
     began_s = time.monotonic()
     while True:
-        await asyncio.sleep(_PERIOD_S)
+        await asyncio.sleep(1.0)
         _print(
             {
                 "t_s": round(time.monotonic() - began_s, 3),

@@ -18,7 +18,6 @@ from edge_agent.errors import RetryableError
 
 _WARM_TICKS = 10
 _TIMEOUT_S = 60.0
-_HEAD_START_S = 0.2
 
 
 def five_block(
@@ -40,7 +39,7 @@ def five_block(
             _await_ready(role, process)
         done_s: dict[int, float] = {}
         threading.Thread(target=_record, args=(processes["controller"], done_s), daemon=True).start()
-        start_s = time.monotonic() + _HEAD_START_S
+        start_s = time.monotonic() + 0.2
         _send_start(processes["capture"], start_s)
         time.sleep(max(0.0, start_s + _WARM_TICKS / fps - time.monotonic()))
         before_s = sum(_cpu_s(process) for process in processes.values())

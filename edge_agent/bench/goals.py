@@ -14,8 +14,6 @@ from edge_agent.errors import EdgeAgentError
 
 _NEEDS = {1: ("bare", "plain"), 2: ("bare", "plain"), 4: ("bare", "mirrored"), 6: ("mirrored", "holed")}
 _NEEDS[8] = ("idle", "loaded")
-_ORDER = ("idle", "loaded", "bare", "plain", "mirrored", "holed")
-_NO_BROKER = "needs a broker: neither Mosquitto nor a Kafka broker is installed"
 
 
 def measure(bench: Bench, wanted: Iterable[int] = GOALS) -> Iterator[Ratio]:
@@ -46,10 +44,10 @@ def _paced(bench: Bench, goals: set[int]) -> list[Ratio]:
     asked = {arm for goal in goals for arm in _NEEDS[goal]}
 
     def run() -> list[Ratio]:
-        blocks = bench.paced([arm for arm in _ORDER if arm in asked])
+        blocks = bench.paced([arm for arm in ("idle", "loaded", "bare", "plain", "mirrored", "holed") if arm in asked])
         ratios = {1: _median, 2: _tail, 4: _cpu, 6: _holed, 8: _lag}
         return [
-            Ratio(goal, None, note=_NO_BROKER)
+            Ratio(goal, None, note="needs a broker: neither Mosquitto nor a Kafka broker is installed")
             if goal in {4, 6} and not bench.mirrors["mirrored"]
             else ratios[goal](bench, blocks)
             for goal in sorted(goals)

@@ -15,9 +15,6 @@ from edge_agent.bench.scene import Pictures
 from edge_agent.errors import RetryableError
 
 _TIMEOUT_S = 120.0
-_SOURCE_PICTURES = 600
-_DRIVES = '"state": "running"'
-"""In the guard's log line; the motor's first power is written in the same step of the loop."""
 
 _BARE = """
 import sys, cv2, numpy, onnxruntime
@@ -38,7 +35,7 @@ def picture_folder(folder: Path, pictures: Pictures) -> Path:
     """Write pictures as a source that lasts a minute at 10 a second; returns the folder."""
     source = folder / "pictures"
     source.mkdir(exist_ok=True)
-    for index in range(_SOURCE_PICTURES):
+    for index in range(600):
         path = source / f"{index:03d}.jpg"
         if index < len(pictures):
             cv2.imwrite(str(path), pictures[index])
@@ -70,7 +67,8 @@ def agent_start_s(
         **more,
     }
     command = [sys.executable, *program, "run", "--dry-run", "--duration", "60"]
-    return _until(_DRIVES, command, {**os.environ, **settings})
+    # In the guard's log line; the motor's first power is written in the same step of the loop.
+    return _until('"state": "running"', command, {**os.environ, **settings})
 
 
 def _until(text: str, command: list[str], environment: Mapping[str, str]) -> float:

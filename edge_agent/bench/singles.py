@@ -19,7 +19,6 @@ from edge_agent.errors import RetryableError
 
 MEMORY_FPS = 60.0
 FRAMES_AN_HOUR = 36_000
-_WARM_SHARE = 0.2
 
 
 def start_child(
@@ -66,7 +65,7 @@ def memory(bench: Bench) -> Ratio:
     bench.report_progress(f"memory: {seconds:g} s at {MEMORY_FPS:g} frames a second")
     report = bench.memory_report = child_report(start_child(bench, "memory", seconds, MEMORY_FPS), seconds + 120)
     rss, frames = report.column("rss_mib"), report.column("frames")
-    warm = max(1, round(len(rss) * _WARM_SHARE))
+    warm = max(1, round(len(rss) * 0.2))
     window = max(1, (len(rss) - warm) // 10)
     first, last = rss[warm : warm + window], rss[-window:]
     growth = stats.ratio([last], [first], stats.median)

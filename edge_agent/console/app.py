@@ -25,10 +25,6 @@ from edge_agent.observers.cloudevents import Envelope, EventContext, to_cloudeve
 from edge_agent.observers.cloudevents.images import encode_jpeg, smaller_jpeg
 from edge_agent.ports import EventSource
 
-FACTS_S = 0.5
-THUMBNAIL_PX = 300
-"""Width of a picture in the overview."""
-
 Role = Literal["train", "fleet"]
 AuthMethod = Literal["none", "token", "user"]
 
@@ -170,12 +166,13 @@ class Feed:
             links, speed_mm_s = facts.links(), facts.speed_mm_s()
             now_ms, name = app.now_ms(), facts.name
             app.publish(app.store.update_facts(self._train_id, now_ms, name=name, links=links, speed_mm_s=speed_mm_s))
-            await asyncio.sleep(FACTS_S)
+            await asyncio.sleep(0.5)
 
 
 def thumbnail(picture: StoredPicture) -> bytes:
     """Return a picture scaled down for the overview; unchanged if it cannot be decoded."""
-    return smaller_jpeg(picture.data, THUMBNAIL_PX) or picture.data
+    # Width of a picture in the overview.
+    return smaller_jpeg(picture.data, 300) or picture.data
 
 
 def wall_ms() -> int:

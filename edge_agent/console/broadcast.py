@@ -20,12 +20,6 @@ from edge_agent.runtime.queues import Latest, pace
 PERIOD_S = 0.2
 """The view of a train is sent at most five times a second."""
 
-OVERVIEW_MS = 500
-"""Time between the frames of a train in the overview."""
-
-_PERIODS_PER_SCAN = 5
-"""Every so many periods all trains are checked, not only those with events: a silent one becomes stale."""
-
 
 class Subscriber:
     """A viewer's queue, and the event that wakes the task sending from it."""
@@ -145,7 +139,8 @@ class Broadcaster:
     async def run(self) -> None:
         """Publish periodically until cancelled."""
         async for tick in pace(PERIOD_S):
-            self.publish_periodic(scan_all=tick.index % _PERIODS_PER_SCAN == 0)
+            # Every so many periods all trains are checked, not only those with events: a silent one becomes stale.
+            self.publish_periodic(scan_all=tick.index % 5 == 0)
 
     def _changed_views(self, now_ms: int) -> list[Train]:
         trains = (self._store.train(train_id) for train_id in self._changed)
@@ -179,7 +174,8 @@ class Broadcaster:
         if single:
             self._add_frame(single, _frame_message(change.picture, change.at_ms))
         now_ms, last_ms = change.picture.seen_ms, self._overview_ms.get(change.train_id)
-        if len(single) < len(subscribers) and (last_ms is None or not 0 <= now_ms - last_ms < OVERVIEW_MS):
+        # The overview gets a frame of each train every 500 ms.
+        if len(single) < len(subscribers) and (last_ms is None or not 0 <= now_ms - last_ms < 500):
             self._overview_ms[change.train_id] = now_ms
             data = self._make_thumbnail(change.picture) if self._make_thumbnail else None
             overview = [subscriber for subscriber in subscribers if subscriber.queue.train_id is None]

@@ -41,7 +41,6 @@ class Commander(Protocol):
 _log = structlog.get_logger(__name__)
 
 MAX_BODY_BYTES = 4096
-BODY_TIMEOUT_S = 5.0
 
 Commandable = Literal[
     "drive", "stop", "emergency_stop", "arm", "disarm", "rearm", "capture_start", "capture_stop", "power"
@@ -184,7 +183,7 @@ async def _body(request: Request) -> bytes:
     """Read the body; raises ApiError if it is too large or too slow."""
     chunks = bytearray()
     try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
+        async with asyncio.timeout(5.0):
             async for chunk in request.stream():
                 chunks += chunk
                 if len(chunks) > MAX_BODY_BYTES:

@@ -31,8 +31,6 @@ MAX_PIXELS = 16_000_000
 MAX_PICTURE_BYTES = 4_000_000
 """Larger pictures are rejected: no train takes them, and decoding one could exhaust the memory."""
 
-GONE_MS = 24 * 3600 * 1000
-"""A train without events for a day is removed."""
 
 _REPLACEABLE_MS = 60_000
 _MAX_ID_LENGTH = 128
@@ -134,7 +132,8 @@ class TrainStore:
     def expire(self, now_ms: int) -> list[Change]:
         """Drop pictures and trains that are too old."""
         self.pictures.expire(now_ms)
-        gone = [train_id for train_id, train in self._trains.items() if now_ms - train.seen_ms > GONE_MS]
+        # A train without events for a day is removed.
+        gone = [train_id for train_id, train in self._trains.items() if now_ms - train.seen_ms > 24 * 3600 * 1000]
         return [self._remove(train_id) for train_id in gone]
 
     def trains(self, now_ms: int) -> list[Train]:

@@ -15,8 +15,6 @@ from edge_agent.observers.cloudevents.payloads import HubData, from_rfc3339
 STALE_MS = 3000
 """A train without events for this long is stale: it publishes its state every second."""
 
-SIGN_GAP_MS = 1000
-"""A sign that was out of view for this long counts as a new one."""
 
 MAX_ITEMS = 1000
 """Timeline items per train, about 0.5 kB each."""
@@ -24,8 +22,6 @@ MAX_ITEMS = 1000
 _RATE_MS = 5000
 _MAX_FAULTS = 100
 _MAX_LABELS = 100
-_MAX_BOXES = 200
-"""Frames whose detections are known; those of older frames are stored with their picture."""
 
 _CLOCK_WINDOW_MS = 60_000
 
@@ -231,7 +227,8 @@ class TrainProjection:
             data.detections,
         )
         self._boxes[data.frame_id] = boxes
-        if len(self._boxes) > _MAX_BOXES:
+        # Keeps the detections of the newest frames; those of older frames are stored with their picture.
+        if len(self._boxes) > 200:
             self._boxes.popitem(last=False)
         return boxes, current, [item for item in self._new_signs(boxes, ref) if self.timeline.add(item)]
 
@@ -284,7 +281,8 @@ class TrainProjection:
             label = detection.label
             last_ms = self._last_in_view_ms.get(label)
             self._last_in_view_ms[label] = boxes.at_ms
-            if last_ms is not None and abs(boxes.at_ms - last_ms) <= SIGN_GAP_MS:
+            # A sign that was out of view for this long counts as a new one.
+            if last_ms is not None and abs(boxes.at_ms - last_ms) <= 1000:
                 continue
             self._last_sign = label
             data = SignData(label, detection.score, detection.box)

@@ -57,8 +57,6 @@ async def reconnect_forever(
 SEARCH_S = 10.0
 """Duration of one search for an advertising hub."""
 
-EXIT_BRAKE_LIMIT_S = 1.0
-"""Time limit of the last brake at exit."""
 
 PROVE_S = 10.0
 """Interval at which the watchdog's connection to BlueZ is tried while there is a link."""
@@ -127,7 +125,8 @@ class BleHub:
         """Brake if there is a link, then disconnect."""
         if self._session is not None:
             with contextlib.suppress(RetryableError, TimeoutError):
-                async with asyncio.timeout(EXIT_BRAKE_LIMIT_S):
+                # Time limit of the last brake at exit.
+                async with asyncio.timeout(1.0):
                     await self._session.motor.brake()
         if self._task is not None:
             self._task.cancel()

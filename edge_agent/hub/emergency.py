@@ -23,7 +23,6 @@ BUS_LIMIT_S = 0.3
 RETRY_S = 3.0
 """How long `brake_all` tries again while BlueZ does not answer."""
 
-RETRY_PAUSE_S = 0.05
 
 # Devices are announced in notifications only, and only the process that died received them: brake both ports. A light
 # takes the brake byte as a brightness; an empty port ignores it.
@@ -191,7 +190,7 @@ def brake_all(address: str | None = None) -> tuple[BrakeOutcome, ...]:
         else:
             if late or all(outcome.result != "failed" for outcome in outcomes):
                 return outcomes
-        time.sleep(RETRY_PAUSE_S)
+        time.sleep(0.05)
 
 
 def _brake_once(address: str | None) -> tuple[BrakeOutcome, ...]:

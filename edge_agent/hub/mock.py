@@ -13,7 +13,6 @@ from edge_agent.events import HubStatus
 from edge_agent.ports import HubEvent
 
 CONNECTED, DISCONNECTED, BUTTON, ALERT = "connected", "disconnected", "button_pressed", "alert"
-LOG_LENGTH = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,7 @@ class MockHub:
         connected: bool = True,
     ) -> None:
         self.name = name
-        self.log: deque[MockWrite] = deque(maxlen=LOG_LENGTH)
+        self.log: deque[MockWrite] = deque(maxlen=1000)
         self._latency_s = latency_s
         self._link_at_entry = connected
         self._failures = 0

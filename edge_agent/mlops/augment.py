@@ -15,8 +15,6 @@ Image = NDArray[np.uint8]
 
 MIN_SIGN_PX = 7.0
 """A sign whose longer side is shorter is illegible, and is ignored: neither sign nor background."""
-MIN_VISIBLE = 0.6
-"""A sign of which a crop leaves a smaller share is ignored."""
 PAD_VALUE = 114
 """Grey of the padding that letterboxing adds."""
 
@@ -90,7 +88,8 @@ def clip(view: TrainingView, window: tuple[int, int, int, int]) -> TrainingView:
     cut[:, 1::2] = cut[:, 1::2].clip(top, bottom)
     before, after = (view.boxes[:, 2:] - view.boxes[:, :2]), (cut[:, 2:] - cut[:, :2])
     share = after.prod(axis=1) / before.prod(axis=1).clip(min=1e-6)
-    labels = np.where((share < MIN_VISIBLE) | (after.max(axis=1) < MIN_SIGN_PX), IGNORE, view.labels)
+    # A sign of which a crop leaves a smaller share is ignored.
+    labels = np.where((share < 0.6) | (after.max(axis=1) < MIN_SIGN_PX), IGNORE, view.labels)
     keep = (share > 0.02) & (after.min(axis=1) > 0.5)
     return TrainingView(view.image, cut[keep], labels[keep])
 

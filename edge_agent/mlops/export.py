@@ -22,8 +22,6 @@ from edge_agent.errors import ConfigError, FatalError
 from edge_agent.mlops.network import Architecture, ExportNet, SignNet
 from edge_agent.runtime.files import write_atomic
 
-OPSET = 17
-"""Supported by TensorRT 8.6 and by every ONNX Runtime since 1.12."""
 TOLERANCE = 1e-3
 """Largest accepted difference from PyTorch, relative to the largest possible output (1 for scores)."""
 ARCHITECTURE_KEY = "edge_agent_architecture"
@@ -69,11 +67,12 @@ def export(
     with warnings.catch_warnings():
         # The tracing exporter keeps norms separate from convolutions, so that weights can be read back.
         warnings.simplefilter("ignore")
+        # Supported by TensorRT 8.6 and by every ONNX Runtime since 1.12.
         torch.onnx.export(
             module,
             (torch.zeros(1, 3, height, width),),
             buffer,  # type: ignore[arg-type] # a file object is accepted, contrary to the stub
-            opset_version=OPSET,
+            opset_version=17,
             dynamo=False,
             training=torch.onnx.TrainingMode.PRESERVE,
             input_names=["images"],

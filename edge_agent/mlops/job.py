@@ -32,8 +32,6 @@ SHIPPING = (768, 576)
 PRIORS = {"speed_limit_other": -1.0, "stop": -0.6}
 """Shifts of score logits at export. The generator draws other limits as often as 30 and 50, toy sets have these two;
 and a false STOP costs more than one that is seen a frame later (real ones score above 0.8 all the same)."""
-MOST_VALIDATED = 400
-"""Validation pictures that rate the network while it trains; more would hold the training up."""
 
 _SPEC = OutputSpec(OutputLayout.CHANNELS_LAST, (0,))
 _MIN_SCORE, _NMS_IOU, _MAX_DETECTIONS = 0.01, 0.5, 100
@@ -126,7 +124,8 @@ def read_sets(
             validation += read_split(folder, "val", label_map=job.label_map)
     if not validation:
         raise ConfigError(f"{job.folders[0]} has no val split", remedy="one of the --data folders needs one")
-    step = max(1, -(-len(validation) // MOST_VALIDATED))
+    # Validation pictures that rate the network while it trains; more would hold the training up.
+    step = max(1, -(-len(validation) // 400))
     return train, validation[::step]
 
 

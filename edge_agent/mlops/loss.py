@@ -11,8 +11,6 @@ from edge_agent.mlops.network import Architecture, decode_boxes, grid
 
 ALPHA, BETA, TOP = 0.5, 6.0, 10
 """Exponents of score and IoU, and the most cells of one sign: the values of YOLOv8."""
-MIN_HALF_PX = 6.0
-"""Least distance from a box's centre to its sides when cells are chosen: a sign seen edge-on is thinner than a cell."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,7 +35,8 @@ def pair_iou(a: Tensor, b: Tensor) -> Tensor:
 def inside(boxes: Tensor, centres: Tensor) -> Tensor:
     """Whether (N, 2) points lie in (B, M, 4) boxes, of which thin ones are widened -> (B, M, N)."""
     middle = (boxes[..., :2] + boxes[..., 2:]) * 0.5
-    half = ((boxes[..., 2:] - boxes[..., :2]) * 0.5).clamp(min=MIN_HALF_PX)
+    # Least distance from a box's centre to its sides when cells are chosen: a sign seen edge-on is thinner than a cell.
+    half = ((boxes[..., 2:] - boxes[..., :2]) * 0.5).clamp(min=6.0)
     return ((centres - middle[..., None, :]).abs() < half[..., None, :]).all(dim=-1)
 
 

@@ -31,7 +31,6 @@ CALIBRATION_PICTURES = 48
 _SEED = 7000
 _WIDTH_PX, _HEIGHT_PX = 640, 480  # a webcam's picture, as the train's camera gives it
 _QUANTISED = ["Conv", "Relu", "Concat", "MaxPool", "Resize", "Add"]
-_OPSET = 17
 _KEPT_METADATA = frozenset({"names", "stride", "imgsz", "task", "license"})
 # The entries of a manifest that hold in every precision.
 _MANIFEST_KEYS = ("labels", "input", "stride", "layout", "output", "threshold", "licence")
@@ -139,7 +138,7 @@ def _folded(model: bytes) -> Any:
     if len(graph.graph.input) != 1 or len(shape) != 4 or 0 in shape:
         raise ConfigError(f"the model's input is {shape}", remedy="export it for one picture of a fixed size")
     del graph.opset_import[:]  # the optimiser lists domains that the graph does not use
-    graph.opset_import.append(helper.make_opsetid("", _OPSET))
+    graph.opset_import.append(helper.make_opsetid("", 17))
     return graph
 
 

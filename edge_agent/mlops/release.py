@@ -17,7 +17,6 @@ if TYPE_CHECKING:  # these need PyTorch, which promoting a model does not
     from edge_agent.mlops.network import Architecture
 
 SCHEMA = 1
-LICENCE = "Apache-2.0"
 SHIPPED = "signs"
 
 
@@ -53,7 +52,7 @@ def manifest(
         "layout": "channels_last",
         "output": {"format": "[1,N,4+classes]", "box": "cxcywh pixels", "nms": "outside"},
         "threshold": threshold,
-        "licence": LICENCE,
+        "licence": "Apache-2.0",
         "architecture": arch.to_json(),
         "export": {
             "score_logit_shifts": exported.shifts,

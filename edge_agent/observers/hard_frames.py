@@ -29,7 +29,6 @@ LOW_MARGIN = 0.2
 PERIOD_S = 1.0
 """The least time between two pictures: neighbours of a hard frame teach little more."""
 
-_QUALITY_PERCENT = 95
 _MAX_WAITING = 32  # frames kept until their prediction comes; at most a few are under way
 
 
@@ -134,7 +133,7 @@ class Collector:
 
     def _keep(self, detected: DetectedFrame, reasons: tuple[HardReason, ...]) -> None:
         """Write a picture and its line, or log once that the folder is full."""
-        encoded, data = cv2.imencode(".jpg", detected.frame.image, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY_PERCENT])
+        encoded, data = cv2.imencode(".jpg", detected.frame.image, [cv2.IMWRITE_JPEG_QUALITY, 95])
         if not encoded:
             raise FatalError("a frame could not be written as JPEG", remedy="report this, with the log")
         picture, line = self._folder / f"{detected.frame.frame_id}.jpg", _line(detected, reasons)

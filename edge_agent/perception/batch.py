@@ -22,9 +22,6 @@ from edge_agent.runtime.files import atomic_path
 VIDEO_SUFFIXES = frozenset({".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".ts"})
 """Suffixes of videos in a folder, in lower case; a file that is named directly may have any."""
 
-# For copies of videos that do not state their frame rate.
-_DEFAULT_FPS = 10.0
-
 
 @dataclass(frozen=True, slots=True)
 class FrameResult:
@@ -165,7 +162,8 @@ class VideoCopy:
         height, width = result.image.shape[:2]
         if self._writer is None:
             kind = cv2.VideoWriter.fourcc(*"mp4v")
-            self._writer = cv2.VideoWriter(str(self._path), kind, result.fps or _DEFAULT_FPS, (width, height))
+            # For copies of videos that do not state their frame rate.
+            self._writer = cv2.VideoWriter(str(self._path), kind, result.fps or 10.0, (width, height))
             if not self._writer.isOpened():
                 raise FatalError(f"{self._path}: the video cannot be written", remedy="name another --save-dir")
         self._writer.write(draw(result.image, result.detections))

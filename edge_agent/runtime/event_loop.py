@@ -16,7 +16,6 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-_NON_BLOCKING_AND_CLOSED_ON_EXEC = os.O_NONBLOCK | os.O_CLOEXEC
 _LONG_S = 3600.0
 _Times = ctypes.c_long * 4
 """struct itimerspec: seconds and nanoseconds of the interval, which stays zero, and of the time until it expires."""
@@ -36,7 +35,7 @@ class TimerFd:
             self._create, self._set = libc.timerfd_create, libc.timerfd_settime
         except AttributeError as error:
             raise OSError("this system has no timerfd") from error
-        self.handle = int(self._create(time.CLOCK_MONOTONIC, _NON_BLOCKING_AND_CLOSED_ON_EXEC))
+        self.handle = int(self._create(time.CLOCK_MONOTONIC, os.O_NONBLOCK | os.O_CLOEXEC))
         if self.handle < 0:
             raise OSError(ctypes.get_errno(), "timerfd_create failed")
 

@@ -11,9 +11,6 @@ from edge_agent.events import HubStatus
 from edge_agent.ports import HubEvent
 from edge_agent.simulation.world import World
 
-LOW_VOLTAGE_V = 5.8
-"""Voltage of the hub's alert (chosen: slightly below 1 V per cell, which counts as empty)."""
-
 
 class SimHub:
     """A simulated hub; the `sim_` methods inject faults.
@@ -74,13 +71,14 @@ class SimHub:
     def status(self) -> HubStatus:
         """Return the status; battery and voltage are those of the world's last step."""
         world = self.world
+        # The hub's alert comes below 5.8 V (chosen: slightly below 1 V per cell, which counts as empty).
         return HubStatus(
             connected=self._connected,
             battery_percent=round(world.battery_percent),
             voltage_mv=round(1000 * world.voltage_v),
             current_ma=round(1000 * world.current_a),
             rssi_dbm=-50 if self._connected else None,
-            alerts=self._alerts | ({"low_voltage"} if world.voltage_v < LOW_VOLTAGE_V else frozenset()),
+            alerts=self._alerts | ({"low_voltage"} if world.voltage_v < 5.8 else frozenset()),
             button_pressed=self._pressed,
             brake_confirmed=self._braked,
             name=self.name,

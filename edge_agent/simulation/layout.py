@@ -12,8 +12,6 @@ import numpy as np
 from edge_agent.simulation import artwork
 from edge_agent.simulation.track import Pose, RailTrack
 
-HEAD_MM = 17.5
-"""Height of a round sign's head, measured on photographs against the sleepers (64 mm) of the track beside it."""
 POLE_MM = 34.0
 """From the table to the lower edge of a sign's head: base, socket and pole; measured in the same way."""
 BASE_MM = 17.0
@@ -47,7 +45,8 @@ class PlacedSign:
     @property
     def head_mm(self) -> float:
         """Height of the head, scaled by the artwork's height relative to a round sign."""
-        return HEAD_MM * artwork.height_mm(self.name) / artwork.height_mm("stop")
+        # Height of a round sign's head, measured on photographs against the sleepers (64 mm) of the track beside it.
+        return 17.5 * artwork.height_mm(self.name) / artwork.height_mm("stop")
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,6 @@ def polygon_mask(polygon: Points, x1: int, y1: int, size: tuple[int, int]) -> Im
 
 _TABLE_PX = 1024
 _TABLE_PX_PER_MM = 0.8
-_FAR_MM = 500.0  # beyond it the table has a coarser texture, or its grain would alias
 _TABLES = (((16, 18, 22), (44, 50, 58)), ((22, 24, 26), (52, 54, 60)), ((60, 84, 110), (104, 136, 166)))
 _FLOORS = ((104, 122, 142), (140, 140, 142), (70, 96, 128))
 
@@ -208,7 +207,8 @@ class Room:
         """Return the table's grain in perspective, coarse in the distance, with its sheen."""
         x1, y1, x2, y2 = found
         optics = view.optics
-        far_row = optics.height / 2 + optics.focal_px * (optics.height_mm / _FAR_MM - math.tan(optics.pitch_rad))
+        # Beyond it the table has a coarser texture, or its grain would alias.
+        far_row = optics.height / 2 + optics.focal_px * (optics.height_mm / 500.0 - math.tan(optics.pitch_rad))
         split = int(np.clip(far_row, y1, y2))
         grey = np.empty((y2 - y1, x2 - x1), np.uint8)
         bands = (

@@ -15,7 +15,6 @@ from edge_agent.simulation.view import NEAR_MM, CameraView, Points, SeenSign, he
 
 _MIPS = (12, 24, 48, 96, 192)
 _FIXED = 4
-_EDGE = (122, 124, 124)
 
 
 class SignRenderer:
@@ -95,7 +94,7 @@ class SignRenderer:
         if in_camera[:, 2].min() < NEAR_MM:
             return
         quad = (view.to_pixels(in_camera) - low - 0.5).astype(np.float32)
-        _fill(patch, one.outline - low, self._lit(_EDGE, self._light))
+        _fill(patch, one.outline - low, self._lit((122, 124, 124), self._light))
         height, width = face.shape[:2]
         source = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float32) - np.float32(0.5)
         matrix = cv2.getPerspectiveTransform(source, quad)

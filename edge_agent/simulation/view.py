@@ -15,8 +15,6 @@ from edge_agent.simulation.track import Pose
 
 Points = NDArray[np.float64]
 
-HEAD_THICK_MM = 1.6
-"""Thickness of a sign's plate."""
 NEAR_MM = 25.0
 """Distance of the near plane."""
 _REACH_MM = 3000.0
@@ -131,7 +129,8 @@ def head_points(layout: Layout, index: int, front: bool, uv: Points) -> Points:
 def head_back(layout: Layout, index: int, front: bool) -> Points:
     """Return the vector (3,) from the visible side of a head's plate to the other."""
     _, right = head_axes(layout, index, front)
-    out: Points = np.array([-right[1], right[0], 0.0]) * HEAD_THICK_MM
+    # Thickness of a sign's plate.
+    out: Points = np.array([-right[1], right[0], 0.0]) * 1.6
     return out
 
 

@@ -13,8 +13,6 @@ from edge_agent.simulation.track import Pose
 from edge_agent.simulation.train import STEP_S, MotorMode, TrainModel, TrainMotion, step, terminal_v, varied
 from edge_agent.simulation.view import CameraView, Optics, SeenSign, see, truth
 
-_WATCH_STEPS = 5  # the referee watches every 10 ms
-
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
@@ -94,7 +92,7 @@ class World:
             return
         motion = self._motion
         self._motion = motion = step(self.model, motion, self.layout.track.curved(motion.s_mm))
-        if self._steps % _WATCH_STEPS == 0:
+        if self._steps % 5 == 0:  # the referee watches every 10 ms
             self.referee.watch(self.elapsed_s, motion.s_mm, motion.speed_mm_s)
         if motion.s_mm >= self.layout.cliff_mm:
             self.referee.watch(self.elapsed_s, motion.s_mm, motion.speed_mm_s)

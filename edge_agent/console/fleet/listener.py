@@ -28,8 +28,6 @@ from edge_agent.runtime.timeouts import with_timeout
 
 _log = structlog.get_logger(__name__)
 
-MAX_LAG = 5000
-"""Messages of one partition that may wait in Kafka; with more, the listener jumps to the newest."""
 
 SILENCE_S = 20.0
 """After this long without a message, the listener checks that the brokers still answer."""
@@ -40,9 +38,6 @@ STARTING = Trouble("not connected to Kafka yet", "wait a few seconds")
 _CLIENT = "edge-agent-console"
 _MAX_RECORDS = 500
 _POLL_MS = 1000
-_LAG_CHECK_S = 5.0
-_FETCH_MS = 50
-"""Maximum time for which a broker holds back a fetch; some brokers check for new messages no more often than that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +90,13 @@ class FleetListener:
 
     def _make_consumer(self) -> Any:
         arguments = client_arguments(self._settings, _CLIENT) | {"metadata_max_age_ms": 10_000}
+        # `fetch_max_wait_ms`: some brokers check for new messages no more often than they hold back a fetch.
         return AIOKafkaConsumer(
             self._settings.topic,
             **arguments,
             auto_offset_reset="latest",
             enable_auto_commit=False,
-            fetch_max_wait_ms=_FETCH_MS,
+            fetch_max_wait_ms=50,
             max_partition_fetch_bytes=max(1_048_576, self._settings.max_message_bytes * 2),
         )
 
@@ -141,7 +137,7 @@ class FleetListener:
             elif now_s - last_message_s > SILENCE_S:
                 last_message_s = now_s
                 await self._probe(consumer)
-            if now_s - lag_checked_s > _LAG_CHECK_S:
+            if now_s - lag_checked_s > 5.0:
                 lag_checked_s = now_s
                 await self._catch_up(consumer)
 
@@ -157,7 +153,8 @@ class FleetListener:
         for partition in consumer.assignment():
             newest = consumer.highwater(partition)
             lag = newest - await consumer.position(partition) if newest is not None else 0
-            if lag > MAX_LAG:
+            # Messages of one partition that may wait in Kafka; with more, the listener jumps to the newest.
+            if lag > 5000:
                 self.skipped += lag
                 _log.warning("console_skips", partition=partition.partition, messages=lag)
                 consumer.seek(partition, newest)

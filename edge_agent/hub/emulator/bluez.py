@@ -17,8 +17,6 @@ from edge_agent.hub.emulator.objects import ADAPTER, ADAPTER_PATH, CHARACTERISTI
 from edge_agent.hub.emulator.protocol import handle_write
 from edge_agent.hub.lwp3 import SERVICE_UUID, HubActionType, Message, encode
 
-KEPT_WRITES = 20_000
-
 IN_PROGRESS = "org.bluez.Error.InProgress"
 FAILED = "org.bluez.Error.Failed"
 NOT_PERMITTED = "org.bluez.Error.NotPermitted"
@@ -62,7 +60,7 @@ class BluezStack:
     def __init__(self, hub: EmulatedHub, clock: Callable[[], float]) -> None:
         self.hub = hub
         self.tree = ObjectTree()
-        self.writes: deque[ReceivedWrite] = deque(maxlen=KEPT_WRITES)
+        self.writes: deque[ReceivedWrite] = deque(maxlen=20_000)
         self.links = 0
         self.connected = False
         self.in_range = True

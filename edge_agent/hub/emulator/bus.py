@@ -47,9 +47,6 @@ def bind_socket(path: Path) -> socket.socket:
     return listener
 
 
-START_LIMIT_S = 10.0
-"""Time limit of the start. A daemon takes milliseconds, on a machine under full load much longer."""
-
 _CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig>
@@ -154,7 +151,8 @@ class PrivateBus:
     async def _wait_for_address(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdout is not None  # noqa: S101 - stdout=PIPE above
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(START_LIMIT_S):
+            # Time limit of the start. A daemon takes milliseconds, on a machine under full load much longer.
+            async with asyncio.timeout(10.0):
                 if await process.stdout.readline():
                     return
         await self.stop()

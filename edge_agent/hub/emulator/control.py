@@ -22,9 +22,6 @@ from edge_agent.hub.emulator.device import MotorSetting
 from edge_agent.hub.emulator.emulator import BluezEmulator
 from edge_agent.hub.emulator.remote import control_path
 
-REPLY_LIMIT_S = 10.0
-_STREAM_LENGTH = 1000
-
 _Command = Callable[..., Any]
 
 
@@ -148,7 +145,7 @@ def send_command(control: Path, order: str, **arguments: Any) -> dict[str, Any]:
     """
     try:
         with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(REPLY_LIMIT_S)
+            connection.settimeout(10.0)
             connection.connect(str(control))
             connection.sendall(_line({"order": order, **arguments}))
             reply = json.loads(connection.makefile("rb").readline() or b"null")
@@ -202,7 +199,7 @@ async def _reply(emulator: BluezEmulator, request: dict[str, Any]) -> dict[str, 
 
 async def _stream(emulator: BluezEmulator, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Stream the motor until the client closes the connection."""
-    queue: asyncio.Queue[bytes] = asyncio.Queue(_STREAM_LENGTH)
+    queue: asyncio.Queue[bytes] = asyncio.Queue(1000)
 
     def on_motor(setting: MotorSetting, now_s: float) -> None:
         if queue.full():

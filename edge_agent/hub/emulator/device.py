@@ -31,8 +31,6 @@ from edge_agent.hub.lwp3 import (
 LOW_BATTERY_PERCENT = 10.0
 """Charge below which the hub raises its low-voltage alert."""
 
-_PROTOCOL_VERSION = 0x0300
-
 
 @dataclass(frozen=True, slots=True)
 class MotorSetting:
@@ -175,7 +173,7 @@ class EmulatedHub:
             HubProperty.BATTERY_TYPE: 0,
             HubProperty.MANUFACTURER: "LEGO System A/S",
             HubProperty.RADIO_FIRMWARE_VERSION: "2_02_01",
-            HubProperty.PROTOCOL_VERSION: _PROTOCOL_VERSION,
+            HubProperty.PROTOCOL_VERSION: 0x0300,
             HubProperty.SYSTEM_TYPE: self.profile.system_type,
             HubProperty.NETWORK_ID: 0,
             HubProperty.MAC_ADDRESS: self.profile.address,

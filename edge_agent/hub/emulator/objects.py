@@ -78,9 +78,6 @@ CHARACTERISTIC = "org.bluez.GattCharacteristic1"
 
 ADAPTER_PATH = "/org/bluez/hci0"
 
-_ADAPTER_ADDRESS = "00:1A:7D:DA:71:13"
-_DEFAULT_MTU = 23
-
 
 def device_path(address: str) -> str:
     """Return the path of a device."""
@@ -101,7 +98,7 @@ def adapter() -> Interfaces:
     """Return a powered adapter that supports the central role."""
     return {
         ADAPTER: {
-            "Address": Variant("s", _ADAPTER_ADDRESS),
+            "Address": Variant("s", "00:1A:7D:DA:71:13"),
             "AddressType": Variant("s", "public"),
             "Name": Variant("s", "emulated"),
             "Alias": Variant("s", "emulated"),
@@ -170,6 +167,6 @@ def characteristic(hub: EmulatedHub) -> Interfaces:
             "NotifyAcquired": Variant("b", False),
             "WriteAcquired": Variant("b", False),
             "Flags": Variant("as", ["write-without-response", "write", "notify"]),
-            "MTU": Variant("q", _DEFAULT_MTU),
+            "MTU": Variant("q", 23),
         }
     }

@@ -19,10 +19,7 @@ from edge_agent.errors import RetryableError
 from edge_agent.events import CommandKind
 from edge_agent.hub.emulator.device import MotorSetting
 
-KEPT_COMMANDS = 10_000
 CONNECT_LIMIT_S = 2.0
-JOIN_LIMIT_S = 2.0
-_READ_SIZE = 65536
 
 
 def control_path(bus: Path) -> Path:
@@ -49,7 +46,7 @@ class RemoteMotor:
 
     def __init__(self, control: Path) -> None:
         self._control = control
-        self._commands: deque[tuple[MotorSetting, float]] = deque(maxlen=KEPT_COMMANDS)
+        self._commands: deque[tuple[MotorSetting, float]] = deque(maxlen=10_000)
         self._closing = False
         self._watch_socket = socket.socket(socket.AF_UNIX)
         self._lines = self._watch_socket.makefile("rb")
@@ -81,7 +78,7 @@ class RemoteMotor:
         self._closing = True
         with contextlib.suppress(OSError):
             self._watch_socket.shutdown(socket.SHUT_RDWR)
-        self._thread.join(JOIN_LIMIT_S)
+        self._thread.join(2.0)
         self._close()
 
     def drain(self) -> list[tuple[MotorSetting, float]]:
@@ -99,7 +96,7 @@ class RemoteMotor:
         order = {"order": "feed", "voltage_mv": voltage_mv, "current_ma": current_ma, "percent": percent}
         with contextlib.suppress(OSError):
             self._feed_socket.send(_line(order))
-            self._feed_socket.recv(_READ_SIZE)  # discard the replies
+            self._feed_socket.recv(65536)  # discard the replies
 
     def _read_loop(self) -> None:
         try:

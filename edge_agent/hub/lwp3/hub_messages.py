@@ -167,9 +167,6 @@ class HubAction(FixedLayout):
     action: HubActionType
 
 
-_RAISED = 0xFF
-
-
 @dataclass(frozen=True, slots=True)
 class HubAlertRequest(FixedLayout):
     """Request an alert's state, once or at each change; a hub sends none unasked. `operation` is any but UPDATE."""
@@ -192,7 +189,7 @@ class HubAlertUpdate:
 
     def payload(self) -> bytes:
         """Encode the payload."""
-        return bytes((self.alert, AlertOperation.UPDATE, _RAISED if self.raised else 0))
+        return bytes((self.alert, AlertOperation.UPDATE, 0xFF if self.raised else 0))
 
 
 AlertMessage = HubAlertRequest | HubAlertUpdate

@@ -9,9 +9,6 @@ from dataclasses import dataclass
 
 from edge_agent.hub.lwp3.codes import DeviceType, SystemType
 
-_RAW_LIMIT = 0x7FFF
-_SI_LIMIT = 100_000
-
 
 @dataclass(frozen=True, slots=True)
 class Scale:
@@ -51,6 +48,6 @@ def announced_scale(raw_maximum: float | None, si_maximum: float | None) -> Scal
     """Return the scale that the hub announced, which takes precedence; None if incomplete or implausible."""
     if raw_maximum is None or si_maximum is None:
         return None
-    if not (0 < raw_maximum <= _RAW_LIMIT and 0 < si_maximum <= _SI_LIMIT):
+    if not (0 < raw_maximum <= 0x7FFF and 0 < si_maximum <= 100_000):
         return None
     return Scale(raw_maximum, si_maximum)

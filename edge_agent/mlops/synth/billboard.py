@@ -14,7 +14,6 @@ from edge_agent.simulation import artwork
 
 POLE_HEIGHTS = 2.05
 """Length of the pole in units of the face's height, measured on photographs of the toys."""
-_CLIP_DEPTH = 0.22  # of the clip behind the plate, in units of the face's height
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,8 @@ def outline(face: Face, pose: SignPose, view: SceneCamera) -> Outline:
     front, rear = project(face.hull, 0.0), project(face.hull, pose.depth)
     wide = 0.1 / face.aspect
     holder = np.array([(0.5 - wide, 0.35), (0.5 + wide, 0.35), (0.5 + wide, 1.0), (0.5 - wide, 1.0)])
-    block = np.vstack([project(holder, pose.depth), project(holder, pose.depth + _CLIP_DEPTH)])
+    # The clip behind the plate is 0.22 deep, in units of the face's height.
+    block = np.vstack([project(holder, pose.depth), project(holder, pose.depth + 0.22)])
     return Outline(corners, _hull(np.vstack([front, rear])), _hull(block))
 
 

@@ -14,9 +14,6 @@ from numpy.typing import NDArray
 Image = NDArray[np.uint8]
 Colour = tuple[int, int, int]
 
-# High, because red things cause false STOP signs.
-_RED_SHARE = 0.3
-
 
 def dead_leaves(width: int, height: int, rng: np.random.Generator) -> Image:
     """Return a picture, (height, width, 3) uint8 BGR, of many small patches or few large ones."""
@@ -32,7 +29,8 @@ def dead_leaves(width: int, height: int, rng: np.random.Generator) -> Image:
 
 def _colour(rng: np.random.Generator) -> Colour:
     """Return a random colour, often red."""
-    red = rng.random() < _RED_SHARE
+    # High, because red things cause false STOP signs.
+    red = rng.random() < 0.3
     hue = int(rng.integers(-9, 10)) % 180 if red else int(rng.integers(180))
     saturation = int(rng.integers(120, 256)) if red else int(rng.integers(256))
     pixel = np.array([[[hue, saturation, int(rng.integers(15, 256))]]], np.uint8)

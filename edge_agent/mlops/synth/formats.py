@@ -85,9 +85,7 @@ def write_json(path: Path, document: dict[str, Any]) -> None:
     path.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
-_SHEET_COLUMNS = 6
 MOST_TILES = 36
-_IGNORED = (150, 150, 150)
 
 
 def _colour(label: str) -> tuple[int, int, int]:
@@ -100,7 +98,7 @@ def annotate(image: Image, boxes: tuple[LabelledBox, ...]) -> Image:
     """Return a copy of the BGR picture with boxes and labels drawn in; boxes to ignore are grey."""
     drawn = image.copy()
     for item in boxes:
-        colour = _IGNORED if item.ignore else _colour(item.label)
+        colour = (150, 150, 150) if item.ignore else _colour(item.label)
         left, top, right, bottom = (round(value) for value in item.box)
         cv2.rectangle(drawn, (left - 1, top - 1), (right, bottom), colour, 1)
         at = (left, top - 3 if top > 10 else bottom + 9)
@@ -110,7 +108,7 @@ def annotate(image: Image, boxes: tuple[LabelledBox, ...]) -> Image:
 
 def sheet(tiles: list[Image]) -> Image:
     """Return a contact sheet of BGR pictures of one size."""
-    columns = min(_SHEET_COLUMNS, len(tiles))
+    columns = min(6, len(tiles))
     empty = [np.zeros_like(tiles[0])] * (-len(tiles) % columns)
     padded = tiles + empty
     rows = [np.hstack(padded[start : start + columns]) for start in range(0, len(padded), columns)]

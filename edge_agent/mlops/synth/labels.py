@@ -15,7 +15,6 @@ MIN_PX = 7.0
 _MIN_CONTRAST = 5.0  # of 255
 _MIN_SHARE = 0.45  # of face and edge that is visible
 _WHOLE_SHARE = 0.93  # above it the box is that of the exact outline
-_MAX_YAW_RAD = 1.38
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ def _box(
     contrast = _contrast(soft, low, high)
     if size.max() < MIN_PX - 2 or size.min() < 3 or contrast < _MIN_CONTRAST / 2:
         return None
-    edge_on = abs(painted.sign.pose.yaw_rad) > _MAX_YAW_RAD
+    edge_on = abs(painted.sign.pose.yaw_rad) > 1.38
     ignore = size.max() < MIN_PX or share < _MIN_SHARE or contrast < _MIN_CONTRAST or edge_on
     box = (float(low[0]), float(low[1]), float(high[0]), float(high[1]))
     return LabelledBox(painted.sign.face.label, box, bool(ignore))

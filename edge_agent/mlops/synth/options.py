@@ -9,9 +9,6 @@ import numpy as np
 from edge_agent.errors import UsageError
 from edge_agent.mlops.synth.textures import Image
 
-_MAX_BACKGROUND_PX = 960
-_PICTURES = (".jpg", ".jpeg", ".png")
-
 
 @dataclass(frozen=True)
 class SynthOptions:
@@ -79,7 +76,7 @@ def read_backgrounds(folder: Path | None) -> tuple[Image, ...]:
         raise UsageError(
             f"no folder of backgrounds at {folder}", remedy="give a folder of photographs", path=str(folder)
         )
-    paths = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in _PICTURES]
+    paths = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in (".jpg", ".jpeg", ".png")]
     if not paths:
         raise UsageError(f"no JPEG or PNG file in {folder}", remedy="add photographs without signs", path=str(folder))
     return tuple(_read(path) for path in paths)
@@ -89,6 +86,6 @@ def _read(path: Path) -> Image:
     picture = cv2.imdecode(np.frombuffer(path.read_bytes() or b"\0", dtype=np.uint8), cv2.IMREAD_COLOR)
     if picture is None or min(picture.shape[:2]) < 32:
         raise UsageError(f"{path} is not a readable photograph", remedy="remove it or save it again", path=str(path))
-    shrink = min(1.0, _MAX_BACKGROUND_PX / max(picture.shape[:2]))
+    shrink = min(1.0, 960 / max(picture.shape[:2]))
     size = (max(1, int(picture.shape[1] * shrink)), max(1, int(picture.shape[0] * shrink)))
     return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)

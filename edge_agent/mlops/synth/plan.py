@@ -17,8 +17,6 @@ _MIX = {
 }  # fmt: skip
 _LABELS, _SHARES = [str(label) for label in _MIX], list(_MIX.values())
 _COUNTS = (0.22, 0.22, 0.19, 0.14, 0.11, 0.07, 0.05)  # of scenes with 1, 2, ... signs
-_OVERLAP_SHARE = 0.25  # share of chance overlaps that may stay
-_MIN_ASPECT = 0.75  # the size of a narrower plate is that of its height
 
 
 @dataclass(frozen=True)
@@ -70,7 +68,8 @@ def plan_signs(setup: CameraSetup, faces: Faces, rng: Generator, count: int) -> 
         elif planned and rng.random() < 0.12:
             pose = _behind(rng, planned[-1].pose, pose)
             free = True
-        if free or all(_apart(pose, other.pose) or rng.random() < _OVERLAP_SHARE for other in planned):
+        # Share of chance overlaps that may stay.
+        if free or all(_apart(pose, other.pose) or rng.random() < 0.25 for other in planned):
             planned.append(PosedSign(face, pose, _appearance(rng, face, pose, shared)))
     return sorted(planned, key=lambda sign: -sign.pose.ahead_mm)
 
@@ -89,7 +88,8 @@ def _appearance(rng: Generator, face: Face, pose: SignPose, shared: SignAppearan
 def _random_pose(rng: Generator, setup: CameraSetup, face: Face) -> SignPose:
     """Place a sign in view: on the table if it fits there, else in the air."""
     view = setup.view
-    height = _random_size(rng, face) * view.width / 320 / max(face.aspect, _MIN_ASPECT)
+    # The size of a narrower plate is that of its height.
+    height = _random_size(rng, face) * view.width / 320 / max(face.aspect, 0.75)
     ahead = view.ahead_mm(height, face.height_mm)
     pole = POLE_HEIGHTS * float(rng.uniform(0.85, 1.15))
     foot_y = view.horizon_px + view.camera_mm * view.focal_px / ahead

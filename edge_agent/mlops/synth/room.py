@@ -102,7 +102,6 @@ _LOOKALIKES: tuple[tuple[Painter, float], ...] = (
     (lookalikes.stack, 0.9), (lookalikes.fitting, 0.8), (lookalikes.bare_pole, 0.5), (lookalikes.brick, 0.6),
 )  # fmt: skip
 _WEIGHTS = np.array([weight for _, weight in _LOOKALIKES])
-_LARGE = (lookalikes.armchair, lookalikes.framed)
 
 
 def paint_lookalikes_far(image: Image, rng: Generator, textures: Textures, floor_px: float) -> None:
@@ -151,5 +150,5 @@ def _random_lookalike(rng: Generator) -> Painter:
 
 def _lookalike_size(rng: Generator, width: int, painter: Painter) -> float:
     """Choose a size in pixels for a picture `width` pixels wide; furniture and pictures are larger."""
-    low, high = (12, 110) if painter in _LARGE else (6, 70)
+    low, high = (12, 110) if painter in (lookalikes.armchair, lookalikes.framed) else (6, 70)
     return log_uniform(rng, low, high) * width / 320

@@ -22,10 +22,7 @@ COMMAND_TOPIC = "train-command"
 MONITORING_TOPIC = "train-monitoring"
 CAPTURE_TOPIC = "train-command-capture"
 
-SQUARE_PX = 640
-"""Side of the square that the original's boxes are measured in."""
 
-_NO_COMMAND = -1
 _CLASSES = ("SpeedLimit", "DangerAhead")
 _CLASS_OF: dict[str, int] = {
     Sign.SPEED_LIMIT_30: 0,
@@ -46,7 +43,7 @@ def model_result(prediction: Prediction, picture: EncodedImage) -> bytes:
 def train_command(prediction: Prediction) -> bytes:
     """Return the text of MQTT topic `train-command`: the first sign's class, or -1 if there is none."""
     known = (_CLASS_OF[found.label] for found in prediction.detections if found.label in _CLASS_OF)
-    return str(next(known, _NO_COMMAND)).encode()
+    return str(next(known, -1)).encode()
 
 
 def monitoring(prediction: Prediction, picture: EncodedImage, train_id: str) -> bytes:
@@ -82,7 +79,8 @@ def read_capture_command(value: bytes | None, sent_unix_s: float) -> CommandMess
 
 
 def _result(prediction: Prediction, image: str) -> dict[str, Any]:
-    scale = max(prediction.width, prediction.height) / SQUARE_PX
+    # 640 is the side of the square that the original's boxes are measured in.
+    scale = max(prediction.width, prediction.height) / 640
     inference_s = prediction.inference_ms / 1000
     total_s = max(prediction.done_s - prediction.taken_s, inference_s)
     return {

@@ -14,7 +14,6 @@ from edge_agent.observers.crazy_train import payloads as compat
 from edge_agent.observers.outbox.record import OutboxRecord, RecordKind
 
 _GREEN = (0, 255, 0)  # BGR
-_MAX_FRAMES = 4  # a prediction follows its frame at once; frames that were never looked at must not pile up
 
 
 class FrameMatcher:
@@ -28,7 +27,8 @@ class FrameMatcher:
         match event:
             case Frame():
                 self._frames[event.frame_id] = event
-                if len(self._frames) > _MAX_FRAMES:
+                # A prediction follows its frame at once; frames that were never looked at must not pile up.
+                if len(self._frames) > 4:
                     self._frames.popitem(last=False)
             case Prediction():
                 frame = self._frames.pop(event.frame_id, None)

@@ -12,8 +12,6 @@ from edge_agent.errors import ConfigError, RetryableError
 FORMAT = 1
 MEMORY = Path(":memory:")
 
-_BUSY_TIMEOUT_S = 0.5
-_QUICK_CHECK_MAX_BYTES = 64_000_000  # about 0.2 s; damage in larger files is found when a damaged row is read
 _MAX_WAL_BYTES = 16_000_000
 _CACHE_KIB = 256  # rows are written and read once: SQLite's default of 2 MiB would fill up in an outage for nothing
 _BROKEN = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
@@ -114,7 +112,7 @@ def set_aside(path: Path) -> Path:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(path, timeout=0.5, isolation_level=None, check_same_thread=False)
     try:
         _check(connection, path)
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
@@ -135,7 +133,7 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
         return
     if not tables >= EVERY_TABLE:
         raise ConfigError(f"{path} is a database, but not an outbox", remedy="name another file in kafka.outbox.path")
-    if _size(path) < _QUICK_CHECK_MAX_BYTES:
+    if _size(path) < 64_000_000:  # about 0.2 s; damage in larger files is found when a damaged row is read
         verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if verdict != "ok":
             raise damaged(str(verdict))

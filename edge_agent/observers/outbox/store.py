@@ -133,11 +133,7 @@ class OutboxTransaction:
         )
 
 
-_LIVE_IMAGES_BYTES = 2_000_000  # a few seconds of frames: what is in transit while the uplink works
-_MAX_DEAD_BYTES = 64_000_000
 _VACUUM_PAGES = 256
-_FRESH_ROWS = 50  # of one commit, kept for the uplink; more is a backlog, which is read from the file
-_ROW_MARGIN_BYTES = 256  # a row's body is larger than its record by the JSON around the parts
 _OLDEST = "SELECT min(at_ms) FROM ({})".format(  # noqa: S608 - an enum
     " UNION ALL ".join(f"SELECT * FROM (SELECT at_ms FROM {kind} ORDER BY seq LIMIT 1)" for kind in RecordKind)  # noqa: S608
 )
@@ -198,7 +194,8 @@ class OutboxStore:
             evicted = self._evict(change)
             change.write(next_seq)
         first_seq, self.next_seq = self.next_seq, next_seq
-        few = records if not evicted and len(records) <= _FRESH_ROWS else ()
+        # Rows of one commit, kept for the uplink; more is a backlog, which is read from the file.
+        few = records if not evicted and len(records) <= 50 else ()
         self._fresh = [replace(record, seq=seq) for seq, record in enumerate(few, first_seq)]
         self._oldest_known = not evicted and sum(count.rows for count in self.counts.values()) == len(records)
         if self._oldest_known:
@@ -223,7 +220,8 @@ class OutboxStore:
         fresh, self._fresh = self._fresh, []
         if not fresh or after_seq != fresh[0].seq - 1 or len(fresh) > max_rows:
             return []
-        return fresh if sum(row.size for row in fresh) + _ROW_MARGIN_BYTES * len(fresh) <= max_bytes else []
+        # A row's body is larger than its record by the JSON around the parts.
+        return fresh if sum(row.size for row in fresh) + 256 * len(fresh) <= max_bytes else []
 
     def _load(self, after_seq: int, max_rows: int, max_bytes: int) -> list[OutboxRecord]:
         cursors = [self._rows(kind, after_seq, max_rows) for kind in RecordKind if self.counts[kind].rows]
@@ -240,7 +238,7 @@ class OutboxStore:
         self._fresh, self._oldest_known = [], False
         with self._transaction() as change:
             change.dead_letter(seq, reason)
-            change.trim_dead(_MAX_DEAD_BYTES)
+            change.trim_dead(64_000_000)
             change.write(self.next_seq)
 
     def give_back_space(self) -> None:
@@ -293,7 +291,8 @@ class OutboxStore:
     def _evict(self, change: OutboxTransaction) -> int:
         """Evict frames beyond their budget, then events beyond both of theirs, telemetry before safety."""
         budget = self._budget
-        floor = max(budget.images_bytes, _LIVE_IMAGES_BYTES)
+        # A few seconds of frames: what is in transit while the uplink works.
+        floor = max(budget.images_bytes, 2_000_000)
         evicted = change.evict(RecordKind.IMAGE, change.counts[RecordKind.IMAGE].bytes - floor, self._read_seq, None)
         before_ms = int((self._wall() - budget.events_h * 3600) * 1000)
         for kind in (RecordKind.TELEMETRY, RecordKind.SAFETY):

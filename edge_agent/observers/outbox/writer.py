@@ -20,7 +20,6 @@ from edge_agent.runtime.queues import ThreadQueue
 T = TypeVar("T")
 
 COMMIT_EVERY_S = 0.1
-_RETRY_S = 0.5
 _MAX_PENDING = 1000
 
 _log = structlog.get_logger(__name__)
@@ -282,7 +281,7 @@ class OutboxWriter(Generic[T]):
 
     def _on_error(self, error: Exception) -> None:
         """Set a damaged file aside; after any other error wait and try again. Pending records are kept."""
-        self._retry_at_s = self._clock() + _RETRY_S
+        self._retry_at_s = self._clock() + 0.5
         store = self._store
         if store is not None and isinstance(error, sqlite3.Error) and outbox_file.is_broken(error):
             store.close()

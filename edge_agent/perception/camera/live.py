@@ -23,18 +23,6 @@ from edge_agent.perception.camera.opencv import VideoCapture, as_bgr
 from edge_agent.ports import Shot
 from edge_agent.runtime.backoff import Backoff
 
-# A driver's timestamp further back than this is on another clock than ours.
-_MAX_STAMP_AGE_S = 60.0
-
-# A driver that hangs may deliver its buffers again and again; V4L2 has at most this many (VIDEO_MAX_FRAME).
-_RECENT_PICTURES = 32
-
-# Every n-th row goes into a picture's checksum: the sensor's noise is in all of them.
-_CHECKSUM_ROWS = 8
-
-# This many unusable pictures in a row end the reader; single ones occur on healthy links.
-_MAX_BAD_READS = 10
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LivePicture:
@@ -76,7 +64,8 @@ class LiveReader:
         self._opener = opener
         self._clock = clock
         self._serials = serials
-        self._recent: deque[int] = deque(maxlen=_RECENT_PICTURES)
+        # A driver that hangs may deliver its buffers again and again; V4L2 has at most this many (VIDEO_MAX_FRAME).
+        self._recent: deque[int] = deque(maxlen=32)
         self._notify = notify
         self._stamped = stamped
         self._stop = threading.Event()
@@ -108,7 +97,8 @@ class LiveReader:
                 self.reason = "it cannot be opened"
                 return
             bad = 0
-            while not self._stop.is_set() and bad < _MAX_BAD_READS:
+            # This many unusable pictures in a row end the reader; single ones occur on healthy links.
+            while not self._stop.is_set() and bad < 10:
                 good, image = capture.read()
                 if not good:
                     self.reason = "it delivers no more pictures"
@@ -137,7 +127,8 @@ class LiveReader:
         last = self.newest
         if last is not None and ((stamp_s is not None and stamp_s <= last.taken_s) or same_picture(last.image, image)):
             return True
-        checksum = zlib.crc32(image[::_CHECKSUM_ROWS].tobytes())
+        # Every n-th row goes into a picture's checksum: the sensor's noise is in all of them.
+        checksum = zlib.crc32(image[::8].tobytes())
         if checksum in self._recent:
             return True
         self._recent.append(checksum)
@@ -148,7 +139,8 @@ class LiveReader:
         if not self._stamped:
             return None
         stamp_s = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-        return stamp_s if 0 < stamp_s <= arrived_s <= stamp_s + _MAX_STAMP_AGE_S else None
+        # A driver's timestamp further back than this is on another clock than ours.
+        return stamp_s if 0 < stamp_s <= arrived_s <= stamp_s + 60.0 else None
 
 
 def same_picture(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> bool:
@@ -160,10 +152,6 @@ def same_picture(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> bool:
     if one.shape != other.shape or not np.array_equal(one[::16, ::16], other[::16, ::16]):
         return False
     return np.array_equal(one, other)
-
-
-# Threads that may hang in a read at the same time; no more are started until one of them ends.
-_MAX_STUCK = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,7 +294,8 @@ class LiveCamera:
     def _start(self) -> None:
         """Start a reader, unless too many threads hang already."""
         self._abandoned = [reader for reader in self._abandoned if reader.stuck]
-        if len(self._abandoned) >= _MAX_STUCK:
+        # Threads that may hang in a read at the same time; no more are started until one of them ends.
+        if len(self._abandoned) >= 3:
             self._retry_at_s = self._clock() + self._timeouts.retry_max_s
             return
         loop = asyncio.get_running_loop()

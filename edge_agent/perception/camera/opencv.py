@@ -9,10 +9,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-STREAM_OPEN_TIMEOUT_MS = 8000
-STREAM_READ_TIMEOUT_MS = 2000
-
-_LOG_SILENT = 0  # cv::utils::logging::LOG_LEVEL_SILENT
 _QUIET = {
     "OPENCV_FFMPEG_LOGLEVEL": "-8",  # AV_LOG_QUIET of libavutil/log.h
     "OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT": "2",  # seconds that one read of a device may block; OpenCV's default is 10
@@ -47,7 +43,7 @@ def silence_opencv() -> None:
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     set_level = getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel  # OpenCV 4, OpenCV 5
-    set_level(_LOG_SILENT)
+    set_level(0)  # cv::utils::logging::LOG_LEVEL_SILENT
 
 
 def open_file(path: Path) -> VideoCapture:
@@ -76,8 +72,8 @@ def open_stream(url: str) -> VideoCapture:
     silence_opencv()
     # One thread, because with n of them FFmpeg's frame threading delays each picture by n pictures.
     parameters = [
-        (cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, STREAM_OPEN_TIMEOUT_MS),
-        (cv2.CAP_PROP_READ_TIMEOUT_MSEC, STREAM_READ_TIMEOUT_MS),
+        (cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, 8000),
+        (cv2.CAP_PROP_READ_TIMEOUT_MSEC, 2000),
         (cv2.CAP_PROP_N_THREADS, 1),
     ]
     return cv2.VideoCapture(url, _backend(cv2.CAP_FFMPEG), [value for pair in parameters for value in pair])

@@ -12,9 +12,6 @@ from edge_agent.events import Box, Detection
 from edge_agent.perception.camera.opencv import VideoCapture, as_bgr, open_file
 from edge_agent.perception.camera.recorded import RecordedPicture
 
-# Ratios of frame rates this close to an integer are rounded: 29.97 to 10 is 3, without drift.
-_RATIO_TOLERANCE = 0.01
-
 
 class VideoReader:
     """Implements recorded.PictureReader on a video file.
@@ -133,7 +130,8 @@ def _ratio(video_fps: float, wanted_fps: float | None) -> float:
         return 1.0
     ratio = video_fps / wanted_fps
     whole = round(ratio)
-    return float(whole) if whole and abs(ratio / whole - 1) <= _RATIO_TOLERANCE else ratio
+    # Ratios of frame rates this close to an integer are rounded: 29.97 to 10 is 3, without drift.
+    return float(whole) if whole and abs(ratio / whole - 1) <= 0.01 else ratio
 
 
 def _sane_rate(fps: float) -> float:

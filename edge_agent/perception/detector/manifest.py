@@ -14,9 +14,6 @@ from typing import Any
 from edge_agent.errors import ConfigError
 from edge_agent.perception.vision import OutputLayout
 
-# Longest `names` entry that is parsed, in characters; 1,000 class names need a tenth of it.
-_MAX_NAMES_LENGTH = 100_000
-
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
@@ -115,7 +112,8 @@ def parse_names(text: str) -> tuple[str, ...] | None:
 
     Returns None when the text is something else or ids are missing. Nothing in it is executed.
     """
-    if len(text) > _MAX_NAMES_LENGTH:
+    # Longest `names` entry that is parsed, in characters; 1,000 class names need a tenth of it.
+    if len(text) > 100_000:
         return None
     try:
         value = _literal(text)

@@ -45,8 +45,6 @@ DENSE = frozenset(
 """Layouts that need a threshold and NMS over all cells."""
 
 _STRIDES = ((8, 16), (8, 16, 32), (16, 32), (4, 8, 16), (4, 8, 16, 32), (8, 16, 32, 64))
-# More rows than this are never the result of an NMS inside the network.
-_MAX_NMS_ROWS = 1000
 
 
 _LAYOUT_OF_COLUMNS = {6: OutputLayout.END_TO_END, 7: OutputLayout.END_TO_END_BATCH}
@@ -84,7 +82,8 @@ def _single_output(shape: Shape, classes: int, grids: frozenset[int]) -> list[Ou
         return []
     _, rows, columns = shape
     dense = _dense_layouts(rows, columns, classes)
-    if columns != 6 or rows > _MAX_NMS_ROWS:
+    # More rows than this are never the result of an NMS inside the network.
+    if columns != 6 or rows > 1000:
         return dense
     return [*dense, OutputLayout.END_TO_END] if rows in grids else [OutputLayout.END_TO_END, *dense]
 
@@ -120,9 +119,6 @@ def _grid_sizes(width: int, height: int) -> frozenset[int]:
     totals = {sum((width // stride) * (height // stride) for stride in strides) for strides in _STRIDES}
     return frozenset(total * anchors for total in totals for anchors in (1, 3))
 
-
-# NMS takes the best boxes only: its cost grows with the square of their number, and no picture here holds more signs.
-_MAX_CANDIDATES = 300
 
 Floats = NDArray[np.float32]
 
@@ -202,7 +198,9 @@ def _pick(boxes: NDArray[Any], scores: NDArray[Any], threshold: float) -> Candid
     classes = scores.argmax(axis=0) if scores.size else np.zeros(0, np.intp)
     best = scores[classes, np.arange(classes.size)]
     order = np.flatnonzero(best >= threshold)
-    order = order[np.argsort(-best[order], kind="stable")[:_MAX_CANDIDATES]]
+    # NMS takes the best boxes only: its cost grows with the square of their number, and no picture here holds more
+    # signs.
+    order = order[np.argsort(-best[order], kind="stable")[:300]]
     centre_x, centre_y, width, height = boxes[:, order]
     corners = (centre_x - width / 2, centre_y - height / 2, centre_x + width / 2, centre_y + height / 2)
     return Candidates(np.stack(corners, axis=1), best[order], classes[order])

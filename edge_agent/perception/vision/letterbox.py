@@ -12,8 +12,6 @@ PAD_GREY = 114
 """Value of the padding in all three channels: the one that the YOLO family is trained with."""
 
 _UNIT = np.float32(1 / 255)
-# A picture that would grow by less than this factor is only padded: it stays sharp, and a resize is saved.
-_MIN_UPSCALE = 1.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +29,8 @@ class Placement:
 def place(width: int, height: int, input_width: int, input_height: int) -> Placement:
     """Return where a `width` x `height` picture lies, centred, in an `input_width` x `input_height` input; pixels."""
     scale = min(input_width / width, input_height / height)
-    if 1.0 <= scale < _MIN_UPSCALE:
+    # A picture that would grow by less than this factor is only padded: it stays sharp, and a resize is saved.
+    if 1.0 <= scale < 1.05:
         scale = 1.0
     new_width = max(1, min(input_width, round(width * scale)))
     new_height = max(1, min(input_height, round(height * scale)))

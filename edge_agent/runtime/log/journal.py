@@ -21,10 +21,6 @@ _PRIORITIES = {"critical": 2, "error": 3, "warning": 4, "info": 6, "debug": 7}
 """Levels of syslog.h."""
 
 _STANDARD = {"pathname": "CODE_FILE", "lineno": "CODE_LINE", "func_name": "CODE_FUNC"}
-_MOST_BYTES = 100_000
-"""Longer values are truncated: a datagram that does not fit the socket's buffer would be lost."""
-
-_NAME_LENGTH = 64  # the journal rejects longer names
 
 
 def goes_to_journal(environ: Mapping[str, str]) -> bool:
@@ -80,7 +76,7 @@ def fields(event: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _name(key: str) -> str:
-    return (PREFIX + re.sub(r"[^A-Z0-9]", "_", key.upper()))[:_NAME_LENGTH]
+    return (PREFIX + re.sub(r"[^A-Z0-9]", "_", key.upper()))[:64]  # the journal rejects longer names
 
 
 def _text(value: object) -> str:
@@ -89,7 +85,8 @@ def _text(value: object) -> str:
 
 def _line(name: str, value: str) -> bytes:
     """Encode a field: NAME=value, or with the length first where the value contains line feeds."""
-    data = value.encode(errors="replace")[:_MOST_BYTES]
+    # Longer values are truncated: a datagram that does not fit the socket's buffer would be lost.
+    data = value.encode(errors="replace")[:100_000]
     if b"\n" not in data:
         return name.encode() + b"=" + data + b"\n"
     return name.encode() + b"\n" + len(data).to_bytes(8, "little") + data + b"\n"

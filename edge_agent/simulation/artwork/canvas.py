@@ -17,7 +17,6 @@ Colour = tuple[int, int, int]
 Point = tuple[float, float]
 
 _SHIFT = 6  # fractional bits of cv2's fixed-point coordinates
-_FINE_PX = 384  # minimum height of the surface; small artwork is drawn large and averaged down
 
 
 def rounded(corners: Sequence[Point], radius: float, steps: int = 8) -> list[Point]:
@@ -55,7 +54,8 @@ class Canvas:
 
     def __init__(self, height_px: int, aspect: float, ground: Colour) -> None:
         self._size_px = (max(1, round(height_px * aspect)), height_px)
-        fine = max(2, -(-_FINE_PX // height_px))
+        # Minimum height of the surface; small artwork is drawn large and averaged down.
+        fine = max(2, -(-384 // height_px))
         self._scale = float(height_px * fine)
         width = self._size_px[0] * fine
         self._picture = np.full((height_px * fine, width, 3), ground, dtype=np.uint8)

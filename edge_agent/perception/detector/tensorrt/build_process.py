@@ -16,8 +16,6 @@ from edge_agent.errors import FatalError
 from edge_agent.perception.detector.tensorrt.build_worker import BuildRequest
 
 STOP_TIMEOUT_S = 1.0
-_MODULE = "edge_agent.perception.detector.tensorrt.build_worker"
-_STDERR_BYTES = 4000
 
 
 class BuildProcessError(FatalError):
@@ -37,7 +35,7 @@ async def build_in_process(
     child = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        _MODULE,
+        "edge_agent.perception.detector.tensorrt.build_worker",
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -70,7 +68,7 @@ async def _follow_child(
             return Path(last["built"]), bool(last["fresh"])
         if "error" in last:
             raise BuildProcessError(last["error"], remedy=last.get("remedy", ""), kind=last.get("kind", ""))
-        raise BuildProcessError(_exit_reason(code, (await stderr)[-_STDERR_BYTES:]), remedy="see docs/engines.md")
+        raise BuildProcessError(_exit_reason(code, (await stderr)[-4000:]), remedy="see docs/engines.md")
     finally:
         stderr.cancel()
 

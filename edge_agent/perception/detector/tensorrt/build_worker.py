@@ -22,10 +22,6 @@ from edge_agent.perception.detector.tensorrt.builder import build
 from edge_agent.perception.detector.tensorrt.cache import EngineCache
 from edge_agent.perception.detector.tensorrt.selection import open_source
 
-_NICENESS = 10
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
-_PROGRESS_INTERVAL_S = 0.2
-
 
 @dataclass(frozen=True, slots=True)
 class BuildRequest:
@@ -73,15 +69,16 @@ def build_engine(request: BuildRequest, send: ProgressCallback, bindings: Bindin
 
 def main() -> int:
     """Run the request on stdin."""
-    os.nice(_NICENESS)
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)  # stop when the parent is killed
+    os.nice(10)
+    # PR_SET_PDEATHSIG of linux/prctl.h: stop when the parent is killed.
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the parent, which then stops this process
     sent_s = 0.0
 
     def send(message: dict[str, Any]) -> bool:
         nonlocal sent_s
         now_s = time.monotonic()
-        if "progress" in message and now_s - sent_s < _PROGRESS_INTERVAL_S:
+        if "progress" in message and now_s - sent_s < 0.2:
             return True
         sent_s = now_s
         try:

@@ -10,7 +10,6 @@ from typing import Any
 
 from edge_agent.errors import FatalError
 
-_MAX_LINES = 20
 _MAX_LENGTH = 300
 
 
@@ -26,7 +25,7 @@ class LogCollector:
 
     def _append(self, text: str) -> None:
         self._lines.append(text)
-        del self._lines[:-_MAX_LINES]
+        del self._lines[:-20]
 
     def clear(self) -> None:
         """Discard the errors so far."""
@@ -56,9 +55,6 @@ def _make_logger(trt: Any, append: Any) -> Any:
 
     return Logger()
 
-
-WORKSPACE_BYTES = 1 << 30
-"""Memory that a layer may use while it runs; a Jetson Orin Nano shares 8 GB with everything else."""
 
 Progress = Callable[[str, float], bool]
 """Receives a phase and the share of the whole that is done, 0..1; returns whether to continue."""
@@ -100,7 +96,8 @@ def build(
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     _parse(trt, network, onnx, log)
     config = builder.create_builder_config()
-    config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, WORKSPACE_BYTES)
+    # Memory that a layer may use while it runs; a Jetson Orin Nano shares 8 GB with everything else.
+    config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, 1 << 30)
     _set_profile(builder, config, network, profile)
     _set_timings(config, timings)
     monitor = _make_monitor(trt, progress)

@@ -10,10 +10,6 @@ import importlib.metadata
 from collections.abc import Iterator
 from typing import Any
 
-_TENSORRT_LIBRARIES = ("libnvinfer", "libnvinfer_plugin", "libnvonnxparser")
-_RTLD_NOW = 2  # dlfcn.h of Linux
-_THREAD_LOCAL = 1  # CU_STREAM_CAPTURE_MODE_THREAD_LOCAL: calls of other threads do not affect the capture
-
 
 def load_libcuda() -> Any | None:
     """Load libcuda; None without an NVIDIA driver."""
@@ -29,7 +25,7 @@ def preload(name: str) -> bool:
     """Load a shared library without holding the interpreter lock; return whether it is loaded."""
     opener = ctypes.CDLL(None).dlopen  # ctypes.CDLL(name) would hold the lock while loading
     opener.restype, opener.argtypes = ctypes.c_void_p, [ctypes.c_char_p, ctypes.c_int]
-    return bool(opener(name.encode(), _RTLD_NOW))
+    return bool(opener(name.encode(), 2))  # RTLD_NOW of dlfcn.h
 
 
 def preload_tensorrt() -> None:
@@ -38,7 +34,7 @@ def preload_tensorrt() -> None:
         major = importlib.metadata.version("tensorrt").partition(".")[0]
     except importlib.metadata.PackageNotFoundError:
         return
-    for name in _TENSORRT_LIBRARIES:
+    for name in ("libnvinfer", "libnvinfer_plugin", "libnvonnxparser"):
         preload(f"{name}.so.{major}")
 
 
@@ -89,7 +85,8 @@ class CudaGraph:
     def record(self, work: Any) -> bool:
         """Record what `work` enqueues on the stream, which must be all it does; return whether that succeeded."""
         library, graph = self._library, ctypes.c_void_p()
-        if library.cuStreamBeginCapture_v2(self._stream, _THREAD_LOCAL) != 0:
+        # CU_STREAM_CAPTURE_MODE_THREAD_LOCAL: calls of other threads do not affect the capture.
+        if library.cuStreamBeginCapture_v2(self._stream, 1) != 0:
             return False
         try:
             work()

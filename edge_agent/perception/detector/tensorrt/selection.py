@@ -14,9 +14,6 @@ from edge_agent.perception.detector.tensorrt.detector import TensorRtDetector
 from edge_agent.perception.detector.tensorrt.engine_file import EngineInfo, EngineKey
 from edge_agent.perception.detector.tensorrt.spec import EngineSpec, PostprocessOptions
 
-# What `auto` tries in turn: fp16 costs no accuracy, int8 some.
-_AUTO = ("fp16", "fp32")
-
 
 @dataclass(frozen=True, slots=True)
 class OnnxSource:
@@ -40,7 +37,8 @@ class OnnxSource:
 
 def precision_file(model: Path, precision: str) -> tuple[Path, str]:
     """Return the file of the float32 `model` in a precision, and that precision; raises ConfigError without one."""
-    candidates = _AUTO if precision == "auto" else (precision,)
+    # What `auto` tries in turn: fp16 costs no accuracy, int8 some.
+    candidates = ("fp16", "fp32") if precision == "auto" else (precision,)
     for name in candidates:
         if name == "fp32":
             return model, name

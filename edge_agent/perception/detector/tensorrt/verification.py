@@ -156,9 +156,6 @@ def _disagreement(name: str, why: str) -> DisagreementError:
     )
 
 
-_SUFFIXES = (".jpg", ".jpeg", ".png")
-
-
 def sample_pictures(model: Path | None = None, folder: Path | None = None) -> list[NDArray[np.uint8]]:
     """Read the pictures of `folder`, else those in `samples` beside `model`, else the shipped ones.
 
@@ -167,7 +164,7 @@ def sample_pictures(model: Path | None = None, folder: Path | None = None) -> li
     beside = model.parent / "samples" if model is not None else None
     if folder is None:
         folder = beside if beside is not None and beside.is_dir() else resources.engines_dir() / "samples"
-    paths = sorted(path for path in folder.glob("*") if path.suffix.lower() in _SUFFIXES)
+    paths = sorted(path for path in folder.glob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
     read = (cv2.imread(str(path), cv2.IMREAD_COLOR) for path in paths)
     pictures = [np.asarray(picture, np.uint8) for picture in read if picture is not None]
     if not pictures:
