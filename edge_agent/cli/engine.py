@@ -221,7 +221,6 @@ def _verify(path: Path, spec: EngineSpec, settings: Settings, frames: Path | Non
 
 
 def _agreement_facts(agreement: Agreement) -> dict[str, Any]:
-    """Return an engine's agreement with ONNX Runtime, for JSON."""
     return {
         "pictures": agreement.pictures,
         "pairs": agreement.pairs,
@@ -279,7 +278,6 @@ def _onnx_info(path: Path) -> dict[str, Any]:
 
 
 def _engine_row(path: Path, about: Any) -> dict[str, Any]:
-    """Return one engine's row of the list."""
     key = about.key if about else None
     return {
         "engine": path.name,
@@ -303,12 +301,10 @@ def _machine_text(about: Any) -> str:
 
 
 def _format_date(unix_s: float) -> str:
-    """Format a time as local date and time."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(unix_s))
 
 
 def _model_row(path: Path) -> dict[str, Any]:
-    """Return one model's row of the list."""
     content = path.read_bytes()
     try:
         metrics = json.loads(path.with_suffix(".json").read_text(encoding="utf-8")).get("metrics")

@@ -93,7 +93,6 @@ def _detect(truth: "GroundTruth", model: Path | None) -> tuple[list["PictureDete
 
 
 def _compare(truth: "GroundTruth", old: Path, new: Path, *, as_json: bool) -> None:
-    """Compare two models on the same pictures."""
     from edge_agent.mlops.evaluate import compare, match
 
     before, after = (match(truth, _detect(truth, model)[0]) for model in (old, new))
@@ -111,7 +110,6 @@ def _clean(value: Any) -> Any:
 
 
 def _show(report: "Report") -> None:
-    """Print the figures as tables."""
     from rich.console import Console
     from rich.table import Table
 
@@ -133,7 +131,6 @@ def _show(report: "Report") -> None:
 
 
 def _table(title: str, rows: dict[str, dict[str, float]], table: Any) -> Any:
-    """Fill a table."""
     table.add_column(title)
     columns = list(next(iter(rows.values()), {}))
     for column in columns:

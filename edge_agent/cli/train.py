@@ -137,7 +137,6 @@ def _size(text: str) -> tuple[int, int]:
 
 
 def _run(job: "TrainingJob") -> None:
-    """Run the job with a progress bar."""
     from edge_agent.mlops.job import Hooks, run
     from edge_agent.mlops.train import Progress
 

@@ -112,7 +112,6 @@ class _Walk:
         return result
 
     def value(self, node: Node, at: Location) -> object:
-        """Return a node's plain value."""
         if id(node) in self._seen:  # an alias yields the same node as its anchor
             place = self._tree.places[at]  # its key's: the node's own mark is the anchor's
             where = f"{self._name}:{place.key_line}:{place.key_column}"

@@ -69,12 +69,10 @@ class _ReadEndpoints:
         return view(self._app.facts(request))
 
     async def trains(self, request: Request) -> Response:
-        """Return all trains."""
         self._app.check_origin(request)
         return view(Trains(tuple(self._store.trains(self._app.now_ms()))))
 
     async def train(self, request: Request) -> Response:
-        """Return one train."""
         return view(self._train(request).view(self._app.now_ms()))
 
     async def timeline(self, request: Request) -> Response:
@@ -102,14 +100,12 @@ class _ReadEndpoints:
         return view(frame)
 
     async def picture(self, request: Request) -> Response:
-        """Return the picture of a frame."""
         picture = self._store.picture(self._train(request).train_id, request.path_params["frame_id"])
         if picture is None:
             raise ApiError(404, "this picture is not stored (any more)", "pick one of /api/trains/{id}/frames")
         return _picture_response(picture, _IMMUTABLE)
 
     async def snapshot(self, request: Request) -> Response:
-        """Return the newest picture."""
         picture = self._store.newest(self._train(request).train_id)
         if picture is None:
             raise ApiError(404, "the train has sent no picture yet", "check that its camera runs, and kafka.images")

@@ -102,7 +102,6 @@ class _CommandEndpoints:
         self._commander = commander
 
     async def command(self, request: Request) -> Response:
-        """Send one command to one train."""
         train_id = request.path_params["train_id"]
         async with self._log_refusal(request, train_id):
             command = await self._authorize(request)

@@ -5,7 +5,6 @@ import contextlib
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from types import TracebackType
 from typing import Self
 
 import structlog
@@ -119,9 +118,7 @@ class BleHub:
         )
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Brake if there is a link, then disconnect."""
         if self._session is not None:
             with contextlib.suppress(RetryableError, TimeoutError):

@@ -5,7 +5,6 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from types import TracebackType
 from typing import Self
 
 from edge_agent.errors import RetryableError
@@ -61,9 +60,7 @@ class MockHub:
             await self.reconnect()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Brake if connected, then disconnect; injected failures do not apply."""
         if self._status.connected:
             self._failures = 0

@@ -177,7 +177,6 @@ class HubSession:
         self._react(before, message)
 
     def _react(self, before: HubModel, message: Message | Malformed) -> None:
-        """React to what a message has changed."""
         now = self.model
         for alert in sorted(now.alerts - before.alerts):
             self._emit(HubEvent("alert", alert.name.lower()))

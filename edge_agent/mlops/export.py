@@ -86,7 +86,6 @@ def export(
 
 
 def _add_metadata(model: Any, net: SignNet, labels: Sequence[str], width: int, height: int) -> None:
-    """Add the metadata that YOLO readers expect, and ours."""
     onnx.helper.set_model_props(
         model,
         {

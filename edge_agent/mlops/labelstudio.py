@@ -229,7 +229,6 @@ def _coco(
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy a picture; raises FatalError naming the target."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)

@@ -107,7 +107,6 @@ def _existing_metrics(path: Path, digest: str) -> dict[str, Any]:
 
 
 def _read(model: Path) -> tuple[bytes, dict[str, Any]]:
-    """Read a model and its manifest."""
     beside = model.with_suffix(".json")
     try:
         description = json.loads(beside.read_text(encoding="utf-8"))

@@ -97,7 +97,6 @@ def read_log(path: Path) -> list[LogLine]:
 
 
 def _parse(row: dict[str, str]) -> LogLine:
-    """Parse one CSV row."""
     numbers = [float(row[field.name]) if row[field.name] else None for field in fields(LogLine)[1:]]
     return LogLine(int(row["samples"]), *numbers)  # type: ignore[arg-type]
 

@@ -205,7 +205,6 @@ class _Meter:
         self.sums, self.count, self.seen = [0.0, 0.0, 0.0], 0, 0
 
     def add(self, losses: Losses, samples: int) -> None:
-        """Add one step."""
         for index, value in enumerate((losses.score, losses.overlap, losses.side)):
             self.sums[index] += float(value.detach())
         self.count += 1

@@ -58,7 +58,6 @@ class Subscription(Generic[T]):
         return self._queue.popleft()
 
     def __len__(self) -> int:
-        """Count the values that wait."""
         return len(self._queue)
 
 
@@ -171,5 +170,4 @@ class ThreadQueue(Generic[T]):
         return value
 
     def __len__(self) -> int:
-        """Count the values that wait."""
         return len(self._queue)

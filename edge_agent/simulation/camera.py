@@ -2,7 +2,6 @@
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from types import TracebackType
 from typing import Self
 
 from edge_agent.ports import Shot
@@ -38,9 +37,7 @@ class SimCamera:
         world.advance(loop.time())
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Shut the thread down; it ends after a picture in progress."""
         self._thread.shutdown(wait=False)
 

@@ -3,7 +3,6 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from types import TracebackType
 from typing import Self
 
 from edge_agent.errors import RetryableError
@@ -52,13 +51,10 @@ class SimHub:
         self._return: asyncio.TimerHandle | None = None
 
     async def __aenter__(self) -> Self:
-        """Connect at once."""
         self._connect()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Brake if connected, and disconnect."""
         if self._return is not None:
             self._return.cancel()

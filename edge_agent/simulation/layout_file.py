@@ -39,7 +39,6 @@ class _Piece(Section):
         return self
 
     def segment(self) -> Segment:
-        """Return the piece as a segment."""
         return straight(self.straight) if self.straight is not None else curve(self.curve or 0.0)
 
 
@@ -65,7 +64,6 @@ class _Sign(Section):
         return left_mm
 
     def placed(self) -> PlacedSign:
-        """Return the sign of the layout."""
         return PlacedSign(self.name, self.at_mm, self.left_mm, math.radians(self.yaw_deg), self.back)
 
 
@@ -87,7 +85,6 @@ class _LayoutFile(Section):
     side_mm: float = Field(300.0, ge=60, le=5000)
 
     def layout(self) -> Layout:
-        """Return the layout."""
         return Layout(
             RailTrack(tuple(piece.segment() for piece in self.track)),
             tuple(sign.placed() for sign in self.signs),

@@ -29,7 +29,6 @@ def wood_grain(rng: Generator, size_px: int, contrast: float = 26.0) -> Image:
 
 
 def _bytes(values: NDArray[Any]) -> Image:
-    """Clip and convert to uint8."""
     out: Image = np.clip(values, 0, 255).astype(np.uint8)
     return out
 

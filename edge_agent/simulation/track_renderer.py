@@ -167,7 +167,6 @@ def _raise(flat: Points, z_mm: float) -> Points:
 
 
 def _sleeper_frames(track: RailTrack) -> list[tuple[Points, Points, Points]]:
-    """Return the centre, forward and left vector of every sleeper."""
     frames = []
     for s_mm in np.arange(SLEEPER_PITCH_MM / 2, track.length_mm, SLEEPER_PITCH_MM):
         pose = track.pose(float(s_mm))
@@ -177,7 +176,6 @@ def _sleeper_frames(track: RailTrack) -> list[tuple[Points, Points, Points]]:
 
 
 def _sleepers(track: RailTrack) -> Points:
-    """Return every sleeper's outline, (n, 4, 2)."""
     half, wide = SLEEPER_LENGTH_MM / 2, SLEEPER_WIDTH_MM / 2
     signs = ((-half, -wide), (half, -wide), (half, wide), (-half, wide))
     return np.array([[c + f * a + left * b for a, b in signs] for c, f, left in _sleeper_frames(track)])

@@ -104,7 +104,6 @@ def step(model: TrainModel, motion: TrainMotion, curved: bool) -> TrainMotion:
 
 
 def _push(model: TrainModel, motion: TrainMotion, back_emf: float) -> float:
-    """Return the motor's force as a share of the stall force."""
     if motion.motor is MotorMode.COAST or motion.battery_percent <= 0:
         return 0.0
     if motion.motor is MotorMode.BRAKE:

@@ -8,7 +8,6 @@ import tempfile
 import uuid
 from contextlib import AsyncExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from edge_agent.errors import FatalError, UsageError
@@ -105,9 +104,7 @@ class PrivateBus:
             self._exit = stack.pop_all()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Stop the daemon and remove its folder."""
         await self._exit.aclose()
 

@@ -198,7 +198,6 @@ async def _reply(emulator: BluezEmulator, request: dict[str, Any]) -> dict[str, 
 
 
 async def _stream(emulator: BluezEmulator, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Stream the motor until the client closes the connection."""
     queue: asyncio.Queue[bytes] = asyncio.Queue(1000)
 
     def on_motor(setting: MotorSetting, now_s: float) -> None:

@@ -7,7 +7,6 @@ process) where a test blocks the agent's loop.
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from types import TracebackType
 from typing import Any, Self
 
 from edge_agent.errors import UsageError
@@ -65,10 +64,7 @@ class BluezEmulator:
             self._exit = stack.pop_all()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop BlueZ and bus."""
+    async def __aexit__(self, *_: object) -> None:
         await self._exit.aclose()
 
     def drop_link(self) -> None:

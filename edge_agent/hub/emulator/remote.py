@@ -11,7 +11,6 @@ import threading
 import time
 from collections import deque
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 from urllib.parse import unquote
 
@@ -71,10 +70,7 @@ class RemoteMotor:
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the connection."""
+    def __exit__(self, *_: object) -> None:
         self._closing = True
         with contextlib.suppress(OSError):
             self._watch_socket.shutdown(socket.SHUT_RDWR)

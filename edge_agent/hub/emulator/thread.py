@@ -4,7 +4,6 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from edge_agent.errors import FatalError
@@ -43,9 +42,7 @@ class EmulatorThread:
         self._ready.result(CALL_LIMIT_S)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stop, and wait for the thread to end."""
         self._ready.result().call_soon_threadsafe(self._stop.set)
         self._thread.join(CALL_LIMIT_S)

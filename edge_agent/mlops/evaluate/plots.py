@@ -39,7 +39,6 @@ def _figure(width: float, height: float) -> Figure:
 
 
 def _png(figure: Figure) -> bytes:
-    """Render a figure as PNG."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return buffer.getvalue()
@@ -112,7 +111,6 @@ def _tile(picture: AnnotatedPicture, found: PictureDetections, names: Sequence[s
 
 
 def _draw(image: Any, box: NDArray[np.float64], colour: tuple[int, int, int], text: str) -> None:
-    """Draw a box and its name."""
     x1, y1, x2, y2 = (round(float(value)) for value in box)
     cv2.rectangle(image, (x1, y1), (x2, y2), colour, 1)
     cv2.putText(image, text, (x1, max(y1 - 3, 9)), cv2.FONT_HERSHEY_SIMPLEX, 0.33, colour, 1, cv2.LINE_AA)

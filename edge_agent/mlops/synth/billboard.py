@@ -181,7 +181,6 @@ def random_appearance(rng: Generator, height_px: float, max_fade: float) -> Sign
 
 
 def _lighting(rng: Generator, max_fade: float) -> tuple[float, float, float]:
-    """Choose light, strength of the veil, and fade."""
     kind = rng.random()
     if kind < 0.3:  # against the light
         return log_uniform(rng, 0.3, 0.75), float(rng.uniform(0, 35)), 0.0
@@ -295,7 +294,6 @@ def _light(small: NDArray[np.float32], sign: PosedSign, uneven: Plane) -> None:
 
 
 def _motion_blur(layer: NDArray[np.float32], appearance: SignAppearance) -> NDArray[np.float32]:
-    """Blur a layer by the sign's own motion and defocus."""
     if appearance.defocus_px:
         layer = np.asarray(cv2.GaussianBlur(layer, (0, 0), appearance.defocus_px), dtype=np.float32)
     if appearance.blur != (0.0, 0.0):

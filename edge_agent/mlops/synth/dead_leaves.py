@@ -28,7 +28,6 @@ def dead_leaves(width: int, height: int, rng: np.random.Generator) -> Image:
 
 
 def _colour(rng: np.random.Generator) -> Colour:
-    """Return a random colour, often red."""
     # High, because red things cause false STOP signs.
     red = rng.random() < 0.3
     hue = int(rng.integers(-9, 10)) % 180 if red else int(rng.integers(180))
@@ -45,13 +44,11 @@ def _is_red(colour: Colour) -> bool:
 
 
 def _round(image: Image, centre: tuple[int, int], size: float, rng: np.random.Generator) -> None:
-    """Draw an ellipse."""
     axes = (max(2, int(size / 2)), max(2, int(size / 2 * rng.uniform(0.4, 1))))
     cv2.ellipse(image, centre, axes, float(rng.uniform(0, 180)), 0, 360, _colour(rng), -1, cv2.LINE_AA)
 
 
 def _square(image: Image, centre: tuple[int, int], size: float, rng: np.random.Generator) -> None:
-    """Draw a rectangle at any angle."""
     rectangle: Any = (centre, (size, size * float(rng.uniform(0.15, 1))), float(rng.uniform(0, 180)))
     cv2.fillConvexPoly(image, cv2.boxPoints(rectangle).astype(np.int32), _colour(rng), cv2.LINE_AA)
 

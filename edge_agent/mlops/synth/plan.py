@@ -75,7 +75,6 @@ def plan_signs(setup: CameraSetup, faces: Faces, rng: Generator, count: int) -> 
 
 
 def _appearance(rng: Generator, face: Face, pose: SignPose, shared: SignAppearance | None) -> SignAppearance:
-    """Choose a sign's appearance."""
     # A faded yellow triangle is recognisable without its pictogram; other prints must stay legible.
     speed = face.label.startswith("speed_limit")
     max_fade = 0.95 if face.label == Label.DANGER else 0.72 if speed else 0.45

@@ -4,9 +4,9 @@ The JSON Schemas in docs/schemas are generated from these classes. No value is a
 another machine: points in time are RFC 3339 strings, and durations are milliseconds.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field
 
@@ -18,12 +18,13 @@ from edge_agent.events import (
     Detection,
     Fault,
     GuardState,
-    HubStatus,
     MotorCommand,
     Prediction,
     Severity,
     TrainState,
 )
+
+T = TypeVar("T")
 
 Timestamp = Annotated[
     str,
@@ -184,15 +185,16 @@ def payload_of(event: Prediction | Decision | MotorCommand | Fault | TrainState 
         case Prediction():
             return _prediction(event)
         case Decision():
-            return _decision(event)
+            return _shared(DecisionData, event, latency_ms=_ms_between(event.taken_s, event.decided_s))
         case MotorCommand():
-            return _command(event)
+            return _shared(CommandData, event, latency_ms=_ms_between(event.taken_s, event.written_s))
         case Fault():
-            return FaultData(event.code, event.message, event.remedy, event.severity, event.active)
+            return _shared(FaultData, event)
         case TrainState():
-            return StateData(event.train_id, event.guard, event.reason, event.power_percent, _hub(event.hub))
+            hub = _shared(HubData, event.hub, alerts=tuple(sorted(event.hub.alerts)))
+            return _shared(StateData, event, hub=hub)
         case CommandResult():
-            return _answer(event)
+            return _shared(AnswerData, event)
 
 
 def _ms_between(start_s: float | None, end_s: float) -> float | None:
@@ -218,52 +220,7 @@ def _prediction(event: Prediction) -> PredictionData:
     )
 
 
-def _decision(event: Decision) -> DecisionData:
-    return DecisionData(
-        decision_id=event.decision_id,
-        frame_id=event.frame_id,
-        action=event.action,
-        power_percent=event.power_percent,
-        sign=event.sign,
-        reason=event.reason,
-        latency_ms=_ms_between(event.taken_s, event.decided_s),
-    )
-
-
-def _command(event: MotorCommand) -> CommandData:
-    return CommandData(
-        command_id=event.command_id,
-        kind=event.kind,
-        power_percent=event.power_percent,
-        reason=event.reason,
-        decision_id=event.decision_id,
-        frame_id=event.frame_id,
-        latency_ms=_ms_between(event.taken_s, event.written_s),
-    )
-
-
-def _answer(event: CommandResult) -> AnswerData:
-    return AnswerData(
-        channel=event.channel,
-        who=event.who,
-        command_id=event.command_id,
-        verb=event.verb,
-        accepted=event.accepted,
-        code=event.code,
-        state=event.state,
-        reason=event.reason,
-    )
-
-
-def _hub(hub: HubStatus) -> HubData:
-    return HubData(
-        connected=hub.connected,
-        name=hub.name,
-        battery_percent=hub.battery_percent,
-        voltage_mv=hub.voltage_mv,
-        current_ma=hub.current_ma,
-        rssi_dbm=hub.rssi_dbm,
-        alerts=tuple(sorted(hub.alerts)),
-        button_pressed=hub.button_pressed,
-        brake_confirmed=hub.brake_confirmed,
-    )
+def _shared(kind: type[T], event: object, **own: Any) -> T:
+    """Return a `kind` of the fields that the event has by the same name, and `own`."""
+    names = (field.name for field in fields(kind) if field.name not in own)  # type: ignore[arg-type]  # a dataclass
+    return kind(**{name: getattr(event, name) for name in names}, **own)

@@ -49,7 +49,6 @@ def _make_logger(trt: Any, append: Any) -> Any:
             trt.ILogger.__init__(self)
 
         def log(self, level: Any, message: str) -> None:
-            """Receive one line from TensorRT."""
             if level in severe:
                 append(message)
 
@@ -163,11 +162,9 @@ def _make_monitor(trt: Any, progress: Progress) -> Any:
             self._open: dict[str, tuple[int, int, str]] = {}
 
         def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
-            """Record the start of a phase."""
             self._open[phase_name] = (0, max(1, num_steps), parent_phase or "")
 
         def phase_finish(self, phase_name: str) -> None:
-            """Record the end of a phase."""
             self._open.pop(phase_name, None)
 
         def step_complete(self, phase_name: str, step: int) -> bool:
