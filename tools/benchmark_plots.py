@@ -8,8 +8,8 @@ import numpy as np
 
 from edge_agent.bench.measure import Blocks
 from edge_agent.bench.result import ChildReport
-from edge_agent.bench.singles import ScaleResult
 from edge_agent.runtime.files import atomic_path
+from tools.agents import ScaleResult
 
 mpl.use("svg")
 mpl.rcParams["svg.hashsalt"] = "edge-agent"

@@ -10,10 +10,10 @@ from typing import Any
 from edge_agent.bench.goals import measure
 from edge_agent.bench.measure import Bench
 from edge_agent.bench.result import FULL, GOALS, QUICK, Ratio, machine, rows
-from edge_agent.bench.singles import COUNTS, ScaleResult, run_agents
 from edge_agent.runtime import log
 from edge_agent.runtime.files import write_atomic
 from tools import benchmark_plots as plots
+from tools.agents import COUNTS, ScaleResult, run_agents
 
 _HEAD = """# Benchmarks
 

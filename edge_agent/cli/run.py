@@ -35,8 +35,8 @@ from edge_agent.runtime.files import write_atomic
 if TYPE_CHECKING:
     from edge_agent.agent import RunOptions, RunView
     from edge_agent.config import Loaded, Settings
+    from edge_agent.config.control import DetectorSettings
     from edge_agent.observers.hard_frames import Collector
-    from edge_agent.perception.detector import DetectorOptions
 
 HubOption = Annotated[str | None, typer.Option("--hub", metavar="KIND", help="mock or ble.")]
 DryRunOption = Annotated[
@@ -234,7 +234,7 @@ def _open_collector(options: HardFrameOptions, settings: "Settings") -> "Collect
     return Collector(options.folder, threshold=threshold, budget_bytes=budget_bytes, tracking=tracking)
 
 
-def _threshold(options: "DetectorOptions") -> float:
+def _threshold(options: "DetectorSettings") -> float:
     """Return the minimum score of a detection: the settings', else the manifest's, else the default."""
     from edge_agent.perception.detector import SHIPPED_MODEL
     from edge_agent.perception.detector.manifest import read_manifest

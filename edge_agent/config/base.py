@@ -1,9 +1,9 @@
 """The base of all settings sections (frozen, strict, no unknown keys), common types, and the reading of secrets."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
 from edge_agent.errors import ConfigError
 
@@ -22,6 +22,13 @@ class Section(BaseModel):
         validate_default=True,
         ser_json_inf_nan="constants",
     )
+
+    @model_validator(mode="after")
+    def _one_of_each(self) -> Self:
+        for name in type(self).model_fields:
+            if getattr(self, name) is not None and getattr(self, f"{name}_file", None) is not None:
+                raise ValueError(f"{name} and {name}_file are both set: keep one")
+        return self
 
 
 def _number_as_text(value: object) -> object:

@@ -17,13 +17,6 @@ Header = Annotated[str, Field(pattern=r"^[A-Za-z0-9\-]{1,64}$")]
 Url = Annotated[str, Field(pattern=r"^https?://[^\s@]+$")]
 
 
-def _keep_one(section: Section, *secrets: str) -> None:
-    """Raise ValueError where a secret is given both directly and as a file."""
-    for name in secrets:
-        if getattr(section, name) is not None and getattr(section, f"{name}_file") is not None:
-            raise ValueError(f"{name} and {name}_file are both set: keep one")
-
-
 class TlsSettings(Section):
     """Encryption of a connection."""
 
@@ -76,11 +69,6 @@ class MqttSettings(Section):
     queue_size: int = Field(
         1000, ge=10, le=100000, description="Events that may wait for the broker; the oldest are dropped."
     )
-
-    @model_validator(mode="after")
-    def _one_of_each(self) -> Self:
-        _keep_one(self, "password", "command_token")
-        return self
 
 
 class CommandSettings(Section):
@@ -169,7 +157,6 @@ class KafkaSettings(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        _keep_one(self, "password", "command_token")
         if (self.certificate_file is None) != (self.key_file is None):
             raise ValueError("certificate_file and key_file go together: give both or none")
         if self.enabled and self.security_protocol.startswith("SASL") and self.username is None:
@@ -213,11 +200,6 @@ class ConsoleSettings(Section):
         examples=["10.0.0.7"],
         description="Addresses other than the loopback from which `user_header` is trusted.",
     )
-
-    @model_validator(mode="after")
-    def _one_token(self) -> Self:
-        _keep_one(self, "token")
-        return self
 
 
 class LogSettings(Section):

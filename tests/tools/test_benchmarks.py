@@ -7,9 +7,9 @@ import numpy as np
 
 from edge_agent.bench.blocks import Block
 from edge_agent.bench.result import ChildReport, Ratio
-from edge_agent.bench.singles import ScaleResult
 from edge_agent.bench.stats import Interval
 from tools import benchmark_plots as plots
+from tools.agents import ScaleResult
 from tools.benchmarks import page
 
 RATIOS = [

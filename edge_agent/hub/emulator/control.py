@@ -30,40 +30,12 @@ def _babble(emulator: BluezEmulator, raw: str) -> None:
     emulator.babble(bytes.fromhex(raw))
 
 
-_METHODS: tuple[_Command, ...] = (
-    BluezEmulator.drop_link,
-    BluezEmulator.vanish,
-    BluezEmulator.appear,
-    BluezEmulator.hold,
-    BluezEmulator.remove_adapter,
-    BluezEmulator.add_adapter,
-    BluezEmulator.power_adapter,
-    BluezEmulator.kill_bluetoothd,
-    BluezEmulator.start_bluetoothd,
-    BluezEmulator.kill_bus,
-    BluezEmulator.start_bus,
-    BluezEmulator.hang,
-    BluezEmulator.mute,
-    BluezEmulator.busy,
-    BluezEmulator.fail,
-    BluezEmulator.slow,
-    BluezEmulator.silence,
-    BluezEmulator.behave,
-    BluezEmulator.press_button,
-    BluezEmulator.raise_alert,
-    BluezEmulator.set_battery,
-    BluezEmulator.drain,
-    BluezEmulator.feed,
-    BluezEmulator.plug,
-    BluezEmulator.unplug,
-    BluezEmulator.run_on,
-)
-
 EMULATOR_COMMANDS: Mapping[str, _Command] = {
-    **{method.__name__.replace("_", "-"): method for method in _METHODS},
-    "babble": _babble,
-}
-"""Commands by name; the first line of each docstring is the help text."""
+    name.replace("_", "-"): method
+    for name, method in vars(BluezEmulator).items()
+    if inspect.isfunction(method) and not name.startswith("_") and name != "status"
+} | {"babble": _babble}
+"""The emulator's public methods but `status`, by name; the first line of each docstring is the help text."""
 
 
 def describe() -> dict[str, str]:

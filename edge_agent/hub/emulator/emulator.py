@@ -7,6 +7,7 @@ process) where a test blocks the agent's loop.
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import Any, Self
 
 from edge_agent.errors import UsageError
@@ -116,23 +117,23 @@ class BluezEmulator:
 
     def hang(self, method: str = "WriteValue") -> None:
         """Make a D-Bus method do nothing and never reply; a lost link fails the calls that hang."""
-        self._set_faults(self.server.methods.faults.hanging(method))
+        self._add_faults(method, hung=self._faults.hung | {method})
 
     def mute(self, method: str = "WriteValue") -> None:
         """Make a D-Bus method work but never reply."""
-        self._set_faults(self.server.methods.faults.muting(method))
+        self._add_faults(method, mute=self._faults.mute | {method})
 
     def busy(self, method: str = "WriteValue") -> None:
         """Make a D-Bus method reply InProgress from now on."""
-        self._set_faults(self.server.methods.faults.failing(method, IN_PROGRESS, "In Progress"))
+        self.fail(method, IN_PROGRESS, "In Progress")
 
     def fail(self, method: str = "Connect", error: str = FAILED, text: str = "Operation failed") -> None:
         """Make a D-Bus method reply an error from now on."""
-        self._set_faults(self.server.methods.faults.failing(method, error, text))
+        self._add_faults(method, errors={**self._faults.errors, method: (error, text)})
 
     def slow(self, delay_s: float, method: str = "WriteValue") -> None:
         """Delay a D-Bus method."""
-        self._set_faults(self.server.methods.faults.delaying(method, delay_s))
+        self._add_faults(method, delays_s={**self._faults.delays_s, method: delay_s})
 
     def silence(self, on: bool = True) -> None:
         """Suppress notifications: no feedback, no alert, no button."""
@@ -140,7 +141,7 @@ class BluezEmulator:
 
     def behave(self) -> None:
         """Remove the faults of methods, and the silence; calls that hang keep hanging."""
-        self._set_faults(Faults())
+        self.server.methods.faults = Faults()
         self.stack.silent = False
 
     def press_button(self, pressed: bool = True) -> None:
@@ -196,10 +197,13 @@ class BluezEmulator:
             "battery_percent": round(self.hub.battery.percent),
         }
 
-    def _set_faults(self, faults: Faults) -> None:
-        unknown = sorted(faults.methods - METHOD_NAMES)
-        if unknown:
+    @property
+    def _faults(self) -> Faults:
+        return self.server.methods.faults
+
+    def _add_faults(self, method: str, **changes: Any) -> None:
+        if method not in METHOD_NAMES:
             raise UsageError(
-                f"BlueZ has no method {unknown[0]!r}", remedy=f"choose one of {', '.join(sorted(METHOD_NAMES))}"
+                f"BlueZ has no method {method!r}", remedy=f"choose one of {', '.join(sorted(METHOD_NAMES))}"
             )
-        self.server.methods.faults = faults
+        self.server.methods.faults = replace(self._faults, **changes)

@@ -4,8 +4,7 @@ Without I/O: `handle` maps a message to its reply.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from types import MappingProxyType
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from dbus_fast import ErrorType, Message, MessageFlag, MessageType, Variant
@@ -14,14 +13,6 @@ from edge_agent.hub.emulator.bluez import FAILED, BluezError, BluezStack
 from edge_agent.hub.emulator.objects import ADAPTER, CHARACTERISTIC, DEVICE, OBJECT_MANAGER, PROPERTIES
 
 Body = list[Any]
-
-
-def _nothing() -> Mapping[str, float]:
-    return MappingProxyType({})
-
-
-def _no_errors() -> Mapping[str, tuple[str, str]]:
-    return MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,29 +25,8 @@ class Faults:
 
     hung: frozenset[str] = frozenset()
     mute: frozenset[str] = frozenset()
-    errors: Mapping[str, tuple[str, str]] = field(default_factory=_no_errors)
-    delays_s: Mapping[str, float] = field(default_factory=_nothing)
-
-    @property
-    def methods(self) -> frozenset[str]:
-        """Every method with a fault."""
-        return self.hung | self.mute | frozenset(self.errors) | frozenset(self.delays_s)
-
-    def hanging(self, method: str) -> "Faults":
-        """Add a method that does nothing and never replies."""
-        return replace(self, hung=self.hung | {method})
-
-    def muting(self, method: str) -> "Faults":
-        """Add a method that works but never replies."""
-        return replace(self, mute=self.mute | {method})
-
-    def failing(self, method: str, error: str, text: str) -> "Faults":
-        """Add a method that replies an error."""
-        return replace(self, errors=MappingProxyType({**self.errors, method: (error, text)}))
-
-    def delaying(self, method: str, delay_s: float) -> "Faults":
-        """Add a method that is delayed."""
-        return replace(self, delays_s=MappingProxyType({**self.delays_s, method: delay_s}))
+    errors: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    delays_s: Mapping[str, float] = field(default_factory=dict)
 
 
 class _Method(NamedTuple):

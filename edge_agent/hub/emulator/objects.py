@@ -9,7 +9,7 @@ from typing import Any
 from dbus_fast import Message, Variant
 
 from edge_agent.hub.emulator.device import EmulatedHub
-from edge_agent.hub.lwp3 import CHARACTERISTIC_UUID, COMPANY_ID, SERVICE_UUID
+from edge_agent.hub.lwp3 import CHARACTERISTIC_UUID, COMPANY_ID, SERVICE_UUID, Advertisement
 
 OBJECT_MANAGER = "org.freedesktop.DBus.ObjectManager"
 PROPERTIES = "org.freedesktop.DBus.Properties"
@@ -136,7 +136,7 @@ def device(hub: EmulatedHub) -> Interfaces:
 
 def advertised(hub: EmulatedHub, rssi_jitter_db: int) -> Properties:
     """Return the properties that an advertisement updates."""
-    data = hub.profile.advertisement(button_pressed=hub.button_pressed).encode()
+    data = Advertisement(hub.button_pressed, hub.profile.system_type).encode()
     return {
         "RSSI": Variant("n", hub.profile.rssi_dbm - rssi_jitter_db),
         "ManufacturerData": Variant("a{qv}", {COMPANY_ID: Variant("ay", data)}),

@@ -31,6 +31,7 @@ from edge_agent.hub.lwp3 import (
     OutputFeedback,
     PortFeedback,
     PortInformationRequest,
+    PortModeCombinations,
     PortModeInformationRequest,
     PortValue,
     PropertyOperation,
@@ -121,7 +122,7 @@ def _port_information(hub: EmulatedHub, message: PortInformationRequest, _now_s:
         return [PortValue(message.port, raw.to_bytes(2, "little"))]
     if message.information is InformationType.MODE_INFORMATION:
         return [sensors.modes(message.port, device_type)]
-    return [sensors.combinations(message.port)]
+    return [PortModeCombinations(message.port)]
 
 
 def _mode_information(hub: EmulatedHub, message: PortModeInformationRequest, _now_s: float) -> Answers:

@@ -2,14 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 
 from edge_agent.hub.lwp3 import (
-    Advertisement,
     DeviceType,
     Message,
     ModeInformationType,
-    PortModeCombinations,
     PortModeDetail,
     PortModeRange,
     PortModes,
@@ -21,20 +18,14 @@ from edge_agent.hub.lwp3.scaling import CITY_CURRENT, CITY_VOLTAGE, Scale
 MOTOR_PORT = 0
 LIGHT_PORT = 1
 
-_CITY_PORTS = MappingProxyType(
-    {
-        MOTOR_PORT: int(DeviceType.TRAIN_MOTOR),
-        LIGHT_PORT: int(DeviceType.LIGHT),
-        50: int(DeviceType.RGB_LIGHT),
-        59: int(DeviceType.CURRENT_SENSOR),
-        60: int(DeviceType.VOLTAGE_SENSOR),
-    }
-)
+_CITY_PORTS: Mapping[int, int] = {
+    MOTOR_PORT: DeviceType.TRAIN_MOTOR,
+    LIGHT_PORT: DeviceType.LIGHT,
+    50: DeviceType.RGB_LIGHT,
+    59: DeviceType.CURRENT_SENSOR,
+    60: DeviceType.VOLTAGE_SENSOR,
+}
 """Devices by port; 50, 59 and 60 are a City hub's own light and sensors."""
-
-
-def _city_ports() -> Mapping[int, int]:
-    return _CITY_PORTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +42,12 @@ class HubProfile:
     firmware: Version = Version.of("1.1.00.0004")  # noqa: RUF009 - frozen, so sharing the default is safe
     hardware: Version = Version.of("0.4.00.0000")  # noqa: RUF009
     rssi_dbm: int = -52
-    ports: Mapping[int, int] = field(default_factory=_city_ports)
+    ports: Mapping[int, int] = field(default_factory=lambda: _CITY_PORTS)
     full_mv: int = 9000
     empty_mv: int = 6000
     sag_mv: int = 300
     idle_ma: int = 40
     motor_ma: int = 400
-
-    def advertisement(self, *, button_pressed: bool) -> Advertisement:
-        """Return what the hub advertises."""
-        return Advertisement(button_pressed, self.system_type)
 
 
 SENSOR_MODES = (0, 1)
@@ -119,11 +106,6 @@ def modes(port: int, device_type: int) -> Message:
     if device_type in _SCALES:
         return PortModes(port, _CAN_BE_READ, len(SENSOR_MODES), 0b11, 0)
     return PortModes(port, _CAN_BE_WRITTEN, 1, 0, 1)
-
-
-def combinations(port: int) -> Message:
-    """Return an empty list of mode combinations."""
-    return PortModeCombinations(port)
 
 
 def mode_information(port: int, device_type: int, mode: int, kind: ModeInformationType) -> Message | None:

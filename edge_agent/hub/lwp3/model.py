@@ -50,10 +50,6 @@ _READINGS: Mapping[int, str] = {DeviceType.VOLTAGE_SENSOR: "voltage_mv", DeviceT
 _DISCONNECT_ACTIONS = (HubActionType.WILL_SWITCH_OFF, HubActionType.WILL_DISCONNECT, HubActionType.WILL_ENTER_BOOT_MODE)
 
 
-def _nothing() -> Mapping[Any, Any]:
-    return MappingProxyType({})
-
-
 @dataclass(frozen=True, slots=True)
 class HubModel:
     """State of a hub; None where it is not known yet.
@@ -74,9 +70,9 @@ class HubModel:
     rssi_dbm: int | None = None
     button_pressed: bool = False
     alerts: frozenset[Alert] = frozenset()
-    ports: Mapping[int, int] = field(default_factory=_nothing)
-    outputs: Mapping[int, PortOutput] = field(default_factory=_nothing)
-    ranges: Mapping[tuple[int, ModeInformationType], float] = field(default_factory=_nothing)
+    ports: Mapping[int, int] = field(default_factory=dict)
+    outputs: Mapping[int, PortOutput] = field(default_factory=dict)
+    ranges: Mapping[tuple[int, ModeInformationType], float] = field(default_factory=dict)
     leaving: HubActionType | None = None
     refusals: int = 0
     last_refusal: GenericError | None = None

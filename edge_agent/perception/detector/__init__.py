@@ -5,11 +5,11 @@ Opening, inference and closing block, and run in one thread that the caller choo
 
 import os
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_agent.config.control import DetectorSettings
 from edge_agent.errors import ConfigError, FatalError
 from edge_agent.events import Detection
 from edge_agent.perception.detector.manifest import (
@@ -41,39 +41,7 @@ class NoDetector:
         """Do nothing: there is nothing to release."""
 
 
-class DetectorOptions(Protocol):
-    """The part of the settings' section `detector` that the factory uses."""
-
-    @property
-    def backend(self) -> str:
-        """`auto`, `onnxruntime`, `tensorrt` or `none`."""
-
-    @property
-    def model(self) -> Path | None:
-        """An ONNX file or a TensorRT engine; None for the shipped detector."""
-
-    @property
-    def precision(self) -> str:
-        """Precision of an engine: `auto`, `fp16`, `int8` or `fp32`."""
-
-    @property
-    def threshold(self) -> float | None:
-        """Minimum score of a detection, 0..1; None for the manifest's, or 0.5."""
-
-    @property
-    def iou(self) -> float:
-        """IoU above which two boxes count as one sign, 0..1."""
-
-    @property
-    def threads(self) -> int:
-        """Threads of the network; 0 for two, or for one on a single core."""
-
-    @property
-    def max_detections(self) -> int:
-        """Maximum number of detections in one picture."""
-
-
-def open_fastest(settings: DetectorOptions, engines: Path | None = None) -> Detector:
+def open_fastest(settings: DetectorSettings, engines: Path | None = None) -> Detector:
     """Open the fastest detector available: a TensorRT engine built earlier, else ONNX Runtime.
 
     Call this, `infer` and `close` in the same thread. `engines` is the folder of built engines. Raises ConfigError when
@@ -92,7 +60,7 @@ def open_fastest(settings: DetectorOptions, engines: Path | None = None) -> Dete
         return _on_cpu(settings)
 
 
-def open_detector(settings: DetectorOptions) -> Detector:
+def open_detector(settings: DetectorSettings) -> Detector:
     """Open the detector that a train starts with: ONNX Runtime, or the engine where no ONNX file lies beside it.
 
     The network has run once by then, so the first frame takes no longer than the next. Raises as `open_fastest`.
@@ -110,32 +78,32 @@ def open_detector(settings: DetectorOptions) -> Detector:
     return _on_cpu(settings)
 
 
-def starts_on_cpu(settings: DetectorOptions) -> bool:
+def starts_on_cpu(settings: DetectorSettings) -> bool:
     """Return whether `open_detector` needs no GPU; only then may another thread use the detector it opens."""
     if settings.backend in {"none", "onnxruntime"}:
         return True
     return engine_spec(settings, engines=Path()).onnx() is not None
 
 
-def engine_spec(settings: DetectorOptions, engines: Path) -> EngineSpec:
+def engine_spec(settings: DetectorSettings, engines: Path) -> EngineSpec:
     """Return which engine the settings name; `engines` is the folder of engines built here."""
     model = settings.model or resources.engines_dir() / SHIPPED_MODEL
     return EngineSpec(model, settings.precision, engines, needs_manifest=settings.model is None)
 
 
-def postprocess_options(settings: DetectorOptions) -> PostprocessOptions:
+def postprocess_options(settings: DetectorSettings) -> PostprocessOptions:
     """Return how to decode an engine's outputs."""
     return PostprocessOptions(settings.threshold, settings.iou, settings.max_detections)
 
 
-def _on_gpu(settings: DetectorOptions, engines: Path | None) -> Detector:
+def _on_gpu(settings: DetectorSettings, engines: Path | None) -> Detector:
     from edge_agent.perception.detector.tensorrt import cache, selection  # noqa: PLC0415 - a train starts sooner without
 
     spec = engine_spec(settings, engines or cache.cache_dir(os.environ))
     return selection.open_engine(spec, postprocess_options(settings))
 
 
-def _on_cpu(settings: DetectorOptions) -> OnnxDetector:
+def _on_cpu(settings: DetectorSettings) -> OnnxDetector:
     model = settings.model or shipped_model(resources.engines_dir(), CPU_PRECISION)
     if model.suffix in ENGINE_SUFFIXES:
         model = model.with_suffix(".onnx")
