@@ -42,7 +42,7 @@ class OutboxTransaction:
         """Insert rows of number, time and body."""
         self._connection.executemany(f"INSERT INTO {kind} VALUES (?, ?, ?)", rows)  # noqa: S608 - an enum
         size = sum(len(body) + ROW_BYTES for _, _, body in rows)
-        self._count(kind, rows=len(rows), size=size, appended=len(rows))
+        self._count(kind, rows=len(rows), bytes=size, appended=len(rows))
 
     def delete_up_to(self, seq: int, last_seq: int) -> None:
         """Delete the rows up to `seq`; if these are all, up to `last_seq`, they need not be counted."""
@@ -54,7 +54,7 @@ class OutboxTransaction:
                 self._connection.execute(f"DELETE FROM {kind}")  # noqa: S608 - an enum
             else:
                 rows, size = self._delete(kind, seq)
-            self._count(kind, rows=-rows, size=-size, sent=rows)
+            self._count(kind, rows=-rows, bytes=-size, sent=rows)
 
     def evict(self, kind: RecordKind, too_many_bytes: int, read_seq: int, before_ms: int | None) -> int:
         """Delete the oldest rows that were not read yet, until `too_many_bytes` are freed; return how many."""
@@ -71,7 +71,7 @@ class OutboxTransaction:
             if not evictable:
                 break
             self._connection.executemany(f"DELETE FROM {kind} WHERE seq = ?", evictable)  # noqa: S608 - an enum
-            self._count(kind, rows=-len(evictable), size=-freed, evicted=len(evictable))
+            self._count(kind, rows=-len(evictable), bytes=-freed, evicted=len(evictable))
             too_many_bytes -= freed
             evicted += len(evictable)
         return evicted
@@ -82,7 +82,7 @@ class OutboxTransaction:
             query = f"INSERT INTO dead SELECT seq, ?, at_ms, ?, body FROM {kind} WHERE seq = ?"  # noqa: S608 - an enum
             if self._connection.execute(query, (kind, reason, seq)).rowcount:
                 rows, size = self._delete(kind, seq, only=True)
-                self._count(kind, rows=-rows, size=-size, dead=rows)
+                self._count(kind, rows=-rows, bytes=-size, dead=rows)
 
     def trim_dead(self, max_bytes: int) -> None:
         """Delete the oldest dead letters beyond `max_bytes`; they stay counted."""
@@ -110,27 +110,9 @@ class OutboxTransaction:
             self._connection.execute(f"DELETE FROM {kind} WHERE {where}", (seq,))  # noqa: S608 - our own text
         return rows, size + rows * ROW_BYTES
 
-    def _count(
-        self,
-        kind: RecordKind,
-        *,
-        rows: int = 0,
-        size: int = 0,
-        appended: int = 0,
-        sent: int = 0,
-        evicted: int = 0,
-        dead: int = 0,
-    ) -> None:
+    def _count(self, kind: RecordKind, **more: int) -> None:
         was = self.counts[kind]
-        self.counts[kind] = replace(
-            was,
-            rows=was.rows + rows,
-            bytes=was.bytes + size,
-            appended=was.appended + appended,
-            sent=was.sent + sent,
-            evicted=was.evicted + evicted,
-            dead=was.dead + dead,
-        )
+        self.counts[kind] = replace(was, **{name: getattr(was, name) + number for name, number in more.items()})
 
 
 _VACUUM_PAGES = 256

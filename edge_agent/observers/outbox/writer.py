@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import structlog
 
@@ -207,44 +207,37 @@ class OutboxWriter(Generic[T]):
             case Wake() if self._poll_at_s is None:
                 self._poll_at_s = self._clock() + COMMIT_EVERY_S
             case Read():
-                self._read(request)
+                self._respond(request.answer, lambda: self._read(request), "the outbox cannot be read now")
             case Acknowledge(seq):
                 self._acknowledged_seq = max(seq, self._acknowledged_seq or 0)
                 if self._commit_at_s is None:
                     self._commit_at_s = self._clock() + COMMIT_EVERY_S
             case DeadLetter():
-                self._dead_letter(request)
+                self._respond(request.answer, lambda: self._dead_letter(request), "the outbox cannot be written now")
             case Flush():
-                self._flush(request)
+                self._respond(request.answer, self._flush, "the outbox cannot be written now")
             case _:
                 pass
 
-    def _read(self, request: Read) -> None:
-        if not request.answer.set_running_or_notify_cancel():
+    def _respond(self, answer: "Future[Any]", work: Callable[[], object], why_not: str) -> None:
+        if not answer.set_running_or_notify_cancel():
             return
         try:
-            rows = self._opened().read(request.after_seq, request.max_rows, request.max_bytes)
+            result = work()
         except OutboxUnavailableError as error:
-            request.answer.set_exception(error)
+            answer.set_exception(error)
         except sqlite3.Error as error:
             self._on_error(error)
-            request.answer.set_exception(OutboxUnavailableError("the outbox cannot be read now"))
+            answer.set_exception(OutboxUnavailableError(why_not))
         else:
-            request.answer.set_result(rows)
+            answer.set_result(result)
+
+    def _read(self, request: Read) -> list[OutboxRecord]:
+        return self._opened().read(request.after_seq, request.max_rows, request.max_bytes)
 
     def _dead_letter(self, request: DeadLetter) -> None:
-        if not request.answer.set_running_or_notify_cancel():
-            return
-        try:
-            self._opened().dead_letter(request.seq, request.reason)
-        except OutboxUnavailableError as error:
-            request.answer.set_exception(error)
-        except sqlite3.Error as error:
-            self._on_error(error)
-            request.answer.set_exception(OutboxUnavailableError("the outbox cannot be written now"))
-        else:
-            self._update_stats()
-            request.answer.set_result(None)
+        self._opened().dead_letter(request.seq, request.reason)
+        self._update_stats()
 
     def _opened(self) -> OutboxStore:
         if self._store is None:
@@ -311,13 +304,9 @@ class OutboxWriter(Generic[T]):
             last_seq=store.next_seq - 1 if store else was.last_seq,
         )
 
-    def _flush(self, request: Flush) -> None:
-        if not request.answer.set_running_or_notify_cancel():
-            return
-        if self._commit_all():
-            request.answer.set_result(None)
-        else:
-            request.answer.set_exception(OutboxUnavailableError("the outbox cannot be written now"))
+    def _flush(self) -> None:
+        if not self._commit_all():
+            raise OutboxUnavailableError("the outbox cannot be written now")
 
     def _commit_all(self) -> bool:
         """Commit everything that was handed over; return False if that does not work now."""
