@@ -5,31 +5,20 @@ from typing import Annotated
 
 import typer
 
-from edge_agent.cli.options import (
-    CollectMbOption,
-    CollectOption,
-    ConfigOption,
-    DurationOption,
-    LayoutOption,
-    ProfileOption,
-    RealtimeOption,
-    SeedOption,
-    SourceOption,
-    absolute,
-)
+from edge_agent.cli import options
 
 
 def record(
     out: Annotated[Path, typer.Argument(metavar="FILE.mp4", help="The video; FILE.jsonl is written beside it.")],
-    source: SourceOption = None,
-    seed: SeedOption = None,
-    layout: LayoutOption = None,
-    realtime: RealtimeOption = None,
-    duration: DurationOption = None,
-    collect: CollectOption = None,
-    collect_mb: CollectMbOption = 200,
-    config: ConfigOption = None,
-    profile: ProfileOption = None,
+    source: options.SourceOption = None,
+    seed: options.SeedOption = None,
+    layout: options.LayoutOption = None,
+    realtime: options.RealtimeOption = None,
+    duration: options.DurationOption = None,
+    collect: options.CollectOption = None,
+    collect_mb: options.CollectMbOption = 200,
+    config: options.ConfigOption = None,
+    profile: options.ProfileOption = None,
 ) -> None:
     """Record a dry run. `edge-agent run --dry-run --source FILE.mp4` replays it."""
     from edge_agent.cli.run import HardFrameOptions, drive, fail_on_fault
@@ -41,7 +30,7 @@ def record(
         "capture.realtime": realtime,
         "hub.kind": "mock",
         "sim.seed": seed,
-        "sim.layout": absolute(layout),
+        "sim.layout": options.absolute(layout),
         "console.enabled": False,
         "console.metrics": False,
     }

@@ -12,23 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edge_agent.cli.options import (
-    CollectMbOption,
-    CollectOption,
-    ConfigOption,
-    DurationOption,
-    LayoutOption,
-    ModelOption,
-    ProfileOption,
-    RealtimeOption,
-    SeedOption,
-    SourceOption,
-    ThresholdOption,
-    absolute,
-    check_writable,
-    host_and_port,
-    with_run_token,
-)
+from edge_agent.cli import options
 from edge_agent.errors import FatalError, UsageError
 from edge_agent.runtime.files import write_atomic
 
@@ -68,25 +52,25 @@ class HardFrameOptions:
 
 def run(
     dry_run: DryRunOption = False,
-    source: SourceOption = None,
+    source: options.SourceOption = None,
     hub: HubOption = None,
-    seed: SeedOption = None,
-    layout: LayoutOption = None,
-    realtime: RealtimeOption = None,
-    duration: DurationOption = None,
+    seed: options.SeedOption = None,
+    layout: options.LayoutOption = None,
+    realtime: options.RealtimeOption = None,
+    duration: options.DurationOption = None,
     report: ReportOption = None,
-    model: ModelOption = None,
-    threshold: ThresholdOption = None,
+    model: options.ModelOption = None,
+    threshold: options.ThresholdOption = None,
     detector: DetectorOption = None,
     hub_log: HubLogOption = None,
     train_id: TrainIdOption = None,
-    collect: CollectOption = None,
-    collect_mb: CollectMbOption = 200,
+    collect: options.CollectOption = None,
+    collect_mb: options.CollectMbOption = 200,
     console: ConsoleOption = None,
     no_console: NoConsoleOption = False,
     as_json: JsonOption = False,
-    config: ConfigOption = None,
-    profile: ProfileOption = None,
+    config: options.ConfigOption = None,
+    profile: options.ProfileOption = None,
 ) -> None:
     """Drive one train. Exit 0: it stopped or the source ended; 1: it derailed or failed; 78: bad configuration."""
     overrides: dict[str, object] = {
@@ -94,14 +78,14 @@ def run(
         "capture.realtime": realtime,
         "hub.kind": hub or ("mock" if dry_run else None),
         "sim.seed": seed,
-        "sim.layout": absolute(layout),
-        "detector.model": absolute(model),
+        "sim.layout": options.absolute(layout),
+        "detector.model": options.absolute(model),
         "detector.threshold": threshold,
         "detector.backend": detector,
         "train.id": train_id,
         **console_overrides(console, off=no_console),
     }
-    check_writable(report, "report")
+    options.check_writable(report, "report")
     hard_frames = HardFrameOptions(collect, collect_mb) if collect else None
     result = drive(
         overrides, config, profile, duration_s=duration, quiet=as_json, hub_log=hub_log, hard_frames=hard_frames
@@ -123,7 +107,7 @@ def console_overrides(where: str | None, *, off: bool) -> dict[str, object]:
         return {"console.enabled": False, "console.metrics": False}
     if where is None:
         return {}
-    host, port = host_and_port(where, "--console")
+    host, port = options.host_and_port(where, "--console")
     return {"console.enabled": True, "console.host": host, "console.port": port}
 
 
@@ -159,7 +143,9 @@ def drive(
     from edge_agent.runtime import log
 
     loaded = load(config, overrides, profile=profile)
-    settings = with_run_token(loaded.settings) if loaded.settings.capture.realtime and not quiet else loaded.settings
+    settings = (
+        options.with_run_token(loaded.settings) if loaded.settings.capture.realtime and not quiet else loaded.settings
+    )
     rules = load_rules(settings.policy.rules)
     watched = sys.stderr.isatty() and not quiet
     log.configure("error" if watched else settings.log.level, settings.log.format)
@@ -223,28 +209,28 @@ def _run_to_end(job: "RunOptions", watched: bool) -> dict[str, Any]:
     return event_loop.run(run(job))
 
 
-def _open_collector(options: HardFrameOptions, settings: "Settings") -> "Collector":
+def _open_collector(wanted: HardFrameOptions, settings: "Settings") -> "Collector":
     """Return an observer that saves hard frames; raises UsageError when its folder cannot be written to."""
     from edge_agent.observers.hard_frames import Collector
     from edge_agent.perception.tracking import TrackerParameters
 
     policy = settings.policy
     tracking = TrackerParameters(min_iou=policy.track_iou, forget_s=policy.track_lost_ms / 1000)
-    threshold, budget_bytes = _threshold(settings.detector), options.megabytes * 1_000_000
-    return Collector(options.folder, threshold=threshold, budget_bytes=budget_bytes, tracking=tracking)
+    threshold, budget_bytes = _threshold(settings.detector), wanted.megabytes * 1_000_000
+    return Collector(wanted.folder, threshold=threshold, budget_bytes=budget_bytes, tracking=tracking)
 
 
-def _threshold(options: "DetectorSettings") -> float:
+def _threshold(settings: "DetectorSettings") -> float:
     """Return the minimum score of a detection: the settings', else the manifest's, else the default."""
     from edge_agent.perception.detector import SHIPPED_MODEL
     from edge_agent.perception.detector.manifest import read_manifest
     from edge_agent.perception.detector.postprocess import DEFAULT_THRESHOLD
     from edge_agent.runtime import resources
 
-    if options.threshold is not None:
-        return options.threshold
-    model = options.model or resources.engines_dir() / SHIPPED_MODEL
-    if options.backend == "none" or not model.is_file():  # a missing model is reported when it is opened
+    if settings.threshold is not None:
+        return settings.threshold
+    model = settings.model or resources.engines_dir() / SHIPPED_MODEL
+    if settings.backend == "none" or not model.is_file():  # a missing model is reported when it is opened
         return DEFAULT_THRESHOLD
     manifest = read_manifest(model, hashlib.sha256(model.read_bytes()).hexdigest())
     own = manifest.threshold if manifest else None

@@ -10,17 +10,10 @@ from types import MappingProxyType
 
 from pydantic import BaseModel, ValidationError
 
+from edge_agent.config import sources
 from edge_agent.config.diagnostics import SettingsProblem, SettingsTree, close_match, problems_of, raise_if_any
 from edge_agent.config.fields import leaves, model_at
 from edge_agent.config.settings import Settings
-from edge_agent.config.sources import (
-    CONFIG_VARIABLE,
-    PROFILE_VARIABLE,
-    add_credentials,
-    from_environment,
-    from_overrides,
-    variable,
-)
 from edge_agent.config.yaml_file import read_yaml
 from edge_agent.errors import ConfigError
 from edge_agent.runtime import resources
@@ -62,9 +55,9 @@ def load(
     tree = SettingsTree()
     for file in files:
         tree.merge(_without_empty_sections(read_yaml(file)))
-    tree.merge(_without_empty_sections(from_environment(environ, Settings)))
-    tree.merge(from_overrides(overrides or {}, Settings))
-    add_credentials(tree, environ, Settings)
+    tree.merge(_without_empty_sections(sources.from_environment(environ, Settings)))
+    tree.merge(sources.from_overrides(overrides or {}, Settings))
+    sources.add_credentials(tree, environ, Settings)
     _resolve_paths(tree)
     settings = _validate(tree)
     provenance = {leaf.key: str(tree.places.get(leaf.path, DEFAULT)) for leaf in leaves(Settings)}
@@ -76,11 +69,11 @@ def find_files(
 ) -> tuple[Path, ...]:
     """Return the configuration file and, where one is asked for, the profile to apply over it."""
     base = path
-    if base is None and environ.get(CONFIG_VARIABLE):
-        base = Path(environ[CONFIG_VARIABLE])
+    if base is None and environ.get(sources.CONFIG_VARIABLE):
+        base = Path(environ[sources.CONFIG_VARIABLE])
     if base is None:
         base = system_file if system_file.is_file() else resources.config_dir() / "agent.yaml"
-    name = profile or environ.get(PROFILE_VARIABLE)
+    name = profile or environ.get(sources.PROFILE_VARIABLE)
     return (base, _profile(base, name)) if name else (base,)
 
 
@@ -142,6 +135,8 @@ def _exposed_secrets(tree: SettingsTree) -> list[SettingsProblem]:
     for leaf in leaves(Settings):
         place = tree.places.get(leaf.path)
         if leaf.secret and place is not None and place.kind != "environment":
-            text = f"a secret does not belong here; use {leaf.path[-1]}_file or the variable {variable(leaf.path)}"
+            text = (
+                f"a secret does not belong here; use {leaf.path[-1]}_file or the variable {sources.variable(leaf.path)}"
+            )
             problems.append(SettingsProblem(place.exact(of_key=True), leaf.key, text))
     return problems

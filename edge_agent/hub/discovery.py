@@ -15,6 +15,7 @@ from bleak.backends.scanner import AdvertisementData
 
 from edge_agent.config.control import HubSettings
 from edge_agent.errors import RetryableError
+from edge_agent.hub import lwp3
 from edge_agent.hub.bluez_monitor import ADAPTER, CHARACTERISTIC, DEVICE, Objects
 from edge_agent.hub.errors import (
     ADAPTER_OFF,
@@ -26,14 +27,6 @@ from edge_agent.hub.errors import (
     hub_error,
     wrong_address,
     wrong_hub,
-)
-from edge_agent.hub.lwp3 import (
-    CHARACTERISTIC_UUID,
-    COMPANY_ID,
-    SERVICE_UUID,
-    Malformed,
-    SystemType,
-    decode_advertisement,
 )
 from edge_agent.runtime.timeouts import finish_within
 
@@ -47,12 +40,12 @@ _IN_USE = ("Notifying", "NotifyAcquired", "WriteAcquired")
 """Properties by which BlueZ shows that a program uses a characteristic."""
 
 _KINDS: Mapping[int, str] = {
-    SystemType.CITY: "City Hub",
-    SystemType.DUPLO_TRAIN: "Duplo train",
-    SystemType.MOVE: "Move Hub",
-    SystemType.HANDSET: "handset",
-    SystemType.MARIO: "Mario",
-    SystemType.TECHNIC: "Technic Hub",
+    lwp3.SystemType.CITY: "City Hub",
+    lwp3.SystemType.DUPLO_TRAIN: "Duplo train",
+    lwp3.SystemType.MOVE: "Move Hub",
+    lwp3.SystemType.HANDSET: "handset",
+    lwp3.SystemType.MARIO: "Mario",
+    lwp3.SystemType.TECHNIC: "Technic Hub",
 }
 
 
@@ -81,7 +74,7 @@ class DiscoveredHub:
     @property
     def is_supported(self) -> bool:
         """Whether it can drive the train. The kind of a hub that is already connected may be unknown."""
-        return not self.pybricks and self.system_type in (SystemType.CITY, None)
+        return not self.pybricks and self.system_type in (lwp3.SystemType.CITY, None)
 
     def matches(self, settings: HubSettings) -> bool:
         """Return whether it has the address and name that the settings ask for, if they do."""
@@ -104,7 +97,7 @@ def connected_hubs(objects: Objects) -> list[DiscoveredHub]:
     return [
         _from_properties(path, interfaces[DEVICE], held=_is_used(objects, path))
         for path, interfaces in objects.items()
-        if interfaces.get(DEVICE, {}).get("Connected") and SERVICE_UUID in interfaces[DEVICE].get("UUIDs", ())
+        if interfaces.get(DEVICE, {}).get("Connected") and lwp3.SERVICE_UUID in interfaces[DEVICE].get("UUIDs", ())
     ]
 
 
@@ -138,7 +131,7 @@ async def scan(limit_s: float, is_match: Callable[[DiscoveredHub], bool] = lambd
 
     try:
         # Hubs with Pybricks firmware are included, so that the error can name them.
-        scanner = BleakScanner(detected, service_uuids=[SERVICE_UUID, PYBRICKS_UUID])
+        scanner = BleakScanner(detected, service_uuids=[lwp3.SERVICE_UUID, PYBRICKS_UUID])
         await finish_within(scanner.start(), SCAN_CALL_LIMIT_S, "Starting the search for hubs")
         try:
             with contextlib.suppress(TimeoutError):
@@ -172,7 +165,7 @@ def _is_used(objects: Objects, device: str) -> bool:
     characteristics = (
         interfaces.get(CHARACTERISTIC, {}) for path, interfaces in objects.items() if path.startswith(device + "/")
     )
-    return any(one.get("UUID") == CHARACTERISTIC_UUID and any(map(one.get, _IN_USE)) for one in characteristics)
+    return any(one.get("UUID") == lwp3.CHARACTERISTIC_UUID and any(map(one.get, _IN_USE)) for one in characteristics)
 
 
 def _from_properties(path: str, properties: Mapping[str, Any], *, held: bool) -> DiscoveredHub:
@@ -201,8 +194,8 @@ def _from_advertisement(device: BLEDevice, advertisement: AdvertisementData) -> 
 
 
 def _system_type(manufacturer_data: Mapping[int, bytes]) -> int | None:
-    raw = manufacturer_data.get(COMPANY_ID)
+    raw = manufacturer_data.get(lwp3.COMPANY_ID)
     if raw is None:
         return None
-    read = decode_advertisement(raw)
-    return None if isinstance(read, Malformed) else read.system_type
+    read = lwp3.decode_advertisement(raw)
+    return None if isinstance(read, lwp3.Malformed) else read.system_type

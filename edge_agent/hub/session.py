@@ -6,25 +6,10 @@ from dataclasses import replace
 
 from edge_agent.errors import RetryableError
 from edge_agent.events import HubStatus
+from edge_agent.hub import lwp3
 from edge_agent.hub.connection import HubConnection
 from edge_agent.hub.emergency import PORTS
 from edge_agent.hub.errors import no_motor
-from edge_agent.hub.lwp3 import (
-    Colour,
-    Decoder,
-    HubAction,
-    HubActionType,
-    HubModel,
-    Malformed,
-    Message,
-    OutputCommand,
-    PortAttached,
-    encode,
-    initial_requests,
-    light,
-    port_setup,
-    show_colour,
-)
 from edge_agent.hub.motor import LinkWriter, MotorWriter, StillWanted, always_wanted
 from edge_agent.hub.recording import Direction, HubLog
 from edge_agent.ports import HubEvent
@@ -33,9 +18,9 @@ MOTOR_LIMIT_S = 3.0
 """How long to wait for a motor; a hub announces its devices right after notifications are switched on."""
 
 _DISCONNECT_REASONS = {
-    HubActionType.WILL_SWITCH_OFF: "the hub switches itself off",
-    HubActionType.WILL_DISCONNECT: "the hub disconnects",
-    HubActionType.WILL_ENTER_BOOT_MODE: "the hub restarts",
+    lwp3.HubActionType.WILL_SWITCH_OFF: "the hub switches itself off",
+    lwp3.HubActionType.WILL_DISCONNECT: "the hub disconnects",
+    lwp3.HubActionType.WILL_ENTER_BOOT_MODE: "the hub restarts",
 }
 
 
@@ -64,8 +49,8 @@ class HubSession:
         motor_port: int | None = None,
     ) -> None:
         self.connection = connection
-        self.model = HubModel()
-        self.decoder = Decoder()
+        self.model = lwp3.HubModel()
+        self.decoder = lwp3.Decoder()
         self.ready = False
         self._emit, self._on_problem, self._log = emit, on_problem, log
         self._writer = LinkWriter(connection.send, write_limit_s, connection.drop)
@@ -73,7 +58,7 @@ class HubSession:
         self.motor = MotorWriter(self._write, lambda: self.model.motor_port, self._initial_ports, keep_alive_s)
         self._unanswered_s: float | None = None
         self._motor_known = asyncio.Event()
-        self._send_queue: asyncio.Queue[Message] = asyncio.Queue()
+        self._send_queue: asyncio.Queue[lwp3.Message] = asyncio.Queue()
 
     async def run(self, on_open: Callable[[], None], on_close: Callable[[], None]) -> None:
         """Open the session, call `on_open`, and run until the link is lost; then call `on_close`.
@@ -107,14 +92,14 @@ class HubSession:
     async def light(self, brightness_percent: int) -> None:
         """Set the head light; a hub without one ignores it."""
         if self.model.light_port is not None:
-            await self._write(light(self.model.light_port, brightness_percent))
+            await self._write(lwp3.light(self.model.light_port, brightness_percent))
 
-    async def show(self, colour: Colour) -> None:
+    async def show(self, colour: lwp3.Colour) -> None:
         """Set the hub's own light; a hub without one ignores it."""
         if self.model.rgb_port is not None:
-            await self._write(show_colour(self.model.rgb_port, colour))
+            await self._write(lwp3.show_colour(self.model.rgb_port, colour))
 
-    async def send(self, message: Message) -> None:
+    async def send(self, message: lwp3.Message) -> None:
         """Write a message."""
         await self._write(message)
 
@@ -123,7 +108,7 @@ class HubSession:
         # The train may be moving: brake before anything that takes time.
         await self.motor.hold()
         await self.connection.start_notify(self._on_notification)
-        for message in initial_requests():
+        for message in lwp3.initial_requests():
             await self._write(message)
         await self._wait_for_motor()
         # The motor is on a port that the first brake did not reach.
@@ -152,12 +137,16 @@ class HubSession:
         while True:
             await self._write(await self._send_queue.get())
 
-    async def _write(self, message: Message, still_wanted: StillWanted = always_wanted) -> None:
-        data = encode(message)
+    async def _write(self, message: lwp3.Message, still_wanted: StillWanted = always_wanted) -> None:
+        data = lwp3.encode(message)
         # Before the write: the hub's feedback may arrive while it is in progress.
         now_s = asyncio.get_running_loop().time()
         self.model = self.model.with_command(message, now_s)
-        if self._unanswered_s is None and isinstance(message, OutputCommand) and message.port == self.model.motor_port:
+        if (
+            self._unanswered_s is None
+            and isinstance(message, lwp3.OutputCommand)
+            and message.port == self.model.motor_port
+        ):
             self._unanswered_s = now_s
         if self._log is not None:
             self._log.add(Direction.SENT, data)
@@ -170,13 +159,13 @@ class HubSession:
         self._unanswered_s = None
         message = self.decoder.feed(data)
         before, self.model = self.model, self.model.with_notification(message)
-        if isinstance(message, PortAttached):
+        if isinstance(message, lwp3.PortAttached):
             # bleak calls this in the event loop, where it must not wait: a task writes the requests.
-            for request in port_setup(message):
+            for request in lwp3.port_setup(message):
                 self._send_queue.put_nowait(request)
         self._react(before, message)
 
-    def _react(self, before: HubModel, message: Message | Malformed) -> None:
+    def _react(self, before: lwp3.HubModel, message: lwp3.Message | lwp3.Malformed) -> None:
         now = self.model
         for alert in sorted(now.alerts - before.alerts):
             self._emit(HubEvent("alert", alert.name.lower()))
@@ -187,5 +176,5 @@ class HubSession:
         # Without a motor there is nothing to drive; a new link starts from the beginning.
         elif before.motor_port is not None:
             self.connection.drop("the motor was unplugged")
-        if isinstance(message, HubAction) and message.action in _DISCONNECT_REASONS:
+        if isinstance(message, lwp3.HubAction) and message.action in _DISCONNECT_REASONS:
             self.connection.drop(_DISCONNECT_REASONS[message.action])

@@ -13,18 +13,9 @@ import torch
 from torch import nn
 
 from edge_agent.errors import ConfigError, FatalError
+from edge_agent.mlops import run_state
 from edge_agent.mlops.loss import DetectionLoss, Losses
 from edge_agent.mlops.network import SignNet
-from edge_agent.mlops.run_state import (
-    Checkpoint,
-    LogLine,
-    load_checkpoint,
-    plot_log,
-    read_log,
-    require_same,
-    save_checkpoint,
-    write_log,
-)
 from edge_agent.mlops.sampler import Batch, Sampler, stream
 
 
@@ -58,7 +49,7 @@ class Progress:
 
     samples: int
     total: int
-    line: LogLine
+    line: run_state.LogLine
 
 
 Validate = Callable[[SignNet], tuple[float, float]]
@@ -109,13 +100,13 @@ class Trainer:
         self.optimiser = optimiser_for(self.net, settings)
         self.loss = DetectionLoss(net.arch, sampler.height, sampler.width, device)
         self.samples = 0
-        self.lines: list[LogLine] = []
+        self.lines: list[run_state.LogLine] = []
 
     def resume(self) -> None:
         """Continue from the folder's `last.pt`; raises ConfigError where it does not fit this run."""
         path = self.out / "last.pt"
-        found = load_checkpoint(path)
-        require_same(found.arch, self.net.arch, path)
+        found = run_state.load_checkpoint(path)
+        run_state.require_same(found.arch, self.net.arch, path)
         for key in ("seed", "batch"):
             if found.settings.get(key) != getattr(self.settings, key):
                 raise ConfigError(
@@ -128,11 +119,11 @@ class Trainer:
         self.average.load_state_dict(found.average)
         self.optimiser.load_state_dict(found.optimiser)
         self.samples = found.samples
-        self.lines = [line for line in read_log(self.out / "log.csv") if line.samples <= found.samples]
+        self.lines = [line for line in run_state.read_log(self.out / "log.csv") if line.samples <= found.samples]
 
     def save(self) -> None:
         """Write checkpoint and log; the plot, which takes a second, only after a validation."""
-        state = Checkpoint(
+        state = run_state.Checkpoint(
             self.net.arch,
             self.net.state_dict(),
             self.average.state_dict(),
@@ -140,10 +131,10 @@ class Trainer:
             self.samples,
             asdict(self.settings),
         )
-        save_checkpoint(self.out / "last.pt", state)
-        write_log(self.out / "log.csv", self.lines)
+        run_state.save_checkpoint(self.out / "last.pt", state)
+        run_state.write_log(self.out / "log.csv", self.lines)
         if self.lines and self.lines[-1].ap50 is not None:
-            plot_log(self.out / "log.png", self.lines)
+            run_state.plot_log(self.out / "log.png", self.lines)
 
     def run(
         self, validate: Validate | None = None, report: Callable[[Progress], None] = lambda progress: None
@@ -210,13 +201,13 @@ class _Meter:
         self.count += 1
         self.seen += samples
 
-    def line(self, samples: int, rated: tuple[float | None, float | None]) -> LogLine:
+    def line(self, samples: int, rated: tuple[float | None, float | None]) -> run_state.LogLine:
         """Return the log line of what was accumulated, and reset."""
         now_s = time.monotonic()
         span_s = now_s - self.since_s
         self.elapsed_s += span_s
         score, overlap, side = (value / max(self.count, 1) for value in self.sums)
         speed = self.seen / max(span_s, 1e-9)
-        line = LogLine(samples, self.elapsed_s, speed, score, overlap, side, *rated)
+        line = run_state.LogLine(samples, self.elapsed_s, speed, score, overlap, side, *rated)
         self.since_s, self.sums, self.count, self.seen = now_s, [0.0, 0.0, 0.0], 0, 0
         return line

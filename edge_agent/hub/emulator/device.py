@@ -9,24 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from edge_agent.events import CommandKind
+from edge_agent.hub import lwp3
 from edge_agent.hub.emulator import sensors
 from edge_agent.hub.emulator.sensors import Battery, HubProfile
-from edge_agent.hub.lwp3 import (
-    BRAKE,
-    COAST,
-    Alert,
-    Colour,
-    HubAction,
-    HubActionType,
-    HubAlertUpdate,
-    HubProperty,
-    HubPropertyUpdate,
-    InputFormatSetup,
-    Message,
-    PortAttached,
-    PortDetached,
-    PortValue,
-)
 
 LOW_BATTERY_PERCENT = 10.0
 """Charge below which the hub raises its low-voltage alert."""
@@ -42,9 +27,9 @@ class MotorSetting:
     @classmethod
     def of(cls, power: int) -> "MotorSetting":
         """Decode the byte of an output command."""
-        if power == BRAKE:
+        if power == lwp3.BRAKE:
             return cls(CommandKind.BRAKE)
-        return cls(CommandKind.COAST) if power == COAST else cls(CommandKind.DRIVE, power)
+        return cls(CommandKind.COAST) if power == lwp3.COAST else cls(CommandKind.DRIVE, power)
 
 
 OnMotor = Callable[[MotorSetting, float], None]
@@ -75,17 +60,17 @@ class EmulatedHub:
         self.ports = dict(self.profile.ports)
         self.motor = MotorSetting()
         self.light_percent = 0
-        self.colour = Colour.OFF
+        self.colour = lwp3.Colour.OFF
         self.button_pressed = False
-        self.alerts: set[Alert] = set()
+        self.alerts: set[lwp3.Alert] = set()
         self.battery = Battery()
         self.drain_percent_per_s = 0.0
-        self.leaving: HubActionType | None = None
+        self.leaving: lwp3.HubActionType | None = None
         self._watchers: list[OnMotor] = [on_motor]
         self._advanced_s: float | None = None
-        self.enabled_properties: set[HubProperty] = set()
-        self.enabled_alerts: set[Alert] = set()
-        self.formats: dict[int, InputFormatSetup] = {}
+        self.enabled_properties: set[lwp3.HubProperty] = set()
+        self.enabled_alerts: set[lwp3.Alert] = set()
+        self.formats: dict[int, lwp3.InputFormatSetup] = {}
         self._last_sent: dict[int, int] = {}
 
     @property
@@ -98,7 +83,7 @@ class EmulatedHub:
         self._watchers.append(on_motor)
         return lambda: self._watchers.remove(on_motor)
 
-    def start_session(self) -> list[Message]:
+    def start_session(self) -> list[lwp3.Message]:
         """Start with a new subscriber: reset what earlier ones enabled, announce the devices."""
         self.leaving = None
         self.enabled_properties.clear()
@@ -115,7 +100,7 @@ class EmulatedHub:
         if not self.runs_on and self.motor.kind is CommandKind.DRIVE:
             self.set_motor(MotorSetting(), now_s)
 
-    def advance(self, now_s: float) -> list[Message]:
+    def advance(self, now_s: float) -> list[lwp3.Message]:
         """Advance the time: the battery drains, changes are notified where enabled; a flat hub switches off."""
         elapsed_s = 0.0 if self._advanced_s is None else max(0.0, now_s - self._advanced_s)
         self._advanced_s = now_s
@@ -123,13 +108,13 @@ class EmulatedHub:
             return self.sensor_updates()
         return self._with_battery(self.battery.drained(self.drain_percent_per_s * elapsed_s))
 
-    def set_battery(self, percent: float) -> list[Message]:
+    def set_battery(self, percent: float) -> list[lwp3.Message]:
         """Set the charge, as by changing the batteries."""
         return self._with_battery(replace(self.battery, percent=min(100.0, max(0.0, percent))))
 
     def feed(
         self, voltage_mv: int | None, current_ma: int | None = None, percent: float | None = None
-    ) -> list[Message]:
+    ) -> list[lwp3.Message]:
         """Set what the sensors measure; None returns to the values derived from the charge.
 
         `percent` is the matching charge; None keeps it.
@@ -138,49 +123,49 @@ class EmulatedHub:
         fed = replace(self.battery, percent=kept, fed_voltage_mv=voltage_mv, fed_current_ma=current_ma)
         return self._with_battery(fed)
 
-    def press_button(self, *, pressed: bool = True) -> list[Message]:
+    def press_button(self, *, pressed: bool = True) -> list[lwp3.Message]:
         """Press or release the green button."""
         self.button_pressed = pressed
-        return self._property_update(HubProperty.BUTTON)
+        return self._property_update(lwp3.HubProperty.BUTTON)
 
-    def set_alert(self, alert: Alert, *, raised: bool = True) -> list[Message]:
+    def set_alert(self, alert: lwp3.Alert, *, raised: bool = True) -> list[lwp3.Message]:
         """Raise or clear an alert; a change is notified if the alert was enabled."""
         if raised == (alert in self.alerts):
             return []
         (self.alerts.add if raised else self.alerts.discard)(alert)
-        return [HubAlertUpdate(alert, raised)] if alert in self.enabled_alerts else []
+        return [lwp3.HubAlertUpdate(alert, raised)] if alert in self.enabled_alerts else []
 
-    def plug(self, port: int, device_type: int) -> list[Message]:
+    def plug(self, port: int, device_type: int) -> list[lwp3.Message]:
         """Plug a device into a port."""
         self.ports[port] = device_type
         return [self._announcement(port, device_type)]
 
-    def unplug(self, port: int) -> list[Message]:
+    def unplug(self, port: int) -> list[lwp3.Message]:
         """Unplug a device."""
         if self.ports.pop(port, None) is None:
             return []
-        return [PortDetached(port)]
+        return [lwp3.PortDetached(port)]
 
-    def properties(self) -> dict[HubProperty, Any]:
+    def properties(self) -> dict[lwp3.HubProperty, Any]:
         """Return all properties that can be requested."""
         return {
-            HubProperty.NAME: self.name,
-            HubProperty.BUTTON: self.button_pressed,
-            HubProperty.FIRMWARE_VERSION: self.profile.firmware,
-            HubProperty.HARDWARE_VERSION: self.profile.hardware,
-            HubProperty.RSSI: self.profile.rssi_dbm,
-            HubProperty.BATTERY_PERCENT: round(self.battery.percent),
-            HubProperty.BATTERY_TYPE: 0,
-            HubProperty.MANUFACTURER: "LEGO System A/S",
-            HubProperty.RADIO_FIRMWARE_VERSION: "2_02_01",
-            HubProperty.PROTOCOL_VERSION: 0x0300,
-            HubProperty.SYSTEM_TYPE: self.profile.system_type,
-            HubProperty.NETWORK_ID: 0,
-            HubProperty.MAC_ADDRESS: self.profile.address,
+            lwp3.HubProperty.NAME: self.name,
+            lwp3.HubProperty.BUTTON: self.button_pressed,
+            lwp3.HubProperty.FIRMWARE_VERSION: self.profile.firmware,
+            lwp3.HubProperty.HARDWARE_VERSION: self.profile.hardware,
+            lwp3.HubProperty.RSSI: self.profile.rssi_dbm,
+            lwp3.HubProperty.BATTERY_PERCENT: round(self.battery.percent),
+            lwp3.HubProperty.BATTERY_TYPE: 0,
+            lwp3.HubProperty.MANUFACTURER: "LEGO System A/S",
+            lwp3.HubProperty.RADIO_FIRMWARE_VERSION: "2_02_01",
+            lwp3.HubProperty.PROTOCOL_VERSION: 0x0300,
+            lwp3.HubProperty.SYSTEM_TYPE: self.profile.system_type,
+            lwp3.HubProperty.NETWORK_ID: 0,
+            lwp3.HubProperty.MAC_ADDRESS: self.profile.address,
         }
 
-    def _announcement(self, port: int, device_type: int) -> Message:
-        return PortAttached(port, device_type, self.profile.hardware, self.profile.firmware)
+    def _announcement(self, port: int, device_type: int) -> lwp3.Message:
+        return lwp3.PortAttached(port, device_type, self.profile.hardware, self.profile.firmware)
 
     def set_motor(self, setting: MotorSetting, now_s: float) -> None:
         """Set the motor and call the watchers."""
@@ -189,29 +174,31 @@ class EmulatedHub:
         for watcher in self._watchers:
             watcher(setting, now_s)
 
-    def _with_battery(self, battery: Battery) -> list[Message]:
+    def _with_battery(self, battery: Battery) -> list[lwp3.Message]:
         before, self.battery = self.battery, battery
-        messages: list[Message] = []
+        messages: list[lwp3.Message] = []
         if round(before.percent) != round(battery.percent):
-            messages += self._property_update(HubProperty.BATTERY_PERCENT)
+            messages += self._property_update(lwp3.HubProperty.BATTERY_PERCENT)
         low = battery.percent < LOW_BATTERY_PERCENT
         if low != (before.percent < LOW_BATTERY_PERCENT):
-            messages += self.set_alert(Alert.LOW_VOLTAGE, raised=low)
+            messages += self.set_alert(lwp3.Alert.LOW_VOLTAGE, raised=low)
         if battery.percent == 0 and self.leaving is None:
-            self.leaving = HubActionType.WILL_SWITCH_OFF
-            messages.append(HubAction(self.leaving))
+            self.leaving = lwp3.HubActionType.WILL_SWITCH_OFF
+            messages.append(lwp3.HubAction(self.leaving))
         return messages + self.sensor_updates()
 
-    def _property_update(self, subject: HubProperty) -> list[Message]:
-        return [HubPropertyUpdate(subject, self.properties()[subject])] if subject in self.enabled_properties else []
+    def _property_update(self, subject: lwp3.HubProperty) -> list[lwp3.Message]:
+        return (
+            [lwp3.HubPropertyUpdate(subject, self.properties()[subject])] if subject in self.enabled_properties else []
+        )
 
-    def sensor_updates(self) -> list[Message]:
+    def sensor_updates(self) -> list[lwp3.Message]:
         """Return the values of sensors that moved by their delta since they were last sent."""
-        messages: list[Message] = []
+        messages: list[lwp3.Message] = []
         for port, setup in self.formats.items():
             raw = sensors.raw_value(self.ports.get(port, 0), self.battery, self.profile)
             last = self._last_sent.get(port)
             if setup.notify and (last is None or abs(raw - last) >= max(1, setup.delta)):
                 self._last_sent[port] = raw
-                messages.append(PortValue(port, raw.to_bytes(2, "little")))
+                messages.append(lwp3.PortValue(port, raw.to_bytes(2, "little")))
         return messages

@@ -3,27 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from edge_agent.hub.lwp3 import (
-    DeviceType,
-    Message,
-    ModeInformationType,
-    PortModeDetail,
-    PortModeRange,
-    PortModes,
-    SystemType,
-    Version,
-)
+from edge_agent.hub import lwp3
 from edge_agent.hub.lwp3.scaling import CITY_CURRENT, CITY_VOLTAGE, Scale
 
 MOTOR_PORT = 0
 LIGHT_PORT = 1
 
 _CITY_PORTS: Mapping[int, int] = {
-    MOTOR_PORT: DeviceType.TRAIN_MOTOR,
-    LIGHT_PORT: DeviceType.LIGHT,
-    50: DeviceType.RGB_LIGHT,
-    59: DeviceType.CURRENT_SENSOR,
-    60: DeviceType.VOLTAGE_SENSOR,
+    MOTOR_PORT: lwp3.DeviceType.TRAIN_MOTOR,
+    LIGHT_PORT: lwp3.DeviceType.LIGHT,
+    50: lwp3.DeviceType.RGB_LIGHT,
+    59: lwp3.DeviceType.CURRENT_SENSOR,
+    60: lwp3.DeviceType.VOLTAGE_SENSOR,
 }
 """Devices by port; 50, 59 and 60 are a City hub's own light and sensors."""
 
@@ -38,9 +29,9 @@ class HubProfile:
 
     name: str = "Train hub"
     address: str = "90:84:2B:60:33:70"
-    system_type: int = SystemType.CITY
-    firmware: Version = Version.of("1.1.00.0004")  # noqa: RUF009 - frozen, so sharing the default is safe
-    hardware: Version = Version.of("0.4.00.0000")  # noqa: RUF009
+    system_type: int = lwp3.SystemType.CITY
+    firmware: lwp3.Version = lwp3.Version.of("1.1.00.0004")  # noqa: RUF009 - frozen, so sharing the default is safe
+    hardware: lwp3.Version = lwp3.Version.of("0.4.00.0000")  # noqa: RUF009
     rssi_dbm: int = -52
     ports: Mapping[int, int] = field(default_factory=lambda: _CITY_PORTS)
     full_mv: int = 9000
@@ -55,10 +46,10 @@ SENSOR_MODES = (0, 1)
 
 _CAN_BE_WRITTEN = 0x01
 _CAN_BE_READ = 0x02
-_SCALES: dict[int, Scale] = {DeviceType.VOLTAGE_SENSOR: CITY_VOLTAGE, DeviceType.CURRENT_SENSOR: CITY_CURRENT}
+_SCALES: dict[int, Scale] = {lwp3.DeviceType.VOLTAGE_SENSOR: CITY_VOLTAGE, lwp3.DeviceType.CURRENT_SENSOR: CITY_CURRENT}
 _NAMES: dict[int, tuple[tuple[bytes, bytes], bytes]] = {
-    DeviceType.VOLTAGE_SENSOR: ((b"VLT L", b"VLT S"), b"mV"),
-    DeviceType.CURRENT_SENSOR: ((b"CUR L", b"CUR S"), b"mA"),
+    lwp3.DeviceType.VOLTAGE_SENSOR: ((b"VLT L", b"VLT S"), b"mV"),
+    lwp3.DeviceType.CURRENT_SENSOR: ((b"CUR L", b"CUR S"), b"mA"),
 }
 """Names of the two modes of each sensor, and the unit of both."""
 
@@ -94,36 +85,36 @@ class Battery:
 
 def raw_value(device_type: int, battery: Battery, profile: HubProfile) -> int:
     """Return a sensor's raw value; 0 for a device that measures nothing."""
-    if device_type == DeviceType.VOLTAGE_SENSOR:
+    if device_type == lwp3.DeviceType.VOLTAGE_SENSOR:
         return CITY_VOLTAGE.invert(battery.voltage_mv(profile))
-    if device_type == DeviceType.CURRENT_SENSOR:
+    if device_type == lwp3.DeviceType.CURRENT_SENSOR:
         return CITY_CURRENT.invert(battery.current_ma(profile))
     return 0
 
 
-def modes(port: int, device_type: int) -> Message:
+def modes(port: int, device_type: int) -> lwp3.Message:
     """Return the modes of a port: two inputs for a sensor, one output for any other device."""
     if device_type in _SCALES:
-        return PortModes(port, _CAN_BE_READ, len(SENSOR_MODES), 0b11, 0)
-    return PortModes(port, _CAN_BE_WRITTEN, 1, 0, 1)
+        return lwp3.PortModes(port, _CAN_BE_READ, len(SENSOR_MODES), 0b11, 0)
+    return lwp3.PortModes(port, _CAN_BE_WRITTEN, 1, 0, 1)
 
 
-def mode_information(port: int, device_type: int, mode: int, kind: ModeInformationType) -> Message | None:
+def mode_information(port: int, device_type: int, mode: int, kind: lwp3.ModeInformationType) -> lwp3.Message | None:
     """Return one piece of information about a sensor's mode; None if the hub has none."""
     scale = _SCALES.get(device_type)
     if scale is None or mode not in SENSOR_MODES:
         return None
     names, symbol = _NAMES[device_type]
     ranges = {
-        ModeInformationType.RAW: scale.raw_maximum,
-        ModeInformationType.PERCENT: 100.0,
-        ModeInformationType.SI: scale.si_maximum,
+        lwp3.ModeInformationType.RAW: scale.raw_maximum,
+        lwp3.ModeInformationType.PERCENT: 100.0,
+        lwp3.ModeInformationType.SI: scale.si_maximum,
     }
     details = {
-        ModeInformationType.NAME: names[mode].ljust(12, b"\0"),
-        ModeInformationType.SYMBOL: symbol.ljust(5, b"\0"),
-        ModeInformationType.VALUE_FORMAT: _INT16_FOUR_FIGURES,
+        lwp3.ModeInformationType.NAME: names[mode].ljust(12, b"\0"),
+        lwp3.ModeInformationType.SYMBOL: symbol.ljust(5, b"\0"),
+        lwp3.ModeInformationType.VALUE_FORMAT: _INT16_FOUR_FIGURES,
     }
     if kind in ranges:
-        return PortModeRange(port, mode, kind, 0.0, ranges[kind])
-    return PortModeDetail(port, mode, kind, details[kind]) if kind in details else None
+        return lwp3.PortModeRange(port, mode, kind, 0.0, ranges[kind])
+    return lwp3.PortModeDetail(port, mode, kind, details[kind]) if kind in details else None

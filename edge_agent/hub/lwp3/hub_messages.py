@@ -8,17 +8,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import ClassVar, NamedTuple
 
-from edge_agent.hub.lwp3.codes import (
-    MAX_NAME_BYTES,
-    Alert,
-    AlertOperation,
-    AttachEvent,
-    Capability,
-    HubActionType,
-    HubProperty,
-    MessageType,
-    PropertyOperation,
-)
+from edge_agent.hub.lwp3 import codes
 from edge_agent.hub.lwp3.frame import (
     DecodeError,
     FixedLayout,
@@ -50,13 +40,13 @@ def _write_version(value: PropertyValue) -> bytes:
 
 def _write_text(value: PropertyValue) -> bytes:
     written = str(value).encode()
-    if len(written) > MAX_NAME_BYTES + 1:
-        raise ValueError(f"{value!r} takes more than {MAX_NAME_BYTES + 1} bytes")
+    if len(written) > codes.MAX_NAME_BYTES + 1:
+        raise ValueError(f"{value!r} takes more than {codes.MAX_NAME_BYTES + 1} bytes")
     return written
 
 
 def _read_text(data: bytes) -> str:
-    if len(data) > MAX_NAME_BYTES + 1:
+    if len(data) > codes.MAX_NAME_BYTES + 1:
         raise DecodeError(MalformedReason.TOO_LONG, f"text of {len(data)} bytes")
     return text(data)
 
@@ -80,22 +70,22 @@ _FLAG = _Layout(lambda value: bytes([bool(value)]), lambda data: bool(unpack("B"
 _VERSION = _Layout(_write_version, lambda data: Version(unpack("I", data)[0]))
 _ADDRESS = _Layout(_write_address, lambda data: unpack("6s", data)[0].hex(":").upper())
 
-_LAYOUTS: dict[HubProperty, _Layout] = {
-    HubProperty.NAME: _TEXT,
-    HubProperty.BUTTON: _FLAG,
-    HubProperty.FIRMWARE_VERSION: _VERSION,
-    HubProperty.HARDWARE_VERSION: _VERSION,
-    HubProperty.RSSI: _number("b"),
-    HubProperty.BATTERY_PERCENT: _number("B"),
-    HubProperty.BATTERY_TYPE: _number("B"),
-    HubProperty.MANUFACTURER: _TEXT,
-    HubProperty.RADIO_FIRMWARE_VERSION: _TEXT,
-    HubProperty.PROTOCOL_VERSION: _number("H"),
-    HubProperty.SYSTEM_TYPE: _number("B"),
-    HubProperty.NETWORK_ID: _number("B"),
-    HubProperty.MAC_ADDRESS: _ADDRESS,
-    HubProperty.BOOTLOADER_MAC_ADDRESS: _ADDRESS,
-    HubProperty.NETWORK_FAMILY: _number("B"),
+_LAYOUTS: dict[codes.HubProperty, _Layout] = {
+    codes.HubProperty.NAME: _TEXT,
+    codes.HubProperty.BUTTON: _FLAG,
+    codes.HubProperty.FIRMWARE_VERSION: _VERSION,
+    codes.HubProperty.HARDWARE_VERSION: _VERSION,
+    codes.HubProperty.RSSI: _number("b"),
+    codes.HubProperty.BATTERY_PERCENT: _number("B"),
+    codes.HubProperty.BATTERY_TYPE: _number("B"),
+    codes.HubProperty.MANUFACTURER: _TEXT,
+    codes.HubProperty.RADIO_FIRMWARE_VERSION: _TEXT,
+    codes.HubProperty.PROTOCOL_VERSION: _number("H"),
+    codes.HubProperty.SYSTEM_TYPE: _number("B"),
+    codes.HubProperty.NETWORK_ID: _number("B"),
+    codes.HubProperty.MAC_ADDRESS: _ADDRESS,
+    codes.HubProperty.BOOTLOADER_MAC_ADDRESS: _ADDRESS,
+    codes.HubProperty.NETWORK_FAMILY: _number("B"),
 }
 
 
@@ -103,25 +93,25 @@ _LAYOUTS: dict[HubProperty, _Layout] = {
 class HubPropertyRequest(FixedLayout):
     """Request a property, once or at each change; `operation` is any but SET and UPDATE."""
 
-    TYPE = MessageType.HUB_PROPERTIES
+    TYPE = codes.MessageType.HUB_PROPERTIES
     LAYOUT = "BB"
 
-    subject: HubProperty
-    operation: PropertyOperation = PropertyOperation.REQUEST_UPDATE
+    subject: codes.HubProperty
+    operation: codes.PropertyOperation = codes.PropertyOperation.REQUEST_UPDATE
 
 
 @dataclass(frozen=True, slots=True)
 class HubPropertySet:
     """Set a property, the name in practice."""
 
-    TYPE: ClassVar[MessageType] = MessageType.HUB_PROPERTIES
+    TYPE: ClassVar[codes.MessageType] = codes.MessageType.HUB_PROPERTIES
 
-    subject: HubProperty
+    subject: codes.HubProperty
     value: PropertyValue
 
     def payload(self) -> bytes:
         """Encode the payload; raises TypeError or ValueError for a value that the property cannot have."""
-        return bytes((self.subject, PropertyOperation.SET)) + _LAYOUTS[self.subject].write(self.value)
+        return bytes((self.subject, codes.PropertyOperation.SET)) + _LAYOUTS[self.subject].write(self.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,14 +122,14 @@ class HubPropertyUpdate:
     RSSI; percent for the battery; `AA:BB:CC:DD:EE:FF` for addresses; a number for the others.
     """
 
-    TYPE: ClassVar[MessageType] = MessageType.HUB_PROPERTIES
+    TYPE: ClassVar[codes.MessageType] = codes.MessageType.HUB_PROPERTIES
 
-    subject: HubProperty
+    subject: codes.HubProperty
     value: PropertyValue
 
     def payload(self) -> bytes:
         """Encode the payload; raises TypeError or ValueError for a value that the property cannot have."""
-        return bytes((self.subject, PropertyOperation.UPDATE)) + _LAYOUTS[self.subject].write(self.value)
+        return bytes((self.subject, codes.PropertyOperation.UPDATE)) + _LAYOUTS[self.subject].write(self.value)
 
 
 PropertyMessage = HubPropertyRequest | HubPropertySet | HubPropertyUpdate
@@ -148,11 +138,11 @@ PropertyMessage = HubPropertyRequest | HubPropertySet | HubPropertyUpdate
 def parse_property(payload: bytes) -> PropertyMessage:
     """Decode a hub property message; raises DecodeError."""
     at_least(2, payload)
-    subject = code(HubProperty, payload[0])
-    operation = code(PropertyOperation, payload[1])
-    if operation is PropertyOperation.SET:
+    subject = code(codes.HubProperty, payload[0])
+    operation = code(codes.PropertyOperation, payload[1])
+    if operation is codes.PropertyOperation.SET:
         return HubPropertySet(subject, _LAYOUTS[subject].read(payload[2:]))
-    if operation is PropertyOperation.UPDATE:
+    if operation is codes.PropertyOperation.UPDATE:
         return HubPropertyUpdate(subject, _LAYOUTS[subject].read(payload[2:]))
     return HubPropertyRequest.parse(payload)
 
@@ -161,35 +151,35 @@ def parse_property(payload: bytes) -> PropertyMessage:
 class HubAction(FixedLayout):
     """Request an action from the hub, or its announcement of one."""
 
-    TYPE = MessageType.HUB_ACTIONS
+    TYPE = codes.MessageType.HUB_ACTIONS
     LAYOUT = "B"
 
-    action: HubActionType
+    action: codes.HubActionType
 
 
 @dataclass(frozen=True, slots=True)
 class HubAlertRequest(FixedLayout):
     """Request an alert's state, once or at each change; a hub sends none unasked. `operation` is any but UPDATE."""
 
-    TYPE = MessageType.HUB_ALERTS
+    TYPE = codes.MessageType.HUB_ALERTS
     LAYOUT = "BB"
 
-    alert: Alert
-    operation: AlertOperation = AlertOperation.ENABLE_UPDATES
+    alert: codes.Alert
+    operation: codes.AlertOperation = codes.AlertOperation.ENABLE_UPDATES
 
 
 @dataclass(frozen=True, slots=True)
 class HubAlertUpdate:
     """The hub reports whether an alert is raised."""
 
-    TYPE: ClassVar[MessageType] = MessageType.HUB_ALERTS
+    TYPE: ClassVar[codes.MessageType] = codes.MessageType.HUB_ALERTS
 
-    alert: Alert
+    alert: codes.Alert
     raised: bool
 
     def payload(self) -> bytes:
         """Encode the payload."""
-        return bytes((self.alert, AlertOperation.UPDATE, 0xFF if self.raised else 0))
+        return bytes((self.alert, codes.AlertOperation.UPDATE, 0xFF if self.raised else 0))
 
 
 AlertMessage = HubAlertRequest | HubAlertUpdate
@@ -198,9 +188,9 @@ AlertMessage = HubAlertRequest | HubAlertUpdate
 def parse_alert(payload: bytes) -> AlertMessage:
     """Decode a hub alert message; raises DecodeError."""
     at_least(2, payload)
-    alert = code(Alert, payload[0])
-    operation = code(AlertOperation, payload[1])
-    if operation is AlertOperation.UPDATE:
+    alert = code(codes.Alert, payload[0])
+    operation = code(codes.AlertOperation, payload[1])
+    if operation is codes.AlertOperation.UPDATE:
         # Only 0 and 0xFF are defined; any other status counts as raised, since a false alarm is the safer error.
         return HubAlertUpdate(alert, raised=bool(unpack("BBB", payload)[2]))
     return HubAlertRequest.parse(payload)
@@ -213,9 +203,9 @@ _UNKNOWN_VERSION = Version(0)
 class PortAttached(FixedLayout):
     """A device is attached to a port. `device_type` is a codes.DeviceType or an unknown number."""
 
-    TYPE = MessageType.HUB_ATTACHED_IO
+    TYPE = codes.MessageType.HUB_ATTACHED_IO
     LAYOUT = "BBHII"
-    KIND = AttachEvent.ATTACHED
+    KIND = codes.AttachEvent.ATTACHED
 
     port: int
     device_type: int
@@ -227,9 +217,9 @@ class PortAttached(FixedLayout):
 class VirtualPortAttached(FixedLayout):
     """Two ports are combined into a virtual third."""
 
-    TYPE = MessageType.HUB_ATTACHED_IO
+    TYPE = codes.MessageType.HUB_ATTACHED_IO
     LAYOUT = "BBHBB"
-    KIND = AttachEvent.ATTACHED_VIRTUAL
+    KIND = codes.AttachEvent.ATTACHED_VIRTUAL
 
     port: int
     device_type: int
@@ -241,9 +231,9 @@ class VirtualPortAttached(FixedLayout):
 class PortDetached(FixedLayout):
     """A device was detached from a port."""
 
-    TYPE = MessageType.HUB_ATTACHED_IO
+    TYPE = codes.MessageType.HUB_ATTACHED_IO
     LAYOUT = "BB"
-    KIND = AttachEvent.DETACHED
+    KIND = codes.AttachEvent.DETACHED
 
     port: int
 
@@ -258,7 +248,7 @@ _ATTACHED: dict[IntEnum | None, type[AttachedMessage]] = {
 def parse_attached(payload: bytes) -> AttachedMessage:
     """Decode a hub attached I/O message; raises DecodeError."""
     at_least(2, payload)
-    event = code(AttachEvent, payload[1])
+    event = code(codes.AttachEvent, payload[1])
     return _ATTACHED[event].parse(payload)
 
 
@@ -266,7 +256,7 @@ def parse_attached(payload: bytes) -> AttachedMessage:
 class GenericError(FixedLayout):
     """The hub refuses a message of type `command`; `code` is a codes.ErrorCode or an unknown number."""
 
-    TYPE = MessageType.GENERIC_ERROR
+    TYPE = codes.MessageType.GENERIC_ERROR
     LAYOUT = "BB"
 
     command: int
@@ -282,7 +272,7 @@ class Advertisement:
 
     button_pressed: bool
     system_type: int
-    capabilities: Capability = Capability.CENTRAL | Capability.PERIPHERAL | Capability.PORTS
+    capabilities: codes.Capability = codes.Capability.CENTRAL | codes.Capability.PERIPHERAL | codes.Capability.PORTS
     last_network: int = 0
     status: int = 0
     option: int = 0
@@ -301,4 +291,4 @@ def decode_advertisement(data: bytes | bytearray) -> Advertisement | Malformed:
     if len(raw) > _LENGTH:
         return Malformed(MalformedReason.TOO_LONG, f"{_LENGTH} bytes expected, there are {len(raw)}", raw)
     button, system_type, capabilities, *rest = raw
-    return Advertisement(bool(button), system_type, Capability(capabilities), *rest)
+    return Advertisement(bool(button), system_type, codes.Capability(capabilities), *rest)

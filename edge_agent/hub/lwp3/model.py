@@ -9,18 +9,10 @@ from types import MappingProxyType
 from typing import Any
 
 from edge_agent.events import HubStatus
+from edge_agent.hub.lwp3 import hub_messages
 from edge_agent.hub.lwp3.codec import Message
 from edge_agent.hub.lwp3.codes import Alert, DeviceType, HubActionType, HubProperty, ModeInformationType
 from edge_agent.hub.lwp3.frame import Malformed
-from edge_agent.hub.lwp3.hub_messages import (
-    GenericError,
-    HubAction,
-    HubAlertUpdate,
-    HubPropertyUpdate,
-    PortAttached,
-    PortDetached,
-    VirtualPortAttached,
-)
 from edge_agent.hub.lwp3.output_state import PortOutput
 from edge_agent.hub.lwp3.port_messages import OutputCommand, OutputFeedback, PortModeRange, PortValue
 from edge_agent.hub.lwp3.scaling import announced_scale, scale_for
@@ -75,7 +67,7 @@ class HubModel:
     ranges: Mapping[tuple[int, ModeInformationType], float] = field(default_factory=dict)
     leaving: HubActionType | None = None
     refusals: int = 0
-    last_refusal: GenericError | None = None
+    last_refusal: hub_messages.GenericError | None = None
 
     @property
     def motor_port(self) -> int | None:
@@ -141,7 +133,7 @@ def _without(mapping: Mapping[int, Any], port: int) -> Mapping[int, Any]:
     return MappingProxyType({key: value for key, value in mapping.items() if key != port})
 
 
-def _property(model: HubModel, message: HubPropertyUpdate) -> HubModel:
+def _property(model: HubModel, message: hub_messages.HubPropertyUpdate) -> HubModel:
     name = _FIELDS.get(message.subject)
     if name is None:
         return model
@@ -150,18 +142,18 @@ def _property(model: HubModel, message: HubPropertyUpdate) -> HubModel:
     return replace(model, **changes)
 
 
-def _alert(model: HubModel, message: HubAlertUpdate) -> HubModel:
+def _alert(model: HubModel, message: hub_messages.HubAlertUpdate) -> HubModel:
     alone = frozenset((message.alert,))
     return replace(model, alerts=model.alerts | alone if message.raised else model.alerts - alone)
 
 
-def _attached(model: HubModel, message: PortAttached | VirtualPortAttached) -> HubModel:
+def _attached(model: HubModel, message: hub_messages.PortAttached | hub_messages.VirtualPortAttached) -> HubModel:
     # What was known about the previous device on this port is void.
-    fresh = _detached(model, PortDetached(message.port))
+    fresh = _detached(model, hub_messages.PortDetached(message.port))
     return replace(fresh, ports=_with(fresh.ports, message.port, message.device_type))
 
 
-def _detached(model: HubModel, message: PortDetached) -> HubModel:
+def _detached(model: HubModel, message: hub_messages.PortDetached) -> HubModel:
     ranges = MappingProxyType({key: value for key, value in model.ranges.items() if key[0] != message.port})
     ports, outputs = _without(model.ports, message.port), _without(model.outputs, message.port)
     return replace(model, ports=ports, outputs=outputs, ranges=ranges)
@@ -192,23 +184,23 @@ def _feedback(model: HubModel, message: OutputFeedback) -> HubModel:
     return replace(model, outputs=outputs)
 
 
-def _action(model: HubModel, message: HubAction) -> HubModel:
+def _action(model: HubModel, message: hub_messages.HubAction) -> HubModel:
     return replace(model, leaving=message.action) if message.action in _DISCONNECT_ACTIONS else model
 
 
-def _refusal(model: HubModel, message: GenericError) -> HubModel:
+def _refusal(model: HubModel, message: hub_messages.GenericError) -> HubModel:
     return replace(model, refusals=model.refusals + 1, last_refusal=message)
 
 
 _HANDLERS: Mapping[type, Callable[[HubModel, Any], HubModel]] = {
-    HubPropertyUpdate: _property,
-    HubAlertUpdate: _alert,
-    PortAttached: _attached,
-    VirtualPortAttached: _attached,
-    PortDetached: _detached,
+    hub_messages.HubPropertyUpdate: _property,
+    hub_messages.HubAlertUpdate: _alert,
+    hub_messages.PortAttached: _attached,
+    hub_messages.VirtualPortAttached: _attached,
+    hub_messages.PortDetached: _detached,
     PortModeRange: _range,
     PortValue: _value,
     OutputFeedback: _feedback,
-    HubAction: _action,
-    GenericError: _refusal,
+    hub_messages.HubAction: _action,
+    hub_messages.GenericError: _refusal,
 }

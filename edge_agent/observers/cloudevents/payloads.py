@@ -10,19 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field
 
-from edge_agent.events import (
-    Action,
-    CommandKind,
-    CommandResult,
-    Decision,
-    Detection,
-    Fault,
-    GuardState,
-    MotorCommand,
-    Prediction,
-    Severity,
-    TrainState,
-)
+from edge_agent import events
 
 T = TypeVar("T")
 
@@ -77,7 +65,7 @@ class DecisionData:
 
     decision_id: Annotated[str, Field(description="The event's own id.")]
     frame_id: Annotated[str | None, Field(description="Id of the frame that led to it.")]
-    action: Annotated[Action, Field(description="What the train is to do.")]
+    action: Annotated[events.Action, Field(description="What the train is to do.")]
     power_percent: Annotated[Percent, Field(description="Motor power asked for.")]
     sign: Annotated[str | None, Field(description="The sign that asks for it.")]
     reason: Annotated[str, Field(description="In words, for people.")]
@@ -89,7 +77,7 @@ class CommandData:
     """One command as it was written to the hub."""
 
     command_id: Annotated[str, Field(description="The event's own id.")]
-    kind: Annotated[CommandKind, Field(description="Kind of command.")]
+    kind: Annotated[events.CommandKind, Field(description="Kind of command.")]
     power_percent: Annotated[int, Field(ge=-100, le=100, description="Motor power, or the light's brightness.")]
     reason: Annotated[str, Field(description="In words, for people.")]
     decision_id: Annotated[str | None, Field(description="The decision that it carries out.")]
@@ -104,7 +92,7 @@ class FaultData:
     code: Annotated[str, Field(description="Stable name; see operate.md.")]
     message: Annotated[str, Field(description="What happened.")]
     remedy: Annotated[str, Field(description="What to do.")]
-    severity: Annotated[Severity, Field(description="`info` only reports, `degraded` drives on, `stop` brakes.")]
+    severity: Annotated[events.Severity, Field(description="`info` only reports, `degraded` drives on, `stop` brakes.")]
     active: Annotated[bool, Field(description="False once it is over.")]
 
 
@@ -128,7 +116,7 @@ class StateData:
     """A snapshot of the train."""
 
     train_id: Annotated[str, Field(description="The train.")]
-    guard: Annotated[GuardState, Field(description="State of the guard: what the train may do.")]
+    guard: Annotated[events.GuardState, Field(description="State of the guard: what the train may do.")]
     reason: Annotated[str, Field(description="Why, in words, for people.")]
     power_percent: Annotated[int, Field(ge=-100, le=100, description="Motor power last written.")]
     hub: Annotated[HubData, Field(description="What the hub last reported; null where it has not reported yet.")]
@@ -179,21 +167,28 @@ def from_rfc3339(text: str) -> int:
     return round(datetime.fromisoformat(text).timestamp() * 1000)
 
 
-def payload_of(event: Prediction | Decision | MotorCommand | Fault | TrainState | CommandResult) -> Payload:
+def payload_of(
+    event: events.Prediction
+    | events.Decision
+    | events.MotorCommand
+    | events.Fault
+    | events.TrainState
+    | events.CommandResult,
+) -> Payload:
     """Return the payload of an event."""
     match event:
-        case Prediction():
+        case events.Prediction():
             return _prediction(event)
-        case Decision():
+        case events.Decision():
             return _shared(DecisionData, event, latency_ms=_ms_between(event.taken_s, event.decided_s))
-        case MotorCommand():
+        case events.MotorCommand():
             return _shared(CommandData, event, latency_ms=_ms_between(event.taken_s, event.written_s))
-        case Fault():
+        case events.Fault():
             return _shared(FaultData, event)
-        case TrainState():
+        case events.TrainState():
             hub = _shared(HubData, event.hub, alerts=tuple(sorted(event.hub.alerts)))
             return _shared(StateData, event, hub=hub)
-        case CommandResult():
+        case events.CommandResult():
             return _shared(AnswerData, event)
 
 
@@ -201,13 +196,13 @@ def _ms_between(start_s: float | None, end_s: float) -> float | None:
     return None if start_s is None else round(max(0.0, end_s - start_s) * 1000, 2)
 
 
-def _detection(found: Detection) -> DetectionData:
+def _detection(found: events.Detection) -> DetectionData:
     box = found.box
     rounded = BoxData(round(box.x1, 1), round(box.y1, 1), round(box.x2, 1), round(box.y2, 1))
     return DetectionData(found.label, round(found.score, 4), rounded)
 
 
-def _prediction(event: Prediction) -> PredictionData:
+def _prediction(event: events.Prediction) -> PredictionData:
     return PredictionData(
         frame_id=event.frame_id,
         frame_sequence=event.sequence,

@@ -8,18 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import InfoMetricFamily, Metric
 
-from edge_agent.events import (
-    CommandResult,
-    Decision,
-    Event,
-    Fault,
-    Frame,
-    GuardState,
-    HubStatus,
-    MotorCommand,
-    Prediction,
-    TrainState,
-)
+from edge_agent import events
 from edge_agent.observers.metrics.collectors import NAMESPACE, ScrapeCollector, Values, gauge
 
 # Around the budget of 100 ms a frame and the lease of 300 ms.
@@ -37,7 +26,7 @@ class TrainMetrics:
 
     def __init__(self, registry: CollectorRegistry, facts: Callable[[], Mapping[str, str]]) -> None:
         self._facts = facts
-        self._state: TrainState | None = None
+        self._state: events.TrainState | None = None
         self._frames = 0
         self._frame_unix_s: float | None = None
         self._prediction_unix_s: float | None = None
@@ -67,32 +56,32 @@ class TrainMetrics:
         self._active = Gauge("fault_active", "1 while a fault lasts.", ["code"], namespace=NAMESPACE, registry=registry)
         registry.register(ScrapeCollector(self._collect))
 
-    def fold(self, event: Event) -> None:
+    def fold(self, event: events.Event) -> None:
         """Count one event."""
         match event:
-            case Frame():
+            case events.Frame():
                 if event.sequence >= self._frames:
                     self._captured.inc(event.sequence + 1 - self._frames)
                     self._frames = event.sequence + 1
                 self._frame_unix_s = event.taken_unix_s
-            case Prediction():
+            case events.Prediction():
                 self._fold_prediction(event)
-            case Decision():
+            case events.Decision():
                 self._decisions.labels(event.action.value).inc()
-            case MotorCommand():
+            case events.MotorCommand():
                 self._commands.labels(event.kind.value).inc()
                 if event.taken_s is not None:
                     self._to_command_s.observe(max(0.0, event.written_s - event.taken_s))
-            case Fault():
+            case events.Fault():
                 if event.active:
                     self._faults.labels(event.code, event.severity.value).inc()
                 self._active.labels(event.code).set(event.active)
-            case TrainState():
+            case events.TrainState():
                 self._state = event
-            case CommandResult():
+            case events.CommandResult():
                 self._answers.labels(event.channel, "accepted" if event.accepted else str(event.code)).inc()
 
-    def _fold_prediction(self, event: Prediction) -> None:
+    def _fold_prediction(self, event: events.Prediction) -> None:
         self._processed.inc()
         self._prediction_unix_s = event.taken_unix_s
         self._inference_s.observe(max(0.0, event.inference_ms / 1000))
@@ -113,14 +102,14 @@ class TrainMetrics:
             yield from _state_metrics(self._state)
 
 
-def _state_metrics(state: TrainState) -> Iterator[Metric]:
-    one_hot: Values = {(each.value,): float(each is state.guard) for each in GuardState}
+def _state_metrics(state: events.TrainState) -> Iterator[Metric]:
+    one_hot: Values = {(each.value,): float(each is state.guard) for each in events.GuardState}
     yield gauge("guard_state", "1 for the state that the guard is in.", one_hot, ["state"])
     yield _single("motor_power_ratio", "Power written to the motor, -1 to 1.", state.power_percent / 100)
     yield from _hub_metrics(state.hub)
 
 
-def _hub_metrics(hub: HubStatus) -> Iterator[Metric]:
+def _hub_metrics(hub: events.HubStatus) -> Iterator[Metric]:
     yield _single("hub_connected", "1 while the hub is connected.", float(hub.connected))
     yield _single("hub_battery_ratio", "Charge of the hub's battery, 0 to 1.", _scaled(hub.battery_percent, 100))
     yield _single("hub_battery_volts", "Voltage of the hub's battery.", _scaled(hub.voltage_mv, 1000))

@@ -13,21 +13,11 @@ import structlog
 from edge_agent.config import KafkaSettings, Settings
 from edge_agent.errors import ConfigError
 from edge_agent.faults import OUTBOX_FAILED, OUTBOX_NOT_DURABLE, FaultReporter
+from edge_agent.observers.outbox import writer
 from edge_agent.observers.outbox.file import MEMORY, OutboxLock
 from edge_agent.observers.outbox.record import OutboxRecord
 from edge_agent.observers.outbox.status import OutboxFaultReporter, OutboxStats, explain
 from edge_agent.observers.outbox.store import Budget, OutboxStore
-from edge_agent.observers.outbox.writer import (
-    Acknowledge,
-    Close,
-    DeadLetter,
-    Flush,
-    OutboxRequest,
-    OutboxWriter,
-    Read,
-    Wake,
-    refuse,
-)
 from edge_agent.runtime.permissions import folder_problem
 from edge_agent.runtime.queues import ThreadQueue
 from edge_agent.runtime.resources import state_dir
@@ -70,12 +60,12 @@ class Outbox(Generic[T]):
         self._dictionary = dictionary
         self._faults = faults
         self._lock = OutboxLock(path)
-        self._requests: queue.SimpleQueue[OutboxRequest] = queue.SimpleQueue()
+        self._requests: queue.SimpleQueue[writer.OutboxRequest] = queue.SimpleQueue()
         self._handover: ThreadQueue[T] = ThreadQueue(
-            lambda: self._requests.put(Wake()), max_items=max_items, max_bulky=max_bulky
+            lambda: self._requests.put(writer.Wake()), max_items=max_items, max_bulky=max_bulky
         )
         self._committed: Callable[[], None] = lambda: None
-        self._writer = OutboxWriter(
+        self._writer = writer.OutboxWriter(
             self._open,
             encode,
             self._handover,
@@ -112,32 +102,32 @@ class Outbox(Generic[T]):
 
     def read(self, after_seq: int, max_rows: int, max_bytes: int) -> "Future[list[OutboxRecord]]":
         """Request committed rows after `after_seq`, in order; fails with OutboxUnavailableError."""
-        request = Read(after_seq, max_rows, max_bytes)
+        request = writer.Read(after_seq, max_rows, max_bytes)
         self._requests.put(request)
         self._refuse_when_closed()
         return request.answer
 
     def acknowledge(self, seq: int) -> None:
         """Delete the rows up to `seq` with the next commit: they have arrived."""
-        self._requests.put(Acknowledge(seq))
+        self._requests.put(writer.Acknowledge(seq))
 
     def dead_letter(self, seq: int, reason: str) -> "Future[None]":
         """Move the row `seq` to the dead letters; fails with OutboxUnavailableError."""
-        request = DeadLetter(seq, reason)
+        request = writer.DeadLetter(seq, reason)
         self._requests.put(request)
         self._refuse_when_closed()
         return request.answer
 
     def flush(self) -> "Future[None]":
         """Commit now what was put before; fails with OutboxUnavailableError if the disk does not allow it."""
-        request = Flush()
+        request = writer.Flush()
         self._requests.put(request)
         self._refuse_when_closed()
         return request.answer
 
     def close(self, timeout_s: float) -> bool:
         """Commit what is here and end the thread; return False if that takes longer (it then ends with the process)."""
-        self._requests.put(Close())
+        self._requests.put(writer.Close())
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
@@ -159,7 +149,7 @@ class Outbox(Generic[T]):
     def _refuse_when_closed(self) -> None:
         """Fail the requests that came after the thread has ended."""
         while self._closed and not self._requests.empty():
-            refuse(self._requests.get(), "the outbox is closed")
+            writer.refuse(self._requests.get(), "the outbox is closed")
 
     def _open(self) -> OutboxStore:
         """Open the file; if it is inaccessible or not an outbox, keep rows in memory instead."""

@@ -10,16 +10,7 @@ from numpy.typing import NDArray
 
 from edge_agent.errors import ConfigError
 from edge_agent.events import Detection
-from edge_agent.perception.vision import (
-    DENSE,
-    OutputLayout,
-    OutputSpec,
-    Placement,
-    decode,
-    recognise,
-    suppress,
-    to_detections,
-)
+from edge_agent.perception import vision
 
 DEFAULT_THRESHOLD = 0.5
 DEFAULT_SIDE = 640
@@ -30,21 +21,21 @@ MIN_SIDE = 32
 class OutputDecoder:
     """Turns the outputs of one network into detections."""
 
-    spec: OutputSpec
+    spec: vision.OutputSpec
     labels: tuple[str, ...]
     threshold: float
     iou: float
     max_detections: int
 
     def decode(
-        self, outputs: Sequence[NDArray[Any]], placement: Placement, image: NDArray[Any]
+        self, outputs: Sequence[NDArray[Any]], placement: vision.Placement, image: NDArray[Any]
     ) -> tuple[Detection, ...]:
         """Return the detections in `image`, (height, width, 3), which lies at `placement` in the network's input.
 
         Boxes are in pixels of the image. Raises FatalError when an output is not a finite number.
         """
-        found = suppress(decode(outputs, self.spec, self.threshold), self.iou, self.max_detections)
-        return to_detections(found, placement, image.shape[1], image.shape[0], self.labels)
+        found = vision.suppress(vision.decode(outputs, self.spec, self.threshold), self.iou, self.max_detections)
+        return vision.to_detections(found, placement, image.shape[1], image.shape[0], self.labels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,21 +46,21 @@ class ModelDescription:
     labels: tuple[str, ...]
     width: int
     height: int
-    layout: OutputLayout | None = None
+    layout: vision.OutputLayout | None = None
 
 
-def recognise_outputs(outputs: Sequence[Any], description: ModelDescription, threshold: float) -> OutputSpec:
+def recognise_outputs(outputs: Sequence[Any], description: ModelDescription, threshold: float) -> vision.OutputSpec:
     """Recognise the outputs of an actual run; raises ConfigError naming the model when no known layout fits."""
     shapes = [tuple(np.shape(output)) if _is_numbers(output) else () for output in outputs]
-    spec = recognise(shapes, len(description.labels), description.width, description.height, description.layout)
+    spec = vision.recognise(shapes, len(description.labels), description.width, description.height, description.layout)
     if spec is None:
         listed = ", ".join(str(list(shape)) for shape in shapes)
         raise ConfigError(
             f"{description.model}: output {listed} has no known layout for {len(description.labels)} class names",
             remedy="export a detection model of the YOLO family, with its names in class order",
         )
-    decode(outputs, spec, threshold)
-    if spec.layout in DENSE:
+    vision.decode(outputs, spec, threshold)
+    if spec.layout in vision.DENSE:
         _check_units(outputs[spec.indices[0]], spec, description.model)
     return spec
 
@@ -79,10 +70,10 @@ def _is_numbers(output: object) -> bool:
     return isinstance(output, np.ndarray) and output.dtype.kind in "fiu"
 
 
-def _check_units(output: NDArray[Any], spec: OutputSpec, model: str) -> None:
+def _check_units(output: NDArray[Any], spec: vision.OutputSpec, model: str) -> None:
     """Raise ConfigError for a dense output whose boxes are not in pixels or whose scores are not from 0 to 1."""
     # YOLOX exports raw grid offsets by default, and some exports omit the last sigmoid.
-    channels_first = spec.layout in {OutputLayout.CHANNELS_FIRST, OutputLayout.OBJECTNESS_FIRST}
+    channels_first = spec.layout in {vision.OutputLayout.CHANNELS_FIRST, vision.OutputLayout.OBJECTNESS_FIRST}
     channels = output[0] if channels_first else output[0].T
     boxes, scores = channels[:4], channels[4:]
     if 0 < boxes.max() <= 2:

@@ -10,14 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from edge_agent.errors import ConfigError, FatalError
-from edge_agent.perception.detector.tensorrt.engine_file import (
-    DamagedEngineError,
-    EngineInfo,
-    EngineKey,
-    pack,
-    read_engine,
-    read_engine_info,
-)
+from edge_agent.perception.detector.tensorrt import engine_file
 from edge_agent.runtime import resources
 from edge_agent.runtime.files import write_atomic
 
@@ -43,16 +36,16 @@ class EngineCache:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def path(self, key: EngineKey, model: str) -> Path:
+    def path(self, key: engine_file.EngineKey, model: str) -> Path:
         """Return the path of the engine of `model` for `key`, whether or not it exists."""
         return self.folder / key.file_name(model)
 
-    def find(self, key: EngineKey, model: str) -> Path | None:
+    def find(self, key: engine_file.EngineKey, model: str) -> Path | None:
         """Return the file of a complete engine for exactly this key, or None; a damaged one is set aside."""
         path = self.path(key, model)
         try:
-            engine_info, _ = read_engine(path)
-        except DamagedEngineError:
+            engine_info, _ = engine_file.read_engine(path)
+        except engine_file.DamagedEngineError:
             set_aside(path)
             return None
         except ConfigError:  # it does not exist, or cannot be read
@@ -62,21 +55,21 @@ class EngineCache:
             return None
         return path
 
-    def refused(self, key: EngineKey, model: str) -> int:
+    def refused(self, key: engine_file.EngineKey, model: str) -> int:
         """Return how many times an engine of this key was set aside."""
         path = self.path(key, model)
         return sum(1 for _ in path.parent.glob(f"{path.name}{REJECTED_SUFFIX}-*"))
 
-    def store(self, engine: bytes, engine_info: EngineInfo) -> Path:
+    def store(self, engine: bytes, engine_info: engine_file.EngineInfo) -> Path:
         """Write an engine atomically; raises FatalError naming the file when that fails."""
         if engine_info.key is None:
             raise FatalError(f"the engine of {engine_info.model} has no key")
         path = self.path(engine_info.key, engine_info.model)
-        write_atomic(path, pack(engine, engine_info))
+        write_atomic(path, engine_file.pack(engine, engine_info))
         return path
 
     @contextmanager
-    def building(self, key: EngineKey, model: str) -> Iterator[None]:
+    def building(self, key: engine_file.EngineKey, model: str) -> Iterator[None]:
         """Lock the build of this engine; a second process blocks here, and then finds the engine built.
 
         Raises FatalError when the folder cannot be written.
@@ -96,12 +89,12 @@ class EngineCache:
         finally:
             os.close(handle)
 
-    def engines(self) -> Iterator[tuple[Path, EngineInfo | None]]:
+    def engines(self) -> Iterator[tuple[Path, engine_file.EngineInfo | None]]:
         """Yield the cached engines with their descriptions; None for one that cannot be read."""
         for path in sorted(self.folder.glob("*.engine")):
             try:
-                yield path, read_engine_info(path)
-            except (DamagedEngineError, ConfigError):
+                yield path, engine_file.read_engine_info(path)
+            except (engine_file.DamagedEngineError, ConfigError):
                 yield path, None
 
     def timings(self) -> bytes:
