@@ -31,7 +31,6 @@ MAX_PIXELS = 16_000_000
 MAX_PICTURE_BYTES = 4_000_000
 """Larger pictures are rejected: no train takes them, and decoding one could exhaust the memory."""
 
-
 _REPLACEABLE_MS = 60_000
 _MAX_ID_LENGTH = 128
 

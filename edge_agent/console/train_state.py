@@ -15,7 +15,6 @@ from edge_agent.observers.cloudevents.payloads import HubData, from_rfc3339
 STALE_MS = 3000
 """A train without events for this long is stale: it publishes its state every second."""
 
-
 MAX_ITEMS = 1000
 """Timeline items per train, about 0.5 kB each."""
 

@@ -23,7 +23,6 @@ BUS_LIMIT_S = 0.3
 RETRY_S = 3.0
 """How long `brake_all` tries again while BlueZ does not answer."""
 
-
 # Devices are announced in notifications only, and only the process that died received them: brake both ports. A light
 # takes the brake byte as a brightness; an empty port ignores it.
 PORTS = (0, 1)

@@ -55,8 +55,6 @@ class World:
         self._steps = 0
         self._derailed_s: float | None = None
 
-    # --- commands -----------------------------------------------------------------------------------------------
-
     def set_power(self, percent: float) -> None:
         """Drive the motor with -100..100 percent of the battery's voltage; 0 coasts. Raises ValueError outside that."""
         if not -100 <= percent <= 100:
@@ -75,8 +73,6 @@ class World:
     def set_battery(self, percent: float) -> None:
         """Set the charge of the batteries."""
         self._motion = replace(self._motion, battery_percent=min(100.0, max(0.0, percent)))
-
-    # --- time ---------------------------------------------------------------------------------------------------
 
     def advance(self, to_s: float) -> None:
         """Advance to `to_s` on any monotonic clock; the first call sets the origin of the world's time."""
@@ -103,8 +99,6 @@ class World:
     def elapsed_s(self) -> float:
         """Seconds since the world's time began."""
         return self._steps * STEP_S
-
-    # --- state --------------------------------------------------------------------------------------------------
 
     @property
     def s_mm(self) -> float:
@@ -177,8 +171,6 @@ class World:
         if self.referee.departed_s is None or not self.referee.joints_s:
             return None
         return self.referee.joints_s[-1] - self.referee.departed_s
-
-    # --- what the camera could see ------------------------------------------------------------------------------
 
     def snapshot(self) -> Snapshot:
         """Return the current state for a renderer in another thread."""

@@ -10,8 +10,9 @@ from unittest import mock
 from edge_agent.control.driver import Driver, MotorTarget, Ramp
 from edge_agent.events import CommandKind
 from edge_agent.hub.ble import BleHub
-from edge_agent.hub.emulator import EmulatorThread, MotorSetting
+from edge_agent.hub.emulator import MotorSetting
 from tests.hub.conftest import close_bleak
+from tests.support.emulator_thread import EmulatorThread
 
 from .rig import settings
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge_agent.events import CommandKind
-from edge_agent.hub.emulator import EmulatorThread, MotorSetting, control_path
+from edge_agent.hub.emulator import MotorSetting, control_path
+from tests.support.emulator_thread import EmulatorThread
 
 TIMEOUT_S = 60.0
 CRUISING_S = 0.3

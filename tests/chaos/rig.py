@@ -20,11 +20,12 @@ from edge_agent.agent import RunOptions, RunView, build, run
 from edge_agent.config import Settings, load_rules
 from edge_agent.events import CommandKind, Decision, Event, Fault, GuardState, TrainState
 from edge_agent.hub.ble import BleHub
-from edge_agent.hub.emulator import BluezEmulator, EmulatorThread, MotorSetting
+from edge_agent.hub.emulator import BluezEmulator, MotorSetting
 from edge_agent.perception.camera.live import LiveCamera, LiveTimeouts
 from edge_agent.ports import EventSource, Shot
 from edge_agent.report import Mission
 from tests.hub.conftest import close_bleak
+from tests.support.emulator_thread import EmulatorThread
 
 from .fake_camera import FakeCamera
 from .fake_detector import FakeDetector

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from bleak.backends.bluezdbus import manager
 
-from edge_agent.hub.emulator import EmulatorThread
+from tests.support.emulator_thread import EmulatorThread
 
 
 @pytest.fixture

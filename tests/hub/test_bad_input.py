@@ -12,8 +12,9 @@ import pytest
 import structlog
 
 from edge_agent import cli
-from edge_agent.hub.emulator import BluezEmulator, EmulatedHub, EmulatorThread, HubProfile, PrivateBus
+from edge_agent.hub.emulator import BluezEmulator, EmulatedHub, HubProfile, PrivateBus
 from edge_agent.hub.lwp3 import OutputCommand, SystemType, decode
+from tests.support.emulator_thread import EmulatorThread
 
 
 @dataclass(frozen=True)

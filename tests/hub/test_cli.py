@@ -12,9 +12,10 @@ from edge_agent.cli.hub import app
 from edge_agent.config import load
 from edge_agent.control.watchdog import Watchdog
 from edge_agent.errors import EdgeAgentError, UsageError
-from edge_agent.hub.emulator import BluezEmulator, EmulatorThread, MotorSetting
+from edge_agent.hub.emulator import BluezEmulator, MotorSetting
 from edge_agent.hub.errors import HELD, NO_ADAPTER, NO_HUB, HubError
 from edge_agent.hub.recording import Direction, read_log
+from tests.support.emulator_thread import EmulatorThread
 
 
 def call(*words: str) -> Result:

@@ -12,8 +12,9 @@ import pytest
 from edge_agent.errors import RetryableError
 from edge_agent.hub import emergency
 from edge_agent.hub.emergency import BrakeTarget, ThreadBrake, brake_bytes, main, targets
-from edge_agent.hub.emulator import BluezEmulator, EmulatorThread, PrivateBus
+from edge_agent.hub.emulator import BluezEmulator, PrivateBus
 from edge_agent.hub.lwp3 import CHARACTERISTIC_UUID, SERVICE_UUID, brake, encode, start_power
+from tests.support.emulator_thread import EmulatorThread
 
 from .conftest import no_free_descriptor
 

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from edge_agent.events import CommandKind
-from edge_agent.hub.emulator import BluezEmulator, EmulatorThread, MotorSetting
+from edge_agent.hub.emulator import BluezEmulator, MotorSetting
+from tests.support.emulator_thread import EmulatorThread
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 CONFIG = CHECKOUT / "config"

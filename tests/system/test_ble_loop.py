@@ -17,12 +17,13 @@ from structlog.testing import capture_logs
 from edge_agent.agent import RunOptions, build, run, simulated_train
 from edge_agent.config import load_rules
 from edge_agent.events import CommandKind
-from edge_agent.hub.emulator import EmulatorThread, MotorSetting
+from edge_agent.hub.emulator import MotorSetting
 from edge_agent.hub.lwp3 import OutputCommand, decode
 from edge_agent.hub.recording import Direction, read_log
 from edge_agent.simulation.world import World
 from tests.chaos.rig import settings
 from tests.hub.conftest import close_bleak
+from tests.support.emulator_thread import EmulatorThread
 from tests.support.truth import TruthDetector
 
 SLACK = 4.0

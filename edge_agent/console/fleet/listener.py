@@ -28,7 +28,6 @@ from edge_agent.runtime.timeouts import with_timeout
 
 _log = structlog.get_logger(__name__)
 
-
 SILENCE_S = 20.0
 """After this long without a message, the listener checks that the brokers still answer."""
 

@@ -1,7 +1,7 @@
 """Emulated hub: D-Bus calls and control commands come in, notifications and motor settings go out.
 
 `device` and `protocol` are the hub; `bluez`, `methods` and `objects` are an emulated BlueZ, which `server` puts on a
-private `bus`. Everything runs in one event loop: the caller's, or that of a thread of its own (`EmulatorThread`).
+private `bus`. Everything runs in the caller's event loop.
 Product code: people without a train run the agent against it, and so do the tests.
 """
 
@@ -23,4 +23,3 @@ from edge_agent.hub.emulator.remote import (
     emulator_on_system_bus as emulator_on_system_bus,
 )
 from edge_agent.hub.emulator.sensors import LIGHT_PORT as LIGHT_PORT, MOTOR_PORT as MOTOR_PORT, HubProfile as HubProfile
-from edge_agent.hub.emulator.thread import EmulatorThread as EmulatorThread

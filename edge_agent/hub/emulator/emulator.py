@@ -1,7 +1,7 @@
 """An emulated hub behind an emulated BlueZ on a private bus, with methods that inject faults.
 
-bleak's own backend runs against it unchanged. Run it in an event loop of its own (EmulatorThread, or `serve` in a
-process) where a test blocks the agent's loop.
+bleak's own backend runs against it unchanged. Run it in an event loop of its own (with `serve`, in a process or
+a thread) where a test blocks the agent's loop.
 """
 
 import time

@@ -12,7 +12,6 @@ from edge_agent.observers.cloudevents.names import MalformedMessageError
 _PREFIX = "ce_"
 _CONTENT_TYPE = "content-type"
 
-
 Headers = tuple[tuple[str, bytes], ...]
 
 

@@ -22,7 +22,6 @@ COMMAND_TOPIC = "train-command"
 MONITORING_TOPIC = "train-monitoring"
 CAPTURE_TOPIC = "train-command-capture"
 
-
 _CLASSES = ("SpeedLimit", "DangerAhead")
 _CLASS_OF: dict[str, int] = {
     Sign.SPEED_LIMIT_30: 0,

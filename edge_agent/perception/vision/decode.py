@@ -46,7 +46,6 @@ DENSE = frozenset(
 
 _STRIDES = ((8, 16), (8, 16, 32), (16, 32), (4, 8, 16), (4, 8, 16, 32), (8, 16, 32, 64))
 
-
 _LAYOUT_OF_COLUMNS = {6: OutputLayout.END_TO_END, 7: OutputLayout.END_TO_END_BATCH}
 
 

@@ -52,7 +52,6 @@ class Style:
 TOY = Style()
 """The usual style."""
 
-
 Image = NDArray[np.uint8]
 
 _MIDDLE: Point = (0.5, 0.5)

@@ -11,7 +11,7 @@ from bleak.backends.scanner import AdvertisementData
 from bleak.exc import BleakBluetoothNotAvailableError, BleakDBusError
 
 from edge_agent.events import CommandKind
-from edge_agent.hub.emulator import BluezEmulator, EmulatedHub, EmulatorThread, HubProfile, PrivateBus
+from edge_agent.hub.emulator import BluezEmulator, EmulatedHub, HubProfile, PrivateBus
 from edge_agent.hub.emulator.objects import ADAPTER, ADAPTER_PATH, CHARACTERISTIC
 from edge_agent.hub.lwp3 import (
     COMPANY_ID,
@@ -29,6 +29,7 @@ from edge_agent.hub.lwp3 import (
 )
 from tests.hub.bleak_client import LIMIT_S, bus_client, find, find_when_ready, linked, until
 from tests.hub.conftest import close_bleak
+from tests.support.emulator_thread import EmulatorThread
 
 
 async def advertisement(**kwargs: object) -> tuple[BLEDevice, AdvertisementData]:

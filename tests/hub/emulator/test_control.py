@@ -18,7 +18,6 @@ from edge_agent.errors import FatalError, RetryableError, UsageError
 from edge_agent.hub.emulator import (
     EMULATOR_COMMANDS,
     BluezEmulator,
-    EmulatorThread,
     PrivateBus,
     control_socket,
     describe,
@@ -26,6 +25,7 @@ from edge_agent.hub.emulator import (
     serve,
 )
 from edge_agent.hub.lwp3 import brake, encode, start_power
+from tests.support.emulator_thread import EmulatorThread
 
 LIMIT_S = 10.0
 

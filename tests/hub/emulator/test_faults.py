@@ -10,7 +10,7 @@ from bleak.exc import BleakDBusError
 
 from edge_agent.errors import UsageError
 from edge_agent.events import CommandKind
-from edge_agent.hub.emulator import BluezEmulator, EmulatorThread, LinkHolder
+from edge_agent.hub.emulator import BluezEmulator, LinkHolder
 from edge_agent.hub.emulator.bluez import FAILED, IN_PROGRESS, NOT_PERMITTED
 from edge_agent.hub.emulator.objects import ADAPTER, ADAPTER_PATH, CHARACTERISTIC, DEVICE, PROPERTIES
 from edge_agent.hub.lwp3 import (
@@ -24,6 +24,7 @@ from edge_agent.hub.lwp3 import (
     start_power,
 )
 from tests.hub.bleak_client import LIMIT_S, bus_client, find, find_when_ready, linked, until
+from tests.support.emulator_thread import EmulatorThread
 
 PATIENCE_S = 0.05
 """How long a test waits for a reply that never comes."""

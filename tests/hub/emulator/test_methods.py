@@ -2,7 +2,7 @@
 
 from dbus_fast import Variant, unpack_variants
 
-from edge_agent.hub.emulator import BluezEmulator, EmulatorThread
+from edge_agent.hub.emulator import BluezEmulator
 from edge_agent.hub.emulator.bluez import FAILED
 from edge_agent.hub.emulator.objects import (
     ADAPTER,
@@ -15,6 +15,7 @@ from edge_agent.hub.emulator.objects import (
 )
 from edge_agent.hub.lwp3 import CHARACTERISTIC_UUID, SERVICE_UUID, encode, start_power
 from tests.hub.bleak_client import bus_client, linked
+from tests.support.emulator_thread import EmulatorThread
 
 
 async def test_objects_of_a_connected_hub_are_managed(emulated: EmulatorThread) -> None:

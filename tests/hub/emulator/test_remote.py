@@ -7,15 +7,9 @@ import pytest
 
 from edge_agent.errors import RetryableError
 from edge_agent.events import CommandKind
-from edge_agent.hub.emulator import (
-    BluezEmulator,
-    EmulatorThread,
-    MotorSetting,
-    RemoteMotor,
-    control_path,
-    emulator_on_system_bus,
-)
+from edge_agent.hub.emulator import BluezEmulator, MotorSetting, RemoteMotor, control_path, emulator_on_system_bus
 from edge_agent.hub.lwp3 import brake, encode, start_power
+from tests.support.emulator_thread import EmulatorThread
 
 LIMIT_S = 10.0
 MotorCommands = list[tuple[MotorSetting, float]]
