@@ -48,7 +48,6 @@ class ConsoleApp:
     """What a console's routes share; `accepts_commands` is set where there is a Commander.
 
     Args:
-        settings: of the console.
         role: on a train, or for a fleet.
         budget_bytes: for pictures.
         now_ms: the wall clock, in ms since 1970.

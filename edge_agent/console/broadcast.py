@@ -42,8 +42,6 @@ class Broadcaster:
     """Sends changes to `subscribers` and pictures to `streams`.
 
     Args:
-        store: source of the views.
-        now_ms: our clock.
         make_thumbnail: returns a smaller encoding of a picture for the overview; called in the loop, at most twice a
             second per train while somebody has the overview open.
     """

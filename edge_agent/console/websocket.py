@@ -33,14 +33,7 @@ _log = structlog.get_logger(__name__)
 
 
 class ViewerSocket:
-    """The connection of one viewer.
-
-    Args:
-        broadcaster: sends to all viewers.
-        subscriber: this viewer's queue.
-        receive, send: of ASGI.
-        now_ms: our clock, in ms since 1970.
-    """
+    """The connection of one viewer; `receive` and `send` are ASGI's, `now_ms` counts ms since 1970."""
 
     def __init__(
         self, broadcaster: Broadcaster, subscriber: Subscriber, receive: Receive, send: Send, now_ms: Callable[[], int]

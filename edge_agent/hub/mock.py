@@ -27,7 +27,6 @@ class MockHub:
     """Implements `ports.Hub` and keeps `log`, the newest 1,000 writes, oldest first.
 
     Args:
-        name: name that `status` reports.
         latency_s: how long each write takes; 0 does not yield to the loop.
         battery_percent: charge that `status` reports; it never drains.
         voltage_mv: battery voltage that `status` reports.

@@ -28,7 +28,6 @@ class HubSession:
     """Messages of one link, and the model of the hub.
 
     Args:
-        connection: the link.
         keep_alive_s: while moving, the longest time between two writes.
         write_limit_s: time limit of one attempt to write.
         emit: called with each button press and alert.

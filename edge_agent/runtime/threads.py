@@ -24,9 +24,6 @@ class WorkerThread:
     """One daemon thread that executes calls in the order in which they were submitted; it starts with the first.
 
     An executor would do the same at twice the cost to the loop, and each frame goes through one.
-
-    Args:
-        name: of the thread.
     """
 
     def __init__(self, name: str) -> None:
@@ -102,8 +99,6 @@ class LoopThread:
     """A daemon thread whose event loop runs one coroutine to its end.
 
     Args:
-        name: of the thread.
-        main: makes the coroutine.
         failed: called in the thread when the coroutine ends with an exception.
     """
 

@@ -14,7 +14,6 @@ class SimCamera:
     """The camera on the front of the simulated train.
 
     Args:
-        world: the world to render.
         linger_s: how long pictures continue after the end of the mission, so that a viewer sees it.
     """
 

@@ -15,7 +15,6 @@ class SimHub:
     """A simulated hub; the `sim_` methods inject faults.
 
     Args:
-        world: the world whose train it drives.
         write_s: duration of a write; about 15 ms for a Bluetooth write without response.
         time_limit_s: timeout of a write.
         reconnect_s: time after which a lost link is restored; None for never.

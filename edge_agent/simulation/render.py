@@ -21,12 +21,7 @@ _NOISE_PX = 96
 
 
 class Renderer:
-    """Renders one layout; construction takes tenths of a second.
-
-    Args:
-        layout: the layout to render.
-        optics: the camera; the default gives 600x400 pictures.
-    """
+    """Renders one layout, by default in 600x400 pixels; construction takes tenths of a second."""
 
     def __init__(self, layout: Layout, optics: Optics | None = None) -> None:
         self._layout = layout

@@ -65,7 +65,6 @@ class TrackRenderer:
     """Draws the track as polygons.
 
     Args:
-        track: the centre line.
         grey: brightness of the plastic, 0..255.
         table: mean colour of the table, for the shadow under the track.
         tones: (1, 256, 3) tone table for the plastic's colours.

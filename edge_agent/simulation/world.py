@@ -29,7 +29,6 @@ class World:
     """A train on a layout.
 
     Args:
-        layout: track and signs.
         seed: of the train's variation; pictures depend on the seed of the layout's style.
         battery_percent: initial charge.
         optics: the train's camera.

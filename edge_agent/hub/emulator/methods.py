@@ -37,13 +37,7 @@ class _Method(NamedTuple):
 
 
 class BluezMethods:
-    """Handles method calls to a stack, with the faults in `faults`.
-
-    Args:
-        stack: what the calls act on.
-        send: sends a delayed reply.
-        call_later: calls a function after a delay in seconds.
-    """
+    """Handles method calls to a stack, with the faults in `faults`; `send` sends the delayed replies."""
 
     def __init__(
         self,

@@ -37,11 +37,7 @@ def emulator_on_system_bus() -> Path | None:
 
 
 class RemoteMotor:
-    """Connects an emulated hub to the simulation that its motor moves. Enter it to connect.
-
-    Args:
-        control: the emulator's control socket.
-    """
+    """Connects an emulated hub to the simulation that its motor moves. Enter it to connect."""
 
     def __init__(self, control: Path) -> None:
         self._control = control

@@ -21,13 +21,7 @@ _CLIENT_LEFT = "type='signal',sender='org.freedesktop.DBus',member='NameOwnerCha
 
 
 class BluezServer:
-    """Passes method calls to the stack and its signals to the bus.
-
-    Args:
-        stack: what the calls act on.
-        bus: the bus to serve it on; `enter` starts it.
-        clock: monotonic seconds.
-    """
+    """Passes method calls to the stack and its signals to the bus, which `enter` starts; `clock` is monotonic, in s."""
 
     def __init__(self, stack: BluezStack, bus: PrivateBus, clock: Callable[[], float]) -> None:
         self.stack = stack

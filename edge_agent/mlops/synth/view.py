@@ -21,8 +21,6 @@ class SceneCamera:
     """A camera that looks along the table, with vertical lines kept vertical (a shift lens), then rolled.
 
     Args:
-        width: width of the picture in pixels.
-        height: height of the picture in pixels.
         focal_px: focal length.
         centre_px: x of the optical axis; outside the picture when that is a crop of a larger one.
         horizon_px: y of the horizon.

@@ -20,7 +20,6 @@ class TrainMetrics:
     """Adds up the events of one train; `fold` in the event loop, collected in any thread.
 
     Args:
-        registry: where the metrics are registered.
         facts: returns the labels of `edge_agent_info`: the agent's version, the train, the detector that runs now.
     """
 

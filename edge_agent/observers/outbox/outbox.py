@@ -37,7 +37,6 @@ class Outbox(Generic[T]):
     at all, a smaller number of rows is kept in memory, and a fault reports that.
 
     Args:
-        path: the SQLite file.
         budget: the limits of what may wait.
         encode: called in the outbox's thread with a value and the sequence number of its first record.
         dictionary: for deflating the rows of a new file; see record.pack.

@@ -38,7 +38,6 @@ def open_camera(
         realtime: False returns every picture of a video, whatever its frame rate and `fps`.
         width_hint: the width in pixels to ask a device for.
         height_hint: the height in pixels to ask a device for.
-        timeouts: how long to wait for a device or stream.
 
     Raises ConfigError when `source` is none of these.
     """

@@ -179,7 +179,6 @@ class LiveCamera:
         opener: opens the source; called in the reader's thread.
         fps: calls of `grab` per second; each waits for at most 0.9 periods.
         remedy: returns what the user can do at that moment about a source that does not work.
-        timeouts: how long to wait.
         stamped: see LiveReader.
         clock: the loop's clock.
     """

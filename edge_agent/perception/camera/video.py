@@ -17,7 +17,6 @@ class VideoReader:
     """Implements recorded.PictureReader on a video file.
 
     Args:
-        path: the file.
         fps: calls of `read` per second of the video's time: of a video at 30 fps read at 10, every third picture is
             returned, of one at 5 fps each twice. None returns every picture once.
     """

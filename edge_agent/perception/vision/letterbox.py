@@ -112,8 +112,6 @@ class ResizedPicture:
 
     Args:
         image: (h, w, 3) uint8 BGR, not to be written to any more.
-        width: width of the result in pixels.
-        height: height of the result in pixels.
     """
 
     # On first use, because resizing takes longer than all else that the event loop does with a frame: that way the

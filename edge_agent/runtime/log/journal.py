@@ -33,11 +33,7 @@ def goes_to_journal(environ: Mapping[str, str]) -> bool:
 
 
 class Journal:
-    """Sends log lines to the journal; usable as structlog's last processor.
-
-    Args:
-        path: the journal's socket.
-    """
+    """Sends log lines to the journal; usable as structlog's last processor."""
 
     def __init__(self, path: str = SOCKET) -> None:
         self._path = path
