@@ -177,9 +177,7 @@ OUTBOX_EVICTED = FaultKind(
 OUTBOX_SET_ASIDE = FaultKind("outbox_set_aside", repeat_s=0.0)
 OUTBOX_STUCK = FaultKind("outbox_stuck", Severity.DEGRADED, repeat_changed=True)
 OUTBOX_SLOW = FaultKind(
-    "outbox_slow",
-    Severity.DEGRADED,
-    "stop what else writes to it, or put kafka.outbox.path on a faster disk",
+    "outbox_slow", Severity.DEGRADED, "stop what else writes to it, or put kafka.outbox.path on a faster disk"
 )
 OUTBOX_NOT_DURABLE = FaultKind("outbox_not_durable", Severity.DEGRADED, repeat_s=0.0)
 OUTBOX_LOST = FaultKind("outbox_lost", Severity.DEGRADED, "check the disk that holds the outbox", repeat_s=10.0)

@@ -12,20 +12,14 @@ ServersOption = Annotated[
 ]
 TopicOption = Annotated[str | None, typer.Option("--topic", metavar="NAME", help="Topic of the trains' events.")]
 ListenOption = Annotated[
-    str | None,
-    typer.Option("--listen", metavar="HOST:PORT", help="Where to serve the page; default 127.0.0.1:8080."),
+    str | None, typer.Option("--listen", metavar="HOST:PORT", help="Where to serve the page; default 127.0.0.1:8080.")
 ]
 TokenOption = Annotated[
-    Path | None,
-    typer.Option("--token-file", metavar="FILE", help="File with the token that sending commands takes."),
+    Path | None, typer.Option("--token-file", metavar="FILE", help="File with the token that sending commands takes.")
 ]
 TrainTokenOption = Annotated[
     Path | None,
-    typer.Option(
-        "--train-token-file",
-        metavar="FILE",
-        help="File with the trains' token; without it, they only stop.",
-    ),
+    typer.Option("--train-token-file", metavar="FILE", help="File with the trains' token; without it, they only stop."),
 ]
 SinceOption = Annotated[
     float, typer.Option("--since", min=0, max=3600, metavar="S", help="Start with the events of the last S seconds.")

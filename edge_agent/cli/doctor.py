@@ -19,10 +19,7 @@ _COLOURS = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
 
 def doctor(
-    source: SourceOption = None,
-    config: ConfigOption = None,
-    profile: ProfileOption = None,
-    as_json: JsonOption = False,
+    source: SourceOption = None, config: ConfigOption = None, profile: ProfileOption = None, as_json: JsonOption = False
 ) -> None:
     """Check camera, detector, hub, brokers, GPU, disk and clock; exits with 1 if a check fails."""
     import asyncio

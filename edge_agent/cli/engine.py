@@ -28,8 +28,7 @@ EnginesOption = Annotated[
     Path | None, typer.Option("--engines", metavar="DIR", help="Folder of the detectors; default: the agent's own.")
 ]
 CacheOption = Annotated[
-    Path | None,
-    typer.Option("--cache", metavar="DIR", help="Folder of the built engines; default: the agent's cache."),
+    Path | None, typer.Option("--cache", metavar="DIR", help="Folder of the built engines; default: the agent's cache.")
 ]
 PrecisionOption = Annotated[
     str | None,
@@ -92,8 +91,7 @@ def info(
 @app.command(epilog="Example: edge-agent engine verify --frames photos")
 def verify(
     path: Annotated[
-        Path | None,
-        typer.Argument(metavar="ENGINE", help="The engine; default: the one built for the settings."),
+        Path | None, typer.Argument(metavar="ENGINE", help="The engine; default: the one built for the settings.")
     ] = None,
     model: Annotated[
         Path | None, typer.Option("--model", metavar="MODEL.onnx", help="The model to compare with.")

@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 
 ConfigOption = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="The configuration file.")]
 ProfileOption = Annotated[
-    str | None,
-    typer.Option("--profile", metavar="NAME", help="A profile to apply over that file."),
+    str | None, typer.Option("--profile", metavar="NAME", help="A profile to apply over that file.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 SourceOption = Annotated[

@@ -130,10 +130,7 @@ class GuardSettings(Section):
 
     lease_ms: int = Field(300, ge=50, le=2000, description="Brake after this long without a fresh prediction, in ms.")
     hub_lease_ms: int = Field(
-        1000,
-        ge=100,
-        le=10000,
-        description="Brake when the hub has not answered a motor command for this long, in ms.",
+        1000, ge=100, le=10000, description="Brake when the hub has not answered a motor command for this long, in ms."
     )
     latch_ms: int = Field(
         2000,

@@ -196,9 +196,7 @@ class ConsoleSettings(Section):
     )
     max_viewers: int = Field(60, ge=1, le=500, description="Most pages that may be open at once.")
     trusted_proxies: tuple[IPvAnyAddress, ...] = Field(
-        (),
-        examples=["10.0.0.7"],
-        description="Addresses other than the loopback from which `user_header` is trusted.",
+        (), examples=["10.0.0.7"], description="Addresses other than the loopback from which `user_header` is trusted."
     )
 
 

@@ -75,9 +75,7 @@ def document() -> dict[str, Any]:
         "paths": _paths(),
         "components": {
             "schemas": definitions["$defs"],
-            "securitySchemes": {
-                "token": {"type": "http", "scheme": "bearer", "description": "The console's token."},
-            },
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "description": "The console's token."}},
         },
     }
 

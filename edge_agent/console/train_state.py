@@ -217,13 +217,7 @@ class TrainProjection:
             self._prediction_rate.add(taken_ms)
             self._count_dropped(data.frame_sequence)
         boxes = Boxes(
-            data.frame_id,
-            taken_ms,
-            data.inference_ms,
-            data.latency_ms,
-            data.width,
-            data.height,
-            data.detections,
+            data.frame_id, taken_ms, data.inference_ms, data.latency_ms, data.width, data.height, data.detections
         )
         self._boxes[data.frame_id] = boxes
         # Keeps the detections of the newest frames; those of older frames are stored with their picture.

@@ -249,11 +249,7 @@ def split_files(folder: Path, split: str) -> tuple[Path, Path]:
 
 
 def read_split(
-    folder: Path,
-    split: str,
-    *,
-    label_map: LabelMap | None = None,
-    tick: Callable[[], None] = lambda: None,
+    folder: Path, split: str, *, label_map: LabelMap | None = None, tick: Callable[[], None] = lambda: None
 ) -> list[LabelledPicture]:
     """Read a split with its compressed pictures and check all of it; `tick` is called once for each picture.
 

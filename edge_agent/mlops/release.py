@@ -57,10 +57,7 @@ def manifest(
         "export": {
             "score_logit_shifts": exported.shifts,
             "margin_px": exported.margin_px,
-            "largest_difference_from_torch": {
-                "box_px": exported.box_difference_px,
-                "score": exported.score_difference,
-            },
+            "largest_difference_from_torch": {"box_px": exported.box_difference_px, "score": exported.score_difference},
         },
         "training": {
             "data": provenance.data,

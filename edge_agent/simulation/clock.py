@@ -86,10 +86,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self._threads = executor
 
     def run_in_executor(
-        self,
-        executor: concurrent.futures.Executor | None,
-        func: Callable[[Unpack[Ts]], T],
-        *args: *Ts,
+        self, executor: concurrent.futures.Executor | None, func: Callable[[Unpack[Ts]], T], *args: *Ts
     ) -> asyncio.Future[T]:
         """Run `func` in a thread; virtual time stands still until its result has reached the loop."""
         if executor is None:
@@ -123,11 +120,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
 
 def run_virtual(
-    main: Coroutine[Any, Any, T],
-    *,
-    start_s: float = 0.0,
-    job_timeout_s: float | None = None,
-    debug: bool | None = None,
+    main: Coroutine[Any, Any, T], *, start_s: float = 0.0, job_timeout_s: float | None = None, debug: bool | None = None
 ) -> T:
     """Run `main` on a fresh virtual-time loop, as `asyncio.run` would, and return its result.
 

@@ -32,10 +32,7 @@ class Pose:
 
     def beside(self, left_mm: float) -> tuple[float, float]:
         """Return the point `left_mm` to the left (negative: to the right) of this position."""
-        return (
-            self.x_mm - left_mm * math.sin(self.heading_rad),
-            self.y_mm + left_mm * math.cos(self.heading_rad),
-        )
+        return (self.x_mm - left_mm * math.sin(self.heading_rad), self.y_mm + left_mm * math.cos(self.heading_rad))
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,10 +33,7 @@ _BY_HUB: Mapping[tuple[int, int], Scale] = {
     (SystemType.TECHNIC, DeviceType.VOLTAGE_SENSOR): Scale(4095, 9615),
     (SystemType.TECHNIC, DeviceType.CURRENT_SENSOR): Scale(4095, 4175),
 }
-_BY_DEVICE: Mapping[int, Scale] = {
-    DeviceType.VOLTAGE_SENSOR: CITY_VOLTAGE,
-    DeviceType.CURRENT_SENSOR: CITY_CURRENT,
-}
+_BY_DEVICE: Mapping[int, Scale] = {DeviceType.VOLTAGE_SENSOR: CITY_VOLTAGE, DeviceType.CURRENT_SENSOR: CITY_CURRENT}
 
 
 def scale_for(system_type: int | None, device_type: int) -> Scale | None:

@@ -49,12 +49,7 @@ class Summary:
 
 
 def synthesise(
-    options: SynthOptions,
-    out: Path,
-    *,
-    jobs: int = 0,
-    force: bool = False,
-    tick: Callable[[], None] = lambda: None,
+    options: SynthOptions, out: Path, *, jobs: int = 0, force: bool = False, tick: Callable[[], None] = lambda: None
 ) -> Summary:
     """Render a data set into `out`.
 

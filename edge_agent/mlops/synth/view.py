@@ -39,10 +39,7 @@ class SceneCamera:
     def ground(self, points_mm: Points) -> Points:
         """Project points on the table, (N, 2) mm to the right and ahead (positive), to pixels (N, 2)."""
         scale = self.focal_px / points_mm[:, 1]
-        flat = np.stack(
-            [self.centre_px + points_mm[:, 0] * scale, self.horizon_px + self.camera_mm * scale],
-            axis=1,
-        )
+        flat = np.stack([self.centre_px + points_mm[:, 0] * scale, self.horizon_px + self.camera_mm * scale], axis=1)
         limit = 4.0 * max(self.width, self.height)  # points beside the lens project to infinity
         return self.turn(flat.clip(-limit, limit))
 

@@ -89,11 +89,7 @@ class DisagreementError(FatalError):
 
 
 def open_verified(
-    engine: Path,
-    model: Path,
-    bindings: Bindings,
-    options: PostprocessOptions,
-    pictures: Sequence[NDArray[np.uint8]],
+    engine: Path, model: Path, bindings: Bindings, options: PostprocessOptions, pictures: Sequence[NDArray[np.uint8]]
 ) -> tuple[TensorRtDetector, Agreement]:
     """Open the engine and compare it with `model`, the float32 ONNX file, on ONNX Runtime.
 
