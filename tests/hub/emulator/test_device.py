@@ -4,8 +4,11 @@ import pytest
 
 from edge_agent.events import CommandKind
 from edge_agent.hub.emulator import LIGHT_PORT, MOTOR_PORT, EmulatedHub, HubProfile, MotorSetting
+from edge_agent.hub.emulator.objects import advertised
 from edge_agent.hub.emulator.protocol import handle_write
 from edge_agent.hub.lwp3 import (
+    COMPANY_ID,
+    Advertisement,
     Alert,
     AlertOperation,
     DeviceType,
@@ -28,6 +31,7 @@ from edge_agent.hub.lwp3 import (
     PropertyOperation,
     brake,
     decode,
+    decode_advertisement,
     encode,
     initial_requests,
     port_setup,
@@ -98,7 +102,9 @@ def test_button_is_sent_only_where_it_was_enabled() -> None:
     assert hub.press_button(pressed=False) == [HubPropertyUpdate(HubProperty.BUTTON, False)]
     write(hub, HubPropertyRequest(HubProperty.BUTTON, PropertyOperation.DISABLE_UPDATES))
     assert hub.press_button() == []
-    assert hub.profile.advertisement(button_pressed=hub.button_pressed).button_pressed
+    advertisement = decode_advertisement(advertised(hub, 0)["ManufacturerData"].value[COMPANY_ID].value)
+    assert isinstance(advertisement, Advertisement)
+    assert advertisement.button_pressed
 
 
 def test_alert_is_sent_only_at_changes_and_where_it_was_enabled() -> None:
