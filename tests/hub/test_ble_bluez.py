@@ -15,9 +15,10 @@ from edge_agent.errors import RetryableError
 from edge_agent.hub import errors as problems
 from edge_agent.hub.ble import BleHub
 from edge_agent.hub.emergency import ThreadBrake
-from edge_agent.hub.emulator import BluezEmulator, EmulatedHub, EmulatorThread, HubProfile, PrivateBus
+from edge_agent.hub.emulator import BluezEmulator, EmulatedHub, HubProfile, PrivateBus
 from edge_agent.hub.lwp3 import OutputCommand, SystemType, decode
 from edge_agent.ports import HubEvent
+from tests.support.emulator_thread import EmulatorThread
 
 from .conftest import close_bleak, no_free_descriptor, resources
 
