@@ -75,12 +75,15 @@ def tasks(
     from edge_agent.mlops.labelstudio import write_tasks
     from edge_agent.perception.camera.images import list_images
     from edge_agent.perception.detector import open_fastest
+    from edge_agent.perception.detector.trial import try_model
 
     files = list_images(pictures) if pictures.is_dir() else []
     if not files:
         raise UsageError(f"{pictures}: contains no pictures", remedy="name a folder with .jpg or .png files")
     overrides: dict[str, object] = {"detector.model": str(model) if model else None, "detector.threshold": threshold}
-    detector = open_fastest(load(config, overrides, profile=profile).settings.detector)
+    settings = load(config, overrides, profile=profile).settings.detector
+    try_model(settings.model)
+    detector = open_fastest(settings)
     try:
         written = list(_tasks(files, detector, prefix))
     finally:

@@ -35,12 +35,14 @@ def detect(
     from edge_agent.config import load
     from edge_agent.perception.batch import AnnotatedOutput
     from edge_agent.perception.detector import open_fastest
+    from edge_agent.perception.detector.trial import try_model
 
     overrides: dict[str, object] = {"detector.model": str(model) if model else None, "detector.threshold": threshold}
     settings = load(config, overrides, profile=profile).settings
     files, bad = _find(paths)
     if files:
         annotated = AnnotatedOutput(save_dir, files) if save_dir else None
+        try_model(settings.detector.model)
         detector = open_fastest(settings.detector)
         try:
             bad += _detect_all(files, detector, annotated, as_json=as_json)

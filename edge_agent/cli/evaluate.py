@@ -81,8 +81,10 @@ def _detect(truth: "GroundTruth", model: Path | None) -> tuple[list["PictureDete
     """Run a model on the pictures; returns its detections and its own threshold."""
     from edge_agent.mlops.evaluate import run_detector
     from edge_agent.perception.detector import SHIPPED_MODEL, OnnxDetector
+    from edge_agent.perception.detector.trial import try_model
     from edge_agent.runtime import resources
 
+    try_model(model)
     path = model or resources.engines_dir() / SHIPPED_MODEL
     own = OnnxDetector(path).threshold
     detector = OnnxDetector(path, threshold=MIN_SCORE, threads=2)

@@ -81,11 +81,28 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()  # the program that reads our output has ended: no error can reach it
         sys.exit(1)
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
+    except Exception as error:
+        line = _exhausted(error)
+        if line is None:
             raise
-        _fail("cannot write the output: the disk is full; free some space")
+        _fail(line)
         sys.exit(1)
+
+
+def _exhausted(error: BaseException) -> str | None:
+    """Return a line for an error that means that the machine has run out of something, None for any other."""
+    if isinstance(error, BaseExceptionGroup):
+        return next((line for inner in error.exceptions if (line := _exhausted(inner)) is not None), None)
+    number = error.errno if isinstance(error, OSError) else None
+    if number == errno.ENOSPC:
+        return "cannot write the output: the disk is full; free some space"
+    # Threads and libraries that cannot be mapped have no exception of their own.
+    said = str(error) if isinstance(error, RuntimeError | ImportError) else ""
+    if isinstance(error, MemoryError) or number == errno.ENOMEM or "new thread" in said or "failed to map" in said:
+        return (
+            "the process gets no more memory or threads; free some, or raise its limits (MemoryMax, TasksMax, ulimit)"
+        )
+    return None
 
 
 def _fail(lines: str) -> None:

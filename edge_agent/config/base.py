@@ -6,6 +6,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
 from edge_agent.errors import ConfigError
+from edge_agent.runtime.files import read_file
 
 _MAX_SECRET_BYTES = 64 * 1024  # longer than any token or password: whatever has more (a video, say) is a wrong path
 
@@ -64,8 +65,7 @@ def read_secret(value: SecretStr | None, file: Path | None, key: str) -> SecretS
     if value is not None or file is None:
         return value
     try:
-        with file.open("rb") as stream:
-            raw = stream.read(_MAX_SECRET_BYTES + 1)
+        raw = read_file(file, _MAX_SECRET_BYTES + 1)
         text = raw.decode("utf-8").rstrip("\r\n")
     except OSError as error:
         raise ConfigError(

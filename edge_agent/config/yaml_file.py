@@ -11,6 +11,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from edge_agent.config.diagnostics import Location, SettingsProblem, SettingsTree, ValueSource
+from edge_agent.runtime.files import read_file
 
 _MAX_BYTES = 1 << 20  # no configuration has 1 MiB: a wrong path, to a video for instance
 _PLAIN_TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("null", "bool", "int", "float", "str", "timestamp"))
@@ -29,8 +30,7 @@ def read_yaml(path: Path) -> SettingsTree:
     tree = SettingsTree()
     name = display_path(path)
     try:
-        with path.open("rb") as stream:
-            raw = stream.read(_MAX_BYTES + 1)
+        raw = read_file(path, _MAX_BYTES + 1)
         text = raw.decode("utf-8")
     except OSError as error:
         tree.problems.append(SettingsProblem(name, "", f"cannot be read ({error.strerror}); name a readable file"))

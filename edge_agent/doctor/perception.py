@@ -11,6 +11,7 @@ from edge_agent.doctor.check import CheckResult, fail, in_thread, ok, warn
 from edge_agent.perception.camera import LiveTimeouts, open_camera
 from edge_agent.perception.detector import open_fastest
 from edge_agent.perception.detector.tensorrt.cache import cache_dir
+from edge_agent.perception.detector.trial import try_model
 
 
 async def check_camera(settings: CaptureSettings) -> CheckResult:
@@ -51,6 +52,7 @@ async def check_detector(settings: Settings) -> CheckResult:
 
 def _try_detector(settings: Settings) -> tuple[str, float, tuple[str, ...]]:
     """Return the model's description, the ms a picture takes and the labels; all in one thread, as the port asks."""
+    try_model(settings.detector.model)
     detector = open_fastest(settings.detector, cache_dir(os.environ, settings.state.directory))
     try:
         grey = np.full((settings.capture.height, settings.capture.width, 3), 127, np.uint8)

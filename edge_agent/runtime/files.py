@@ -1,11 +1,31 @@
-"""Atomic writes: a file is complete or not there at all."""
+"""Reads that neither hang nor fill the memory, and atomic writes: a file is complete or not there at all."""
 
+import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from edge_agent.errors import FatalError
+
+_PART_BYTES = 1 << 22
+
+
+def read_file(path: Path, max_bytes: int) -> bytes:
+    """Return a file's content, or its first `max_bytes`.
+
+    Raises OSError where it cannot be read; also for a pipe, from which a read would wait for somebody who writes.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is a pipe, not a file", str(path))
+        content = bytearray()
+        # In parts, since a read reserves the memory for all that it is asked for.
+        while part := file.read(min(_PART_BYTES, max_bytes - len(content))):
+            content += part
+        return bytes(content)
 
 
 @contextmanager

@@ -24,6 +24,9 @@ from edge_agent.simulation.track import RailTrack, Segment, curve, straight
 
 _MAX_PIECES = 400
 _MAX_SIGNS = 200
+_MAX_TABLE_M = 50
+_MAX_TRACK_M = 500
+"""What is drawn of a larger table (either side) or a longer track takes gigabytes."""
 
 
 class _Piece(Section):
@@ -105,8 +108,23 @@ def load_layout(path: Path) -> Layout:
         raise_if_any([*tree.problems, *found])
         raise  # not reached: a ValidationError has at least one error
     layout = parsed.layout()
-    raise_if_any([*tree.problems, *_off_the_rails(layout, tree)])
+    raise_if_any([*tree.problems, *_too_large(layout, tree), *_off_the_rails(layout, tree)])
     return layout
+
+
+def _too_large(layout: Layout, tree: SettingsTree) -> list[SettingsProblem]:
+    """Return a problem where the track, or the table that it needs, is too large."""
+    corner, beside, _, opposite = layout.table
+    sides_m = [math.dist(corner, other) / 1000 for other in (beside, opposite)]
+    place = tree.place_of(("track",))
+    where = place.exact() if place else ""
+    if max(sides_m) > _MAX_TABLE_M:
+        text = f"needs a table of {sides_m[0]:.0f} by {sides_m[1]:.0f} m; shorten it to {_MAX_TABLE_M} m either way"
+        return [SettingsProblem(where, "track", text)]
+    if layout.cliff_mm > _MAX_TRACK_M * 1000:
+        text = f"is {layout.cliff_mm / 1000:.0f} m long; shorten it to {_MAX_TRACK_M} m"
+        return [SettingsProblem(where, "track", text)]
+    return []
 
 
 def _off_the_rails(layout: Layout, tree: SettingsTree) -> list[SettingsProblem]:

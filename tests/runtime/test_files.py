@@ -1,4 +1,4 @@
-"""Atomic writes: the content of the target after success and after failures."""
+"""Bounded reads, and atomic writes: the content of the target after success and after failures."""
 
 import os
 import threading
@@ -7,7 +7,23 @@ from pathlib import Path
 import pytest
 
 from edge_agent.errors import FatalError
-from edge_agent.runtime.files import atomic_path, write_atomic
+from edge_agent.runtime.files import atomic_path, read_file, write_atomic
+
+
+def test_read_returns_the_content_or_its_beginning(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"0123456789")
+    assert read_file(tmp_path / "file", 100) == b"0123456789"
+    assert read_file(tmp_path / "file", 4) == b"0123"
+    assert read_file(Path("/dev/null"), 100) == b""
+    assert read_file(Path("/dev/zero"), 10_000_000) == bytes(10_000_000)
+
+
+def test_read_does_not_wait_for_a_writer(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="it is a pipe, not a file"):
+        read_file(tmp_path / "pipe", 100)
+    with pytest.raises(IsADirectoryError):
+        read_file(tmp_path, 100)
 
 
 def test_write_whole_makes_the_folder_and_leaves_nothing_beside(tmp_path: Path) -> None:

@@ -64,6 +64,8 @@ look: {exposure: .nan}
         ("track: [{straight: 3}]\nspeed: 3", "speed"),
         ("track: [{straight: 3}]\nsigns: [{name: stop, at_mm: 900, left_mm: 70}]", "384 mm"),
         ("track: [{straight: 3}]\nstart_mm: 500", "384 mm"),
+        (f"track: [{', '.join(['{straight: 200}'] * 60)}]", "table of 1536 by 1 m"),
+        (f"track: [{', '.join(['{straight: 200}, {curve: 8}'] * 200)}]", "5321 m long"),
         ("track: [", "YAML"),
         ("track: [{straight: 3}]\nlook: {seed: 99999999999}", "look.seed"),
     ],

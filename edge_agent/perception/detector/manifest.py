@@ -6,6 +6,7 @@ A manifest is a JSON object in a file of the same name ending in `.json`: `schem
 
 import ast
 import json
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,13 @@ from typing import Any
 
 from edge_agent.errors import ConfigError
 from edge_agent.perception.vision import OutputLayout
+from edge_agent.runtime.files import read_file
+
+# Not UTF-8, a number of thousands of digits, thousands of brackets in each other.
+_NOT_READABLE = (ValueError, RecursionError)
+
+# A hundred times the longest manifest; what is longer is cut, and then no JSON.
+_MAX_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +49,12 @@ def read_manifest(model: Path, digest: str) -> Manifest | None:
     if not path.exists():
         return None
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = json.loads(read_file(path, _MAX_BYTES).decode("utf-8"))
     except json.JSONDecodeError as error:
         raise ConfigError(
             f"{path}:{error.lineno}:{error.colno}: not JSON ({error.msg})", remedy="correct the manifest"
         ) from error
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, *_NOT_READABLE) as error:
         raise ConfigError(
             f"{path}: the manifest cannot be read", remedy="check the file and its permissions"
         ) from error
@@ -89,7 +97,9 @@ def _number(raw: Mapping[str, Any], key: str, low: float, high: float, path: Pat
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        raise ConfigError(f"{path}: {key} is {value!r}", remedy=f"it must be a number from {low:g} to {high:g}")
+        raise ConfigError(
+            f"{path}: {key} is {reprlib.repr(value)}", remedy=f"it must be a number from {low:g} to {high:g}"
+        )
     return float(value)
 
 
@@ -101,9 +111,9 @@ def _pixels(raw: Mapping[str, Any], key: str, path: Path) -> int | None:
 def _layout(value: Any, path: Path) -> OutputLayout | None:
     if value is None:
         return None
-    if value not in {layout.value for layout in OutputLayout}:
+    if value not in [layout.value for layout in OutputLayout]:  # not a set: the value may be a list
         known = ", ".join(layout.value for layout in OutputLayout)
-        raise ConfigError(f"{path}: layout is {value!r}", remedy=f"it must be one of {known}")
+        raise ConfigError(f"{path}: layout is {reprlib.repr(value)}", remedy=f"it must be one of {known}")
     return OutputLayout(value)
 
 
@@ -167,9 +177,9 @@ def shipped_model(folder: Path, precision: str) -> Path:
 def _manifest_text(model: Path, *keys: str) -> str | None:
     """Return a text from the manifest beside a model; None where it is absent."""
     try:
-        value = json.loads(model.with_suffix(".json").read_text(encoding="utf-8"))
+        value = json.loads(read_file(manifest_path(model), _MAX_BYTES))
         for key in keys:
             value = value[key]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, *_NOT_READABLE, KeyError, TypeError):
         return None
     return value if isinstance(value, str) else None

@@ -14,6 +14,7 @@ from edge_agent.events import Detection
 from edge_agent.perception.detector.manifest import Manifest, manifest_path, parse_names, read_manifest
 from edge_agent.perception.detector.postprocess import (
     DEFAULT_THRESHOLD,
+    MAX_SIDE,
     MIN_SIDE,
     ModelDescription,
     OutputDecoder,
@@ -31,6 +32,10 @@ _DTYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(u
 ORT_ERRORS: tuple[type[Exception], ...] = tuple(
     value for value in vars(ort_state).values() if isinstance(value, type) and issubclass(value, Exception)
 )
+
+_LOAD_ERRORS: tuple[type[Exception], ...] = (*ORT_ERRORS, RuntimeError)
+# ONNX Runtime has no exception of its own for too little memory, or for too few threads.
+_NO_MEMORY = ("bad_alloc", "pthread_create")
 
 
 class OnnxDetector:
@@ -123,7 +128,9 @@ def _open_session(model: Path, content: bytes, threads: int) -> Any:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    except ORT_ERRORS as error:
+    except _LOAD_ERRORS as error:
+        if any(sign in str(error) for sign in _NO_MEMORY):
+            raise MemoryError(_first_line(error)) from error
         raise ConfigError(
             f"{model}: not a model that ONNX Runtime {ort.__version__} can load ({_first_line(error)})",
             remedy="copy or export it again, as one file that includes the weights",
@@ -158,7 +165,11 @@ def _takes_one_picture(shape: list[Any]) -> bool:
     if len(shape) != 4:
         return False
     batch, channels, *sides = (side if isinstance(side, int) else None for side in shape)
-    return batch in {None, 1} and channels in {None, 3} and all(side is None or side >= MIN_SIDE for side in sides)
+    return (
+        batch in {None, 1}
+        and channels in {None, 3}
+        and all(side is None or MIN_SIDE <= side <= MAX_SIDE for side in sides)
+    )
 
 
 def _input_size(shape: list[Any], session: Any, manifest: Manifest | None) -> tuple[int, int]:

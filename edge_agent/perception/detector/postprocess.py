@@ -11,10 +11,14 @@ from numpy.typing import NDArray
 from edge_agent.errors import ConfigError
 from edge_agent.events import Detection
 from edge_agent.perception import vision
+from edge_agent.runtime.files import read_file
 
 DEFAULT_THRESHOLD = 0.5
 DEFAULT_SIDE = 640
 MIN_SIDE = 32
+MAX_SIDE = 8192
+MAX_MODEL_BYTES = 512 << 20
+"""Several times the largest detector; more is a wrong path, to a video for instance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +102,7 @@ def read_model(model: Path) -> bytes:
     """Read a model file; raises ConfigError when it cannot be read or is empty."""
     # As a whole: the bytes that are hashed are then those that are loaded.
     try:
-        content = model.read_bytes()
+        content = read_file(model, MAX_MODEL_BYTES + 1)
     except OSError as error:
         raise ConfigError(
             f"{model}: the model cannot be read ({error.strerror})",
@@ -106,4 +110,6 @@ def read_model(model: Path) -> bytes:
         ) from error
     if not content:
         raise ConfigError(f"{model}: the model is an empty file", remedy="copy or export it again")
+    if len(content) > MAX_MODEL_BYTES:
+        raise ConfigError(f"{model}: has more than {MAX_MODEL_BYTES >> 20} MiB", remedy="name an ONNX file")
     return content

@@ -91,6 +91,31 @@ def save_fragile(path: Path, outputs: Mapping[str, NDArray[np.float32]], *, name
     return _write(path, nodes, picture, outputs, names, None)
 
 
+def save_endless(path: Path, *, names: str) -> Path:
+    """Write a model that never answers: a loop without end."""
+    number = helper.make_tensor_value_info("count", TensorProto.INT64, [])
+    true = helper.make_tensor_value_info("go_on", TensorProto.BOOL, [])
+    mean = helper.make_tensor_value_info("mean", TensorProto.FLOAT, [])
+    body = helper.make_graph(
+        [
+            helper.make_node("Identity", ["go_on"], ["still"]),
+            helper.make_node("Cos", ["mean"], ["next"]),
+        ],
+        "body",
+        [number, true, mean],
+        [
+            helper.make_tensor_value_info("still", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("next", TensorProto.FLOAT, []),
+        ],
+    )
+    picture = helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, 64, 96])
+    nodes = [
+        helper.make_node("ReduceMean", ["images"], ["brightness"], keepdims=0),
+        helper.make_node("Loop", ["", "", "brightness"], ["nothing"], body=body),
+    ]
+    return _write(path, nodes, picture, {"out": np.zeros((1, 30, 6), np.float32)}, names, None)
+
+
 def _write(
     path: Path,
     nodes: list[onnx.NodeProto],

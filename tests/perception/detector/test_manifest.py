@@ -1,12 +1,13 @@
 """The manifest beside a model, and the names inside one."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from edge_agent.errors import ConfigError
-from edge_agent.perception.detector.manifest import parse_names, read_manifest
+from edge_agent.perception.detector.manifest import parse_names, read_manifest, shipped_model
 from edge_agent.perception.vision import OutputLayout
 
 DIGEST = "ab" * 32
@@ -57,6 +58,10 @@ def test_manifest_without_hash_names_what_to_write(tmp_path: Path) -> None:
         ({"input": [608, 416]}, "input"),
         ({"input": {"width": 8}}, "width is 8"),
         ({"layout": "yolo"}, "layout is 'yolo'.*channels_first"),
+        ({"layout": []}, r"layout is \[\].*channels_first"),
+        ({"layout": ["x"] * 100_000}, "layout is "),
+        ({"input": {"width": 200_000, "height": 200_000}}, "width is 200000"),
+        ({"threshold": [0.5] * 100_000}, "threshold is "),
     ],
 )
 def test_manifest_with_a_bad_part_names_it(tmp_path: Path, parts: dict[str, object], message: str) -> None:
@@ -66,11 +71,37 @@ def test_manifest_with_a_bad_part_names_it(tmp_path: Path, parts: dict[str, obje
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff\xfe{}", b"null"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[1]",
+        b"\xff\xfe{}",
+        b"null",
+        b"[" * 100_000,
+        b'{"schema": ' + b"1" * 5000 + b"}",
+        b" " * (2 << 20) + b"{}",
+    ],
+)
 def test_manifest_that_is_no_manifest_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "m.json").write_bytes(content)
     with pytest.raises(ConfigError, match=r"m\.json"):
         read_manifest(tmp_path / "m.onnx", DIGEST)
+
+
+def test_manifest_that_is_a_pipe_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "m.json")
+    with pytest.raises(ConfigError, match=r"m\.json"):
+        read_manifest(tmp_path / "m.onnx", DIGEST)
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, '{"made_from": ' + "1" * 5000 + "}"])
+def test_shipped_model_is_found_beside_a_manifest_that_cannot_be_read(tmp_path: Path, content: str) -> None:
+    for name in ("signs.onnx", "signs-uint8.onnx"):
+        (tmp_path / name).touch()
+        (tmp_path / name).with_suffix(".json").write_text(content)
+    assert shipped_model(tmp_path, "uint8") == tmp_path / "signs.onnx"
 
 
 def test_manifest_syntax_error_names_line_and_column(tmp_path: Path) -> None:

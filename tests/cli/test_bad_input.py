@@ -1,0 +1,116 @@
+"""Input that used to hang the program, fill the memory or end in a traceback: one line, and the exit code for it."""
+
+import hashlib
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from edge_agent.cli.program import build
+from edge_agent.errors import ConfigError
+from edge_agent.perception.detector import trial
+from edge_agent.perception.detector.trial import try_model
+from edge_agent.perception.vision import OutputLayout
+from tests.perception.detector.models import outputs_for, save, save_endless, write_manifest
+
+LABELS = ("danger", "stop")
+RUN = ("run", "--dry-run", "--no-console", "--duration", "1")
+
+
+def program(*words: object, megabytes: int | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the program, with a limit of its address space."""
+
+    def limit() -> None:
+        if megabytes is not None:
+            resource.setrlimit(resource.RLIMIT_AS, (megabytes << 20, megabytes << 20))
+
+    return subprocess.run(
+        [sys.executable, "-m", "edge_agent", *map(str, words)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        preexec_fn=limit,
+        env={**os.environ, **environment},
+    )
+
+
+def assert_one_line(result: subprocess.CompletedProcess[str], code: int, part: str) -> None:
+    assert result.returncode == code, result.stderr
+    assert part in result.stderr
+    assert result.stderr.count("\n") == 1, result.stderr
+
+
+@pytest.fixture
+def pipe(tmp_path: Path) -> Path:
+    os.mkfifo(tmp_path / "pipe")
+    return tmp_path / "pipe"
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return save(tmp_path / "m.onnx", outputs_for(OutputLayout.CHANNELS_LAST, [], 2), names=str(list(LABELS)))
+
+
+@pytest.mark.parametrize("option", ["--config", "--layout", "--model"])
+def test_pipe_in_place_of_a_file_is_exit_78(pipe: Path, option: str) -> None:
+    assert_one_line(program(*RUN, option, pipe), 78, "it is a pipe, not a file")
+
+
+def test_pipe_in_place_of_a_secret_is_exit_78(pipe: Path) -> None:
+    result = program("console", "--bootstrap-servers", "127.0.0.1:1", EDGE_AGENT_CONSOLE__TOKEN_FILE=str(pipe))
+    assert_one_line(result, 78, "it is a pipe, not a file")
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"schema": ' + "1" * 5000 + "}"])
+def test_manifest_that_cannot_be_read_is_exit_78(model: Path, text: str) -> None:
+    model.with_suffix(".json").write_text(text)
+    assert_one_line(program(*RUN, "--model", model), 78, "m.json")
+
+
+def test_manifest_of_no_layout_is_exit_78(model: Path) -> None:
+    write_manifest(model, hashlib.sha256(model.read_bytes()).hexdigest(), LABELS, layout=[])
+    assert_one_line(program(*RUN, "--model", model), 78, "layout is []")
+
+
+def test_input_of_a_model_that_is_too_large_is_exit_78(tmp_path: Path) -> None:
+    outputs = outputs_for(OutputLayout.CHANNELS_LAST, [], 2)
+    model = save(tmp_path / "m.onnx", outputs, names=str(list(LABELS)), size=(200_000, 200_000))
+    assert_one_line(program(*RUN, "--model", model), 78, "its input is [1, 3, 200000, 200000]")
+
+
+@pytest.mark.parametrize("megabytes", [550, 450, 350, 250])
+def test_too_little_memory_is_no_traceback_and_exit_1(megabytes: int) -> None:
+    result = program(*RUN, megabytes=megabytes)
+    assert result.returncode == 1, result.stderr
+    assert "Traceback" not in result.stderr
+    # OpenBLAS ends the process by itself, with a line of its own, where its part of the memory is missing.
+    assert "no more memory or threads" in result.stderr or "OpenBLAS error" in result.stderr
+
+
+def test_model_that_never_answers_is_refused(tmp_path: Path) -> None:
+    model = save_endless(tmp_path / "endless.onnx", names=str(list(LABELS)))
+    with pytest.raises(ConfigError, match="does not answer within 5 s"):
+        try_model(model, timeout_s=5)
+
+
+def test_detect_tries_a_model_before_it_opens_it(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(tried: Path | None) -> None:
+        raise ConfigError(f"{tried} never answers")
+
+    monkeypatch.setattr(trial, "try_model", refuse)
+    result = CliRunner().invoke(build(["detect"]), ["detect", str(model.parent / "none.png"), "--model", str(model)])
+    assert isinstance(result.exception, SystemExit)  # no picture: nothing to detect, and nothing to try
+    (model.parent / "a.png").touch()
+    result = CliRunner().invoke(build(["detect"]), ["detect", str(model.parent / "a.png"), "--model", str(model)])
+    assert "never answers" in str(result.exception)
+
+
+def test_model_that_answers_or_is_shipped_is_not_refused(model: Path, tmp_path: Path) -> None:
+    try_model(model)
+    try_model(None)
+    try_model(tmp_path / "missing.onnx")  # which is reported where it is opened
