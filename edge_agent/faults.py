@@ -138,6 +138,11 @@ SIGN_RULES_REFUSED = FaultKind(
 )
 SOURCE_DAMAGED = FaultKind("source_damaged", remedy="copy or record it again", repeat_s=0.0)
 SOURCE_NOTED = FaultKind("source_noted", repeat_s=0.0)
+DETECTOR_FINDS_NOTHING = FaultKind(
+    "detector_finds_nothing",
+    Severity.DEGRADED,
+    "try it with edge-agent detect and evaluate; use another detector.model where it sees no signs",
+)
 GPU_UNAVAILABLE = FaultKind("gpu_unavailable")
 ENGINE_NOT_BUILT = FaultKind("engine_not_built")
 GPU_MEMORY = FaultKind("gpu_memory")

@@ -1,9 +1,10 @@
-"""Draw engines/samples: the pictures on which a TensorRT engine must agree with ONNX Runtime before it may drive.
+"""Draw engines/samples: the pictures on which an engine must agree with ONNX Runtime, and every detector is tried.
 
 Usage: `python -m tools.engine_samples engines/samples`. Every run draws the same pictures.
 """
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
@@ -21,9 +22,13 @@ _JPEG_QUALITY = 85
 
 
 def write(folder: Path, count: int = PICTURES) -> list[Path]:
-    """Draw `count` scenes with at least three signs each as JPEG files; raises FatalError for an unwritable folder."""
+    """Draw `count` scenes with at least three signs each as JPEG files, and `signs.json` with their labels and boxes.
+
+    Raises FatalError for an unwritable folder.
+    """
     generator = SceneGenerator(SynthOptions(10 * count, seed=_SEED, width=_WIDTH_PX, height=_HEIGHT_PX))
     written: list[Path] = []
+    signs: dict[str, list[tuple[str, list[float]]]] = {}
     for index in range(10 * count):
         scene = generator.scene(index)
         if len(scene.boxes) < 3:
@@ -32,8 +37,11 @@ def write(folder: Path, count: int = PICTURES) -> list[Path]:
         path = folder / f"{len(written) + 1}.jpg"
         write_atomic(path, jpeg.tobytes())
         written.append(path)
+        signs[path.name] = [(one.label, [round(side, 1) for side in one.box]) for one in scene.boxes if not one.ignore]
         if len(written) == count:
             break
+    text = ",\n".join(f'"{name}": {json.dumps(found)}' for name, found in signs.items())
+    write_atomic(folder / "signs.json", f"{{\n{text}\n}}\n".encode())
     return written
 
 

@@ -100,7 +100,12 @@ def build_worker(settings: Settings, *, virtual: bool, opener: Callable[[], Dete
     An `opener` takes the place of the one for the detector in the settings.
     """
     opener = opener or functools.partial(open_detector, settings.detector)
-    return DetectorWorker(opener, modelled_s=MODELLED_INFERENCE_S if virtual else 0.0)
+    trial = None
+    if settings.detector.model is not None and settings.detector.backend != "none":
+        from edge_agent.perception.detector.samples import samples_problem  # noqa: PLC0415 - the shipped one needs no trial
+
+        trial = samples_problem
+    return DetectorWorker(opener, modelled_s=MODELLED_INFERENCE_S if virtual else 0.0, trial=trial)
 
 
 def build_tuning(settings: Settings, rules: SignRules) -> policy.Tuning:

@@ -25,7 +25,7 @@ from edge_agent.control.driver import Driver
 from edge_agent.control.lights import Lights
 from edge_agent.control.watchdog import Watchdog
 from edge_agent.errors import EdgeAgentError, RetryableError, UsageError
-from edge_agent.faults import SOURCE_DAMAGED, SOURCE_NOTED
+from edge_agent.faults import DETECTOR_FINDS_NOTHING, SOURCE_DAMAGED, SOURCE_NOTED
 from edge_agent.perception.camera import RecordedCamera
 from edge_agent.pipeline import Control
 from edge_agent.ports import Camera, Detector, DetectorInfo, Sink
@@ -225,6 +225,8 @@ def _observers(
         yield "console", isolated("console", server.run(listener.socket), components.faults)
     if listener is not None:
         listener.report(components.faults)
+    if components.worker.problem:
+        components.faults.report(DETECTOR_FINDS_NOTHING, components.worker.problem)
     yield "loop-lag", watch_loop(measures, components.watchdog.beat, components.clock)
 
 

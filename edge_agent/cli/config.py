@@ -33,18 +33,19 @@ def check(
     config: ConfigOption = None,
     profile: ProfileOption = None,
 ) -> None:
-    """Check settings and sign rules; prints one line for each problem and exits with 78 where there are any."""
+    """Check settings, model and sign rules; prints one line for each problem and exits with 78 where there are any."""
     from edge_agent.config import check_labels, load, load_rules
     from edge_agent.config.yaml_file import display_path
     from edge_agent.errors import UsageError
-    from edge_agent.signs import LABELS
+    from edge_agent.perception.detector import model_labels
+    from edge_agent.perception.detector.trial import try_model
 
     if path is not None and config is not None:
         raise UsageError("the configuration file is given twice", remedy="give it either as PATH or with --config")
     loaded = load(path or config, profile=profile)
     rules = load_rules(loaded.settings.policy.rules)
-    if loaded.settings.detector.model is None:  # another model's labels are only known once it is loaded: `doctor` does
-        check_labels(rules, LABELS)
+    try_model(loaded.settings.detector.model)
+    check_labels(rules, model_labels(loaded.settings.detector))
     typer.echo(f"ok: {', '.join([*(display_path(file) for file in loaded.files), rules.source])}")
 
 

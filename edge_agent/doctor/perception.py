@@ -8,8 +8,10 @@ import numpy as np
 from edge_agent.config import Settings, check_labels, load_rules
 from edge_agent.config.control import CaptureSettings
 from edge_agent.doctor.check import CheckResult, fail, in_thread, ok, warn
+from edge_agent.faults import DETECTOR_FINDS_NOTHING
 from edge_agent.perception.camera import LiveTimeouts, open_camera
 from edge_agent.perception.detector import open_fastest
+from edge_agent.perception.detector.samples import samples_problem
 from edge_agent.perception.detector.tensorrt.cache import cache_dir
 from edge_agent.perception.detector.trial import try_model
 
@@ -41,8 +43,10 @@ async def check_detector(settings: Settings) -> CheckResult:
     rules = load_rules(settings.policy.rules)
     if settings.detector.backend == "none":
         return warn("off: no signs are seen or obeyed", "set detector.backend to auto")
-    info, inference_ms, labels = await in_thread(lambda: _try_detector(settings))
+    info, inference_ms, labels, problem = await in_thread(lambda: _try_detector(settings))
     check_labels(rules, labels)
+    if problem:
+        return warn(f"{info}: {problem}", DETECTOR_FINDS_NOTHING.remedy)
     found = f"{info}, {inference_ms:.0f} ms a frame, knows the {len(rules.signs)} signs of {rules.source}"
     # 0.8 of the frame period: the rest is for everything else between camera and motor.
     if inference_ms > 0.8 * 1000 / settings.capture.fps:
@@ -50,8 +54,8 @@ async def check_detector(settings: Settings) -> CheckResult:
     return ok(found)
 
 
-def _try_detector(settings: Settings) -> tuple[str, float, tuple[str, ...]]:
-    """Return the model's description, the ms a picture takes and the labels; all in one thread, as the port asks."""
+def _try_detector(settings: Settings) -> tuple[str, float, tuple[str, ...], str]:
+    """Return the model's description, the ms a picture takes, the labels and what is wrong; all in one thread."""
     try_model(settings.detector.model)
     detector = open_fastest(settings.detector, cache_dir(os.environ, settings.state.directory))
     try:
@@ -60,7 +64,7 @@ def _try_detector(settings: Settings) -> tuple[str, float, tuple[str, ...]]:
         started = time.perf_counter()
         detector.infer(grey)
         inference_ms = 1000 * (time.perf_counter() - started)
-        info = detector.info
+        info, problem = detector.info, samples_problem(detector)
     finally:
         detector.close()
-    return f"{info.model} on {info.backend} (sha256 {info.sha256[:12]})", inference_ms, info.labels
+    return f"{info.model} on {info.backend} (sha256 {info.sha256[:12]})", inference_ms, info.labels, problem

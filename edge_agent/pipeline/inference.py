@@ -44,11 +44,20 @@ class DetectorWorker:
         opener: opens the detector; called in the thread.
         modelled_s: extra time that each inference takes on the loop's clock: models a device on a virtual clock.
         hung_after_s: how long a replacement may take for a frame.
+        trial: tries the detector once it is open, in the thread, and returns what is wrong with it, for `problem`.
     """
 
+    problem = ""
+
     def __init__(
-        self, opener: Callable[[], Detector], *, modelled_s: float = 0.0, hung_after_s: float = HUNG_AFTER_S
+        self,
+        opener: Callable[[], Detector],
+        *,
+        modelled_s: float = 0.0,
+        hung_after_s: float = HUNG_AFTER_S,
+        trial: Callable[[Detector], str] | None = None,
     ) -> None:
+        self._trial = trial
         self._hung_after_s = hung_after_s
         self._opener = opener
         self._modelled_s = modelled_s
@@ -61,6 +70,8 @@ class DetectorWorker:
     async def __aenter__(self) -> Self:
         """Open the detector; raises what the opener raises."""
         self._slot = DetectorSlot(await self._thread.submit(self._opener), self._thread)
+        if self._trial is not None:
+            self.problem = await self._thread.submit(self._trial, self._slot.detector)
         return self
 
     async def __aexit__(

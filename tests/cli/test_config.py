@@ -2,11 +2,14 @@
 
 import json
 import os
+import struct
 from pathlib import Path
 
 import pytest
 
 from edge_agent.cli import main
+from edge_agent.perception.vision import OutputLayout
+from tests.perception.detector.models import outputs_for, save
 
 
 @pytest.fixture(autouse=True)
@@ -111,6 +114,37 @@ def test_check_finds_a_rule_for_a_sign_that_the_shipped_model_does_not_know(
     code, _, err = call(capsys, monkeypatch, "check", "a.yaml")
     assert code == 78
     assert "r.yaml:2:3: signs.stopp: the model does not know this sign; did you mean 'stop'?" in err
+
+
+@pytest.mark.parametrize(("names", "code"), [("{0: 'moose'}", 0), ("{0: 'stop'}", 78)])
+def test_check_judges_the_rules_by_the_model_that_will_run(
+    names: str, code: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(Path("m.onnx"), outputs_for(OutputLayout.CHANNELS_LAST, [], 1), names=names)
+    Path("r.yaml").write_text("signs: {moose: {action: stop}}")
+    Path("a.yaml").write_text("detector: {model: m.onnx}\npolicy: {rules: r.yaml}")
+    found, _, err = call(capsys, monkeypatch, "check", "a.yaml")
+    assert found == code
+    assert ("signs.moose: the model does not know this sign" in err) is (code != 0)
+
+
+def test_check_of_a_model_that_cannot_be_used_exits_78(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("a.yaml").write_text("detector: {model: missing.onnx}")
+    code, _, err = call(capsys, monkeypatch, "check", "a.yaml")
+    assert code == 78
+    assert "missing.onnx: the model cannot be read" in err
+
+
+def test_check_reads_the_labels_of_an_engine_without_a_gpu(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    description = json.dumps({"names": {0: "moose"}, "imgsz": [64, 96]}).encode()
+    Path("m.engine").write_bytes(struct.pack("<i", len(description)) + description + b"engine")
+    Path("r.yaml").write_text("signs: {moose: {action: stop}}")
+    Path("a.yaml").write_text("detector: {model: m.engine}\npolicy: {rules: r.yaml}")
+    assert call(capsys, monkeypatch, "check", "a.yaml")[0] == 0
 
 
 def test_check_of_a_missing_file_exits_78(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

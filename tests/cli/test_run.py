@@ -12,6 +12,7 @@ import pytest
 import structlog
 
 from edge_agent import cli
+from edge_agent.perception.detector import samples
 from edge_agent.perception.vision import OutputLayout
 from tests.perception.camera.pictures import grey, write_video
 from tests.perception.detector.models import outputs_for, save
@@ -54,8 +55,16 @@ def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], t
 
 
 @pytest.fixture
-def model(tmp_path: Path) -> Path:
+def constant(tmp_path: Path) -> Path:
+    """Write a model that finds the same in every picture."""
     return save(tmp_path / "m.onnx", outputs_for(OutputLayout.CHANNELS_LAST, [DANGER], 6), names=LABELS)
+
+
+@pytest.fixture
+def model(constant: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the constant model without the trial, in which it finds nothing."""
+    monkeypatch.setattr(samples, "samples_problem", lambda detector: "")
+    return constant
 
 
 @pytest.fixture
@@ -77,6 +86,13 @@ def test_run_on_photos_reports_what_it_saw_and_did(shell: Shell, model: Path, ph
     assert [(a["sign"], a["action"]) for a in report["actions"]] == [("danger", "stop")]
     assert report["clock"] == "virtual"
     assert "danger: stop" in shell.out, "the table shows the same"
+
+
+def test_run_tells_of_a_model_that_finds_no_sample_sign(shell: Shell, constant: Path, photos: Path) -> None:
+    for own, codes in ((constant, ["detector_finds_nothing"]), (None, [])):
+        words = ["--model", own] if own else []
+        assert shell("run", "--dry-run", "--no-realtime", "--source", photos, "--json", *words) == 0
+        assert [fault["code"] for fault in json.loads(shell.out)["faults"]] == codes
 
 
 def test_run_json_prints_the_report_alone(shell: Shell, model: Path, photos: Path) -> None:

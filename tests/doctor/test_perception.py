@@ -31,8 +31,10 @@ def rules(tmp_path: Path) -> Path:
     return path
 
 
-def model(folder: Path, names: str) -> Path:
-    return save(folder / "m.onnx", outputs_for(OutputLayout.CHANNELS_LAST, [(8, 8, 24, 24, 0.9, 0)], 1), names=names)
+def model(folder: Path, names: str, score: float = 0.9) -> Path:
+    """Write a model that finds one sign: where the fourth sample picture has its stop sign."""
+    found = outputs_for(OutputLayout.CHANNELS_LAST, [(22.8, 44.5, 38.3, 60.8, score, 0)], 1)
+    return save(folder / "m.onnx", found, names=names)
 
 
 async def test_simulated_camera_is_well() -> None:
@@ -68,6 +70,13 @@ async def test_model_that_does_not_know_a_sign_of_the_rules_fails(tmp_path: Path
     result = await looked(found, detector=True)
     assert result.status is Status.FAIL
     assert "signs.stop: the model does not know this sign" in result.message
+
+
+async def test_model_that_finds_nothing_in_the_sample_pictures_warns(tmp_path: Path, rules: Path) -> None:
+    found = settings(detector={"model": model(tmp_path, "{0: 'stop'}", 0.1)}, policy={"rules": rules})
+    result = await looked(found, detector=True)
+    assert result.status is Status.WARN
+    assert "m.onnx finds none of the 6 signs of its labels in the sample pictures" in result.message
 
 
 async def test_model_that_is_missing_fails_with_a_remedy(tmp_path: Path) -> None:

@@ -85,6 +85,17 @@ def starts_on_cpu(settings: DetectorSettings) -> bool:
     return engine_spec(settings, engines=Path()).onnx() is not None
 
 
+def model_labels(settings: DetectorSettings) -> tuple[str, ...]:
+    """Return the labels of the model that will run, without a GPU; raises ConfigError when it is not usable."""
+    if settings.model is not None and not starts_on_cpu(settings):
+        from edge_agent.perception.detector.tensorrt.engine_file import read_engine_info  # noqa: PLC0415 - engines only
+
+        return read_engine_info(settings.model).labels
+    detector = open_detector(settings)
+    detector.close()
+    return detector.info.labels
+
+
 def engine_spec(settings: DetectorSettings, engines: Path) -> EngineSpec:
     """Return which engine the settings name; `engines` is the folder of engines built here."""
     model = settings.model or resources.engines_dir() / SHIPPED_MODEL

@@ -1,6 +1,7 @@
 """The detector on the CPU: any YOLO-family ONNX file, through ONNX Runtime."""
 
 import hashlib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from edge_agent.perception.detector.postprocess import (
     MIN_SIDE,
     ModelDescription,
     OutputDecoder,
+    check_task,
     parse_size,
     read_model,
     recognise_outputs,
@@ -36,6 +38,9 @@ ORT_ERRORS: tuple[type[Exception], ...] = tuple(
 _LOAD_ERRORS: tuple[type[Exception], ...] = (*ORT_ERRORS, RuntimeError)
 # ONNX Runtime has no exception of its own for too little memory, or for too few threads.
 _NO_MEMORY = ("bad_alloc", "pthread_create")
+_IR_REMEDY = "update onnxruntime, or set the model's ir_version to the highest supported one and save it again"
+# TensorProto.external_data (field 13) with its entry `location`, as every writer of protobuf lays it out.
+_EXTERNAL_DATA = re.compile(rb"\x6a..?\x0a\x08location\x12", re.DOTALL)
 
 
 class OnnxDetector:
@@ -74,7 +79,9 @@ class OnnxDetector:
                 f"{model}: its manifest {manifest_path(model).name} is missing",
                 remedy="reinstall edge-agent, or set detector.model to a model of your own",
             )
+        _refuse_external_weights(model, content)
         self._session = _open_session(model, content, threads)
+        check_task(self._session.get_modelmeta().custom_metadata_map.get("task", ""), str(model))
         labels = _labels(self._session, manifest, model)
         network_input = _input(self._session, model)
         width, height = _input_size(network_input.shape, self._session, manifest)
@@ -104,7 +111,7 @@ class OnnxDetector:
             outputs: list[NDArray[Any]] = self._session.run(None, {self._input_name: blob})
         except ORT_ERRORS as error:
             raise FatalError(
-                f"the network failed: {_first_line(error)}", remedy="check the model with edge-agent detect"
+                f"the network failed: {_one_line(error)}", remedy="check the model with edge-agent detect"
             ) from error
         return outputs
 
@@ -119,6 +126,16 @@ class OnnxDetector:
         return recognise_outputs(outputs, description, self.threshold)
 
 
+def _refuse_external_weights(model: Path, content: bytes) -> None:
+    """Raise ConfigError for a model that has weights in a second file."""
+    # Neither its sha256 nor its manifest would cover them, and ONNX Runtime looks for them in the working directory.
+    if _EXTERNAL_DATA.search(content):
+        raise ConfigError(
+            f"{model}: it has weights in a second file, which its sha256 does not cover",
+            remedy="save it as one file: onnx.save(onnx.load('in.onnx'), 'out.onnx')",
+        )
+
+
 def _open_session(model: Path, content: bytes, threads: int) -> Any:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
@@ -130,10 +147,10 @@ def _open_session(model: Path, content: bytes, threads: int) -> Any:
         return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except _LOAD_ERRORS as error:
         if any(sign in str(error) for sign in _NO_MEMORY):
-            raise MemoryError(_first_line(error)) from error
+            raise MemoryError(_one_line(error)) from error
         raise ConfigError(
-            f"{model}: not a model that ONNX Runtime {ort.__version__} can load ({_first_line(error)})",
-            remedy="copy or export it again, as one file that includes the weights",
+            f"{model}: not a model that ONNX Runtime {ort.__version__} can load ({_one_line(error)})",
+            remedy=_IR_REMEDY if "IR version" in str(error) else "copy or export it again",
         ) from error
 
 
@@ -180,5 +197,5 @@ def _input_size(shape: list[Any], session: Any, manifest: Manifest | None) -> tu
     return width, height
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

@@ -19,6 +19,8 @@ MIN_SIDE = 32
 MAX_SIDE = 8192
 MAX_MODEL_BYTES = 512 << 20
 """Several times the largest detector; more is a wrong path, to a video for instance."""
+# A fraction may be a little above 1; no box that counts is this small in pixels.
+_LARGEST_FRACTION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +65,24 @@ def recognise_outputs(outputs: Sequence[Any], description: ModelDescription, thr
             f"{description.model}: output {listed} has no known layout for {len(description.labels)} class names",
             remedy="export a detection model of the YOLO family, with its names in class order",
         )
-    vision.decode(outputs, spec, threshold)
+    found = vision.decode(outputs, spec, threshold)
     if spec.layout in vision.DENSE:
         _check_units(outputs[spec.indices[0]], spec, description.model)
+    else:
+        _check_boxes(found.boxes if found.scores.size else vision.decode(outputs, spec, 0.0).boxes, description.model)
     return spec
+
+
+_DETECTION_TASKS = frozenset({"", "detect", "detection", "object-detection", "object_detection"})
+
+
+def check_task(task: str, model: str) -> None:
+    """Raise ConfigError for a model whose metadata says that it is one for another task than detection."""
+    if task.strip().lower() not in _DETECTION_TASKS:
+        raise ConfigError(
+            f"{model}: it is a model for the task {task!r}, but a detection model is wanted",
+            remedy="export a detection model of the YOLO family (task `detect`)",
+        )
 
 
 def _is_numbers(output: object) -> bool:
@@ -80,13 +96,21 @@ def _check_units(output: NDArray[Any], spec: vision.OutputSpec, model: str) -> N
     channels_first = spec.layout in {vision.OutputLayout.CHANNELS_FIRST, vision.OutputLayout.OBJECTNESS_FIRST}
     channels = output[0] if channels_first else output[0].T
     boxes, scores = channels[:4], channels[4:]
-    if 0 < boxes.max() <= 2:
-        problem = "its boxes are not in pixels of the input (a raw grid, or fractions)"
-    elif scores.min() < -0.01 or scores.max() > 1.01:
-        problem = "its scores are not from 0 to 1 (the last sigmoid is missing)"
-    else:
-        return
-    raise ConfigError(f"{model}: {problem}", remedy="export the model with its outputs decoded")
+    _check_boxes(boxes, model)
+    if scores.min() < -0.01 or scores.max() > 1.01:
+        raise ConfigError(
+            f"{model}: its scores are not from 0 to 1 (the last sigmoid is missing)",
+            remedy="export the model with its outputs decoded",
+        )
+
+
+def _check_boxes(boxes: NDArray[Any], model: str) -> None:
+    """Raise ConfigError for boxes that are not in pixels; those of an empty picture may all be zero."""
+    if boxes.size and 0 < boxes.max() <= _LARGEST_FRACTION:
+        raise ConfigError(
+            f"{model}: its boxes are not in pixels of the input (a raw grid, or fractions)",
+            remedy="export the model with its outputs decoded, in pixels",
+        )
 
 
 def parse_size(text: str) -> tuple[int, int]:

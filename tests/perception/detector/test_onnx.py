@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
-from onnx import TensorProto
+from onnx import TensorProto, helper, numpy_helper
 
 from edge_agent.errors import ConfigError, FatalError
 from edge_agent.events import Box
@@ -179,6 +180,68 @@ def test_model_with_boxes_as_fractions_is_refused(tmp_path: Path) -> None:
     output = outputs_for(OutputLayout.CHANNELS_FIRST, ROWS, 3)["out"].copy()
     output[0, :4] /= 100
     assert "not in pixels" in refused(save(tmp_path / "m.onnx", {"out": output}, names=NAMES))
+
+
+@pytest.mark.parametrize("layout", [OutputLayout.END_TO_END, OutputLayout.END_TO_END_BATCH, OutputLayout.EFFICIENT_NMS])
+@pytest.mark.parametrize("score", [0.9, 0.1])
+def test_model_with_nms_inside_and_boxes_as_fractions_is_refused(
+    tmp_path: Path, layout: OutputLayout, score: float
+) -> None:
+    outputs = outputs_for(layout, [(0.1, 0.2, 0.3, 1.01, score, 1)], 3)
+    if layout is OutputLayout.EFFICIENT_NMS:
+        outputs["det_boxes"][0, 1:] = 0
+    with pytest.raises(ConfigError, match=r"m\.onnx: its boxes are not in pixels"):
+        OnnxDetector(save(tmp_path / "m.onnx", outputs, names=NAMES))
+
+
+@pytest.mark.parametrize("layout", [OutputLayout.END_TO_END, OutputLayout.END_TO_END_BATCH])
+def test_model_with_nms_inside_that_finds_nothing_on_grey_is_accepted(tmp_path: Path, layout: OutputLayout) -> None:
+    OnnxDetector(save(tmp_path / "m.onnx", outputs_for(layout, [], 3), names=NAMES))
+
+
+@pytest.mark.parametrize("task", ["obb", "segment", "pose", "classify", "Semantic"])
+def test_model_of_another_task_is_refused(tmp_path: Path, task: str) -> None:
+    with pytest.raises(ConfigError, match=rf"m\.onnx: it is a model for the task '{task}'.*a detection model"):
+        OnnxDetector(tiny(tmp_path, metadata={"task": task}))
+
+
+@pytest.mark.parametrize("task", ["detect", "Detect", "object-detection"])
+def test_model_of_our_task_is_accepted(tmp_path: Path, task: str) -> None:
+    OnnxDetector(tiny(tmp_path, metadata={"task": task}))
+
+
+def test_model_of_a_newer_ir_shows_the_whole_reason(tmp_path: Path) -> None:
+    model = onnx.load(tiny(tmp_path))
+    model.ir_version = 99
+    onnx.save(model, tmp_path / "m.onnx")
+    with pytest.raises(ConfigError, match=r"IR version: 99, max supported IR version: .*set the model's ir_version"):
+        OnnxDetector(tmp_path / "m.onnx")
+
+
+@pytest.mark.parametrize("inside", ["initializer", "constant", "subgraph"])
+def test_model_with_weights_in_a_second_file_is_refused(
+    tmp_path: Path, inside: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = onnx.load(tiny(tmp_path))
+    weights = numpy_helper.from_array(np.arange(400, dtype=np.float32), "w")
+    node = helper.make_node("Constant", [], ["w"], value=weights)
+    if inside == "initializer":
+        model.graph.initializer.append(weights)
+    elif inside == "constant":
+        model.graph.node.insert(0, node)
+    else:
+        branch = helper.make_graph([node], "g", [], [helper.make_tensor_value_info("w", TensorProto.FLOAT, [400])])
+        model.graph.initializer.append(numpy_helper.from_array(np.bool_(True), "yes"))
+        model.graph.node.insert(0, helper.make_node("If", ["yes"], ["v"], then_branch=branch, else_branch=branch))
+    monkeypatch.chdir(tmp_path)  # where ONNX Runtime would find them
+    onnx.save(model, "m.onnx", save_as_external_data=True, location="w.bin", size_threshold=64, convert_attribute=True)
+    assert (tmp_path / "w.bin").stat().st_size >= 1600
+    with pytest.raises(ConfigError, match="weights in a second file"):
+        OnnxDetector(tmp_path / "m.onnx")
+
+
+def test_model_with_metadata_called_location_is_accepted(tmp_path: Path) -> None:
+    OnnxDetector(tiny(tmp_path, metadata={"location": "weights.bin"}))
 
 
 def test_model_with_scores_before_the_sigmoid_is_refused(tmp_path: Path) -> None:

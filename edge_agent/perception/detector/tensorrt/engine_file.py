@@ -14,7 +14,7 @@ from typing import Any
 
 from edge_agent.errors import ConfigError, FatalError
 from edge_agent.perception.detector.manifest import parse_names
-from edge_agent.perception.detector.postprocess import parse_size
+from edge_agent.perception.detector.postprocess import check_task, parse_size
 from edge_agent.perception.detector.tensorrt.bindings import GpuPlatform
 from edge_agent.perception.vision import OutputLayout
 
@@ -132,6 +132,7 @@ def _split(content: bytes, path: Path) -> tuple[dict[str, Any], bytes]:
 
 
 def _parse_info(description: Mapping[str, Any], path: Path) -> EngineInfo:
+    check_task(str(description.get("task") or ""), str(path))
     labels = parse_names(json.dumps(description.get("names")))
     if labels is None:
         raise _damaged(path, "its description has no class names")
