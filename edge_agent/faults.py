@@ -153,7 +153,7 @@ GPU_FAILED = FaultKind("gpu_failed", Severity.DEGRADED)
 # The observers.
 OUTAGE_GRACE_S = 5.0
 """An outage of a link that is over sooner is not worth a person's attention."""
-_MQTT_LINK, _KAFKA_LINK = "mqtt-link", "kafka-link"
+_MQTT_LINK, _KAFKA_LINK, _KAFKA_COMMANDS = "mqtt-link", "kafka-link", "kafka-commands"
 _RESTART = "restart the agent"
 _RESTART_AND_REPORT = "restart the agent and report the log"
 
@@ -171,8 +171,15 @@ KAFKA_DEAD_LETTER = FaultKind(
     remedy="raise kafka.max_message_bytes and the topic's max.message.bytes, or send smaller frames",
     repeat_s=0.0,
 )
+KAFKA_COMPAT_UNSENT = FaultKind("kafka_compat_unsent", repeat_changed=True)
 KAFKA_FAILED = FaultKind("kafka_failed", remedy=_RESTART)
-KAFKA_COMMANDS_UNHEARD = FaultKind("kafka_commands_unheard", repeat_changed=True)
+KAFKA_COMMANDS_UNHEARD = FaultKind("kafka_commands_unheard", group=_KAFKA_COMMANDS, repeat_changed=True)
+KAFKA_COMMANDS_AWAY = FaultKind(
+    "kafka_commands_away", group=_KAFKA_COMMANDS, grace_s=OUTAGE_GRACE_S, repeat_changed=True
+)
+KAFKA_COMMANDS_UNREADABLE = FaultKind(
+    "kafka_commands_unreadable", remedy="find out who sends them, and who may write to the topic", repeat_s=60.0
+)
 KAFKA_COMMANDS_FAILED = FaultKind("kafka_commands_failed", remedy=_RESTART)
 OUTBOX_EVICTED = FaultKind(
     "outbox_evicted",

@@ -29,6 +29,7 @@ class CommandListener:
     def added_to(self, figures: MirrorFigures) -> MirrorFigures:
         """Add the commands to the figures of the mirror to Kafka."""
         accepted, refused = self.handler.accepted[Channel.KAFKA], self.handler.refused[Channel.KAFKA]
+        refused += sum(consumer.unreadable for consumer in self.consumers)
         discarded = sum(consumer.discarded for consumer in self.consumers)
         return replace(figures, commands_accepted=accepted, commands_refused=refused, commands_discarded=discarded)
 
@@ -57,7 +58,13 @@ def command_listener(
     # One consumer for each topic: of two in one, a topic that is missing would silence the other.
     consumers = (
         KafkaCommandConsumer(
-            kafka, train_id=settings.train.id, topic=topic, read=read, commands=commands, report_fault=report_fault
+            kafka,
+            train_id=settings.train.id,
+            topic=topic,
+            read=read,
+            commands=commands,
+            max_age_s=settings.commands.max_age_s,
+            report_fault=report_fault,
         )
         for topic, read in topics.items()
     )

@@ -9,6 +9,7 @@ from edge_agent.config import read_secret
 from edge_agent.config.control import HubSettings
 from edge_agent.config.observers import KafkaSettings, MqttSettings
 from edge_agent.doctor.check import CheckResult, fail, in_thread, ok, warn
+from edge_agent.observers.kafka.client import tls_refusal
 
 CONNECT_LIMIT_S = 3.0
 _DRIVES_ON = "the train drives without it"
@@ -30,12 +31,14 @@ async def check_mqtt(settings: MqttSettings, limit_s: float = CONNECT_LIMIT_S) -
 
 
 async def check_kafka(settings: KafkaSettings, limit_s: float = CONNECT_LIMIT_S) -> CheckResult:
-    """Connect to the port of each Kafka broker; one that answers is enough to start."""
+    """Connect to each Kafka broker, up to the end of the TLS handshake; one that answers is enough to start."""
     if not settings.enabled:
         return ok("off")
     read_secret(settings.password, settings.password_file, "kafka.password_file")
     servers = [server.rsplit(":", 1) for server in settings.bootstrap_servers]
     answers = await asyncio.gather(*(_connect(host.strip("[]"), int(port), limit_s) for host, port in servers))
+    if not all(answers) and (refusal := await tls_refusal(settings, settings.bootstrap_servers[answers.index("")])):
+        return fail(refusal.message, f"{refusal.remedy}; {_DRIVES_ON}")
     problems = [f"{':'.join(server)}: {problem}" for server, problem in zip(servers, answers, strict=True) if problem]
     if len(problems) == len(servers):
         return fail("; ".join(problems), f"start the brokers or correct kafka.bootstrap_servers; {_DRIVES_ON}")

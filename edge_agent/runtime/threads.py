@@ -108,6 +108,7 @@ class LoopThread:
         self._failed = failed
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
+        self._cancelled = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
@@ -132,6 +133,7 @@ class LoopThread:
         return not self._thread.is_alive()
 
     def _cancel(self) -> None:
+        self._cancelled = True
         if self._task is not None:
             self._task.cancel()
 
@@ -152,8 +154,9 @@ class LoopThread:
         self._task = asyncio.current_task()
         try:
             await self._main()
-        except asyncio.CancelledError:
-            return
+        except asyncio.CancelledError as error:
+            if not self._cancelled:  # a client library has cancelled itself, and us with it
+                raise RuntimeError("cancelled by nobody") from error
 
 
 def _log_abandoned(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -21,7 +21,10 @@ CANCELS = 3
 
 
 async def with_timeout(work: "Coroutine[Any, Any, T] | asyncio.Future[T]", timeout_s: float) -> T:
-    """Return the result, or cancel after `timeout_s` and raise TimeoutError at once."""
+    """Return the result, or cancel after `timeout_s` and raise TimeoutError at once.
+
+    It is raised too where the call was cancelled from within: CancelledError would end the caller.
+    """
     task = asyncio.ensure_future(work)
     try:
         done, _ = await asyncio.wait({task}, timeout=timeout_s)
@@ -30,6 +33,7 @@ async def with_timeout(work: "Coroutine[Any, Any, T] | asyncio.Future[T]", timeo
         raise
     if not done:
         cancel_and_forget(task)
+    if not done or task.cancelled():
         raise TimeoutError
     return task.result()
 

@@ -1,7 +1,12 @@
 """A certificate authority for tests."""
 
+import contextlib
 import datetime
 import ipaddress
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 from cryptography import x509
@@ -65,3 +70,23 @@ class Authority:
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
             .sign(self._key, hashes.SHA256())
         )
+
+
+@contextlib.contextmanager
+def alerting_server(context: ssl.SSLContext) -> Iterator[int]:
+    """Run a TLS server that sends its alerts, as OpenSSL's and Java's do and asyncio's does not; yields its port."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    threading.Thread(target=answer, args=(server.accept()[0],), daemon=True).start()
+
+        def answer(client: socket.socket) -> None:
+            with contextlib.suppress(OSError), context.wrap_socket(client, server_side=True) as secured:
+                while secured.recv(4096):
+                    pass
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield int(server.getsockname()[1])
+        server.shutdown(socket.SHUT_RDWR)

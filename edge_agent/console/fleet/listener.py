@@ -16,20 +16,12 @@ from aiokafka import AIOKafkaConsumer
 from edge_agent.config import KafkaSettings
 from edge_agent.console.schemas import Trouble
 from edge_agent.faults import KAFKA_AWAY, FaultReport, FaultReporter
-from edge_agent.observers.kafka.client import (
-    KafkaLinkError,
-    client_arguments,
-    connection_error,
-    consume_forever,
-    link_error,
-)
+from edge_agent.observers.kafka.client import client_arguments, connection_cause, consume_forever, link_error
+from edge_agent.observers.kafka.reader import CHECK_S, RecordReader, TopicChangedError
 from edge_agent.runtime.threads import LoopThread
-from edge_agent.runtime.timeouts import with_timeout
 
 _log = structlog.get_logger(__name__)
 
-SILENCE_S = 20.0
-"""After this long without a message, the listener checks that the brokers still answer."""
 
 STARTING = Trouble("not connected to Kafka yet", "wait a few seconds")
 """The trouble to show until `on_trouble` is called for the first time."""
@@ -65,6 +57,7 @@ class FleetListener:
         on_trouble: Callable[[Trouble | None], None],
     ) -> None:
         self.skipped = 0
+        self.undecodable = 0
         self._settings = settings
         self._history_s = history_s
         self._on_messages = on_messages
@@ -93,60 +86,31 @@ class FleetListener:
         return AIOKafkaConsumer(
             self._settings.topic,
             **arguments,
-            auto_offset_reset="latest",
+            auto_offset_reset="none",
             enable_auto_commit=False,
             fetch_max_wait_ms=50,
             max_partition_fetch_bytes=max(1_048_576, self._settings.max_message_bytes * 2),
         )
 
-    async def _seek_to_history(self, consumer: Any) -> None:
-        """Seek to the start of the history, once; if the broker cannot look up offsets by time, stay at the newest."""
-        partitions = consumer.assignment()
-        if self._history_s <= 0 or not partitions:
-            return
-        since_ms = round((time.time() - self._history_s) * 1000)
-        try:
-            offsets = await with_timeout(
-                consumer.offsets_for_times(dict.fromkeys(partitions, since_ms)), self._settings.send_timeout_s
-            )
-        except Exception as error:  # noqa: BLE001 - the history is optional
-            _log.info("no_history", why=type(error).__name__)
-            return
-        for partition, offset in offsets.items():
-            if offset is not None:
-                consumer.seek(partition, offset.offset)
+    async def _consume(self, consumer: Any, on_connected: Callable[[], None]) -> None:
+        reader = RecordReader(consumer, self._settings.send_timeout_s, self._count_undecodable)
+        await reader.seek(round((time.time() - self._history_s) * 1000) if self._history_s > 0 else None)
         # After an outage the listener continues live instead of reading what it has missed.
         self._history_s = 0
-
-    async def _consume(self, consumer: Any, on_connected: Callable[[], None]) -> None:
-        await self._seek_to_history(consumer)
-        on_connected()
-        self._faults.clear(KAFKA_AWAY)
         lag_checked_s = 0.0
-        last_message_s = time.monotonic()
         while True:
-            batches = await consumer.getmany(timeout_ms=_POLL_MS, max_records=_MAX_RECORDS)
-            messages = [
-                EventMessage(tuple(record.headers), record.value) for records in batches.values() for record in records
-            ]
-            now_s = time.monotonic()
-            if messages:
-                last_message_s = now_s
-                await self._hand_over(messages)
-            elif now_s - last_message_s > SILENCE_S:
-                last_message_s = now_s
-                await self._probe(consumer)
-            if now_s - lag_checked_s > 5.0:
-                lag_checked_s = now_s
+            records = await reader.read(_POLL_MS, _MAX_RECORDS)
+            on_connected()
+            self._faults.clear(KAFKA_AWAY)
+            if records:
+                await self._hand_over([EventMessage(tuple(record.headers), record.value) for record in records])
+            if time.monotonic() - lag_checked_s > 5.0:
+                lag_checked_s = time.monotonic()
                 await self._catch_up(consumer)
 
-    async def _probe(self, consumer: Any) -> None:
-        """Send the brokers a request; raises if they do not answer."""
-        partitions = consumer.assignment()
-        if partitions:
-            await with_timeout(consumer.end_offsets(list(partitions)), self._settings.send_timeout_s)
-        else:
-            await with_timeout(consumer.topics(), self._settings.send_timeout_s)
+    def _count_undecodable(self, count: int, reason: str) -> None:
+        self.undecodable += count
+        _log.warning("console_unreadable", topic=self._settings.topic, messages=count, reason=reason)
 
     async def _catch_up(self, consumer: Any) -> None:
         for partition in consumer.assignment():
@@ -175,17 +139,15 @@ class FleetListener:
         await processed.wait()
 
     async def _report_error(self, error: Exception) -> None:
-        link = error if isinstance(error, KafkaLinkError) else link_error(await self._cause(error), self._settings)
+        if isinstance(error, TopicChangedError):
+            self._history_s = CHECK_S * 2  # what came since the topic is new
+            _log.info("kafka_topic_changed", topic=self._settings.topic)
+            return
+        cause = await connection_cause(error, self._settings, _CLIENT)
+        link = link_error(cause, self._settings, self._settings.topic, reads=True)
         remedy = link.remedy.partition(";")[0]
         if self._faults.report(KAFKA_AWAY, link.message, remedy):
             _log.warning("kafka_away", error=link.message, remedy=remedy)
-
-    async def _cause(self, error: Exception) -> Exception:
-        """Return the cause of an error that says only that there is no connection."""
-        try:
-            return await with_timeout(connection_error(self._settings, _CLIENT), self._settings.send_timeout_s) or error
-        except Exception:  # noqa: BLE001 - then the first error has to do
-            return error
 
     def _publish(self, report: FaultReport) -> None:
         """Bring a report into the console's loop."""

@@ -6,6 +6,7 @@ import signal
 import socket
 from collections.abc import Iterator, Sequence
 
+import structlog
 from prometheus_client.core import Metric
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -22,6 +23,8 @@ from edge_agent.observers.cloudevents import MalformedMessageError, kafka
 from edge_agent.observers.kafka.client import client_arguments
 from edge_agent.observers.metrics import ScrapeCollector, new_registry, render
 from edge_agent.observers.metrics.collectors import Values, counter, gauge
+
+_log = structlog.get_logger(__name__)
 
 HISTORY_MB = 512
 """Default memory budget for pictures."""
@@ -61,13 +64,18 @@ class FleetConsole:
         self.received += len(messages)
         for message in messages:
             try:
-                envelope = kafka.read(message.headers, message.value)
+                self._fold(message)
             except MalformedMessageError:
                 self.foreign += 1
-                continue
-            changes = self.app.store.fold(envelope, self.app.now_ms())
-            self._commander.match_results(changes)
-            self.app.publish(changes)
+            except Exception as error:  # noqa: BLE001 - nothing in one message may cost those behind it
+                self.app.store.unreadable += 1
+                _log.warning("console_unreadable", reason=type(error).__name__)
+
+    def _fold(self, message: EventMessage) -> None:
+        envelope = kafka.read(message.headers, message.value)
+        changes = self.app.store.fold(envelope, self.app.now_ms())
+        self._commander.match_results(changes)
+        self.app.publish(changes)
 
     def _health_routes(self) -> list[BaseRoute]:
         async def healthz(request: Request) -> Response:
@@ -87,7 +95,8 @@ class FleetConsole:
     def _collect(self) -> Iterator[Metric]:
         store, broadcaster = self.app.store, self.app.broadcaster
         viewers = len(broadcaster.subscribers) + len(broadcaster.streams)
-        ignored: Values = {("foreign",): self.foreign, ("unreadable",): store.unreadable, ("refused",): store.refused}
+        unreadable = store.unreadable + self._listener.undecodable
+        ignored: Values = {("foreign",): self.foreign, ("unreadable",): unreadable, ("refused",): store.refused}
         yield gauge("console_connected", "1 while connected to Kafka.", {(): float(self.app.trouble is None)})
         yield gauge("console_trains", "Known trains.", {(): len(store.trains(self.app.now_ms()))})
         yield gauge("console_viewers", "Connected pages and streams.", {(): viewers})

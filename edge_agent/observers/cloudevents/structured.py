@@ -60,4 +60,5 @@ def _data(document: dict[str, object]) -> bytes:
             return base64.b64decode(encoded, validate=True)
         except (binascii.Error, ValueError):
             raise MalformedMessageError("data_base64 is not base64") from None
-    return json.dumps(document.get("data"), separators=(",", ":"), ensure_ascii=False).encode()
+    # In ASCII: JSON may name half a surrogate pair, which UTF-8 cannot encode.
+    return json.dumps(document.get("data"), separators=(",", ":")).encode()

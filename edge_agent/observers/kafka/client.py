@@ -18,18 +18,28 @@ from edge_agent.faults import KAFKA_REFUSED, KAFKA_SETTINGS, KAFKA_TOPIC_MISSING
 from edge_agent.runtime.backoff import Backoff
 from edge_agent.runtime.timeouts import close_client, with_timeout
 
+NO_TOPIC_S = 1.0
+"""More time for what looks up a topic: aiokafka gives up after `send_timeout_s` as well, and its error says more."""
+
 _ABANDON_S = 1.0
+_ALERT_S = 0.5  # a broker's alert comes one round trip after the handshake
+_OF_TOPIC = (
+    kafka_errors.TopicAuthorizationFailedError,
+    kafka_errors.UnknownTopicOrPartitionError,
+    kafka_errors.InvalidTopicError,
+)
 
 # aiokafka logs each failed attempt with a traceback; we report what it means instead.
 logging.getLogger("aiokafka").addHandler(logging.NullHandler())
 
 
 class KafkaLinkError(RetryableError):
-    """The link to Kafka does not work now; to be reported as `kind`."""
+    """The link to Kafka does not work now; to be reported as `kind`. `topic` is set if only that topic is affected."""
 
-    def __init__(self, kind: FaultKind, message: str, remedy: str) -> None:
+    def __init__(self, kind: FaultKind, message: str, remedy: str, topic: str = "") -> None:
         super().__init__(message, remedy=remedy)
         self.kind = kind
+        self.topic = topic
 
 
 def client_arguments(settings: KafkaSettings, client_id: str) -> dict[str, Any]:
@@ -57,14 +67,23 @@ def client_arguments(settings: KafkaSettings, client_id: str) -> dict[str, Any]:
     return arguments
 
 
-def link_error(error: BaseException, settings: KafkaSettings) -> KafkaLinkError:
-    """Return the error that an exception of aiokafka means, by its class, never by its text."""
+def link_error(error: BaseException, settings: KafkaSettings, topic: str, *, reads: bool = False) -> KafkaLinkError:
+    """Return the error that an exception of aiokafka means, by its class, never by its text.
+
+    `topic` is what was written to, or read.
+    """
+    if isinstance(error, KafkaLinkError):
+        return error
     servers = ", ".join(settings.bootstrap_servers)
+    words = {"servers": servers, "topic": topic, "use": "read" if reads else "write to"}
     for classes, kind, message, remedy in _MEANINGS:
         if isinstance(error, classes):
-            return KafkaLinkError(kind, message.format(servers=servers, topic=settings.topic), remedy)
+            affected = topic if issubclass(classes[0], _OF_TOPIC) else ""
+            right = "READ" if reads else "WRITE"
+            return KafkaLinkError(kind, message.format(**words), remedy.format(right=right), affected)
     if isinstance(error, LookupError) and settings.security_protocol.startswith("SASL"):
-        return link_error(kafka_errors.SaslAuthenticationFailed(), settings)  # a SCRAM reply that aiokafka cannot read
+        # A SCRAM reply that aiokafka cannot read.
+        return link_error(kafka_errors.SaslAuthenticationFailed(), settings, topic)
     if isinstance(error, EdgeAgentError):
         return KafkaLinkError(KAFKA_SETTINGS, error.message, error.remedy)
     name = type(error).__name__
@@ -78,6 +97,9 @@ async def connection_error(settings: KafkaSettings, client_id: str) -> Exception
     password.
     """
     arguments = client_arguments(settings, client_id)
+    refusal = await tls_refusal(settings, settings.bootstrap_servers[0])
+    if refusal is not None:
+        return refusal
     kept = ("client_id", "request_timeout_ms", "security_protocol", "ssl_context")
     options = {name: value for name, value in arguments.items() if name in kept or name.startswith("sasl")}
     host, _, port = settings.bootstrap_servers[0].rpartition(":")
@@ -87,6 +109,47 @@ async def connection_error(settings: KafkaSettings, client_id: str) -> Exception
         return error
     connection.close()
     return None
+
+
+async def connection_cause(error: Exception, settings: KafkaSettings, client_id: str) -> Exception:
+    """Return the cause of an error that says only that there is no connection; the error itself if it says more."""
+    if not isinstance(error, kafka_errors.KafkaConnectionError | TimeoutError):
+        return error
+    try:
+        return await with_timeout(connection_error(settings, client_id), settings.send_timeout_s) or error
+    except Exception:  # noqa: BLE001 - then the first error has to do
+        return error
+
+
+async def tls_refusal(settings: KafkaSettings, server: str) -> KafkaLinkError | None:
+    """Return why a broker ends our TLS connection after it has seen our certificate, or that there is none.
+
+    With TLS 1.3 it does so after the handshake has succeeded on our side. Nothing is sent here: a broker that closes
+    with unread bytes resets the connection, and its alert is lost.
+    """
+    if not settings.security_protocol.endswith("SSL"):
+        return None
+    host, _, port = server.rpartition(":")
+    shaken_hands = False
+    try:
+        async with asyncio.timeout(settings.send_timeout_s):
+            reader, writer = await asyncio.open_connection(host.strip("[]"), int(port), ssl=_tls(settings))
+        shaken_hands = True
+        try:
+            await with_timeout(reader.read(1), _ALERT_S)
+        finally:
+            writer.transport.abort()
+    except TimeoutError:  # it is content with us, or does not answer at all
+        return None
+    except OSError as error:
+        if not shaken_hands and "ALERT" not in (getattr(error, "reason", None) or ""):
+            return None
+    if settings.certificate_file is None:
+        what, remedy = "requires a client certificate", "set kafka.certificate_file and kafka.key_file"
+    else:
+        what = "does not accept our client certificate"
+        remedy = "let an authority that the broker trusts sign kafka.certificate_file, and check its dates"
+    return KafkaLinkError(KAFKA_REFUSED, f"Kafka at {server} {what}", remedy)
 
 
 async def consume_forever(
@@ -111,7 +174,7 @@ async def consume_forever(
         consumer: Any = None
         try:
             consumer = make()
-            await with_timeout(consumer.start(), settings.send_timeout_s)
+            await with_timeout(consumer.start(), settings.send_timeout_s + NO_TOPIC_S)
             await consume(consumer, backoff.reset)
         except Exception as error:  # noqa: BLE001 - aiokafka raises more than its own errors; all mean no link
             await failed(error)
@@ -125,10 +188,16 @@ async def consume_forever(
 
 _MEANINGS: tuple[tuple[tuple[type[BaseException], ...], FaultKind, str, str], ...] = (
     (
-        (kafka_errors.TopicAuthorizationFailedError, kafka_errors.ClusterAuthorizationFailedError),
+        (kafka_errors.TopicAuthorizationFailedError,),
         KAFKA_REFUSED,
-        "Kafka at {servers} does not allow us to write to the topic {topic}",
-        "grant the user WRITE and DESCRIBE on the topic",
+        "Kafka at {servers} does not allow us to {use} the topic {topic}",
+        "grant the user {right} and DESCRIBE on the topic",
+    ),
+    (
+        (kafka_errors.ClusterAuthorizationFailedError,),
+        KAFKA_REFUSED,
+        "Kafka at {servers} does not allow us to use the cluster",
+        "grant the user {right} and DESCRIBE on the topic, and IDEMPOTENT_WRITE on the cluster",
     ),
     (
         (
@@ -152,6 +221,17 @@ _MEANINGS: tuple[tuple[tuple[type[BaseException], ...], FaultKind, str, str], ..
         KAFKA_REFUSED,
         "the TLS handshake with Kafka at {servers} fails",
         "check kafka.ca_file, kafka.certificate_file and the broker's certificate",
+    ),
+    (
+        (
+            kafka_errors.LeaderNotAvailableError,
+            kafka_errors.NotLeaderForPartitionError,
+            kafka_errors.StaleMetadata,
+            kafka_errors.ReplicaNotAvailableError,
+        ),
+        KAFKA_UNREACHABLE,
+        "Kafka at {servers} has no leader for the topic {topic}",
+        "check that all brokers run",
     ),
     (
         (TimeoutError, kafka_errors.KafkaTimeoutError, kafka_errors.RequestTimedOutError),

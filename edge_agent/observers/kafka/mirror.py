@@ -122,7 +122,7 @@ class KafkaMirror:
             failures=now.uplink.failures,
             published=now.uplink.sent,
             denied=now.uplink.dead,
-            dropped=now.lost_events + now.outbox.failed + sum(evicted.values()),
+            dropped=now.lost_events + now.outbox.failed + now.uplink.dropped + sum(evicted.values()),
             images_dropped=now.lost_images + evicted_images,
             waiting=waiting + now.waiting,
         )

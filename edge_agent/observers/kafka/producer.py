@@ -14,12 +14,18 @@ from aiokafka.partitioner import DefaultPartitioner
 
 from edge_agent.config import KafkaSettings
 from edge_agent.errors import EdgeAgentError
-from edge_agent.observers.kafka.client import KafkaLinkError, client_arguments, connection_error, link_error
+from edge_agent.observers.kafka.client import (
+    NO_TOPIC_S,
+    KafkaLinkError,
+    client_arguments,
+    connection_cause,
+    link_error,
+)
 from edge_agent.observers.outbox.record import OutboxRecord
 from edge_agent.runtime.timeouts import close_client, with_timeout
 
 _ABANDON_S = 1.0
-_NO_TOPIC_S = 1.0  # aiokafka gives up on a missing topic after the same time as we do, and its error says more
+_OTHER_TOPIC_S = 1.0  # what a missing topic beside the events' own may cost those
 _TOO_LARGE = (kafka_errors.MessageSizeTooLargeError, kafka_errors.RecordListTooLargeError)
 _CONNECTION = (
     kafka_errors.KafkaConnectionError,
@@ -69,10 +75,11 @@ class Producer:
                 await self._start(idempotent=False)
         except kafka_errors.KafkaConnectionError as error:
             await self.abandon()
-            raise link_error(await self._reason(error), self._settings) from error
+            cause = await connection_cause(error, self._settings, self._client_id)
+            raise link_error(cause, self._settings, self._settings.topic) from error
         except Exception as error:
             await self.abandon()
-            raise link_error(error, self._settings) from error
+            raise link_error(error, self._settings, self._settings.topic) from error
 
     async def send(self, records: Sequence[OutboxRecord]) -> int:
         """Send the first records as one batch, as many as fit; return how many were acknowledged.
@@ -95,7 +102,7 @@ class Producer:
             raise
         except Exception as error:  # also KeyError for an unexpected SCRAM reply, AssertionError for a lost connection
             await self.abandon()
-            raise link_error(error, self._settings) from error
+            raise link_error(error, self._settings, records[0].topic) from error
         except asyncio.CancelledError:
             await self.abandon()
             raise
@@ -107,13 +114,6 @@ class Producer:
             return
         # If stop hangs, its sockets must still be closed.
         await close_client((producer.stop, producer.client.close), self._others, _ABANDON_S)
-
-    async def _reason(self, error: Exception) -> Exception:
-        """Return the cause of an error that says only that there is no connection."""
-        try:
-            return await with_timeout(connection_error(self._settings, self._client_id), self._timeout_s) or error
-        except TimeoutError as late:
-            return late
 
     async def _start(self, *, idempotent: bool) -> bool:
         """Start a producer; return False if an idempotent one was asked for and refused."""
@@ -165,7 +165,21 @@ class Producer:
     async def _partition(self, topic: str, key: bytes | None) -> int:
         """Return the partition that Kafka's own clients would choose for the key."""
         if topic not in self._partitions:
-            found = await with_timeout(self._producer.partitions_for(topic), self._timeout_s + _NO_TOPIC_S)
-            self._partitions[topic] = tuple(sorted(found))
+            self._partitions[topic] = tuple(sorted(await self._find_topic(topic)))
         partitions = list(self._partitions[topic])
         return int(DefaultPartitioner()(key, partitions, partitions))
+
+    async def _find_topic(self, topic: str) -> set[int]:
+        """Return a topic's partitions; raises UnknownTopicOrPartitionError if it does not exist and is not created."""
+        own = topic in (self._settings.topic, self._settings.command_topic)
+        limit_s = self._timeout_s + NO_TOPIC_S if own else min(_OTHER_TOPIC_S, self._timeout_s)
+        try:
+            return set(await with_timeout(self._producer.partitions_for(topic), limit_s))
+        except TimeoutError:
+            if own:
+                raise
+        # aiokafka has not given up on it yet; brokers that answer a request for all topics would have named it.
+        found = (await with_timeout(self._producer.client.fetch_all_metadata(), self._timeout_s)).partitions_for_topic
+        if not (partitions := found(topic)):
+            raise kafka_errors.UnknownTopicOrPartitionError
+        return set(partitions)

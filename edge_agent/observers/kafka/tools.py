@@ -9,10 +9,11 @@ from pathlib import Path
 from aiokafka import AIOKafkaConsumer
 
 from edge_agent.config import KafkaSettings
-from edge_agent.errors import ConfigError
+from edge_agent.errors import EdgeAgentError
 from edge_agent.faults import KAFKA_DEAD_LETTER, FaultReport, FaultReporter
 from edge_agent.observers.cloudevents import Envelope, MalformedMessageError, kafka
-from edge_agent.observers.kafka.client import client_arguments, link_error
+from edge_agent.observers.kafka.client import NO_TOPIC_S, client_arguments, connection_cause, link_error
+from edge_agent.observers.kafka.reader import RecordReader
 from edge_agent.observers.kafka.uplink import Uplink
 from edge_agent.observers.outbox.file import OutboxLock
 from edge_agent.observers.outbox.outbox import Outbox, budget_of
@@ -23,6 +24,9 @@ from edge_agent.runtime.timeouts import with_timeout
 
 _PROGRESS_EVERY_S = 0.1
 _STOP_TIMEOUT_S = 4.0
+_TAIL = "edge-agent-tail"
+_TAIL_POLL_MS = 1000
+_TAIL_RECORDS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,26 +103,36 @@ class ReceivedMessage:
 
 async def tail(settings: KafkaSettings, *, from_start: bool) -> AsyncGenerator[ReceivedMessage, None]:
     """Yield each message of the events' topic as it comes, forever. Raises KafkaLinkError if Kafka is unreachable."""
-    arguments = client_arguments(settings, "edge-agent-tail")
-    offset = "earliest" if from_start else "latest"
-    consumer = AIOKafkaConsumer(settings.topic, **arguments, auto_offset_reset=offset, enable_auto_commit=False)
+    arguments = client_arguments(settings, _TAIL)
+    consumer = AIOKafkaConsumer(settings.topic, **arguments, auto_offset_reset="none", enable_auto_commit=False)
+    undecodable: list[str] = []
+    reader: RecordReader | None = None
     try:
-        await _start(consumer, settings)
-        async for message in consumer:
-            size = len(message.value or b"")
-            try:
-                yield ReceivedMessage(kafka.read(message.headers, message.value), "", size)
-            except MalformedMessageError as error:
-                yield ReceivedMessage(None, error.message, size)
+        await with_timeout(consumer.start(), settings.send_timeout_s + NO_TOPIC_S)
+        reader = RecordReader(consumer, settings.send_timeout_s, lambda count, reason: undecodable.append(reason))
+        await reader.seek(0 if from_start else None)
+        while True:
+            records = await reader.read(_TAIL_POLL_MS, _TAIL_RECORDS)
+            for reason in undecodable:
+                yield ReceivedMessage(None, f"Kafka's client cannot decode it ({reason})", 0)
+            undecodable.clear()
+            for record in records:
+                yield _received(record.headers, record.value)
+    except EdgeAgentError:
+        raise
+    except Exception as error:  # noqa: BLE001 - aiokafka raises more than its own errors; all mean no link
+        cause = await connection_cause(error, settings, _TAIL)
+        raise link_error(cause, settings, settings.topic, reads=True) from None
     finally:
+        if reader is not None:
+            reader.close()
         stopping = asyncio.ensure_future(with_timeout(consumer.stop(), settings.send_timeout_s))
         await asyncio.wait({stopping})
 
 
-async def _start(consumer: AIOKafkaConsumer, settings: KafkaSettings) -> None:
+def _received(headers: Sequence[tuple[str, bytes]], value: bytes | None) -> ReceivedMessage:
+    size = len(value or b"")
     try:
-        await with_timeout(consumer.start(), settings.send_timeout_s)
-    except ConfigError:
-        raise
-    except Exception as error:  # noqa: BLE001 - aiokafka raises more than its own errors; all mean no link
-        raise link_error(error, settings) from None
+        return ReceivedMessage(kafka.read(headers, value), "", size)
+    except MalformedMessageError as error:
+        return ReceivedMessage(None, error.message, size)

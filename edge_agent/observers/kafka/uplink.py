@@ -13,7 +13,13 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from edge_agent.config import KafkaSettings
-from edge_agent.faults import KAFKA_DEAD_LETTER, KAFKA_FAILED, KAFKA_UNREACHABLE, FaultReporter
+from edge_agent.faults import (
+    KAFKA_COMPAT_UNSENT,
+    KAFKA_DEAD_LETTER,
+    KAFKA_FAILED,
+    KAFKA_UNREACHABLE,
+    FaultReporter,
+)
 from edge_agent.observers.kafka.client import KafkaLinkError
 from edge_agent.observers.kafka.producer import Producer, TooLargeError
 from edge_agent.observers.outbox.record import OutboxRecord
@@ -28,6 +34,7 @@ _LIVE_MS = 5000.0  # younger records are live, and not limited by the catch-up r
 _IDLE_S = 5.0
 _OUTBOX_RETRY_S = 0.5
 _POLL_S = 0.2
+_BLOCKED_S = 60.0  # a topic beside the events' own that cannot be used is tried again after this time
 
 
 class OutboxReader(Protocol):
@@ -53,7 +60,7 @@ class OutboxReader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class UplinkStats:
-    """Statistics of the uplink; counters since its start."""
+    """Statistics of the uplink; counters since its start. `dropped` are messages for a topic that cannot be used."""
 
     connected: bool = False
     idempotent: bool = False
@@ -62,6 +69,7 @@ class UplinkStats:
     sent: int = 0
     batches: int = 0
     dead: int = 0
+    dropped: int = 0
     send_ms: float = 0.0
     error: str = ""
 
@@ -101,6 +109,7 @@ class Uplink:
         self._bytes_rate = RateLimiter(settings.outbox.drain_mb_per_s * 1e6, clock)
         self._cursor = 0
         self._seen_seq = 0
+        self._blocked_until_s: dict[str, float] = {}
         self._until_empty = False
         self._wake = asyncio.Event()
         self._thread = LoopThread("kafka", self.run, self._failed)
@@ -189,11 +198,24 @@ class Uplink:
 
     async def _send(self, producer: Producer, rows: list[OutboxRecord]) -> None:
         started_s = self._clock()
+        if blocked := self._count_blocked(rows):
+            self._drop(rows[:blocked])
+            return
         try:
             sent = await producer.send(rows)
         except TooLargeError as error:
             await self._dead_letter(rows[0], error)
             return
+        except KafkaLinkError as error:
+            if error.topic in ("", self._settings.topic):
+                raise
+            self._blocked_until_s[error.topic] = started_s + _BLOCKED_S
+            message = f"{error.message}: what is for it is dropped, all else is sent"
+            self._faults.report(KAFKA_COMPAT_UNSENT, message, error.remedy)
+            await producer.open()  # it has abandoned its connection
+            return
+        if rows[0].topic != self._settings.topic:
+            self._faults.clear(KAFKA_COMPAT_UNSENT)
         self._rate.take(sent)
         self._bytes_rate.take(sum(row.size for row in rows[:sent] if self._waited(row)))
         self._cursor = rows[sent - 1].seq
@@ -202,6 +224,18 @@ class Uplink:
         self._on_sent()
         send_ms = round((self._clock() - started_s) * 1000, 2)
         self._update_stats(sent=self.stats.sent + sent, batches=self.stats.batches + 1, send_ms=send_ms)
+
+    def _count_blocked(self, rows: list[OutboxRecord]) -> int:
+        """Count the first rows, up to one that can be sent."""
+        now_s = self._clock()
+        sendable = (i for i, row in enumerate(rows) if self._blocked_until_s.get(row.topic, now_s) <= now_s)
+        return next(sendable, len(rows))
+
+    def _drop(self, rows: list[OutboxRecord]) -> None:
+        """Drop rows whose topic cannot be used: kept, they would hold back all that came after them."""
+        self._cursor = rows[-1].seq
+        self._outbox.acknowledge(self._cursor)
+        self._update_stats(dropped=self.stats.dropped + len(rows))
 
     def _waited(self, row: OutboxRecord) -> bool:
         """Return whether a row is of the backlog, not live."""

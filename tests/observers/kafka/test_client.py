@@ -116,14 +116,14 @@ def test_unusable_file_is_told_in_one_line_without_its_content(tmp_path: Path, m
     ],
 )
 def test_error_is_told_by_its_class_with_a_remedy(error: Exception, code: str, word: str) -> None:
-    meaning = link_error(error, KafkaSettings(bootstrap_servers=("broker:9092",)))
+    meaning = link_error(error, KafkaSettings(bootstrap_servers=("broker:9092",)), "edge-agent-events")
     assert (meaning.kind.code, word in meaning.message, bool(meaning.remedy)) == (code, True, True)
 
 
 def test_answer_that_aiokafka_cannot_read_means_credentials_only_with_sasl() -> None:
     sasl = KafkaSettings(security_protocol="SASL_PLAINTEXT", username="train")
-    assert link_error(KeyError("v"), sasl).kind.code == "kafka_refused"
-    assert link_error(KeyError("v"), KafkaSettings()).kind.code == "kafka_unreachable"
+    assert link_error(KeyError("v"), sasl, "t").kind.code == "kafka_refused"
+    assert link_error(KeyError("v"), KafkaSettings(), "t").kind.code == "kafka_unreachable"
 
 
 @pytest.mark.parametrize("checked", [True, False])

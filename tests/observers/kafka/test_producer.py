@@ -35,7 +35,7 @@ class Fake:
         self.arguments = arguments
         self._made = made
         self.stopped = self.closed = False
-        self.client = SimpleNamespace(close=self._close)
+        self.client = SimpleNamespace(close=self._close, fetch_all_metadata=self._metadata)
         self.straggler: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -73,6 +73,11 @@ class Fake:
         if self._made.fail == name:
             raise KeyError("an error that is not aiokafka's own")
 
+    async def _metadata(self) -> Any:
+        if self._made.topics is None:
+            await self._forever()
+        return SimpleNamespace(partitions_for_topic=(self._made.topics or {}).get)
+
     async def _forever(self) -> None:
         await asyncio.Event().wait()
 
@@ -86,6 +91,7 @@ class Made:
     def __init__(self) -> None:
         self.hang = self.fail = ""
         self.refuses_ids = False
+        self.topics: dict[str, set[int]] | None = None  # None: brokers do not answer
         self.broker_limit = 10**9
         self.arrived: list[list[int]] = []
         self.producers: list[Fake] = []
@@ -102,7 +108,7 @@ def producer(made: Made, **changes: Any) -> Producer:
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edge_agent.observers.kafka.producer._ABANDON_S", 0.05)
-    monkeypatch.setattr("edge_agent.observers.kafka.producer._NO_TOPIC_S", 0.0)
+    monkeypatch.setattr("edge_agent.observers.kafka.producer.NO_TOPIC_S", 0.0)
 
 
 async def test_records_go_out_as_one_batch_to_one_partition() -> None:
@@ -226,3 +232,14 @@ async def test_batch_ends_where_the_topic_changes() -> None:
 async def use(one: Producer) -> None:
     await one.open()
     await one.send([record(1)])
+
+
+async def test_missing_topic_beside_the_events_own_is_named_within_seconds() -> None:
+    made = Made()
+    made.hang = "partitions_for"  # as aiokafka does for `request_timeout_ms`
+    made.topics = {"edge-agent-events": {0}}
+    one = producer(made)
+    await one.open()
+    with pytest.raises(KafkaLinkError, match="no topic topic") as caught:
+        await one.send([record(1)])
+    assert (caught.value.kind.code, caught.value.topic) == ("kafka_topic_missing", "topic")

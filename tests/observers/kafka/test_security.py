@@ -1,14 +1,17 @@
 """TLS, client certificates and SASL, through a doorkeeper that checks them in front of a real broker."""
 
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from edge_agent.doctor import Status
+from edge_agent.doctor.connections import check_kafka
 from tests.observers.kafka.rig import Rig, rig, settings, until
 from tests.support import events as make
-from tests.support.certificates import Authority
+from tests.support.certificates import Authority, alerting_server
 from tests.support.kafka_brokers import Tansu
 from tests.support.kafka_secure_proxy import SecureProxy, server_tls
 
@@ -117,6 +120,38 @@ async def test_without_a_client_certificate_nothing_gets_through(
             at.publish(make.fault("refused"))
             await until(lambda: at.mirror.stats().uplink.failures > 1, "it was tried")
             await until(lambda: at.waiting == 1, "the event waits")
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("shown", [False, True])
+async def test_client_certificate_that_is_required_is_named(
+    tmp_path: Path, authority: Authority, version: ssl.TLSVersion, shown: bool
+) -> None:
+    context = tls_of(authority, clients=True)
+    context.minimum_version = context.maximum_version = version
+    files: dict[str, Path] = {}
+    if shown:
+        files["certificate_file"], files["key_file"] = Authority(tmp_path, "another authority").issue("train-1")
+    with alerting_server(context) as port:
+        config = settings(f"127.0.0.1:{port}", security_protocol="SSL", ca_file=authority.file, **files)
+        async with rig(config, tmp_path / "outbox.db") as at:
+            await refused(at, "does not accept our client certificate" if shown else "requires a client certificate")
+        result = await check_kafka(config)
+        assert (result.status, "client certificate" in result.message) == (Status.FAIL, True)
+        assert "kafka.certificate_file" in result.remedy
+
+
+async def test_client_certificate_that_is_accepted_is_no_fault(tmp_path: Path, authority: Authority) -> None:
+    certificate, key = authority.issue("train-1")
+    with alerting_server(tls_of(authority, clients=True)) as port:
+        config = settings(
+            f"127.0.0.1:{port}",
+            security_protocol="SSL",
+            ca_file=authority.file,
+            certificate_file=certificate,
+            key_file=key,
+        )
+        assert (await check_kafka(config)).status is Status.OK
 
 
 async def test_broker_of_an_unknown_authority_is_not_trusted(

@@ -1,0 +1,106 @@
+"""A listener for commands from Kafka at work, and what an attacker can send to it."""
+
+import asyncio
+import contextlib
+import gzip
+import struct
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import confluent_kafka
+import cramjam
+from aiokafka.client import AIOKafkaClient
+from aiokafka.protocol.produce import ProduceRequest
+from aiokafka.record._crc32c import crc as crc32c
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+
+from edge_agent.faults import FaultReport
+from edge_agent.observers.cloudevents import OrderData, write_command
+from edge_agent.observers.cloudevents.payloads import to_rfc3339
+from edge_agent.observers.kafka.commands import KafkaCommandConsumer, own_messages
+from tests.observers.kafka.rig import settings
+from tests.support.commands import RecordingExecutor, command_handler
+from tests.support.kafka_messages import KafkaMessage, message_of
+
+TOPIC = "edge-agent-commands"
+CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
+
+
+def order(command_id: str, verb: str = "stop", train: str = "train-1") -> KafkaMessage:
+    data = OrderData(command_id, to_rfc3339(time.time()))
+    return message_of(write_command(train, verb, data, source="/consoles/fleet"))
+
+
+def send(address: str, *messages: KafkaMessage, codec: str = "none", partition: int = -1) -> None:
+    producer = confluent_kafka.Producer({"bootstrap.servers": address, "compression.type": codec, "log_level": 0})
+    for each in messages:
+        producer.produce(TOPIC, each.value, each.key, partition=partition, headers=list(each.headers))
+    assert producer.flush(10) == 0
+
+
+def batch_of(codec: int, payload: bytes, count: int = 1) -> bytes:
+    """Return a record batch whose checksum is right and whose records are `payload`."""
+    builder = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, -1, 1 << 20)
+    now_ms = round(time.time() * 1000)
+    for number in range(count):
+        builder.append(number, now_ms, None, b"", [])
+    head = bytearray(builder.build())[:61]
+    struct.pack_into(">i", head, 8, 61 - 12 + len(payload))
+    struct.pack_into(">h", head, 21, codec)
+    whole = head + payload
+    struct.pack_into(">I", whole, 17, crc32c(bytes(whole[21:])))
+    return bytes(whole)
+
+
+async def send_raw(address: str, *batches: bytes, topic: str = TOPIC) -> None:
+    client = AIOKafkaClient(bootstrap_servers=address)
+    await client.bootstrap()
+    try:
+        await client._wait_on_metadata(topic)
+        for batch in batches:
+            request = ProduceRequest(None, -1, 5000, [(topic, [(0, batch)])])
+            answer = await client.send(client.get_random_node(), request)
+            assert answer.topics[0][1][0][1] == 0, answer
+    finally:
+        await client.close()
+
+
+@contextlib.asynccontextmanager
+async def listening(
+    address: str, **changes: Any
+) -> AsyncIterator[tuple[KafkaCommandConsumer, RecordingExecutor, list[FaultReport]]]:
+    executor, faults = RecordingExecutor(), list[FaultReport]()
+    consumer = KafkaCommandConsumer(
+        settings(address, **changes),
+        train_id="train-1",
+        topic=TOPIC,
+        read=own_messages("train-1"),
+        commands=command_handler(executor),
+        report_fault=faults.append,
+    )
+    task = asyncio.create_task(consumer.run())
+    try:
+        yield consumer, executor, faults
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        assert await asyncio.to_thread(consumer.join)
+
+
+def ids(executor: RecordingExecutor) -> list[str | None]:
+    return [command.command_id for command in executor.executed]
+
+
+BROKEN = {
+    "lone surrogate": b"",
+    "no known codec": batch_of(7, b"x"),
+    "no zstd": batch_of(4, b"rubbish"),
+    "no lz4": batch_of(3, b"rubbish"),
+    "no snappy": batch_of(2, b"rubbish"),
+    "no gzip": batch_of(1, b"rubbish"),
+    "no record": batch_of(0, b"\x02\x00\x00", 3),
+    "zstd of 1 GB": batch_of(4, bytes(cramjam.zstd.compress(bytes(1 << 30)))),
+    "gzip of 200 MB": batch_of(1, gzip.compress(bytes(200_000_000), 1)),
+}
