@@ -10,8 +10,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 import structlog
-from aiokafka import TopicPartition
-from aiokafka import errors as kafka_errors
+from aiokafka import TopicPartition, errors as kafka_errors
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.record.memory_records import MemoryRecords
 
