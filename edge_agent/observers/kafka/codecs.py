@@ -11,7 +11,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import aiokafka.codec
-import cramjam
 
 MAX_BYTES = 64 * 1024 * 1024
 """The largest batch that is read, uncompressed; no message of a train comes near it."""
@@ -34,9 +33,11 @@ class _BoundedGzipFile(gzip.GzipFile):
         return data
 
 
-aiokafka.codec.cramjam = SimpleNamespace(
-    snappy=SimpleNamespace(decompress_raw=_bounded(cramjam.snappy.decompress_raw_into)),
-    lz4=SimpleNamespace(decompress=_bounded(cramjam.lz4.decompress_into)),
-    zstd=SimpleNamespace(decompress=_bounded(cramjam.zstd.decompress_into)),
-)
+_cramjam = aiokafka.codec.cramjam
+if _cramjam is not None:  # a distribution may package aiokafka without it: then gzip alone is read
+    aiokafka.codec.cramjam = SimpleNamespace(
+        snappy=SimpleNamespace(decompress_raw=_bounded(_cramjam.snappy.decompress_raw_into)),
+        lz4=SimpleNamespace(decompress=_bounded(_cramjam.lz4.decompress_into)),
+        zstd=SimpleNamespace(decompress=_bounded(_cramjam.zstd.decompress_into)),
+    )
 aiokafka.codec.gzip = SimpleNamespace(GzipFile=_BoundedGzipFile)
