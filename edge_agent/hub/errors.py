@@ -76,14 +76,14 @@ _REASONS: dict[BleakBluetoothNotAvailableReason, str] = {
 }
 
 _GONE = frozenset(
-    (
+    {
         "org.freedesktop.DBus.Error.UnknownObject",
         "org.freedesktop.DBus.Error.UnknownMethod",
         "org.freedesktop.DBus.Error.ServiceUnknown",
         "org.freedesktop.DBus.Error.NameHasNoOwner",
         "org.freedesktop.DBus.Error.Disconnected",
         "org.bluez.Error.NotConnected",
-    )
+    }
 )
 
 

@@ -11,7 +11,7 @@ import os
 import platform
 import selectors
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -58,75 +58,37 @@ class TimerFd:
         os.close(self.handle)
 
 
-class WaitingSelector(selectors.BaseSelector):
-    """A selector that registers file objects with another one and waits by a function of its own.
+class PunctualSelector(selectors.DefaultSelector):
+    """A selector whose timeouts are exact to microseconds; raises OSError as TimerFd does."""
 
-    Args:
-        real: the selector that holds the registrations.
-        wait: takes `select`'s timeout in seconds and returns what is ready.
-        end: called after the real selector has been closed.
-    """
-
-    def __init__(
-        self,
-        real: selectors.BaseSelector,
-        wait: Callable[[float | None], Ready],
-        end: Callable[[], None] = lambda: None,
-    ) -> None:
-        self._real = real
-        self._wait = wait
-        self._end = end
+    def __init__(self) -> None:
+        self._timer = TimerFd()
+        super().__init__()
+        self.register(self._timer.handle, selectors.EVENT_READ)
 
     def select(self, timeout: float | None = None) -> Ready:
         """Wait until a file object is ready, or for `timeout` seconds."""
-        return self._wait(timeout)
-
-    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
-        """Delegate to the real selector."""
-        return self._real.register(fileobj, events, data)
-
-    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
-        """Delegate to the real selector."""
-        return self._real.unregister(fileobj)
-
-    def modify(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
-        """Delegate to the real selector."""
-        return self._real.modify(fileobj, events, data)
-
-    def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
-        """Delegate to the real selector."""
-        return self._real.get_map()
-
-    def close(self) -> None:
-        """Close the real selector, then call `end`."""
-        self._real.close()
-        self._end()
-
-
-def punctual_selector() -> WaitingSelector:
-    """Return a selector whose timeouts are exact to microseconds; raises OSError as TimerFd does."""
-    timer, real = TimerFd(), selectors.DefaultSelector()
-    real.register(timer.handle, selectors.EVENT_READ)
-
-    def wait(timeout_s: float | None) -> Ready:
-        if timeout_s is not None and 0 < timeout_s < _LONG_S:
-            timer.set(timeout_s)
-            timeout_s = None
-        ready = real.select(timeout_s)
+        if timeout is not None and 0 < timeout < _LONG_S:
+            self._timer.set(timeout)
+            timeout = None
+        ready = super().select(timeout)
         for index, (key, _) in enumerate(ready):
-            if key.fd == timer.handle:
-                timer.acknowledge()
+            if key.fd == self._timer.handle:
+                self._timer.acknowledge()
                 del ready[index]
                 break
         return ready
 
-    return WaitingSelector(real, wait, timer.close)
+    def close(self) -> None:
+        """Close the selector and its timer."""
+        super().close()
+        self._timer.close()
 
 
 def new_loop() -> asyncio.AbstractEventLoop:
     """Return a loop with punctual timers, or asyncio's own where the system has no timerfd."""
     try:
-        return asyncio.SelectorEventLoop(punctual_selector())
+        return asyncio.SelectorEventLoop(PunctualSelector())
     except OSError:
         return asyncio.new_event_loop()
 

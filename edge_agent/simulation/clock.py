@@ -13,24 +13,24 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar, TypeVarTuple, Unpack
 
-from edge_agent.runtime.event_loop import Ready, WaitingSelector
+from edge_agent.runtime.event_loop import Ready
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 
-class _TimeJump:
-    """Polls the real selector without blocking, and advances the clock when nothing is ready."""
+class _TimeJump(selectors.DefaultSelector):
+    """Polls without blocking, and advances the clock when nothing is ready."""
 
     def __init__(self, now_s: float, job_timeout_s: float | None) -> None:
-        self.real = selectors.DefaultSelector()
+        super().__init__()
         self._job_timeout_s = job_timeout_s
         self.now_s = now_s
         self.jobs: set[object] = set()
 
-    def wait(self, timeout: float | None) -> Ready:
+    def select(self, timeout: float | None = None) -> Ready:
         """Wait `timeout` virtual seconds; in real time while a job runs or when there is no timer."""
-        ready = self.real.select(0)
+        ready = super().select(0)
         if ready or (timeout is not None and timeout <= 0):
             return ready
         if self.jobs:
@@ -38,14 +38,14 @@ class _TimeJump:
             if ready or timeout is None:
                 return ready
         if timeout is None:
-            return self.real.select(None)  # only a signal or another thread can end this
+            return super().select(None)  # only a signal or another thread can end this
         self.now_s += timeout
         return []
 
     def _wait_for_jobs(self, timed: bool) -> Ready:
         """Wait for a job to finish; after the job timeout, time no longer waits for it."""
         began_s = time.monotonic()
-        ready = self.real.select(self._job_timeout_s if timed else None)
+        ready = super().select(self._job_timeout_s if timed else None)
         if ready or self._job_timeout_s is None or time.monotonic() - began_s < self._job_timeout_s:
             return ready
         self.jobs.clear()
@@ -63,7 +63,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     def __init__(self, start_s: float = 0.0, job_timeout_s: float | None = None) -> None:
         self._jump = _TimeJump(start_s, job_timeout_s)
-        super().__init__(WaitingSelector(self._jump.real, self._jump.wait))
+        super().__init__(self._jump)
         self._threads: concurrent.futures.Executor | None = None
 
     def time(self) -> float:

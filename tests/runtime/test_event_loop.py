@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from edge_agent.runtime import event_loop as loop
-from edge_agent.runtime.event_loop import TimerFd, WaitingSelector, new_loop, punctual_selector
+from edge_agent.runtime.event_loop import PunctualSelector, TimerFd, new_loop
 
 
 @pytest.fixture
-def selector() -> Iterator[WaitingSelector]:
-    with contextlib.closing(punctual_selector()) as made:
+def selector() -> Iterator[PunctualSelector]:
+    with contextlib.closing(PunctualSelector()) as made:
         yield made
 
 
@@ -61,7 +61,7 @@ def test_timers_are_less_late_than_asyncios_own_after_something_else_has_happene
 
 
 def test_selector_returns_what_can_be_read_and_not_its_own_timer(
-    selector: WaitingSelector, pipe: tuple[int, int]
+    selector: PunctualSelector, pipe: tuple[int, int]
 ) -> None:
     key = selector.register(pipe[0], selectors.EVENT_READ, "data")
     assert selector.select(0.001) == []
@@ -73,7 +73,7 @@ def test_selector_returns_what_can_be_read_and_not_its_own_timer(
 
 
 def test_alarm_that_rings_after_the_wait_does_not_end_the_next_one(
-    selector: WaitingSelector, pipe: tuple[int, int]
+    selector: PunctualSelector, pipe: tuple[int, int]
 ) -> None:
     selector.register(pipe[0], selectors.EVENT_READ)
     os.write(pipe[1], b"x")
