@@ -39,7 +39,8 @@ def from_environment(environ: Mapping[str, str], model: type[BaseModel]) -> Sett
         rest = name.upper().removeprefix(PREFIX)
         if rest == name.upper():
             continue
-        if not _is_text(environ[name]):
+        # Python decodes what is not UTF-8 to lone surrogates.
+        if any("\ud800" <= character <= "\udfff" for character in environ[name]):
             tree.problems.append(SettingsProblem(name, "", "is not UTF-8 text"))
             continue
         path = tuple(part.lower() for part in rest.split("__"))
@@ -61,11 +62,6 @@ def from_overrides(overrides: Mapping[str, object], model: type[BaseModel]) -> S
         plain = _value(value, known.get(path)) if isinstance(value, str) else value
         tree.set(path, list(plain) if isinstance(plain, tuple) else plain, ValueSource("command line", "command line"))
     return tree
-
-
-def _is_text(value: str) -> bool:
-    """Return whether `value` was UTF-8: Python decodes other bytes to lone surrogates."""
-    return not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def _value(text: str, leaf: Leaf | None) -> object:

@@ -139,16 +139,7 @@ class BluezMonitor:
         await bus.connect()
         bus.add_message_handler(self._on_signal)
         for rule in _RULES:
-            await bus.call(
-                Message(
-                    destination=_DBUS,
-                    path="/org/freedesktop/DBus",
-                    interface=_DBUS,
-                    member="AddMatch",
-                    signature="s",
-                    body=[rule],
-                )
-            )
+            await bus.call(Message(_DBUS, "/org/freedesktop/DBus", _DBUS, "AddMatch", signature="s", body=[rule]))
 
     async def _wait_disconnected(self, bus: MessageBus) -> None:
         with contextlib.suppress(*LINK_ERRORS):

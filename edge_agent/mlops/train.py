@@ -4,10 +4,8 @@ import copy
 import math
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -165,7 +163,8 @@ class Trainer:
             group["lr"] = rate_at(self.settings, self.samples)
         self.net.train()
         pixels = batch.pixels.to(self.device).float().div_(255).contiguous(memory_format=torch.channels_last)
-        with self._precision():
+        # bfloat16 takes half the time on a CPU with AMX, and unlike float16 it needs no loss scaling.
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.bf16):
             raw = self.net(pixels)
         losses = self.loss(raw, batch.targets.to(self.device))
         self.optimiser.zero_grad(set_to_none=True)
@@ -181,11 +180,6 @@ class Trainer:
         steps = self.samples / self.settings.batch
         update_average(self.average, self.net, self.settings.average * (1 - math.exp(-steps / 300)))
         return losses
-
-    def _precision(self) -> AbstractContextManager[Any]:
-        """Return the autocast context, bfloat16 where the settings say so."""
-        # Half the time on a CPU with AMX, and unlike float16 it needs no loss scaling.
-        return torch.autocast(self.device.type, torch.bfloat16) if self.settings.bf16 else nullcontext()
 
 
 class _Meter:

@@ -90,7 +90,7 @@ def _signs(track: RailTrack, starts: tuple[float, ...], rng: Generator) -> tuple
         _LIMIT_AT: "speed_limit_30",
         _LIFT_AT: "speed_limit_50",
         _STOP_AT: "stop",
-        _DANGER_AT: str(rng.choice(_dangers())),
+        _DANGER_AT: str(rng.choice([name for name in artwork.names() if artwork.sign_of(name) is Sign.DANGER])),
     }
     signs: list[PlacedSign] = []
     for index, start_mm in enumerate(starts):
@@ -104,10 +104,6 @@ def _signs(track: RailTrack, starts: tuple[float, ...], rng: Generator) -> tuple
             for _ in range(int(rng.integers(1, 3))):
                 signs.append(_distractor(start_mm, rng))
     return tuple(signs)
-
-
-def _dangers() -> tuple[str, ...]:
-    return tuple(name for name in artwork.names() if artwork.sign_of(name) is Sign.DANGER)
 
 
 def _distractor(start_mm: float, rng: Generator) -> PlacedSign:

@@ -110,10 +110,6 @@ def _output(hub: EmulatedHub, message: lwp3.OutputCommand, now_s: float) -> Answ
     return [lwp3.OutputFeedback((lwp3.PortFeedback(message.port, _CARRIED_OUT),))] if message.feedback else []
 
 
-def _turn(hub: EmulatedHub, value: int, now_s: float) -> None:
-    hub.set_motor(MotorSetting.of(value), now_s)
-
-
 def _light(hub: EmulatedHub, value: int, _now_s: float) -> None:
     hub.light_percent = min(value, 100)  # a light takes the brake byte as full brightness
 
@@ -130,8 +126,13 @@ class _Actuator:
     act: Callable[[EmulatedHub, int, float], None]
 
 
+_MOTOR = _Actuator(
+    lambda value: -100 <= value <= 100 or value == lwp3.BRAKE,
+    lambda hub, value, now_s: hub.set_motor(MotorSetting.of(value), now_s),
+)
+
 _ACTUATORS: Mapping[int, _Actuator] = {
-    **{int(kind): _Actuator(lambda value: -100 <= value <= 100 or value == lwp3.BRAKE, _turn) for kind in MOTORS},
+    **dict.fromkeys(map(int, MOTORS), _MOTOR),
     lwp3.DeviceType.LIGHT: _Actuator(lambda value: 0 <= value <= lwp3.BRAKE, _light),
     lwp3.DeviceType.RGB_LIGHT: _Actuator(lambda value: value in tuple(lwp3.Colour), _colour),
 }

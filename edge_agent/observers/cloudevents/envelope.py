@@ -88,16 +88,19 @@ def prediction_id(frame_id: str) -> str:
 
 def to_cloudevent(event: Event, context: EventContext, picture: EncodedImage | None = None) -> Envelope:
     """Return the envelope of `event`; raises ValueError for a Frame without its encoded `picture`."""
-    if isinstance(event, Frame) and picture is None:
-        raise ValueError("a frame needs its encoded picture")
     kind, event_id, subject, unix_s, cause = _identity(event, context.offset_s)
-    value = picture if isinstance(event, Frame) else None
+    if not isinstance(event, Frame):
+        value = EncodedImage(_ADAPTERS[kind].dump_json(payload_of(event)), names.JSON)
+    elif picture is None:
+        raise ValueError("a frame needs its encoded picture")
+    else:
+        value = picture
     return Envelope(
         id=event_id,
         source=names.source_of(context.train_id),
         type=names.type_of(kind),
-        data=value.data if value else _dump(kind, event),
-        datacontenttype=value.content_type if value else names.JSON,
+        data=value.data,
+        datacontenttype=value.content_type,
         subject=subject,
         time=to_rfc3339(unix_s),
         sequence=f"{context.sequence:0{SEQUENCE_DIGITS}d}",
@@ -120,10 +123,6 @@ def from_cloudevent(envelope: Envelope) -> Payload | EncodedImage:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"])) or "data"
         raise MalformedMessageError(f"invalid value of a {kind}: {where}: {first['msg']}", type=kind) from None
-
-
-def _dump(kind: EventKind, event: Event) -> bytes:
-    return b"" if isinstance(event, Frame) else _ADAPTERS[kind].dump_json(payload_of(event))
 
 
 def _identity(event: Event, offset_s: float) -> tuple[EventKind, str, str, float, str | None]:

@@ -35,7 +35,8 @@ class OutboxView:
 
 def inspect_outbox(path: Path) -> OutboxView:
     """Inspect the outbox at `path`, which need not exist. Raises FatalError if it is damaged or not an outbox."""
-    aside = tuple(sorted(found for found in path.parent.glob(f"{path.name}.broken-*") if _is_database(found)))
+    broken = sorted(path.parent.glob(f"{path.name}.broken-*"))
+    aside = tuple(found for found in broken if not found.name.endswith(("-wal", "-shm")))
     if not path.exists():
         return OutboxView(path, False, False, 0, {}, None, {}, aside)
     try:
@@ -87,7 +88,3 @@ def _held(path: Path) -> bool:
         return False
     lock.release()
     return False
-
-
-def _is_database(path: Path) -> bool:
-    return not path.name.endswith(("-wal", "-shm"))
