@@ -70,6 +70,9 @@ def mirrors(
     """Return the mirrors that the settings ask for; raises ConfigError where they cannot be set up."""
     found: list[Mirror] = []
     outbox, listener = None, None
+    if settings.train.id_is_default and (settings.mqtt.enabled or settings.kafka.enabled):
+        remedy = "set train.id: another train with this id gets in its way at the broker"
+        _log.warning("default_train_id", id=settings.train.id, remedy=remedy)
     if settings.mqtt.enabled:
         from edge_agent.observers.mqtt.home_assistant import HomeAssistantDevice  # noqa: PLC0415
         from edge_agent.observers.mqtt.mirror import MqttMirror  # noqa: PLC0415

@@ -19,6 +19,11 @@ class TrainSettings(Section):
     )
     name: Text = Field("Train 1", max_length=80, description="The train's name for people.")
 
+    @property
+    def id_is_default(self) -> bool:
+        """Whether the id is the one that every train has until it gets one of its own."""
+        return bool(self.id == type(self).model_fields["id"].default)
+
 
 class CaptureSettings(Section):
     """Where pictures come from, and how many a second."""

@@ -23,7 +23,7 @@ def all_checks(settings: Settings, environ: Mapping[str, str]) -> tuple[Check, .
         Check("camera", settings.capture.open_timeout_s + 5, lambda: perception.check_camera(settings.capture)),
         Check("detector", 60, lambda: perception.check_detector(settings)),
         Check("hub", 5, lambda: connections.check_hub(settings.hub)),
-        Check("mqtt", 10, lambda: connections.check_mqtt(settings.mqtt)),
+        Check("mqtt", 10, lambda: connections.check_mqtt(settings.mqtt, default_id=settings.train.id_is_default)),
         Check("kafka", 10, lambda: connections.check_kafka(settings.kafka)),
         Check("gpu", 30, lambda: system.check_gpu(settings)),
         Check("disk", 5, lambda: system.check_disk(state, settings.guard.min_free_disk_mb)),

@@ -17,8 +17,10 @@ SYSFS_BLUETOOTH = Path("/sys/class/bluetooth")
 SYSTEM_BUS = Path("/run/dbus/system_bus_socket")
 
 
-async def check_mqtt(settings: MqttSettings, limit_s: float = CONNECT_LIMIT_S) -> CheckResult:
-    """Connect to the MQTT broker's port."""
+async def check_mqtt(
+    settings: MqttSettings, limit_s: float = CONNECT_LIMIT_S, *, default_id: bool = False
+) -> CheckResult:
+    """Connect to the MQTT broker's port; `default_id` is whether the train has the id that every train begins with."""
     if not settings.enabled:
         return ok("off")
     read_secret(settings.password, settings.password_file, "mqtt.password_file")
@@ -27,6 +29,9 @@ async def check_mqtt(settings: MqttSettings, limit_s: float = CONNECT_LIMIT_S) -
     problem = await _connect(settings.host, settings.port, limit_s)
     if problem:
         return fail(f"{where}: {problem}", f"start the broker or correct mqtt.host and mqtt.port; {_DRIVES_ON}")
+    if default_id:
+        remedy = "set train.id: two trains with one id throw each other off the broker"
+        return warn(f"{where} answers; the train has the default id", remedy)
     return ok(f"{where} answers")
 
 

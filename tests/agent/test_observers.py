@@ -8,13 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import confluent_kafka
+import pytest
+import structlog
 from pydantic import SecretStr
 
 from edge_agent.agent import RunOptions, run
+from edge_agent.agent.observers import mirrors
 from edge_agent.config import Settings, load_rules
+from edge_agent.control.commands import CommandRules
 from edge_agent.observers.cloudevents import OrderData, write_command
 from edge_agent.observers.cloudevents.payloads import to_rfc3339
 from tests.agent.served import Camera, answered
+from tests.support.commands import RecordingExecutor, command_handler
 from tests.support.kafka_brokers import Consumed, Tansu
 from tests.support.kafka_messages import KafkaMessage, message_of
 from tests.support.mosquitto import Mosquitto, subscriber, until
@@ -99,3 +104,12 @@ def outcomes(consumed: Consumed, command_id: str) -> list[bool]:
 
 def id_of(message: Any) -> str:
     return str(dict(message.properties.UserProperty)["id"])
+
+
+@pytest.mark.parametrize(("train", "warned"), [("train-1", True), ("train-7", False)])
+async def test_default_id_is_warned_of_at_a_start_with_a_broker(train: str, warned: bool) -> None:
+    given = Settings.model_validate({"train": {"id": train}, "mqtt": {"enabled": True}})
+    commands = command_handler(RecordingExecutor(), lambda channel: CommandRules(None))
+    with structlog.testing.capture_logs() as logs:
+        mirrors(given, commands, report_fault=lambda report: None, speed_mm_s=lambda: None)
+    assert ("default_train_id" in [entry["event"] for entry in logs]) is warned

@@ -37,6 +37,12 @@ async def test_mqtt_broker_that_listens_is_well(open_port: int) -> None:
     assert (await check_mqtt(MqttSettings(enabled=True, port=open_port))).status is Status.OK
 
 
+async def test_default_id_is_a_warning_with_a_broker(open_port: int) -> None:
+    result = await check_mqtt(MqttSettings(enabled=True, port=open_port), default_id=True)
+    assert (result.status, "train.id" in result.remedy) == (Status.WARN, True)
+    assert (await check_mqtt(MqttSettings(), default_id=True)).status is Status.OK
+
+
 async def test_mqtt_broker_that_does_not_listen_fails(closed_port: int) -> None:
     result = await check_mqtt(MqttSettings(enabled=True, port=closed_port))
     assert (result.status, result.message) == (Status.FAIL, f"127.0.0.1:{closed_port}: nothing listens there")

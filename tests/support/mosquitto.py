@@ -66,6 +66,11 @@ class Mosquitto:
             self._process.wait()
             self._process = None
 
+    def reload(self) -> None:
+        """Read the configuration and the access rules again."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGHUP)
+
     def freeze(self) -> None:
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)

@@ -69,7 +69,7 @@ class MqttConnection:
     Args:
         settings: how to reach the broker.
         client_id: the client identifier.
-        will: published by the broker when the connection is lost, and by `close`.
+        will: published by the broker when the connection is lost, and by `close`; None for none.
         inbox: makes the queue of received messages.
     """
 
@@ -77,7 +77,7 @@ class MqttConnection:
         self,
         settings: MqttSettings,
         client_id: str,
-        will: OutgoingMessage,
+        will: OutgoingMessage | None,
         inbox: Callable[[], "asyncio.Queue[Message]"],
     ) -> None:
         self._settings = settings
@@ -139,13 +139,14 @@ class MqttConnection:
             return
         will = self._will
         client.timeout = _CLOSE_S
-        # After DISCONNECT the broker does not publish the will.
-        with contextlib.suppress(Exception):
-            await client.publish(will.topic, will.payload, will.qos, will.retain)
+        if will is not None:
+            # After DISCONNECT the broker does not publish it.
+            with contextlib.suppress(Exception):
+                await client.publish(will.topic, will.payload, will.qos, will.retain)
         await _disconnect(client)
 
     def _make_client(self, tls: ssl.SSLContext | None, password: SecretStr | None) -> Client:
-        settings = self._settings
+        settings, will = self._settings, self._will
         return Client(
             settings.host,
             settings.port,
@@ -154,7 +155,7 @@ class MqttConnection:
             identifier=self._client_id,
             queue_type=cast("type[asyncio.Queue[Message]]", lambda maxsize: self._inbox()),
             protocol=ProtocolVersion.V5 if self._v5 else ProtocolVersion.V311,
-            will=Will(self._will.topic, self._will.payload, self._will.qos, self._will.retain),
+            will=None if will is None else Will(will.topic, will.payload, will.qos, will.retain),
             keepalive=settings.keep_alive_s,
             logger=_silent,
             tls_context=tls,

@@ -209,17 +209,21 @@ class MqttCommands:
         """Commands that the train has not obeyed."""
         return self._handler.refused[Channel.MQTT]
 
-    def topics(self) -> Mapping[str, int]:
-        """Return the topics to subscribe to with their QoS.
+    def stop_topics(self) -> Mapping[str, int]:
+        """Return the topics by which only stops come, with their QoS."""
+        return {f"{self._root}/{name}{_SET}": 1 for name in sorted(_STOPPING_NAMES)}
 
-        Stops come at QoS 1, the others at QoS 0: a broker queues what is sent at QoS 1 and, when a flood has filled
-        that queue, throws away what comes next, which may be the stop.
+    def topics(self) -> Mapping[str, int]:
+        """Return the other topics to subscribe to with their QoS.
+
+        It is 0: a broker queues what is sent at QoS 1 and, when a flood has filled that queue, throws away what comes
+        next, which may be the stop.
         """
-        return {f"{self._root}/{name}{_SET}": 1 if name in _STOPPING_NAMES else 0 for name in NAMES}
+        return {f"{self._root}/{name}{_SET}": 0 for name in NAMES if name not in _STOPPING_NAMES}
 
     def sheddable_topics(self) -> Mapping[str, int]:
         """Return those of the topics by which no stop can come."""
-        spared = {f"{self._root}/{name}{_SET}" for name in (*_STOPPING_NAMES, *SWITCHES)}
+        spared = {f"{self._root}/{name}{_SET}" for name in SWITCHES}
         return {topic: qos for topic, qos in self.topics().items() if topic not in spared}
 
     def read(self, message: Message) -> ReceivedCommand | None:

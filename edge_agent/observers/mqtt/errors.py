@@ -12,19 +12,22 @@ from edge_agent.config import MqttSettings
 from edge_agent.errors import EdgeAgentError, RetryableError
 from edge_agent.faults import MQTT_DENIED, MQTT_REFUSED, MQTT_SETTINGS, MQTT_UNREACHABLE, FaultKind, FaultReporter
 
+_TAKEN_OVER = 0x8E
 _TOO_LARGE = 0x95
 
 
 class MqttLinkError(RetryableError):
     """The link to the broker does not work now; to be reported as `kind`.
 
-    `too_large`: the broker closed it since a message was larger than it accepts.
+    `code` is the broker's reason, where it gave one: `too_large` where a message was larger than it accepts,
+    `taken_over` where another client with the same id has connected.
     """
 
-    def __init__(self, kind: FaultKind, message: str, remedy: str, *, too_large: bool = False) -> None:
+    def __init__(self, kind: FaultKind, message: str, remedy: str, *, code: int | None = None) -> None:
         super().__init__(message, remedy=remedy)
         self.kind = kind
-        self.too_large = too_large
+        self.too_large = code == _TOO_LARGE
+        self.taken_over = code == _TAKEN_OVER
 
 
 class ConnectionClosedError(OSError):
@@ -57,7 +60,7 @@ _BY_CODE: tuple[tuple[frozenset[int], _ErrorText], ...] = (
         _ErrorText(MQTT_REFUSED, "{broker} does not accept our client id", "set mqtt.client_id to another one"),
     ),
     (
-        frozenset({0x8E}),
+        frozenset({_TAKEN_OVER}),
         _ErrorText(
             MQTT_REFUSED,
             "another client has connected to {broker} with our client id",
@@ -112,7 +115,7 @@ def link_error(error: BaseException, settings: MqttSettings) -> MqttLinkError:
     text = _by_code(code, error) or _by_class(error)
     if text is None:
         text = _ErrorText(MQTT_UNREACHABLE, "the link to {broker} broke", "check the network and the broker")
-    return MqttLinkError(text.kind, text.message.format(broker=broker), text.remedy, too_large=code == _TOO_LARGE)
+    return MqttLinkError(text.kind, text.message.format(broker=broker), text.remedy, code=code)
 
 
 def _reason_code(error: BaseException) -> int | None:
@@ -139,6 +142,10 @@ def _by_class(error: BaseException) -> _ErrorText | None:
 
 _DENIALS = {
     "read": ("refuses our subscription to {topics}: nothing sent there arrives", "allow the train's user to read it"),
+    "echo": (
+        "does not deliver the train's own messages to {topics}: commands may not arrive either",
+        "allow the train's user to write and to read it",
+    ),
     "size": ("accepts no messages as large as those to {topics}", "raise the broker's max_packet_size"),
 }
 
@@ -151,7 +158,10 @@ class DenialReporter:
         self._denied: set[tuple[str, str]] = set()
 
     def denied(self, topic: str, what: str) -> None:
-        """Report that the broker does not let us `read` a topic, or accepts no message of our `size` on it."""
+        """Report that the broker does not let us `read` a topic, or accepts no message of our `size` on it.
+
+        `echo`: it does not deliver what the train sends to itself by the topic.
+        """
         if (topic, what) in self._denied:
             return
         self._denied.add((topic, what))

@@ -18,8 +18,8 @@ from edge_agent.observers.mqtt.commands import MAX_PER_S, MqttCommands
 from edge_agent.observers.mqtt.home_assistant import HomeAssistantDevice
 from edge_agent.observers.mqtt.messages import IMAGE, MqttMessageBuilder
 from edge_agent.observers.mqtt.payloads import ReplyData
+from edge_agent.observers.mqtt.reconnect import MqttLinkStats, ReconnectLoop
 from edge_agent.observers.mqtt.send_queue import ORIGINAL, EventEncoder, SendQueue
-from edge_agent.observers.mqtt.session import MqttLinkStats, ReconnectLoop
 from edge_agent.ports import EventSource
 from edge_agent.runtime.queues import ThreadQueue
 from edge_agent.runtime.threads import LoopThread

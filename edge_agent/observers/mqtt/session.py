@@ -1,35 +1,26 @@
-"""A session with the broker, and the loop that starts a new one after each failure, until the mirror ends.
+"""A session with the broker: publishes, receives, and notices that nothing arrives any more.
 
-Everything here belongs to the mirror's thread, but for `ReconnectLoop.stats`. What waits while the broker is away is
-bounded, and what is dropped is counted: events that must not be lost go through the outbox to Kafka.
+Everything here belongs to the mirror's thread. What waits while the broker is away is bounded, and what is dropped is
+counted: events that must not be lost go through the outbox to Kafka.
 """
 
 import asyncio
-import contextlib
 import math
-import time
+import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import structlog
 from aiomqtt import Message
 
-from edge_agent.config import MqttSettings
 from edge_agent.errors import EdgeAgentError
 from edge_agent.events import Frame
-from edge_agent.faults import MQTT_FAILED, MQTT_UNREACHABLE, FaultKind, FaultReporter
+from edge_agent.faults import MQTT_UNREACHABLE
 from edge_agent.observers.crazy_train import payloads as compat
-from edge_agent.observers.mqtt import home_assistant
 from edge_agent.observers.mqtt.client import MqttConnection
-from edge_agent.observers.mqtt.commands import (
-    MAX_PER_S,
-    CommandQueue,
-    MqttCommands,
-)
-from edge_agent.observers.mqtt.errors import DenialReporter, MqttLinkError
-from edge_agent.observers.mqtt.messages import STATE, MqttMessageBuilder, OutgoingMessage
-from edge_agent.observers.mqtt.send_queue import EventEncoder, FrameWithPrediction, SendQueue
-from edge_agent.runtime.backoff import Backoff
+from edge_agent.observers.mqtt.errors import MqttLinkError
+from edge_agent.observers.mqtt.messages import STATE, OutgoingMessage
+from edge_agent.observers.mqtt.send_queue import FrameWithPrediction, SendQueue
 from edge_agent.runtime.timeouts import cancel_all
 
 _log = structlog.get_logger(__name__)
@@ -38,9 +29,55 @@ SHED_S = 5.0
 """In a flood of commands the train unsubscribes from them for this long; the broker drops them."""
 
 _STOP_S = 0.2
+_REASON_S = 0.1
 
 COMMANDS_PER_S = 50
 """At most so many commands are handled in a second: even a flood of stops must not take the CPU from the train."""
+
+
+ECHO_S = 5.0
+"""The wait between two messages to oneself."""
+
+ECHO_LIMIT_S = 10.0
+"""A message to oneself that is not back by then does not come any more, and neither does a stop."""
+
+
+class Echo:
+    """Notices that the broker no longer delivers to the train, by messages that the train sends to itself.
+
+    Args:
+        topic: of these messages.
+        report_denied: called when even the first of a connection does not arrive, which the broker's rules may forbid.
+    """
+
+    def __init__(self, topic: str, report_denied: Callable[[str, str], None]) -> None:
+        self.topic = topic
+        self._report_denied = report_denied
+        self._awaited = b""
+        self._arrived = asyncio.Event()
+
+    def receive(self, message: Message) -> None:
+        """Note a message that arrived."""
+        if message.topic.value == self.topic and message.payload == self._awaited:
+            self._arrived.set()
+
+    async def watch(self, connection: MqttConnection) -> None:
+        """Send a message again and again; raises MqttLinkError when one does not arrive though an earlier one did."""
+        arrived = False
+        while True:
+            self._arrived.clear()
+            self._awaited = secrets.token_hex(8).encode()
+            await connection.publish(OutgoingMessage(self.topic, self._awaited, qos=1))
+            try:
+                async with asyncio.timeout(ECHO_LIMIT_S):
+                    await self._arrived.wait()
+                arrived = True
+            except TimeoutError:
+                if arrived:
+                    message = "the MQTT broker no longer delivers to the train: commands do not arrive"
+                    raise MqttLinkError(MQTT_UNREACHABLE, message, "see the broker's log") from None
+                self._report_denied(self.topic, "echo")
+            await asyncio.sleep(ECHO_S)
 
 
 @dataclass
@@ -55,13 +92,16 @@ class MqttCounts:
 
 
 class MqttSession:
-    """Publishes and receives over an open connection.
+    """Publishes and receives over an open connection, and takes stops over one of their own, which nothing else fills.
 
     Args:
         connection: open.
+        stops: open, too; None where stops come by the other connection.
         send_queue: what waits to be published.
         image: encodes a frame and makes its message; called in another thread.
         topics: what to subscribe to, with the QoS.
+        stop_topics: likewise, by the connection for stops where there is one.
+        echo: notices that no stop would arrive any more; its topic is one of the `stop_topics`.
         shed: those of the topics that are unsubscribed from while a flood of commands lasts.
         before_resubscribe: called before they are subscribed to again.
         birth: makes the messages that come first, after each connect and whenever `republish_birth` is called.
@@ -76,8 +116,11 @@ class MqttSession:
         connection: MqttConnection,
         send_queue: SendQueue,
         *,
+        stops: MqttConnection | None = None,
         image: Callable[[Frame], OutgoingMessage],
         topics: Mapping[str, int],
+        stop_topics: Mapping[str, int],
+        echo: Echo | None = None,
         shed: Mapping[str, int],
         before_resubscribe: Callable[[], None],
         birth: Callable[[], list[OutgoingMessage]],
@@ -87,12 +130,16 @@ class MqttSession:
         counts: MqttCounts,
     ) -> None:
         self._connection = connection
+        self._stops = stops or connection
+        self._stop_topics = stop_topics
+        self._echo = echo
         self._send_queue = send_queue
         self._image = image
         self._topics = topics
         self._shed = shed
         self._before_resubscribe = before_resubscribe
         self._flood = asyncio.Event()
+        self._begun = asyncio.Event()
         self._birth = birth
         self._receive = receive
         self._up = up
@@ -119,19 +166,34 @@ class MqttSession:
             raise
 
     async def _work(self) -> None:
-        for topic in await self._connection.subscribe(self._topics):
-            self._report_denied(topic, "read")
-        await self._publish_birth()
-        self._up()
-        work = (self._read(), self._publish_assured(), self._publish_stream(), self._resubscribe_after_flood())
-        tasks = [asyncio.create_task(part) for part in work]
+        readers = [asyncio.create_task(self._read(each)) for each in {self._connection, self._stops}]
+        work = (self._publish_assured(), self._publish_stream(), self._resubscribe_after_flood(), self._watch())
+        tasks = [*readers, *(asyncio.create_task(part) for part in work)]
         try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            # An error of what reads has the broker's reason, an error of what writes may come before it.
+            done, _ = await asyncio.wait(readers, return_when=asyncio.FIRST_COMPLETED, timeout=_REASON_S)
         finally:
             # No TaskGroup: before Python 3.13 it loses a cancellation that comes while one of its tasks fails.
             await cancel_all(tasks, _STOP_S)
-        for task in done:
-            task.result()
+        for task in (*done, *tasks):
+            if task.done() and not task.cancelled():
+                task.result()
+
+    async def _begin(self) -> None:
+        for connection, topics in ((self._stops, self._stop_topics), (self._connection, self._topics)):
+            for topic in await connection.subscribe(topics):
+                self._report_denied(topic, "read")
+        await self._publish_birth()
+        self._begun.set()
+        self._up()
+
+    async def _watch(self) -> None:
+        await self._begun.wait()
+        if self._echo is None:
+            await asyncio.Event().wait()
+        else:
+            await self._echo.watch(self._stops)
 
     async def drain(self) -> None:
         """Publish the assured messages and replies that wait; raises MqttLinkError."""
@@ -145,14 +207,15 @@ class MqttSession:
         for message in self._birth():
             await self._publish(message)
 
-    async def _read(self) -> None:
-        async for message in self._connection.messages():
+    async def _read(self, connection: MqttConnection) -> None:
+        async for message in connection.messages():
             if self._receive(message):
                 await asyncio.sleep(1 / COMMANDS_PER_S)
 
     async def _resubscribe_after_flood(self) -> None:
         """Leave it to the broker to drop a flood: even dropping it here would take the CPU from the train."""
         while True:
+            await self._begun.wait()
             await self._flood.wait()
             _log.warning("command_flood", shed_s=SHED_S)
             await self._connection.unsubscribe(self._shed)
@@ -162,6 +225,7 @@ class MqttSession:
             await self._connection.subscribe(self._shed)
 
     async def _publish_assured(self) -> None:
+        await self._begin()
         while True:
             if not await self._next_assured():
                 self._send_queue.assured_news.clear()
@@ -185,6 +249,7 @@ class MqttSession:
         return True
 
     async def _publish_stream(self) -> None:
+        await self._begun.wait()
         while True:
             item = self._send_queue.take()
             if item is None:
@@ -235,193 +300,3 @@ class MqttSession:
         self._report_denied(self._largest.topic, "size")
         if not self._largest.qos:  # at QoS 1 it is tried again, and counted then
             self._counts.too_large += 1
-
-
-TELEMETRY_S = 1.0
-"""The period of telemetry; as its QoS is 1, it also detects a frozen broker."""
-
-_DRAIN_S = 0.5
-_CANCEL_S = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class MqttLinkStats:
-    """Figures of the link since the start; `discarded` commands were never read."""
-
-    connected: bool = False
-    attempts: int = 0
-    failures: int = 0
-    published: int = 0
-    too_large: int = 0
-    waiting: int = 0
-    dropped: Mapping[str, int] = field(default_factory=dict)
-    accepted: int = 0
-    refused: int = 0
-    discarded: int = 0
-
-
-class ReconnectLoop:
-    """Connects, runs a session, and starts again with a growing delay when it has failed.
-
-    Args:
-        settings: how to reach the broker.
-        device: names the train.
-        encoder: makes messages of the events.
-        send_queue: where messages wait.
-        messages: builds messages.
-        commands: handles received commands; None takes none.
-        faults: reports faults of the link.
-        wall: the wall clock, in seconds since 1970.
-    """
-
-    def __init__(
-        self,
-        settings: MqttSettings,
-        device: home_assistant.HomeAssistantDevice,
-        encoder: EventEncoder,
-        send_queue: SendQueue,
-        messages: MqttMessageBuilder,
-        *,
-        commands: MqttCommands | None,
-        faults: FaultReporter,
-        wall: Callable[[], float] = time.time,
-    ) -> None:
-        self._settings = settings
-        self._device = device
-        self._encoder = encoder
-        self._send_queue = send_queue
-        self._wall = wall
-        self._messages = messages
-        self._faults = faults
-        self._denials = DenialReporter(faults)
-        self._counts = MqttCounts()
-        self._commands = commands
-        self._inbox = CommandQueue(
-            commands.read if commands else lambda message: None,
-            self._discard,
-            self._flooded,
-            max_per_s=commands.max_per_s if commands else MAX_PER_S,
-        )
-        self._session: MqttSession | None = None
-        self._connected = False
-        self._attempts = self._failures = 0
-
-    def stats(self) -> MqttLinkStats:
-        """Return the figures; from any thread."""
-        counts, commands = self._counts, self._commands
-        return MqttLinkStats(
-            connected=self._connected,
-            attempts=self._attempts,
-            failures=self._failures,
-            published=counts.published,
-            too_large=counts.too_large,
-            waiting=len(self._send_queue),
-            dropped=dict(self._send_queue.dropped),
-            accepted=commands.accepted if commands else 0,
-            refused=commands.refused if commands else 0,
-            discarded=counts.discarded,
-        )
-
-    async def run(self) -> None:
-        """Keep a session with the broker until cancelled."""
-        backoff = Backoff(self._settings.retry_max_s)
-        telemetry = asyncio.create_task(self._publish_telemetry())
-        try:
-            while True:
-                await self._run_session(backoff)
-                await asyncio.sleep(backoff.next_s())
-        finally:
-            telemetry.cancel()
-            await cancel_all(asyncio.all_tasks() - {asyncio.current_task()}, _CANCEL_S)
-
-    async def _run_session(self, backoff: Backoff) -> None:
-        """Connect once and publish until the link breaks; when cancelled, publish what waits and disconnect."""
-        self._attempts += 1
-        self._inbox.reconnected()
-        client_id = self._settings.client_id or f"edge-agent-{self._device.train_id}"
-        will = self._messages.availability(online=False)
-        connection = MqttConnection(self._settings, client_id, will, lambda: self._inbox)
-        session = self._session = self._make_session(connection, backoff)
-        try:
-            await connection.open()
-            await session.run()
-        except MqttLinkError as error:
-            self._fail(error.kind, error.message, error.remedy)
-        except asyncio.CancelledError:
-            if self._connected:
-                await self._drain(session)
-            raise
-        except Exception:  # noqa: BLE001 - a defect must not end the mirror for the rest of the run
-            _log.exception("mqtt_link_failed")
-            self._fail(MQTT_FAILED, "the mirror to MQTT has failed; it tries again", "report this, with the log")
-        finally:
-            self._connected = False
-            await connection.close()
-
-    async def _drain(self, session: MqttSession) -> None:
-        self._encoder.drain()
-        with contextlib.suppress(MqttLinkError, TimeoutError):
-            async with asyncio.timeout(_DRAIN_S):
-                await session.drain()
-
-    def _fail(self, kind: FaultKind, message: str, remedy: str) -> None:
-        self._failures += 1
-        self._faults.report(kind, message, remedy)
-
-    def _make_session(self, connection: MqttConnection, backoff: Backoff) -> MqttSession:
-        def on_up() -> None:
-            self._connected = True
-            self._faults.clear(MQTT_UNREACHABLE)  # or whichever fault the link had
-            backoff.reset()
-
-        commands = self._commands
-        topics = dict(commands.topics()) if commands else {}
-        if self._settings.home_assistant.enabled:
-            topics[home_assistant.birth_topic(self._settings.home_assistant)] = 0
-        return MqttSession(
-            connection,
-            self._send_queue,
-            image=self._encoder.image,
-            topics=topics,
-            birth=self._birth_messages,
-            shed=commands.sheddable_topics() if commands else {},
-            before_resubscribe=self._inbox.assume_flood,
-            receive=self._receive,
-            up=on_up,
-            report_denied=self._denials.denied,
-            counts=self._counts,
-        )
-
-    def _birth_messages(self) -> list[OutgoingMessage]:
-        """Return the device for Home Assistant where that is enabled, availability, and the newest state."""
-        home = self._settings.home_assistant
-        structured = self._settings.version != "5"
-        messages = [self._messages.availability(online=True)]
-        if home.enabled:
-            messages.insert(0, home_assistant.discovery(home, self._device, self._messages, structured=structured))
-        if self._encoder.state is not None:
-            messages.append(self._encoder.state)
-        return messages
-
-    def _flooded(self) -> None:
-        if self._session is not None:
-            self._session.on_flood()
-
-    def _discard(self, count: int) -> None:
-        self._counts.discarded += count
-
-    def _receive(self, message: Message) -> bool:
-        home = self._settings.home_assistant
-        if home.enabled and message.topic.value == home_assistant.birth_topic(home):
-            if message.payload == home_assistant.BIRTH and self._session is not None:
-                self._session.republish_birth()
-            return False
-        return self._commands is not None and self._commands.handle(message)
-
-    async def _publish_telemetry(self) -> None:
-        """Publish telemetry every second while the link is up."""
-        while True:
-            await asyncio.sleep(TELEMETRY_S)
-            data = self._encoder.telemetry(TELEMETRY_S)
-            if self._connected:
-                self._send_queue.put_telemetry(self._messages.telemetry(data, self._encoder.context(), self._wall()))

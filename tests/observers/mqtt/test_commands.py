@@ -245,6 +245,6 @@ async def test_home_assistant_that_starts_gets_the_device_again_and_then_availab
         operator.clear()
         await operator.client.publish("homeassistant/status", home_assistant.BIRTH)
         await operator.wait_for(f"{ROOT}/state")
-        others = (f"{ROOT}/telemetry", "homeassistant/status")
+        others = (f"{ROOT}/telemetry", f"{ROOT}/echo/set", "homeassistant/status")
         topics = [message.topic.value for message in operator.received if message.topic.value not in others]
     assert topics[:3] == [topic, f"{ROOT}/availability", f"{ROOT}/state"]

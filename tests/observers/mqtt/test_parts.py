@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from aiomqtt import Message, MqttError
+from aiomqtt import Message, MqttCodeError, MqttError
 from aiomqtt.exceptions import MqttConnectError
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
@@ -207,6 +207,13 @@ async def test_only_the_newest_frame_waits_and_it_is_last() -> None:
     assert picture.sequence == 2
     assert queue.take() is None
     assert dict(queue.dropped) == {"image": 1}
+
+
+def test_reason_of_a_lost_connection_is_read_from_the_cause_of_its_error() -> None:
+    lost = MqttError("Disconnected during message iteration")
+    lost.__cause__ = MqttCodeError(ReasonCode(PacketTypes.DISCONNECT, identifier=0x8E), "Unexpected disconnection")
+    error = link_error(lost, MqttSettings())
+    assert (error.kind.code, error.taken_over, error.too_large) == ("mqtt_refused", True, False)
 
 
 def test_denial_is_reported_once_for_each_topic_and_names_all_of_them() -> None:

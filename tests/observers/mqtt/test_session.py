@@ -40,6 +40,7 @@ async def begin(connection: BreakingConnection) -> "asyncio.Task[None]":
         SendQueue(10),
         image=lambda frame: OutgoingMessage("image", b""),
         topics={},
+        stop_topics={},
         shed={},
         before_resubscribe=lambda: None,
         birth=list,
