@@ -128,6 +128,12 @@ HUB_SILENT = FaultKind("hub_silent", Severity.STOP, "switch the hub off and on, 
 HUB_TROUBLE = FaultKind("hub_trouble", Severity.STOP, "change the batteries or free the train, then re-arm")
 CAMERA_LOST = FaultKind("camera_lost", Severity.STOP, "check the cable and the power")
 CAMERA_CHANGED = FaultKind("camera_changed", Severity.STOP, "set the camera back, or start the agent again")
+CAMERA_LATE = FaultKind(
+    "camera_late", Severity.DEGRADED, "use a faster link, or let the camera send smaller or fewer pictures"
+)
+CAMERA_LAG_UNKNOWN = FaultKind(
+    "camera_lag_unknown", Severity.DEGRADED, "use the camera's RTSP address, where it has one, or a camera on USB"
+)
 INFERENCE_FAILED = FaultKind("inference_failed", Severity.STOP, repeat_s=0.0)
 
 # What does not:

@@ -8,8 +8,9 @@ import numpy as np
 from edge_agent.config import Settings, check_labels, load_rules
 from edge_agent.config.control import CaptureSettings
 from edge_agent.doctor.check import CheckResult, fail, in_thread, ok, warn
-from edge_agent.faults import DETECTOR_FINDS_NOTHING
+from edge_agent.faults import CAMERA_LAG_UNKNOWN, DETECTOR_FINDS_NOTHING
 from edge_agent.perception.camera import LiveTimeouts, open_camera
+from edge_agent.perception.camera.lag import LAG_UNKNOWN
 from edge_agent.perception.detector import open_fastest
 from edge_agent.perception.detector.samples import samples_problem
 from edge_agent.perception.detector.tensorrt.cache import cache_dir
@@ -33,9 +34,12 @@ async def check_camera(settings: CaptureSettings) -> CheckResult:
     if shot is None:
         return fail(f"{camera.source} gave no picture", "name a source that has pictures")
     height, width = shot.image.shape[:2]
-    return ok(
+    found = (
         f"{camera.source} gives {width}x{height}, first picture after {1000 * (time.perf_counter() - started):.0f} ms"
     )
+    if shot.lag_s is None:
+        return warn(f"{found}; {LAG_UNKNOWN}", CAMERA_LAG_UNKNOWN.remedy)
+    return ok(found)
 
 
 async def check_detector(settings: Settings) -> CheckResult:

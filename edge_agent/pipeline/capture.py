@@ -9,7 +9,8 @@ import uuid_utils
 
 from edge_agent.errors import FatalError, RetryableError
 from edge_agent.events import Box, Detection, Event, Frame
-from edge_agent.faults import CAMERA_CHANGED, CAMERA_LOST, FaultReporter
+from edge_agent.faults import CAMERA_CHANGED, CAMERA_LAG_UNKNOWN, CAMERA_LATE, CAMERA_LOST, FaultReporter
+from edge_agent.perception.camera.lag import LAG_UNKNOWN
 from edge_agent.perception.vision import ResizedPicture
 from edge_agent.ports import Camera, Shot
 from edge_agent.report import RunStats
@@ -19,6 +20,9 @@ _log = structlog.get_logger(__name__)
 
 LATE_TICK_S = 0.010
 """A tick later than this is counted as late in the run report."""
+
+LATE_PICTURE_S, PUNCTUAL_PICTURE_S = 0.2, 0.1
+"""A picture with a larger lag is reported as late, until one with a smaller lag than the second comes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,7 @@ class Capture:
             self._stats.repeated += 1
             return
         self._last_serial = shot.serial
+        self._report_lag(shot.lag_s)
         if not self._fits(shot):
             self._stats.invalid += 1
             return
@@ -107,6 +112,14 @@ class Capture:
         self._stats.captured += 1
         self._frames.put(frame)
         self._observers.publish(frame)
+
+    def _report_lag(self, lag_s: float | None) -> None:
+        if lag_s is None:
+            self._faults.report(CAMERA_LAG_UNKNOWN, LAG_UNKNOWN)
+        elif lag_s > LATE_PICTURE_S:
+            self._faults.report(CAMERA_LATE, f"the camera's pictures arrive {lag_s:.1f} s late")
+        elif lag_s < PUNCTUAL_PICTURE_S:
+            self._faults.clear(CAMERA_LATE, "the camera's pictures are in time again")
 
     def _fits(self, shot: Shot) -> bool:
         """Return whether a live picture is as large as the first one; the pictures of a folder may differ."""

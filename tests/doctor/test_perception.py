@@ -11,6 +11,7 @@ from edge_agent.doctor.check import Check, CheckResult, Status, run_checks
 from edge_agent.doctor.perception import check_camera, check_detector
 from edge_agent.perception.vision import OutputLayout
 from tests.perception.detector.models import outputs_for, save
+from tests.support.streams import stream_server
 
 
 def settings(**sections: dict[str, object]) -> Settings:
@@ -46,6 +47,15 @@ async def test_folder_of_images_is_ok_and_shows_their_size(tmp_path: Path) -> No
     result = await looked(settings(capture={"source": str(tmp_path)}))
     assert result.status is Status.OK
     assert "gives 64x48" in result.message
+
+
+async def test_stream_whose_lag_cannot_be_known_is_a_warning_with_a_remedy() -> None:
+    with stream_server() as address:
+        result = await looked(settings(capture={"source": f"{address}/steady"}))
+    assert result.status is Status.WARN
+    assert "96x64" in result.message
+    assert "how late its pictures are cannot be known" in result.message
+    assert "RTSP" in result.remedy
 
 
 @pytest.mark.parametrize("source", ["/dev/video97", "nowhere.mp4", "."])

@@ -32,6 +32,8 @@ class ScriptedCamera:
     source, live = "script", True
     age_s = 0.0
     """Age that the pictures claim to have."""
+    lags_s: tuple[float | None, ...] = ()
+    """Lag of each picture, by its number."""
 
     def __init__(
         self, *steps: int | Exception | None, truth: tuple[Detection, ...] | None = None, sizes: Sizes | None = None
@@ -55,7 +57,8 @@ class ScriptedCamera:
         if step is None:
             return None
         image = np.full((*self._sizes[step], 3), 128, np.uint8) if step in self._sizes else GREY
-        return Shot(image, asyncio.get_running_loop().time() - self.age_s, step, self._truth)
+        lag_s = self.lags_s[step] if self.lags_s else 0.0
+        return Shot(image, asyncio.get_running_loop().time() - self.age_s, step, self._truth, lag_s)
 
 
 class Pipeline:
@@ -104,12 +107,13 @@ def play(
     sizes: Sizes | None = None,
     live: bool = True,
     age_s: float = 0.0,
+    lags_s: tuple[float | None, ...] = (),
 ) -> Pipeline:
     """Run a script to its end and ten seconds on, on a virtual clock."""
 
     async def main() -> Pipeline:
         camera = ScriptedCamera(*steps, truth=truth, sizes=sizes)
-        camera.live, camera.age_s = live, age_s
+        camera.live, camera.age_s, camera.lags_s = live, age_s, lags_s
         pipeline = Pipeline(camera, FakeDetector(answer), modelled_s)
         await pipeline.run()
         pipeline.published = [await pipeline.events.get() for _ in range(len(pipeline.events))]
@@ -165,6 +169,15 @@ def test_detector_three_times_too_slow_gets_the_newest_frames_and_drops_are_coun
 def test_picture_too_old_or_with_an_impossible_time_is_dropped(age_s: float) -> None:
     pipeline = play(*range(5), age_s=age_s)
     assert (pipeline.stats.captured, pipeline.stats.processed, pipeline.stats.dropped) == (5, 0, 5)
+
+
+def test_late_stream_is_reported_until_it_is_in_time_again() -> None:
+    pipeline = play(*range(6), lags_s=(0.0, 0.15, 0.25, 0.3, 0.15, 0.05))
+    assert faults(pipeline) == [("camera_late", True), ("camera_late", False)]
+
+
+def test_stream_whose_lag_cannot_be_known_is_reported_once() -> None:
+    assert faults(play(*range(6), lags_s=(None,) * 6)) == [("camera_lag_unknown", True)]
 
 
 def test_lost_camera_is_reported_once_and_when_it_is_back() -> None:

@@ -12,11 +12,13 @@ from urllib.parse import urlsplit
 from edge_agent.errors import ConfigError
 from edge_agent.perception.camera.images import SUFFIXES, ImagesReader as ImagesReader
 from edge_agent.perception.camera.live import LiveCamera as LiveCamera, LiveTimeouts as LiveTimeouts
-from edge_agent.perception.camera.opencv import open_device, open_stream
+from edge_agent.perception.camera.opencv import VideoCapture, is_mjpeg, open_device, open_stream
 from edge_agent.perception.camera.recorded import RecordedCamera as RecordedCamera
 from edge_agent.perception.camera.video import VideoReader as VideoReader
 from edge_agent.runtime.permissions import device_problem
 
+# Over these, RTP or the container carries the camera's time stamps.
+_STAMPED_SCHEMES = frozenset({"rtsp", "rtsps", "rtmp"})
 _SCHEMES = frozenset({"rtsp", "rtsps", "rtmp", "http", "https", "udp", "tcp"})
 
 
@@ -76,7 +78,19 @@ def _stream(source: str, fps: float, timeouts: LiveTimeouts) -> LiveCamera:
         known = ", ".join(sorted(_SCHEMES))
         raise ConfigError(f"{shown}: unknown kind of stream", remedy=f"use one of {known}")
     remedy = "check the address, the password and that the camera is on the network"
-    return LiveCamera(shown, partial(open_stream, source), fps=fps, remedy=lambda: remedy, timeouts=timeouts)
+
+    def has_time_stamps(capture: VideoCapture) -> bool:
+        # FFmpeg invents time stamps, at 25 pictures a second, for JPEGs over HTTP and for raw video over TCP.
+        return scheme in _STAMPED_SCHEMES or (scheme != "tcp" and not is_mjpeg(capture))
+
+    return LiveCamera(
+        shown,
+        partial(open_stream, source),
+        fps=fps,
+        remedy=lambda: remedy,
+        timeouts=timeouts,
+        has_time_stamps=has_time_stamps,
+    )
 
 
 _DEV = Path("/dev")

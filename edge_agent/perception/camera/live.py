@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.errors import FatalError, RetryableError
+from edge_agent.perception.camera.lag import ArrivalLag
 from edge_agent.perception.camera.opencv import VideoCapture, as_bgr
 from edge_agent.ports import Shot
 from edge_agent.runtime.backoff import Backoff
@@ -25,11 +26,12 @@ from edge_agent.runtime.backoff import Backoff
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LivePicture:
-    """A picture of a live source, (height, width, 3) uint8 BGR; `taken_s` on the monotonic clock."""
+    """A picture of a live source, (height, width, 3) uint8 BGR; `taken_s` on the monotonic clock; `lag_s`: see Shot."""
 
     image: NDArray[np.uint8] = field(repr=False)
     taken_s: float
     serial: int
+    lag_s: float | None = 0.0
 
 
 class LiveReader:
@@ -44,6 +46,7 @@ class LiveReader:
         serials: numbers for new pictures, shared by all readers of one camera.
         notify: called in the thread after each new picture and at the end.
         stamped: the driver timestamps pictures on the monotonic clock (V4L2), which is more exact than their arrival.
+        has_time_stamps: whether an open stream has time stamps of its own; None for what is no stream.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class LiveReader:
         notify: Callable[[], None],
         *,
         stamped: bool = False,
+        has_time_stamps: Callable[[VideoCapture], bool] | None = None,
     ) -> None:
         self.newest: LivePicture | None = None
         self.started_s = clock()
@@ -67,6 +71,8 @@ class LiveReader:
         self._recent: deque[int] = deque(maxlen=32)
         self._notify = notify
         self._stamped = stamped
+        self._has_time_stamps = has_time_stamps
+        self._lag: ArrivalLag | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="camera", daemon=True)
         self._thread.start()
@@ -95,6 +101,8 @@ class LiveReader:
             if not capture.isOpened():
                 self.reason = "it cannot be opened"
                 return
+            if self._has_time_stamps is not None and self._has_time_stamps(capture):
+                self._lag = ArrivalLag()
             bad = 0
             # This many unusable pictures in a row end the reader; single ones occur on healthy links.
             while not self._stop.is_set() and bad < 10:
@@ -113,11 +121,12 @@ class LiveReader:
         if image is None:
             return False
         stamp_s = self._stamp(capture, arrived_s)
+        lag_s = self._lag_of(capture, arrived_s)
         if self._is_repeat(image, stamp_s):
             self.repeats += 1
             return True
-        taken_s = arrived_s if stamp_s is None else stamp_s
-        self.newest = LivePicture(image, taken_s, next(self._serials))
+        taken_s = arrived_s - (lag_s or 0.0) if stamp_s is None else stamp_s
+        self.newest = LivePicture(image, taken_s, next(self._serials), lag_s)
         self._notify()
         return True
 
@@ -132,6 +141,12 @@ class LiveReader:
             return True
         self._recent.append(checksum)
         return False
+
+    def _lag_of(self, capture: VideoCapture, arrived_s: float) -> float | None:
+        """Return how late a stream's picture is, None where that cannot be known; 0 for what is no stream."""
+        if self._lag is None:
+            return 0.0 if self._has_time_stamps is None else None
+        return self._lag.update(arrived_s, capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
 
     def _stamp(self, capture: VideoCapture, arrived_s: float) -> float | None:
         """Return the driver's timestamp if it is plausible on our clock."""
@@ -179,7 +194,7 @@ class LiveCamera:
         opener: opens the source; called in the reader's thread.
         fps: calls of `grab` per second; each waits for at most 0.9 periods.
         remedy: returns what the user can do at that moment about a source that does not work.
-        stamped: see LiveReader.
+        stamped, has_time_stamps: see LiveReader.
         clock: the loop's clock.
     """
 
@@ -194,6 +209,7 @@ class LiveCamera:
         remedy: Callable[[], str],
         timeouts: LiveTimeouts = LiveTimeouts(),
         stamped: bool = False,
+        has_time_stamps: Callable[[VideoCapture], bool] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.source = source
@@ -203,6 +219,7 @@ class LiveCamera:
         self._remedy = remedy
         self._timeouts = timeouts
         self._stamped = stamped
+        self._has_time_stamps = has_time_stamps
         self._clock = clock
         self._serials = itertools.count(1)
         self._served = 0
@@ -264,7 +281,7 @@ class LiveCamera:
         self._lost = False
         self._backoff.reset()
         self._served = picture.serial
-        return Shot(picture.image, taken_s=picture.taken_s, serial=picture.serial)
+        return Shot(picture.image, taken_s=picture.taken_s, serial=picture.serial, lag_s=picture.lag_s)
 
     def _has_news(self) -> bool:
         """Return whether the reader has a picture that was not returned yet, or has ended."""
@@ -281,9 +298,13 @@ class LiveCamera:
             if now_s >= self._retry_at_s:
                 self._start()
             return
-        since_s = now_s - (reader.newest.taken_s if reader.newest else reader.started_s)
+        lag_s = (reader.newest and reader.newest.lag_s) or 0.0
+        since_s = now_s - (reader.newest.taken_s + lag_s if reader.newest else reader.started_s)
         if reader.ended:
             self._abandon(reader.reason)
+        elif lag_s > self._timeouts.stall_s:
+            # A slow link never catches up; a new connection begins with a new picture.
+            self._abandon(f"its pictures are {lag_s:.1f} s late")
         elif since_s > (self._timeouts.stall_s if reader.newest else self._timeouts.open_s):
             self._abandon(f"no new picture for {since_s:.1f} s")
 
@@ -296,7 +317,12 @@ class LiveCamera:
             return
         loop = asyncio.get_running_loop()
         self._reader = LiveReader(
-            self._opener, self._clock, self._serials, lambda: self._notify(loop), stamped=self._stamped
+            self._opener,
+            self._clock,
+            self._serials,
+            lambda: self._notify(loop),
+            stamped=self._stamped,
+            has_time_stamps=self._has_time_stamps,
         )
 
     def _abandon(self, reason: str) -> None:

@@ -79,6 +79,11 @@ def open_stream(url: str) -> VideoCapture:
     return cv2.VideoCapture(url, _backend(cv2.CAP_FFMPEG), [value for pair in parameters for value in pair])
 
 
+def is_mjpeg(capture: VideoCapture) -> bool:
+    """Return whether an open source is a sequence of JPEG pictures."""
+    return int(capture.get(cv2.CAP_PROP_FOURCC)) == cv2.VideoWriter.fourcc(*"MJPG")
+
+
 def as_bgr(image: Any) -> NDArray[np.uint8] | None:
     """Return a decoded picture as (height, width, 3) uint8 BGR, or None when it is not a picture.
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from edge_agent.perception.camera import LiveCamera, LiveTimeouts
 from tests.perception.camera.pictures import FakeCapture
@@ -25,7 +26,7 @@ class CameraHarness:
     """A live camera on fake captures; each opening uses the next one."""
 
     def __init__(
-        self, *captures: FakeCapture, fps: float = LONG, timeouts: LiveTimeouts = TIMEOUTS, **more: bool
+        self, *captures: FakeCapture, fps: float = LONG, timeouts: LiveTimeouts = TIMEOUTS, **more: Any
     ) -> None:
         self.captures = captures
         self.opened = 0

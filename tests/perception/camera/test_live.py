@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from edge_agent.errors import RetryableError
 from edge_agent.perception.camera.live import same_picture
 from tests.perception.camera.harness import LONG, SHORT, CameraHarness, running, serial
 from tests.perception.camera.pictures import FakeCapture, grey
@@ -104,6 +105,46 @@ async def test_driver_stamp_gives_the_true_age_and_an_old_buffer() -> None:
         shot = await camera.grab()
         assert shot is not None
         assert (shot.serial, shot.image.mean(), shot.taken_s) == (2, 3.0, pytest.approx(999.95))
+
+
+async def test_stream_that_is_late_has_pictures_of_that_age() -> None:
+    capture = FakeCapture()
+    capture.give(grey(1), stamp_ms=0.0)
+    harness = CameraHarness(capture, has_time_stamps=lambda _: True)
+    async with running(harness) as camera:
+        shots = [await camera.grab()]
+        harness.clock.now_s += 0.5
+        capture.give(grey(2), stamp_ms=100.0)
+        shots.append(await camera.grab())
+        found = [(shot.lag_s, shot.taken_s) for shot in shots if shot is not None]
+        assert found == [(0.0, 1000.0), (pytest.approx(0.4, abs=1e-3), pytest.approx(1000.1, abs=1e-3))]
+
+
+async def test_stream_without_time_stamps_has_an_unknown_lag_and_a_device_has_none() -> None:
+    for more, lag_s in (({"has_time_stamps": lambda _: False}, None), ({}, 0.0)):
+        async with running(CameraHarness(FakeCapture(grey(1)), **more)) as camera:
+            shot = await camera.grab()
+            assert shot is not None
+            assert (shot.lag_s, shot.taken_s) == (lag_s, 1000.0)
+
+
+async def test_stream_that_is_too_late_is_opened_again() -> None:
+    captures = FakeCapture(), FakeCapture(grey(3))
+    captures[0].give(grey(1), stamp_ms=0.0)
+    harness = CameraHarness(*captures, has_time_stamps=lambda _: True)
+    async with running(harness) as camera:
+        await camera.grab()
+        harness.clock.now_s += 1.5
+        captures[0].give(grey(2), stamp_ms=100.0)
+        await camera.grab()
+        harness.clock.now_s += 1.5
+        captures[0].give(grey(3), stamp_ms=200.0)
+        with pytest.raises(RetryableError, match=r"its pictures are 2\.8 s late"):
+            await camera.grab()
+        harness.clock.now_s += 0.6
+        shot = await camera.grab()
+        assert shot is not None
+        assert (shot.image.mean(), shot.lag_s, camera.reopened) == (3.0, 0.0, 1)
 
 
 @pytest.mark.parametrize("stamp_ms", [0.0, 1.7e12, 5_000.0])

@@ -1,50 +1,26 @@
-"""A real network stream through OpenCV and FFmpeg: motion JPEG from a server on this machine."""
+"""Real network streams through OpenCV and FFmpeg: motion JPEG and MPEG-TS from a server on this machine."""
 
 import asyncio
-import http.server
-import threading
 from collections.abc import Iterator
+from contextlib import suppress
 
-import cv2
 import numpy as np
 import pytest
 
 from edge_agent.errors import RetryableError
 from edge_agent.perception.camera import LiveCamera, LiveTimeouts, open_camera
-from tests.perception.camera.pictures import grey
-
-PICTURES = 8
-
-
-class Stream(http.server.BaseHTTPRequestHandler):
-    """Sends a few pictures and closes the connection."""
-
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=next")
-        self.end_headers()
-        for number in range(PICTURES):
-            content = cv2.imencode(".jpg", grey(20 * number))[1].tobytes()
-            head = f"--next\r\nContent-Type: image/jpeg\r\nContent-Length: {len(content)}\r\n\r\n"
-            self.wfile.write(head.encode() + content + b"\r\n")
-
-    def log_message(self, *_: object) -> None:
-        return
+from tests.support.streams import FPS, PICTURES, stream_server
 
 
 @pytest.fixture
-def address() -> Iterator[str]:
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Stream) as server:
-        serving = threading.Thread(target=server.serve_forever, daemon=True)
-        serving.start()
-        yield f"http://user:secret@127.0.0.1:{server.server_port}/live?token=abc"
-        server.shutdown()
-        serving.join()
+def server() -> Iterator[str]:
+    with stream_server() as address:
+        yield address
 
 
-async def test_stream_is_read_to_its_end_and_opened_again(address: str) -> None:
+async def test_stream_is_read_to_its_end_and_opened_again(server: str) -> None:
     timeouts = LiveTimeouts(retry_initial_s=0.01, retry_max_s=0.01)
-    camera = open_camera(address, fps=5, width_hint=96, height_hint=64, timeouts=timeouts)
+    camera = open_camera(f"{server}/live?token=abc", fps=5, width_hint=96, height_hint=64, timeouts=timeouts)
     assert isinstance(camera, LiveCamera)
     serials: list[int] = []
     complaints: list[str] = []
@@ -64,3 +40,24 @@ async def test_stream_is_read_to_its_end_and_opened_again(address: str) -> None:
     assert serials[-1] > PICTURES - 2
     assert complaints
     assert not any("secret" in text or "token" in text for text in (camera.source, *complaints))
+
+
+async def test_lag_of_motion_jpeg_over_http_is_unknown(server: str) -> None:
+    """FFmpeg invents time stamps for it, at 25 pictures a second."""
+    async with asyncio.timeout(30), open_camera(f"{server}/steady", fps=5, width_hint=96, height_hint=64) as camera:
+        shot = await camera.grab()
+    assert shot is not None
+    assert shot.lag_s is None
+
+
+async def test_lag_of_a_video_over_a_slow_link_grows(server: str) -> None:
+    """The server takes six seconds for three seconds of video: at its end it is three seconds late."""
+    lags: list[float] = []
+    async with asyncio.timeout(60), open_camera(f"{server}/live.ts", fps=FPS, width_hint=96, height_hint=64) as camera:
+        with suppress(RetryableError):
+            while not lags or lags[-1] < 0.5:
+                shot = await camera.grab()
+                assert shot is not None
+                assert shot.lag_s is not None
+                lags.append(shot.lag_s)
+    assert lags[-1] >= 0.5, lags
