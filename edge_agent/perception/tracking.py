@@ -36,8 +36,10 @@ class TrackerParameters:
     A detection continues a track when its middle lies within `gate` times the sign's size (the mean of its width and
     height) of where the sign is expected, for each `gate_s` since the sign was last detected; `gate_at_start` while
     the speed of the sign is not known. One with a label that the track has no vote for must lie within
-    `relabel_gate`: it may be another sign. The sizes may differ by the factor `max_growth` at most, either way. A
-    track keeps `memory` votes, and ends when its sign has not been detected for `forget_s`.
+    `relabel_gate`: it may be another sign. The sizes may differ by the factor `max_growth` at most, either way. What
+    moves by more than `pan_widths` of its width in `gate_s` is seen in a curve, and must grow by the factor
+    `pan_growth`: a sign at the track comes nearer, things far away only pass by. A track keeps `memory` votes, and ends
+    when its sign has not been detected for `forget_s`.
     """
 
     gate: float = 1.2
@@ -45,6 +47,8 @@ class TrackerParameters:
     gate_s: float = 0.1
     relabel_gate: float = 0.6
     max_growth: float = 1.85
+    pan_widths: float = 1.3
+    pan_growth: float = 1.02
     memory: int = 10
     forget_s: float = 0.5
 
@@ -106,11 +110,15 @@ def _distance(track: Track, detection: Detection, now_s: float, parameters: Trac
     vx, vy = track.speed_px_s or (0.0, 0.0)
     (x, y), (old_x, old_y) = _middle(detection.box), _middle(track.box)
     away = math.hypot(x - old_x - vx * elapsed_s, y - old_y - vy * elapsed_s)
+    steps = max(elapsed_s / parameters.gate_s, 1.0)
+    pans = abs(x - old_x) > parameters.pan_widths * steps * max(detection.box.width, track.box.width)
+    if pans and size < expected_size * parameters.pan_growth**steps:
+        return math.inf
     if detection.label not in track.votes:
         gate = parameters.relabel_gate
     else:
         gate = parameters.gate_at_start if track.speed_px_s is None else parameters.gate
-        gate *= max(elapsed_s / parameters.gate_s, 1.0)
+        gate *= steps
     return away / (gate * max(size, expected_size))
 
 

@@ -65,8 +65,13 @@ def test_sign_that_moves_by_more_than_its_width_between_frames_stays_one_track()
 
 
 def test_sign_that_is_missed_in_two_frames_of_a_curve_stays_one_track() -> None:
-    (found,) = follow([small(500 - 39 * n, 24) if n not in {2, 3} else None for n in range(6)])
+    (found,) = follow([small(500 - 39 * n, 24 + 2 * n) if n not in {2, 3} else None for n in range(6)])
     assert found.votes.count("speed_limit_30") == 4
+
+
+def test_thing_that_passes_by_without_coming_nearer_is_no_track() -> None:
+    """In a curve the room's furniture moves by as much as a sign at the track, but does not grow."""
+    assert len(follow([small(190 + 47 * n, 30) for n in range(4)])) == 4
 
 
 def test_sign_of_another_size_is_another_sign() -> None:
