@@ -9,7 +9,7 @@ import pytest
 
 from edge_agent.errors import RetryableError
 from edge_agent.perception.camera import LiveCamera, LiveTimeouts, open_camera
-from tests.support.streams import FPS, PICTURES, stream_server
+from tests.support.streams import FPS, PICTURES, rtsp_server, stream_server
 
 
 @pytest.fixture
@@ -60,4 +60,18 @@ async def test_lag_of_a_video_over_a_slow_link_grows(server: str) -> None:
                 assert shot is not None
                 assert shot.lag_s is not None
                 lags.append(shot.lag_s)
+    assert lags[-1] >= 0.5, lags
+
+
+async def test_lag_of_an_rtsp_stream_over_a_slow_link_grows() -> None:
+    """JPEG again, but RTP has time stamps for it."""
+    lags: list[float] = []
+    with rtsp_server() as address:
+        async with asyncio.timeout(60), open_camera(address, fps=FPS, width_hint=96, height_hint=64) as camera:
+            with suppress(RetryableError):
+                while not lags or lags[-1] < 0.5:
+                    shot = await camera.grab()
+                    assert shot is not None
+                    assert shot.lag_s is not None
+                    lags.append(shot.lag_s)
     assert lags[-1] >= 0.5, lags
