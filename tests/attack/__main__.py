@@ -4,8 +4,11 @@ Rows are interleaved, as in tests.chaos. Exit code 1 if a bound was exceeded.
 """
 
 import argparse
+import logging
 import sys
 from pathlib import Path
+
+import structlog
 
 from edge_agent.runtime.files import write_atomic
 from tests.chaos.table import Outcome, try_all
@@ -20,6 +23,7 @@ def main() -> int:
     parser.add_argument("--only", default="", help="only attacks whose name contains this")
     parser.add_argument("--output", type=Path, help="replace the section of attacks in this file, instead of printing")
     options = parser.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     outcomes = [Outcome(trial) for trial in TRIALS if options.only in trial.fault]
     try_all(outcomes, options.runs)
     section = markdown(outcomes)

@@ -97,8 +97,8 @@ class ReconnectLoop:
         )
         self._session: MqttSession | None = None
         self._connected = False
-        self._short_lived = False
-        self._steady: asyncio.TimerHandle | None = None
+        self._short_lived = self._shared_id = self._steady = False
+        self._until_steady: asyncio.TimerHandle | None = None
         self._attempts = self._failures = 0
 
     def stats(self) -> MqttLinkStats:
@@ -138,15 +138,17 @@ class ReconnectLoop:
         will = self._messages.availability(online=False)
         connection = MqttConnection(self._settings, client_id, will, lambda: self._inbox)
         stops: MqttConnection | None = None
-        self._steady = None
+        opened = self._steady = False
         try:
             await connection.open()
-            self._steady = asyncio.get_running_loop().call_later(self._steady_s(), self._on_steady, backoff)
+            opened = True
             stops = await self._open_for_stops(f"{client_id}-stop")
-            self._session = self._make_session(connection, stops)
+            self._session = self._make_session(connection, stops, backoff)
             await self._session.run()
         except MqttLinkError as error:
-            self._fail_link(error, client_id, separate=stops is not None)
+            short = opened and not self._steady and not error.too_large
+            self._shared_id = self._shared_id or (short and stops is not None and not self._connected)
+            self._fail_link(error, client_id, short=short)
         except asyncio.CancelledError:
             if self._connected and self._session is not None:
                 await self._drain(self._session)
@@ -156,15 +158,14 @@ class ReconnectLoop:
             self._fail(MQTT_FAILED, "the mirror to MQTT has failed; it tries again", "report this, with the log")
         finally:
             self._connected, self._session = False, None
-            if self._steady is not None:
-                self._steady.cancel()
+            if self._until_steady is not None:
+                self._until_steady.cancel()
             await asyncio.gather(*(each.close() for each in (connection, stops) if each is not None))
 
     async def _open_for_stops(self, client_id: str) -> MqttConnection | None:
         """Return a second connection for stops, None where they have to come by the first."""
-        # Not after a link that broke at once: a broker that derives the client id from the user's name had the second
-        # connection take the first one's place.
-        if self._commands is None or self._short_lived:
+        # A broker that derives the client id from the user's name lets the second take the place of the first.
+        if self._commands is None or self._shared_id:
             return None
         stops = MqttConnection(self._settings, client_id, None, lambda: self._stop_inbox)
         try:
@@ -180,18 +181,15 @@ class ReconnectLoop:
         return max(STEADY_S, 2 * self._settings.retry_max_s) if self._short_lived else STEADY_S
 
     def _on_steady(self, backoff: Backoff) -> None:
-        if not self._connected:
-            return
-        self._steady = None
-        self._short_lived = False
+        self._steady = True
+        self._short_lived = self._shared_id = False
         self._faults.clear(MQTT_UNREACHABLE)  # or whichever fault the link had
         backoff.reset()
 
-    def _fail_link(self, error: MqttLinkError, client_id: str, *, separate: bool) -> None:
+    def _fail_link(self, error: MqttLinkError, client_id: str, *, short: bool) -> None:
         """Report a failure; where links break again and again, also that another client may have our id."""
-        short = self._steady is not None and not error.too_large
         again, self._short_lived = self._short_lived, self._short_lived or short or error.taken_over
-        if short and separate and not again and not self._connected:
+        if short and self._shared_id and not again:
             _log.warning("mqtt_stops_not_separate", error=error.message)
             self._failures += 1
         elif short and again and not error.taken_over:
@@ -210,9 +208,11 @@ class ReconnectLoop:
         self._failures += 1
         self._faults.report(kind, message, remedy)
 
-    def _make_session(self, connection: MqttConnection, stops: MqttConnection | None) -> MqttSession:
+    def _make_session(self, connection: MqttConnection, stops: MqttConnection | None, backoff: Backoff) -> MqttSession:
         def on_up() -> None:
             self._connected = True
+            loop = asyncio.get_running_loop()
+            self._until_steady = loop.call_later(self._steady_s(), self._on_steady, backoff)
 
         commands = self._commands
         topics = dict(commands.topics()) if commands else {}
