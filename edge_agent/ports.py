@@ -21,7 +21,8 @@ class Shot:
     `taken_s` is the loop's clock at the exposure, as precisely as the adapter knows it. `serial` grows by one with each
     new picture of the source, so that the same picture returned twice is recognised. `truth` is the ground truth, where
     the source has one. `lag_s` is by how much a stream's picture is later than its fastest one, in seconds, and is
-    counted in `taken_s`; None where the stream has no time stamps, so that its age cannot be known.
+    counted in `taken_s`; None where the stream has no time stamps, so that its age cannot be known. `any_size` is
+    True where pictures may differ in size, as in a folder.
     """
 
     image: NDArray[np.uint8] = field(repr=False)
@@ -29,6 +30,7 @@ class Shot:
     serial: int
     truth: tuple[Detection, ...] | None = field(default=None, repr=False)
     lag_s: float | None = 0.0
+    any_size: bool = False
 
 
 class Camera(Protocol):

@@ -100,14 +100,17 @@ def _tasks(files: list[Path], detector: "Detector", prefix: str) -> Iterator[dic
     from edge_agent.mlops.labelstudio import task
     from edge_agent.perception.batch import detect_in
 
+    def report(problem: EdgeAgentError | str) -> None:
+        typer.echo(f"edge-agent: {problem}", err=True)
+
     model = f"{detector.info.model} {detector.info.sha256[:8]}"
     for file in files:
         try:
-            for found in detect_in(detector, file):
+            for found in detect_in(detector, file, report):
                 height, width = found.image.shape[:2]
                 yield task(file, width, height, found.detections, model=model, prefix=prefix)
         except EdgeAgentError as error:
-            typer.echo(f"edge-agent: {error}", err=True)
+            report(error)
 
 
 @app.command(name="import", epilog="Example: edge-agent dataset import export.json --images frames --out data/own")

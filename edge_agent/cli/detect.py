@@ -67,7 +67,7 @@ def _find(paths: list[Path]) -> tuple[list[Path], int]:
     return list(files), bad
 
 
-def _print_error(error: EdgeAgentError) -> None:
+def _print_error(error: EdgeAgentError | str) -> None:
     typer.echo(f"edge-agent: {error}", err=True)
 
 
@@ -95,7 +95,7 @@ def _detect_file(file: Path, detector: "Detector", annotated: "AnnotatedOutput |
     from edge_agent.perception.batch import detect_in, is_picture
 
     with annotated.video(file) if annotated and not is_picture(file) else nullcontext() as video:
-        for result in detect_in(detector, file):
+        for result in detect_in(detector, file, _print_error):
             if video is not None:
                 video.add(result)
             elif annotated is not None:

@@ -1,14 +1,18 @@
 """Run a detector over pictures and videos on disk, and write annotated copies. Everything here blocks."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
 import numpy as np
+from av import VideoStream
+from av.container import OutputContainer
 from numpy.typing import NDArray
 
 from edge_agent.errors import ConfigError, FatalError, UsageError
@@ -22,17 +26,23 @@ from edge_agent.runtime.files import atomic_path
 VIDEO_SUFFIXES = frozenset({".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".ts"})
 """Suffixes of videos in a folder, in lower case; a file that is named directly may have any."""
 
+# The time stamps' unit in copies: a multiple of the usual frame rates, 29.97 too; MPEG-4 has 16 bits for it.
+_TICKS_PER_S = 30_000
+
+# A constant quantiser of 3, in units of FF_QP2LAMBDA: next to no loss.
+_QUALITY = {"flags": "+qscale", "global_quality": str(3 * 118)}
+
 
 @dataclass(frozen=True, slots=True)
 class FrameResult:
     """Detections in one picture; boxes in its own pixels.
 
-    In a video `frame` is the picture's number and `fps` the video's frame rate (0 where unknown).
+    In a video `frame` is the picture's number and `time_s` its time since the first one.
     """
 
     path: Path
     frame: int | None
-    fps: float
+    time_s: float
     image: NDArray[np.uint8] = field(repr=False)
     detections: tuple[Detection, ...]
     inference_ms: float
@@ -77,8 +87,8 @@ def list_files(path: Path) -> list[Path]:
     return files
 
 
-def detect_in(detector: Detector, path: Path) -> Iterator[FrameResult]:
-    """Yield the results for one file: one for a picture, one per frame for a video.
+def detect_in(detector: Detector, path: Path, warn: Callable[[str], None]) -> Iterator[FrameResult]:
+    """Yield the results for one file: one for a picture, one per frame for a video; `warn` gets notes about it.
 
     Raises ConfigError when the file cannot be read (for a truncated video after its last good frame), FatalError when
     the network fails.
@@ -93,15 +103,17 @@ def detect_in(detector: Detector, path: Path) -> Iterator[FrameResult]:
     reader.open()
     try:
         while (picture := reader.read()) is not None:
-            yield _infer(detector, path, picture.image, picture.number, reader.fps)
+            yield _infer(detector, path, picture.image, picture.number, picture.time_s)
     finally:
         reader.close()
-    if reader.notes:
-        raise ConfigError(reader.notes[0], remedy="copy or record it again")
+    for note in reader.notes:
+        if reader.damaged:
+            raise ConfigError(note, remedy="copy or record it again")
+        warn(note)
 
 
 def _infer(
-    detector: Detector, path: Path, image: NDArray[np.uint8], frame: int | None = None, fps: float = 0.0
+    detector: Detector, path: Path, image: NDArray[np.uint8], frame: int | None = None, time_s: float = 0.0
 ) -> FrameResult:
     began_s = time.perf_counter()
     try:
@@ -109,7 +121,7 @@ def _infer(
     except FatalError as error:
         where = path if frame is None else f"{path}, frame {frame}"
         raise FatalError(f"{where}: {error.message}", remedy=error.remedy) from error
-    return FrameResult(path, frame, fps, image, detections, (time.perf_counter() - began_s) * 1000)
+    return FrameResult(path, frame, time_s, image, detections, (time.perf_counter() - began_s) * 1000)
 
 
 class AnnotatedOutput:
@@ -146,42 +158,76 @@ class AnnotatedOutput:
             partial.write_bytes(content.tobytes())
 
     def video(self, path: Path) -> AbstractContextManager["VideoCopy"]:
-        """Open the annotated copy of the video at `path`; the file appears when the context ends without an error."""
+        """Open the annotated copy of the video at `path`.
+
+        The file appears when the context ends without an error, or with a ConfigError after the first frame.
+        """
         return _video_copy(self._folder / self._names[path])
 
 
 class VideoCopy:
-    """An annotated video that is being written."""
+    """An annotated MPEG-4 video that is being written; each frame keeps its time stamp."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._writer: cv2.VideoWriter | None = None
+        self._container: OutputContainer | None = None
+        self._stream: VideoStream | None = None
+        self._stamp = -1
+
+    @property
+    def empty(self) -> bool:
+        """Whether no frame was written."""
+        return self._stamp < 0
 
     def add(self, result: FrameResult) -> None:
-        """Write one annotated frame; raises FatalError when the video cannot be written."""
-        height, width = result.image.shape[:2]
-        if self._writer is None:
-            kind = cv2.VideoWriter.fourcc(*"mp4v")
-            # For copies of videos that do not state their frame rate.
-            self._writer = cv2.VideoWriter(str(self._path), kind, result.fps or 10.0, (width, height))
-            if not self._writer.isOpened():
-                raise FatalError(f"{self._path}: the video cannot be written", remedy="name another --save-dir")
-        self._writer.write(draw(result.image, result.detections))
+        """Write one annotated frame, in the first one's size; raises FatalError when the video cannot be written."""
+        image = draw(result.image, result.detections)
+        with self._failures():
+            if self._container is None or self._stream is None:
+                self._container = av.open(str(self._path), "w", format="mp4")
+                self._stream = self._container.add_stream("mpeg4")
+                self._stream.height, self._stream.width = image.shape[:2]
+                self._stream.pix_fmt = "yuv420p"
+                self._stream.codec_context.time_base = Fraction(1, _TICKS_PER_S)
+                self._stream.codec_context.options = _QUALITY
+            size = (self._stream.width, self._stream.height)
+            frame = av.VideoFrame.from_ndarray(np.asarray(cv2.resize(image, size), np.uint8), format="bgr24")
+            # Rounded stamps may be equal, and the format wants them to grow.
+            self._stamp = frame.pts = max(self._stamp + 1, round(result.time_s * _TICKS_PER_S))
+            frame.time_base = Fraction(1, _TICKS_PER_S)
+            self._container.mux(self._stream.encode(frame))
 
     def close(self) -> None:
-        """Finish the file."""
-        if self._writer is not None:
-            self._writer.release()
+        """Finish the file; raises FatalError when that fails."""
+        if self._container is not None and self._stream is not None:
+            with self._failures():
+                self._container.mux(self._stream.encode())
+                self._container.close()
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, ValueError) as error:  # all of FFmpeg's errors in writing are one of these
+            raise FatalError(f"{self._path}: the video cannot be written", remedy="name another --save-dir") from error
 
 
 @contextmanager
 def _video_copy(target: Path) -> Iterator[VideoCopy]:
+    """Write a copy; a damaged video's ends with its last good frame, and the error is raised then."""
+    damage: ConfigError | None = None
     with atomic_path(target) as partial:
         copy = VideoCopy(partial)
         try:
             yield copy
+        except ConfigError as error:
+            if copy.empty:
+                raise
+            damage = error
         finally:
             copy.close()
+    if damage is not None:
+        raise damage
 
 
 def _unique_names(sources: list[Path]) -> dict[Path, str]:

@@ -122,10 +122,10 @@ class Capture:
             self._faults.clear(CAMERA_LATE, "the camera's pictures are in time again")
 
     def _fits(self, shot: Shot) -> bool:
-        """Return whether a live picture is as large as the first one; the pictures of a folder may differ."""
+        """Return whether a picture is as large as the first one; the pictures of a folder may differ."""
         # Another size is another mode, crop or camera: distances would be misread.
         size = shot.image.shape
-        if self._size is None or not self._camera.live:
+        if self._size is None or shot.any_size:
             self._size = size
         if size == self._size:
             self._faults.clear(CAMERA_CHANGED, "the pictures have their size again")

@@ -79,17 +79,19 @@ class FakeCapture:
     def __init__(self, device: FakeCamera) -> None:
         self._device = device
         self._due_s = time.monotonic()
+        self._picture: NDArray[np.uint8] | None = None
 
     def isOpened(self) -> bool:  # noqa: N802 - OpenCV's name
         return self._device.mode is not Mode.UNPLUGGED
 
-    def read(self) -> tuple[bool, Any]:
+    def grab(self) -> bool:
         self._due_s = max(self._due_s + PERIOD_S, time.monotonic())
         time.sleep(max(0.0, self._due_s - time.monotonic()))
-        return self._device.picture()
+        good, self._picture = self._device.picture()
+        return good
 
-    def grab(self) -> bool:
-        return self.read()[0]
+    def retrieve(self) -> tuple[bool, Any]:
+        return True, self._picture
 
     def get(self, _property: int, /) -> float:
         return 0.0

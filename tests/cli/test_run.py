@@ -184,7 +184,7 @@ def test_video_that_is_cut_short_is_one_line_and_exit_1_with_its_report(
     video, path = write_video(tmp_path / "v.avi", 40, kind="MJPG"), tmp_path / "run.json"
     video.write_bytes(video.read_bytes()[: video.stat().st_size // 2])
     assert shell("run", "--dry-run", "--no-realtime", "--source", video, "--model", model, "--report", path) == 1
-    assert "of 40 pictures could be read; copy or record it again" in shell.complaint
+    assert "pictures could be read (its last bytes are missing); copy or record it again" in shell.complaint
     assert [fault["code"] for fault in json.loads(path.read_text())["faults"]] == ["source_damaged"]
 
 

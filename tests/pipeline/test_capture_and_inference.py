@@ -34,6 +34,7 @@ class ScriptedCamera:
     """Age that the pictures claim to have."""
     lags_s: tuple[float | None, ...] = ()
     """Lag of each picture, by its number."""
+    any_size = False
 
     def __init__(
         self, *steps: int | Exception | None, truth: tuple[Detection, ...] | None = None, sizes: Sizes | None = None
@@ -58,7 +59,7 @@ class ScriptedCamera:
             return None
         image = np.full((*self._sizes[step], 3), 128, np.uint8) if step in self._sizes else GREY
         lag_s = self.lags_s[step] if self.lags_s else 0.0
-        return Shot(image, asyncio.get_running_loop().time() - self.age_s, step, self._truth, lag_s)
+        return Shot(image, asyncio.get_running_loop().time() - self.age_s, step, self._truth, lag_s, self.any_size)
 
 
 class Pipeline:
@@ -106,6 +107,7 @@ def play(
     truth: tuple[Detection, ...] | None = None,
     sizes: Sizes | None = None,
     live: bool = True,
+    any_size: bool = False,
     age_s: float = 0.0,
     lags_s: tuple[float | None, ...] = (),
 ) -> Pipeline:
@@ -113,7 +115,7 @@ def play(
 
     async def main() -> Pipeline:
         camera = ScriptedCamera(*steps, truth=truth, sizes=sizes)
-        camera.live, camera.age_s, camera.lags_s = live, age_s, lags_s
+        camera.live, camera.any_size, camera.age_s, camera.lags_s = live, any_size, age_s, lags_s
         pipeline = Pipeline(camera, FakeDetector(answer), modelled_s)
         await pipeline.run()
         pipeline.published = [await pipeline.events.get() for _ in range(len(pipeline.events))]
@@ -225,15 +227,16 @@ def test_detector_is_closed_at_the_end() -> None:
     assert play(0).detector.closed
 
 
-def test_live_picture_of_another_size_is_not_used_and_reported_once() -> None:
-    pipeline = play(*range(6), sizes={2: (60, 120), 3: (60, 120), 4: (60, 120)})
+@pytest.mark.parametrize("live", [True, False])
+def test_picture_of_another_size_is_not_used_and_reported_once(live: bool) -> None:
+    pipeline = play(*range(6), sizes={2: (60, 120), 3: (60, 120), 4: (60, 120)}, live=live)
     assert (pipeline.stats.captured, pipeline.stats.invalid, pipeline.stats.processed) == (3, 3, 3)
     assert faults(pipeline) == [("camera_changed", True), ("camera_changed", False)]
     assert "120x60 now, and were 120x80" in next(e.message for e in pipeline.published if isinstance(e, Fault))
 
 
 def test_pictures_of_a_folder_may_differ_in_size() -> None:
-    pipeline = play(*range(4), sizes={2: (60, 120)}, live=False)
+    pipeline = play(*range(4), sizes={2: (60, 120)}, any_size=True)
     assert (pipeline.stats.captured, pipeline.stats.invalid, faults(pipeline)) == (4, 0, [])
 
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from edge_agent.errors import ConfigError
 from edge_agent.perception.camera.images import SUFFIXES, ImagesReader as ImagesReader
 from edge_agent.perception.camera.live import LiveCamera as LiveCamera, LiveTimeouts as LiveTimeouts
-from edge_agent.perception.camera.opencv import VideoCapture, is_mjpeg, open_device, open_stream
+from edge_agent.perception.camera.opencv import VideoCapture, is_mjpeg, open_device
 from edge_agent.perception.camera.recorded import RecordedCamera as RecordedCamera
 from edge_agent.perception.camera.video import VideoReader as VideoReader
 from edge_agent.runtime.permissions import device_problem
@@ -53,7 +53,7 @@ def open_camera(
         return _stream(source, fps, timeouts)
     path = Path(source)
     if (source and path.is_dir()) or (path.is_file() and path.suffix.lower() in SUFFIXES):
-        return RecordedCamera(source, ImagesReader(path))
+        return RecordedCamera(source, ImagesReader(path), any_size=True)
     if path.is_file():
         return RecordedCamera(source, VideoReader(path, fps if realtime else None))
     raise ConfigError(
@@ -77,6 +77,9 @@ def _stream(source: str, fps: float, timeouts: LiveTimeouts) -> LiveCamera:
     if scheme not in _SCHEMES:
         known = ", ".join(sorted(_SCHEMES))
         raise ConfigError(f"{shown}: unknown kind of stream", remedy=f"use one of {known}")
+    # 60 ms that a start without a stream spares.
+    from edge_agent.perception.camera.ffmpeg import StreamCapture  # noqa: PLC0415
+
     remedy = "check the address, the password and that the camera is on the network"
 
     def has_time_stamps(capture: VideoCapture) -> bool:
@@ -85,7 +88,7 @@ def _stream(source: str, fps: float, timeouts: LiveTimeouts) -> LiveCamera:
 
     return LiveCamera(
         shown,
-        partial(open_stream, source),
+        partial(StreamCapture, source),
         fps=fps,
         remedy=lambda: remedy,
         timeouts=timeouts,

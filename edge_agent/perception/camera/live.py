@@ -106,11 +106,11 @@ class LiveReader:
             bad = 0
             # This many unusable pictures in a row end the reader; single ones occur on healthy links.
             while not self._stop.is_set() and bad < 10:
-                good, image = capture.read()
-                if not good:
+                if not capture.grab():
                     self.reason = "it delivers no more pictures"
                     return
-                bad = 0 if self._accept(capture, as_bgr(image)) else bad + 1
+                good, image = capture.retrieve()
+                bad = 0 if self._accept(capture, as_bgr(image) if good else None) else bad + 1
             self.reason = "it delivers no usable pictures" if bad else ""
         finally:
             capture.release()

@@ -1,13 +1,17 @@
-"""OpenCV captures for files, devices and streams, with bounded waits and without output of their own."""
+"""OpenCV captures for devices, with bounded waits and without output of their own."""
 
 import os
 import sys
-from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from av import VideoFrame
+
+_ROTATIONS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
 
 _QUIET = {
     "OPENCV_FFMPEG_LOGLEVEL": "-8",  # AV_LOG_QUIET of libavutil/log.h
@@ -21,11 +25,11 @@ class VideoCapture(Protocol):
     def isOpened(self) -> bool:  # noqa: N802 - OpenCV's name
         """Return whether pictures can be read."""
 
-    def read(self) -> tuple[bool, Any]:
-        """Block until the next picture; (False, None) when there is none."""
-
     def grab(self) -> bool:
-        """Skip the next picture without decoding it."""
+        """Block until the next picture; False when there is none."""
+
+    def retrieve(self) -> tuple[bool, Any]:
+        """Decode the picture that was grabbed; (False, None) when it cannot be decoded."""
 
     def get(self, propId: int, /) -> float:  # noqa: N803 - OpenCV's name
         """Return a property; 0 when unknown."""
@@ -46,14 +50,6 @@ def silence_opencv() -> None:
     set_level(0)  # cv::utils::logging::LOG_LEVEL_SILENT
 
 
-def open_file(path: Path) -> VideoCapture:
-    """Open a video file."""
-    silence_opencv()
-    # An absolute path is never taken for a URL or for a pattern of picture names. One decoding thread: at these sizes
-    # more cost more than they gain.
-    return cv2.VideoCapture(str(path.absolute()), _backend(cv2.CAP_FFMPEG), [cv2.CAP_PROP_N_THREADS, 1])
-
-
 def open_device(device: str, width: int, height: int) -> VideoCapture:
     """Open a camera of this machine and request `width` x `height` pixels; the driver picks the nearest it supports."""
     silence_opencv()
@@ -67,16 +63,11 @@ def open_device(device: str, width: int, height: int) -> VideoCapture:
     return capture
 
 
-def open_stream(url: str) -> VideoCapture:
-    """Open a network stream."""
-    silence_opencv()
-    # One thread, because with n of them FFmpeg's frame threading delays each picture by n pictures.
-    parameters = [
-        (cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, 8000),
-        (cv2.CAP_PROP_READ_TIMEOUT_MSEC, 2000),
-        (cv2.CAP_PROP_N_THREADS, 1),
-    ]
-    return cv2.VideoCapture(url, _backend(cv2.CAP_FFMPEG), [value for pair in parameters for value in pair])
+def to_bgr(frame: "VideoFrame") -> NDArray[np.uint8]:
+    """Return a frame as (height, width, 3) uint8 BGR, turned as its container says."""
+    image = frame.to_ndarray(format="bgr24")
+    rotation = _ROTATIONS.get(frame.rotation % 360)
+    return np.asarray(image if rotation is None else cv2.rotate(image, rotation), np.uint8)
 
 
 def is_mjpeg(capture: VideoCapture) -> bool:

@@ -15,12 +15,16 @@ from edge_agent.ports import Shot
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RecordedPicture:
-    """A picture of a file or folder, (height, width, 3) uint8 BGR; numbered from 0, `truth` where it was recorded."""
+    """A picture of a file or folder, (height, width, 3) uint8 BGR; numbered from 0, `truth` where it was recorded.
+
+    `time_s` is the time since the first picture of a video; 0 in a folder.
+    """
 
     image: NDArray[np.uint8] = field(repr=False)
     number: int
     name: str
     truth: tuple[Detection, ...] | None = None
+    time_s: float = 0.0
 
 
 class PictureReader(Protocol):
@@ -48,13 +52,14 @@ class RecordedCamera:
     """Implements ports.Camera on a PictureReader.
 
     `taken_s` is the loop's time at the call, also on a virtual clock. The next picture is read while the caller
-    processes this one.
+    processes this one. `any_size` says whether the pictures may differ in size.
     """
 
     live = False
 
-    def __init__(self, source: str, reader: PictureReader) -> None:
+    def __init__(self, source: str, reader: PictureReader, *, any_size: bool = False) -> None:
         self.source = source
+        self._any_size = any_size
         self._reader = reader
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="camera")
         self._next: asyncio.Future[RecordedPicture | None] | None = None
@@ -102,7 +107,7 @@ class RecordedCamera:
             self._number = picture.number
             self._serial += 1
         now_s = asyncio.get_running_loop().time()
-        return Shot(picture.image, taken_s=now_s, serial=self._serial, truth=picture.truth)
+        return Shot(picture.image, taken_s=now_s, serial=self._serial, truth=picture.truth, any_size=self._any_size)
 
     def _read_ahead(self) -> None:
         self._next = asyncio.get_running_loop().run_in_executor(self._thread, self._reader.read)

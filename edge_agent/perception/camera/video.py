@@ -1,55 +1,77 @@
 """Read a video file at the rate at which a camera would be polled, with the ground truth recorded beside it."""
 
 import json
-import math
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import cv2
+from typing import TYPE_CHECKING, Any
 
 from edge_agent.errors import ConfigError
 from edge_agent.events import Box, Detection
-from edge_agent.perception.camera.opencv import VideoCapture, as_bgr, open_file
+from edge_agent.perception.camera.opencv import to_bgr
 from edge_agent.perception.camera.recorded import RecordedPicture
+
+if TYPE_CHECKING:
+    from av import VideoFrame
+
+    from edge_agent.perception.camera.ffmpeg import FileDecoder
+
+# Containers round time stamps to milliseconds.
+_TOLERANCE_S = 0.0011
+
+# A video in which more than this part of the pictures cannot be decoded is damaged.
+_MAX_UNREADABLE = 0.1
+
+# For the last picture, where neither it nor the one before it says how long it is shown.
+_DEFAULT_PERIOD_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class _Decoded:
+    """A picture before its conversion to BGR, and when it begins and ends, in seconds after the first one."""
+
+    frame: "VideoFrame"
+    number: int
+    begins_s: float
+    ends_s: float
 
 
 class VideoReader:
     """Implements recorded.PictureReader on a video file.
 
     Args:
-        fps: calls of `read` per second of the video's time: of a video at 30 fps read at 10, every third picture is
-            returned, of one at 5 fps each twice. None returns every picture once.
+        path: the file.
+        fps: calls of `read` per second of the video's time: call k returns the newest picture whose time stamp is at
+            most k / fps after the first one's. None returns every picture once.
     """
 
     def __init__(self, path: Path, fps: float | None = None) -> None:
         self.path = path
         self.notes: list[str] = []
-        self.frames = 0
-        """Number of pictures by the file's header; 0 when unknown."""
-        self.fps = 0.0
-        """The file's own frame rate; 0 when unknown."""
-        self._wanted_fps = fps
-        self._ratio = 1.0
+        self.damaged = False
+        """Whether the video is truncated, or more than a few of its pictures cannot be decoded."""
+        self._fps = fps
         self._reads = 0
         self._passed = 0
-        self._capture: VideoCapture | None = None
+        self._unreadable = 0
+        self._origin_s: float | None = None
+        self._decoder: FileDecoder | None = None
         self._truth: dict[int, tuple[Detection, ...]] = {}
+        self._current: _Decoded | None = None
+        self._next: _Decoded | None = None
         self._last: RecordedPicture | None = None
-
-    @property
-    def damaged(self) -> bool:
-        """Whether the video is truncated."""
-        return bool(self.notes)
 
     def open(self) -> None:
         """Open the file and read its first picture; raises ConfigError when that fails."""
+        # 60 ms that a start without a video spares.
+        from edge_agent.perception.camera.ffmpeg import FileDecoder  # noqa: PLC0415
+
         self._truth = read_truth(self.path.with_suffix(".jsonl"))
-        self._capture = open_file(self.path)
-        self.frames = max(0, round(_property(self._capture, "FRAME_COUNT")))
-        self.fps = _sane_rate(_property(self._capture, "FPS"))
-        self._ratio = _ratio(self.fps, self._wanted_fps)
-        self._advance()
-        if self._last is None:
+        try:
+            self._decoder = FileDecoder(self.path)
+            self._next = self._decode()
+        except OSError:
+            self._next = None
+        if self._next is None:
             self.close()
             size = self.path.stat().st_size
             problem = f"not a readable video, or cut short ({size} bytes)" if size else "an empty file"
@@ -57,41 +79,72 @@ class VideoReader:
 
     def read(self) -> RecordedPicture | None:
         """Return the picture at the next point in time, or None after the last."""
-        wanted = math.floor(self._reads * self._ratio + 1e-6)
-        while self._last is not None and self._last.number < wanted:
-            self._skip_to(wanted)
+        if self._fps is None:
             self._advance()
-        self._reads += 1
-        return self._last
+        else:
+            now_s = self._reads / self._fps + _TOLERANCE_S
+            self._reads += 1
+            while self._next is not None and self._next.begins_s <= now_s:
+                self._advance()
+            if self._next is None and self._current is not None and self._current.ends_s <= now_s:
+                self._current = None
+        if self._current is None:
+            self._end()
+            return None
+        return self._converted(self._current)
 
     def close(self) -> None:
         """Close the file."""
-        if self._capture is not None:
-            self._capture.release()
-            self._capture = None
-
-    def _skip_to(self, wanted: int) -> None:
-        """Skip the pictures before number `wanted` without converting them."""
-        while self._capture is not None and self._passed < wanted and self._capture.grab():
-            self._passed += 1
+        self._current = self._next = None
+        if self._decoder is not None:
+            self._decoder.close()
+            self._decoder = None
 
     def _advance(self) -> None:
-        """Read one picture into `_last`; None at the end of the video."""
-        good, image = self._capture.read() if self._capture is not None else (False, None)
-        picture = as_bgr(image) if good else None
-        if picture is None:
-            self._end()
-            return
-        name = f"{self.path.name}#{self._passed}"
-        self._last = RecordedPicture(picture, self._passed, name, self._truth.get(self._passed))
-        self._passed += 1
+        self._current, self._next = self._next, self._decode() if self._next is not None else None
+
+    def _decode(self) -> _Decoded | None:
+        """Decode up to the next good picture; None at the end of the video."""
+        for frame in self._decoder.frames if self._decoder is not None else ():
+            number = self._passed
+            self._passed += 1
+            if frame is not None:
+                return self._timed(frame, number, self._next)
+            self._unreadable += 1
+        return None
+
+    def _timed(self, frame: "VideoFrame", number: int, before: _Decoded | None) -> _Decoded:
+        stamp_s = frame.time
+        if self._origin_s is None:
+            self._origin_s = stamp_s or 0.0
+        begins_s = 0.0 if stamp_s is None else stamp_s - self._origin_s
+        # A stamp that is missing or goes back, as where two videos were joined: the picture before it has just ended.
+        if before is not None and begins_s <= before.begins_s:
+            begins_s = before.ends_s
+            self._origin_s = (stamp_s or 0.0) - begins_s
+        lasts_s = float((frame.duration or 0) * (frame.time_base or 0))
+        if not lasts_s:
+            lasts_s = begins_s - before.begins_s if before is not None else _DEFAULT_PERIOD_S
+        return _Decoded(frame, number, begins_s, begins_s + lasts_s)
+
+    def _converted(self, picture: _Decoded) -> RecordedPicture:
+        if self._last is None or self._last.number != picture.number:
+            name = f"{self.path.name}#{picture.number}"
+            truth = self._truth.get(picture.number)
+            self._last = RecordedPicture(to_bgr(picture.frame), picture.number, name, truth, picture.begins_s)
+        return self._last
 
     def _end(self) -> None:
-        """Close the file, and add a note when it is truncated."""
-        # Containers round the number of pictures: one or two missing ones do not count.
-        if self._last is not None and self._passed < self.frames - 2:
-            self.notes.append(f"{self.path}: cut short: {self._passed} of {self.frames} pictures could be read")
-        self._last = None
+        """Close the file, and add a note when it is truncated, or pictures could not be decoded."""
+        if self._decoder is None:
+            return
+        if self._decoder.problem:
+            good = self._passed - self._unreadable
+            self.notes.append(f"{self.path}: cut short: {good} pictures could be read ({self._decoder.problem})")
+            self.damaged = True
+        elif self._unreadable:
+            self.notes.append(f"{self.path}: {self._unreadable} of {self._passed} pictures could not be read")
+            self.damaged = self._unreadable > _MAX_UNREADABLE * self._passed
         self.close()
 
 
@@ -121,23 +174,3 @@ def read_truth(path: Path) -> dict[int, tuple[Detection, ...]]:
 def _detection(item: Any) -> Detection:
     x1, y1, x2, y2 = (float(value) for value in item["box"])
     return Detection(str(item["label"]), float(item.get("score", 1.0)), Box(x1, y1, x2, y2))
-
-
-def _ratio(video_fps: float, wanted_fps: float | None) -> float:
-    """Return how many pictures of the video lie between one read and the next."""
-    if wanted_fps is None or not video_fps:
-        return 1.0
-    ratio = video_fps / wanted_fps
-    whole = round(ratio)
-    # Ratios of frame rates this close to an integer are rounded: 29.97 to 10 is 3, without drift.
-    return float(whole) if whole and abs(ratio / whole - 1) <= 0.01 else ratio
-
-
-def _sane_rate(fps: float) -> float:
-    """Return 0 for an implausible frame rate: some containers state their time base instead."""
-    return fps if 0.5 <= fps <= 1000 else 0.0
-
-
-def _property(capture: VideoCapture, name: str) -> float:
-    value = capture.get(getattr(cv2, f"CAP_PROP_{name}"))
-    return value if math.isfinite(value) else 0.0

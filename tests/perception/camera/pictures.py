@@ -2,9 +2,11 @@
 
 import queue
 import threading
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -25,12 +27,32 @@ def write_video(path: Path, frames: int, fps: float = 10.0, kind: str = "mp4v") 
     return path
 
 
+def write_stamped(path: Path, pictures: dict[float, NDArray[np.uint8]], codec: str = "mpeg4") -> Path:
+    """Write a video with time stamps in seconds and pictures of any size, each decodable without the others."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, options={"g": "1", "flags": "+qscale", "global_quality": "354"})
+        stream.height, stream.width = next(iter(pictures.values())).shape[:2]
+        stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for time_s, picture in pictures.items():
+            frame = av.VideoFrame.from_ndarray(picture, format="bgr24")
+            frame.pts, frame.time_base = round(1000 * time_s), Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+SPOILT = np.zeros((0, 0, 3), np.uint8)
+"""A picture that cannot be decoded, for FakeCapture."""
+
+
 class FakeCapture:
     """A capture that returns what the test puts in: a picture, None for a failed read; else it blocks."""
 
     def __init__(self, *pictures: NDArray[np.uint8] | None, opened: bool = True) -> None:
         self.released = threading.Event()
         self.blocked = threading.Event()
+        self._picture: NDArray[np.uint8] | None = None
         self._stamp_ms = 0.0
         self._opened = opened
         self._queue: queue.Queue[tuple[NDArray[np.uint8] | None, float]] = queue.Queue()
@@ -44,14 +66,14 @@ class FakeCapture:
     def isOpened(self) -> bool:  # noqa: N802 - OpenCV's name
         return self._opened
 
-    def read(self) -> tuple[bool, Any]:
+    def grab(self) -> bool:
         if self._queue.empty():
             self.blocked.set()
-        picture, self._stamp_ms = self._queue.get()
-        return picture is not None, picture
+        self._picture, self._stamp_ms = self._queue.get()
+        return self._picture is not None
 
-    def grab(self) -> bool:
-        return self.read()[0]
+    def retrieve(self) -> tuple[bool, Any]:
+        return (False, None) if self._picture is SPOILT else (True, self._picture)
 
     def get(self, prop: int, /) -> float:
         return self._stamp_ms if prop == cv2.CAP_PROP_POS_MSEC else 0.0

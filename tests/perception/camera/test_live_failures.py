@@ -10,7 +10,7 @@ from edge_agent.errors import FatalError, RetryableError
 from edge_agent.perception.camera import LiveTimeouts
 from edge_agent.simulation.clock import run_virtual
 from tests.perception.camera.harness import LONG, SHORT, CameraHarness, running, serial
-from tests.perception.camera.pictures import FakeCapture, grey
+from tests.perception.camera.pictures import SPOILT, FakeCapture, grey
 
 
 async def test_unplugged_camera_is_reported_and_comes_back() -> None:
@@ -104,6 +104,16 @@ async def test_pictures_that_are_none_end_the_reader() -> None:
             await camera.grab()
 
 
+async def test_spoilt_picture_does_not_end_the_camera() -> None:
+    capture = FakeCapture(grey(1), SPOILT, SPOILT, grey(2))
+    async with running(CameraHarness(capture)) as camera:
+        await asyncio.to_thread(capture.blocked.wait, 10)
+        shot = await camera.grab()
+        assert shot is not None
+        assert shot.image[0, 0, 0] == 2
+        assert camera.reopened == 0
+
+
 async def test_grey_camera_gives_bgr() -> None:
     async with running(CameraHarness(FakeCapture(np.full((64, 96), 7, np.uint8)))) as camera:
         shot = await camera.grab()
@@ -150,7 +160,7 @@ async def test_leaving_during_a_blocked_read_is_bounded_and_releases_later() -> 
 
 async def test_error_inside_opencv_is_reported_as_a_lost_camera() -> None:
     class Broken(FakeCapture):
-        def read(self) -> tuple[bool, object]:
+        def grab(self) -> bool:
             raise cv2.error("bad")
 
     with pytest.raises(RetryableError, match="reading it failed"):

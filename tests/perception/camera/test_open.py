@@ -1,7 +1,9 @@
 """Which camera a source means, and the error when there is none."""
 
 from pathlib import Path
+from typing import Any
 
+import av
 import cv2
 import pytest
 
@@ -15,7 +17,8 @@ from edge_agent.perception.camera import (
     open_camera,
     redact,
 )
-from edge_agent.perception.camera.opencv import as_bgr, open_device, open_file, open_stream
+from edge_agent.perception.camera.ffmpeg import StreamCapture
+from edge_agent.perception.camera.opencv import as_bgr, open_device
 from edge_agent.runtime.permissions import AccessProblem
 from tests.perception.camera.pictures import grey, write_video
 
@@ -133,21 +136,16 @@ def test_open_device_asks_v4l2_for_the_size_and_no_queue(monkeypatch: pytest.Mon
     assert capture.asked[cv2.CAP_PROP_BUFFERSIZE] == 1
 
 
-def test_open_stream_bounds_every_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cv2, "VideoCapture", Recorded)
-    capture = open_stream("rtsp://cam/")
-    assert isinstance(capture, Recorded)
-    url, backend, parameters = capture.words
-    assert (url, backend) == ("rtsp://cam/", cv2.CAP_FFMPEG)
-    assert isinstance(parameters, list)
-    timeouts = dict(zip(parameters[::2], parameters[1::2], strict=True))
-    assert 0 < timeouts[cv2.CAP_PROP_READ_TIMEOUT_MSEC] <= 2000
-    assert 0 < timeouts[cv2.CAP_PROP_OPEN_TIMEOUT_MSEC] <= 10_000
+def test_stream_bounds_every_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, Any] = {}
 
+    def refuse(url: str, **words: object) -> None:
+        asked.update(words, url=url)
+        raise OSError
 
-def test_open_file_without_ffmpeg_lets_opencv_choose(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cv2, "VideoCapture", Recorded)
-    monkeypatch.setattr(cv2.videoio_registry, "getBackends", lambda: [cv2.CAP_GSTREAMER])
-    capture = open_file(Path("v.mp4"))
-    assert isinstance(capture, Recorded)
-    assert capture.words[:2] == (str(Path("v.mp4").absolute()), cv2.CAP_ANY)
+    monkeypatch.setattr(av, "open", refuse)
+    assert not StreamCapture("rtsp://cam/").isOpened()
+    open_s, read_s = asked["timeout"]
+    assert asked["url"] == "rtsp://cam/"
+    assert 0 < read_s <= 2
+    assert 0 < open_s <= 10

@@ -1,17 +1,31 @@
 """Video files, whole and broken, with and without recorded truth."""
 
 import json
+import re
+import struct
 import subprocess
 import sys
 from pathlib import Path
 
+import av
+import cv2
+import numpy as np
 import pytest
 
 from edge_agent.errors import ConfigError
 from edge_agent.events import Box, Detection
 from edge_agent.perception.camera import VideoReader
+from edge_agent.perception.camera.recorded import RecordedPicture
 from edge_agent.perception.camera.video import read_truth
-from tests.perception.camera.pictures import write_video
+from tests.perception.camera.pictures import grey, write_stamped, write_video
+
+CASES = Path(__file__).parents[2] / "fixtures" / "cases" / "video"
+
+
+def pictures(path: Path, fps: float | None = None) -> list[RecordedPicture]:
+    reader = VideoReader(path, fps)
+    reader.open()
+    return list(iter(reader.read, None))
 
 
 def numbers(reader: VideoReader) -> list[int]:
@@ -39,10 +53,13 @@ def numbers(reader: VideoReader) -> list[int]:
 def test_video_is_read_at_the_rate_that_is_asked(
     tmp_path: Path, video_fps: float, fps: float | None, expected: list[int]
 ) -> None:
-    reader = VideoReader(write_video(tmp_path / "v.mp4", 12, video_fps), fps)
+    path = write_video(tmp_path / "v.mp4", 12, video_fps)
+    reader = VideoReader(path, fps)
     assert numbers(reader) == expected
     assert reader.notes == []
-    assert reader.fps == pytest.approx(video_fps, rel=0.001)
+    assert [picture.time_s for picture in pictures(path)] == pytest.approx(
+        [n / video_fps for n in range(12)], rel=0.001
+    )
 
 
 def test_video_of_one_frame_is_read(tmp_path: Path) -> None:
@@ -105,10 +122,11 @@ def test_bad_video_and_missing_camera_leave_nothing_on_stderr(tmp_path: Path) ->
     code = (
         "import sys\nfrom pathlib import Path\n"
         "from edge_agent.perception.camera import VideoReader\n"
-        "from edge_agent.perception.camera.opencv import open_device, open_stream\n"
+        "from edge_agent.perception.camera.ffmpeg import StreamCapture\n"
+        "from edge_agent.perception.camera.opencv import open_device\n"
         "from edge_agent.errors import ConfigError\n"
         "try:\n    VideoReader(Path(sys.argv[1])).open()\nexcept ConfigError:\n    print('refused')\n"
-        "print(open_device('/dev/video98', 600, 400).isOpened(), open_stream('rtsp://127.0.0.1:1/x').isOpened())\n"
+        "print(open_device('/dev/video98', 600, 400).isOpened(), StreamCapture('rtsp://127.0.0.1:1/x').isOpened())\n"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "v.mp4")]  # FFmpeg's log level is set once per process
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -130,4 +148,119 @@ def test_video_cut_in_the_middle_plays_what_is_there_and_reports_it(tmp_path: Pa
     reader = VideoReader(path, 10)
     found = numbers(reader)
     assert 5 < len(found) < 38
-    assert reader.notes == [f"{path}: cut short: {len(found)} of 40 pictures could be read"]
+    assert reader.notes == [f"{path}: cut short: {len(found)} pictures could be read (its last bytes are missing)"]
+    assert reader.damaged
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "lasts_s", "unreadable"),
+    [
+        ("trimmed.mp4", 75, 2.5, 0),
+        ("audio-longer.mkv", 90, 3.0, 0),
+        ("h264-copied.avi", 90, 3.0, 0),
+        ("variable-rate.mp4", 80, 5.83, 0),
+        ("browser-recording.webm", 72, 2.8, 0),
+        ("one-spoilt-picture.avi", 59, 4.0, 1),
+    ],
+)
+def test_whole_video_is_read_whole_at_its_own_pace(name: str, count: int, lasts_s: float, unreadable: int) -> None:
+    reader = VideoReader(CASES / name)
+    reader.open()
+    found = list(iter(reader.read, None))
+    assert len(found) == count
+    assert found[-1].number == count + unreadable - 1
+    assert found[-1].time_s == pytest.approx(lasts_s, abs=0.07)
+    assert not reader.damaged
+    assert len(reader.notes) == (unreadable > 0)
+    times = [picture.time_s for picture in found]
+    for call, picture in enumerate(polled := pictures(CASES / name, 10)):
+        assert picture.time_s == max(time_s for time_s in times if time_s <= call / 10 + 0.0011)
+    assert len(polled) == pytest.approx(10 * lasts_s, abs=1)
+
+
+def test_one_spoilt_picture_is_noted() -> None:
+    reader = VideoReader(CASES / "one-spoilt-picture.avi", 10)
+    reader.open()
+    assert all(picture.number != 19 for picture in iter(reader.read, None))
+    assert reader.notes == [f"{reader.path}: 1 of 60 pictures could not be read"]
+
+
+def test_trimmed_video_begins_where_its_edit_list_says(tmp_path: Path) -> None:
+    """The hidden pictures, shown with the edit list ignored, come before the first one."""
+    with av.open(str(CASES / "trimmed.mp4"), options={"ignore_editlist": "1"}) as container:
+        original = [frame.to_ndarray(format="bgr24") for frame in container.decode(video=0)]
+    assert len(original) == 90
+    assert np.array_equal(pictures(CASES / "trimmed.mp4")[0].image, original[15])
+
+
+def test_truly_cut_video_is_damaged() -> None:
+    reader = VideoReader(CASES / "truly-cut.mp4")
+    reader.open()
+    assert 50 < len(list(iter(reader.read, None))) < 56
+    assert reader.damaged
+    assert "cut short" in reader.notes[0]
+
+
+@pytest.mark.parametrize("name", ["v.mkv", "v.mp4", "v.avi", "v.webm", "v.ts", "v.mov"])
+def test_video_of_any_container_is_whole_until_it_is_cut(tmp_path: Path, name: str) -> None:
+    codec = "vp8" if name == "v.webm" else "mpeg4"
+    path = write_stamped(tmp_path / name, {n / 10: grey(4 * n) for n in range(20)}, codec)
+    reader = VideoReader(path, 10)
+    assert numbers(reader) == list(range(20))
+    assert reader.notes == []
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 3])
+    reader = VideoReader(path, 10)
+    try:
+        found = numbers(reader)
+    except ConfigError:
+        assert path.suffix in {".mp4", ".mov"}  # the index is at the end
+    else:
+        # A transport stream has no length; its cut shows in its last packet only.
+        assert reader.damaged or name == "v.ts"
+        assert len(found) < 20
+
+
+def test_video_with_many_spoilt_pictures_is_damaged(tmp_path: Path) -> None:
+    path = write_stamped(tmp_path / "v.avi", {n / 10: grey(4 * n) for n in range(20)}, "mjpeg")
+    content = bytearray(path.read_bytes())
+    starts = [found.end() for found in re.finditer(rb"00dc(?=....\xff\xd8)", content, re.DOTALL)]
+    for at in starts[5:10]:
+        length = int.from_bytes(content[at : at + 4], "little")
+        content[at + 4 : at + 4 + length] = bytes(length)
+    path.write_bytes(content)
+    reader = VideoReader(path)
+    assert numbers(reader) == [*range(5), *range(10, 20)]
+    assert reader.notes == [f"{path}: 5 of 20 pictures could not be read"]
+    assert reader.damaged
+
+
+def test_stamps_that_go_back_follow_the_picture_before(tmp_path: Path) -> None:
+    one = write_stamped(tmp_path / "one.ts", {n / 10: grey(4 * n) for n in range(5)}).read_bytes()
+    (tmp_path / "both.ts").write_bytes(one + one)
+    times = [picture.time_s for picture in pictures(tmp_path / "both.ts")]
+    assert times == sorted(times)
+    assert times[-1] == pytest.approx(0.9, abs=0.1)
+
+
+def test_pictures_keep_their_own_size(tmp_path: Path) -> None:
+    small = write_stamped(tmp_path / "small.ts", {n / 10: grey(80) for n in range(5)}).read_bytes()
+    large = write_stamped(tmp_path / "large.ts", {n / 10: grey(80, 128, 96) for n in range(5)}).read_bytes()
+    (tmp_path / "both.ts").write_bytes(small + large)
+    assert {picture.image.shape for picture in pictures(tmp_path / "both.ts")} == {(64, 96, 3), (96, 128, 3)}
+
+
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+def test_video_is_turned_as_its_container_says(tmp_path: Path, degrees: int) -> None:
+    """The matrix in the track's header (ISO/IEC 14496-12, 8.3.2), as phones write it."""
+    half = grey(20)
+    half[:32, :48] = 220
+    path = write_stamped(tmp_path / "v.mp4", {0.0: half, 0.1: half})
+    content = bytearray(path.read_bytes())
+    a, b = {90: (0, 1), 180: (-1, 0), 270: (0, -1)}[degrees]
+    at = content.index(b"tkhd") + 4 + 40
+    content[at : at + 36] = struct.pack(">9i", a << 16, b << 16, 0, -b << 16, a << 16, 0, 0, 0, 1 << 30)
+    path.write_bytes(content)
+    capture = cv2.VideoCapture(str(path))
+    assert np.abs(pictures(path)[0].image.astype(int) - capture.read()[1]).mean() < 3
+    capture.release()

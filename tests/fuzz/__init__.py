@@ -1,1 +1,0 @@
-"""Coverage-guided fuzzing of the parsers that read bytes from outside."""
