@@ -6,6 +6,7 @@ The body is a JSON object with the keys `token`, `id`, `issued_at` (RFC 3339 wit
 obeys is decided in rules.py.
 """
 
+import codecs
 import json
 import math
 import re
@@ -17,9 +18,6 @@ from edge_agent.control.commands.model import STOPPING, Code, Command, CommandMe
 
 MAX_BYTES = 4096
 """A longer body is not read; a stop is obeyed without reading it."""
-
-MAX_SWITCH_BYTES = 65_536
-"""A body of a switch up to here is searched for a word that stops; a longer one stops."""
 
 _MAX_TEXT = 128
 _MAX_REASON = 200
@@ -38,8 +36,9 @@ _SWITCHES: dict[str, dict[str, Verb]] = {
 }
 
 # Searched in what is no document, or too long to be read as one.
-_SWITCHED = re.compile(rb'"(?:value|command)"\s*:\s*"?\s*(off|false|stop)\b', re.IGNORECASE)
-_BLANKS = " \t\r\n\0\ufeff"
+_SWITCHED = re.compile(rb'"(?:value|command)"\s{0,8}:\s{0,8}"?\s{0,8}(off|false|stop)\b', re.IGNORECASE)
+_MAX_SEARCHED, _PIECE, _MAX_WORD = 1 << 20, 1 << 16, 64
+_BLANKS = b' \t\r\n\0"'
 
 SWITCHES = frozenset(_SWITCHES)
 """Names by which a command can both stop and not stop."""
@@ -107,18 +106,25 @@ def _verb(message: CommandMessage, document: Mapping[str, Any] | None) -> Verb |
         verb = _verb_of_text(message.body, switch)
     else:
         value = (document or {}).get("value", (document or {}).get("command", ""))
-        verb = switch.get(str(value).strip(_BLANKS).lower()) if isinstance(value, str | bool) else None
+        verb = switch.get(str(value).strip().lower()) if isinstance(value, str | bool) else None
     words = " or ".join(word for word in switch if word and word not in ("true", "false"))
     return verb or Refusal(Code.MALFORMED, f"'{message.name}' needs a value: {words}")
 
 
 def _verb_of_text(body: bytes, switch: Mapping[str, Verb]) -> Verb | None:
     """Return what a body that is no document switches to: it is a bare word, or is searched for one that stops."""
-    if len(body) > MAX_SWITCH_BYTES:
-        return switch["off"]
-    found = [switch.get(word.decode().lower()) for word in _SWITCHED.findall(body)]
-    stop = next((verb for verb in found if verb in STOPPING), None)
-    return stop or switch.get(body.decode(errors="replace").strip(_BLANKS + '"').lower())
+    word = body.strip(_BLANKS).removeprefix(codecs.BOM_UTF8).strip(_BLANKS)
+    if len(word) <= _MAX_WORD and (verb := switch.get(word.decode(errors="replace").lower())) is not None:
+        return verb
+    if len(body) > 2 * _MAX_SEARCHED:  # or the next stop would wait for the search
+        body = body[:_MAX_SEARCHED] + body[-_MAX_SEARCHED:]
+    # In pieces, since a search keeps other threads from running.
+    for start in range(0, len(body), _PIECE):
+        for found in _SWITCHED.finditer(body, start, start + _PIECE + _MAX_WORD):
+            verb = switch.get(found[1].decode().lower())
+            if verb in STOPPING:
+                return verb
+    return None
 
 
 def _check_document(document: Mapping[str, Any] | None) -> Refusal | None:

@@ -17,7 +17,7 @@ from edge_agent.control.commands import (
     Verb,
     parse_command,
 )
-from edge_agent.control.commands.parser import MAX_BYTES, MAX_SWITCH_BYTES
+from edge_agent.control.commands.parser import MAX_BYTES
 
 
 def parse(name: str, raw: bytes, **more: Any) -> Command:
@@ -108,14 +108,21 @@ def test_switch_is_read_as_bare_word_and_as_document(name: str, raw: bytes, verb
         b'{"value" : "off", "reason": "cut short',
         b'{"value": "off", "reason": ' + b"[" * 4000,
         json.dumps({"reason": "x" * 1_000_000, "value": "off"}).encode(),
-        b"\0" * (MAX_SWITCH_BYTES + 1),
+        b'{"reason": "' + b"\xff" * 3_000_000 + b'", "value": "off", "reason": "' + b"x" * 1_000_000 + b'"}',
+        b'"' * 65_530 + b'"value": "off"' + b'"' * 65_536,
     ],
-    ids=range(11),
+    ids=range(12),
 )
 def test_switch_that_stops_is_found_in_any_form(name: str, raw: bytes) -> None:
     command = parse(name, raw)
     assert command.stops
     assert command.malformed is None
+
+
+@pytest.mark.parametrize("name", sorted(SWITCHES))
+@pytest.mark.parametrize("raw", [b"[" * 100_000, b"\0" * 1_000_000, b"\xff" * 1_000_000, b"offoff" * 100_000])
+def test_large_body_without_a_word_stops_nothing(name: str, raw: bytes) -> None:
+    assert refusal(name, raw).code is Code.MALFORMED
 
 
 def test_long_document_that_switches_on_is_refused() -> None:
