@@ -105,3 +105,13 @@ async def test_stops_come_by_the_only_connection_where_the_broker_gives_both_one
             await train.wait_connected()
             await obeys_a_stop(broker, train, username="operator", password="o")  # noqa: S106
             assert train.codes() == []
+
+
+async def test_stops_have_a_connection_of_their_own(broker: Mosquitto) -> None:
+    """Another client with its id takes it over, which ends the link."""
+    async with rig(settings(broker.port)) as train:
+        await train.wait_connected()
+        async with subscriber(broker.port, (), identifier="edge-agent-train-1-stop"):
+            await until(lambda: train.mirror.stats().link.failures > 0, "taken over")
+        await train.wait_connected()
+        await obeys_a_stop(broker, train)
