@@ -14,7 +14,7 @@ from tests.support.commands import RecordingExecutor
 from tests.support.kafka_brokers import Tansu, mock_cluster
 
 STOP_MS = 400.0
-"""A batch may wait for the one before it (100 ms) and for the broker's next look (100 ms)."""
+"""The attack's own batches go before the stop, each with a request of its own on this broker."""
 FOLLOWED_MS = 4000.0
 """A topic that was made anew is noticed within two seconds, and the listener starts again."""
 

@@ -32,11 +32,11 @@ from edge_agent.runtime.threads import LoopThread
 
 _log = structlog.get_logger(__name__)
 
-PAUSE_S = 0.1
-"""Pause after each batch of records: even a flood must not take the processor from the train."""
+WINDOW_S = 0.1
+"""Time in which at most 500 records are read: even a flood must not take the processor from the train."""
 
-MAX_PER_BATCH = 5
-"""Maximum number of commands handled per batch, and of stops."""
+MAX_PER_WINDOW = 5
+"""Maximum number of commands handled in that time, and of stops."""
 
 _POLL_MS = 1000
 _FETCH_MS = 100  # how long a broker may hold back an answer; some look for new messages no more often than that
@@ -98,6 +98,8 @@ class KafkaCommandConsumer:
         self._max_age_s = max_age_s
         self._read_s, self._read_unix_s = time.monotonic(), time.time()
         self._unreadable_s = 0.0
+        self._window_s, self._stops, self._others = -WINDOW_S, 0, 0
+        self._verbs: set[Verb | None] = set()
         self._positions: dict[TopicPartition, int] = {}
         self._present: dict[TopicPartition, int] = {}
         self._oldest_ms = 0
@@ -151,27 +153,36 @@ class KafkaCommandConsumer:
                     self._faults.clear(KAFKA_COMMANDS_UNREADABLE)
                 if records:
                     self._submit(records)
-                    await asyncio.sleep(PAUSE_S)
+                    await asyncio.sleep(WINDOW_S * len(records) / _MAX_RECORDS)
         finally:
             self.listening = False
 
     def _submit(self, records: list[Record]) -> None:
-        """Submit stops first, then the others, at most MAX_PER_BATCH of each; the rest is counted as discarded.
+        """Submit stops first, then the others, at most MAX_PER_WINDOW of each; the rest is counted as discarded.
 
-        The first stop of each verb goes before all others, so that no kind of stop is left out.
+        The first stop of each verb goes before all others, however many there were: no kind of stop is left out.
         """
         came_after = self._commands.stops
-        firsts: dict[Verb | None, Command] = {}
-        stops, others = [], []
+        now_s = time.monotonic()
+        if now_s - self._window_s >= WINDOW_S:
+            self._window_s, self._verbs, self._stops, self._others = now_s, set(), 0, 0
+        firsts, stops, others = list[Command](), list[Command](), list[Command]()
         for command in self._parse(records):
             if not command.stops:
                 others.append(command)
-            elif firsts.setdefault(command.verb, command) is not command:
+            elif command.verb in self._verbs:
                 stops.append(command)
-        stops = [*firsts.values(), *stops]
-        for command in (*stops[:MAX_PER_BATCH], *others[:MAX_PER_BATCH]):
+            else:
+                self._verbs.add(command.verb)
+                firsts.append(command)
+        more = max(0, MAX_PER_WINDOW - self._stops - len(firsts))
+        due = [*firsts, *stops[:more], *others[: MAX_PER_WINDOW - self._others]]
+        for command in due:
             self._commands.submit(command, stops=came_after)
-        self.discarded += len(stops[MAX_PER_BATCH:]) + len(others[MAX_PER_BATCH:])
+        stopping = sum(command.stops for command in due)
+        self._stops += stopping
+        self._others += len(due) - stopping
+        self.discarded += len(firsts) + len(stops) + len(others) - len(due)
 
     def _parse(self, records: list[Record]) -> Iterator[Command]:
         """Yield the commands for this train; of what came while the topic could not be read, only stops."""
