@@ -3,7 +3,6 @@
 Everything here blocks, and prints nothing.
 """
 
-import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -18,11 +17,16 @@ from edge_agent.perception.camera.opencv import to_bgr
 STREAM_OPEN_TIMEOUT_S = 8.0
 STREAM_READ_TIMEOUT_S = 2.0
 
-# What an MP4 or QuickTime file may begin with, and the signatures of Matroska (RFC 8794, RFC 9559).
+# What an MP4 or QuickTime file may begin with, and Matroska's header, its segment, cluster and block group, and
+# its two kinds of blocks.
 _FIRST_BOXES = frozenset({b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"})
-_EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
+_EBML = b"\x1a\x45\xdf\xa3"
+_SEGMENT = b"\x18\x53\x80\x67"
+_ENTERED = frozenset({_SEGMENT, b"\x1f\x43\xb6\x75", b"\xa0"})
+_BLOCKS = frozenset({b"\xa1", b"\xa3"})
 
 _CUT = "its last bytes are missing"
+_DAMAGED = "its container is damaged"
 
 
 class VideoDecoder:
@@ -83,8 +87,7 @@ class FileDecoder(VideoDecoder):
 
     def _decode(self) -> Iterator[VideoFrame | None]:
         yield from super()._decode()
-        if not self.problem and is_truncated(self._path):
-            self.problem = _CUT
+        self.problem = self.problem or container_problem(self._path)
 
 
 class StreamCapture:
@@ -129,18 +132,18 @@ class StreamCapture:
             self._decoder.close()
 
 
-def is_truncated(path: Path) -> bool:
-    """Return whether a file ends before its container does, by the lengths in MP4, Matroska and AVI headers."""
+def container_problem(path: Path) -> str:
+    """Return what MP4, Matroska or AVI headers say is wrong: the file ends too early, or has a hole; "" if nothing."""
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(8)
-        if head[4:] in _FIRST_BOXES:
-            return _boxes_end(file, size) > size
         if head.startswith(_EBML):
-            return _segment_end(file) > size
-        if head.startswith(b"RIFF"):
-            return _chunks_end(file, size) > size
-    return False
+            return _matroska_problem(file, size)
+        if head[4:] in _FIRST_BOXES:
+            end = _boxes_end(file, size)
+        else:
+            end = _chunks_end(file, size) if head.startswith(b"RIFF") else 0
+    return _CUT if end > size else ""
 
 
 def _boxes_end(file: BinaryIO, size: int) -> int:
@@ -171,22 +174,32 @@ def _chunks_end(file: BinaryIO, size: int) -> int:
     return at - 8  # some writers count the chunk's own header
 
 
-def _segment_end(file: BinaryIO) -> int:
-    """Return where the Matroska segment ends (RFC 9559); 0 when its length is unknown, as in a live recording."""
-    file.seek(len(_EBML))
-    file.seek(_element_length(file), os.SEEK_CUR)
-    return _element_length(file) + file.tell() if file.read(len(_SEGMENT)) == _SEGMENT else 0
-
-
-def _element_length(file: BinaryIO) -> int:
-    """Read the length of an EBML element (RFC 8794, 4); 0 when unknown."""
-    head = file.read(1)
-    width = 9 - head[0].bit_length() if head else 9
-    if width == 9:
-        return 0
-    bits = 7 * width
-    value = int.from_bytes(head + file.read(width - 1), "big") & ((1 << bits) - 1)
-    return 0 if value == (1 << bits) - 1 else value
+def _matroska_problem(file: BinaryIO, size: int) -> str:
+    """Follow the elements' lengths (RFC 8794, RFC 9559) from one block to the next, as FFmpeg skips what is not one."""
+    at, end = 0, size
+    while at < end:
+        file.seek(at)
+        head = file.read(16)
+        id_width = 9 - head[0].bit_length()
+        if id_width > 4:
+            return _DAMAGED
+        width = 9 - head[id_width].bit_length() if id_width < len(head) else 9
+        if width > 8:
+            return _DAMAGED if id_width < len(head) else _CUT
+        bits = 7 * width
+        length = int.from_bytes(head[id_width : id_width + width], "big") & ((1 << bits) - 1)
+        identity, content = head[:id_width], head[id_width + width :]
+        if identity in _BLOCKS and content.startswith(b"\0"):
+            return _DAMAGED  # no track has this number
+        at += id_width + width
+        # Segments and clusters are entered: a live recording's have no known length, written as all ones.
+        if identity not in _ENTERED:
+            at += length
+        elif length != (1 << bits) - 1:
+            if at + length > size:
+                return _CUT
+            end = at + length if identity == _SEGMENT else end  # padding may follow
+    return _CUT if at > size else ""
 
 
 def _reason(error: Exception) -> str:

@@ -209,6 +209,10 @@ def test_video_of_any_container_is_whole_until_it_is_cut(tmp_path: Path, name: s
     assert numbers(reader) == list(range(20))
     assert reader.notes == []
     content = path.read_bytes()
+    path.write_bytes(content + bytes(4096))  # as a copy by blocks
+    reader = VideoReader(path, 10)
+    assert numbers(reader) == list(range(20))
+    assert reader.notes == []
     path.write_bytes(content[: len(content) // 3])
     reader = VideoReader(path, 10)
     try:
@@ -232,6 +236,20 @@ def test_video_with_many_spoilt_pictures_is_damaged(tmp_path: Path) -> None:
     reader = VideoReader(path)
     assert numbers(reader) == [*range(5), *range(10, 20)]
     assert reader.notes == [f"{path}: 5 of 20 pictures could not be read"]
+    assert reader.damaged
+
+
+def test_matroska_with_a_hole_is_damaged(tmp_path: Path) -> None:
+    """FFmpeg looks for the next cluster and reports nothing."""
+    path = write_stamped(tmp_path / "v.mkv", {n / 10: grey(4 * n) for n in range(20)})
+    with av.open(str(path)) as container:
+        packet = [packet for packet in container.demux(video=0) if packet.size][9]
+    content = bytearray(path.read_bytes())
+    content[packet.pos : packet.pos + packet.size] = bytes(packet.size)
+    path.write_bytes(content)
+    reader = VideoReader(path)
+    assert numbers(reader) == list(range(9))
+    assert reader.notes == [f"{path}: cut short: 9 pictures could be read (its container is damaged)"]
     assert reader.damaged
 
 
