@@ -75,6 +75,10 @@ def main() -> None:
         build(named or COMMANDS)()
     except EdgeAgentError as error:
         _fail(str(error))
+        if error.data.get("hangs"):
+            # A library still runs in a thread, and aborts the process where the interpreter ends regularly.
+            sys.stdout.flush()
+            os._exit(error.exit_code)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -11,9 +11,14 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from edge_agent.errors import ConfigError
+
 if TYPE_CHECKING:
     from edge_agent.config import Settings
     from edge_agent.ports import Detector
+
+OPEN_TIMEOUT_S = 60.0
+"""Time for the detector to be opened and to answer once; ours takes a tenth of a second."""
 
 
 def set_library_defaults() -> None:
@@ -48,17 +53,36 @@ def load_structlog() -> None:
 def preload_detector(settings: "Settings") -> "Callable[[], Detector] | None":
     """Start opening the detector in a thread, and return a function that waits for it (10% of a start).
 
-    The function raises whatever went wrong. None where the run has to open the detector itself: one that works on a GPU
-    is used in the thread that opened it.
+    The function raises whatever went wrong, and ConfigError after OPEN_TIMEOUT_S. None where the run has to open the
+    detector itself: one that works on a GPU is used in the thread that opened it.
     """
-    from concurrent.futures import ThreadPoolExecutor
+    import threading
+    from concurrent.futures import Future
 
     # Everything is imported before the thread starts: two threads that import at once are slower than one.
     from edge_agent.perception.detector import open_detector, starts_on_cpu
 
     if not starts_on_cpu(settings.detector):
         return None
-    thread = ThreadPoolExecutor(1, thread_name_prefix="detector-ahead")
-    opening = thread.submit(open_detector, settings.detector)
-    thread.shutdown(wait=False)  # the thread ends when it has opened the detector
-    return opening.result
+    opening: Future[Detector] = Future()
+
+    def work() -> None:
+        try:
+            opening.set_result(open_detector(settings.detector))
+        except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+            opening.set_exception(error)
+
+    def opened() -> "Detector":
+        try:
+            detector = opening.result(OPEN_TIMEOUT_S)
+        except TimeoutError:
+            name = settings.detector.model or "the shipped model"
+            text = f"{name}: the model does not answer within {OPEN_TIMEOUT_S:g} s"
+            raise ConfigError(text, remedy="export it again, without loops", hangs=True) from None
+        thread.join()
+        return detector
+
+    # A daemon: a model that never answers must not keep the process from ending.
+    thread = threading.Thread(target=work, name="detector-ahead", daemon=True)
+    thread.start()
+    return opened

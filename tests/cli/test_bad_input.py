@@ -98,6 +98,16 @@ def test_model_that_never_answers_is_refused(tmp_path: Path) -> None:
         try_model(model, timeout_s=5)
 
 
+def test_run_with_a_model_that_never_answers_is_exit_78(tmp_path: Path) -> None:
+    model = save_endless(tmp_path / "endless.onnx", names=str(list(LABELS)))
+    code = (
+        "import sys; from edge_agent import cli; from edge_agent.cli import startup; startup.OPEN_TIMEOUT_S = 0.5;"
+        f"sys.argv = ['edge-agent', *{RUN}, '--model', {str(model)!r}]; cli.main()"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert_one_line(result, 78, "the model does not answer within 0.5 s")
+
+
 def test_detect_tries_a_model_before_it_opens_it(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(tried: Path | None) -> None:
         raise ConfigError(f"{tried} never answers")
