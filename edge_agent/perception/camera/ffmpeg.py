@@ -33,7 +33,8 @@ class VideoDecoder:
     """The pictures of a container's best video stream, in the order in which they are shown.
 
     `frames` yields them, and None for each that cannot be decoded. When it has ended, `problem` says why it ended too
-    early; "" when it did not. Raises OSError when the container cannot be opened, or has no video stream.
+    early; "" when it did not. `packets` counts what was to be decoded, which is one for each picture but in VP8.
+    Raises OSError when the container cannot be opened, or has no video stream.
     """
 
     def __init__(self, source: str, options: dict[str, str], timeout_s: tuple[float, float] | None = None) -> None:
@@ -51,6 +52,7 @@ class VideoDecoder:
         self.codec = video.codec_context.name
         self._incomplete = False
         self.problem = ""
+        self.packets = 0
         self.frames = self._decode()
 
     def close(self) -> None:
@@ -69,6 +71,7 @@ class VideoDecoder:
     def _frames_of(self, packet: "Packet[VideoStream]") -> list[VideoFrame | None]:
         if packet.dts is not None:
             self._incomplete = packet.is_corrupt
+            self.packets += packet.size > 0 and not packet.is_discard
             if packet.size == 0:
                 return []  # "show the last picture again", which the decoder would take for the end
         try:

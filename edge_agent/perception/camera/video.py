@@ -138,13 +138,16 @@ class VideoReader:
         """Close the file, and add a note when it is truncated, or pictures could not be decoded."""
         if self._decoder is None:
             return
+        good, count = self._passed - self._unreadable, self._passed
+        if self._decoder.codec != "vp8":
+            # After a spoilt key frame the decoder drops the pictures that need it without an error.
+            count = max(count, self._decoder.packets)
         if self._decoder.problem:
-            good = self._passed - self._unreadable
             self.notes.append(f"{self.path}: cut short: {good} pictures could be read ({self._decoder.problem})")
             self.damaged = True
         elif self._unreadable:
-            self.notes.append(f"{self.path}: {self._unreadable} of {self._passed} pictures could not be read")
-            self.damaged = self._unreadable > _MAX_UNREADABLE * self._passed
+            self.notes.append(f"{self.path}: {count - good} of {count} pictures could not be read")
+            self.damaged = count - good > _MAX_UNREADABLE * count
         self.close()
 
 

@@ -239,6 +239,21 @@ def test_video_with_many_spoilt_pictures_is_damaged(tmp_path: Path) -> None:
     assert reader.damaged
 
 
+def test_pictures_that_need_a_spoilt_key_frame_are_counted(tmp_path: Path) -> None:
+    content = bytearray((CASES / "h264-copied.avi").read_bytes())
+    with av.open(str(CASES / "h264-copied.avi")) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    assert packets[0].is_keyframe
+    assert packets[0].pos is not None
+    content[packets[0].pos + 8 : packets[0].pos + 8 + packets[0].size] = bytes(packets[0].size)
+    (path := tmp_path / "v.avi").write_bytes(content)
+    reader = VideoReader(path)
+    reader.open()
+    assert len(list(iter(reader.read, None))) == 60
+    assert reader.notes == [f"{path}: 30 of 90 pictures could not be read"]
+    assert reader.damaged
+
+
 def test_matroska_with_a_hole_is_damaged(tmp_path: Path) -> None:
     """FFmpeg looks for the next cluster and reports nothing."""
     path = write_stamped(tmp_path / "v.mkv", {n / 10: grey(4 * n) for n in range(20)})
