@@ -87,7 +87,7 @@ def list_files(path: Path) -> list[Path]:
     return files
 
 
-def detect_in(detector: Detector, path: Path, warn: Callable[[str], None]) -> Iterator[FrameResult]:
+def detect_in(detector: Detector, path: Path, warn: Callable[[str], None] = lambda _: None) -> Iterator[FrameResult]:
     """Yield the results for one file: one for a picture, one per frame for a video; `warn` gets notes about it.
 
     Raises ConfigError when the file cannot be read (for a truncated video after its last good frame), FatalError when
