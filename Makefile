@@ -7,6 +7,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && { echo $$p; break; }; done)
 TORCH := torch==2.13.0
 COSMIC_RAY := cosmic-ray==8.7.0
+ATHERIS := atheris==3.0.0
 CYCLONEDX := cyclonedx-bom==7.5.0
 ARGS ?=
 
@@ -72,6 +73,13 @@ chaos: $(VENV)/.test ## inject each fault 20 times into the emulated hub and wri
 attack: $(VENV)/.test ## attack MQTT, Kafka and the console 20 times in each way and write docs/chaos.md (20 minutes)
 	@tests/system-packages
 	$(BIN)/python -m tests.attack --runs 20 --output docs/chaos.md $(ARGS)
+
+$(VENV)/fuzz/atheris:
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --target $(VENV)/fuzz $(ATHERIS)
+
+.PHONY: fuzz
+fuzz: $(VENV)/.test $(VENV)/fuzz/atheris ## fuzz what reads bytes from outside, five minutes a target (ARGS="--only event --seconds 60"; 45 minutes)
+	PYTHONPATH=$(VENV)/fuzz $(BIN)/python -m tests.fuzz $(ARGS)
 
 FIXTURES := limit-and-stop danger nothing
 

@@ -111,7 +111,7 @@ def build_worker(settings: Settings, *, virtual: bool, opener: Callable[[], Dete
 def build_tuning(settings: Settings, rules: SignRules) -> policy.Tuning:
     """Return the policy's parameters."""
     section = settings.policy
-    tracking = TrackerParameters(min_iou=section.track_iou, forget_s=section.track_lost_ms / 1000)
+    tracking = TrackerParameters(gate=section.track_gate, forget_s=section.track_lost_ms / 1000)
     return policy.Tuning(section.cruise_power_percent, rules.signs, tracking, section.ignore_above_percent / 100)
 
 

@@ -215,7 +215,7 @@ def _open_collector(wanted: HardFrameOptions, settings: "Settings") -> "Collecto
     from edge_agent.perception.tracking import TrackerParameters
 
     policy = settings.policy
-    tracking = TrackerParameters(min_iou=policy.track_iou, forget_s=policy.track_lost_ms / 1000)
+    tracking = TrackerParameters(gate=policy.track_gate, forget_s=policy.track_lost_ms / 1000)
     threshold, budget_bytes = _threshold(settings.detector), wanted.megabytes * 1_000_000
     return Collector(wanted.folder, threshold=threshold, budget_bytes=budget_bytes, tracking=tracking)
 

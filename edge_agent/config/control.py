@@ -115,8 +115,11 @@ class PolicySettings(Section):
     cruise_power_percent: PositivePercent = Field(
         60, description="Motor power, in percent, while no sign asks for anything."
     )
-    track_iou: float = Field(
-        0.2, ge=0, lt=1, description="Boxes of one label whose IoU in two frames is at least this are the same sign."
+    track_gate: float = Field(
+        1.2,
+        gt=0,
+        le=5,
+        description="A box this far from where a sign is expected, in sizes of the sign, is still that sign.",
     )
     ignore_above_percent: float = Field(
         20.0,

@@ -127,7 +127,7 @@ def _update_tracks(memory: PolicyMemory, prediction: Prediction, now_s: float, t
         if detection.label not in tuning.rules:
             unknown[detection.label] = unknown.get(detection.label, 0) + 1
     before = {track.number for track in memory.tracks}
-    living, gone = update_tracks(memory.tracks, known, now_s, tuning.tracking)
+    living, gone = update_tracks(memory.tracks, known, prediction.taken_s, tuning.tracking)
     # A sign that flickers must not act twice, so its track is remembered for the rule's cool-down.
     recent = tuple(g for g in (*memory.recent, *gone) if g.acted and now_s - g.last_seen_s <= _cooldown_s(g, tuning))
     living = tuple(t if t.number in before else _mark_if_seen_before(t, recent) for t in living)

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from tests.chaos.table import ATTACKS, Outcome, rows, without_attacks
 from tests.chaos.trial import Trial
 
-from . import console, kafka
+from . import console, kafka, mqtt
 
-TRIALS: tuple[Trial, ...] = (*console.TRIALS, *kafka.TRIALS)
+TRIALS: tuple[Trial, ...] = (*console.TRIALS, *kafka.TRIALS, *mqtt.TRIALS)
 
 INTRODUCTION = """Written by `make attack`: each against a running agent with its real console, a Mosquitto and
 a broker that speaks Kafka's protocol. The time runs from sending the stop, during the attack, to its answer, or as the

@@ -44,3 +44,54 @@ def test_track_that_was_not_seen_for_too_long_has_left() -> None:
 @pytest.mark.parametrize(("x", "shared"), [(100, 1.0), (120, 1 / 3), (140, 0.0), (300, 0.0)])
 def test_overlap_is_intersection_over_union(x: float, shared: float) -> None:
     assert iou(box(100), box(x)) == pytest.approx(shared)
+
+
+def follow(detections: list[Detection | None], period_s: float = 0.1) -> tuple[Track, ...]:
+    """Return the tracks after one frame for each detection; None is a frame in which the sign was missed."""
+    tracks: tuple[Track, ...] = ()
+    for number, detection in enumerate(detections):
+        tracks, _ = update_tracks(tracks, [detection] if detection else [], 10 + number * period_s, HOW)
+    return tracks
+
+
+def small(x: float, width: float, label: str = "speed_limit_30") -> Detection:
+    return Detection(label, 0.9, Box(x, 100, x + width, 100 + width))
+
+
+def test_sign_that_moves_by_more_than_its_width_between_frames_stays_one_track() -> None:
+    """As after a curve of radius 40 studs: 39 px a frame with a box of 24 px."""
+    (found,) = follow([small(500 - 39 * n, 24 + n) for n in range(8)])
+    assert found.votes == ("speed_limit_30",) * 8
+
+
+def test_sign_that_is_missed_in_two_frames_of_a_curve_stays_one_track() -> None:
+    (found,) = follow([small(500 - 39 * n, 24 + 2 * n) if n not in {2, 3} else None for n in range(6)])
+    assert found.votes.count("speed_limit_30") == 4
+
+
+def test_thing_that_passes_by_without_coming_nearer_is_no_track() -> None:
+    """In a curve the room's furniture moves by as much as a sign at the track, but does not grow."""
+    assert len(follow([small(190 + 47 * n, 30) for n in range(4)])) == 4
+
+
+def test_sign_of_another_size_is_another_sign() -> None:
+    assert len(follow([small(100, 24), small(110, 60)])) == 2
+
+
+def test_two_signs_that_cross_keep_their_labels() -> None:
+    tracks: tuple[Track, ...] = ()
+    for n in range(5):
+        pair = [small(100 + 20 * n, 40, "stop"), small(180 - 20 * n, 40, "danger")]
+        tracks, _ = update_tracks(tracks, pair, 10 + n / 10, HOW)
+    assert sorted(t.votes for t in tracks) == [("danger",) * 5, ("stop",) * 5]
+
+
+def test_another_label_beside_a_track_is_a_sign_of_its_own() -> None:
+    """Otherwise a danger sign that follows a STOP which has acted would never act."""
+    tracks = follow([small(100, 40, "stop"), None, None, small(180, 40, "danger")])
+    assert [t.votes[-1] for t in tracks] == [None, "danger"]
+
+
+def test_label_that_flips_on_the_same_sign_is_a_vote_in_its_track() -> None:
+    (found,) = follow([small(100 + 5 * n, 40, "speed_limit_50" if n == 2 else "speed_limit_30") for n in range(5)])
+    assert found.votes[2] == "speed_limit_50"

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from edge_agent.runtime.threads import WorkerThread, in_daemon_thread
+from edge_agent.runtime.threads import LoopThread, WorkerThread, in_daemon_thread
 from edge_agent.simulation.clock import run_virtual
 
 
@@ -85,3 +85,14 @@ def test_worker_without_calls_ends_at_once() -> None:
     worker = WorkerThread("worker")
     worker.close()
     worker.join()
+
+
+def test_loop_that_is_cancelled_by_nobody_has_failed() -> None:
+    async def cancel_itself() -> None:
+        raise asyncio.CancelledError
+
+    failed = threading.Event()
+    thread = LoopThread("test", cancel_itself, failed.set)
+    thread.start()
+    assert failed.wait(10)
+    assert thread.join(10)

@@ -94,3 +94,11 @@ async def test_call_is_cancelled_with_its_caller() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     await asyncio.wait_for(cancelled.wait(), 5)
+
+
+async def test_call_that_cancels_itself_does_not_cancel_its_caller() -> None:
+    async def cancel_itself() -> None:
+        raise asyncio.CancelledError
+
+    with pytest.raises(TimeoutError):
+        await with_timeout(cancel_itself(), 5)

@@ -2,6 +2,8 @@
 
 import functools
 import http.server
+import socketserver
+import struct
 import tempfile
 import threading
 import time
@@ -78,5 +80,70 @@ def stream_server() -> Iterator[str]:
         serving = threading.Thread(target=server.serve_forever, daemon=True)
         serving.start()
         yield f"http://user:secret@127.0.0.1:{server.server_port}"
+        server.shutdown()
+        serving.join()
+
+
+class Rtsp(socketserver.StreamRequestHandler):
+    """Plays ten pictures a second over RTSP (RFC 2326), as JPEG over RTP (RFC 2435), and sends only five a second."""
+
+    def handle(self) -> None:
+        with suppress(OSError):  # the reader may leave
+            while (request := self._request()) and request[0] != "PLAY":
+                pass
+            if request:
+                self._play()
+
+    def _request(self) -> tuple[str, dict[str, str]] | None:
+        """Read and answer a request; return its method and its headers."""
+        method = self.rfile.readline().decode().partition(" ")[0]
+        headers = dict(line.decode().strip().split(": ", 1) for line in iter(self.rfile.readline, b"\r\n") if line)
+        if not method:
+            return None
+        answer, body = {"CSeq": headers["CSeq"], "Session": "1"}, b""
+        if method == "OPTIONS":
+            answer["Public"] = "DESCRIBE, SETUP, PLAY"
+        if method == "DESCRIBE":
+            body = b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\nm=video 0 RTP/AVP 26\r\na=control:track\r\n"
+            answer |= {"Content-Type": "application/sdp", "Content-Length": str(len(body))}
+        if method == "SETUP":
+            answer["Transport"] = "RTP/AVP/TCP;unicast;interleaved=0-1"
+        lines = "".join(f"{name}: {value}\r\n" for name, value in answer.items())
+        self.wfile.write(f"RTSP/1.0 200 OK\r\n{lines}\r\n".encode() + body)
+        return method, headers
+
+    def _play(self) -> None:
+        for number in range(40):
+            packet = struct.pack("!BBHII", 0x80, 0x80 | 26, number, number * 9000, 1) + _rtp_jpeg(5 * number)
+            self.wfile.write(b"$\0" + len(packet).to_bytes(2, "big") + packet)
+            time.sleep(PERIOD_S)
+
+
+def _rtp_jpeg(value: int) -> bytes:
+    """Return the RTP payload of a picture of 96x64 pixels: header, quantisation tables and the scan."""
+    picture = np.full((64, 96, 3), value, np.uint8)
+    content = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420])[
+        1
+    ].tobytes()
+    tables, scan, at = b"", b"", 2
+    while not scan:
+        marker, length = content[at + 1], int.from_bytes(content[at + 2 : at + 4], "big")
+        segment = content[at + 4 : at + 2 + length]
+        if marker == 0xDB:
+            tables += b"".join(segment[n + 1 : n + 65] for n in range(0, len(segment), 65))
+        if marker == 0xDA:
+            scan = content[at + 2 + length : -2]
+        at += 2 + length
+    return bytes((0, 0, 0, 0, 1, 255, 96 // 8, 64 // 8, 0, 0)) + len(tables).to_bytes(2, "big") + tables + scan
+
+
+@contextmanager
+def rtsp_server() -> Iterator[str]:
+    """Serve a stream with time stamps over a link that is too slow; yield its address."""
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Rtsp) as server:
+        server.daemon_threads = True
+        serving = threading.Thread(target=server.serve_forever, daemon=True)
+        serving.start()
+        yield f"rtsp://127.0.0.1:{server.server_address[1]}/live"
         server.shutdown()
         serving.join()

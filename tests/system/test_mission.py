@@ -3,11 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from edge_agent.agent import RunOptions, run
 from edge_agent.config import load, load_rules
 from edge_agent.simulation.clock import run_virtual
 
-TRACK = Path(__file__).parents[1] / "fixtures" / "tracks" / "mission.yaml"
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+TRACK = FIXTURES / "tracks" / "mission.yaml"
 
 
 def drive(**overrides: object) -> dict[str, Any]:
@@ -30,3 +33,11 @@ def test_train_without_a_detector_falls_off_and_the_report_says_so() -> None:
     assert report["actions"] == []
     assert report["mission"]["outcome"] == "derailed"
     assert report["mission"]["overruns"] == 1
+
+
+@pytest.mark.parametrize(("layout", "sign"), [("stop-after-curve", "stop"), ("limit-after-curve", "speed_limit_30")])
+def test_sign_that_stands_behind_a_curve_acts_once(layout: str, sign: str) -> None:
+    """It comes into view small and moves by more than its own width a frame; the rails then end on purpose."""
+    report = drive(**{"sim.layout": str(FIXTURES / "cases" / "layouts" / f"{layout}.yaml")})
+    assert [action["sign"] for action in report["actions"]] == [sign]
+    assert report["mission"]["overruns"] == 0

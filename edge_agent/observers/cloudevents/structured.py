@@ -31,7 +31,7 @@ def read(raw: bytes) -> Envelope:
     if not isinstance(document, dict):
         raise MalformedMessageError("the message is not a JSON object")
     data = _data(document)
-    return envelope_from({name: value for name, value in document.items() if isinstance(value, str)}, data)
+    return envelope_from({name: value for name, value in document.items() if _is_text(value)}, data)
 
 
 def envelope_from(attributes: dict[str, str], data: bytes) -> Envelope:
@@ -53,6 +53,14 @@ def is_json(content_type: str) -> bool:
     return media.endswith(("/json", "+json"))
 
 
+def _is_text(value: object) -> bool:
+    """Return whether a value is a text that UTF-8 can encode: JSON may name half a surrogate pair, which it cannot."""
+    try:
+        return isinstance(value, str) and value.encode() is not None
+    except UnicodeEncodeError:
+        return False
+
+
 def _data(document: dict[str, object]) -> bytes:
     encoded = document.get("data_base64")
     if isinstance(encoded, str):
@@ -60,5 +68,5 @@ def _data(document: dict[str, object]) -> bytes:
             return base64.b64decode(encoded, validate=True)
         except (binascii.Error, ValueError):
             raise MalformedMessageError("data_base64 is not base64") from None
-    # In ASCII: JSON may name half a surrogate pair, which UTF-8 cannot encode.
+    # In ASCII, for the same reason.
     return json.dumps(document.get("data"), separators=(",", ":")).encode()

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import structlog
 
@@ -101,10 +101,7 @@ class Outbox(Generic[T]):
 
     def read(self, after_seq: int, max_rows: int, max_bytes: int) -> "Future[list[OutboxRecord]]":
         """Request committed rows after `after_seq`, in order; fails with OutboxUnavailableError."""
-        request = writer.Read(after_seq, max_rows, max_bytes)
-        self._requests.put(request)
-        self._refuse_when_closed()
-        return request.answer
+        return self._submit(writer.Read(after_seq, max_rows, max_bytes))
 
     def acknowledge(self, seq: int) -> None:
         """Delete the rows up to `seq` with the next commit: they have arrived."""
@@ -112,23 +109,22 @@ class Outbox(Generic[T]):
 
     def dead_letter(self, seq: int, reason: str) -> "Future[None]":
         """Move the row `seq` to the dead letters; fails with OutboxUnavailableError."""
-        request = writer.DeadLetter(seq, reason)
-        self._requests.put(request)
-        self._refuse_when_closed()
-        return request.answer
+        return self._submit(writer.DeadLetter(seq, reason))
 
     def flush(self) -> "Future[None]":
         """Commit now what was put before; fails with OutboxUnavailableError if the disk does not allow it."""
-        request = writer.Flush()
-        self._requests.put(request)
-        self._refuse_when_closed()
-        return request.answer
+        return self._submit(writer.Flush())
 
     def close(self, timeout_s: float) -> bool:
         """Commit what is here and end the thread; return False if that takes longer (it then ends with the process)."""
         self._requests.put(writer.Close())
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
+
+    def _submit(self, request: writer.Read | writer.DeadLetter | writer.Flush) -> "Future[Any]":
+        self._requests.put(request)
+        self._refuse_when_closed()
+        return request.answer
 
     def _run(self) -> None:
         try:

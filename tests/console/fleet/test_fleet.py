@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import re
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -19,9 +20,10 @@ from edge_agent.console.server import listen
 from edge_agent.events import CommandResult, Event
 from edge_agent.observers.cloudevents import read_command
 from tests.console.rig import TOKEN, envelope
+from tests.observers.kafka.listener import BROKEN, CODECS, send_raw
 from tests.support import events as make
 from tests.support.http import call
-from tests.support.kafka_brokers import Consumed, Tansu, tansu_behind_proxy
+from tests.support.kafka_brokers import Consumed, Tansu, mock_cluster, tansu_behind_proxy
 from tests.support.kafka_messages import KafkaMessage, message_of
 from tests.support.mosquitto import until
 from tests.support.proxy import free_port
@@ -103,6 +105,36 @@ async def test_trains_appear_with_pictures_and_a_poisoned_message_is_only_counte
             assert f"edge_agent_console_trains {trains}.0" in figures
             assert f'edge_agent_console_messages_ignored_total{{reason="foreign"}} {rig.fleet.foreign}.0' in figures
             assert (await call(rig.port, "/api/trains/red/snapshot.jpg")).body[:2] == b"\xff\xd8"
+
+
+@pytest.mark.parametrize("codec", CODECS)
+async def test_no_message_costs_those_of_other_trains(codec: str) -> None:
+    surrogate = (
+        rb'{"specversion":"1.0","id":"1","source":"/trains/blue","type":"dev.edge-agent.state.v1","data":"\ud800"}'
+    )
+    structured = (("content-type", b"application/cloudevents+json"),)
+    with mock_cluster() as address:
+        async with fleet(address) as rig:
+            await rig.connected()
+            rig.producer = confluent_kafka.Producer(
+                {"bootstrap.servers": address, "compression.type": codec, "linger.ms": 50, "log_level": 0}
+            )
+            for name in ("red", "green"):
+                await send_raw(address, *(raw for raw in BROKEN.values() if 0 < len(raw) < 1000), topic=EVENTS)
+                while rig.train(name) is None:
+                    # One batch: the broken one first.
+                    for message in (
+                        KafkaMessage(None, structured, surrogate),
+                        message_of(envelope(make.state(), name)),
+                    ):
+                        rig.producer.produce(EVENTS, message.value, partition=0, headers=list(message.headers))
+                    assert rig.producer.flush(10) == 0
+                    await asyncio.sleep(0.05)
+            assert rig.train("blue") is None
+            figures = (await call(rig.port, "/metrics")).body.decode()
+            unreadable = re.search(r'ignored_total\{reason="unreadable"\} (\d+)', figures)
+            assert unreadable is not None
+            assert int(unreadable[1]) >= 2 * sum(0 < len(raw) < 1000 for raw in BROKEN.values())
 
 
 async def test_command_goes_to_the_train_with_its_token_and_its_answer_comes_back(tmp_path: Path) -> None:

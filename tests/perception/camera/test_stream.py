@@ -10,7 +10,7 @@ import pytest
 from edge_agent.errors import RetryableError
 from edge_agent.perception.camera import LiveCamera, LiveTimeouts, open_camera
 from edge_agent.perception.camera.ffmpeg import StreamCapture
-from tests.support.streams import FPS, PICTURES, stream_server
+from tests.support.streams import FPS, PICTURES, rtsp_server, stream_server
 
 
 @pytest.fixture
@@ -74,3 +74,17 @@ def test_stream_reports_spoilt_pictures_and_each_picture_in_its_own_size(server:
     shapes = [image.shape for good, image in found if good]
     assert shapes == [(64, 96, 3)] * (PICTURES // 2 - 1) + [(96, 128, 3)] * (PICTURES // 2)
     assert [good for good, _ in found].count(False) == 1
+
+
+async def test_lag_of_an_rtsp_stream_over_a_slow_link_grows() -> None:
+    """JPEG again, but RTP has time stamps for it."""
+    lags: list[float] = []
+    with rtsp_server() as address:
+        async with asyncio.timeout(60), open_camera(address, fps=FPS, width_hint=96, height_hint=64) as camera:
+            with suppress(RetryableError):
+                while not lags or lags[-1] < 0.5:
+                    shot = await camera.grab()
+                    assert shot is not None
+                    assert shot.lag_s is not None
+                    lags.append(shot.lag_s)
+    assert lags[-1] >= 0.5, lags
