@@ -69,6 +69,10 @@ chaos: $(VENV)/.test ## inject each fault 20 times into the emulated hub and wri
 	@tests/system-packages
 	$(BIN)/python -m tests.chaos --runs 20 --output docs/chaos.md $(ARGS)
 
+.PHONY: cases
+cases: $(VENV)/.test ## read the inputs of tests/fixtures/cases and print what is right and what is not (10 seconds)
+	$(BIN)/python -m tests.cases $(ARGS)
+
 .PHONY: attack
 attack: $(VENV)/.test ## attack MQTT, Kafka and the console 20 times in each way and write docs/chaos.md (20 minutes)
 	@tests/system-packages

@@ -5,6 +5,8 @@ A skip prints its reason (`-ra`). In CI a skip whose reason is not in `allowed-s
 
 import importlib.util
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,14 @@ _ALLOWED = [
     for line in (Path(__file__).parent / "allowed-skips.txt").read_text(encoding="utf-8").splitlines()
     if line and not line.startswith("#")
 ]
+
+
+@pytest.fixture(autouse=True)
+def _log_to_the_stream_of_the_next_test() -> Iterator[None]:
+    """Forget how a test has configured the log: its captured stderr is closed."""
+    yield
+    if (structlog := sys.modules.get("structlog")) is not None:
+        structlog.reset_defaults()
 
 
 def pytest_report_header() -> str:

@@ -158,35 +158,35 @@ def to_coco(
     """Build a data set for `edge-agent train` and return the number of pictures in each split.
 
     `labelled` are the classes that were annotated: of others nothing is learnt, not even their absence. Every
-    `val_every`-th picture (by name) goes to the validation split. Raises ConfigError naming a missing or broken
-    picture, an unknown label or an existing `out`, FatalError naming a file that cannot be written; nothing is left
-    behind then.
+    `val_every`-th picture (by name) goes to the validation split, unless it is the only one. Raises ConfigError naming
+    a missing or broken picture, an unknown label or an existing `out`, FatalError naming a file that cannot be written;
+    nothing is left behind then.
     """
     unknown = [label for label in labelled if label not in CLASS_IDS]
     if unknown:
         raise ConfigError(f"{unknown[0]!r} is not a label", remedy=f"known labels: {', '.join(LABELS)}")
     entries = sorted(read_export(export), key=lambda entry: entry[0])
-    if len(entries) < 2:
-        raise ConfigError(
-            f"{export} has {len(entries)} finished tasks, but at least two are needed",
-            remedy="label more and export again",
-        )
+    if not entries:
+        raise ConfigError(f"{export} has no finished tasks", remedy="label pictures and export again")
     _check_pictures([name for name, _ in entries], pictures, export)
+    chosen = [index % val_every == 0 and len(entries) > 1 for index in range(len(entries))]
     splits = {
-        "train": [entry for index, entry in enumerate(entries) if index % val_every],
-        "val": [entry for index, entry in enumerate(entries) if not index % val_every],
+        "train": [entry for entry, is_val in zip(entries, chosen, strict=True) if not is_val],
+        "val": [entry for entry, is_val in zip(entries, chosen, strict=True) if is_val],
     }
     if out.exists():
         raise ConfigError(f"{out} exists already", remedy="choose another folder, or remove it")
     partial = out.with_name(f".{out.name}.partial")
     try:
-        for split, chosen in splits.items():
-            content = _coco(chosen, pictures, partial / "images" / split, labelled)
+        for split, part in splits.items():
+            if not part:
+                continue
+            content = _coco(part, pictures, partial / "images" / split, labelled)
             write_atomic(partial / "annotations" / f"{split}.json", (json.dumps(content) + "\n").encode())
         partial.replace(out)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return {split: len(chosen) for split, chosen in splits.items()}
+    return {split: len(part) for split, part in splits.items()}
 
 
 def _check_pictures(names: Sequence[str], pictures: Path, export: Path) -> None:

@@ -23,7 +23,12 @@ from edge_agent.perception.vision.draw import draw
 from edge_agent.ports import Detector
 from edge_agent.runtime.files import atomic_path
 
-VIDEO_SUFFIXES = frozenset({".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".ts"})
+VIDEO_SUFFIXES = frozenset(
+    {
+        *(".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts"),
+        *(".3gp", ".3g2", ".flv", ".mjpeg", ".mjpg", ".wmv", ".ogv", ".gif"),
+    }
+)
 """Suffixes of videos in a folder, in lower case; a file that is named directly may have any."""
 
 # The time stamps' unit in copies: a multiple of the usual frame rates, 29.97 too; MPEG-4 has 16 bits for it.
@@ -96,7 +101,7 @@ def detect_in(detector: Detector, path: Path, warn: Callable[[str], None] = lamb
     if is_picture(path):
         found = read_image(path)
         if found is None:
-            raise ConfigError(f"{path}: cannot be read as a picture", remedy="copy or export it again")
+            raise ConfigError(f"{path}: cannot be read as a picture", remedy="copy it again, or save it as JPEG")
         yield _infer(detector, path, found[0])
         return
     reader = VideoReader(path)

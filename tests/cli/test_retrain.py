@@ -103,7 +103,7 @@ def test_tasks_broken_picture_is_reported_and_the_others_are_kept(model: Path, p
     result = call("dataset", "tasks", photos, "--out", tmp_path / "out", "--model", model)
     assert result.exit_code == 1
     assert result.stderr.splitlines() == [
-        f"edge-agent: {photos / '3.png'}: cannot be read as a picture; copy or export it again"
+        f"edge-agent: {photos / '3.png'}: cannot be read as a picture; copy it again, or save it as JPEG"
     ]
     assert len(json.loads((tmp_path / "out" / "tasks.json").read_text())) == 5
 

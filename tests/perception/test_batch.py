@@ -1,5 +1,6 @@
 """Detection over files on disk, with annotated copies."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,6 +43,20 @@ def test_list_files_folder_holds_pictures_and_videos_in_order(tmp_path: Path) ->
     (tmp_path / "truth.jsonl").write_text("{}")
     assert [file.name for file in list_files(tmp_path)] == ["9.png", "10.png", "a.MP4"]
     assert list_files(tmp_path / "truth.jsonl") == [tmp_path / "truth.jsonl"]
+
+
+@pytest.mark.parametrize("name", ["a.HEIC", "b.heif", "c.3gp", "d.flv", "e.mjpeg", "f.wmv", "g.avif"])
+def test_list_files_leaves_no_picture_or_film_out_silently(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+    (file,) = list_files(tmp_path)
+    with pytest.raises(ConfigError, match=re.escape(name)):
+        list(detect_in(Corner(), file))
+
+
+@pytest.mark.parametrize(("suffix", "code"), [(".3gp", "mp4v"), (".mjpeg", "MJPG"), (".flv", "FLV1"), (".wmv", "WMV2")])
+def test_detect_in_films_of_other_containers_are_read(tmp_path: Path, suffix: str, code: str) -> None:
+    path = write_video(tmp_path / f"v{suffix}", 5, kind=code)
+    assert len(list(detect_in(Corner(), path))) == 5
 
 
 @pytest.mark.parametrize("name", ["", "nothing"])

@@ -12,9 +12,12 @@ from edge_agent.perception.camera.opencv import as_bgr, silence_opencv
 from edge_agent.perception.camera.recorded import RecordedPicture
 
 SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".jp2"}
+    {
+        *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".jp2"),
+        *(".avif", ".heic", ".heif", ".hif", ".jxl", ".dng", ".cr2", ".cr3", ".nef", ".arw"),
+    }
 )
-"""Suffixes of pictures, in lower case."""
+"""Suffixes of pictures, in lower case; also of those that OpenCV may not read: named, not left out silently."""
 
 # Signature of a PNG file, and the name of its last chunk.
 _PNG, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND"
@@ -32,6 +35,7 @@ class ImagesReader:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.skipped = 0
+        self._unreadable: list[str] = []
         self.flattened = 0
         self._files: list[Path] = []
         self._position = 0
@@ -42,7 +46,8 @@ class ImagesReader:
         """Warnings about skipped and flattened pictures so far."""
         notes = []
         if self.skipped:
-            notes.append(f"{self.path}: {self.skipped} of {len(self._files)} pictures could not be read")
+            names = ", ".join(self._unreadable[:3]) + (", ..." if self.skipped > 3 else "")
+            notes.append(f"{self.path}: {self.skipped} of {len(self._files)} pictures could not be read ({names})")
         if self.flattened:
             notes.append(f"{self.path}: {self.flattened} pictures with transparent parts were put on black")
         return notes
@@ -77,6 +82,7 @@ class ImagesReader:
             found = read_image(path)
             if found is None:
                 self.skipped += 1
+                self._unreadable.append(path.name)
                 continue
             image, flattened = found
             self.flattened += flattened

@@ -10,6 +10,8 @@ from edge_agent.events import Box, Detection
 from edge_agent.perception.camera.opencv import to_bgr
 from edge_agent.perception.camera.recorded import RecordedPicture
 
+_RECORDED_KEYS = frozenset({"frame", "sequence", "t_s", "frame_id", "detections"})
+
 if TYPE_CHECKING:
     from av import VideoFrame
 
@@ -154,16 +156,18 @@ class VideoReader:
 def read_truth(path: Path) -> dict[int, tuple[Detection, ...]]:
     """Read the ground truth of a recorded video: one line `{"frame": 0, "detections": [{"label", "box"}]}` per frame.
 
-    Boxes are [x1, y1, x2, y2] in the video's pixels. Lines without these keys are skipped, and an absent file returns
-    an empty mapping. Raises ConfigError for a line that cannot be parsed.
+    Boxes are [x1, y1, x2, y2] in the video's pixels. Lines without these keys are skipped. A file that is absent, or
+    whose first line is of another kind, holds no truth. Raises ConfigError for a later line that cannot be parsed.
     """
     if not path.exists():
         return {}
-    truth = {}
+    truth: dict[int, tuple[Detection, ...]] = {}
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError as error:
         raise ConfigError(f"{path}: the recorded truth cannot be read", remedy="remove it or record again") from error
+    if not lines or not _is_of_recorder(lines[0]):
+        return {}
     for number, line in enumerate(lines, start=1):
         try:
             entry = json.loads(line) if line.strip() else {}
@@ -172,6 +176,18 @@ def read_truth(path: Path) -> dict[int, tuple[Detection, ...]]:
         except (ValueError, TypeError, KeyError) as error:
             raise ConfigError(f"{path}:{number}: not a line of recorded truth", remedy="record again") from error
     return truth
+
+
+def _is_of_recorder(line: str) -> bool:
+    """Return whether a line is of a recording; other programs, and `detect --json`, write .jsonl files too."""
+    try:
+        entry = json.loads(line)
+        keys: set[str] = set(entry.keys())
+        for item in entry.get("detections") or ():
+            _detection(item)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return False
+    return "frame" in keys and keys <= _RECORDED_KEYS
 
 
 def _detection(item: Any) -> Detection:

@@ -43,7 +43,7 @@ def test_folder_bad_pictures_are_skipped_and_counted(tmp_path: Path) -> None:
     names, reader = read_all(tmp_path)
     assert names == ["2.jpg"]
     assert reader.skipped == 3
-    assert reader.notes == [f"{tmp_path}: 3 of 4 pictures could not be read"]
+    assert reader.notes == [f"{tmp_path}: 3 of 4 pictures could not be read (0.jpg, 1.png, 3.jpg)"]
 
 
 @pytest.mark.parametrize(("make", "message"), [(False, "contains no pictures"), (True, "none of its 2 pictures")])

@@ -72,7 +72,7 @@ async def test_notes_of_the_source_are_the_cameras(tmp_path: Path) -> None:
     camera = open_camera(str(tmp_path), fps=10, width_hint=600, height_hint=400)
     assert isinstance(camera, RecordedCamera)
     await shots(camera)
-    assert camera.notes == (f"{tmp_path}: 1 of 2 pictures could not be read",)
+    assert camera.notes == (f"{tmp_path}: 1 of 2 pictures could not be read (2.png)",)
 
 
 async def test_source_without_pictures_is_refused_on_entering(tmp_path: Path) -> None:

@@ -102,10 +102,25 @@ def test_truth_with_a_bad_line_names_it(tmp_path: Path, line: str) -> None:
         read_truth(path)
 
 
-def test_truth_that_is_not_text_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "v.jsonl").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ConfigError, match=r"v\.jsonl"):
-        read_truth(tmp_path / "v.jsonl")
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\xff\xfe\x00",
+        b"notes\n",
+        b"[1, 2]\n",
+        b"[" * 100_000,
+        b'{"frame": 0, "text": "a subtitle"}\n',
+        b'{"path": "v.mp4", "frame": 0, "width": 64, "height": 48, "detections": []}\n',  # of detect --json
+        b'{"frame": 0, "detections": [{"class": 3}]}\n',
+        b'{"t_s": 0.1, "sent": "0b"}\n{"frame": "x", "detections": 5}\n',
+    ],
+)
+def test_truth_is_not_what_another_program_has_written(tmp_path: Path, content: bytes) -> None:
+    path = write_video(tmp_path / "v.mp4", 2)
+    path.with_suffix(".jsonl").write_bytes(content)
+    assert read_truth(path.with_suffix(".jsonl")) == {}
+    assert numbers(VideoReader(path, None)) == [0, 1]
 
 
 @pytest.mark.parametrize("content", [b"", b"plain text\n" * 100, b"\x00" * 5000], ids=["empty", "text", "zeros"])

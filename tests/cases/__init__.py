@@ -1,0 +1,1 @@
+"""Small inputs that once went wrong, each for a kind, and what is right: `make cases`."""
