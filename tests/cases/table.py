@@ -6,10 +6,10 @@ Another kind is another module with a tuple `CASES`, named in KINDS.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tests.cases import labels, layouts, models, pictures
+from tests.cases import labels, layouts, models, pictures, videos
 from tests.cases.case import Case
 
-KINDS = (labels, pictures, models, layouts)
+KINDS = (labels, pictures, models, layouts, videos)
 CASES: tuple[Case, ...] = tuple(case for kind in KINDS for case in kind.CASES)
 
 
