@@ -36,7 +36,10 @@ WINDOW_S = 0.1
 """Time in which at most 500 records are read: even a flood must not take the processor from the train."""
 
 MAX_PER_WINDOW = 5
-"""Maximum number of commands handled in that time, and of stops."""
+"""Maximum number of commands handled in that time, beside stops."""
+
+MAX_STOPS_PER_WINDOW = 20
+"""Maximum number of stops handled in that time, the first of each kind aside."""
 
 _POLL_MS = 1000
 _FETCH_MS = 100  # how long a broker may hold back an answer; some look for new messages no more often than that
@@ -158,7 +161,7 @@ class KafkaCommandConsumer:
             self.listening = False
 
     def _submit(self, records: list[Record]) -> None:
-        """Submit stops first, then the others, at most MAX_PER_WINDOW of each; the rest is counted as discarded.
+        """Submit stops first, then the others, as many as a window allows; the rest is counted as discarded.
 
         The first stop of each verb goes before all others, however many there were: no kind of stop is left out.
         """
@@ -175,7 +178,7 @@ class KafkaCommandConsumer:
             else:
                 self._verbs.add(command.verb)
                 firsts.append(command)
-        more = max(0, MAX_PER_WINDOW - self._stops - len(firsts))
+        more = max(0, MAX_STOPS_PER_WINDOW - self._stops - len(firsts))
         due = [*firsts, *stops[:more], *others[: MAX_PER_WINDOW - self._others]]
         for command in due:
             self._commands.submit(command, stops=came_after)

@@ -79,6 +79,9 @@ class RecordReader:
 
     async def _since(self, partitions: list[TopicPartition], since_ms: int) -> dict[TopicPartition, int]:
         """Return the offsets of the first records since a time, where there are any."""
+        if since_ms <= 0:
+            beginnings: dict[TopicPartition, int] = await self._request(self._consumer.beginning_offsets(partitions))
+            return beginnings
         try:
             found = await self._request(self._consumer.offsets_for_times(dict.fromkeys(partitions, since_ms)))
         except kafka_errors.KafkaError as error:  # some brokers cannot look up offsets by time

@@ -18,6 +18,7 @@ from edge_agent.observers.cloudevents import MalformedMessageError
 from edge_agent.observers.crazy_train.payloads import CAPTURE_TOPIC
 from edge_agent.observers.kafka.commands import (
     MAX_PER_WINDOW,
+    MAX_STOPS_PER_WINDOW,
     KafkaCommandConsumer,
     ReadMessage,
     Record,
@@ -124,8 +125,8 @@ async def test_of_a_flood_only_the_beginning_is_looked_at_and_every_kind_of_stop
     flood = [f"drive {number}" for number in range(400)]
     seen, consumer = await received(*flood, *["stop"] * 50, "emergency_stop", "disarm")
     assert seen[:3] == ["stop", "emergency_stop", "disarm"]
-    assert seen[MAX_PER_WINDOW:] == flood[:MAX_PER_WINDOW]
-    assert consumer.discarded == 400 + 52 - 2 * MAX_PER_WINDOW
+    assert seen[MAX_STOPS_PER_WINDOW:] == flood[:MAX_PER_WINDOW]
+    assert consumer.discarded == 400 + 52 - MAX_PER_WINDOW - MAX_STOPS_PER_WINDOW
 
 
 async def test_messages_for_other_trains_are_no_flood() -> None:

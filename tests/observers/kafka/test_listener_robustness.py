@@ -9,8 +9,9 @@ import confluent_kafka
 import pytest
 
 from edge_agent.control.commands import Verb
+from edge_agent.observers.kafka.tools import tail
 from tests.observers.kafka.listener import BROKEN, CODECS, TOPIC, batch_of, ids, listening, order, send, send_raw
-from tests.observers.kafka.rig import until
+from tests.observers.kafka.rig import settings, until
 from tests.support.kafka_brokers import Tansu, mock_cluster, tansu_behind_proxy
 from tests.support.kafka_messages import KafkaMessage
 from tests.support.proxy import free_port
@@ -114,3 +115,18 @@ async def test_trouble_of_the_listener_is_told_with_its_remedy() -> None:
             "check the uplink and kafka.bootstrap_servers",
         )
         assert TOPIC in faults[0].message
+
+
+async def test_tail_prints_what_cannot_be_decoded_and_goes_on() -> None:
+    with mock_cluster() as address:
+        send(address, order("first"), partition=0)
+        await send_raw(address, BROKEN["no zstd"])
+        send(address, order("last"), partition=0)
+        seen = []
+        async with contextlib.aclosing(tail(settings(address, topic=TOPIC), from_start=True)) as stream:
+            async for message in stream:
+                seen.append(message.envelope.id if message.envelope else message.problem)
+                if len(seen) == 3:
+                    break
+    assert (seen[0], seen[2]) == ("first", "last")
+    assert "DecompressionError" in seen[1]
