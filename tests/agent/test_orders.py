@@ -7,9 +7,10 @@ import pytest
 from pydantic import SecretStr
 
 from edge_agent.control.commands import Channel, Code, CommandRules, Verb
-from edge_agent.events import GuardState
+from edge_agent.control.guard import Order
+from edge_agent.events import GuardState, TrainState
 from tests.support.commands import TOKEN
-from tests.support.ordered_train import OrderedTrain
+from tests.support.ordered_train import FRAME_S, WRITE_S, OrderedTrain
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def test_order_to_drive_while_a_sign_stops_the_train_is_refused_and_the_stop_sta
     assert (result.accepted, result.code, result.reason) == (False, Code.WRONG_STATE, "the train is still stopping")
     train.advance(5.0)
     assert (train.state, train.control.permit.reason) == (GuardState.ARMED_STOPPED, "danger sign")
-    assert train.order(Verb.DRIVE).accepted, "it stands, and somebody has looked"
+    assert train.order(Verb.DRIVE).state == "running", "at once: it stands, and somebody has looked"
     train.advance(0.2)
     assert train.moves
 
@@ -159,3 +160,77 @@ def test_train_that_starts_by_itself_does_not_after_a_latched_fault() -> None:
         assert train.order(Verb.REARM).accepted
         train.advance(5.0)
         assert train.state is GuardState.DISARMED
+
+
+def test_train_that_started_by_itself_does_not_again_when_its_link_comes_back() -> None:
+    with closing(OrderedTrain(auto_arm=True)) as train:
+        train.call(lose_link(train))
+        train.advance(1.0)
+        train.call(train.hub.reconnect())
+        train.advance(5.0)
+        assert train.state is GuardState.DISARMED
+
+
+async def lose_link(train: OrderedTrain) -> None:
+    train.hub.drop_link()
+
+
+def test_stop_is_written_at_once_and_not_with_the_next_tick(train: OrderedTrain) -> None:
+    train.drive()
+    train.advance(0.021)  # in the middle between two ticks
+    train.order(Verb.STOP)
+    train.advance(WRITE_S)
+    assert not train.moves
+
+
+def test_sign_stops_the_train_with_the_picture_that_confirms_it(train: OrderedTrain) -> None:
+    train.drive()
+    states: list[TrainState] = []
+    train.watch = lambda happened: states.append(happened) if isinstance(happened, TrainState) else None
+    train.signs = ("danger", "giraffe")
+    train.advance(0.6)
+    (action,) = train.stats.actions
+    stopped = next(state for state in states if state.guard is GuardState.STOPPING)
+    assert (action.sign, action.t_s) == ("danger", round(stopped.at_s - train.stats.started_s, 3))
+
+
+def test_sign_without_a_rule_is_counted_with_its_picture(train: OrderedTrain) -> None:
+    train.signs = ("giraffe",)
+    train.advance(1.5 * FRAME_S)
+    assert train.stats.unknown_signs == 1
+
+
+def test_run_that_has_ended_refuses_orders_and_publishes_nothing(train: OrderedTrain) -> None:
+    train.order(Verb.ARM)
+    happened: list[object] = []
+    train.control.close()
+    train.watch = happened.append
+    assert train.control.order(Order.DRIVE) == train.control.order(Order.REARM) == "the run has ended"
+    assert train.control.order(Order.STOP) == ""
+    train.advance(3.0)
+    assert not any(isinstance(each, TrainState) for each in happened)
+    assert not train.moves
+
+
+def test_state_is_published_at_each_change_and_every_second(train: OrderedTrain) -> None:
+    states: list[tuple[int, str]] = []
+    began_s = train.loop.time()
+
+    def note(happened: object) -> None:
+        if isinstance(happened, TrainState):
+            states.append((round(happened.at_s - began_s), happened.guard))
+
+    train.watch = note
+    train.order(Verb.ARM)
+    train.advance(2.5)
+    assert states == [(0, "armed_stopped"), (1, "armed_stopped"), (2, "armed_stopped")]
+
+
+def test_write_to_the_motor_names_the_decision_that_caused_it(train: OrderedTrain) -> None:
+    train.drive()
+    before = train.commands[-1].decision_id
+    train.signs = ("danger",)
+    train.advance(0.6)
+    brake = next(command for command in train.commands if command.reason == "danger sign")
+    assert before is not None
+    assert brake.decision_id not in (None, before)

@@ -179,6 +179,9 @@ async def try_channel(channel: str, pairs: int, folder: Path) -> int:
             async with AsyncExitStack() as stack:
                 send = await sender(channel, config, stack)
                 found.append(await try_pairs(view, listener, send, pairs))
+                if channel == "original":  # whose capturing has to go on, or the end of the source is not noticed
+                    await asyncio.sleep(2 * HOLD_S)
+                    await send("drive")
             camera.over = True
 
         await run(

@@ -23,7 +23,7 @@ from edge_agent.control.commands import (
     parse_command,
 )
 from edge_agent.control.driver import Driver, Ramp
-from edge_agent.events import Box, CommandResult, Detection, Event, GuardState, Prediction, TrainState
+from edge_agent.events import Box, CommandResult, Detection, Event, GuardState, MotorCommand, Prediction, TrainState
 from edge_agent.faults import FaultReport, FaultReporter
 from edge_agent.hub.mock import MockHub, MockWrite
 from edge_agent.pipeline import Control, ControlParameters
@@ -70,9 +70,9 @@ class OrderedTrain:
     """A train, linked and disarmed after the first pictures.
 
     `signs` are the labels in the next pictures; without `camera` there are none. `meanwhile` is called while the token
-    of a command is read. `faults` are those that are active, `stats` what the run report counts, and `seen_s` is when
-    the newest picture was taken. `watch` is called in the loop with each write, state and result, and with each picture
-    before it counts.
+    of a command is read. `faults` are those that are active, `commands` what was written, `stats` what the run report
+    counts, and `seen_s` is when the newest picture was taken. `watch` is called in the loop with each write, state and
+    result, and with each picture before it counts.
     """
 
     def __init__(self, rules: CommandRules = RULES, *, auto_arm: bool = False, storage: str = "") -> None:
@@ -86,6 +86,7 @@ class OrderedTrain:
         self.rules, self.stats = rules, RunStats(self.loop.time())
         self.watch: Callable[[MockWrite | TrainState | CommandResult | Prediction], None] = lambda happened: None
         self.results: list[CommandResult] = []
+        self.commands: deque[MotorCommand] = deque(maxlen=100)
         self.faults: dict[str, FaultReport] = {}
         self.handler: CommandHandler
         self.control: Control
@@ -150,7 +151,7 @@ class OrderedTrain:
     async def _start(self, auto_arm: bool) -> None:
         clock = self.loop.time
         self.hub.log = WatchedLog(self._watch)
-        driver = Driver(self.hub, ramp=Ramp(), adapt=lambda power: power, publish=lambda command: None, clock=clock)
+        driver = Driver(self.hub, ramp=Ramp(), adapt=lambda power: power, publish=self.commands.append, clock=clock)
         self.control = Control(
             self.hub,
             driver,
