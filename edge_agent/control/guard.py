@@ -340,5 +340,5 @@ def _enter(memory: GuardMemory, state: GuardState, now_s: float) -> GuardMemory:
         return memory
     # Arming alone never starts the train: after DISARMED, DRIVE has to be ordered again.
     operator_stop = memory.operator_stop or state is GuardState.DISARMED
-    drive_s = None if operator_stop or state is GuardState.RUNNING else memory.drive_s
-    return replace(memory, state=state, since_s=now_s, operator_stop=operator_stop, drive_s=drive_s)
+    # An order to drive waits in ARMED_STOPPED only: it is carried out, or void, with the next state.
+    return replace(memory, state=state, since_s=now_s, operator_stop=operator_stop, drive_s=None)

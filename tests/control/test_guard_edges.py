@@ -1,6 +1,7 @@
 """Edge cases of the guard: exact limits, orders that do not fit the state, latched reasons, frozen values."""
 
 import itertools
+import math
 from dataclasses import FrozenInstanceError, fields
 
 import pytest
@@ -94,12 +95,42 @@ def test_order_to_drive_is_kept_no_longer_than_a_command(waits_s: float, power_p
     assert train.step(after_s=waits_s).power_percent == power_percent
 
 
-def test_order_that_has_moved_the_train_does_not_age() -> None:
+def test_order_to_drive_ages_from_when_it_was_given() -> None:
+    """At a time at which the age is not what a remainder would be."""
+    waiting = GuardMemory(GuardState.ARMED_STOPPED, operator_stop=False, drive_s=4.0)
+    memory, permit = step(waiting, Inputs(15.0, CRUISE, Health(15.0)), Limits())
+    assert (permit.power_percent, permit.by, memory.drive_s) == (None, Priority.OPERATOR, None)
+
+
+def test_order_that_is_refused_does_not_keep_the_next_from_being_carried_out() -> None:
+    train = train_in(GuardState.DISARMED)
+    assert train.step(Order.DRIVE, Order.ARM).state is GuardState.ARMED_STOPPED
+
+
+def test_arming_an_armed_train_that_stops_does_not_end_its_stop() -> None:
+    assert train_in(GuardState.STOPPING).step(Order.ARM).state is GuardState.STOPPING
+
+
+def test_first_picture_after_capturing_was_stopped_may_take_the_lease_to_the_instant() -> None:
+    memory = GuardMemory(GuardState.ARMED_STOPPED, operator_stop=False, capture_stopped_s=64.0)
+    _, permit = step(memory, Inputs(64.25, CRUISE, Health(60.0)), Limits(lease_s=0.25))
+    assert permit.by is Priority.CAPTURE
+
+
+def test_hub_that_is_silent_latches_whether_or_not_capturing_was_stopped() -> None:
+    memory = GuardMemory(GuardState.ARMED_STOPPED, operator_stop=False, capture_stopped_s=64.0)
+    inputs = Inputs(64.25, CRUISE, Health(64.25, unanswered_s=60.0))
+    assert step(memory, inputs, Limits(latch_s=2.0))[0].latched_by is Priority.HUB_SILENT
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_order_that_has_moved_the_train_does_not_age(first: bool) -> None:
     train = train_in(GuardState.RUNNING)
     train.request = SIGN_STOP
     train.step()
     train.step(after_s=1.0)
-    train.step(Order.DRIVE)  # changes nothing: the train goes on after the sign anyway
+    if not first:
+        train.step(Order.DRIVE)  # changes nothing: the train goes on after the sign anyway
     train.step(after_s=60.0)
     train.request = CRUISE
     assert train.step().power_percent == 60
@@ -143,8 +174,9 @@ def test_stop_is_never_refused(state: GuardState, order: Order) -> None:
     assert train.refusal(order) == ""
 
 
-def test_armed_train_is_armed_again_with_a_full_disk() -> None:
-    train = train_in(GuardState.RUNNING)
+@pytest.mark.parametrize("state", [GuardState.ARMED_STOPPED, GuardState.RUNNING, GuardState.STOPPING])
+def test_armed_train_is_armed_again_with_a_full_disk(state: GuardState) -> None:
+    train = train_in(state)
     train.arm_trouble = "3 MB are free"
     assert train.refusal(Order.ARM) == ""
 
@@ -264,7 +296,8 @@ def test_values_start_safe_and_cannot_be_changed() -> None:
     assert (memory.latched, memory.latched_by, memory.brake_since_s) == ("", None, None)
     health = Health(None)
     assert (health.link_trouble, health.integrity, health.hub_trouble, health.loop_stalled) == ("", "", "", False)
-    assert (health.arm_trouble, health.capture_stopped, memory.drive_s) == ("", False, None)
+    assert (health.arm_trouble, health.capture_stopped) == ("", False)
+    assert (memory.drive_s, memory.capture_stopped_s) == (None, -math.inf)
     limits = Limits()
     assert (limits.order_age_s, limits.hub_lease_s, health.unanswered_s) == (10.0, 1.0, None)
     assert (limits.lease_s, limits.latch_s, limits.stop_time_s) == (0.3, 2.0, 0.7)
