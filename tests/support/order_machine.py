@@ -447,7 +447,8 @@ class OrderMachine(RuleBasedStateMachine):
             self.console_loop.run_until_complete(asyncio.sleep(0))
 
     def _record(self, key: bytes | None, headers: Any, value: bytes) -> Any:
-        return SimpleNamespace(key=key, headers=tuple(headers), value=value, timestamp=1000 * self._wall())
+        at_ms, place = 1000 * self._wall(), {"topic": "t", "partition": 0, "offset": 0}
+        return SimpleNamespace(**place, key=key, headers=tuple(headers), value=value, timestamp=at_ms)
 
     def _wall(self) -> float:
         return BEGAN_UNIX_S + self.train.loop.time()
