@@ -37,5 +37,5 @@ def test_orders_signs_faults_and_floods_in_any_order_never_move_a_train_that_mus
     for channel in ("mqtt", "kafka", "console", "crazy-train"):
         assert seen[channel, "accepted"]
         assert seen[channel, "stopped"]
-    for state in GuardState:
-        assert seen["guard", state] or state is GuardState.INIT
+    for state in (GuardState.RUNNING, GuardState.STOPPING, GuardState.ARMED_STOPPED, GuardState.FAULT_LATCHED):
+        assert seen["guard", state]

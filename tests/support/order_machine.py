@@ -341,7 +341,7 @@ class OrderMachine(RuleBasedStateMachine):
         self.train.camera = camera
 
     @rule(
-        fault=st.sampled_from(("link", "alert", "button", "integrity", "stall", "disk", "write")),
+        fault=st.sampled_from(("link", "link", "link", "alert", "button", "integrity", "stall", "disk", "write")),
         lasts_s=st.sampled_from((0.0, 0.05, 1.0)),
     )
     def fail(self, fault: str, lasts_s: float) -> None:
