@@ -6,6 +6,7 @@ from the bytes on. What is submitted while the train's loop stands still comes i
 
 import asyncio
 import json
+import math
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -417,6 +418,8 @@ class OrderMachine(RuleBasedStateMachine):
 
     def _consume(self, consumer: str, records: list[Any], commands: list[tuple[Verb, bytes]]) -> None:
         self._arrive(*commands)
+        # Its window is in real time, which has nothing to do with the train's.
+        self.kafka[consumer]._window_s = -math.inf
         self.kafka[consumer]._submit(records)
 
     def _by_console(self, commands: list[tuple[Verb, bytes]]) -> None:
