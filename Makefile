@@ -61,7 +61,7 @@ $(VENV)/mutation/bin/cosmic-ray:
 	$(VENV)/mutation/bin/python -m pip install --quiet --disable-pip-version-check $(COSMIC_RAY)
 
 .PHONY: mutation
-mutation: $(VENV)/.test $(VENV)/mutation/bin/cosmic-ray ## mutate guard.py; its tests must fail each time (10 minutes)
+mutation: $(VENV)/.test $(VENV)/mutation/bin/cosmic-ray ## mutate guard.py and the order of control's steps; tests must fail each time (20 minutes)
 	$(BIN)/python -m tests.mutation --cosmic-ray $(VENV)/mutation/bin
 
 .PHONY: chaos
