@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from edge_agent.config import Settings
     from edge_agent.ports import Detector
 
+_EXIT_WAIT_S = 5.0
 OPEN_TIMEOUT_S = 60.0
 """Time for the detector to be opened and to answer once; ours takes a tenth of a second."""
 
@@ -56,6 +57,7 @@ def preload_detector(settings: "Settings") -> "Callable[[], Detector] | None":
     The function raises whatever went wrong, and ConfigError after OPEN_TIMEOUT_S. None where the run has to open the
     detector itself: one that works on a GPU is used in the thread that opened it.
     """
+    import atexit
     import threading
     from concurrent.futures import Future
 
@@ -85,4 +87,6 @@ def preload_detector(settings: "Settings") -> "Callable[[], Detector] | None":
     # A daemon: a model that never answers must not keep the process from ending.
     thread = threading.Thread(target=work, name="detector-ahead", daemon=True)
     thread.start()
+    # A run that ends before it begins (a taken port) would leave while ONNX Runtime starts its threads, and abort.
+    atexit.register(thread.join, _EXIT_WAIT_S)
     return opened
