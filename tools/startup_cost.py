@@ -138,12 +138,6 @@ TRICKS = {
         "import asyncio\nimport edge_agent.runtime.event_loop as event_loop\n"
         "patch(event_loop, 'new_loop', lambda old: asyncio.new_event_loop)\n",
     ),
-    "short-slices": Trick(
-        "lag",
-        "short scheduler slices for the loop's thread",
-        "import edge_agent.agent.monitors as monitors\n"
-        "patch(monitors, 'request_short_slices', lambda old: lambda: False)\n",
-    ),
     "gc-freeze": Trick("lag", "what was imported is not collected again", "patch(gc, 'freeze', lambda old: int)\n"),
 }
 AS_IT_IS = "as it is"

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from edge_agent.faults import DISK_FULL, OUTBOX_SLOW, OUTBOX_STUCK, FaultReport, FaultReporter
 from edge_agent.report import RunStats
-from edge_agent.runtime.event_loop import request_short_slices
 from edge_agent.runtime.queues import pace
 
 LAG_PERIOD_S = 0.04
@@ -20,11 +19,7 @@ MEMORY_PERIOD_S = 10.0
 async def watch_loop(
     measures: Sequence[Callable[[float], None]], beat: Callable[[], object], clock: Callable[[], float]
 ) -> None:
-    """Call each of `measures` with the loop's lag in seconds, and `beat` for the watchdog, until cancelled.
-
-    To be started after the run's threads, which inherit the short scheduler slices of a thread that starts them.
-    """
-    request_short_slices()
+    """Call each of `measures` with the loop's lag in seconds, and `beat` for the watchdog, until cancelled."""
     while True:
         due_s = clock() + LAG_PERIOD_S
         await asyncio.sleep(LAG_PERIOD_S)

@@ -1,4 +1,4 @@
-"""The event loop that a train runs on: asyncio's own, with punctual timers; and short scheduler slices for its thread.
+"""The event loop that a train runs on: asyncio's own, with punctual timers.
 
 asyncio waits in epoll, whose timeout counts whole milliseconds, rounded up: a timer may be a millisecond late whenever
 something else has woken the loop since it was set. A timerfd (timerfd_create(2)) ends the wait to within microseconds,
@@ -8,7 +8,6 @@ without spinning. Both need Linux; elsewhere asyncio's own loop is used.
 import asyncio
 import ctypes
 import os
-import platform
 import selectors
 import time
 from collections.abc import Coroutine
@@ -97,58 +96,3 @@ def run(main: Coroutine[Any, Any, T]) -> T:
     """Run `main` as `asyncio.run` does, on a loop with punctual timers."""
     with asyncio.Runner(loop_factory=new_loop) as runner:
         return runner.run(main)
-
-
-SLICE_NS = 100_000
-"""The shortest scheduler slice that Linux grants; its default is a few milliseconds."""
-
-_CALLS = {"x86_64": (314, 315), "aarch64": (274, 275)}
-"""System call numbers of sched_setattr(2) and sched_getattr(2), which older C libraries do not wrap."""
-
-_THIS_THREAD = 0
-_SCHED_OTHER = 0
-
-
-class _SchedAttr(ctypes.Structure):
-    """The kernel's `struct sched_attr`; `runtime_ns` is the slice of a SCHED_OTHER thread."""
-
-    _fields_ = (
-        ("size", ctypes.c_uint32),
-        ("policy", ctypes.c_uint32),
-        ("flags", ctypes.c_uint64),
-        ("nice", ctypes.c_int32),
-        ("priority", ctypes.c_uint32),
-        ("runtime_ns", ctypes.c_uint64),
-        ("deadline_ns", ctypes.c_uint64),
-        ("period_ns", ctypes.c_uint64),
-    )
-
-
-def request_short_slices() -> bool:
-    """Ask for scheduler slices of SLICE_NS for the calling thread and the threads that it starts later.
-
-    Returns whether the kernel accepted it; kernels before 6.12 accept and ignore it. A thread with a real-time policy
-    keeps its own.
-    """
-    now = _attributes()
-    if now is None or now.policy != _SCHED_OTHER:
-        return False
-    now.runtime_ns = SLICE_NS
-    return _call(0, ctypes.byref(now), 0)
-
-
-def slice_ns() -> int | None:
-    """Return the slice of the calling thread in ns; None where the system does not report it."""
-    now = _attributes()
-    return None if now is None else int(now.runtime_ns)
-
-
-def _attributes() -> _SchedAttr | None:
-    now = _SchedAttr(size=ctypes.sizeof(_SchedAttr))
-    return now if _call(1, ctypes.byref(now), now.size, 0) else None
-
-
-def _call(which: int, *arguments: object) -> bool:
-    """Make the system call `_CALLS[which]` for this thread; False where it does not exist or fails."""
-    numbers = _CALLS.get(platform.machine()) if platform.system() == "Linux" else None
-    return numbers is not None and ctypes.CDLL(None).syscall(numbers[which], _THIS_THREAD, *arguments) == 0
