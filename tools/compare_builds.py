@@ -47,21 +47,9 @@ def checkout(revision: str) -> Iterator[Path]:
             subprocess.run(["git", "worktree", "remove", "--force", str(tree)], cwd=ROOT, check=True)
 
 
-def environment(tree: Path, folder: Path, source: Path, more: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment in which `python -m edge_agent` is the build in `tree`."""
-    settings = {
-        "PYTHONPATH": str(tree),
-        "EDGE_AGENT_CAPTURE__SOURCE": str(source),
-        "EDGE_AGENT_STATE__DIRECTORY": str(folder),
-        "EDGE_AGENT_CONSOLE__PORT": str(brokers.free_port()),
-        "EDGE_AGENT_LOG__LEVEL": "info",
-        "EDGE_AGENT_LOG__FORMAT": "json",
-        # A pause of a busy machine is to be measured, not to end the drive.
-        "EDGE_AGENT_GUARD__LATCH_MS": "60000",
-        "EDGE_AGENT_GUARD__LOOP_STALL_MS": "2000",
-        **more,
-    }
-    return {**os.environ, **settings}
+def build_path(tree: Path) -> dict[str, str]:
+    """Return what makes `python -m edge_agent` the build in `tree`, whatever the working directory."""
+    return {"PYTHONPATH": str(tree), "PYTHONSAFEPATH": "1"}
 
 
 def run_once(
@@ -73,8 +61,7 @@ def run_once(
     command = [sys.executable, "-m", "edge_agent", "run", "--dry-run", "--report", str(report)]
     process = subprocess.Popen(
         command,
-        cwd=tree,
-        env=environment(tree, folder, source, mirrors),
+        env=launch.agent_environment(source, folder, {**build_path(tree), **mirrors}),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -123,9 +110,7 @@ def main() -> None:
         for state in states.values():
             state.mkdir()
         for name in stats.interleaved(("this", "other"), options.starts):
-            # Without a safe path `python -m` would find the package of the folder that this was called in.
-            more = {"PYTHONPATH": str(trees[name]), "PYTHONSAFEPATH": "1"}
-            taken["start_s"][name].append(launch.agent_start_s(source, states[name], more))
+            taken["start_s"][name].append(launch.agent_start_s(source, states[name], build_path(trees[name])))
         for number, name in enumerate(stats.interleaved(("this", "other"), options.rounds), 1):
             sys.stderr.write(f"run {number} of {4 * options.rounds}: {name}\n")
             figures = run_once(trees[name], states[name], source, mirrors, options.seconds)

@@ -49,6 +49,21 @@ def bare_start_s(model: Path, picture: Path, threads: int) -> float:
     return _until("done", [sys.executable, "-c", _BARE, str(model), str(picture), str(threads)], dict(os.environ))
 
 
+def agent_environment(source: Path, state: Path, more: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of an `edge-agent run` that is measured; `more` adds to it, such as settings."""
+    settings = {
+        "EDGE_AGENT_CAPTURE__SOURCE": str(source),
+        "EDGE_AGENT_STATE__DIRECTORY": str(state),
+        "EDGE_AGENT_CONSOLE__PORT": str(free_port()),
+        "EDGE_AGENT_LOG__LEVEL": "info",
+        "EDGE_AGENT_LOG__FORMAT": "json",
+        # A pause of a busy machine is to be measured, not to end the drive.
+        "EDGE_AGENT_GUARD__LATCH_MS": "60000",
+        "EDGE_AGENT_GUARD__LOOP_STALL_MS": "2000",
+    }
+    return {**os.environ, **settings, **more}
+
+
 def agent_start_s(
     source: Path, state: Path, more: Mapping[str, str], program: Sequence[str] = ("-m", "edge_agent")
 ) -> float:
@@ -56,19 +71,9 @@ def agent_start_s(
 
     `more` adds to its environment, such as settings; `program` is what Python runs as `edge-agent`.
     """
-    settings = {
-        "EDGE_AGENT_CAPTURE__SOURCE": str(source),
-        "EDGE_AGENT_STATE__DIRECTORY": str(state),
-        "EDGE_AGENT_CONSOLE__PORT": str(free_port()),
-        "EDGE_AGENT_LOG__LEVEL": "info",
-        "EDGE_AGENT_LOG__FORMAT": "json",
-        "EDGE_AGENT_GUARD__LATCH_MS": "60000",
-        "EDGE_AGENT_GUARD__LOOP_STALL_MS": "2000",
-        **more,
-    }
     command = [sys.executable, *program, "run", "--dry-run", "--duration", "60"]
     # In the guard's log line; the motor's first power is written in the same step of the loop.
-    return _until('"state": "running"', command, {**os.environ, **settings})
+    return _until('"state": "running"', command, agent_environment(source, state, more))
 
 
 def _until(text: str, command: list[str], environment: Mapping[str, str]) -> float:
