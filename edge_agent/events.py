@@ -37,6 +37,15 @@ class Box:
         """Height in pixels."""
         return self.y2 - self.y1
 
+    def iou(self, other: "Box") -> float:
+        """Return intersection over union with another box, 0..1."""
+        width = min(self.x2, other.x2) - max(self.x1, other.x1)
+        height = min(self.y2, other.y2) - max(self.y1, other.y1)
+        if width <= 0 or height <= 0:
+            return 0.0
+        shared = width * height
+        return shared / (self.width * self.height + other.width * other.height - shared)
+
 
 @dataclass(frozen=True, slots=True)
 class Detection:

@@ -128,13 +128,3 @@ def _middle(box: Box) -> tuple[float, float]:
 
 def _size(box: Box) -> float:
     return max((box.width + box.height) / 2, 1e-9)
-
-
-def iou(a: Box, b: Box) -> float:
-    """Intersection over union of two boxes, 0..1."""
-    width = min(a.x2, b.x2) - max(a.x1, b.x1)
-    height = min(a.y2, b.y2) - max(a.y1, b.y1)
-    if width <= 0 or height <= 0:
-        return 0.0
-    shared = width * height
-    return shared / (a.width * a.height + b.width * b.height - shared)

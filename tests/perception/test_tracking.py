@@ -1,9 +1,7 @@
 """Association of boxes with tracks: the best overlap wins and nothing is used twice."""
 
-import pytest
-
 from edge_agent.events import Box, Detection
-from edge_agent.perception.tracking import Track, TrackerParameters, iou, update_tracks
+from edge_agent.perception.tracking import Track, TrackerParameters, update_tracks
 
 HOW = TrackerParameters()
 
@@ -39,11 +37,6 @@ def test_box_far_from_every_track_is_a_new_sign() -> None:
 def test_track_that_was_not_seen_for_too_long_has_left() -> None:
     living, gone = update_tracks([track(1, 100)], [], 10.0 + HOW.forget_s + 0.01, HOW)
     assert (living, [t.number for t in gone]) == ((), [1])
-
-
-@pytest.mark.parametrize(("x", "shared"), [(100, 1.0), (120, 1 / 3), (140, 0.0), (300, 0.0)])
-def test_overlap_is_intersection_over_union(x: float, shared: float) -> None:
-    assert iou(box(100), box(x)) == pytest.approx(shared)
 
 
 def follow(detections: list[Detection | None], period_s: float = 0.1) -> tuple[Track, ...]:

@@ -6,7 +6,6 @@ from pathlib import Path
 from edge_agent.errors import FatalError
 from edge_agent.events import Box
 from edge_agent.perception.camera.images import read_image
-from edge_agent.perception.tracking import iou
 from edge_agent.ports import Detector
 from edge_agent.runtime import resources
 
@@ -34,7 +33,7 @@ def samples_problem(detector: Detector, folder: Path | None = None) -> str:
         except FatalError as error:
             return f"{detector.info.model} fails on a sample picture: {error.message}"
         for one in detections:
-            if any(one.label == label and iou(one.box, box) >= _MIN_IOU for label, box in wanted):
+            if any(one.label == label and one.box.iou(box) >= _MIN_IOU for label, box in wanted):
                 return ""
     if tried < _MIN_SIGNS:
         return ""

@@ -18,7 +18,6 @@ from edge_agent.perception.detector.tensorrt.bindings import Bindings
 from edge_agent.perception.detector.tensorrt.detector import PostprocessOptions, TensorRtDetector
 from edge_agent.perception.detector.tensorrt.engine_file import DamagedEngineError
 from edge_agent.perception.detector.tensorrt.session import EngineError
-from edge_agent.perception.tracking import iou
 from edge_agent.runtime import resources
 
 MIN_IOU = 0.9
@@ -60,7 +59,7 @@ def compare(reference: Detect, candidate: Detect, pictures: Sequence[Image], thr
                 continue
             found.remove(partner)
             pairs += 1
-            overlap, score = iou(wanted.box, partner.box), abs(wanted.score - partner.score)
+            overlap, score = wanted.box.iou(partner.box), abs(wanted.score - partner.score)
             worst_iou, worst_score = min(worst_iou, overlap), max(worst_score, score)
             if overlap < MIN_IOU or score > MAX_SCORE_DIFFERENCE:
                 problem = f"picture {number}: the {_described(wanted)} is off by IoU {overlap:.2f}, score {score:.2f}"
@@ -73,7 +72,7 @@ def compare(reference: Detect, candidate: Detect, pictures: Sequence[Image], thr
 
 
 def _similarity(one: Detection, other: Detection) -> float:
-    return iou(one.box, other.box) if one.label == other.label else 0.0
+    return one.box.iou(other.box) if one.label == other.label else 0.0
 
 
 def _described(detection: Detection) -> str:
