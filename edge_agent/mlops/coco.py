@@ -176,8 +176,10 @@ def load_json(file: Path) -> Any:
     """Read a JSON file in UTF-8 or UTF-16, with or without a byte order mark; raises ConfigError naming it."""
     try:
         return json.loads(file.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        raise ConfigError(f"{file} cannot be read as JSON: {error}") from error
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be read: {error.strerror}", remedy="name a readable file") from error
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{file} cannot be read as JSON: {error}", remedy="export the labels again") from error
 
 
 def picture_path(folder: Path, file_name: str) -> Path:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edge_agent.errors import ConfigError
-from edge_agent.mlops.coco import IGNORE, picture_path, read_split
+from edge_agent.mlops.coco import IGNORE, load_json, picture_path, read_split
 from edge_agent.signs import CLASS_IDS, LABELS
 
 Change = Callable[[Callable[[dict[str, Any]], None]], Path]
@@ -186,3 +186,8 @@ def test_picture_path_never_leaves_the_folder(tmp_path: Path) -> None:
     (tmp_path / "secret.jpg").touch()
     for name in ("../secret.jpg", str(tmp_path / "secret.jpg"), "..\\secret.jpg"):
         assert picture_path(tmp_path / "in", name).parent == tmp_path / "in"
+
+
+def test_file_that_is_missing_is_named_with_a_remedy(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"x\.json cannot be read: No such file or directory; name a readable file"):
+        load_json(tmp_path / "x.json")
