@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 
 from edge_agent.config.rules import SignRule
 from edge_agent.events import Decision, Detection, Event, Frame, Prediction
-from edge_agent.perception.tracking import iou
 from edge_agent.ports import EventSource
 
 READABLE_PX = 16.0
@@ -145,7 +144,7 @@ def _is_whole(sign: Detection, frame: Frame) -> bool:
 
 def _is_seen(sign: Detection, detection: Detection, rule: SignRule) -> bool:
     """Tell whether a detection is of that sign: its label, sure enough, and on it."""
-    return detection.label == sign.label and detection.score >= rule.min_score and iou(detection.box, sign.box) > 0.1
+    return detection.label == sign.label and detection.score >= rule.min_score and detection.box.iou(sign.box) > 0.1
 
 
 def _difference(later_s: float | None, earlier_s: float | None) -> float | None:
