@@ -170,7 +170,7 @@ quantise: $(VENV)/.test ## write fp16, int8 and uint8 beside the shipped detecto
 # --- check -------------------------------------------------------------------------------------------------------
 
 .PHONY: lint
-lint: $(VENV)/.test ## ruff, mypy --strict, import-linter
+lint: $(VENV)/.test ## ruff, mypy (strict, and the names in tests), import-linter
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy

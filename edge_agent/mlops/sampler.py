@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -78,7 +78,9 @@ def collate(views: list[TrainingView], known: list[NDArray[np.bool_]]) -> Batch:
     return Batch(torch.from_numpy(np.ascontiguousarray(pixels)), targets)
 
 
-def stream(sampler: Sampler, first: int, last: int, size: int, calm_from: int, *, ahead: int = 4) -> Iterator[Batch]:
+def stream(
+    sampler: Sampler, first: int, last: int, size: int, calm_from: int, *, ahead: int = 4
+) -> Generator[Batch, None, None]:
     """Yield the batches of samples `first` to `last - 1`, prepared in a thread up to `ahead` batches in advance."""
     made: queue.Queue[Batch | BaseException | None] = queue.Queue(maxsize=ahead)
     stop = threading.Event()

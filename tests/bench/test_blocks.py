@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edge_agent.bench import brokers, original, scene
-from edge_agent.bench.blocks import agent_block, bare_block
+from edge_agent.bench.blocks import Block, agent_block, bare_block
 from edge_agent.bench.five import five_block
 from edge_agent.bench.goals import measure
 from edge_agent.bench.measure import Bench
@@ -24,20 +24,20 @@ TINY = Plan(2, 1, 0.3, 1, 1, 3, 1, 3, 1, 20, 0.002, 3, 3)
 
 
 @pytest.fixture
-def agent(tmp_path: Path) -> Callable[..., object]:
+def agent(tmp_path: Path) -> Callable[..., Block]:
     settings = bench_settings({"state.directory": str(tmp_path), "capture.fps": 20.0})
     rules = load_rules(settings.policy.rules)
     return partial(agent_block, settings, rules, PICTURES, detector=scene.StubDetector, runner=run_virtual)
 
 
-def test_agent_answers_every_tick_in_no_time_of_a_virtual_clock(agent: Callable[..., object]) -> None:
+def test_agent_answers_every_tick_in_no_time_of_a_virtual_clock(agent: Callable[..., Block]) -> None:
     block = agent(3.0)
     assert block.frames == 50  # 60 ticks, less ten to warm up
     assert block.latency_ms == pytest.approx(np.zeros(50), abs=1e-6)
     assert block.fps == pytest.approx(20, abs=0.5)
 
 
-def test_agent_lag_is_watched_only_where_it_is_asked_for(agent: Callable[..., object]) -> None:
+def test_agent_lag_is_watched_only_where_it_is_asked_for(agent: Callable[..., Block]) -> None:
     assert len(agent(2.0).lag_ms) == 0
     assert len(agent(2.0, probe=True).lag_ms) > 100
 

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -90,7 +91,7 @@ def test_stack_that_answers_late_is_asked_again(
         asked[0] += 1
         abandoned.call(BluezEmulator.behave)
 
-    monkeypatch.setattr(emergency.time, "sleep", pause)
+    monkeypatch.setattr(time, "sleep", pause)
     assert main([]) == 0
     assert asked == [1]
     assert abandoned.call(BluezEmulator.status)["motor"] == "brake"

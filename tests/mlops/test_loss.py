@@ -1,10 +1,12 @@
 """Assignment of cells to signs, and the loss."""
 
+from typing import Any
+
 import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
-from edge_agent.mlops.loss import DetectionLoss, Targets, assign, ciou, pair_iou  # noqa: E402  # noqa: E402
+from edge_agent.mlops.loss import DetectionLoss, Targets, assign, ciou, pair_iou  # noqa: E402
 from edge_agent.mlops.network import Architecture, decode_boxes, grid  # noqa: E402
 
 ARCH = Architecture(classes=3, bins=8)
@@ -15,12 +17,12 @@ def targets(boxes: list[list[float]], labels: list[int], known: list[bool] | Non
     return Targets(torch.tensor([boxes]).reshape(1, -1, 4), torch.tensor([labels]), mask)
 
 
-def loss(scores: "torch.Tensor", truth: Targets) -> float:
+def loss(scores: Any, truth: Targets) -> float:
     boxes = torch.zeros(1, scores.shape[1], 4 * ARCH.bins)
     return float(DetectionLoss(ARCH, 64, 64, torch.device("cpu"))((boxes, scores), truth).score)
 
 
-def quiet(score: float = -12.0) -> "torch.Tensor":
+def quiet(score: float = -12.0) -> Any:
     return torch.full((1, len(grid(64, 64, ARCH.strides)[0]), 3), score)
 
 

@@ -1,5 +1,7 @@
 """Our numbers and names against an independent implementation's."""
 
+from enum import IntEnum
+
 import pytest
 from pybricksdev.ble.lwp3 import (
     LEGO_CID,
@@ -27,7 +29,7 @@ CODES = [
 
 
 @pytest.mark.parametrize(("ours", "theirs", "missing"), CODES)
-def test_code_table_has_the_oracles_numbers(ours: type, theirs: type, missing: set[str]) -> None:
+def test_code_table_has_the_oracles_numbers(ours: type[IntEnum], theirs: type[IntEnum], missing: set[str]) -> None:
     assert {int(code) for code in ours} == {int(code) for code in theirs if code.name not in missing}
 
 

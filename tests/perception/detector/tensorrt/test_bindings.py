@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.perception.detector.tensorrt import bindings
 from edge_agent.perception.detector.tensorrt.bindings import GpuUnavailableError, gpu_platform, load_bindings
 from tests.support.gpu import Gpu
 
@@ -15,7 +14,7 @@ def hidden(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """Hide the packages whose names are added."""
     names: set[str] = set()
     find = importlib.util.find_spec
-    monkeypatch.setattr(bindings.importlib.util, "find_spec", lambda name: None if name in names else find(name))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in names else find(name))
     return names
 
 
