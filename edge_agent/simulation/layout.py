@@ -44,9 +44,8 @@ class PlacedSign:
 
     @property
     def head_mm(self) -> float:
-        """Height of the head, scaled by the artwork's height relative to a round sign."""
-        # Height of a round sign's head, measured on photographs against the sleepers (64 mm) of the track beside it.
-        return 17.5 * artwork.height_mm(self.name) / artwork.height_mm("stop")
+        """Height of the head."""
+        return artwork.height_mm(self.name)
 
 
 @dataclass(frozen=True, slots=True)

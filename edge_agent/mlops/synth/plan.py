@@ -31,8 +31,8 @@ class CameraSetup:
 def random_camera_setup(rng: Generator, width: int, height: int) -> CameraSetup:
     """Choose a camera at train height, or higher as a phone's, and the depth of the table."""
     focal = log_uniform(rng, 230, 800) * width / 320
-    camera = log_uniform(rng, 55, 300)
-    far = float(np.clip(focal * 32 / rng.uniform(6, 20), 500, 2600))
+    camera = log_uniform(rng, 30, 165)
+    far = float(np.clip(focal * 17.5 / rng.uniform(6, 20), 275, 1420))  # where a round sign is 6 to 20 px high
     edge = float(rng.uniform(-0.1, 0.75)) * height  # where the far edge of the table appears
     roll = float(rng.normal(0, 0.12 if rng.random() < 0.12 else 0.035))
     view = SceneCamera(

@@ -71,8 +71,8 @@ def test_thirty_and_fifty_differ_in_every_font() -> None:
         assert np.abs(thirty - fifty).mean() > 1.0, font
 
 
-def test_toy_signs_are_about_three_centimetres_tall() -> None:
-    assert all(28 <= artwork.height_mm(name) <= 42 for name in artwork.names())
+def test_toy_signs_are_about_two_studs_tall() -> None:
+    assert all(16 <= artwork.height_mm(name) <= 24 for name in artwork.names())
 
 
 def test_back_shows_no_print() -> None:
