@@ -86,7 +86,9 @@ class Faces:
     def _make(self, name: str, variant: int) -> Face:
         if name in self._files:
             label, picture = self._files[name]
-            return _face(label, artwork.height_mm("stop"), picture, np.ascontiguousarray(artwork.draw_back("stop", FACE_PX)))
+            return _face(
+                label, artwork.height_mm("stop"), picture, np.ascontiguousarray(artwork.draw_back("stop", FACE_PX))
+            )
         rng = np.random.default_rng([self._seed, 11, self._own.index(name), variant])
         style = artwork.TOY if variant < 3 else _print_run(rng)
         picture = artwork.draw(name, FACE_PX, style)
