@@ -44,12 +44,23 @@ def severities() -> dict[str, set[str]]:
     return found
 
 
-def documented() -> dict[str, set[str]]:
-    """Return the severities in the tables of docs/operate.md, by code."""
+@functools.cache
+def _rows() -> dict[str, list[str]]:
+    """Return the cells behind the code in the tables of docs/operate.md, by code."""
     page = (ROOT / "docs" / "operate.md").read_text()
     rows = [line.split("|") for section in SECTIONS.findall(page) for line in section.splitlines()]
-    cells = [(row[1], set(row[2].strip().split(", "))) for row in rows if len(row) > 2 and "`" in row[1]]
-    return {code: severity for codes, severity in cells for code in re.findall(r"`([^`]+)`", codes)}
+    cells = [(row[1], [cell.strip() for cell in row[2:]]) for row in rows if len(row) > 2 and "`" in row[1]]
+    return {code: rest for codes, rest in cells for code in re.findall(r"`([^`]+)`", codes)}
+
+
+def documented() -> dict[str, set[str]]:
+    """Return the severities in the tables of docs/operate.md, by code."""
+    return {code: set(cells[0].split(", ")) for code, cells in _rows().items()}
+
+
+def documented_rows() -> dict[str, tuple[str, str]]:
+    """Return what happened and what to do in the tables of docs/operate.md, by code."""
+    return {code: (cells[1], cells[2]) for code, cells in _rows().items()}
 
 
 def test_every_code_is_in_the_operators_page_and_no_other() -> None:

@@ -1,4 +1,4 @@
-"""An observer that logs every fault, and sums up those that are active for the service manager's status line."""
+"""An observer that logs every fault, and has those that are active for the terminal and the service manager."""
 
 from collections.abc import Iterable
 
@@ -40,9 +40,12 @@ class FaultLog:
 
         Of the fault whose message is `shown` already only the remedy is included.
         """
-        worst_first = sorted(self._active.values(), key=lambda fault: _WORST_FIRST.index(fault.severity))
-        parts = (fault.remedy if fault.message == shown else _text(fault) for fault in worst_first[:_MOST])
+        parts = (fault.remedy if fault.message == shown else _text(fault) for fault in self.active()[:_MOST])
         return "; ".join(filter(None, parts))
+
+    def active(self) -> list[Fault]:
+        """Return the active faults, the worst first, without those that need no action."""
+        return sorted(self._active.values(), key=lambda fault: _WORST_FIRST.index(fault.severity))
 
     def _log(self, fault: Fault) -> None:
         known = self._active.pop(fault.code, None)

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +15,7 @@ import uuid_utils
 from edge_agent.agent import build
 from edge_agent.agent.build import Components, assemble
 from edge_agent.agent.commands import CommandExecutor, build_command_handler
+from edge_agent.agent.fault_log import FaultLog
 from edge_agent.agent.http import LazyServer, ListenSocket, load_when_driving
 from edge_agent.agent.lifecycle import CrashMarker, Shutdown
 from edge_agent.agent.monitors import watch_loop, watch_memory
@@ -25,6 +26,7 @@ from edge_agent.control.driver import Driver
 from edge_agent.control.lights import Lights
 from edge_agent.control.watchdog import Watchdog
 from edge_agent.errors import EdgeAgentError, RetryableError, UsageError
+from edge_agent.events import Fault
 from edge_agent.faults import DETECTOR_FINDS_NOTHING, SOURCE_DAMAGED, SOURCE_NOTED
 from edge_agent.perception.camera import RecordedCamera
 from edge_agent.pipeline import Control
@@ -78,6 +80,7 @@ class RunView:
     driver: Driver
     mission: Callable[[], Mission]
     speed_mm_s: Callable[[], float | None]
+    faults: Callable[[], Sequence[Fault]]
     clock: Callable[[], float]
 
 
@@ -149,15 +152,17 @@ async def _drive(
     options: RunOptions, components: Components, shutdown: Shutdown, listener: ListenSocket | None, notifier: Notifier
 ) -> None:
     """Run the tasks until a shutdown is requested or one fails; then brake before anything else ends."""
+    log = FaultLog(components.stats.faults)
     try:
         with shutdown.on_signals(hangup=not notifier):
             async with asyncio.TaskGroup() as group:
                 tasks = [
-                    group.create_task(task, name=name) for name, task in _tasks(options, components, shutdown, listener)
+                    group.create_task(task, name=name)
+                    for name, task in _tasks(options, components, shutdown, listener, log)
                 ]
                 tasks += [
                     group.create_task(task, name=name)
-                    for name, task in service_tasks(options.settings, components, notifier)
+                    for name, task in service_tasks(options.settings, components, notifier, log)
                 ]
                 await shutdown.wait()
                 await _brake(components, shutdown.reason)
@@ -173,9 +178,15 @@ async def _drive(
 
 
 def _tasks(
-    options: RunOptions, components: Components, shutdown: Shutdown, listener: ListenSocket | None
+    options: RunOptions,
+    components: Components,
+    shutdown: Shutdown,
+    listener: ListenSocket | None,
+    log: FaultLog,
 ) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
     """Yield all tasks of a run, by name."""
+    # First: it subscribes before anything below reports a fault.
+    yield log.name, log.run(components.observers.subscribe(log.name, QUEUE_SIZE, (Fault,)))
     yield "driver", components.driver.run()
     yield "control", components.control.run()
     yield "inference", components.inference.run()
@@ -195,6 +206,7 @@ def _tasks(
             components.driver,
             devices.mission,
             devices.speed_mm_s,
+            log.active,
             components.clock,
         )
         yield "watch", options.watch(view)

@@ -21,7 +21,7 @@ from edge_agent.agent.fault_log import FaultLog
 from edge_agent.config import Settings, SignRules, check_labels, load_rules
 from edge_agent.control.guard import Permit
 from edge_agent.errors import ConfigError
-from edge_agent.events import Fault, GuardState
+from edge_agent.events import GuardState
 from edge_agent.faults import SIGN_RULES_REFUSED
 
 PERIOD_S = 0.5
@@ -32,7 +32,6 @@ GRACE_S = 10.0
 
 _log = structlog.get_logger(__name__)
 
-_QUEUE_SIZE = 64
 _UNWELL = frozenset({GuardState.INIT, GuardState.LINK_LOST, GuardState.FAULT_LATCHED})
 _EXTEND_PERIOD_S = 2.0
 _KEEP_ALIVES_PER_LIMIT = 4
@@ -142,11 +141,9 @@ async def report_to_service_manager(
 
 
 def service_tasks(
-    settings: Settings, components: Components, notifier: Notifier
+    settings: Settings, components: Components, notifier: Notifier, log: FaultLog
 ) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
-    """Yield the tasks, by name: the log of faults, and where there is a service manager its reports and the reload."""
-    log = FaultLog(components.stats.faults)
-    yield log.name, log.run(components.observers.subscribe(log.name, _QUEUE_SIZE, (Fault,)))
+    """Yield the tasks, by name, where there is a service manager: the reports to it, and the reload."""
     if notifier:
         yield "service-manager", report_to_service_manager(notifier, lambda: components.control.permit, log.summary)
         rules = SignRulesReloader(settings.policy.rules, components)

@@ -148,7 +148,7 @@ def drive(
     )
     rules = load_rules(settings.policy.rules)
     watched = sys.stderr.isatty() and not quiet
-    log.configure("error" if watched else settings.log.level, settings.log.format)
+    log.configure(settings.log.level, settings.log.format)
     opener = preload_detector(settings)
     from edge_agent.agent import RunOptions  # most of a run's code: loaded while the detector is opened
 
