@@ -24,13 +24,14 @@ from edge_agent.bench.scene import StubDetector
 from edge_agent.events import Detection
 from edge_agent.perception.detector import OnnxDetector
 from edge_agent.ports import Detector
+from edge_agent.signs import Sign
 
 IMAGE, RESULT, COMMAND, MONITORING = "train-image", "train-model-result", "train-command", "train-monitoring"
 ROLES = ("streamer", "controller", "mapping", "inference", "capture")
 QUALITY_PERCENT = 80
 _SIZE = (600, 400)
 _SIDE = 640
-_SLOW = frozenset({"speed_limit_30", "speed_limit_50", "speed_limit_other", "pedestrian_crossing"})
+_SLOW = frozenset(sign.value for sign in Sign if sign.facts.original_class == 0)
 
 Image = NDArray[np.uint8]
 

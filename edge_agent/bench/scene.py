@@ -22,7 +22,7 @@ Pictures = Sequence[NDArray[np.uint8]]
 WIDTH_PX, HEIGHT_PX = 640, 480
 """A webcam's usual size; the agent resizes it, and so do the baselines."""
 
-_STOPPING = frozenset((Sign.STOP.value, Sign.NO_ENTRY.value, Sign.DANGER.value))
+_STOPPING = frozenset(sign.value for sign in Sign if sign.facts.original_class == 1)
 _WARM_TICKS = 10
 
 

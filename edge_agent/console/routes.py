@@ -1,5 +1,6 @@
 """The ASGI application of a console: its routes, the page's files, error responses and security headers."""
 
+import json
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -17,8 +18,11 @@ from edge_agent.console.commands import Commander, command_routes
 from edge_agent.console.openapi import openapi_routes
 from edge_agent.console.responses import ApiError, Problem, view
 from edge_agent.console.websocket import live_routes
+from edge_agent.signs import Sign
 
 _PAGE = Path(__file__).parent / "page"
+_NO_CACHE = {"Cache-Control": "no-cache"}
+"""Without this header a browser may use its copy for days after an update; with it, it asks with the ETag first."""
 
 CONTENT_POLICY = "; ".join(
     (
@@ -57,20 +61,29 @@ def console_routes(app: ConsoleApp, commander: Commander | None) -> list[BaseRou
 
 
 def page_routes() -> list[BaseRoute]:
-    """Return `/` and `/page/<file>`."""
+    """Return `/` and `/page/<file>`; `/page/signs.js` holds names and colours of the signs, from `signs.Sign`."""
     files = _PageFiles(directory=_PAGE)
+    module = signs_module()
 
     async def index(request: Request) -> Response:
         return await files.get_response("index.html", request.scope)
 
-    return [Route("/", index), Mount("/page", files)]
+    async def signs(_request: Request) -> Response:
+        return Response(module, media_type="text/javascript", headers=_NO_CACHE)
+
+    return [Route("/", index), Route("/page/signs.js", signs), Mount("/page", files)]
+
+
+def signs_module() -> str:
+    """Return the page's module with each sign's name in both languages and the colour of its boxes."""
+    facts = {sign: {"en": sign.facts.english, "fr": sign.facts.french, "colour": sign.facts.colour} for sign in Sign}
+    return f"export default {json.dumps(facts, ensure_ascii=False)};\n"
 
 
 class _PageFiles(StaticFiles):
     async def get_response(self, path: str, scope: Scope) -> Response:
         response = await super().get_response(path, scope)
-        # Without this header a browser may use its copy for days after an update; with it, it asks with the ETag first.
-        response.headers["Cache-Control"] = "no-cache"
+        response.headers.update(_NO_CACHE)
         return response
 
 

@@ -19,9 +19,8 @@ from edge_agent.errors import ConfigError, FatalError
 from edge_agent.events import Box, Detection
 from edge_agent.mlops.coco import load_json, picture_size, read_picture_bytes
 from edge_agent.runtime.files import write_atomic
-from edge_agent.signs import CLASS_IDS, LABELS
+from edge_agent.signs import CLASS_IDS, LABELS, Sign
 
-_COLOURS = ("#d32f2f", "#f57c00", "#fbc02d", "#b71c1c", "#880e4f", "#fdd835", "#1976d2", "#388e3c", "#616161")
 _URL = "/data/local-files/?d="
 """Address under which Label Studio serves files of its local storage."""
 
@@ -29,8 +28,7 @@ _URL = "/data/local-files/?d="
 def labelling_config() -> str:
     """Return the XML of the labelling interface: a rectangle tool with our labels in the order of their class ids."""
     labels = "\n".join(
-        f"    <Label value={quoteattr(label)} background={quoteattr(_COLOURS[index % len(_COLOURS)])}/>"
-        for index, label in enumerate(LABELS)
+        f"    <Label value={quoteattr(sign)} background={quoteattr(sign.facts.colour)}/>" for sign in Sign
     )
     return (
         '<View>\n  <Image name="image" value="$image" zoom="true"/>\n'

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name everybody knows it by
 
+from edge_agent.signs import LABELS
+
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
@@ -18,7 +20,7 @@ class Architecture:
     `bins` the resolution of a box side: each side lies between 0 and `bins - 1` strides from a cell's centre.
     """
 
-    classes: int = 9
+    classes: int = len(LABELS)
     widths: tuple[int, int, int, int, int] = (16, 32, 64, 128, 160)
     depths: tuple[int, int, int, int] = (1, 2, 2, 1)
     neck: tuple[int, int] = (64, 96)

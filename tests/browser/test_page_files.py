@@ -8,7 +8,6 @@ import pytest
 from edge_agent.config import load
 from edge_agent.control.commands import Verb
 from edge_agent.events import Action, CommandKind, GuardState
-from edge_agent.signs import LABELS
 
 PAGE = Path(__file__).parents[2] / "edge_agent" / "console" / "page"
 FILES = sorted(PAGE.iterdir())
@@ -20,7 +19,6 @@ CLOSED = {
     "hint": tuple(GuardState),
     "action": tuple(Action),
     "command": tuple(CommandKind),
-    "sign": LABELS,
     "verb": tuple(Verb),
 }
 """Families of keys whose ends come from the train."""

@@ -1,22 +1,20 @@
 // Draws detections on a canvas over the picture, at the resolution of the screen.
 
-import { formatQuantity, textOr } from "./i18n.js";
+import { currentLanguage, formatQuantity } from "./i18n.js";
+import SIGNS from "./signs.js";
 
 const GOLDEN_RATIO = 0.618034; // its multiples are spread evenly over the colour circle
-const LABELS = ["speed_limit_30", "speed_limit_50", "speed_limit_other", "stop", "no_entry", "danger", "pedestrian_crossing", "traffic_light", "other_sign"];
-const COLOURS = ["#ffb454", "#59c2ff", "#d2a6ff", "#ff6b6b", "#ff8f40", "#ffd94a", "#7fd962", "#5ee0c8", "#d0d7de"];
 
 /** The colour of a label; the same label always gets the same one. */
 export function colourOf(label) {
-  const index = LABELS.indexOf(label);
-  if (index >= 0) return COLOURS[index];
+  if (Object.hasOwn(SIGNS, label)) return SIGNS[label].colour;
   const hash = [...label].reduce((total, letter) => (total * 31 + letter.codePointAt(0)) % 9973, 7);
   return `hsl(${Math.round(((hash * GOLDEN_RATIO) % 1) * 360)} 90% 70%)`;
 }
 
 /** The name of a sign in the current language; an unknown label of another model unchanged. */
 export function signName(label) {
-  return textOr(`sign.${label}`, String(label).replaceAll("_", " "));
+  return Object.hasOwn(SIGNS, label) ? SIGNS[label][currentLanguage()] : String(label).replaceAll("_", " ");
 }
 
 /** A detection as text: `stop 97 %`. */

@@ -143,16 +143,6 @@ export default {
   "command.coast": "Coast",
   "command.light": "Light",
 
-  "sign.speed_limit_30": "limit 30",
-  "sign.speed_limit_50": "limit 50",
-  "sign.speed_limit_other": "limit",
-  "sign.stop": "STOP",
-  "sign.no_entry": "no entry",
-  "sign.danger": "danger",
-  "sign.pedestrian_crossing": "crossing",
-  "sign.traffic_light": "traffic light",
-  "sign.other_sign": "other sign",
-
   "overview.title": "All trains",
   "overview.sum": "{all} trains · {running} running · {trouble} in trouble",
   "tile.battery": "battery {battery}",

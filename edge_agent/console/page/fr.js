@@ -143,16 +143,6 @@ export default {
   "command.coast": "Roue libre",
   "command.light": "Feu",
 
-  "sign.speed_limit_30": "limite 30",
-  "sign.speed_limit_50": "limite 50",
-  "sign.speed_limit_other": "limite",
-  "sign.stop": "STOP",
-  "sign.no_entry": "sens interdit",
-  "sign.danger": "danger",
-  "sign.pedestrian_crossing": "passage piéton",
-  "sign.traffic_light": "feu tricolore",
-  "sign.other_sign": "autre panneau",
-
   "overview.title": "Tous les trains",
   "overview.sum": "{all} trains · {running} en marche · {trouble} en défaut",
   "tile.battery": "batterie {battery}",

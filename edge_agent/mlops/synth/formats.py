@@ -11,6 +11,7 @@ import numpy as np
 
 from edge_agent.mlops.synth.labels import LabelledBox
 from edge_agent.mlops.synth.textures import Image
+from edge_agent.perception.vision.draw import colour_of
 from edge_agent.signs import CLASS_IDS, LABELS
 
 
@@ -88,17 +89,11 @@ def write_json(path: Path, document: dict[str, Any]) -> None:
 MOST_TILES = 36
 
 
-def _colour(label: str) -> tuple[int, int, int]:
-    hue = np.array([[[int(179 * CLASS_IDS[label] / len(LABELS)), 255, 255]]], dtype=np.uint8)
-    blue, green, red = cv2.cvtColor(hue, cv2.COLOR_HSV2BGR)[0, 0]
-    return (int(blue), int(green), int(red))
-
-
 def annotate(image: Image, boxes: tuple[LabelledBox, ...]) -> Image:
     """Return a copy of the BGR picture with boxes and labels drawn in; boxes to ignore are grey."""
     drawn = image.copy()
     for item in boxes:
-        colour = (150, 150, 150) if item.ignore else _colour(item.label)
+        colour = (150, 150, 150) if item.ignore else colour_of(item.label)
         left, top, right, bottom = (round(value) for value in item.box)
         cv2.rectangle(drawn, (left - 1, top - 1), (right, bottom), colour, 1)
         at = (left, top - 3 if top > 10 else bottom + 9)

@@ -8,14 +8,9 @@ from numpy.random import Generator
 from edge_agent.mlops.synth.billboard import POLE_HEIGHTS, PosedSign, SignAppearance, SignPose, random_appearance
 from edge_agent.mlops.synth.faces import Face, Faces
 from edge_agent.mlops.synth.view import SceneCamera, log_uniform
-from edge_agent.signs import Sign as Label
+from edge_agent.signs import LABELS, Sign
 
-_MIX = {
-    Label.SPEED_LIMIT_30: 0.14, Label.SPEED_LIMIT_50: 0.14, Label.SPEED_LIMIT_OTHER: 0.09, Label.STOP: 0.1,
-    Label.NO_ENTRY: 0.1, Label.DANGER: 0.27, Label.PEDESTRIAN_CROSSING: 0.04, Label.TRAFFIC_LIGHT: 0.06,
-    Label.OTHER_SIGN: 0.06,
-}  # fmt: skip
-_LABELS, _SHARES = [str(label) for label in _MIX], list(_MIX.values())
+_SHARES = [sign.facts.share for sign in Sign]
 _COUNTS = (0.22, 0.22, 0.19, 0.14, 0.11, 0.07, 0.05)  # of scenes with 1, 2, ... signs
 
 
@@ -59,7 +54,7 @@ def plan_signs(setup: CameraSetup, faces: Faces, rng: Generator, count: int) -> 
     line_up = _line_up(rng, setup.view) if rng.random() < 0.05 else None
     shared = random_appearance(rng, 30.0, 1.0) if rng.random() < 0.25 else None  # one lamp lights all signs alike
     for place in range(count):
-        face = faces.pick(rng, str(rng.choice(_LABELS, p=_SHARES)))
+        face = faces.pick(rng, str(rng.choice(LABELS, p=_SHARES)))
         pose = _random_pose(rng, setup, face)
         free = False
         if line_up:
@@ -77,7 +72,7 @@ def plan_signs(setup: CameraSetup, faces: Faces, rng: Generator, count: int) -> 
 def _appearance(rng: Generator, face: Face, pose: SignPose, shared: SignAppearance | None) -> SignAppearance:
     # A faded yellow triangle is recognisable without its pictogram; other prints must stay legible.
     speed = face.label.startswith("speed_limit")
-    max_fade = 0.95 if face.label == Label.DANGER else 0.72 if speed else 0.45
+    max_fade = 0.95 if face.label == Sign.DANGER else 0.72 if speed else 0.45
     appearance = random_appearance(rng, pose.height_px, max_fade)
     if shared:
         appearance = replace(appearance, light=shared.light, veil=shared.veil, fade=shared.fade * max_fade)

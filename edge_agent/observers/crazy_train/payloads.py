@@ -23,15 +23,7 @@ MONITORING_TOPIC = "train-monitoring"
 CAPTURE_TOPIC = "train-command-capture"
 
 _CLASSES = ("SpeedLimit", "DangerAhead")
-_CLASS_OF: dict[str, int] = {
-    Sign.SPEED_LIMIT_30: 0,
-    Sign.SPEED_LIMIT_50: 0,
-    Sign.SPEED_LIMIT_OTHER: 0,
-    Sign.PEDESTRIAN_CROSSING: 0,  # slows the train, as its SpeedLimit does
-    Sign.DANGER: 1,
-    Sign.STOP: 1,  # brakes the train, as its DangerAhead does
-    Sign.NO_ENTRY: 1,
-}
+_CLASS_OF = {sign.value: sign.facts.original_class for sign in Sign if sign.facts.original_class is not None}
 
 
 def model_result(prediction: Prediction, picture: EncodedImage) -> bytes:

@@ -9,13 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.events import Box, Detection
-from edge_agent.signs import CLASS_IDS
+from edge_agent.signs import CLASS_IDS, Sign
 
 Colour = tuple[int, int, int]
 """Blue, green, red; 0..255 each."""
-
-# Multiples of the golden ratio's fraction spread evenly over the colour circle.
-_GOLDEN = 0.618034
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _BLACK: Colour = (0, 0, 0)
@@ -35,10 +32,12 @@ def draw(image: NDArray[np.uint8], detections: Sequence[Detection]) -> NDArray[n
 
 def colour_of(label: str) -> Colour:
     """Return the colour of a label: always the same, and well apart from those of the other known signs."""
-    place = CLASS_IDS.get(label, zlib.crc32(label.encode()))
-    hue = (place * _GOLDEN + 0.02) % 1.0
-    red, green, blue = colorsys.hsv_to_rgb(hue, 0.85, 1.0)
-    return round(255 * blue), round(255 * green), round(255 * red)
+    if label in CLASS_IDS:
+        red, green, blue = bytes.fromhex(Sign(label).facts.colour[1:])
+        return blue, green, red
+    hue = zlib.crc32(label.encode()) / 2**32
+    blue, green, red = (round(255 * part) for part in reversed(colorsys.hsv_to_rgb(hue, 0.85, 1.0)))
+    return blue, green, red
 
 
 def _draw_box(image: NDArray[np.uint8], box: Box, colour: Colour, unit: int) -> None:

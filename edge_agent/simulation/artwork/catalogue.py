@@ -61,6 +61,9 @@ _FACES: dict[str, _Face] = {
     "other_sign/give_way": plates.give_way,
 }
 
+if _unpainted := set(Sign) - {Sign(name.split("/", maxsplit=1)[0]) for name in _FACES}:
+    raise ValueError(f"no artwork shows {', '.join(sorted(_unpainted))}: add a face to simulation.artwork.catalogue")
+
 
 def names() -> tuple[str, ...]:
     """Return the names of all artwork: a label, or a label and a variant after a slash."""
