@@ -58,6 +58,49 @@ def synth(
     typer.echo(text, err=True)
 
 
+@app.command(
+    epilog="Example: edge-agent dataset approaches --images photos --annotations coco.json --out data/approaches"
+)
+def approaches(
+    images: Annotated[Path, typer.Option("--images", metavar="DIR", help="Folder of the pictures.")],
+    annotations: Annotated[Path, typer.Option("--annotations", metavar="FILE", help="Their boxes in COCO format.")],
+    out: Annotated[Path, typer.Option(help="Folder to create; must be empty or not exist.")],
+    finer: Annotated[
+        Path | None, typer.Option("--finer", metavar="FILE", help="Finer labels of the boxes, and more signs.")
+    ] = None,
+    label_map: Annotated[
+        str, typer.Option("--label-map", help="Where the annotations use other names: danger=DangerAhead,...")
+    ] = "",
+    only: Annotated[
+        str, typer.Option("--only", metavar="PATTERN,...", help="Take pictures with such file names only: 17*.jpg")
+    ] = "",
+    seed: Annotated[int, typer.Option(min=0, help="The same seed and options give the same films.")] = 0,
+    seeds: Annotated[int, typer.Option(min=1, max=100, help="Films of each sign.")] = 2,
+    speed: Annotated[float, typer.Option(min=1, metavar="MM_S", help="Speed of the train, in mm/s.")] = 400.0,
+    fps: Annotated[float, typer.Option(min=0.1, max=60, help="Pictures a second.")] = 10.0,
+    rules: Annotated[
+        Path | None, typer.Option("--rules", metavar="FILE", help="Sign rules that say how near is near.")
+    ] = None,
+) -> None:
+    """Make films in which the train comes up to each labelled sign, for `edge-agent evaluate --approaches`."""
+    from functools import partial
+
+    from edge_agent.config import load_rules
+    from edge_agent.events import Action
+    from edge_agent.mlops.approaches import ApproachOptions, make
+    from edge_agent.mlops.coco import parse_label_map
+
+    signs = load_rules(rules).signs
+    near_px = {label: rule.near_height_px for label, rule in signs.items() if rule.action is not Action.NONE}
+    patterns = tuple(filter(None, (part.strip() for part in only.split(","))))
+    options = ApproachOptions(near_px, seed, seeds, speed, fps, patterns)
+    with progress_bar() as progress:
+        tick = partial(progress.advance, progress.add_task("pictures", total=None))
+        counts = make(images, annotations, out, options, finer=finer, label_map=parse_label_map(label_map), tick=tick)
+    listed = ", ".join(f"{label} {count}" for label, count in sorted(counts.items()))
+    typer.echo(f"{out}: {sum(counts.values())} approaches: {listed}", err=True)
+
+
 @app.command(epilog="Example: edge-agent dataset tasks frames --out labelling --prefix frames/")
 def tasks(
     pictures: Annotated[Path, typer.Argument(metavar="DIR", help="A folder of pictures.")],

@@ -14,7 +14,7 @@ import typer
 
 from edge_agent.cli.options import ConfigOption, JsonOption, ProfileOption, absolute
 from edge_agent.cli.output import show
-from edge_agent.errors import UsageError
+from edge_agent.errors import FatalError, UsageError
 
 if TYPE_CHECKING:
     from edge_agent.config import Settings
@@ -122,6 +122,12 @@ def verify(
 def promote(
     model: Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="The new model, with its manifest beside it.")],
     engines: EnginesOption = None,
+    approaches: Annotated[
+        Path | None,
+        typer.Option("--approaches", metavar="DIR", help="Refuse it where it decides worse than the old one on these."),
+    ] = None,
+    config: ConfigOption = None,
+    profile: ProfileOption = None,
 ) -> None:
     """Replace engines/signs.onnx by a model; the old one is kept beside it under its hash."""
     from edge_agent.mlops import release
@@ -132,9 +138,27 @@ def promote(
     if not model.is_file():
         raise UsageError(f"{model}: no such model", remedy="name the .onnx of a training run")
     OnnxDetector(model, needs_manifest=True).close()  # refuses a model that the agent cannot run
+    old = folder / f"{release.SHIPPED}.onnx"
+    if approaches is None:
+        typer.echo("not measured: --approaches DIR refuses a model that decides worse than the old one", err=True)
+    elif old.is_file():
+        _refuse_worse(approaches, old, model, config, profile)
     kept = release.promote(model, folder)
     typer.echo(f"{folder / f'{release.SHIPPED}.onnx'} is now {model}")
     typer.echo(f"kept the old model: {kept}" if kept else "there was no old model to keep")
+
+
+def _refuse_worse(folder: Path, old: Path, new: Path, config: Path | None, profile: str | None) -> None:
+    """Compare two models on films and print the verdict; raises FatalError where the new one decides worse."""
+    from edge_agent.cli.decisions import measure_decisions
+    from edge_agent.config import load
+    from edge_agent.mlops.evaluate import compare_decisions
+
+    models = (load(config, {"detector.model": absolute(one)}, profile=profile).settings for one in (old, new))
+    comparison = compare_decisions(*(measure_decisions(folder, settings) for settings in models))
+    if comparison.verdict == "worse":
+        raise FatalError(f"{new} is not promoted: {comparison.sentence()}", remedy="train it further, or on other data")
+    typer.echo(comparison.sentence())
 
 
 @app.command(name="list", epilog="Example: edge-agent engine list --json")

@@ -1,4 +1,4 @@
-"""`edge-agent evaluate`: measure how good a detector is on annotated pictures."""
+"""`edge-agent evaluate`: measure how a detector decides on films, or what it finds in annotated pictures."""
 
 import json
 import math
@@ -8,17 +8,28 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edge_agent.cli.options import JsonOption
+from edge_agent.cli.options import ConfigOption, JsonOption, ProfileOption, absolute
 from edge_agent.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from edge_agent.config import Settings
     from edge_agent.mlops.evaluate import GroundTruth, PictureDetections, Report
 
 MIN_SCORE = 0.01
 """Average precision also counts detections far below the threshold."""
 
-ImagesOption = Annotated[Path, typer.Option("--images", metavar="DIR", help="Folder of the pictures.")]
-AnnotationsOption = Annotated[Path, typer.Option("--annotations", metavar="FILE", help="Their boxes in COCO format.")]
+ApproachesOption = Annotated[
+    Path | None,
+    typer.Option("--approaches", metavar="DIR", help="Folder of films with truth.jsonl: decisions are measured."),
+]
+ImagesOption = Annotated[
+    Path | None, typer.Option("--images", metavar="DIR", help="Folder of pictures: boxes are measured.")
+]
+AnnotationsOption = Annotated[
+    Path | None, typer.Option("--annotations", metavar="FILE", help="The pictures' boxes in COCO format.")
+]
 MapOption = Annotated[
     str,
     typer.Option(
@@ -44,24 +55,77 @@ PlotsOption = Annotated[
 
 
 def evaluate(
-    images: ImagesOption,
-    annotations: AnnotationsOption,
+    approaches: ApproachesOption = None,
+    images: ImagesOption = None,
+    annotations: AnnotationsOption = None,
     label_map: MapOption = "",
     model: ModelOption = None,
     threshold: ThresholdOption = None,
     compare: CompareOption = None,
     as_json: JsonOption = False,
     plots: PlotsOption = None,
+    config: ConfigOption = None,
+    profile: ProfileOption = None,
 ) -> None:
-    """Measure a detector on annotated pictures, with the same code as on the train.
+    """Measure the decisions on films, or the boxes in annotated pictures, with the same code as on the train.
+
+    Example: edge-agent evaluate --approaches data/approaches
 
     Detections of labels that the annotations do not have are ignored.
     """
+    if compare and (model or plots):
+        raise UsageError("--compare cannot be combined with --model or --plots", remedy="evaluate the two one by one")
+
+    def settings_of(model: Path | None) -> "Settings":
+        from edge_agent.config import load
+
+        overrides: dict[str, object] = {"detector.model": absolute(model), "detector.threshold": threshold}
+        return load(config, overrides, profile=profile).settings
+
+    if approaches is not None:
+        if images or annotations or label_map or plots:
+            raise UsageError("--approaches needs no pictures, annotations or plots", remedy="evaluate them one by one")
+        _decide(approaches, settings_of, model, compare, as_json=as_json)
+        return
+    if images is None or annotations is None:
+        raise UsageError("nothing to evaluate", remedy="give --approaches DIR, or --images DIR --annotations FILE")
+    _measure_boxes(images, annotations, label_map, settings_of, model, threshold, compare, plots, as_json=as_json)
+
+
+def _decide(
+    folder: Path,
+    settings_of: "Callable[[Path | None], Settings]",
+    model: Path | None,
+    compare: tuple[Path, Path] | None,
+    *,
+    as_json: bool,
+) -> None:
+    from edge_agent.cli.decisions import measure_decisions, show_decisions
+
+    if compare is None:
+        show_decisions(measure_decisions(folder, settings_of(model)), as_json=as_json)
+        return
+    from edge_agent.mlops.evaluate import compare_decisions
+
+    comparison = compare_decisions(*(measure_decisions(folder, settings_of(one)) for one in compare))
+    typer.echo(json.dumps(comparison.as_json(), indent=2) if as_json else comparison.sentence())
+
+
+def _measure_boxes(
+    images: Path,
+    annotations: Path,
+    label_map: str,
+    settings_of: "Callable[[Path | None], Settings]",
+    model: Path | None,
+    threshold: float | None,
+    compare: tuple[Path, Path] | None,
+    plots: Path | None,
+    *,
+    as_json: bool,
+) -> None:
     from edge_agent.mlops.coco import parse_label_map
     from edge_agent.mlops.evaluate.truth import read_truth
 
-    if compare and (model or plots):
-        raise UsageError("--compare cannot be combined with --model or --plots", remedy="evaluate the two one by one")
     truth = read_truth(images, annotations, parse_label_map(label_map))
     if compare:
         _compare(truth, *compare, as_json=as_json)

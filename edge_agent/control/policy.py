@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from edge_agent.config.rules import AfterHold, SignRule
-from edge_agent.events import Action, Detection, Prediction
+from edge_agent.events import Action, Box, Detection, Prediction
 from edge_agent.perception.tracking import Track, TrackerParameters, update_tracks
 
 REFERENCE_HEIGHT_PX = 400
@@ -40,7 +40,7 @@ class Tuning:
 class PolicyOutput:
     """What the signs ask of the train; a `power_percent` of None is a stop.
 
-    `frame_id` and `taken_s` are those of the frame in which the sign acted.
+    `frame_id` and `taken_s` are those of the frame in which the sign acted, `box` is where in it.
     """
 
     action: Action
@@ -49,6 +49,7 @@ class PolicyOutput:
     sign: str | None = None
     frame_id: str | None = None
     taken_s: float | None = None
+    box: Box | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,13 +180,13 @@ def _acting_signs(memory: PolicyMemory, prediction: Prediction, tuning: Tuning) 
         rule = tuning.rules[label]
         confirmed = track.votes[-rule.confirm.of :].count(label) >= rule.confirm.agree
         if confirmed and track.box.height >= rule.near_height_px * scale and rule.action is not Action.NONE:
-            yield _ActingSign(track, rule, _output_of(label, rule, prediction))
+            yield _ActingSign(track, rule, _output_of(label, track.box, rule, prediction))
 
 
-def _output_of(label: str, rule: SignRule, prediction: Prediction) -> PolicyOutput:
+def _output_of(label: str, box: Box, rule: SignRule, prediction: Prediction) -> PolicyOutput:
     power_percent = None if rule.action is Action.STOP else rule.power_percent
     reason = f"{label.replace('_', ' ').removesuffix(' sign')} sign"
-    return PolicyOutput(rule.action, power_percent, reason, label, prediction.frame_id, prediction.taken_s)
+    return PolicyOutput(rule.action, power_percent, reason, label, prediction.frame_id, prediction.taken_s, box)
 
 
 def _rank(rule: SignRule) -> tuple[int, int]:

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from edge_agent.cli.program import COMMANDS, build
-from edge_agent.errors import ConfigError, UsageError
+from edge_agent.errors import ConfigError, FatalError, UsageError
 from edge_agent.mlops.coco import read_split
 from edge_agent.perception.vision import OutputLayout
 from edge_agent.signs import CLASS_IDS, LABELS
@@ -148,6 +148,35 @@ def test_promote_what_the_agent_cannot_run_is_refused_and_changes_nothing(model:
     assert isinstance(result.exception, ConfigError)
     assert (tmp_path / "engines" / "signs.onnx").read_bytes() == before
     assert len(list((tmp_path / "engines").iterdir())) == 2
+
+
+@pytest.fixture
+def signless(tmp_path: Path) -> Path:
+    """Five films without any sign, of pictures that differ."""
+    folder, rng = tmp_path / "films", np.random.default_rng(1)
+    for film in range(5):
+        (folder / str(film)).mkdir(parents=True)
+        for number in range(8):
+            cv2.imwrite(str(folder / str(film) / f"{number}.png"), rng.integers(0, 256, (400, 600, 3), np.uint8))
+    (folder / "truth.jsonl").write_text("\n".join(f'{{"film": "{film}", "sign": null}}' for film in range(5)))
+    return folder
+
+
+def test_promote_a_model_that_decides_worse_on_films_is_refused(tmp_path: Path, signless: Path) -> None:
+    """The new one finds a STOP in every picture, the old one in none."""
+    engines = tmp_path / "engines"
+    before = save_model(engines / "signs.onnx", score=0.3).read_bytes()
+    new = save_model(tmp_path / "run" / "new.onnx", score=0.9)
+    refused = call("engine", "promote", new, "--engines", engines, "--approaches", signless).exception
+    assert isinstance(refused, FatalError)
+    assert "decides worse: 0 of 0 obeyed, 0 wrong, 0 false -> 0 of 0 obeyed, 0 wrong, 5 false" in refused.message
+    assert (engines / "signs.onnx").read_bytes() == before
+    back = call("engine", "promote", engines / "signs.onnx", "--engines", engines, "--approaches", signless)
+    assert "too few films to tell them apart" in back.stdout
+
+
+def test_promote_without_films_says_that_nothing_was_measured(model: Path, tmp_path: Path) -> None:
+    assert "not measured" in call("engine", "promote", model, "--engines", tmp_path / "engines").stderr
 
 
 @pytest.mark.parametrize("words", [("promote", "missing.onnx"), ("list", "--engines", ".")])

@@ -64,7 +64,9 @@ def test_sign_acts_when_enough_frames_agree_and_names_its_frame() -> None:
     runner = PolicyRunner()
     assert runner.show(sign("danger"), frames=2) == ()
     (acted,) = runner.show(sign("danger"))
-    assert acted == PolicyOutput(Action.STOP, None, "danger sign", "danger", "frame-3", runner.now_s)
+    assert acted == PolicyOutput(
+        Action.STOP, None, "danger sign", "danger", "frame-3", runner.now_s, sign("danger").box
+    )
     assert runner.output == acted
 
 

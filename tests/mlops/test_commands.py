@@ -9,12 +9,14 @@ from typer.testing import CliRunner
 
 pytest.importorskip("torch", reason="PyTorch is not installed")
 
+from edge_agent.cli.dataset import app as dataset_app
 from edge_agent.cli.evaluate import evaluate
 from edge_agent.cli.train import train
 from edge_agent.errors import EdgeAgentError, UsageError
 from edge_agent.mlops import export, job
 from edge_agent.mlops.network import Architecture, SignNet
 from edge_agent.signs import LABELS
+from tests.mlops.approach_pictures import write_picture
 
 TINY = Architecture(widths=(8, 8, 16, 16, 16), depths=(1, 1, 1, 1), neck=(16, 16), head=16, bins=8)
 
@@ -105,3 +107,37 @@ def test_train_bad_option_is_reported_before_anything_is_written(
     with pytest.raises(UsageError, match=message):
         call("train", "--data", toy, "--out", tmp_path / "run", *words)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.fixture
+def approaches(tmp_path: Path) -> Path:
+    """Approaches to the signs of one picture, by the command that makes them."""
+    images, annotations = write_picture(tmp_path / "source")
+    out = tmp_path / "approaches"
+    words = ["approaches", "--images", images, "--annotations", annotations, "--out", out, "--seeds", 1]
+    result = CliRunner().invoke(dataset_app, [str(word) for word in words])
+    assert (result.exit_code, result.stderr) == (0, f"{out}: 2 approaches: danger 1, stop 1\n")
+    return out
+
+
+def test_evaluate_approaches_text_and_json_give_the_same_figures(approaches: Path, model: Path) -> None:
+    words = ["evaluate", "--approaches", approaches, "--model", model, "--threshold", "0.99"]
+    text, figures = call(*words), json.loads(call(*words, "--json"))
+    counts = {"signs": 2, "obeyed": 0, "late": 0, "never": 2, "wrong": 0, "twice": 0}
+    assert figures["signs"]["all"] == counts | {"obeyed_share": 0.0, "wait_p50_s": None, "wait_p95_s": None}
+    assert [one["outcome"] for one in figures["not_obeyed"]] == ["never", "never"]
+    header, row = (line.split() for line in text.splitlines()[:2])
+    assert dict(zip(header, row, strict=True)).items() >= {"sign": "all", "signs": "2", "never": "2"}.items()
+    assert "false actions: 0 in 0.00 h" in text
+
+
+def test_evaluate_approaches_compare_same_model_is_undecided(approaches: Path, model: Path) -> None:
+    printed = call("evaluate", "--approaches", approaches, "--compare", model, model)
+    assert printed.startswith("too few films to tell them apart: ")
+
+
+def test_evaluate_without_films_or_pictures_and_with_both_is_refused(approaches: Path, toy: Path) -> None:
+    with pytest.raises(UsageError, match="nothing to evaluate"):
+        call("evaluate", "--images", toy)
+    with pytest.raises(UsageError, match="one by one"):
+        call("evaluate", "--approaches", approaches, "--images", toy)
