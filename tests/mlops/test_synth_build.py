@@ -43,7 +43,7 @@ def test_folder_holds_pictures_labels_and_what_made_them(made: Path) -> None:
     record = json.loads((made / "synth.json").read_text())
     assert (record["seed"], record["count"], record["version"]) == (4, 12, "0.1.0")
     assert "--seed 4" in record["command"]
-    assert (record["clutter"], record["generator"]) == (0.5, 2)
+    assert (record["clutter"], record["generator"]) == (0.5, 3)
     assert "--clutter 0.5" in record["command"]
     assert f"0: {LABELS[0]}" in (made / "data.yaml").read_text()
     preview = cv2.imread(str(made / "preview.png"))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edge_agent.mlops.synth import lookalikes, patterns
+from edge_agent.mlops.synth import false_alarms, lookalikes, patterns
 from edge_agent.mlops.synth.props import Painter
 from edge_agent.mlops.synth.textures import Textures, make_textures
 from edge_agent.mlops.synth.view import Image
@@ -12,6 +12,8 @@ PAINTERS: tuple[Painter, ...] = (
     lookalikes.lamp, lookalikes.neck, lookalikes.framed, lookalikes.armchair, lookalikes.wedge, lookalikes.pennants,
     lookalikes.red_round, lookalikes.red_block, lookalikes.plain_disc, lookalikes.rings, lookalikes.clock,
     lookalikes.books, lookalikes.stack, lookalikes.fitting, lookalikes.bare_pole, lookalikes.brick,
+    false_alarms.triangle, false_alarms.tessellation, false_alarms.cushion, false_alarms.glare, false_alarms.coins,
+    false_alarms.panes,
 )  # fmt: skip
 GREY = 117
 
@@ -63,6 +65,23 @@ def test_wedge_never_points_up_like_a_sign(textures: Textures) -> None:
         upper, lower = changed[top : top + quarter].sum(), changed[bottom - quarter + 1 : bottom + 1].sum()
         heavy += lower > 4 * upper
     assert heavy <= 6
+
+
+def test_triangle_is_never_a_yellow_one_that_points_up(textures: Textures) -> None:
+    """A faded warning sign is one: taking it for background would teach the detector to pass signs."""
+    yellow = upright = 0
+    for seed in range(200):
+        image = _painted(false_alarms.triangle, textures, (80.0, 60.0), 60.0, seed).astype(int)
+        is_yellow = (image[..., 2] > 150) & (image[..., 1] > 120) & (image[..., 0] < image[..., 1] - 60)
+        if is_yellow.sum() < 300:
+            continue
+        yellow += 1
+        rows = np.nonzero(is_yellow.any(axis=1))[0]
+        quarter = (rows.max() - rows.min() + 1) // 4
+        lower = is_yellow[rows.max() - quarter + 1 : rows.max() + 1].sum()
+        upright += lower > 4 * is_yellow[rows.min() : rows.min() + quarter].sum()
+    assert yellow > 20
+    assert upright <= yellow // 10
 
 
 def test_cards_differ_and_are_loud() -> None:

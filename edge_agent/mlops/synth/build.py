@@ -23,7 +23,7 @@ from edge_agent.mlops.synth.options import SynthOptions
 from edge_agent.mlops.synth.scene import SceneGenerator
 from edge_agent.mlops.synth.textures import Image
 
-GENERATOR = 2
+GENERATOR = 3
 """Incremented whenever the same seed produces other pictures."""
 
 _CHUNK = 8

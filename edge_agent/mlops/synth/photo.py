@@ -59,7 +59,7 @@ def random_exposure(rng: Generator, textures: Textures) -> Exposure:
         defocus_px=defocus,
         motion_px=motion,
         noise=float(rng.uniform(0, 2.5)) if rng.random() < 0.75 else float(rng.uniform(2.5, 9)),
-        saturation=float(rng.uniform(0.45, 1.25)),
+        saturation=float(rng.uniform(0.45, 1.25)) if rng.random() < 0.9 else float(rng.choice([0.0, 0.2])),
         coarse=float(rng.uniform(1.2, 2.2)) if rng.random() < 0.18 else 1.0,
         light=(int(rng.integers(len(textures.smooth))), float(rng.choice([0.0, 0.25, 0.5]) * rng.random())),
         sharpening=float(rng.uniform(0.3, 1.5)) if rng.random() < 0.3 else 0.0,

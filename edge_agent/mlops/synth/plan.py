@@ -29,7 +29,8 @@ def random_camera_setup(rng: Generator, width: int, height: int) -> CameraSetup:
     camera = log_uniform(rng, 30, 165)
     far = float(np.clip(focal * 17.5 / rng.uniform(6, 20), 275, 1420))  # where a round sign is 6 to 20 px high
     edge = float(rng.uniform(-0.1, 0.75)) * height  # where the far edge of the table appears
-    roll = float(rng.normal(0, 0.12 if rng.random() < 0.12 else 0.035))
+    # A camera that hangs askew: beyond 0.45 rad a triangle is no longer that of a warning.
+    roll = float(np.clip(rng.normal(0, 0.22 if rng.random() < 0.2 else 0.035), -0.45, 0.45))
     view = SceneCamera(
         width=width,
         height=height,
@@ -118,9 +119,9 @@ def _random_size(rng: Generator, face: Face) -> float:
 def _random_yaw(rng: Generator) -> float:
     """Choose a yaw: mostly facing the camera, a quarter strongly rotated, a few from behind."""
     chance = rng.random()
-    if chance < 0.05:
+    if chance < 0.07:
         return np.pi + float(rng.uniform(-1.1, 1.1))
-    if chance < 0.27:
+    if chance < 0.3:
         return float(rng.choice([-1, 1]) * rng.uniform(0.75, 1.42))
     return float(np.clip(rng.normal(0, 0.45), -1.25, 1.25))
 

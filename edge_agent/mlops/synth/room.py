@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from edge_agent.mlops.synth import lookalikes, props
+from edge_agent.mlops.synth import false_alarms, lookalikes, props
 from edge_agent.mlops.synth.billboard import PosedSign
 from edge_agent.mlops.synth.props import Painter
 from edge_agent.mlops.synth.textures import Textures
@@ -100,6 +100,11 @@ _LOOKALIKES: tuple[tuple[Painter, float], ...] = (
     (lookalikes.wedge, 1.5), (lookalikes.pennants, 0.5), (lookalikes.red_round, 1.3), (lookalikes.red_block, 0.8),
     (lookalikes.plain_disc, 1.2), (lookalikes.rings, 0.9), (lookalikes.clock, 0.7), (lookalikes.books, 1.0),
     (lookalikes.stack, 0.9), (lookalikes.fitting, 0.8), (lookalikes.bare_pole, 0.5), (lookalikes.brick, 0.6),
+    (false_alarms.triangle, 2.6), (false_alarms.tessellation, 1.6), (false_alarms.cushion, 2.8),
+    (false_alarms.glare, 1.8), (false_alarms.coins, 1.2), (false_alarms.panes, 1.2),
+)  # fmt: skip
+_LARGE = (
+    lookalikes.armchair, lookalikes.framed, false_alarms.tessellation, false_alarms.cushion, false_alarms.panes,
 )  # fmt: skip
 _WEIGHTS = np.array([weight for _, weight in _LOOKALIKES])
 
@@ -150,5 +155,5 @@ def _random_lookalike(rng: Generator) -> Painter:
 
 def _lookalike_size(rng: Generator, width: int, painter: Painter) -> float:
     """Choose a size in pixels for a picture `width` pixels wide; furniture and pictures are larger."""
-    low, high = (12, 110) if painter in (lookalikes.armchair, lookalikes.framed) else (6, 70)
+    low, high = (12, 110) if painter in _LARGE else (6, 70)
     return log_uniform(rng, low, high) * width / 320
