@@ -76,6 +76,32 @@ async def test_timeline_fills_and_a_stop_opens_its_picture_and_chain(run: DryRun
     await viewer.has(LIVE)
 
 
+async def test_buttons_of_the_timeline_go_from_stop_to_stop(run: DryRun, show: Open):
+    await run.stop_and_hold()
+    viewer = await show(run.url)
+    await viewer.until("() => document.querySelectorAll('.thumb').length > 0")
+    await viewer.page.click(".timeline .previous:enabled")
+    await viewer.has(".picture-view[data-mode=past]")
+    # The command came after its picture, yet the stop that is shown is not the next one.
+    await viewer.has(".timeline .next:disabled")
+
+
+async def test_waits_are_not_shown_as_latency(run: DryRun, show: Open):
+    viewer = await show(run.url)
+    shown = await viewer.page.evaluate("""async () => {
+        const { CausalChain } = await import("/page/causalchain.js");
+        const [taken, waited] = [1_700_000_000_000, 1_700_000_006_527];
+        const data = { action: "cruise", power_percent: 60 };
+        const decision = { id: "d", kind: "decision", at_ms: waited, latency_ms: 6527, data };
+        const command = { id: "c", kind: "command", at_ms: waited + 3, data: { kind: "drive" } };
+        new CausalChain().show([decision, command], taken, { past: true, language: "test" });
+        return document.querySelector(".chain-steps").textContent;
+    }""")
+    assert "6.5\u202fs later" in shown
+    assert "6,527" not in shown
+    assert "from picture to command" not in shown
+
+
 async def test_emergency_stop_by_key_and_by_button_stops_the_train(run: DryRun, show: Open):
     viewer = await show(run.url)
     for press in (lambda: viewer.page.keyboard.press("Escape"), lambda: viewer.page.click(".estop-one")):

@@ -1,8 +1,10 @@
 // The causal chain picture -> sign -> decision -> command, with the ms between its steps.
 
 import { createElement, find, icon, setAttribute, setText } from "./dom.js";
-import { formatQuantity, t } from "./i18n.js";
+import { formatDuration, formatQuantity, t } from "./i18n.js";
 import { describeItem } from "./items.js";
+
+const MAX_LATENCY_MS = 1000; // what comes later was waited for: the end of a stop, somebody who re-arms
 
 /** Shows one chain at a time. */
 export class CausalChain {
@@ -26,7 +28,7 @@ export class CausalChain {
     all.sort((a, b) => a.atMs - b.atMs); // the sign may have come into view in an earlier picture
     const rows = all.map((step, index) => row(step, index ? step.atMs - all[index - 1].atMs : null));
     const last = steps.at(-1);
-    if (last.kind !== "command" || last.at_ms < exposedMs) return rows;
+    if (last.kind !== "command" || !isLatency(last.at_ms - exposedMs)) return rows;
     return [...rows, createElement("li", { class: "chain-total" }, t("chain.total", { ms: formatQuantity(last.at_ms - exposedMs, "ms") }))];
   }
 
@@ -39,9 +41,18 @@ export class CausalChain {
 
 function row({ description }, gapMs) {
   const element = createElement("li", { class: `chain-step tone-${description.tone}` });
-  if (gapMs !== null) element.append(createElement("span", { class: "chain-gap" }, t("chain.gap", { ms: formatQuantity(gapMs, "ms") })));
+  if (gapMs !== null) element.append(createElement("span", { class: "chain-gap" }, gapText(gapMs)));
   element.append(icon(description.icon), createElement("b", {}, description.title));
   return element;
+}
+
+function gapText(gapMs) {
+  return isLatency(gapMs) ? t("chain.gap", { ms: formatQuantity(gapMs, "ms") }) : t("chain.wait", { duration: formatDuration(gapMs) });
+}
+
+/** Whether a time from a picture on is how long the train took, and not how long it waited. */
+export function isLatency(ms) {
+  return ms !== null && ms !== undefined && ms >= 0 && ms <= MAX_LATENCY_MS;
 }
 
 /** When the picture of an item was taken: the time of the item minus its latency. */

@@ -41,6 +41,7 @@ export default {
   "chain.none": "No sign has led to a decision yet",
   "chain.taken": "Picture",
   "chain.gap": "+{ms}",
+  "chain.wait": "{duration} later",
   "chain.total": "{ms} from picture to command",
 
   "timeline.title": "Last minutes",

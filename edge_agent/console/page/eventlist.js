@@ -1,5 +1,6 @@
 // The list of events, newest first, with filters by kind.
 
+import { isLatency } from "./causalchain.js";
 import { createElement, find, icon, setAttribute } from "./dom.js";
 import { formatQuantity, formatTime, t } from "./i18n.js";
 import { describeItem, KINDS } from "./items.js";
@@ -74,7 +75,7 @@ export class EventList {
     const button = createElement("button", { type: "button", class: `event tone-${description.tone}`, tabindex: "-1" });
     const text = createElement("span", { class: "event-text" }, createElement("b", {}, description.title));
     if (description.detail) text.append(createElement("span", { class: "event-detail", lang: "en" }, description.detail));
-    const latency = item.latency_ms === null || item.latency_ms === undefined ? "" : formatQuantity(item.latency_ms, "ms");
+    const latency = isLatency(item.latency_ms) ? formatQuantity(item.latency_ms, "ms") : "";
     const time = createElement("time", { datetime: new Date(item.at_ms).toISOString() }, formatTime(item.at_ms));
     button.append(time, icon(description.icon), text, createElement("span", { class: "event-latency" }, latency));
     button.addEventListener("click", () => this.#onSelect(item));

@@ -41,6 +41,7 @@ export default {
   "chain.none": "Aucun panneau n’a encore mené à une décision",
   "chain.taken": "Image",
   "chain.gap": "+{ms}",
+  "chain.wait": "{duration} plus tard",
   "chain.total": "{ms} de l’image à l’ordre",
 
   "timeline.title": "Dernières minutes",

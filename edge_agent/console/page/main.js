@@ -44,6 +44,7 @@ class Console {
   #lastSeek = 0;
   #announced = { guard: "", faults: "" };
   #chainItems = [];
+  #opened = null; // the item whose picture is shown, null if a time was opened
   #newestHeader = null;
 
   constructor() {
@@ -182,6 +183,7 @@ class Console {
     if (id !== this.#lastSeek) return loaded?.bitmap?.close();
     if (!loaded) return item ? this.#announcer.polite(t("past.gone")) : undefined;
     this.#chainItems = loaded.detail.chain ?? [];
+    this.#opened = item;
     this.#pictureView.showStored(loaded.detail, loaded.bitmap);
     loaded.bitmap?.close();
     this.#update();
@@ -190,6 +192,7 @@ class Console {
 
   #goLive() {
     this.#lastSeek += 1;
+    this.#opened = null;
     this.#pictureView.showLive();
     // No live picture was drawn meanwhile, so the server waits for an acknowledgement.
     if (this.#newestHeader) this.#acknowledge(this.#newestHeader);
@@ -230,8 +233,8 @@ class Console {
     const pictureUrl = (item) => this.#history.pictureUrl(item);
     const trainMs = now.serverMs - (known.clockLagMs ?? 0);
     const windowMs = this.#windowMs(known.items, trainMs);
-    this.#timeline.show(known.items, { nowMs: trainMs, windowMs, atMs: stored?.at_ms ?? null, pictureUrl, language });
-    this.#chain.show(stored ? chainOf(this.#chainItems) : lastChain(known.items), stored?.at_ms ?? null, { past: stored !== null, language });
+    this.#timeline.show(known.items, { nowMs: trainMs, windowMs, atMs: stored?.at_ms ?? null, itemMs: this.#opened?.at_ms ?? null, pictureUrl, language });
+    this.#chain.show(stored ? chainOf(this.#chainItems, this.#opened) : lastChain(known.items), stored?.at_ms ?? null, { past: stored !== null, language });
     this.#announceChanges(known.train);
   }
 

@@ -147,10 +147,11 @@ export function lastChain(items) {
   return [sightingOf(decision, items), decision, command].filter(Boolean);
 }
 
-/** The chain sign -> decision -> command of one picture, from its last command. */
-export function chainOf(items) {
+/** The chain sign -> decision -> command of one picture: that of the opened decision or command, else of the last one. */
+export function chainOf(items, opened = null) {
   const last = (kind) => items.findLast((item) => item.kind === kind);
-  const command = last("command");
+  const ofOpened = items.find((item) => item.kind === "command" && [item.id, item.data.decision_id].includes(opened?.id));
+  const command = ofOpened ?? last("command");
   const decision = items.find((item) => item.id === command?.data.decision_id) ?? last("decision");
   return [decision ? sightingOf(decision, items) : last("sign"), decision, command].filter(Boolean);
 }

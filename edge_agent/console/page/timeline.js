@@ -25,7 +25,7 @@ export class Timeline {
   #on;
   #width = 0;
   #baseMs = 0;
-  #view = { nowMs: 0, windowMs: 300_000, atMs: null };
+  #view = { nowMs: 0, windowMs: 300_000, atMs: null, fromMs: 0 };
   #stopItems = [];
 
   constructor(on) {
@@ -39,11 +39,14 @@ export class Timeline {
     find(".timeline .next").addEventListener("click", () => this.#selectStop(1));
   }
 
-  /** Show the events up to `nowMs` (the train's clock); `atMs` is the time of the stored picture shown, null is live. */
-  show(items, { nowMs, windowMs, atMs, pictureUrl, language }) {
+  /**
+   * Show the events up to `nowMs` (the train's clock); `atMs` is the time of the stored picture shown, null is live.
+   * `itemMs` is that of the item which was opened, later than its picture; null if a time was opened.
+   */
+  show(items, { nowMs, windowMs, atMs, itemMs, pictureUrl, language }) {
     const width = this.#scrub.clientWidth;
     if (width !== this.#width || windowMs !== this.#view.windowMs || !this.#baseMs) this.#resetTicks(width, nowMs);
-    this.#view = { nowMs, windowMs, atMs };
+    this.#view = { nowMs, windowMs, atMs, fromMs: itemMs ?? atMs ?? nowMs };
     this.#showTicks(items.filter((item) => item.at_ms > nowMs - windowMs));
     this.#stopItems = stops(items).filter((item) => item.at_ms > nowMs - windowMs);
     this.#showStops(pictureUrl, language);
@@ -119,7 +122,7 @@ export class Timeline {
   }
 
   #showPosition() {
-    const { nowMs, windowMs, atMs } = this.#view;
+    const { nowMs, windowMs, atMs, fromMs } = this.#view;
     const agoMs = atMs === null ? 0 : Math.max(0, nowMs - atMs);
     const text = atMs === null ? t("timeline.now") : t("timeline.ago", { ago: formatDuration(agoMs) });
     setAttribute(this.#scrub, "aria-valuemin", Math.round(-windowMs / 1000));
@@ -129,8 +132,8 @@ export class Timeline {
     setText(find(".timeline-position"), atMs === null ? t("timeline.window", { duration: formatDuration(windowMs) }) : text);
     this.#playhead.style.transform = `translateX(${(Math.max(0, 1 - agoMs / windowMs) * this.#width).toFixed(1)}px)`;
     find(".timeline .live").disabled = atMs === null;
-    find(".timeline .previous").disabled = !this.#stopItems.some((item) => item.at_ms < (atMs ?? nowMs) - 1);
-    find(".timeline .next").disabled = !this.#stopItems.some((item) => item.at_ms > (atMs ?? nowMs) + 1);
+    find(".timeline .previous").disabled = !this.#stopItems.some((item) => item.at_ms < fromMs - 1);
+    find(".timeline .next").disabled = !this.#stopItems.some((item) => item.at_ms > fromMs + 1);
   }
 
   #onKey(event) {
@@ -159,8 +162,8 @@ export class Timeline {
   }
 
   #selectStop(step) {
-    const at = this.#view.atMs ?? this.#view.nowMs;
-    const candidates = this.#stopItems.filter((item) => (step < 0 ? item.at_ms < at - 1 : item.at_ms > at + 1));
+    const { fromMs } = this.#view;
+    const candidates = this.#stopItems.filter((item) => (step < 0 ? item.at_ms < fromMs - 1 : item.at_ms > fromMs + 1));
     const item = step < 0 ? candidates.at(-1) : candidates[0];
     if (item) this.#on.select(item);
   }

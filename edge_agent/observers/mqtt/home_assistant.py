@@ -84,7 +84,10 @@ def _components(
             "voltage",
             _sensor("Battery voltage", telemetry, f"{value}.voltage_mv", unit="mV", device_class="voltage"),
         ),
-        ("last_sign", _sensor("Last sign", messages.topic("decision"), f"{value}.sign", icon="mdi:sign-real-estate")),
+        (
+            "last_sign",
+            _sensor("Last sign", messages.topic("decision"), _kept(f"{value}.sign"), icon="mdi:sign-real-estate"),
+        ),
         ("guard", _sensor("Guard", state, f"{value}.guard", icon="mdi:shield-check")),
         ("guard_reason", _sensor("Guard's reason", state, f"{value}.reason[:255]", icon="mdi:text")),
         ("stop", _button("Stop", messages, "stop", icon="mdi:stop")),
@@ -114,6 +117,14 @@ def _components(
         speed = _sensor("Speed", telemetry, f"{value}.speed_mm_s", unit="mm/s", device_class="speed")
         components.append(("speed", speed))
     return components
+
+
+def _kept(value: str) -> str:
+    """Return an expression for a text that stays as it was while `value` is null.
+
+    Home Assistant would show the word "None": it takes that for "unknown" of numbers only.
+    """
+    return f"{value} or (this.state if this is defined and this.state != 'unavailable' else 'unknown')"
 
 
 def _sensor(name: str, topic: str, value: str, *, unit: str | None = None, **more: str) -> dict[str, Any]:

@@ -118,6 +118,24 @@ def test_templates_find_the_values_in_our_messages(version: str) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("sign", "before", "shown"),
+    [
+        ("stop", "danger", "stop"),
+        (None, "stop", "stop"),
+        (None, "unknown", "unknown"),
+        (None, "unavailable", "unknown"),
+        (None, None, "unknown"),
+    ],
+)
+def test_last_sign_stays_while_a_decision_has_none_and_starts_unknown(
+    sign: str | None, before: str | None, shown: str
+) -> None:
+    template = environment().from_string(announce()["components"]["last_sign"]["value_template"])
+    entity = {} if before is None else {"this": SimpleNamespace(state=before)}
+    assert template.render(value_json={"data": {"sign": sign}, "sign": sign}, **entity) == shown
+
+
 @pytest.mark.parametrize("guard", list(GuardState))
 def test_switch_is_on_while_the_train_is_armed(guard: GuardState) -> None:
     template = announce()["components"]["arm"]["value_template"]
