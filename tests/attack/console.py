@@ -5,7 +5,7 @@ import socket
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractContextManager, AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 from websockets import InvalidStatus
@@ -86,7 +86,7 @@ async def stop_beside_sleepers(train: DryRun) -> float:
 
 async def viewers_after_sleepers(train: DryRun) -> float:
     """Let as many phones as may look fall asleep; return the time until as many others can look."""
-    async with AsyncExitStack() as others:
+    with ExitStack() as others:
         started_s = time.monotonic()
         with sleepers(train):
             for _ in range(ConsoleSettings().max_viewers):
@@ -94,12 +94,13 @@ async def viewers_after_sleepers(train: DryRun) -> float:
             return (time.monotonic() - started_s) * 1000
 
 
-async def viewer(train: DryRun, others: AsyncExitStack) -> None:
+async def viewer(train: DryRun, others: ExitStack) -> None:
     """Open a page as soon as one more may look."""
     async with asyncio.timeout(60):
         async for _ in pace(0.1):
             with suppress(InvalidStatus):
-                await others.enter_async_context(live(train))
+                connection = await live(train)
+                others.callback(connection.transport.abort)
                 return
 
 

@@ -1,7 +1,10 @@
 """Every attack once: a stop gets through. `make attack` measures how quickly, on an idle machine."""
 
+from pathlib import Path
+
 import pytest
 
+from tests.browser.dry_run import DryRun
 from tests.chaos.table import Outcome
 from tests.chaos.trial import Trial
 
@@ -14,6 +17,11 @@ SLACK = 3.0
 @pytest.mark.parametrize("trial", TRIALS, ids=lambda trial: trial.fault.replace(" ", "_"))
 def test_stop_gets_through(trial: Trial) -> None:
     trial.try_once(SLACK)
+
+
+async def test_agent_that_does_not_start_is_told_with_its_log(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match="nowhere.yaml: cannot be read"):
+        await DryRun.start(tmp_path, tmp_path / "nowhere.yaml")
 
 
 def test_section_replaces_the_one_before_and_leaves_the_faults() -> None:

@@ -61,7 +61,7 @@ class DryRun:
         run = cls(port, process)
         try:
             await run.until(lambda train: train["state"] is not None, START_S)
-        except TimeoutError:
+        except (TimeoutError, ProcessLookupError):
             await run.end()
             raise AssertionError(f"the dry run does not serve: {(folder / 'agent.log').read_text()}") from None
         return run
@@ -79,12 +79,14 @@ class DryRun:
         return json.loads(answer.body) if answer.status == 200 else None
 
     async def until(self, matches: Callable[[dict[str, Any]], bool], timeout_s: float = 60) -> dict[str, Any]:
-        """Wait until the train's state matches, and return it."""
+        """Wait until the train's state matches, and return it; raises ProcessLookupError where its process has ended."""
         async with asyncio.timeout(timeout_s):
             while True:
                 train = await self.state()
                 if train is not None and matches(train):
                     return train
+                if self.process.returncode is not None:
+                    raise ProcessLookupError(f"the dry run has ended: {self.process.returncode}")
                 await asyncio.sleep(0.1)
 
     async def until_guard(self, *states: str) -> dict[str, Any]:
@@ -122,7 +124,9 @@ class DryRun:
         self.process.send_signal(signal.SIGCONT)
 
     async def end(self) -> None:
-        """Terminate it, by force if necessary."""
+        """Terminate it, by force if necessary; one that has ended by itself is left alone."""
+        if self.process.returncode is not None:
+            return
         self.thaw()
         self.process.terminate()
         try:

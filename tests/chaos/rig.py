@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 
 from edge_agent.agent import RunOptions, RunView, build, run
 from edge_agent.config import Settings, load_rules
-from edge_agent.events import CommandKind, Decision, Event, Fault, GuardState, TrainState
+from edge_agent.events import CommandKind, CommandResult, Decision, Event, Fault, GuardState, TrainState
 from edge_agent.hub.ble import BleHub
 from edge_agent.hub.emulator import BluezEmulator, MotorSetting
 from edge_agent.perception.camera.live import LiveCamera, LiveTimeouts
@@ -56,7 +56,7 @@ def settings(slack: float) -> Settings:
 
 
 class Listener:
-    """An observer that records the train's states and decisions, and the faults."""
+    """An observer that records the train's states and decisions, its answers to commands, and the faults."""
 
     name = "listener"
 
@@ -64,6 +64,7 @@ class Listener:
         self.faults: list[Fault] = []
         self.states: list[TrainState] = []
         self.decisions: list[Decision] = []
+        self.answers: list[CommandResult] = []
 
     async def run(self, events: EventSource) -> None:
         while True:
@@ -72,6 +73,8 @@ class Listener:
                 self.states.append(event)
             elif isinstance(event, Decision):
                 self.decisions.append(event)
+            elif isinstance(event, CommandResult):
+                self.answers.append(event)
             elif isinstance(event, Fault):
                 self.faults.append(event)
 

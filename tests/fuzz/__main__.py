@@ -28,7 +28,7 @@ def main() -> int:
         if options.only in file.name:
             found = options.work / file.name
             found.mkdir(parents=True, exist_ok=True)
-            limits = [f"-max_total_time={options.seconds}", "-max_len=8192", "-timeout=10", "-print_final_stats=1"]
+            limits = [f"-max_total_time={options.seconds}", "-max_len=8192", "-timeout=60", "-print_final_stats=1"]
             words = ["--target", file.name, *limits, f"-artifact_prefix={found}/", str(found), str(file)]
             if subprocess.run([sys.executable, "-m", "tests.fuzz", *words], check=False).returncode:
                 failed.append(file.name)
