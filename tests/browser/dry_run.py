@@ -79,7 +79,7 @@ class DryRun:
         return json.loads(answer.body) if answer.status == 200 else None
 
     async def until(self, matches: Callable[[dict[str, Any]], bool], timeout_s: float = 60) -> dict[str, Any]:
-        """Wait until the train's state matches, and return it; raises ProcessLookupError where its process has ended."""
+        """Wait until the train's state matches, and return it; raises ProcessLookupError if its process has ended."""
         async with asyncio.timeout(timeout_s):
             while True:
                 train = await self.state()

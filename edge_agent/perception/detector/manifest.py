@@ -127,7 +127,7 @@ def parse_names(text: str) -> tuple[str, ...] | None:
         return None
     try:
         value = _literal(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return None
     if isinstance(value, dict):
         value = _in_order(value)
@@ -147,7 +147,7 @@ def _in_order(names: dict[Any, Any]) -> list[Any] | None:
     """Return the names in order of their ids, or None unless the ids are exactly 0, 1, 2, ..."""
     try:
         by_id = {int(key): name for key, name in names.items()}
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     if sorted(by_id) != list(range(len(names))):
         return None

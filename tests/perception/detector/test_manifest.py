@@ -142,6 +142,9 @@ def test_parse_names_forms_that_exporters_write_are_read(text: str) -> None:
         "[" * 5000,
         "['a'" + ", 'a'" * 50_000 + "]",
         "{0: 'a', 0.5: 'b'}",
+        "{{}}",
+        "{[]: 'a'}",
+        "{1e999: 'a'}",
     ],
     ids=lambda text: text[:20] or "empty",
 )
