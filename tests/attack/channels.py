@@ -104,7 +104,7 @@ async def running(**settings: str) -> AsyncIterator[tuple[Train, list[str]]]:
     """Run a simulated train that takes commands by every channel; yields it, and the arguments for the flood."""
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        mosquitto, tansu = (stack.enter_context(each) for each in (Mosquitto(folder), Tansu(folder / "tansu.log")))
+        mosquitto, tansu = stack.enter_context(Mosquitto(folder)), stack.enter_context(Tansu(folder / "tansu.log"))
         producer = confluent_kafka.Producer({"bootstrap.servers": tansu.address, "linger.ms": 0, "log_level": 0})
         for topic in (TOPIC, CAPTURE_TOPIC, EVENTS, MONITORING_TOPIC):
             producer.produce(topic, b"before")
@@ -117,13 +117,11 @@ async def running(**settings: str) -> AsyncIterator[tuple[Train, list[str]]]:
             "KAFKA__BOOTSTRAP_SERVERS": json.dumps([tansu.address]),
         }
         run = await DryRun.start(folder, **places, **settings)
-        stack_of_answers = stack.enter_context(Consumed(tansu.address, EVENTS))
+        answers = stack.enter_context(Consumed(tansu.address, EVENTS))
         try:
             async with subscriber(mosquitto.port, topics=()) as operator:
-                yield (
-                    Train(run, operator, producer, stack_of_answers, defaultdict(list)),
-                    [str(mosquitto.port), tansu.address, str(run.port)],
-                )
+                where = [str(mosquitto.port), tansu.address, str(run.port)]
+                yield Train(run, operator, producer, answers, defaultdict(list)), where
         finally:
             await run.end()
 
