@@ -4,7 +4,7 @@ Times named `_s` are seconds on the event loop's monotonic clock; times named `_
 for people and observers only: no decision reads them.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol
 
@@ -37,6 +37,10 @@ class Box:
         """Height in pixels."""
         return self.y2 - self.y1
 
+    def scaled(self, x: float, y: float) -> "Box":
+        """Return the box in a picture that is `x` times as wide and `y` times as high."""
+        return Box(self.x1 * x, self.y1 * y, self.x2 * x, self.y2 * y)
+
     def iou(self, other: "Box") -> float:
         """Return intersection over union with another box, 0..1."""
         width = min(self.x2, other.x2) - max(self.x1, other.x1)
@@ -57,18 +61,30 @@ class Detection:
 
 
 class Picture(Protocol):
-    """Pixels that may be computed on first use: work for a thread, not for the event loop."""
+    """A picture in two sizes: the camera's own pixels, and what is published.
+
+    `size` and `published_size` are width and height in pixels, of the upright picture. Pixels may be computed on first
+    use: work for a thread, not for the event loop.
+    """
+
+    size: tuple[int, int]
+    published_size: tuple[int, int]
 
     def pixels(self) -> NDArray[np.uint8]:
-        """Return the pixels, (height, width, 3) uint8 BGR, not to be modified; from any thread."""
+        """Return the camera's own pixels, (height, width, 3) uint8 BGR, not to be modified; from any thread."""
+        ...
+
+    def published(self) -> NDArray[np.uint8]:
+        """Return the picture for observers, (height, width, 3) uint8 BGR, not to be modified; from any thread."""
         ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """A picture from the camera, resized as configured.
+    """A picture from the camera, set upright.
 
-    `truth` is the ground truth of a simulated or recorded source; no detector or policy reads it.
+    `truth` is the ground truth of a simulated or recorded source, in the camera's own pixels; no detector or policy
+    reads it.
     """
 
     frame_id: str
@@ -80,13 +96,16 @@ class Frame:
 
     @property
     def image(self) -> NDArray[np.uint8]:
-        """The pixels, (height, width, 3) uint8 BGR; computing them is work for a thread, not for the event loop."""
-        return self.picture.pixels()
+        """The picture for observers, (height, width, 3) uint8 BGR; work for a thread, not for the event loop."""
+        return self.picture.published()
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The detections of one frame; boxes are in the frame's own pixels."""
+    """The detections of one frame; `width`, `height` and all boxes are in the camera's own pixels.
+
+    `published_size` is width and height of the picture that observers get; None where it is the camera's own.
+    """
 
     frame_id: str
     sequence: int
@@ -97,6 +116,14 @@ class Prediction:
     detections: tuple[Detection, ...]
     inference_ms: float
     done_s: float
+    published_size: tuple[int, int] | None = None
+
+    def published(self) -> "Prediction":
+        """Return the same in pixels of the picture that observers get."""
+        width, height = self.published_size or (self.width, self.height)
+        x, y = width / self.width, height / self.height
+        found = tuple(replace(one, box=one.box.scaled(x, y)) for one in self.detections)
+        return replace(self, width=width, height=height, detections=found, published_size=None)
 
 
 class Action(StrEnum):

@@ -5,7 +5,7 @@ import pytest
 
 from edge_agent.config import load_rules
 from edge_agent.events import Action, Box, Decision, Detection, Frame, Prediction
-from edge_agent.perception.vision import ResizedPicture
+from edge_agent.perception.vision import CameraPicture
 
 from .support.sightings import READABLE_PX, Judge, percentiles
 
@@ -28,7 +28,7 @@ class Drive:
     def picture(self, *there: Detection, seen: bool | tuple[Detection, ...] = True) -> str:
         taken_s, name = self.frames * PERIOD_S, f"f{self.frames}"
         self.frames += 1
-        self.judge.feed(Frame(name, self.frames, ResizedPicture.of(IMAGE), taken_s, 0.0, there))
+        self.judge.feed(Frame(name, self.frames, CameraPicture(IMAGE), taken_s, 0.0, there))
         detections = seen if isinstance(seen, tuple) else there if seen else ()
         self.judge.feed(Prediction(name, self.frames, taken_s, 0.0, 600, 400, detections, 30.0, taken_s + INFERENCE_S))
         return name

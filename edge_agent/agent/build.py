@@ -22,6 +22,7 @@ from edge_agent.hub.mock import MockHub
 from edge_agent.perception.camera import LiveTimeouts, open_camera
 from edge_agent.perception.detector import open_detector
 from edge_agent.perception.tracking import TrackerParameters
+from edge_agent.perception.vision import Turn
 from edge_agent.pipeline import Capture, CaptureParameters, Control, ControlParameters, DetectorWorker, Inference
 from edge_agent.ports import Camera, Detector, Hub
 from edge_agent.report import Mission, RunStats
@@ -67,8 +68,8 @@ def build_devices(
     source = open_camera(
         capture.source,
         fps=capture.fps,
-        width_hint=capture.width,
-        height_hint=capture.height,
+        width_hint=capture.camera_width,
+        height_hint=capture.camera_height,
         timeouts=LiveTimeouts(
             capture.open_timeout_s, capture.stall_timeout_ms / 1000, capture.retry_initial_s, capture.retry_max_s
         ),
@@ -140,7 +141,14 @@ def build_control_parameters(settings: Settings, rules: SignRules, *, emulated: 
 def build_capture_parameters(settings: Settings) -> CaptureParameters:
     """Return how frames are captured."""
     section = settings.capture
-    return CaptureParameters(section.fps, section.width, section.height, section.retry_for_s)
+    return CaptureParameters(
+        section.fps,
+        section.width,
+        section.height,
+        section.retry_for_s,
+        keep_aspect=section.aspect == "keep",
+        turn=Turn(section.rotate, section.flip),
+    )
 
 
 def build_ramp(settings: Settings) -> Ramp:

@@ -14,7 +14,6 @@ from edge_agent.bench import stats
 from edge_agent.bench.scene import GrabLog, MemoryCamera, Pictures
 from edge_agent.config import Settings, SignRules
 from edge_agent.events import MotorCommand, Prediction
-from edge_agent.perception.vision import resize
 from edge_agent.ports import Detector, EventSource
 from edge_agent.runtime import event_loop
 
@@ -101,8 +100,8 @@ def agent_block(
     return _block(grabs, done_s, ticks, rss[0], ages=ages, lags=lags[warm:])
 
 
-def bare_block(detector: Detector, pictures: Pictures, seconds: float, *, fps: float, size: tuple[int, int]) -> Block:
-    """Run resize, pre-processing, inference and post-processing at each tick, and nothing else.
+def bare_block(detector: Detector, pictures: Pictures, seconds: float, *, fps: float) -> Block:
+    """Run pre-processing, inference and post-processing at each tick, and nothing else.
 
     It calls the detector's own `infer`, so that the arithmetic is the agent's. An `fps` of infinity runs flat out.
     """
@@ -113,17 +112,17 @@ def bare_block(detector: Detector, pictures: Pictures, seconds: float, *, fps: f
         if (wait_s := due_s - time.monotonic()) > 0:
             time.sleep(wait_s)
         grabs.cpu_s[tick] = time.process_time()
-        detector.infer(resize(pictures[tick % len(pictures)], *size))
+        detector.infer(pictures[tick % len(pictures)])
         done_s[tick] = time.monotonic()
         tick = max(tick + 1, int((done_s[tick] - grabs.start_s) / grabs.period_s))
     return _block(grabs, done_s, list(done_s), resident_mib(), ages=[], lags=[])
 
 
-def saturated_fps(detector: Detector, pictures: Pictures, seconds: float, size: tuple[int, int]) -> float:
+def saturated_fps(detector: Detector, pictures: Pictures, seconds: float) -> float:
     """Return the frames a second of the bare loop when it never waits."""
     began_s, frames = time.monotonic(), 0
     while (now_s := time.monotonic()) - began_s < seconds:
-        detector.infer(resize(pictures[frames % len(pictures)], *size))
+        detector.infer(pictures[frames % len(pictures)])
         frames += 1
     return frames / (now_s - began_s)
 

@@ -104,7 +104,6 @@ class Bench:
         if set(arms) - {"bare", "plain", "idle"}:
             self.start_brokers()
         settings = self.settings("plain")
-        size = settings.capture.width, settings.capture.height
         rules = load_rules(settings.policy.rules)
         detector = open_detector(settings.detector)
         blocks = self.paced_blocks = {arm: [] for arm in arms}
@@ -112,7 +111,7 @@ class Bench:
             for number, arm in enumerate(stats.interleaved(arms, self.plan.arm_rounds), 1):
                 self.report_progress(f"paced block {number} of {2 * len(arms) * self.plan.arm_rounds}: {arm}")
                 if arm == "bare":
-                    block = bare_block(detector, self.pictures, self.plan.arms_s, fps=PACED_FPS, size=size)
+                    block = bare_block(detector, self.pictures, self.plan.arms_s, fps=PACED_FPS)
                 elif arm == "idle":
                     block = idle_block(self.plan.idle_s)
                 elif arm == "loaded":
@@ -127,7 +126,6 @@ class Bench:
     def flat_out(self) -> tuple[list[float], list[float]]:
         """Return the frames a second of the agent, with a camera 25% faster than the bare loop, and of that loop."""
         settings = self.settings("plain")
-        size = settings.capture.width, settings.capture.height
         rules = load_rules(settings.policy.rules)
         detector = open_detector(settings.detector)
         ours: list[float] = []
@@ -136,7 +134,7 @@ class Bench:
             for arm in stats.interleaved(("bare", "agent"), 2):
                 self.report_progress(f"flat out: {arm}")
                 if arm == "bare":
-                    bare.append(saturated_fps(detector, self.pictures, self.plan.flat_s, size))
+                    bare.append(saturated_fps(detector, self.pictures, self.plan.flat_s))
                 else:
                     fps = _FASTER_CAMERA * max(bare)
                     fast = settings.model_copy(update={"capture": settings.capture.model_copy(update={"fps": fps})})
@@ -165,11 +163,10 @@ class Bench:
         """Run the agent at SLOW_FPS with a detector that takes SLOW_TIMES periods."""
         self.report_progress("detector 3 times too slow")
         settings = self.settings("plain", SLOW_FPS)
-        fitting = [picture[: settings.capture.height, : settings.capture.width] for picture in self.pictures]
         return agent_block(
             settings,
             load_rules(settings.policy.rules),
-            [np.ascontiguousarray(picture) for picture in fitting],
+            self.pictures,
             self.plan.slow_s,
             detector=lambda: scene.StubDetector(SLOW_TIMES / SLOW_FPS),
         )

@@ -20,7 +20,7 @@ from edge_agent.simulation.world import World
 
 Pictures = Sequence[NDArray[np.uint8]]
 WIDTH_PX, HEIGHT_PX = 640, 480
-"""A webcam's usual size; the agent resizes it, and so do the baselines."""
+"""A webcam's usual size."""
 
 _STOPPING = frozenset(sign.value for sign in Sign if sign.facts.original_class == 1)
 _WARM_TICKS = 10

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 MIN_SCORE = 0.01
 """Average precision also counts detections far below the threshold."""
+MOST_DETECTIONS = 100
+"""In one picture; with scores that low there are more than a train needs."""
 
 ApproachesOption = Annotated[
     Path | None,
@@ -38,7 +40,9 @@ MapOption = Annotated[
 ]
 ModelOption = Annotated[
     Path | None,
-    typer.Option("--model", metavar="FILE", help="An ONNX detector that the agent can run; default: the one shipped."),
+    typer.Option(
+        "--model", metavar="FILE", help="A detector that the agent can run; default: the one that would drive here."
+    ),
 ]
 ThresholdOption = Annotated[
     float | None,
@@ -143,17 +147,17 @@ def _measure_boxes(
 
 def _detect(truth: "GroundTruth", model: Path | None) -> tuple[list["PictureDetections"], float]:
     """Run a model on the pictures; returns its detections and its own threshold."""
+    from edge_agent.config.control import DetectorSettings
     from edge_agent.mlops.evaluate import run_detector
-    from edge_agent.perception.detector import SHIPPED_MODEL, OnnxDetector
+    from edge_agent.perception.detector import model_threshold, open_fastest
     from edge_agent.perception.detector.trial import try_model
-    from edge_agent.runtime import resources
 
     try_model(model)
-    path = model or resources.engines_dir() / SHIPPED_MODEL
-    own = OnnxDetector(path).threshold
-    detector = OnnxDetector(path, threshold=MIN_SCORE, threads=2)
+    # As `run` and `detect` open it: the precision that would drive here is what is judged.
+    detector = open_fastest(DetectorSettings(model=model, threshold=MIN_SCORE, max_detections=MOST_DETECTIONS))
     try:
-        return run_detector(detector, truth), own
+        typer.echo(f"edge-agent: judging {detector.info.model} on {detector.info.backend}", err=True)
+        return run_detector(detector, truth), model_threshold(DetectorSettings(model=model))
     finally:
         detector.close()
 

@@ -33,8 +33,21 @@ class CaptureSettings(Section):
         description="`sim`, a camera (`0`, `/dev/video0`), a stream (`rtsp://...`), a video or a folder of images.",
     )
     fps: float = Field(10.0, gt=0, le=60, description="Frames taken from the source per second.")
-    width: int = Field(600, ge=32, le=4096, description="Width in pixels to which each frame is resized.")
-    height: int = Field(400, ge=32, le=4096, description="Height in pixels to which each frame is resized.")
+    width: int = Field(600, ge=32, le=4096, description="Width in pixels of the picture that observers get.")
+    height: int = Field(400, ge=32, le=4096, description="Height in pixels of the picture that observers get.")
+    aspect: Literal["keep", "squeeze"] = Field(
+        "keep",
+        description="`keep`: that picture has the camera's shape, and is at most so wide and high; `squeeze`: it is "
+        "exactly so wide and high, as in the original demo. The detector always gets the camera's own pixels.",
+    )
+    rotate: Literal[0, 90, 180, 270] = Field(
+        0, description="Turn each picture clockwise by so many degrees; 180 for a camera that is mounted upside down."
+    )
+    flip: bool = Field(False, description="Mirror each picture left to right, after turning it.")
+    camera_width: int = Field(
+        640, ge=32, le=4096, description="Width in pixels to ask a camera for; the driver picks the nearest it has."
+    )
+    camera_height: int = Field(480, ge=32, le=4096, description="Height in pixels to ask a camera for.")
     realtime: bool = Field(
         True, description="Play files and folders at `fps`; false reads them as fast as the detector allows."
     )

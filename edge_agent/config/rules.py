@@ -57,7 +57,10 @@ class SignRule(Section):
         0.6, ge=0, le=1, description="A frame shows the sign if its detection has at least this score."
     )
     near_height_px: float = Field(
-        24.0, ge=0, le=4096, description="The sign is near if its box is at least this high, in pixels of the frame."
+        24.0,
+        ge=0,
+        le=4096,
+        description="The sign is near if its box is at least this high, in px of a picture whose longer side is 600.",
     )
     cooldown_s: float = Field(
         2.0,

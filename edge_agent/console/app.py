@@ -156,7 +156,7 @@ class Feed:
         context = EventContext(self._train_id, self._sequence, offset_s)
         image = None
         if isinstance(event, Frame):
-            image = await asyncio.to_thread(encode_jpeg, event.image, self._quality_percent)
+            image = await asyncio.to_thread(lambda: encode_jpeg(event.image, self._quality_percent))
         self._app.receive(to_cloudevent(event, context, image))
 
     async def _poll_facts(self) -> None:

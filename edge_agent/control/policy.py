@@ -12,10 +12,12 @@ from edge_agent.config.rules import AfterHold, SignRule
 from edge_agent.events import Action, Box, Detection, Prediction
 from edge_agent.perception.tracking import Track, TrackerParameters, update_tracks
 
-REFERENCE_HEIGHT_PX = 400
-"""Frame height that a rule's `near_height_px` refers to; it scales with the height of other frames."""
+REFERENCE_SIDE_PX = 600
+"""Longer side of the picture that `near_height_px` refers to. A camera's modes and the two ways to hold it mostly share
+the angle along the longer side, so that in pixels of this scale a sign at one distance has one height in all of them.
+"""
 
-# A box this close to the frame's edge is truncated by it.
+# A box this close to the frame's edge is truncated by it; in pixels of the reference.
 _EDGE_PX = 1.0
 # Least width to height. A sign's face is about as wide as high; at 0.55 it is turned away by 57 degrees.
 _NARROWEST = 0.55
@@ -137,17 +139,19 @@ def _update_tracks(memory: PolicyMemory, prediction: Prediction, now_s: float, t
 
 def _is_vote(detection: Detection, prediction: Prediction, tuning: Tuning) -> bool:
     """Return whether a detection counts as a vote: confident, not truncated, facing the camera, not too high."""
-    box = detection.box
+    box, edge = detection.box, _EDGE_PX * _scale(prediction)
     # A real sign that the frame's edge truncates has been detected whole before.
     whole = (
-        box.x1 >= _EDGE_PX
-        and box.y1 >= _EDGE_PX
-        and box.x2 <= prediction.width - _EDGE_PX
-        and box.y2 <= prediction.height - _EDGE_PX
+        box.x1 >= edge and box.y1 >= edge and box.x2 <= prediction.width - edge and box.y2 <= prediction.height - edge
     )
     facing = box.width >= _NARROWEST * box.height
     low_enough = (box.y1 + box.y2) / 2 >= tuning.ignore_above * prediction.height
     return whole and facing and low_enough and detection.score >= tuning.rules[detection.label].min_score
+
+
+def _scale(prediction: Prediction) -> float:
+    """Return how many of the picture's pixels make one of the reference."""
+    return max(prediction.width, prediction.height) / REFERENCE_SIDE_PX
 
 
 def _mark_if_seen_before(track: Track, recent: tuple[Track, ...]) -> Track:
@@ -172,7 +176,7 @@ class _ActingSign:
 
 def _acting_signs(memory: PolicyMemory, prediction: Prediction, tuning: Tuning) -> Iterator[_ActingSign]:
     """Yield the signs in this frame that are confirmed by their votes, near, and have not acted yet."""
-    scale = prediction.height / REFERENCE_HEIGHT_PX
+    scale = _scale(prediction)
     for track in memory.tracks:
         label = track.votes[-1]
         if label is None or track.acted:

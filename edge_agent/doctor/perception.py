@@ -25,8 +25,8 @@ async def check_camera(settings: CaptureSettings) -> CheckResult:
     camera = open_camera(
         settings.source,
         fps=settings.fps,
-        width_hint=settings.width,
-        height_hint=settings.height,
+        width_hint=settings.camera_width,
+        height_hint=settings.camera_height,
         timeouts=LiveTimeouts(open_s=settings.open_timeout_s),
     )
     async with camera:
@@ -63,7 +63,7 @@ def _try_detector(settings: Settings) -> tuple[str, float, tuple[str, ...], str]
     try_model(settings.detector.model)
     detector = open_fastest(settings.detector, cache_dir(os.environ, settings.state.directory))
     try:
-        grey = np.full((settings.capture.height, settings.capture.width, 3), 127, np.uint8)
+        grey = np.full((settings.capture.camera_height, settings.capture.camera_width, 3), 127, np.uint8)
         detector.infer(grey)  # the first run also allocates memory
         started = time.perf_counter()
         detector.infer(grey)

@@ -1,5 +1,7 @@
 """Collects frames that the detector found hard, to be labelled: pictures in a folder, and why each was kept.
 
+Pictures and boxes are in the camera's own pixels, set upright, as the network gets them.
+
 An observer like any other: it reads its own bounded queue and writes in a thread.
 """
 
@@ -133,7 +135,7 @@ class Collector:
 
     def _keep(self, detected: DetectedFrame, reasons: tuple[HardReason, ...]) -> None:
         """Write a picture and its line, or log once that the folder is full."""
-        encoded, data = cv2.imencode(".jpg", detected.frame.image, [cv2.IMWRITE_JPEG_QUALITY, 95])
+        encoded, data = cv2.imencode(".jpg", detected.frame.picture.pixels(), [cv2.IMWRITE_JPEG_QUALITY, 95])
         if not encoded:
             raise FatalError("a frame could not be written as JPEG", remedy="report this, with the log")
         picture, line = self._folder / f"{detected.frame.frame_id}.jpg", _line(detected, reasons)

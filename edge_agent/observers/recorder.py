@@ -1,5 +1,7 @@
 """Records a run to an .mp4 with a .jsonl beside it: a line per frame with its ground truth and the detections.
 
+Both are in the camera's own pixels, set upright, so that a replay shows the network what the camera showed it.
+
 An observer like any other: it reads its own bounded queue and encodes in a thread. `--source FILE.mp4` replays such a
 pair.
 """
@@ -72,10 +74,10 @@ class Recorder:
 
     def _write_frame(self, frame: Frame) -> None:
         if self._writer is None:
-            self._open(frame.image)
+            self._open(frame.picture.pixels())
         assert self._writer is not None  # noqa: S101 - for the type checker
         self._first_s = frame.taken_s if self._first_s is None else self._first_s
-        self._writer.write(frame.image)
+        self._writer.write(frame.picture.pixels())
         truth = None if frame.truth is None else [_plain(d, score=False) for d in frame.truth]
         offset_s = round(frame.taken_s - self._first_s, 4)
         line = {"frame": self.frames, "sequence": frame.sequence, "t_s": offset_s, "frame_id": frame.frame_id}

@@ -1,4 +1,4 @@
-"""Grabs a picture from the camera at each tick and puts it, to be resized, into the slot of the newest frame."""
+"""Grabs a picture from the camera at each tick and puts it into the slot of the newest frame."""
 
 import time
 from collections.abc import Callable
@@ -8,10 +8,10 @@ import structlog
 import uuid_utils
 
 from edge_agent.errors import FatalError, RetryableError
-from edge_agent.events import Box, Detection, Event, Frame
+from edge_agent.events import Detection, Event, Frame
 from edge_agent.faults import CAMERA_CHANGED, CAMERA_LAG_UNKNOWN, CAMERA_LATE, CAMERA_LOST, FaultReporter
 from edge_agent.perception.camera.lag import LAG_UNKNOWN
-from edge_agent.perception.vision import ResizedPicture
+from edge_agent.perception.vision import UPRIGHT, CameraPicture, Turn, fitted
 from edge_agent.ports import Camera, Shot
 from edge_agent.report import RunStats
 from edge_agent.runtime.queues import Fanout, Latest, pace
@@ -27,15 +27,18 @@ LATE_PICTURE_S, PUNCTUAL_PICTURE_S = 0.2, 0.1
 
 @dataclass(frozen=True, slots=True)
 class CaptureParameters:
-    """How frames are captured: rate, size in pixels, and for how long a lost camera is tried again.
+    """How frames are captured: rate, how to set them upright, and for how long a lost camera is tried again.
 
-    With a `retry_for_s` of None it is tried again forever.
+    `width` and `height` are those of the published picture in pixels: exactly, or with `keep_aspect` at most, so that
+    it has the camera's shape. With a `retry_for_s` of None a lost camera is tried again forever.
     """
 
     fps: float
     width: int
     height: int
     retry_for_s: float | None = 60.0
+    keep_aspect: bool = True
+    turn: Turn = UPRIGHT
 
 
 class Capture:
@@ -104,14 +107,21 @@ class Capture:
         frame = Frame(
             frame_id=str(uuid_utils.uuid7()),
             sequence=self._stats.captured,
-            picture=ResizedPicture(shot.image, self._parameters.width, self._parameters.height),
+            picture=self._picture(shot),
             taken_s=shot.taken_s,
             taken_unix_s=time.time() - (self._clock() - shot.taken_s),
-            truth=_scaled_truth(shot, self._parameters),
+            truth=_turned_truth(shot, self._parameters.turn),
         )
         self._stats.captured += 1
         self._frames.put(frame)
         self._observers.publish(frame)
+
+    def _picture(self, shot: Shot) -> CameraPicture:
+        parameters = self._parameters
+        room = parameters.width, parameters.height
+        upright = parameters.turn.size((shot.image.shape[1], shot.image.shape[0]))
+        published = fitted(upright, room) if parameters.keep_aspect else room
+        return CameraPicture(shot.image, published, parameters.turn)
 
     def _report_lag(self, lag_s: float | None) -> None:
         if lag_s is None:
@@ -148,10 +158,9 @@ def _width_by_height(size: tuple[int, ...]) -> str:
     return f"{size[1]}x{size[0]}"
 
 
-def _scaled_truth(shot: Shot, parameters: CaptureParameters) -> tuple[Detection, ...] | None:
-    """Return the source's ground truth in pixels of the frame, None where it has none."""
+def _turned_truth(shot: Shot, turn: Turn) -> tuple[Detection, ...] | None:
+    """Return the source's ground truth in pixels of the upright picture, None where it has none."""
     if shot.truth is None:
         return None
-    height, width = shot.image.shape[:2]
-    x, y = parameters.width / width, parameters.height / height
-    return tuple(replace(d, box=Box(d.box.x1 * x, d.box.y1 * y, d.box.x2 * x, d.box.y2 * y)) for d in shot.truth)
+    size = shot.image.shape[1], shot.image.shape[0]
+    return tuple(replace(one, box=turn.box(one.box, size)) for one in shot.truth)

@@ -177,7 +177,7 @@ class Inference:
             self._failed(error)
             return
         self._failures, self.trouble = 0, ""
-        height, width = frame.image.shape[:2]
+        width, height = frame.picture.size
         prediction = Prediction(
             frame_id=frame.frame_id,
             sequence=frame.sequence,
@@ -188,6 +188,7 @@ class Inference:
             detections=detections,
             inference_ms=inference_ms,
             done_s=self._clock(),
+            published_size=frame.picture.published_size,
         )
         self._deliver(prediction)
         self._observers.publish(prediction)

@@ -18,7 +18,7 @@ from edge_agent.perception.detector.tensorrt.build_process import BuildProcessEr
 from edge_agent.perception.detector.tensorrt.build_worker import BuildRequest, build_engine
 from edge_agent.perception.detector.tensorrt.detector import PostprocessOptions
 from edge_agent.perception.detector.tensorrt.selection import EngineSpec
-from edge_agent.perception.vision import ResizedPicture
+from edge_agent.perception.vision import CameraPicture
 from edge_agent.pipeline import DetectorWorker
 from tests.perception.detector.engines import PICTURE, built, tiny
 from tests.support.gpu import Gpu
@@ -72,7 +72,7 @@ class Move:
         async with self.worker:
             await self.attempt.run()
             for _ in range(2):
-                detections, _ = await self.worker.infer(ResizedPicture.of(PICTURE))
+                detections, _ = await self.worker.infer(CameraPicture(PICTURE))
                 assert len(detections) == 2
             return self.worker.info.backend
 
@@ -94,11 +94,11 @@ async def test_engine_is_built_in_the_background_while_frames_are_seen(tmp_path:
         moving = asyncio.create_task(move.attempt.run())
         seen_before = 0
         while not moving.done():
-            await move.worker.infer(ResizedPicture.of(PICTURE))
+            await move.worker.infer(CameraPicture(PICTURE))
             seen_before += 1
         assert seen_before > 1
         assert move.worker.info.backend == "tensorrt"
-        assert len((await move.worker.infer(ResizedPicture.of(PICTURE)))[0]) == 2
+        assert len((await move.worker.infer(CameraPicture(PICTURE)))[0]) == 2
     assert gpu.left() == {}
 
 
@@ -185,7 +185,7 @@ async def test_gpu_that_fails_on_a_frame_hands_that_frame_back(tmp_path: Path, g
         await move.attempt.run()
         assert move.worker.info.backend == "tensorrt"
         gpu.say("run-fails")
-        detections, _ = await move.worker.infer(ResizedPicture.of(PICTURE))
+        detections, _ = await move.worker.infer(CameraPicture(PICTURE))
         assert (len(detections), move.worker.info.backend) == (2, "onnxruntime")
     assert move.codes() == ["gpu_failed"]
     assert gpu.left() == {}

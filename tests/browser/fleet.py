@@ -15,7 +15,7 @@ from edge_agent.console.app import ConsoleApp
 from edge_agent.console.routes import application, console_routes
 from edge_agent.console.server import listen, serve
 from edge_agent.events import CommandKind, Detection, GuardState
-from edge_agent.perception.vision import ResizedPicture
+from edge_agent.perception.vision import CameraPicture
 from tests.browser.dry_run import TOKEN
 from tests.console.rig import Train, envelope
 from tests.support import events as make
@@ -56,7 +56,7 @@ class Fleet:
         frame, found = make.frame(number, at_s=at_s), (make.sighting(),)
         if train_id in self.views:
             image, found = self.views[train_id]
-            frame = replace(frame, picture=ResizedPicture.of(image))
+            frame = replace(frame, picture=CameraPicture(image))
         state = make.state(self.guards[train_id], at_s=at_s)
         power_percent = 60 if state.guard is GuardState.RUNNING else 0
         events = [frame, make.prediction(frame, *found), replace(state, power_percent=power_percent)]

@@ -17,7 +17,7 @@ from edge_agent.console import connections, server, websocket
 from edge_agent.console.connections import RESERVED, max_sockets
 from edge_agent.console.server import listen, serve
 from edge_agent.events import Frame
-from edge_agent.perception.vision import ResizedPicture
+from edge_agent.perception.vision import CameraPicture
 from tests.attack.console import UPGRADE
 from tests.console.rig import Rig, console, next_message, refused_with
 from tests.support import events as make
@@ -66,7 +66,7 @@ def is_open(sock: socket.socket) -> bool:
 def rough_frame(number: int) -> Frame:
     """Return a frame whose JPEG is large."""
     image = np.random.default_rng(number).integers(0, 255, (400, 600, 3), dtype=np.uint8)
-    return dataclasses.replace(make.frame(number, at_s=number / 10), picture=ResizedPicture.of(image))
+    return dataclasses.replace(make.frame(number, at_s=number / 10), picture=CameraPicture(image))
 
 
 @pytest.mark.parametrize(

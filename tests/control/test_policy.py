@@ -36,6 +36,7 @@ class PolicyRunner:
     memory: PolicyMemory = field(default_factory=PolicyMemory)
     now_s: float = 50.0
     frame: int = 0
+    width: int = 600
     height: int = 400
 
     def show(self, *detections: Detection, frames: int = 1) -> tuple[PolicyOutput, ...]:
@@ -45,7 +46,15 @@ class PolicyRunner:
             self.frame += 1
             self.now_s += FRAME_S
             prediction = Prediction(
-                f"frame-{self.frame}", self.frame, self.now_s, 0.0, 600, self.height, detections, 1.0, self.now_s
+                f"frame-{self.frame}",
+                self.frame,
+                self.now_s,
+                0.0,
+                self.width,
+                self.height,
+                detections,
+                1.0,
+                self.now_s,
             )
             self.memory, now_acted = observe(self.memory, prediction, self.now_s, TUNING)
             acted += now_acted
@@ -104,12 +113,16 @@ def test_label_that_changes_from_frame_to_frame_does_not_act_until_it_settles() 
     assert runner.show(sign("danger"))[0].sign == "danger"
 
 
-@pytest.mark.parametrize("height", [400, 800])
-def test_far_sign_waits_until_it_is_near_in_proportion_to_the_frame(height: int) -> None:
-    scale = height / 400
-    runner = PolicyRunner(height=height)
-    assert runner.show(sign("stop", height=31.9 * scale), frames=20) == ()
-    assert runner.show(sign("stop", height=32.0 * scale))
+@pytest.mark.parametrize("size", [(600, 400), (1200, 800), (640, 480), (1280, 720), (480, 640), (720, 1280)])
+def test_sign_acts_at_the_same_distance_whatever_the_pictures_size_and_shape(size: tuple[int, int]) -> None:
+    """A camera with 500 px of focal length at 600 px: the angle along the longer side is the same in all its modes."""
+    runner = PolicyRunner(width=size[0], height=size[1])
+    focal_px = 500 * max(size) / 600
+    distance_mm, acted = 600.0, False
+    while not acted and distance_mm > 0:
+        distance_mm -= 2
+        acted = bool(runner.show(sign("stop", height=focal_px * 17.5 / distance_mm, x=0.4 * size[0])))
+    assert distance_mm == 272, "500 px times 17.5 mm by 32 px are 273.4 mm"
 
 
 def test_approaching_sign_keeps_its_track_as_it_grows_and_moves() -> None:

@@ -24,7 +24,7 @@ from edge_agent.perception.detector.tensorrt.detector import PostprocessOptions,
 from edge_agent.perception.detector.tensorrt.libcuda import load_libcuda
 from edge_agent.perception.detector.tensorrt.selection import EngineSpec, find_engine
 from edge_agent.perception.detector.tensorrt.verification import open_verified, sample_pictures
-from edge_agent.perception.vision import ResizedPicture
+from edge_agent.perception.vision import CameraPicture
 from edge_agent.pipeline import DetectorWorker
 from edge_agent.runtime import resources
 
@@ -194,7 +194,7 @@ def swap(engines: Path, inferences: int) -> str:
             moving = asyncio.create_task(move.run())
             while not moving.done() or frames < 50:
                 began_s = time.perf_counter()
-                await worker.infer(ResizedPicture.of(picture))
+                await worker.infer(CameraPicture(picture))
                 longest_ms, frames = max(longest_ms, 1000 * (time.perf_counter() - began_s)), frames + 1
             return frames, longest_ms, worker.info.backend
 

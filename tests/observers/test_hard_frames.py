@@ -14,7 +14,7 @@ from edge_agent.errors import FatalError, UsageError
 from edge_agent.events import Box, Detection, Event, Frame, Prediction
 from edge_agent.observers.hard_frames import Collector, HardReason, hard_reasons
 from edge_agent.perception.tracking import Track, TrackerParameters, update_tracks
-from edge_agent.perception.vision import ResizedPicture
+from edge_agent.perception.vision import CameraPicture
 from edge_agent.runtime.queues import Fanout
 
 SURE = Detection("stop", 0.95, Box(10, 10, 30, 30))
@@ -60,7 +60,7 @@ def shown(*frames: Seen, period_s: float = 0.1) -> list[Event]:
     events: list[Event] = []
     for n, seen in enumerate(frames):
         taken_s = n * period_s
-        events.append(Frame(f"f{n}", n, ResizedPicture.of(noisy(n)), taken_s, 0.0))
+        events.append(Frame(f"f{n}", n, CameraPicture(noisy(n)), taken_s, 0.0))
         events.append(Prediction(f"f{n}", n, taken_s, 0.0, 80, 60, tuple(seen), 3.0, taken_s))
     return events
 

@@ -11,7 +11,7 @@ import pytest
 from edge_agent.errors import ConfigError, FatalError
 from edge_agent.events import Box, Detection, Event, Frame, Prediction
 from edge_agent.observers.recorder import Recorder
-from edge_agent.perception.vision import ResizedPicture
+from edge_agent.perception.vision import CameraPicture
 from edge_agent.runtime.queues import Fanout
 
 STOP = Detection("stop", 0.91234567, Box(1, 2, 30, 40))
@@ -19,7 +19,7 @@ STOP = Detection("stop", 0.91234567, Box(1, 2, 30, 40))
 
 def frame(n: int) -> Frame:
     return Frame(
-        f"f{n}", n, ResizedPicture.of(np.full((40, 60, 3), 10 * n, np.uint8)), 5.0 + n / 10, 0.0, (STOP,) if n else None
+        f"f{n}", n, CameraPicture(np.full((40, 60, 3), 10 * n, np.uint8)), 5.0 + n / 10, 0.0, (STOP,) if n else None
     )
 
 

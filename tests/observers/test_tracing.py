@@ -15,14 +15,14 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from edge_agent.errors import ConfigError
 from edge_agent.events import Box, CommandKind, Detection, Event, Frame, MotorCommand, Prediction
 from edge_agent.observers.tracing import KEPT, StageCollector, open_tracer
-from edge_agent.perception.vision import ResizedPicture
+from edge_agent.perception.vision import CameraPicture
 from edge_agent.runtime.queues import Fanout
 
 IMAGE = np.zeros((4, 6, 3), np.uint8)
 
 
 def frame(number: int, taken_s: float) -> Frame:
-    return Frame(f"f{number}", number, ResizedPicture.of(IMAGE), taken_s, 1e9 + taken_s)
+    return Frame(f"f{number}", number, CameraPicture(IMAGE), taken_s, 1e9 + taken_s)
 
 
 def prediction(number: int, taken_s: float) -> Prediction:

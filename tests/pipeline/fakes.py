@@ -20,10 +20,12 @@ class FakeDetector:
     def __init__(self, answer: Callable[[int], tuple[Detection, ...]]) -> None:
         self._answer = answer
         self.calls = 0
+        self.shapes: list[tuple[int, ...]] = []
         self.closed = False
 
     def infer(self, image: NDArray[np.uint8]) -> tuple[Detection, ...]:
         self.calls += 1
+        self.shapes.append(image.shape)
         return self._answer(self.calls)
 
     def close(self) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -13,6 +14,7 @@ import pytest
 from edge_agent.errors import FatalError, RetryableError
 from edge_agent.events import Box, Detection, Event, Fault, Frame, Prediction
 from edge_agent.faults import FaultReporter
+from edge_agent.perception.vision import Turn
 from edge_agent.pipeline import Capture, CaptureParameters, DetectorWorker, Inference
 from edge_agent.pipeline.inference import FAILURES_IN_A_ROW
 from edge_agent.ports import Shot
@@ -65,7 +67,13 @@ class ScriptedCamera:
 class Pipeline:
     """Camera, slot, worker and stats of one run, with everything that came out of it."""
 
-    def __init__(self, camera: ScriptedCamera, detector: FakeDetector, modelled_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        camera: ScriptedCamera,
+        detector: FakeDetector,
+        modelled_s: float = 0.0,
+        parameters: CaptureParameters = PACE,
+    ) -> None:
         clock = asyncio.get_running_loop().time
         self.stats = RunStats(started_s=clock())
         self.predictions: list[Prediction] = []
@@ -77,7 +85,7 @@ class Pipeline:
         self.worker = DetectorWorker(lambda: detector, modelled_s=modelled_s)
         reporter = FaultReporter(lambda report: observers.publish(report.at(clock())), clock)
         self.capture = Capture(
-            camera, frames, PACE, observers=observers, stats=self.stats, faults=reporter, clock=clock
+            camera, frames, parameters, observers=observers, stats=self.stats, faults=reporter, clock=clock
         )
         self.inference = Inference(
             frames,
@@ -110,13 +118,14 @@ def play(
     any_size: bool = False,
     age_s: float = 0.0,
     lags_s: tuple[float | None, ...] = (),
+    parameters: CaptureParameters = PACE,
 ) -> Pipeline:
     """Run a script to its end and ten seconds on, on a virtual clock."""
 
     async def main() -> Pipeline:
         camera = ScriptedCamera(*steps, truth=truth, sizes=sizes)
         camera.live, camera.any_size, camera.age_s, camera.lags_s = live, any_size, age_s, lags_s
-        pipeline = Pipeline(camera, FakeDetector(answer), modelled_s)
+        pipeline = Pipeline(camera, FakeDetector(answer), modelled_s, parameters)
         await pipeline.run()
         pipeline.published = [await pipeline.events.get() for _ in range(len(pipeline.events))]
         return pipeline
@@ -146,10 +155,29 @@ def test_frame_carries_wall_time_of_the_picture() -> None:
     assert before_s - 1 < frame.taken_unix_s < time.time() + 1
 
 
-def test_truth_is_scaled_with_the_picture() -> None:
-    pipeline = play(0, truth=(DANGER,))
+def test_truth_is_turned_with_the_picture() -> None:
+    parameters = replace(PACE, turn=Turn(90))
+    pipeline = play(0, truth=(DANGER,), parameters=parameters)
     (frame,) = (event for event in pipeline.published if isinstance(event, Frame))
-    assert frame.truth == (Detection("danger", 0.9, Box(5, 10, 15, 20)),)
+    assert (frame.picture.size, frame.picture.published_size) == ((80, 120), (27, 40))
+    assert frame.truth == (Detection("danger", 0.9, Box(40, 10, 60, 30)),)
+    assert (pipeline.predictions[0].width, pipeline.predictions[0].height) == (80, 120)
+
+
+@pytest.mark.parametrize(("keep_aspect", "published"), [(True, (30, 40)), (False, (60, 40))])
+def test_detector_gets_the_cameras_pixels_and_observers_boxes_that_fit_their_picture(
+    *, keep_aspect: bool, published: tuple[int, int]
+) -> None:
+    pipeline = play(0, sizes={0: (80, 60)}, parameters=replace(PACE, keep_aspect=keep_aspect))
+    (frame,) = (event for event in pipeline.published if isinstance(event, Frame))
+    assert pipeline.detector.shapes == [(80, 60, 3)]
+    assert frame.image.shape == (published[1], published[0], 3)
+    (prediction,) = pipeline.predictions
+    assert (prediction.width, prediction.height, prediction.detections) == (60, 80, (DANGER,))
+    seen = prediction.published()
+    x, y = published[0] / 60, published[1] / 80
+    assert (seen.width, seen.height) == published
+    assert seen.detections == (Detection("danger", 0.9, Box(10 * x, 20 * y, 30 * x, 40 * y)),)
 
 
 def test_picture_served_twice_is_no_new_frame() -> None:
@@ -218,7 +246,7 @@ def test_detector_that_fails_ten_times_in_a_row_counts_as_broken_until_it_works(
 
 def test_prediction_has_size_and_times() -> None:
     (prediction,) = play(0, modelled_s=0.02).predictions
-    assert (prediction.width, prediction.height) == (60, 40)
+    assert (prediction.width, prediction.height, prediction.published_size) == (120, 80, (60, 40))
     assert prediction.done_s - prediction.taken_s == pytest.approx(0.02)
     assert prediction.detections == (DANGER,)
 

@@ -5,7 +5,7 @@ import threading
 
 from edge_agent.errors import FatalError
 from edge_agent.events import Detection
-from edge_agent.perception.vision import ResizedPicture
+from edge_agent.perception.vision import CameraPicture
 from edge_agent.pipeline import DetectorSlot, DetectorWorker
 from edge_agent.runtime.threads import WorkerThread
 from tests.pipeline.fakes import DANGER, GREY, FakeDetector
@@ -14,9 +14,9 @@ from tests.pipeline.fakes import DANGER, GREY, FakeDetector
 async def test_worker_hands_frames_to_the_new_detector_and_closes_both_in_the_end() -> None:
     old, new = FakeDetector(lambda call: ()), FakeDetector(lambda call: (DANGER,))
     async with DetectorWorker(lambda: old) as worker:
-        assert (await worker.infer(ResizedPicture.of(GREY)))[0] == ()
+        assert (await worker.infer(CameraPicture(GREY)))[0] == ()
         worker.replace(DetectorSlot(new, WorkerThread("new")), lambda error: None)
-        assert (await worker.infer(ResizedPicture.of(GREY)))[0] == (DANGER,)
+        assert (await worker.infer(CameraPicture(GREY)))[0] == (DANGER,)
     assert (old.calls, old.closed, new.closed) == (1, True, True)
 
 
@@ -28,7 +28,7 @@ async def test_worker_goes_back_in_the_same_frame_when_the_new_detector_fails() 
     failures: list[str] = []
     async with DetectorWorker(lambda: old) as worker:
         worker.replace(DetectorSlot(new, WorkerThread("new")), lambda error: failures.append(str(error)))
-        assert [(await worker.infer(ResizedPicture.of(GREY)))[0] for _ in range(2)] == [(DANGER,)] * 2
+        assert [(await worker.infer(CameraPicture(GREY)))[0] for _ in range(2)] == [(DANGER,)] * 2
     assert (failures, new.calls, old.closed, new.closed) == (["the GPU failed"], 1, True, True)
 
 
@@ -42,7 +42,7 @@ async def test_worker_goes_back_when_the_new_detector_hangs() -> None:
     failures: list[str] = []
     async with DetectorWorker(lambda: FakeDetector(lambda call: (DANGER,)), hung_after_s=0.01) as worker:
         worker.replace(DetectorSlot(FakeDetector(hang), WorkerThread("new")), lambda error: failures.append(str(error)))
-        assert (await worker.infer(ResizedPicture.of(GREY)))[0] == (DANGER,)
+        assert (await worker.infer(CameraPicture(GREY)))[0] == (DANGER,)
         go_on.set()
     assert failures == ["the detector hangs"]
 
@@ -57,9 +57,9 @@ async def test_replacing_does_not_touch_the_frame_that_is_being_seen() -> None:
 
     old, new = FakeDetector(slow), FakeDetector(lambda call: ())
     async with DetectorWorker(lambda: old) as worker:
-        frame = asyncio.create_task(worker.infer(ResizedPicture.of(GREY)))
+        frame = asyncio.create_task(worker.infer(CameraPicture(GREY)))
         await asyncio.to_thread(looking.wait, 30)
         worker.replace(DetectorSlot(new, WorkerThread("new")), lambda error: None)
         going.set()
         assert (await frame)[0] == (DANGER,)
-        assert (await worker.infer(ResizedPicture.of(GREY)))[0] == ()
+        assert (await worker.infer(CameraPicture(GREY)))[0] == ()

@@ -39,7 +39,7 @@ from edge_agent.console.server import listen, serve
 from edge_agent.events import Event, Frame
 from edge_agent.observers.cloudevents import EventContext, to_cloudevent
 from edge_agent.observers.cloudevents.images import encode_jpeg
-from edge_agent.perception.vision import ResizedPicture
+from edge_agent.perception.vision import CameraPicture
 from edge_agent.runtime.queues import Fanout, pace
 from tests.support import events as make
 from tests.support.kafka_brokers import Tansu
@@ -61,7 +61,7 @@ def pictures(count: int) -> list[Frame]:
     for number in range(count):
         rough = np.random.default_rng(number).integers(60, 200, (50, 75, 3), dtype=np.uint8)
         image = cv2.resize(rough, (600, 400), interpolation=cv2.INTER_CUBIC)
-        frames.append(dataclasses.replace(make.frame(number), picture=ResizedPicture.of(np.asarray(image, np.uint8))))
+        frames.append(dataclasses.replace(make.frame(number), picture=CameraPicture(np.asarray(image, np.uint8))))
     return frames
 
 

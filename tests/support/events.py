@@ -20,7 +20,7 @@ from edge_agent.events import (
     Severity,
     TrainState,
 )
-from edge_agent.perception.vision import ResizedPicture
+from edge_agent.perception.vision import CameraPicture
 
 UNIX_S = 1_795_285_200.25
 """The wall clock at the loop's time 0.25; 2026-11-21T18:20:00.250Z."""
@@ -31,11 +31,11 @@ def frame(number: int = 1, *, width: int = 600, height: int = 400, at_s: float =
     image[:, : width // 2] = (40, 120, 200)
     cells = np.random.default_rng(number).integers(0, 255, (height // 16, width // 16, 3), dtype=np.uint8)
     image[: cells.shape[0] * 4, : cells.shape[1] * 4] = np.kron(cells, np.ones((4, 4, 1), np.uint8))
-    return Frame(str(uuid_utils.uuid7()), number, ResizedPicture.of(image), at_s, UNIX_S - 0.25 + at_s)
+    return Frame(str(uuid_utils.uuid7()), number, CameraPicture(image), at_s, UNIX_S - 0.25 + at_s)
 
 
 def prediction(of: Frame, *detections: Detection) -> Prediction:
-    height, width = of.image.shape[:2]
+    width, height = of.picture.size
     return Prediction(
         of.frame_id, of.sequence, of.taken_s, of.taken_unix_s, width, height, detections, 14.25, of.taken_s + 0.03
     )

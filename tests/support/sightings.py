@@ -137,7 +137,7 @@ def _nearest(truth: Iterable[Detection]) -> dict[str, Detection]:
 
 
 def _is_whole(sign: Detection, frame: Frame) -> bool:
-    height, width = frame.image.shape[:2]
+    width, height = frame.picture.size
     box = sign.box
     return box.x1 > 0 and box.y1 > 0 and box.x2 < width and box.y2 < height
 

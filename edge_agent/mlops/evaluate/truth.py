@@ -4,12 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.errors import ConfigError, UsageError
 from edge_agent.mlops.coco import CocoFile
+from edge_agent.perception.camera.images import read_image
 from edge_agent.ports import Detector
 from edge_agent.signs import LABELS
 
@@ -87,10 +87,10 @@ def run_detector(
     """
     results = []
     for picture in truth.pictures:
-        image = cv2.imread(str(picture.path), cv2.IMREAD_COLOR)
-        if image is None:
+        read = read_image(picture.path)
+        if read is None:
             raise ConfigError(f"{picture.path} is not a readable picture", remedy="remove it or save it again")
-        known = [one for one in detector.infer(np.asarray(image, np.uint8)) if one.label in truth.class_of_label]
+        known = [one for one in detector.infer(read[0]) if one.label in truth.class_of_label]
         boxes = [[one.box.x1, one.box.y1, one.box.x2, one.box.y2] for one in known]
         results.append(
             PictureDetections(

@@ -203,6 +203,7 @@ def _detection(found: events.Detection) -> DetectionData:
 
 
 def _prediction(event: events.Prediction) -> PredictionData:
+    event = event.published()
     return PredictionData(
         frame_id=event.frame_id,
         frame_sequence=event.sequence,

@@ -1,11 +1,13 @@
 """The original demo's payloads (`compat: crazy-train`), so that its consumers keep working.
 
-Some numbers are strings there, and boxes are those of a frame that was padded to a square and scaled to 640 pixels. The
-original's model had two classes; labels of ours that correspond to neither are omitted.
+Some numbers are strings there, and boxes are those of a frame that was padded to a square and scaled to 640 pixels. Its
+consumers draw them into the picture without scaling, so the picture is sent in that size: 640 pixels along its longer
+side, and a scale of 1. The original's model had two classes; labels of ours that correspond to neither are omitted.
 """
 
 import base64
 import json
+from dataclasses import replace
 from typing import Any
 
 import uuid_utils
@@ -21,6 +23,9 @@ RESULT_TOPIC = "train-model-result"
 COMMAND_TOPIC = "train-command"
 MONITORING_TOPIC = "train-monitoring"
 CAPTURE_TOPIC = "train-command-capture"
+
+SIDE_PX = 640
+"""Side of the square that the original's boxes are measured in."""
 
 _CLASSES = ("SpeedLimit", "DangerAhead")
 _CLASS_OF = {sign.value: sign.facts.original_class for sign in Sign if sign.facts.original_class is not None}
@@ -53,12 +58,6 @@ def monitoring(prediction: Prediction, picture: EncodedImage, train_id: str) -> 
     return _json(event)
 
 
-def known_detections(prediction: Prediction) -> tuple[tuple[str, Detection], ...]:
-    """Return the original's class name and the detection of each sign that it knows, best score first."""
-    pairs = ((found, _CLASS_OF.get(found.label)) for found in prediction.detections)
-    return tuple((_CLASSES[class_id], found) for found, class_id in pairs if class_id is not None)
-
-
 def read_capture_command(value: bytes | None, sent_unix_s: float) -> CommandMessage:
     """Read a message of Kafka topic `train-command-capture`, as `{"command": "stop"}`; it was sent at `sent_unix_s`.
 
@@ -69,9 +68,28 @@ def read_capture_command(value: bytes | None, sent_unix_s: float) -> CommandMess
     )
 
 
+def picture_size(published_size: tuple[int, int]) -> tuple[int, int]:
+    """Return width and height, in pixels, in which the original's consumers get a published picture of that size."""
+    scale = SIDE_PX / max(published_size)
+    return max(1, round(published_size[0] * scale)), max(1, round(published_size[1] * scale))
+
+
+def known_detections(prediction: Prediction) -> tuple[tuple[str, Detection], ...]:
+    """Return the original's class name and the detection of each sign that it knows, best score first.
+
+    Boxes are in pixels of a picture of `picture_size`.
+    """
+    seen = prediction.published()
+    scale = SIDE_PX / max(seen.width, seen.height)
+    pairs = ((one, _CLASS_OF.get(one.label)) for one in seen.detections)
+    return tuple(
+        (_CLASSES[class_id], replace(found, box=found.box.scaled(scale, scale)))
+        for found, class_id in pairs
+        if class_id is not None
+    )
+
+
 def _result(prediction: Prediction, image: str) -> dict[str, Any]:
-    # 640 is the side of the square that the original's boxes are measured in.
-    scale = max(prediction.width, prediction.height) / 640
     inference_s = prediction.inference_ms / 1000
     total_s = max(prediction.done_s - prediction.taken_s, inference_s)
     return {
@@ -82,7 +100,7 @@ def _result(prediction: Prediction, image: str) -> dict[str, Any]:
                 "class_id": _CLASSES.index(name),
                 "class_name": name,
                 "confidence": f"{found.score:.2f}",
-                "box": _box(found, scale),
+                "box": _box(found),
             }
             for name, found in known_detections(prediction)
         ],
@@ -90,13 +108,13 @@ def _result(prediction: Prediction, image: str) -> dict[str, Any]:
         "inference": _seconds(inference_s),
         "post-process": _seconds(0.0),
         "total": _seconds(total_s),
-        "scale": scale,
+        "scale": 1.0,
     }
 
 
-def _box(found: Detection, scale: float) -> list[str]:
+def _box(found: Detection) -> list[str]:
     box = found.box
-    return [f"{edge / scale:.2f}" for edge in (box.x1, box.y1, box.width, box.height)]
+    return [f"{edge:.2f}" for edge in (box.x1, box.y1, box.width, box.height)]
 
 
 def _seconds(value_s: float) -> str:

@@ -273,10 +273,10 @@ class MqttSession:
         await self._publish(message)
 
     async def _publish_original(self, pair: FrameWithPrediction) -> None:
-        from edge_agent.observers.cloudevents.images import encode_webp  # noqa: PLC0415 - OpenCV takes long to load
+        from edge_agent.observers.crazy_train.pictures import plain_webp  # noqa: PLC0415 - OpenCV takes long to load
 
         await self._publish(OutgoingMessage(compat.COMMAND_TOPIC, compat.train_command(pair.prediction)))
-        picture = await asyncio.get_running_loop().run_in_executor(None, encode_webp, pair.frame.image)
+        picture = await asyncio.get_running_loop().run_in_executor(None, plain_webp, pair.frame)
         await self._publish(OutgoingMessage(compat.RESULT_TOPIC, compat.model_result(pair.prediction, picture)))
 
     async def _publish(self, message: OutgoingMessage) -> None:

@@ -5,6 +5,7 @@ Opening, inference and closing block, and run in one thread that the caller choo
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +19,14 @@ from edge_agent.perception.detector.manifest import (
     shipped_model as shipped_model,
 )
 from edge_agent.perception.detector.onnx import OnnxDetector as OnnxDetector
+from edge_agent.perception.detector.postprocess import DEFAULT_THRESHOLD
 from edge_agent.perception.detector.tensorrt.spec import ENGINE_SUFFIXES, EngineSpec, PostprocessOptions
 from edge_agent.ports import Detector, DetectorInfo
 from edge_agent.runtime import resources
 from edge_agent.signs import LABELS
+
+if TYPE_CHECKING:
+    from edge_agent.perception.detector.tensorrt.engine_file import EngineInfo
 
 
 class NoDetector:
@@ -88,12 +93,27 @@ def starts_on_cpu(settings: DetectorSettings) -> bool:
 def model_labels(settings: DetectorSettings) -> tuple[str, ...]:
     """Return the labels of the model that will run, without a GPU; raises ConfigError when it is not usable."""
     if settings.model is not None and not starts_on_cpu(settings):
-        from edge_agent.perception.detector.tensorrt.engine_file import read_engine_info  # noqa: PLC0415 - engines only
-
-        return read_engine_info(settings.model).labels
+        return _engine_info(settings.model).labels
     detector = open_detector(settings)
     detector.close()
     return detector.info.labels
+
+
+def model_threshold(settings: DetectorSettings) -> float:
+    """Return the minimum score with which that model would run, without a GPU; raises as `model_labels`."""
+    if settings.threshold is not None:
+        return settings.threshold
+    if settings.model is not None and not starts_on_cpu(settings):
+        return _engine_info(settings.model).threshold or DEFAULT_THRESHOLD
+    detector = _on_cpu(settings)
+    detector.close()
+    return detector.threshold
+
+
+def _engine_info(model: Path) -> "EngineInfo":
+    from edge_agent.perception.detector.tensorrt.engine_file import read_engine_info  # noqa: PLC0415 - engines only
+
+    return read_engine_info(model)
 
 
 def engine_spec(settings: DetectorSettings, engines: Path) -> EngineSpec:

@@ -1,6 +1,6 @@
 """Image processing: pictures into network input, network output into detections, detections into drawings.
 
-Pure functions on NumPy arrays, except for ResizedPicture; the caller chooses the thread.
+Pure functions on NumPy arrays, except for CameraPicture; the caller chooses the thread.
 """
 
 from edge_agent.perception.vision.decode import (
@@ -16,6 +16,13 @@ from edge_agent.perception.vision.decode import (
 from edge_agent.perception.vision.letterbox import (
     Letterbox as Letterbox,
     Placement as Placement,
-    ResizedPicture as ResizedPicture,
+    place as place,
+)
+from edge_agent.perception.vision.picture import (
+    UPRIGHT as UPRIGHT,
+    CameraPicture as CameraPicture,
+    Size as Size,
+    Turn as Turn,
+    fitted as fitted,
     resize as resize,
 )

@@ -1,12 +1,13 @@
-"""Resize pictures and fit them into a network's input: aspect ratio kept, grey padding, channels as planes."""
+"""Fit pictures into a network's input: aspect ratio kept, grey padding, channels as planes."""
 
-import threading
 from dataclasses import dataclass
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from edge_agent.perception.vision.picture import resize
 
 PAD_GREY = 114
 """Value of the padding in all three channels: the one that the YOLO family is trained with."""
@@ -90,49 +91,3 @@ class Letterbox:
             cv2.LUT(plane, self._halves, channel.view(np.int16))
         else:
             np.multiply(plane, _UNIT, out=channel)
-
-
-def resize(image: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
-    """Resize linearly to exactly `width` x `height` pixels, distorting where the aspect ratios differ.
-
-    Returns the same array when it has that size already.
-    """
-    # Linear interpolation alone would skip pixels of a much larger picture, and small signs with them; averaging over
-    # the whole area at once costs ten times as much as halving.
-    while image.shape[1] >= 2 * width and image.shape[0] >= 2 * height:
-        half = (image.shape[1] // 2, image.shape[0] // 2)
-        image = np.asarray(cv2.resize(image, half, interpolation=cv2.INTER_AREA), np.uint8)
-    if image.shape[1] == width and image.shape[0] == height:
-        return image
-    return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
-
-
-class ResizedPicture:
-    """Implements events.Picture: a camera's picture, resized on first use and once; may be used from any thread.
-
-    Args:
-        image: (h, w, 3) uint8 BGR, not to be written to any more.
-    """
-
-    # On first use, because resizing takes longer than all else that the event loop does with a frame: that way the
-    # detector's thread does it.
-
-    __slots__ = ("_fits", "_height", "_image", "_lock", "_width")
-
-    def __init__(self, image: NDArray[np.uint8], width: int, height: int) -> None:
-        self._image = image
-        self._width, self._height = width, height
-        self._fits = False
-        self._lock = threading.Lock()
-
-    @classmethod
-    def of(cls, image: NDArray[np.uint8]) -> "ResizedPicture":
-        """Wrap a picture without resizing it."""
-        return cls(image, image.shape[1], image.shape[0])
-
-    def pixels(self) -> NDArray[np.uint8]:
-        """Return (height, width, 3) uint8 BGR; waits while another thread resizes."""
-        with self._lock:
-            if not self._fits:
-                self._image, self._fits = resize(self._image, self._width, self._height), True
-            return self._image

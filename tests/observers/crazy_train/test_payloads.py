@@ -2,12 +2,17 @@
 
 import base64
 import json
+from dataclasses import replace
 
+import cv2
+import numpy as np
 import pytest
 
 from edge_agent.events import Box, Detection
 from edge_agent.observers.cloudevents import EncodedImage
 from edge_agent.observers.crazy_train import payloads as compat
+from edge_agent.observers.crazy_train.pictures import plain_webp
+from edge_agent.perception.vision import CameraPicture
 from tests.support import events as make
 
 JPEG = EncodedImage(b"\x01\x02\x03", "image/webp")
@@ -15,7 +20,7 @@ JPEG = EncodedImage(b"\x01\x02\x03", "image/webp")
 
 def test_model_result_has_the_originals_keys_and_texts() -> None:
     seen = make.frame()
-    found = Detection("danger", 0.8671, Box(93.75, 46.875, 187.5, 140.625))
+    found = Detection("danger", 0.8671, Box(93.75, 46.875, 187.5, 140.625))  # 600 px become 640
     document = json.loads(compat.model_result(make.prediction(seen, found), JPEG))
     assert list(document) == [
         "id",
@@ -29,7 +34,7 @@ def test_model_result_has_the_originals_keys_and_texts() -> None:
     ]
     assert document["id"] == 1_795_285_200_250
     assert base64.b64decode(document["image"]) == JPEG.data
-    assert document["scale"] == 0.9375
+    assert document["scale"] == 1.0
     assert document["detections"] == [
         {
             "class_id": 1,
@@ -41,12 +46,23 @@ def test_model_result_has_the_originals_keys_and_texts() -> None:
     assert (document["inference"], document["total"]) == ("0.01s", "0.03s")
 
 
-def test_box_times_scale_is_the_box_in_the_frame() -> None:
-    """What the original's consumers do with it."""
-    seen = make.frame(width=800, height=600)
-    document = json.loads(compat.model_result(make.prediction(seen, make.sighting()), JPEG))
-    left, top, width, height = (float(edge) * document["scale"] for edge in document["detections"][0]["box"])
-    assert (left, top, width, height) == pytest.approx((100.04, 50, 39.96, 40), abs=0.02)
+@pytest.mark.parametrize("published", [None, (600, 400), (533, 400), (300, 400)])
+def test_box_fits_the_picture_that_is_sent_without_scaling(published: tuple[int, int] | None) -> None:
+    """The original's consumers draw the box into the picture as it is, whatever `scale` says."""
+    image = np.zeros((600, 800, 3), np.uint8)
+    image[50:90, 100:140] = 255
+    seen = replace(make.frame(), picture=CameraPicture(image, published))
+    found = Detection("danger", 0.9, Box(100, 50, 140, 90))
+    prediction = replace(make.prediction(seen, found), published_size=published)
+    document = json.loads(compat.model_result(prediction, plain_webp(seen)))
+    picture = cv2.imdecode(np.frombuffer(base64.b64decode(document["image"]), np.uint8), cv2.IMREAD_GRAYSCALE)
+    assert picture is not None
+    assert max(picture.shape) == 640
+    rows, columns = np.nonzero(picture > 128)
+    left, top, width, height = (float(edge) for edge in document["detections"][0]["box"])
+    assert (left, top) == pytest.approx((columns.min(), rows.min()), abs=1.5)
+    assert (left + width, top + height) == pytest.approx((columns.max() + 1, rows.max() + 1), abs=1.5)
+    assert document["scale"] == 1.0
 
 
 def test_monitoring_event_carries_the_result_with_a_data_url() -> None:

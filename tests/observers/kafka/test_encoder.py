@@ -9,7 +9,7 @@ from edge_agent.observers.kafka.encoder import RecordEncoder, compression_dictio
 from edge_agent.observers.outbox.outbox import budget_of, outbox_path
 from edge_agent.observers.outbox.record import OutboxRecord, RecordKind
 from edge_agent.observers.outbox.store import OutboxStore
-from edge_agent.perception.vision import ResizedPicture
+from edge_agent.perception.vision import CameraPicture
 from tests.support import events as make
 
 OUTAGE_H = 72
@@ -67,7 +67,7 @@ def second_of_driving(number: int) -> list[Event]:
         seen = Frame(
             f"019a{number:04x}-{index:04d}-7000-8000-{number * 7919:012x}",
             number * 10 + index,
-            ResizedPicture.of(EMPTY),
+            CameraPicture(EMPTY),
             0.1,
             1e9,
         )

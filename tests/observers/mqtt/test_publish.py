@@ -207,7 +207,7 @@ async def test_original_consumers_get_their_topics_and_payloads(broker: Mosquitt
     assert data["detections"] == [
         {"class_id": 1, "class_name": "DangerAhead", "confidence": "0.91", "box": ["106.71", "53.33", "42.62", "42.67"]}
     ]
-    assert data["scale"] == 0.9375
+    assert data["scale"] == 1.0
     assert command.payload == b"1"
     assert not consumer.on(f"{ROOT}/image"), "the original's image is on its own topic only"
 
