@@ -16,6 +16,7 @@ ARGS ?=
 .PHONY: help
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 16
+	@echo; echo "$(CALL)"
 
 # --- run ---------------------------------------------------------------------------------------------------------
 
@@ -31,8 +32,10 @@ $(VENV)/.agent: requirements.lock pyproject.toml
 	@touch $@
 
 .PHONY: run
+CALL := the program is $(BIN)/edge-agent (after \`make run\` or \`make setup\`): try $(BIN)/edge-agent --help
 run: setup ## drive the simulated train through one mission (ARGS="--seed 7")
 	$(BIN)/edge-agent run --dry-run $(ARGS)
+	@echo "make: $(CALL)"
 
 # --- test --------------------------------------------------------------------------------------------------------
 

@@ -6,6 +6,11 @@ A class also sets the exit code with which a command ends.
 from typing import Any, ClassVar
 
 
+def install_remedy(extra: str) -> str:
+    """Return how an extra of pyproject.toml is installed. The package index has no release of ours."""
+    return f"run `pip install '.[{extra}]'` in the checkout, with the pip of the agent's environment"
+
+
 class EdgeAgentError(Exception):
     """The base of all exceptions of the agent.
 

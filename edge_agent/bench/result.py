@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from edge_agent import __version__
 from edge_agent.bench.stats import Block, Interval
 from edge_agent.config import Settings, load
 
@@ -88,7 +89,8 @@ def machine() -> dict[str, Any]:
         "memory_gib": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "python": platform.python_version(),
-        **{name: metadata.version(name) for name in ("onnxruntime", "numpy", "opencv-python-headless", "edge-agent")},
+        **{name: metadata.version(name) for name in ("onnxruntime", "numpy", "opencv-python-headless")},
+        "edge-agent": __version__,
         "load_before": round(os.getloadavg()[0], 1),
     }
 

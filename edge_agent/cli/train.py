@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edge_agent.cli.output import progress_bar
-from edge_agent.errors import UsageError
+from edge_agent.errors import UsageError, install_remedy
 
 if TYPE_CHECKING:
     from edge_agent.mlops.job import TrainingJob
@@ -100,7 +100,7 @@ def _require_torch() -> None:
     try:
         import torch  # noqa: F401 - only installed with the extra
     except ImportError as error:
-        raise UsageError("training needs PyTorch", remedy="pip install 'edge-agent[train]'") from error
+        raise UsageError("training needs PyTorch", remedy=install_remedy("train")) from error
 
 
 def _total(samples: int | None, epochs: float | None, data: list[Path]) -> int:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from edge_agent.errors import ConfigError
+from edge_agent.errors import ConfigError, install_remedy
 from edge_agent.events import Event, Frame, MotorCommand, Prediction
 from edge_agent.ports import EventSource
 from edge_agent.runtime.threads import in_daemon_thread
@@ -119,7 +119,7 @@ def open_tracer(train_id: str, endpoint: str, share: float, *, exporter: "SpanEx
     except ImportError as error:
         raise ConfigError(
             f"tracing needs OpenTelemetry ({error.name} is missing)",
-            remedy="install edge-agent[tracing], or set tracing.enabled to false",
+            remedy=f"{install_remedy('tracing')}, or set tracing.enabled to false",
         ) from error
     # An unreachable collector is not the train's fault: the exporter drops what it cannot send, silently.
     logging.getLogger("opentelemetry").addHandler(logging.NullHandler())

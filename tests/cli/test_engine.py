@@ -110,4 +110,4 @@ def test_engine_cannot_be_built_from_an_engine(tmp_path: Path, gpu: Gpu) -> None
 def test_build_without_tensorrt_says_how_to_get_it(tmp_path: Path) -> None:
     error = failure("engine", "build", tiny(tmp_path), "--cache", tmp_path / "cache")
     assert "neither TensorRT nor pycuda is installed" in str(error)
-    assert "edge-agent[tensorrt]" in str(error)
+    assert "pip install '.[tensorrt]'" in str(error)

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge_agent.errors import FatalError
+from edge_agent.errors import FatalError, install_remedy
 from edge_agent.perception.detector.tensorrt.libcuda import load_libcuda, preload_tensorrt
 
 OLDEST, NEWEST = (10, 3), (11,)
 """Range of supported versions, whose API is checked by `make tensorrt-api`."""
 
-_INSTALL = "on a Jetson make the venv with --system-site-packages; else pip install 'edge-agent[tensorrt]'"
+_INSTALL = f"on a Jetson make the venv with --system-site-packages; else {install_remedy('tensorrt')}"
 _TEGRA = Path("/etc/nv_tegra_release")
 
 
