@@ -55,6 +55,7 @@ class RunOptions:
         hub_log: the file that records the bytes to and from a hub over Bluetooth.
         port_required: the console's port was chosen by the user: the run does not start where it is taken.
         camera: takes the place of the one in the settings, for tests and measurements.
+        on_listening: is called once the page's port is open.
         detector: opens the detector in place of the one in the settings: for tests and measurements, or one that was
             opened early.
     """
@@ -69,6 +70,7 @@ class RunOptions:
     port_required: bool = False
     camera: Camera | None = None
     detector: Callable[[], Detector] | None = None
+    on_listening: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,10 @@ def _open_socket(options: RunOptions, stack: AsyncExitStack) -> ListenSocket | N
     console = options.settings.console
     if options.virtual or not (console.enabled or console.metrics):
         return None
-    return stack.enter_context(closing(ListenSocket(console, required=options.port_required)))
+    listener = stack.enter_context(closing(ListenSocket(console, required=options.port_required)))
+    if listener.socket is not None and console.enabled:
+        options.on_listening()
+    return listener
 
 
 def _open_hub_log(options: RunOptions, stack: AsyncExitStack) -> "HubLog | None":

@@ -5,7 +5,14 @@ from typing import Annotated
 
 import typer
 
-from edge_agent.cli.options import ConfigOption, ProfileOption, absolute, host_and_port, with_run_token
+from edge_agent.cli.options import (
+    ConfigOption,
+    ProfileOption,
+    absolute,
+    announce_console,
+    host_and_port,
+    with_run_token,
+)
 
 ServersOption = Annotated[
     str | None, typer.Option("--bootstrap-servers", metavar="HOST:PORT,...", help="Kafka brokers to contact first.")
@@ -61,4 +68,9 @@ def console(
     settings = load(config, overrides, profile=profile).settings
     log.configure(settings.log.level, settings.log.format)
     socket = open_socket(settings.console)
-    asyncio.run(run(with_run_token(settings), socket, history_s=since))
+    granted = with_run_token(settings)
+
+    def announce() -> None:
+        announce_console(granted, run_token=granted is not settings)
+
+    asyncio.run(run(granted, socket, history_s=since, on_listening=announce))

@@ -1,6 +1,5 @@
 """Options that several commands share, and how they change the settings."""
 
-import ipaddress
 import secrets
 import sys
 from pathlib import Path
@@ -84,28 +83,42 @@ def check_writable(path: Path | None, what: str) -> None:
 
 
 def with_run_token(settings: "Settings") -> "Settings":
-    """Return settings with a token for this run, and print the link that carries it, as Jupyter does.
+    """Return settings with a token for this run.
 
-    Only where no token is set, stderr is a terminal, and the page listens on the loopback interface. The token is in
-    the link's fragment, which browsers do not send, and is printed to the terminal only, never logged.
+    Only where no token is set, stderr is a terminal, and the page listens on the loopback interface.
     """
     console = settings.console
-    if console.token is not None or console.token_file is not None or console.user_header is not None:
-        return settings
-    if not console.enabled or not sys.stderr.isatty() or not _is_loopback(console.host):
+    if not console.is_read_only or not console.enabled or not console.is_local or not sys.stderr.isatty():
         return settings
     from pydantic import SecretStr
 
-    token = secrets.token_urlsafe(16)
-    host = f"[{console.host}]" if ":" in console.host else console.host
-    sys.stderr.write(f"Console, with the right to send commands: http://{host}:{console.port}/#token={token}\n")
-    return settings.model_copy(update={"console": console.model_copy(update={"token": SecretStr(token)})})
+    token = SecretStr(secrets.token_urlsafe(16))
+    return settings.model_copy(update={"console": console.model_copy(update={"token": token})})
 
 
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+def announce_console(settings: "Settings", *, run_token: bool) -> None:
+    """Print where the page is and who may send commands from it; without a terminal log it.
+
+    With `run_token` the link carries the token, as Jupyter's does: in its fragment, which browsers do not send. It is
+    printed to the terminal only, never logged.
+    """
+    import structlog
+
+    from edge_agent.console.server import READ_ONLY, READ_ONLY_REMEDY, page_address
+
+    console, address = settings.console, page_address(settings.console)
+    if not sys.stderr.isatty():
+        log = structlog.get_logger(__name__)
+        if console.is_read_only:
+            # A mocked hub moves no train that somebody would have to arm or stop.
+            log = log.warning if settings.hub.kind == "ble" else log.info
+            log("console_read_only", address=address, reason=READ_ONLY, remedy=READ_ONLY_REMEDY)
+        else:
+            log.info("console", address=address)
+    elif run_token and console.token is not None:
+        token = console.token.get_secret_value()
+        sys.stderr.write(f"Console, with the right to send commands: {address}#token={token}\n")
+    elif console.is_read_only:
+        sys.stderr.write(f"Console: {address}\n  {READ_ONLY};\n  {READ_ONLY_REMEDY}\n")
+    else:
+        sys.stderr.write(f"Console: {address}\n")

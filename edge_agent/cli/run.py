@@ -162,6 +162,8 @@ def drive(
         hub_log=hub_log,
         port_required=_is_port_chosen(loaded),
         detector=opener,
+        # Not before: where the port is taken the link would lead to another program.
+        on_listening=lambda: options.announce_console(settings, run_token=settings is not loaded.settings),
     )
     result = _run_to_end(job, watched)
     _print_result(result, quiet=quiet)

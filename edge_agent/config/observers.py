@@ -3,6 +3,7 @@
 A secret's own key is taken from the environment only; `..._file` names a file that holds it.
 """
 
+import ipaddress
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -198,6 +199,19 @@ class ConsoleSettings(Section):
     trusted_proxies: tuple[IPvAnyAddress, ...] = Field(
         (), examples=["10.0.0.7"], description="Addresses other than the loopback from which `user_header` is trusted."
     )
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether nobody can send commands: there is no token, and no proxy that logs users in."""
+        return self.token is None and self.token_file is None and self.user_header is None
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine reaches the page."""
+        try:
+            return self.host == "localhost" or ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
 
 
 class LogSettings(Section):

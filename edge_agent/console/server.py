@@ -31,6 +31,9 @@ SEND_BYTES = 128 * 1024
 """Send buffer of a connection (Linux doubles it). By default the kernel buffers several MB, ten seconds of pictures,
 which would all be old when they arrive."""
 
+READ_ONLY = "no token is set: the page can neither arm nor stop a train"
+READ_ONLY_REMEDY = "set console.token_file to a file that holds a token; docs/console.md says how to make one"
+
 _SHUTDOWN_S = 1.0
 
 
@@ -54,6 +57,20 @@ def listen(settings: ConsoleSettings) -> socket.socket:
         raise ConfigError(f"cannot listen on {where}: {problem}", remedy=remedy) from None
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
     return sock
+
+
+def page_address(settings: ConsoleSettings) -> str:
+    """Return the page's address for a browser; where it listens on all addresses, the one that leads to the network."""
+    host = settings.host
+    if host in {"0.0.0.0", "::"}:  # noqa: S104 - not bound here
+        remote, family = ("192.0.2.1", socket.AF_INET) if host == "0.0.0.0" else ("2001:db8::1", socket.AF_INET6)  # noqa: S104
+        try:
+            with socket.socket(family, socket.SOCK_DGRAM) as probe:
+                probe.connect((remote, 9))  # RFC 5737 and 3849: nobody's address, and nothing is sent
+                host = probe.getsockname()[0]
+        except OSError:  # no network
+            host = socket.gethostname()
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}/"
 
 
 def connections_for(viewers: int) -> int:

@@ -25,6 +25,7 @@ def all_checks(settings: Settings, environ: Mapping[str, str]) -> tuple[Check, .
         Check("hub", 5, lambda: connections.check_hub(settings.hub)),
         Check("mqtt", 10, lambda: connections.check_mqtt(settings.mqtt, default_id=settings.train.id_is_default)),
         Check("kafka", 10, lambda: connections.check_kafka(settings.kafka)),
+        Check("console", 5, lambda: connections.check_console(settings)),
         Check("gpu", 30, lambda: system.check_gpu(settings)),
         Check("disk", 5, lambda: system.check_disk(state, settings.guard.min_free_disk_mb)),
         Check("clock", 5, system.check_clock),

@@ -2,10 +2,11 @@
 
 import asyncio
 import contextlib
+import errno
 import socket
 from pathlib import Path
 
-from edge_agent.config import read_secret
+from edge_agent.config import Settings, read_secret
 from edge_agent.config.control import HubSettings
 from edge_agent.config.observers import KafkaSettings, MqttSettings
 from edge_agent.doctor.check import CheckResult, fail, in_thread, ok, warn
@@ -69,6 +70,31 @@ async def _connect(host: str, port: int, limit_s: float) -> str:
     with contextlib.suppress(OSError):  # reset by the broker, which is therefore there
         await writer.wait_closed()
     return ""
+
+
+async def check_console(settings: Settings) -> CheckResult:
+    """Check that the page's port is free, and that somebody may send commands from it."""
+    console = settings.console
+    if not console.enabled:
+        return ok("off")
+    read_secret(console.token, console.token_file, "console.token_file")
+    where = f"{console.host}:{console.port}"
+    try:
+        family = socket.AF_INET6 if ":" in console.host else socket.AF_INET
+        socket.create_server((console.host, console.port), family=family).close()
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            return warn(f"a program listens on {where}", "end it, or set console.port, unless it is the agent itself")
+        problem = error.strerror or type(error).__name__
+        return fail(f"cannot listen on {where}: {problem}", "correct console.host and console.port")
+    if not console.is_read_only:
+        return ok(f"{where} is free; commands need its {'token' if console.user_header is None else 'user or token'}")
+    if console.is_local:
+        return ok(f"{where} is free; a run in a terminal prints a link with a token, any other page is read-only")
+    return warn(
+        f"{where} is free; no token is set: the page can neither arm nor stop the train",
+        "set console.token_file to a file that holds a token; docs/console.md says how to make one",
+    )
 
 
 async def check_hub(settings: HubSettings, sysfs: Path = SYSFS_BLUETOOTH, bus: Path = SYSTEM_BUS) -> CheckResult:

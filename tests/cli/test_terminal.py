@@ -128,6 +128,7 @@ def test_real_run_shows_reason_and_remedy_in_a_terminal_of_80_columns() -> None:
         "[warning ] another program listens on 127.0.0.1:8080",
     ):
         assert line in text, text
+    assert "Console, with the right" not in text, "the link would lead to the other program"
 
 
 def _in_terminal(*arguments: str) -> str:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.config import KafkaSettings, MqttSettings
+from edge_agent.config import ConsoleSettings, KafkaSettings, MqttSettings, Settings
 from edge_agent.doctor.check import Status
-from edge_agent.doctor.connections import check_kafka, check_mqtt
+from edge_agent.doctor.connections import check_console, check_kafka, check_mqtt
 from edge_agent.errors import ConfigError
+from tests.support.proxy import free_port
 
 
 @pytest.fixture
@@ -92,3 +93,35 @@ async def test_kafka_broker_by_its_ipv6_address_is_asked_there(monkeypatch: pyte
     monkeypatch.setattr(asyncio, "open_connection", refuse)
     await check_kafka(KafkaSettings(enabled=True, bootstrap_servers=("[::1]:9092",)))
     assert asked == [("::1", 9092)]
+
+
+def page(**console: object) -> Settings:
+    return Settings(console=ConsoleSettings.model_validate(console))
+
+
+@pytest.mark.parametrize(
+    ("console", "status", "told"),
+    [
+        ({}, Status.OK, "prints a link with a token"),
+        ({"host": "0.0.0.0"}, Status.WARN, "can neither arm nor stop"),  # noqa: S104 - as the profile booth has it
+        ({"host": "0.0.0.0", "token": "secret"}, Status.OK, "commands need its token"),  # noqa: S104
+        ({"host": "192.0.2.7"}, Status.FAIL, "cannot listen on 192.0.2.7"),
+    ],
+)
+async def test_page_that_takes_no_commands_is_told(console: dict[str, object], status: Status, told: str) -> None:
+    result = await check_console(page(port=free_port(), **console))
+    assert (result.status, told in result.message) == (status, True), result
+
+
+async def test_port_of_the_page_that_is_taken_is_told(open_port: int) -> None:
+    result = await check_console(page(port=open_port))
+    assert (result.status, result.message) == (Status.WARN, f"a program listens on 127.0.0.1:{open_port}")
+
+
+async def test_token_of_the_page_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"console\.token_file"):
+        await check_console(page(token_file=tmp_path / "none"))
+
+
+async def test_page_that_is_off_is_well() -> None:
+    assert (await check_console(page(enabled=False))).message == "off"

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import structlog
 from prometheus_client.core import Metric
@@ -106,8 +106,14 @@ class FleetConsole:
         yield counter("console_messages_skipped", "Messages skipped to catch up.", {(): self._listener.skipped})
 
 
-async def run(settings: Settings, sock: socket.socket, *, history_s: float = 0.0) -> None:
-    """Serve the console of a fleet on an open port until SIGINT or SIGTERM.
+async def run(
+    settings: Settings,
+    sock: socket.socket,
+    *,
+    history_s: float = 0.0,
+    on_listening: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve the console of a fleet on an open port until SIGINT or SIGTERM; `on_listening` is called before.
 
     Raises ConfigError for certificate and token files that cannot be read.
     """
@@ -116,6 +122,7 @@ async def run(settings: Settings, sock: socket.socket, *, history_s: float = 0.0
     client_arguments(kafka_settings, "edge-agent-console")
     read_secret(kafka_settings.command_token, kafka_settings.command_token_file, "kafka.command_token_file")
     read_secret(console.token, console.token_file, "console.token_file")
+    on_listening()
     loop, stop_requested = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop_requested.set)

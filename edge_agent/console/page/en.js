@@ -80,7 +80,7 @@ export default {
   "outcome.locked": "{what}: NOT SENT, a valid token is required",
   "outcome.failed": "{what}: NOT SENT: {reason}. {remedy}",
   "outcome.unreachable": "{what}: NOT ACKNOWLEDGED, the console cannot be reached",
-  "access.none": "This console is read-only: commands are disabled in its settings.",
+  "access.none": "This console is read-only: no token is set, so nobody can arm or stop a train here. Set console.token_file, then start the program again; docs/console.md says how.",
   "access.user": "Commands are sent as {user}.",
   "access.nobody": "Read-only: sign in at the proxy to send commands.",
   "access.token": "Commands are sent with your token.",

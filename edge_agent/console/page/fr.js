@@ -80,7 +80,7 @@ export default {
   "outcome.locked": "{what} : NON ENVOYÉ, il faut un jeton valable",
   "outcome.failed": "{what} : NON ENVOYÉ : {reason}. {remedy}",
   "outcome.unreachable": "{what} : NON CONFIRMÉ, la console est injoignable",
-  "access.none": "Cette console est en lecture seule : les commandes sont désactivées dans ses réglages.",
+  "access.none": "Cette console est en lecture seule : aucun jeton n’est défini, personne ne peut donc armer ni arrêter un train ici. Réglez console.token_file, puis relancez le programme ; docs/console.md l’explique.",
   "access.user": "Les commandes partent au nom de {user}.",
   "access.nobody": "Lecture seule : identifiez-vous auprès du proxy pour commander.",
   "access.token": "Les commandes partent avec votre jeton.",
