@@ -28,10 +28,12 @@ Settings are read from a YAML file: the one given with `--config`, else the one 
 
 1. the defaults in the tables below,
 2. the file,
-3. a profile, `--profile NAME` (or `EDGE_AGENT_PROFILE`): `profiles/NAME.yaml` beside the file, or one of those
+3. a profile, `--profile NAME` (or `EDGE_AGENT_PROFILE`), or several, `booth,jetson`, of which each overrides those
+   before it: `profiles/NAME.yaml` beside the file, or one of those
    shipped (`booth`, `jetson`, `workshop`),
 4. the environment: `EDGE_AGENT_SECTION__KEY`, with another two underscores for each level
-   (`EDGE_AGENT_MQTT__TLS__ENABLED`); a value is parsed as YAML, so lists and whole sections can be given as JSON,
+   (`EDGE_AGENT_MQTT__TLS__ENABLED`); a value is parsed as YAML, so lists and whole sections can be given as JSON;
+   a list may also be written without brackets, `a:9092,b:9092`,
 5. the command line.
 
 `edge-agent config show` prints each value and where it came from. `edge-agent config check` prints all problems at
@@ -41,7 +43,8 @@ once, each with file, line and column, and exits with 78. `edge-agent config sch
 - Relative paths in a file are resolved against that file's folder, all others against the working directory.
 - A secret (`password`, `token`, `command_token`) is taken from the environment only, or from the file that `..._file`
   names. It is never shown. Under systemd, a credential with the setting's name (`mqtt.password`) is used as that file
-  unless something else is set.
+  unless something else is set; one whose name is nearly a setting's is an error.
+- A bare number for a text keeps its spelling: `name: 007` is the name 007.
 - YAML anchors, aliases and tags are not allowed.
 """
 

@@ -57,9 +57,7 @@ class Shutdown:
     def on_signals(self, *, hangup: bool) -> Iterator[None]:
         """End the run on SIGINT and SIGTERM, and with `hangup` on SIGHUP, which a closed terminal sends."""
         loop = asyncio.get_running_loop()
-        numbers = [signal.SIGINT, signal.SIGTERM]
-        if hangup and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup sets it
-            numbers.append(signal.SIGHUP)
+        numbers = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hangup else ())]
         for number in numbers:
             loop.add_signal_handler(number, self.request, signal.Signals(number).name)
         try:
@@ -67,6 +65,17 @@ class Shutdown:
         finally:
             for number in numbers:
                 loop.remove_signal_handler(number)
+
+
+def ends_at_hangup() -> bool:
+    """Return whether SIGHUP means that the run's terminal was closed: it has one, and nohup does not protect it."""
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # as nohup sets it
+        return False
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 def _exit_process(reason: str) -> None:

@@ -17,7 +17,7 @@ from edge_agent.agent.build import Components, assemble
 from edge_agent.agent.commands import CommandExecutor, build_command_handler
 from edge_agent.agent.fault_log import FaultLog
 from edge_agent.agent.http import LazyServer, ListenSocket, load_when_driving
-from edge_agent.agent.lifecycle import CrashMarker, Shutdown
+from edge_agent.agent.lifecycle import CrashMarker, Shutdown, ends_at_hangup
 from edge_agent.agent.monitors import watch_loop, watch_memory
 from edge_agent.agent.observers import QUEUE_SIZE, isolated, mirrors, tracing
 from edge_agent.agent.systemd import Notifier, service_tasks
@@ -158,8 +158,9 @@ async def _drive(
 ) -> None:
     """Run the tasks until a shutdown is requested or one fails; then brake before anything else ends."""
     log = FaultLog(components.stats.faults)
+    hangup = not notifier and ends_at_hangup()
     try:
-        with shutdown.on_signals(hangup=not notifier):
+        with shutdown.on_signals(hangup=hangup):
             async with asyncio.TaskGroup() as group:
                 tasks = [
                     group.create_task(task, name=name)
@@ -167,7 +168,7 @@ async def _drive(
                 ]
                 tasks += [
                     group.create_task(task, name=name)
-                    for name, task in service_tasks(options.settings, components, notifier, log)
+                    for name, task in service_tasks(options.settings, components, notifier, log, reloads=not hangup)
                 ]
                 await shutdown.wait()
                 await _brake(components, shutdown.reason)

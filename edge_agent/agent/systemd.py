@@ -141,11 +141,12 @@ async def report_to_service_manager(
 
 
 def service_tasks(
-    settings: Settings, components: Components, notifier: Notifier, log: FaultLog
+    settings: Settings, components: Components, notifier: Notifier, log: FaultLog, *, reloads: bool
 ) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
-    """Yield the tasks, by name, where there is a service manager: the reports to it, and the reload."""
+    """Yield the tasks, by name: the reports to a service manager, and with `reloads` the reload at SIGHUP."""
     if notifier:
         yield "service-manager", report_to_service_manager(notifier, lambda: components.control.permit, log.summary)
+    if reloads:
         rules = SignRulesReloader(settings.policy.rules, components)
         yield "reload", _on_hangup(notifier, rules.reload)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from edge_agent.cli.options import ConfigOption, JsonOption, ProfileOption, SourceOption
+from edge_agent.cli.options import ConfigOption, HubOption, JsonOption, ProfileOption, SourceOption
 
 if TYPE_CHECKING:
     from edge_agent.doctor import CheckResult
@@ -19,15 +19,19 @@ _COLOURS = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
 
 def doctor(
-    source: SourceOption = None, config: ConfigOption = None, profile: ProfileOption = None, as_json: JsonOption = False
+    source: SourceOption = None,
+    hub: HubOption = None,
+    config: ConfigOption = None,
+    profile: ProfileOption = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Check camera, detector, hub, brokers, GPU, disk and clock; exits with 1 if a check fails."""
+    """Check camera, detector, hub, brokers, page, GPU, disk and clock; exits with 1 if a check fails."""
     import asyncio
 
     from edge_agent.config import load
     from edge_agent.doctor import Status, all_checks, run_checks
 
-    settings = load(config, {"capture.source": source}, profile=profile).settings
+    settings = load(config, {"capture.source": source, "hub.kind": hub}, profile=profile).settings
     results = asyncio.run(run_checks(all_checks(settings, os.environ)))
     failed = any(result.status is Status.FAIL for result in results)
     if as_json:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 ConfigOption = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="The configuration file.")]
 ProfileOption = Annotated[
-    str | None, typer.Option("--profile", metavar="NAME", help="A profile to apply over that file.")
+    str | None,
+    typer.Option("--profile", metavar="NAME", help="A profile to apply over that file, or several: booth,jetson."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 SourceOption = Annotated[
@@ -23,6 +24,7 @@ SourceOption = Annotated[
         "--source", metavar="SOURCE", help="sim, 0, /dev/video0, rtsp://..., a video file or a folder of images."
     ),
 ]
+HubOption = Annotated[str | None, typer.Option("--hub", metavar="KIND", help="mock or ble.")]
 SeedOption = Annotated[
     int | None, typer.Option("--seed", help="Seed of the simulated track, textures, light and noise.")
 ]

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from edge_agent.config.control import DetectorSettings
     from edge_agent.observers.hard_frames import Collector
 
-HubOption = Annotated[str | None, typer.Option("--hub", metavar="KIND", help="mock or ble.")]
 DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Drive a mocked hub; with the source sim, a simulated train.")
 ]
@@ -53,7 +52,7 @@ class HardFrameOptions:
 def run(
     dry_run: DryRunOption = False,
     source: options.SourceOption = None,
-    hub: HubOption = None,
+    hub: options.HubOption = None,
     seed: options.SeedOption = None,
     layout: options.LayoutOption = None,
     realtime: options.RealtimeOption = None,

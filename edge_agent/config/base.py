@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
 from edge_agent.errors import ConfigError
 from edge_agent.runtime.files import read_file
@@ -40,7 +40,18 @@ def _number_as_text(value: object) -> object:
 Text = Annotated[str, BeforeValidator(_number_as_text, json_schema_input_type=str | int), Field(min_length=1)]
 """Text of at least one character; a bare integer is accepted as text."""
 
-Host = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9_.:\-]+$")]
+
+def _without_port(value: str) -> str:
+    """Raise where the value names a port as well; an IPv6 address has more colons."""
+    host, colon, port = value.rpartition(":")
+    if colon and port.isdigit() and ":" not in host:
+        raise ValueError(f"holds a port: write '{host}' here and {port} as `port`")
+    return value
+
+
+Host = Annotated[
+    str, Field(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9_.:\-]+$"), AfterValidator(_without_port)
+]
 """A host name or an address."""
 
 Address = Annotated[str, Field(pattern=r"^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$")]

@@ -18,7 +18,10 @@ Location = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class ValueSource:
-    """Where a value was written: `name` is the file as shown to people, the variable, or `command line`."""
+    """Where a value was written: `name` is the file as shown to people, the variable, or `command line`.
+
+    `spelling` is a scalar as it stands in a file.
+    """
 
     kind: Literal["file", "environment", "command line"]
     name: str
@@ -27,6 +30,7 @@ class ValueSource:
     folder: Path | None = None
     key_column: int = 0
     key_line: int = 0
+    spelling: str = field(default="", repr=False)
 
     def __str__(self) -> str:
         """Return `file:line`, the variable's name, or `command line`."""

@@ -21,6 +21,7 @@ class Leaf:
     info: FieldInfo
     text: bool
     boolean: bool
+    listed: bool
     nullable: bool
     is_path: bool
     secret: bool
@@ -72,6 +73,7 @@ def _leaf(path: tuple[str, ...], info: FieldInfo) -> Leaf:
         info=info,
         text=atoms <= {str, Path, SecretStr, NoneType},
         boolean=atoms <= {bool, NoneType},
+        listed=atoms <= {tuple, NoneType},
         nullable=NoneType in atoms,
         is_path=Path in atoms,
         secret=SecretStr in atoms,

@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -11,8 +11,15 @@ from types import MappingProxyType
 from pydantic import BaseModel, ValidationError
 
 from edge_agent.config import sources
-from edge_agent.config.diagnostics import SettingsProblem, SettingsTree, close_match, problems_of, raise_if_any
-from edge_agent.config.fields import leaves, model_at
+from edge_agent.config.diagnostics import (
+    SettingsProblem,
+    SettingsTree,
+    ValueSource,
+    close_match,
+    problems_of,
+    raise_if_any,
+)
+from edge_agent.config.fields import Leaf, leaves, model_at
 from edge_agent.config.settings import Settings
 from edge_agent.config.yaml_file import read_yaml
 from edge_agent.errors import ConfigError
@@ -47,7 +54,8 @@ def load(
         path: the configuration file; None looks in EDGE_AGENT_CONFIG, then in /etc, then takes the one shipped.
         overrides: what the command line set, by dotted key (`{"capture.source": "0"}`); None values are left out.
         environ: the environment; None takes the process's.
-        profile: name of a profile beside the file; None looks in EDGE_AGENT_PROFILE.
+        profile: name of a profile beside the file, or several with commas, of which each wins over those before; None
+            looks in EDGE_AGENT_PROFILE.
         system_file: path of an installed configuration.
     """
     environ = os.environ if environ is None else environ
@@ -58,6 +66,7 @@ def load(
     tree.merge(_without_empty_sections(sources.from_environment(environ, Settings)))
     tree.merge(sources.from_overrides(overrides or {}, Settings))
     sources.add_credentials(tree, environ, Settings)
+    _keep_spelling(tree)
     _resolve_paths(tree)
     settings = _validate(tree)
     provenance = {leaf.key: str(tree.places.get(leaf.path, DEFAULT)) for leaf in leaves(Settings)}
@@ -67,14 +76,14 @@ def load(
 def find_files(
     path: Path | None, environ: Mapping[str, str], profile: str | None, system_file: Path = SYSTEM_FILE
 ) -> tuple[Path, ...]:
-    """Return the configuration file and, where one is asked for, the profile to apply over it."""
+    """Return the configuration file and the profiles to apply over it: `profile` is a name, or several with commas."""
     base = path
     if base is None and environ.get(sources.CONFIG_VARIABLE):
         base = Path(environ[sources.CONFIG_VARIABLE])
     if base is None:
         base = system_file if system_file.is_file() else resources.config_dir() / "agent.yaml"
-    name = profile or environ.get(sources.PROFILE_VARIABLE)
-    return (base, _profile(base, name)) if name else (base,)
+    names = profile or environ.get(sources.PROFILE_VARIABLE)
+    return (base, *(_profile(base, name.strip()) for name in names.split(","))) if names else (base,)
 
 
 def _profile(base: Path, name: str) -> Path:
@@ -104,17 +113,31 @@ def _drop_empty(values: dict[str, object], model: type[BaseModel]) -> None:
             _drop_empty(value, section)
 
 
+def _keep_spelling(tree: SettingsTree) -> None:
+    """Give a bare number in a file its spelling back where the key holds text: `name: 007` is not 7."""
+    for leaf, section, place in _placed(tree):
+        value = section[leaf.path[-1]]
+        if leaf.text and isinstance(value, int) and not isinstance(value, bool) and place.spelling:
+            section[leaf.path[-1]] = place.spelling
+
+
 def _resolve_paths(tree: SettingsTree) -> None:
     """Resolve relative paths in a file against that file's folder, not the working directory."""
+    for leaf, section, place in _placed(tree):
+        value = section[leaf.path[-1]]
+        if leaf.is_path and place.folder is not None and isinstance(value, str) and value:
+            section[leaf.path[-1]] = str(place.folder / value)
+
+
+def _placed(tree: SettingsTree) -> Iterator[tuple[Leaf, dict[str, object], ValueSource]]:
+    """Yield each key that a source has set, with the section that holds its value, and its place."""
     for leaf in leaves(Settings):
         place = tree.places.get(leaf.path)
-        if not leaf.is_path or place is None or place.folder is None:
-            continue
         node: object = tree.values
         for name in leaf.path[:-1]:
             node = node.get(name) if isinstance(node, dict) else None
-        if isinstance(node, dict) and isinstance(node.get(leaf.path[-1]), str) and node[leaf.path[-1]]:
-            node[leaf.path[-1]] = str(place.folder / node[leaf.path[-1]])
+        if place is not None and isinstance(node, dict) and leaf.path[-1] in node:
+            yield leaf, node, place
 
 
 def _validate(tree: SettingsTree) -> Settings:

@@ -5,12 +5,12 @@ with `__` must name a key. Others are ignored (Kubernetes sets `EDGE_AGENT_PORT`
 edge-agent), except those that would be a key with one more underscore.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pydantic import BaseModel
 
-from edge_agent.config.diagnostics import SettingsProblem, SettingsTree, ValueSource
+from edge_agent.config.diagnostics import SettingsProblem, SettingsTree, ValueSource, close_match
 from edge_agent.config.fields import Leaf, leaves
 from edge_agent.config.yaml_file import parse_value
 
@@ -67,13 +67,25 @@ def from_overrides(overrides: Mapping[str, object], model: type[BaseModel]) -> S
 def _value(text: str, leaf: Leaf | None) -> object:
     """Return `text` itself where the key holds text, else parse it as YAML.
 
-    A boolean may be any of the words that pydantic-settings accepts, such as `1`, `yes` and `on`.
+    A boolean may be any of the words that pydantic-settings accepts, such as `1`, `yes` and `on`. A list may be written
+    without brackets: `a:9092,b:9092`.
     """
     if leaf is not None and leaf.boolean and text.strip().lower() in _BOOLEANS:
         return _BOOLEANS[text.strip().lower()]
     if leaf is None or not leaf.text:
-        return parse_value(text)
+        value = parse_value(text)
+        has_no_brackets = isinstance(value, str) and value.count("[") == value.count("]")
+        return [part.strip() for part in text.split(",")] if leaf and leaf.listed and has_no_brackets else value
     return None if leaf.nullable and text.strip() in _NULLS else text
+
+
+def _misspelt(there: set[str], known: frozenset[str]) -> Iterator[SettingsProblem]:
+    """Yield a problem for each credential whose name is nearly one that is missing; others may be for others."""
+    given = {name: name.removeprefix(_CREDENTIAL_PREFIX) for name in there}
+    for name, plain in given.items():
+        hint = close_match(plain, known) if plain not in known else ""
+        if hint and not any(f"'{other}'" in hint for other in given.values()):  # else it is a copy
+            yield SettingsProblem(f"credential {name}", "", f"unknown name{hint}")
 
 
 def add_credentials(tree: SettingsTree, environ: Mapping[str, str], model: type[BaseModel]) -> None:
@@ -92,10 +104,11 @@ def add_credentials(tree: SettingsTree, environ: Mapping[str, str], model: type[
             )
         )
         return
-    for leaf in leaves(model):
-        if not leaf.is_path or not leaf.key.endswith("_file"):
-            continue
-        plain = leaf.key.removesuffix("_file")
+    files = {
+        leaf.key.removesuffix("_file"): leaf for leaf in leaves(model) if leaf.is_path and leaf.key.endswith("_file")
+    }
+    tree.problems.extend(_misspelt(there, frozenset(files)))
+    for plain, leaf in files.items():
         set_already = {leaf.path, tuple(plain.split("."))} & tree.places.keys()
         for name in () if set_already else (f"{_CREDENTIAL_PREFIX}{plain}", plain):
             if name in there:

@@ -148,8 +148,9 @@ class _Walk:
         mark = (key or node).start_mark
         empty = node.start_mark.index == node.end_mark.index  # then its mark is wherever the next thing begins
         value = mark if empty else node.start_mark
+        spelling = str(node.value) if isinstance(node, ScalarNode) else ""
         return ValueSource(
-            "file", self._name, value.line + 1, value.column + 1, self._folder, mark.column + 1, mark.line + 1
+            "file", self._name, value.line + 1, value.column + 1, self._folder, mark.column + 1, mark.line + 1, spelling
         )
 
     def _problem(self, node: Node, at: Location, text: str) -> None:

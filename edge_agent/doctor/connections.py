@@ -1,8 +1,9 @@
-"""Checks of the connections: brokers (name, port, secrets; without logging in) and the Bluetooth adapter."""
+"""Checks of the connections: logins to the brokers, the port of the page, and the Bluetooth adapter."""
 
 import asyncio
 import contextlib
 import errno
+import secrets
 import socket
 from pathlib import Path
 
@@ -10,9 +11,15 @@ from edge_agent.config import Settings, read_secret
 from edge_agent.config.control import HubSettings
 from edge_agent.config.observers import KafkaSettings, MqttSettings
 from edge_agent.doctor.check import CheckResult, fail, in_thread, ok, warn
-from edge_agent.observers.kafka.client import tls_refusal
+from edge_agent.faults import KAFKA_REFUSED, KAFKA_UNREACHABLE
+from edge_agent.observers.kafka.client import KafkaLinkError, client_arguments, connection_error, link_error
+from edge_agent.observers.mqtt.client import MqttConnection
+from edge_agent.observers.mqtt.errors import MqttLinkError
+from edge_agent.runtime.timeouts import with_timeout
 
 CONNECT_LIMIT_S = 3.0
+LOGIN_LIMIT_S = 5.0
+_CLIENT_ID = "edge-agent-doctor"
 _DRIVES_ON = "the train drives without it"
 SYSFS_BLUETOOTH = Path("/sys/class/bluetooth")
 SYSTEM_BUS = Path("/run/dbus/system_bus_socket")
@@ -21,7 +28,7 @@ SYSTEM_BUS = Path("/run/dbus/system_bus_socket")
 async def check_mqtt(
     settings: MqttSettings, limit_s: float = CONNECT_LIMIT_S, *, default_id: bool = False
 ) -> CheckResult:
-    """Connect to the MQTT broker's port; `default_id` is whether the train has the id that every train begins with."""
+    """Log in to the MQTT broker; `default_id` is whether the train has the id that every train begins with."""
     if not settings.enabled:
         return ok("off")
     read_secret(settings.password, settings.password_file, "mqtt.password_file")
@@ -30,27 +37,52 @@ async def check_mqtt(
     problem = await _connect(settings.host, settings.port, limit_s)
     if problem:
         return fail(f"{where}: {problem}", f"start the broker or correct mqtt.host and mqtt.port; {_DRIVES_ON}")
+    # Under an id of its own: the broker would throw out an agent that runs with the train's.
+    connection = MqttConnection(settings, f"edge-agent-doctor-{secrets.token_hex(2)}", None, asyncio.Queue)
+    try:
+        async with asyncio.timeout(LOGIN_LIMIT_S):
+            await connection.open()
+    except MqttLinkError as error:
+        return fail(error.message, f"{error.remedy}; {_DRIVES_ON}")
+    except TimeoutError:
+        return fail(f"{where} does not answer our login", f"check mqtt.port and the broker's log; {_DRIVES_ON}")
+    await connection.close()
     if default_id:
         remedy = "set train.id: two trains with one id throw each other off the broker"
-        return warn(f"{where} answers; the train has the default id", remedy)
-    return ok(f"{where} answers")
+        return warn(f"{where} admits us; the train has the default id", remedy)
+    return ok(f"{where} admits us")
 
 
 async def check_kafka(settings: KafkaSettings, limit_s: float = CONNECT_LIMIT_S) -> CheckResult:
-    """Connect to each Kafka broker, up to the end of the TLS handshake; one that answers is enough to start."""
+    """Log in to each Kafka broker; one that answers is enough to start."""
     if not settings.enabled:
         return ok("off")
-    read_secret(settings.password, settings.password_file, "kafka.password_file")
-    servers = [server.rsplit(":", 1) for server in settings.bootstrap_servers]
-    answers = await asyncio.gather(*(_connect(host.strip("[]"), int(port), limit_s) for host, port in servers))
-    if not all(answers) and (refusal := await tls_refusal(settings, settings.bootstrap_servers[answers.index("")])):
-        return fail(refusal.message, f"{refusal.remedy}; {_DRIVES_ON}")
-    problems = [f"{':'.join(server)}: {problem}" for server, problem in zip(servers, answers, strict=True) if problem]
-    if len(problems) == len(servers):
-        return fail("; ".join(problems), f"start the brokers or correct kafka.bootstrap_servers; {_DRIVES_ON}")
-    if problems:
-        return warn("; ".join(problems), "start these brokers or remove them from kafka.bootstrap_servers")
-    return ok(f"{', '.join(settings.bootstrap_servers)} answers" if len(servers) == 1 else f"{len(servers)} answer")
+    servers = settings.bootstrap_servers
+    answers = await asyncio.gather(*(_log_in(settings, server, limit_s) for server in servers))
+    refusals = [answer for answer in answers if answer is not None]
+    if not refusals:
+        return ok(f"{servers[0]} admits us" if len(servers) == 1 else f"{len(servers)} admit us")
+    message, remedies = "; ".join(error.message for error in refusals), dict.fromkeys(e.remedy for e in refusals)
+    # What one broker of a cluster refuses, such as a password, the others do as well.
+    if len(refusals) == len(servers) or any(error.kind is KAFKA_REFUSED for error in refusals):
+        return fail(message, "; ".join((*remedies, _DRIVES_ON)))
+    return warn(message, "start these brokers or remove them from kafka.bootstrap_servers")
+
+
+async def _log_in(settings: KafkaSettings, server: str, limit_s: float) -> KafkaLinkError | None:
+    """Return what prevents a login to one broker; None where it works. Raises ConfigError for an unusable file."""
+    alone = settings.model_copy(update={"bootstrap_servers": (server,)})
+    client_arguments(alone, _CLIENT_ID)
+    host, _, port = server.rpartition(":")
+    problem = await _connect(host.strip("[]"), int(port), limit_s)
+    if problem:
+        remedy = "start the brokers or correct kafka.bootstrap_servers"
+        return KafkaLinkError(KAFKA_UNREACHABLE, f"{server}: {problem}", remedy)
+    try:
+        error = await with_timeout(connection_error(alone, _CLIENT_ID), LOGIN_LIMIT_S)
+    except TimeoutError as slow:
+        error = slow
+    return None if error is None else link_error(error, alone, alone.topic)
 
 
 async def _connect(host: str, port: int, limit_s: float) -> str:

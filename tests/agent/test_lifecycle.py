@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.agent import lifecycle
-from edge_agent.agent.lifecycle import CrashMarker, Shutdown
+from edge_agent.agent.lifecycle import CrashMarker, Shutdown, ends_at_hangup
 from edge_agent.config import Settings
 
 
@@ -143,11 +144,23 @@ async def test_closed_terminal_brakes_and_ends_the_run(hangup: None) -> None:
     assert braked == ["SIGHUP"]
 
 
-async def test_run_that_is_to_outlive_its_terminal_does(hangup: None) -> None:
+def test_run_that_is_to_outlive_its_terminal_does_not_end_at_a_hangup(hangup: None) -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
-    shutdown = Shutdown(lambda _: None, within_s=60.0)
-    with shutdown.on_signals(hangup=True):
-        os.kill(os.getpid(), signal.SIGHUP)
-        await asyncio.sleep(0)
-    assert shutdown.reason == ""
-    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    assert not ends_at_hangup()
+
+
+@pytest.mark.parametrize(("terminal", "ends"), [(True, True), (False, False)])
+def test_hangup_ends_a_run_in_a_terminal_only(terminal: bool, ends: bool) -> None:
+    code = "from edge_agent.agent.lifecycle import ends_at_hangup; print(ends_at_hangup())"
+    child, ours = pty.fork() if terminal else (0, -1)
+    if terminal and child == 0:
+        os.execv(sys.executable, [sys.executable, "-c", code])  # noqa: S606 - a terminal of its own needs a fork
+    if terminal:
+        with os.fdopen(ours, "rb", buffering=0) as pipe:
+            said = pipe.read(100)
+        os.waitpid(child, 0)
+    else:
+        said = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, check=True, start_new_session=True
+        ).stdout
+    assert said.decode().strip() == str(ends)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.config import load
+from edge_agent.errors import ConfigError
 
 NO_FILE = Path("/nonexistent/agent.yaml")
 
@@ -42,3 +43,17 @@ def test_what_is_set_wins_over_a_credential(folder: Path, name: str, value: str)
 @pytest.mark.parametrize("environ", [{}, {"CREDENTIALS_DIRECTORY": ""}, {"CREDENTIALS_DIRECTORY": "/nonexistent"}])
 def test_machine_without_credentials_has_none(environ: dict[str, str]) -> None:
     assert load(environ=environ, system_file=NO_FILE).settings.mqtt.password_file is None
+
+
+@pytest.mark.parametrize("name", ["edge-agent_kafka.pasword", "kafka.passwort", "edge-agent_mqtt.comand_token"])
+def test_credential_whose_name_is_misspelt_is_told(folder: Path, name: str) -> None:
+    (folder / name).write_text("secret\n")
+    with pytest.raises(ConfigError, match=rf"credential {name}: unknown name; did you mean '(kafka|mqtt)\.") as error:
+        load(environ={"CREDENTIALS_DIRECTORY": str(folder)}, system_file=NO_FILE)
+    assert "secret" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["edge-agent_mqtt.password~", "another-program", "edge-agent_README"])
+def test_credential_for_something_else_and_a_copy_are_let_be(folder: Path, name: str) -> None:
+    (folder / name).write_text("secret\n")
+    load(environ={"CREDENTIALS_DIRECTORY": str(folder)}, system_file=NO_FILE)

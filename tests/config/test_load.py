@@ -137,3 +137,39 @@ def test_override_keeps_the_type_that_it_has(folder: Path) -> None:
     overrides: dict[str, object] = {"capture.realtime": False, "capture.fps": 2.5, "capture.source": "0"}
     capture = load(write(folder / "a.yaml", ""), overrides, {}).settings.capture
     assert (capture.realtime, capture.fps, capture.source) == (False, 2.5, "0")
+
+
+@pytest.mark.parametrize("number", ["007", "12", "0x1F", "1_000", "+7"])
+def test_bare_number_for_a_text_keeps_its_spelling(folder: Path, number: str) -> None:
+    file = write(folder / "a.yaml", f"train: {{name: {number}}}\ncapture: {{source: {number}}}")
+    loaded = load(file, environ={})
+    assert (loaded.settings.train.name, loaded.settings.capture.source) == (number, number)
+
+
+def test_number_for_a_number_is_one_whatever_its_spelling(folder: Path) -> None:
+    file = write(folder / "a.yaml", "console: {port: 0x1F90}")
+    assert load(file, environ={}).settings.console.port == 8080
+
+
+@pytest.mark.parametrize("word", ["true", "1.50", "1e3"])
+def test_what_is_no_text_and_has_more_spellings_is_refused(folder: Path, word: str) -> None:
+    file = write(folder / "a.yaml", f"train: {{name: {word}}}")
+    with pytest.raises(ConfigError, match="put it in quotes"):
+        load(file, environ={})
+
+
+@pytest.mark.parametrize(("names", "width"), [("p,q", 2), ("q,p", 1), ("q, p", 1)])
+def test_profiles_combine_and_the_last_one_wins(folder: Path, names: str, width: int) -> None:
+    file = write(folder / "a.yaml", "")
+    write(folder / "profiles" / "p.yaml", "capture: {width: 201, height: 201}")
+    write(folder / "profiles" / "q.yaml", "capture: {width: 202}\ntrain: {id: q}")
+    for loaded in (load(file, environ={}, profile=names), load(file, environ={"EDGE_AGENT_PROFILE": names})):
+        assert loaded.settings.capture.width == 200 + width
+        assert (loaded.settings.capture.height, loaded.settings.train.id) == (201, "q")
+        assert [path.stem for path in loaded.files[1:]] == [name.strip() for name in names.split(",")]
+
+
+def test_unknown_one_of_several_profiles_is_named(folder: Path) -> None:
+    file = write(folder / "a.yaml", "")
+    with pytest.raises(ConfigError, match="unknown profile 'boot'; did you mean 'booth'"):
+        load(file, environ={}, profile="jetson,boot")

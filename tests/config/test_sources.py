@@ -40,6 +40,31 @@ def test_variable_of_a_list_is_read_as_json(file: Path) -> None:
     assert read.kafka.bootstrap_servers == ("a:1", "b:2")
 
 
+@pytest.mark.parametrize(
+    ("text", "servers"),
+    [
+        ("a:9092,b:9092", ("a:9092", "b:9092")),
+        ("a:9092", ("a:9092",)),
+        ("a:9092, b:9092", ("a:9092", "b:9092")),
+        ("[::1]:9092,b:9092", ("[::1]:9092", "b:9092")),
+    ],
+)
+def test_variable_of_a_list_takes_commas_without_brackets(file: Path, text: str, servers: tuple[str, ...]) -> None:
+    assert settings(file, KAFKA__BOOTSTRAP_SERVERS=text).kafka.bootstrap_servers == servers
+
+
+def test_empty_entry_of_a_list_is_refused(file: Path) -> None:
+    with pytest.raises(ConfigError, match=r"kafka\.bootstrap_servers"):
+        settings(file, KAFKA__BOOTSTRAP_SERVERS="a:9092,")
+
+
+@pytest.mark.parametrize("section", ["MQTT", "CONSOLE"])
+def test_host_that_holds_a_port_is_told_where_the_port_belongs(file: Path, section: str) -> None:
+    with pytest.raises(ConfigError, match=r"holds a port: write 'broker' here and 1884 as `port`"):
+        settings(file, **{f"{section}__HOST": "broker:1884"})
+    assert settings(file, MQTT__HOST="fe80::1").mqtt.host == "fe80::1"
+
+
 def test_variable_two_levels_down_is_found(file: Path) -> None:
     assert settings(file, MQTT__TLS__ENABLED="true").mqtt.tls.enabled
 

@@ -6,11 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from edge_agent.config import ConsoleSettings, KafkaSettings, MqttSettings, Settings
+from edge_agent.doctor import connections
 from edge_agent.doctor.check import Status
 from edge_agent.doctor.connections import check_console, check_kafka, check_mqtt
 from edge_agent.errors import ConfigError
+from edge_agent.observers.mqtt.client import MqttConnection
+from tests.support.kafka_brokers import Tansu
+from tests.support.mosquitto import Mosquitto, passwords
 from tests.support.proxy import free_port
 
 
@@ -34,12 +39,45 @@ async def test_brokers_that_are_off_are_well() -> None:
     assert (await check_kafka(KafkaSettings())).message == "off"
 
 
-async def test_mqtt_broker_that_listens_is_well(open_port: int) -> None:
-    assert (await check_mqtt(MqttSettings(enabled=True, port=open_port))).status is Status.OK
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    """Give an MQTT broker that knows one user."""
+    lines = ("allow_anonymous false", f"password_file {passwords(tmp_path, 'train', 'right')}")
+    with Mosquitto(tmp_path, *lines) as running:
+        yield running
 
 
-async def test_default_id_is_a_warning_with_a_broker(open_port: int) -> None:
-    result = await check_mqtt(MqttSettings(enabled=True, port=open_port), default_id=True)
+def login(port: int, password: str = "right") -> MqttSettings:  # noqa: S107
+    return MqttSettings(enabled=True, port=port, username="train", password=SecretStr(password))
+
+
+async def test_mqtt_broker_that_admits_us_is_well(broker: Mosquitto) -> None:
+    result = await check_mqtt(login(broker.port))
+    assert (result.status, result.message) == (Status.OK, f"127.0.0.1:{broker.port} admits us")
+
+
+async def test_mqtt_broker_that_refuses_the_password_fails(broker: Mosquitto) -> None:
+    result = await check_mqtt(login(broker.port, "wrong"))
+    assert (result.status, "does not accept our credentials" in result.message) == (Status.FAIL, True)
+    assert "mqtt.password_file" in result.remedy
+
+
+async def test_mqtt_login_does_not_throw_out_the_agent_that_runs(broker: Mosquitto) -> None:
+    running = MqttConnection(login(broker.port), "train-1", None, asyncio.Queue)
+    await running.open()
+    await check_mqtt(login(broker.port))
+    await running.subscribe({"still/there": 0})
+    await running.close()
+
+
+async def test_program_that_is_no_mqtt_broker_fails(open_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "LOGIN_LIMIT_S", 0.05)
+    result = await check_mqtt(MqttSettings(enabled=True, port=open_port))
+    assert (result.status, result.message) == (Status.FAIL, f"127.0.0.1:{open_port} does not answer our login")
+
+
+async def test_default_id_is_a_warning_with_a_broker(broker: Mosquitto) -> None:
+    result = await check_mqtt(login(broker.port), default_id=True)
     assert (result.status, "train.id" in result.remedy) == (Status.WARN, True)
     assert (await check_mqtt(MqttSettings(), default_id=True)).status is Status.OK
 
@@ -72,10 +110,27 @@ async def test_mqtt_password_file_that_is_missing_is_reported(tmp_path: Path) ->
         await check_mqtt(MqttSettings(enabled=True, password_file=tmp_path / "none"))
 
 
-async def test_kafka_with_one_of_two_brokers_warns_and_names_the_other(open_port: int, closed_port: int) -> None:
-    servers = (f"127.0.0.1:{open_port}", f"127.0.0.1:{closed_port}")
+async def test_kafka_with_one_of_two_brokers_warns_and_names_the_other(tmp_path: Path, closed_port: int) -> None:
+    with Tansu(tmp_path / "tansu.log") as kafka:
+        servers = (kafka.address, f"127.0.0.1:{closed_port}")
+        await _with_one_of_two(servers, closed_port)
+
+
+async def _with_one_of_two(servers: tuple[str, str], closed_port: int) -> None:
     result = await check_kafka(KafkaSettings(enabled=True, bootstrap_servers=servers))
     assert (result.status, result.message) == (Status.WARN, f"127.0.0.1:{closed_port}: nothing listens there")
+
+
+async def test_program_that_is_no_kafka_broker_fails(open_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "LOGIN_LIMIT_S", 0.05)
+    result = await check_kafka(KafkaSettings(enabled=True, bootstrap_servers=(f"127.0.0.1:{open_port}",)))
+    assert result.status is Status.FAIL
+
+
+async def test_kafka_broker_that_admits_us_is_well(tmp_path: Path) -> None:
+    with Tansu(tmp_path / "tansu.log") as kafka:
+        result = await check_kafka(KafkaSettings(enabled=True, bootstrap_servers=(kafka.address,)))
+    assert (result.status, result.message) == (Status.OK, f"{kafka.address} admits us")
 
 
 async def test_kafka_without_any_broker_fails(closed_port: int) -> None:

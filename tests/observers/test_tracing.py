@@ -107,7 +107,7 @@ def test_without_opentelemetry_it_says_what_to_install(monkeypatch: pytest.Monke
         return real(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", missing)
-    with pytest.raises(ConfigError, match=r"edge-agent\[tracing\]"):
+    with pytest.raises(ConfigError, match=r"pip install '\.\[tracing\]'"):
         open_tracer("train-1", "http://127.0.0.1:4318/v1/traces", 1.0)
 
 

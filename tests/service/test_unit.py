@@ -172,6 +172,7 @@ def test_quadlet_says_what_the_unit_says() -> None:
     assert {key: quadlet[key] for key in same} == {key: unit[key] for key in same}
     assert quadlet["ExecStopPost"][0].endswith(" hub brake")
     assert quadlet["Notify"] == ["true"]
+    assert quadlet["TimeoutStartSec"] == ["infinity"], "conmon passes no EXTEND_TIMEOUT_USEC on"
     assert f"WATCHDOG_USEC={int(unit['WatchdogSec'][0].rstrip('s')) * 1_000_000}" in quadlet["Environment"]
     for name in re.findall(r"\S+\.volume", " ".join(quadlet["Volume"])):
         assert (ROOT / "config/quadlet" / name.partition(":")[0]).is_file()

@@ -27,6 +27,15 @@ def _command(name: str) -> str:
     return path
 
 
+def passwords(folder: Path, user: str, password: str) -> Path:
+    """Return a file with one user's password, for `password_file`."""
+    file = folder / "passwords"
+    subprocess.run(
+        [_command("mosquitto_passwd"), "-b", "-c", str(file), user, password], check=True, capture_output=True
+    )
+    return file
+
+
 class Mosquitto:
     """A broker process that can be killed, frozen (SIGSTOP) and thawed."""
 

@@ -10,10 +10,13 @@ import asyncio
 import contextlib
 import inspect
 import json
+import shlex
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field, ValidationError, validate_call
 
 from edge_agent.errors import EdgeAgentError, RetryableError, UsageError
 from edge_agent.hub.emulator.bluez import BluezError
@@ -25,7 +28,10 @@ from edge_agent.hub.emulator.remote import control_path
 _Command = Callable[..., Any]
 
 
-def _babble(emulator: BluezEmulator, raw: str) -> None:
+_HEXADECIMAL = Field(pattern=r"^([0-9A-Fa-f]{2}){1,255}$", examples=["0500040100"])
+
+
+def _babble(emulator: Any, raw: Annotated[str, _HEXADECIMAL]) -> None:
     """Notify arbitrary bytes, given in hexadecimal."""
     emulator.babble(bytes.fromhex(raw))
 
@@ -36,6 +42,12 @@ EMULATOR_COMMANDS: Mapping[str, _Command] = {
     if inspect.isfunction(method) and not name.startswith("_") and name != "status"
 } | {"babble": _babble}
 """The emulator's public methods but `status`, by name; the first line of each docstring is the help text."""
+
+# A wrong value must not get in: the emulator would fail later, at its next tick, and for everybody.
+_CHECKED = {
+    method: validate_call(config=ConfigDict(allow_inf_nan=False, coerce_numbers_to_str=True))(method)
+    for method in EMULATOR_COMMANDS.values()
+}
 
 
 def describe() -> dict[str, str]:
@@ -49,7 +61,17 @@ def describe() -> dict[str, str]:
 
 
 def _example(argument: inspect.Parameter) -> str:
-    return "..." if argument.default is inspect.Parameter.empty else str(argument.default)
+    """Return a value that the order takes, as a shell passes it on: in JSON, text without its quotes."""
+    value: Any = argument.default
+    if value is inspect.Parameter.empty:
+        (info,) = argument.annotation.__metadata__
+        (value,) = info.examples
+    return shlex.quote(value) if isinstance(value, str) else json.dumps(value)
+
+
+def _mistake(error: ValidationError) -> str:
+    detail = error.errors(include_url=False)[0]
+    return f"correct {detail['loc'][-1]}: {detail['msg'][:1].lower()}{detail['msg'][1:]}"
 
 
 async def execute(emulator: BluezEmulator, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -59,11 +81,11 @@ async def execute(emulator: BluezEmulator, name: str, arguments: Mapping[str, An
         raise UsageError(f"unknown order {name!r}", remedy=f"choose one of {', '.join(EMULATOR_COMMANDS)} and status")
     if method is not None:
         try:
-            result = method(emulator, **arguments)
+            result = _CHECKED[method](emulator, **arguments)
+        except ValidationError as error:
+            raise UsageError(f"order {name!r} does not take {dict(arguments)!r:.200}", remedy=_mistake(error)) from None
         except BluezError as error:
             raise UsageError(f"the emulated BlueZ refuses {name!r}: {error}", remedy="check its status") from error
-        except (TypeError, ValueError, KeyError) as error:
-            raise UsageError(f"order {name!r} does not take {dict(arguments)}", remedy=f"fix this: {error}") from error
         if inspect.isawaitable(result):
             await result
     return emulator.status()
@@ -110,16 +132,18 @@ async def serve(
         await asyncio.Event().wait()
 
 
-def send_command(control: Path, order: str, **arguments: Any) -> dict[str, Any]:
+def send_command(control: Path, order: str, /, **arguments: Any) -> dict[str, Any]:
     """Send a command to an emulator and return its status after it; blocks.
 
     Raises RetryableError if no emulator listens there, UsageError if the command is invalid.
     """
+    if "order" in arguments:
+        raise UsageError(f"order {order!r} does not take an argument 'order'", remedy="`help` lists what it takes")
     try:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(10.0)
             connection.connect(str(control))
-            connection.sendall(_line({"order": order, **arguments}))
+            connection.sendall(_line({**arguments, "order": order}))
             reply = json.loads(connection.makefile("rb").readline() or b"null")
     except OSError as error:
         raise RetryableError(
@@ -129,6 +153,8 @@ def send_command(control: Path, order: str, **arguments: Any) -> dict[str, Any]:
         ) from error
     if not reply:
         raise RetryableError("the emulated hub closed the connection", remedy="start it again")
+    if "ok" not in reply:  # the stream of `watch`
+        raise UsageError(f"order {order!r} is for programs", remedy="use `status`")
     if not reply["ok"]:
         raise UsageError(reply["error"])
     status: dict[str, Any] = reply["status"]
@@ -144,8 +170,8 @@ async def _serve_client(emulator: BluezEmulator, reader: asyncio.StreamReader, w
                 return
             writer.write(_line(await _reply(emulator, request)))
             await writer.drain()
-    except ConnectionError:
-        pass  # the client closed the connection
+    except (ConnectionError, ValueError):
+        pass  # the client closed the connection, or sent a line of more than 64 KiB
     finally:
         writer.close()
 

@@ -8,7 +8,9 @@ import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from typing import Any, Self
+from typing import Annotated, Any, Self
+
+from pydantic import Field
 
 from edge_agent.errors import UsageError
 from edge_agent.hub.emulator.bluez import FAILED, IN_PROGRESS, BluezStack, LinkHolder, ReceivedWrite
@@ -18,6 +20,17 @@ from edge_agent.hub.emulator.methods import METHOD_NAMES, Faults
 from edge_agent.hub.emulator.sensors import MOTOR_PORT
 from edge_agent.hub.emulator.server import BluezServer
 from edge_agent.hub.lwp3 import Alert, DeviceType
+
+# What an order takes: control.py checks it, and its help prints the first example or the default.
+Percent = Annotated[float, Field(ge=0, le=100, examples=[20])]
+PercentPerSecond = Annotated[float, Field(ge=-100, le=100, examples=[0.5])]
+Seconds = Annotated[float, Field(ge=0, le=3600, examples=[0.2])]
+Millivolts = Annotated[int, Field(ge=0, le=20_000, examples=[7200])]
+Milliamperes = Annotated[int, Field(ge=0, le=20_000)]
+PortNumber = Annotated[int, Field(ge=0, le=255)]
+DeviceNumber = Annotated[int, Field(ge=1, le=65_535)]
+ErrorName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)+$", max_length=255)]
+ErrorText = Annotated[str, Field(max_length=1000, pattern=r"^[^\x00]*$")]
 
 
 class BluezEmulator:
@@ -127,11 +140,11 @@ class BluezEmulator:
         """Make a D-Bus method reply InProgress from now on."""
         self.fail(method, IN_PROGRESS, "In Progress")
 
-    def fail(self, method: str = "Connect", error: str = FAILED, text: str = "Operation failed") -> None:
+    def fail(self, method: str = "Connect", error: ErrorName = FAILED, text: ErrorText = "Operation failed") -> None:
         """Make a D-Bus method reply an error from now on."""
         self._add_faults(method, errors={**self._faults.errors, method: (error, text)})
 
-    def slow(self, delay_s: float, method: str = "WriteValue") -> None:
+    def slow(self, delay_s: Seconds, method: str = "WriteValue") -> None:
         """Delay a D-Bus method."""
         self._add_faults(method, delays_s={**self._faults.delays_s, method: delay_s})
 
@@ -155,23 +168,25 @@ class BluezEmulator:
             raise UsageError(f"unknown alert {alert!r}", remedy=f"choose one of {', '.join(named)}")
         self.stack.notify(self.hub.set_alert(named[alert], raised=raised))
 
-    def set_battery(self, percent: float) -> None:
+    def set_battery(self, percent: Percent) -> None:
         """Set the battery's charge; at 0 the hub announces it and switches off."""
         self.stack.notify(self.hub.set_battery(percent))
 
-    def drain(self, percent_per_s: float) -> None:
+    def drain(self, percent_per_s: PercentPerSecond) -> None:
         """Drain the battery from now on."""
         self.hub.drain_percent_per_s = percent_per_s
 
-    def feed(self, voltage_mv: int, current_ma: int | None = None, percent: float | None = None) -> None:
+    def feed(
+        self, voltage_mv: Millivolts, current_ma: Milliamperes | None = None, percent: Percent | None = None
+    ) -> None:
         """Set what the voltage and current sensors measure."""
         self.stack.notify(self.hub.feed(voltage_mv, current_ma, percent))
 
-    def plug(self, port: int = MOTOR_PORT, device_type: int = DeviceType.TRAIN_MOTOR) -> None:
+    def plug(self, port: PortNumber = MOTOR_PORT, device_type: DeviceNumber = DeviceType.TRAIN_MOTOR) -> None:
         """Plug in a device."""
         self.stack.notify(self.hub.plug(port, device_type))
 
-    def unplug(self, port: int = MOTOR_PORT) -> None:
+    def unplug(self, port: PortNumber = MOTOR_PORT) -> None:
         """Unplug a device."""
         self.stack.notify(self.hub.unplug(port))
 

@@ -147,14 +147,22 @@ _DENIALS = {
         "allow the train's user to write and to read it",
     ),
     "size": ("accepts no messages as large as those to {topics}", "raise the broker's max_packet_size"),
+    "discovery": (
+        "accepts no message as large as the one that announces the train to Home Assistant, to {topics}",
+        "raise the broker's max_packet_size to 16384 or more, or set mqtt.home_assistant.enabled to false",
+    ),
 }
 
 
 class DenialReporter:
-    """Reports the topics that the broker denies, each once: a reconnect does not change its access rules."""
+    """Reports the topics that the broker denies, each once: a reconnect does not change its access rules.
 
-    def __init__(self, faults: FaultReporter) -> None:
+    `discovery_prefix` is of the topic on which Home Assistant finds the train.
+    """
+
+    def __init__(self, faults: FaultReporter, discovery_prefix: str) -> None:
         self._faults = faults
+        self._discovery_prefix = discovery_prefix
         self._denied: set[tuple[str, str]] = set()
 
     def denied(self, topic: str, what: str) -> None:
@@ -162,6 +170,8 @@ class DenialReporter:
 
         `echo`: it does not deliver what the train sends to itself by the topic.
         """
+        if what == "size" and topic.startswith(f"{self._discovery_prefix}/"):
+            what = "discovery"
         if (topic, what) in self._denied:
             return
         self._denied.add((topic, what))

@@ -85,7 +85,7 @@ class ReconnectLoop:
         self._wall = wall
         self._messages = messages
         self._faults = faults
-        self._denials = DenialReporter(faults)
+        self._denials = DenialReporter(faults, settings.home_assistant.discovery_prefix)
         self._counts = MqttCounts()
         self._commands = commands
         self._echo = Echo(messages.topic("echo/set"), self._denials.denied) if commands else None

@@ -5,6 +5,7 @@ import contextlib
 import gc
 import json
 import os
+import shlex
 import shutil
 import socket
 import threading
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from edge_agent.cli.hub import _argument
 from edge_agent.errors import FatalError, RetryableError, UsageError
 from edge_agent.hub.emulator import (
     EMULATOR_COMMANDS,
@@ -24,6 +26,7 @@ from edge_agent.hub.emulator import (
     send_command,
     serve,
 )
+from edge_agent.hub.emulator.server import TICK_S
 from edge_agent.hub.lwp3 import brake, encode, start_power
 from tests.support.emulator_thread import EmulatorThread
 
@@ -274,5 +277,78 @@ def test_error_in_the_other_loop_is_raised_here(emulated: EmulatorThread) -> Non
 def test_every_order_is_described() -> None:
     commands = describe()
     assert len(commands) == len(EMULATOR_COMMANDS)
-    assert commands["slow delay_s=... method=WriteValue"] == "Delay a D-Bus method."
+    assert commands["slow delay_s=0.2 method=WriteValue"] == "Delay a D-Bus method."
     assert all(words.endswith(".") for words in commands.values())
+
+
+def arguments_of(*words: str) -> dict[str, Any]:
+    """Return the arguments of an order as the command line reads them."""
+    return dict(map(_argument, words))
+
+
+@pytest.mark.parametrize("line", [line for line in describe() if not line.startswith(("kill-bus", "start-bus"))])
+async def test_order_takes_what_its_help_prints(served: tuple[BluezEmulator, Path], line: str) -> None:
+    _, control = served
+    name, *words = shlex.split(line)
+    await send(control, name, **arguments_of(*words))
+    await asyncio.sleep(3 * TICK_S)
+    tick = next(task for task in asyncio.all_tasks() if task.get_name() == "hub-emulator-tick")
+    assert not tick.done()
+    assert (await send(control, "status"))["motor"] in {"coast", "brake"}
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("set-battery percent=abc", "percent"),
+        ("set-battery percent=NaN", "percent"),
+        ("set-battery percent=1e999", "percent"),
+        ("set-battery percent=101", "percent"),
+        ("set-battery percent=None", "percent"),
+        ("set-battery percent=[1]", "percent"),
+        ("set-battery", "percent"),
+        ("drain percent_per_s=fast", "percent_per_s"),
+        ("slow delay_s=-1", "delay_s"),
+        ("slow delay_s=soon", "delay_s"),
+        ("slow 'delay_s={}'", "delay_s"),
+        ("feed voltage_mv=7200 current_ma=lots", "current_ma"),
+        ("feed voltage_mv=-1", "voltage_mv"),
+        ("plug port=999", "port"),
+        ("plug device_type=-5", "device_type"),
+        ("silence on=maybe", "on"),
+        ("press-button pressed=2", "pressed"),
+        ("fail error='no name'", "error"),
+        ("fail method=Nothing", "Nothing"),
+        ("hold holder=me", "me"),
+        ("raise-alert alert=fire", "fire"),
+        ("babble raw=xyz", "raw"),
+        ("drop-link why=1", "why"),
+        ("drop-link self=1", "self"),
+        ("drop-link order=vanish", "order"),
+        ("watch", "watch"),
+        ("fly-away", "fly-away"),
+    ],
+)
+async def test_wrong_order_is_one_line_and_never_poisons_the_emulator(
+    served: tuple[BluezEmulator, Path], line: str, told: str
+) -> None:
+    _, control = served
+    before = await send(control, "status")
+    name, *words = shlex.split(line)
+    with pytest.raises(UsageError) as error:
+        await send(control, name, **arguments_of(*words))
+    assert told in str(error.value)
+    assert "\n" not in str(error.value)
+    await asyncio.sleep(3 * TICK_S)
+    assert await send(control, "status") == before
+    assert (await send(control, "set-battery", percent=55))["battery_percent"] == 55
+    tick = next(task for task in asyncio.all_tasks() if task.get_name() == "hub-emulator-tick")
+    assert not tick.done()
+
+
+async def test_false_means_false(served: tuple[BluezEmulator, Path]) -> None:
+    emulator, control = served
+    await send(control, "silence", **arguments_of("on=True"))
+    assert emulator.stack.silent
+    await send(control, "silence", **arguments_of("on=False"))
+    assert not emulator.stack.silent

@@ -1,5 +1,6 @@
 """TLS, client certificates and SASL, through a doorkeeper that checks them in front of a real broker."""
 
+import asyncio
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -141,17 +142,37 @@ async def test_client_certificate_that_is_required_is_named(
         assert "kafka.certificate_file" in result.remedy
 
 
-async def test_client_certificate_that_is_accepted_is_no_fault(tmp_path: Path, authority: Authority) -> None:
+async def test_doctor_logs_in_with_a_client_certificate(tmp_path: Path, authority: Authority, broker: Tansu) -> None:
     certificate, key = authority.issue("train-1")
-    with alerting_server(tls_of(authority, clients=True)) as port:
+    with secured(broker, tls=tls_of(authority, clients=True)) as proxy:
+        config = settings(f"127.0.0.1:{proxy.port}", security_protocol="SSL", ca_file=authority.file)
+        result = await check_kafka(config)
+        assert (result.status, "client certificate" in result.message) == (Status.FAIL, True)
         config = settings(
-            f"127.0.0.1:{port}",
+            f"127.0.0.1:{proxy.port}",
             security_protocol="SSL",
             ca_file=authority.file,
             certificate_file=certificate,
             key_file=key,
         )
         assert (await check_kafka(config)).status is Status.OK
+        await asyncio.sleep(0.2)  # aiokafka closes its connection without waiting for the end of TLS
+
+
+@pytest.mark.parametrize(("password", "status"), [("right", Status.OK), ("wrong", Status.FAIL)])
+@pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
+async def test_doctor_logs_in_with_the_password(broker: Tansu, mechanism: str, password: str, status: Status) -> None:
+    with secured(broker, users={"train": "right"}) as proxy:
+        config = settings(
+            f"127.0.0.1:{proxy.port}",
+            security_protocol="SASL_PLAINTEXT",
+            sasl_mechanism=mechanism,
+            username="train",
+            password=password,
+        )
+        result = await check_kafka(config)
+    assert result.status is status, result
+    assert password not in f"{result.message}{result.remedy}".replace("kafka.password", "")
 
 
 async def test_broker_of_an_unknown_authority_is_not_trusted(

@@ -218,7 +218,7 @@ def test_reason_of_a_lost_connection_is_read_from_the_cause_of_its_error() -> No
 
 def test_denial_is_reported_once_for_each_topic_and_names_all_of_them() -> None:
     reports: list[FaultReport] = []
-    denials = DenialReporter(FaultReporter(reports.append, lambda: 0.0))
+    denials = DenialReporter(FaultReporter(reports.append, lambda: 0.0), "homeassistant")
     for topic, what in (("b", "read"), ("a", "size"), ("a", "read"), ("b", "read"), ("a", "size")):
         denials.denied(topic, what)
     assert {report.code for report in reports} == {"mqtt_denied"}

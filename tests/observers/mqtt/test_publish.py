@@ -237,6 +237,21 @@ async def test_message_that_is_too_large_for_the_broker_costs_one_reconnect_and_
     assert any("max_packet_size" in fault.remedy for fault in train.faults)
 
 
+async def test_broker_too_small_for_the_discovery_gets_a_remedy_of_its_own(tmp_path: Path) -> None:
+    with Mosquitto(tmp_path, "allow_anonymous true", "max_packet_size 2000") as broker:
+        async with (
+            subscriber(broker.port) as consumer,
+            rig(settings(broker.port, home_assistant={"enabled": True})) as train,
+        ):
+            await until(lambda: "mqtt_denied" in train.codes(), "reported")
+            await train.wait_connected()
+            train.publish(make.fault())
+            await consumer.wait_for(f"{ROOT}/fault")
+    (told,) = [fault for fault in train.faults if fault.code == "mqtt_denied"]
+    assert "announces the train to Home Assistant" in told.message
+    assert "mqtt.home_assistant.enabled" in told.remedy
+
+
 async def test_prediction_arrives_unchanged(broker: Mosquitto) -> None:
     frame = make.frame()
     async with subscriber(broker.port) as consumer, rig(settings(broker.port)) as train:
