@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from edge_agent.simulation.layout_file import load_layout
+
 ROOT = Path(__file__).resolve().parents[1]
 LAYERS = ROOT / "docs/decisions/0002-layers.md"
 
@@ -29,6 +31,13 @@ def test_layers_of_the_decision_are_those_that_import_linter_holds(contract: dic
     written = cells(name) if name == "edge_agent" else [layer for cell in cells(name) for layer in cell.split(" over ")]
     held = [layer.split(" | ") for layer in contract["layers"]]
     assert [re.findall(r"`(\w+)`", layer) for layer in written] == held
+
+
+def test_layout_of_its_page_is_one(tmp_path: Path) -> None:
+    page = (ROOT / "docs/layout.md").read_text(encoding="utf-8")
+    file = tmp_path / "layout.yaml"
+    file.write_text(page.split("```yaml\n")[1].split("```")[0], encoding="utf-8")
+    assert [sign.label for sign in load_layout(file).signs] == ["speed_limit_30", "danger", "stop"]
 
 
 def test_glossary_is_in_alphabetical_order_with_one_line_a_word() -> None:

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edge_agent.cli.options import ConfigOption, ModelOption, ProfileOption, ThresholdOption
+from edge_agent.cli.options import (
+    ConfigOption,
+    ForceOption,
+    ModelOption,
+    ProfileOption,
+    ThresholdOption,
+    refuse_existing,
+)
 from edge_agent.cli.output import progress_bar
 from edge_agent.errors import ConfigError, EdgeAgentError, UsageError
 
@@ -110,6 +117,7 @@ def tasks(
         str, typer.Option(help="The pictures' folder in Label Studio's local storage, ending in /.")
     ] = "",
     threshold: ThresholdOption = None,
+    force: ForceOption = False,
     config: ConfigOption = None,
     profile: ProfileOption = None,
 ) -> None:
@@ -120,7 +128,10 @@ def tasks(
     from edge_agent.perception.detector import open_fastest
     from edge_agent.perception.detector.trial import try_model
 
-    files = list_images(pictures) if pictures.is_dir() else []
+    if not pictures.is_dir():
+        raise ConfigError(f"{pictures}: no such folder", remedy="name the folder of the pictures")
+    refuse_existing(out / "tasks.json", force=force)
+    files = list_images(pictures)
     if not files:
         raise UsageError(f"{pictures}: contains no pictures", remedy="name a folder with .jpg or .png files")
     overrides: dict[str, object] = {"detector.model": str(model) if model else None, "detector.threshold": threshold}

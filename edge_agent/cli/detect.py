@@ -39,32 +39,33 @@ def detect(
 
     overrides: dict[str, object] = {"detector.model": str(model) if model else None, "detector.threshold": threshold}
     settings = load(config, overrides, profile=profile).settings
-    files, bad = _find(paths)
+    files, exit_code = _find(paths)
     if files:
         annotated = AnnotatedOutput(save_dir, files) if save_dir else None
         try_model(settings.detector.model)
         detector = open_fastest(settings.detector)
         try:
-            bad += _detect_all(files, detector, annotated, as_json=as_json)
+            failed = _detect_all(files, detector, annotated, as_json=as_json)
         finally:
             detector.close()
-    if bad:
-        raise typer.Exit(1)
+        exit_code = exit_code or min(failed, 1)
+    if exit_code:
+        raise typer.Exit(exit_code)
 
 
 def _find(paths: list[Path]) -> tuple[list[Path], int]:
-    """Return the files that `paths` name, each once, and the number of `paths` that name none."""
+    """Return the files that `paths` name, each once, and the exit code for the first path that names none, else 0."""
     from edge_agent.perception.batch import list_files
 
     files: dict[Path, None] = {}
-    bad = 0
+    exit_code = 0
     for path in paths:
         try:
             files |= dict.fromkeys(list_files(path))
         except EdgeAgentError as error:
-            bad += 1
+            exit_code = exit_code or error.exit_code
             _print_error(error)
-    return list(files), bad
+    return list(files), exit_code
 
 
 def _print_error(error: EdgeAgentError | str) -> None:

@@ -14,7 +14,7 @@ import typer
 
 from edge_agent.cli.options import ConfigOption, JsonOption, ProfileOption, absolute
 from edge_agent.cli.output import show
-from edge_agent.errors import FatalError, UsageError
+from edge_agent.errors import ConfigError, FatalError, UsageError
 
 if TYPE_CHECKING:
     from edge_agent.config import Settings
@@ -136,7 +136,7 @@ def promote(
 
     folder = engines or resources.engines_dir()
     if not model.is_file():
-        raise UsageError(f"{model}: no such model", remedy="name the .onnx of a training run")
+        raise ConfigError(f"{model}: no such model", remedy="name the .onnx of a training run")
     OnnxDetector(model, needs_manifest=True).close()  # refuses a model that the agent cannot run
     old = folder / f"{release.SHIPPED}.onnx"
     if approaches is None:
@@ -169,22 +169,31 @@ def list_engines(
     profile: ProfileOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the detectors with sha256, size and quality, and the TensorRT engines that were built from them."""
+    """List the detectors, which of them drives on this machine's CPU, and the TensorRT engines built from them."""
     from edge_agent.config import load
+    from edge_agent.perception.detector import cpu_model
     from edge_agent.perception.detector.tensorrt.cache import EngineCache, cache_dir
     from edge_agent.runtime import resources
 
-    state = load(config, {}, profile=profile).settings.state.directory
+    settings = load(config, {}, profile=profile).settings
     folder = engines or resources.engines_dir()
-    models = [_model_row(path) for path in sorted(folder.glob("*.onnx"))]
+    drives = cpu_model(settings.detector, folder)
+    models = [{**_model_row(path), "drives": drives == path} for path in sorted(folder.glob("*.onnx"))]
     if not models:
-        raise UsageError(f"{folder}: contains no models", remedy="name a folder with .onnx files")
-    built = [_engine_row(path, about) for path, about in EngineCache(cache or cache_dir(os.environ, state)).engines()]
-    rows: list[tuple[Any, ...]] = [("model", "sha256", "MB", "quality")]
-    rows += [(m["model"], m["sha256"][:12], f"{m['bytes'] / 1e6:.1f}", _quality(m["metrics"])) for m in models]
+        problem = "contains no models" if folder.is_dir() else "no such folder"
+        raise ConfigError(f"{folder}: {problem}", remedy="name a folder with .onnx files")
+    built = [
+        _engine_row(path, about)
+        for path, about in EngineCache(cache or cache_dir(os.environ, settings.state.directory)).engines()
+    ]
+    rows: list[tuple[Any, ...]] = [("model", "sha256", "MB", "drives", "quality")]
+    rows += [
+        (m["model"], m["sha256"][:12], f"{m['bytes'] / 1e6:.1f}", "on CPU" * m["drives"], _quality(m["metrics"]))
+        for m in models
+    ]
     if built:
-        rows += [("", "", "", ""), ("engine", "of", "MB", "for")]
-        rows += [(e["engine"], (e["of"] or "-")[:12], f"{e['bytes'] / 1e6:.1f}", e["for"]) for e in built]
+        rows += [("", "", "", "", ""), ("engine", "of", "MB", "", "for")]
+        rows += [(e["engine"], (e["of"] or "-")[:12], f"{e['bytes'] / 1e6:.1f}", "", e["for"]) for e in built]
     show({"models": models, "engines": built}, as_json, rows)
 
 

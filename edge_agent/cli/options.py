@@ -17,6 +17,7 @@ ProfileOption = Annotated[
     str | None,
     typer.Option("--profile", metavar="NAME", help="A profile to apply over that file, or several: booth,jetson."),
 ]
+ForceOption = Annotated[bool, typer.Option("--force", help="Replace files that exist already.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 SourceOption = Annotated[
     str | None,
@@ -65,6 +66,12 @@ def host_and_port(text: str, option: str) -> tuple[str, int]:
     if not (colon and host and port.isascii() and port.isdigit()):
         raise UsageError(f"'{text}' is not HOST:PORT", remedy=f"write {option} 127.0.0.1:8080, or [::1]:8080")
     return host, int(port)
+
+
+def refuse_existing(path: Path, *, force: bool) -> None:
+    """Raise UsageError where a file that a command would write exists already, unless it may be replaced."""
+    if path.exists() and not force:
+        raise UsageError(f"{path} exists already", remedy="name another one, or add --force to replace it")
 
 
 def check_writable(path: Path | None, what: str) -> None:

@@ -17,6 +17,7 @@ def record(
     duration: options.DurationOption = None,
     collect: options.CollectOption = None,
     collect_mb: options.CollectMbOption = 200,
+    force: options.ForceOption = False,
     config: options.ConfigOption = None,
     profile: options.ProfileOption = None,
 ) -> None:
@@ -34,6 +35,8 @@ def record(
         "console.enabled": False,
         "console.metrics": False,
     }
+    for file in (out, out.with_suffix(".jsonl")):
+        options.refuse_existing(file, force=force)
     settings = load(config, overrides, profile=profile).settings
     recorder = Recorder(out, settings.capture.fps)
     report = drive(

@@ -81,11 +81,11 @@ def is_picture(path: Path) -> bool:
 def list_files(path: Path) -> list[Path]:
     """List pictures and videos: `path` itself, or those in that folder in natural order.
 
-    Raises UsageError when there are none.
+    Raises ConfigError when it does not exist, UsageError when there are none in it.
     """
     remedy = "name pictures, videos or folders of them"
     if not path.exists():
-        raise UsageError(f"{path}: no such file or folder", remedy=remedy)
+        raise ConfigError(f"{path}: no such file or folder", remedy=remedy)
     files = list_images(path, SUFFIXES | VIDEO_SUFFIXES)
     if not files:
         raise UsageError(f"{path}: contains no pictures and no videos", remedy=remedy)

@@ -98,7 +98,7 @@ def test_detect_bad_files_are_reported_one_by_one_and_the_others_are_read(
     (photos / "1.jpg").write_text("no picture")
     (tmp_path / "v.mp4").write_text("no video")
     result = detect(photos, tmp_path / "v.mp4", tmp_path / "nothing", "--json", "--model", model)
-    assert result.exit_code == 1
+    assert result.exit_code == 78
     assert len(lines(result)) == 2
     errors = result.stderr.splitlines()
     assert len(errors) == 3
@@ -111,7 +111,7 @@ def test_detect_bad_files_are_reported_one_by_one_and_the_others_are_read(
 
 def test_detect_nothing_but_missing_files_needs_no_model(tmp_path: Path) -> None:
     result = detect(tmp_path / "nothing.jpg", "--model", tmp_path / "nothing.onnx")
-    assert result.exit_code == 1
+    assert result.exit_code == 78
     assert "nothing.onnx" not in result.stderr
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from edge_agent.errors import UsageError
+from edge_agent.errors import ConfigError, UsageError
 from edge_agent.mlops.synth.textures import Image
 from edge_agent.mlops.synth.view import Points, near
 from edge_agent.signs import LABELS, Sign
@@ -58,6 +58,7 @@ class Faces:
         folder: PNG files named `<label>__anything.png`, which replace the artwork of their labels.
 
     Raises:
+        ConfigError: there is no such folder.
         UsageError: the folder contains no PNG file, or one that cannot be used.
     """
 
@@ -147,7 +148,7 @@ def _face(label: str, height_mm: float, picture: Image, back: Image) -> Face:
 def _read_folder(folder: Path) -> dict[str, tuple[str, Image]]:
     """Read the pictures of an artwork folder: label and picture by file name."""
     if not folder.is_dir():
-        raise UsageError(f"no artwork folder at {folder}", remedy="give a folder with PNG files", path=str(folder))
+        raise ConfigError(f"no artwork folder at {folder}", remedy="give a folder with PNG files", path=str(folder))
     found: dict[str, tuple[str, Image]] = {}
     for path in sorted(folder.glob("*.png")):
         found[path.name] = (_label_of(path), _read_png(path))

@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from edge_agent.errors import UsageError
+from edge_agent.errors import ConfigError, UsageError
 from edge_agent.mlops.synth.textures import Image
 
 
@@ -68,12 +68,13 @@ def read_backgrounds(folder: Path | None) -> tuple[Image, ...]:
     """Read the photographs of a folder in order of their names, shrunk to at most 960 pixels; none without a folder.
 
     Raises:
-        UsageError: no such folder, no picture in it, or one that cannot be read.
+        ConfigError: no such folder.
+        UsageError: no picture in it, or one that cannot be read.
     """
     if folder is None:
         return ()
     if not folder.is_dir():
-        raise UsageError(
+        raise ConfigError(
             f"no folder of backgrounds at {folder}", remedy="give a folder of photographs", path=str(folder)
         )
     paths = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in (".jpg", ".jpeg", ".png")]

@@ -134,10 +134,14 @@ def _on_gpu(settings: DetectorSettings, engines: Path | None) -> Detector:
     return selection.open_engine(spec, postprocess_options(settings))
 
 
+def cpu_model(settings: DetectorSettings, engines: Path) -> Path:
+    """Return the model that drives on the CPU; `engines` is the folder of the shipped ones."""
+    model = settings.model or shipped_model(engines, CPU_PRECISION)
+    return model.with_suffix(".onnx") if model.suffix in ENGINE_SUFFIXES else model
+
+
 def _on_cpu(settings: DetectorSettings) -> OnnxDetector:
-    model = settings.model or shipped_model(resources.engines_dir(), CPU_PRECISION)
-    if model.suffix in ENGINE_SUFFIXES:
-        model = model.with_suffix(".onnx")
+    model = cpu_model(settings, resources.engines_dir())
     return OnnxDetector(
         model,
         threshold=settings.threshold,
