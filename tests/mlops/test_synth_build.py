@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_agent.errors import FatalError, UsageError
+from edge_agent.errors import ConfigError, FatalError, UsageError
 from edge_agent.mlops.synth.build import synthesise
 from edge_agent.mlops.synth.options import SynthOptions
 from edge_agent.signs import LABELS
@@ -181,7 +181,7 @@ def test_unusable_artwork_folder_is_named_before_work_starts(tmp_path: Path, bad
         path.write_bytes(b"")
     elif bad in ("opaque", "invisible"):
         _png(path, alpha=bad != "opaque", seen=bad != "invisible")
-    with pytest.raises(UsageError, match="art"):
+    with pytest.raises(ConfigError if bad == "missing" else UsageError, match="art"):
         synthesise(SynthOptions(count=1, artwork_dir=art), tmp_path / "set", jobs=1)
     assert not (tmp_path / "set").exists()
 
@@ -202,5 +202,5 @@ def test_unusable_backgrounds_are_named(tmp_path: Path, bad: str) -> None:
         photos.mkdir()
     if bad == "broken":
         (photos / "a.jpg").write_bytes(b"no jpeg")
-    with pytest.raises(UsageError, match="photos"):
+    with pytest.raises(ConfigError if bad == "missing" else UsageError, match="photos"):
         synthesise(SynthOptions(count=1, backgrounds_dir=photos), tmp_path / "set", jobs=1)

@@ -59,9 +59,9 @@ def test_detect_in_films_of_other_containers_are_read(tmp_path: Path, suffix: st
     assert len(list(detect_in(Corner(), path))) == 5
 
 
-@pytest.mark.parametrize("name", ["", "nothing"])
-def test_list_files_without_any_is_a_usage_error(tmp_path: Path, name: str) -> None:
-    with pytest.raises(UsageError):
+@pytest.mark.parametrize(("name", "error"), [("", UsageError), ("nothing", ConfigError)])
+def test_list_files_without_any_is_an_error(tmp_path: Path, name: str, error: type[Exception]) -> None:
+    with pytest.raises(error):
         list_files(tmp_path / name)
 
 
