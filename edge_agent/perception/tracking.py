@@ -18,7 +18,8 @@ class Track:
     """One sign in view. `votes` are its labels in the last frames, newest last, None where it was not detected.
 
     `box` is in pixels, `speed_px_s` the horizontal and vertical speed of its middle (None until it was detected twice).
-    `acted` marks a sign whose rule has been applied: a rule applies once per sign.
+    `acted` marks a sign whose rule has been applied: a rule applies once per sign. `least_height_px` is the least
+    height of its box so far.
     """
 
     number: int
@@ -27,6 +28,7 @@ class Track:
     last_seen_s: float
     acted: bool = False
     speed_px_s: tuple[float, float] | None = None
+    least_height_px: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,10 @@ def update_tracks(
     pairs, unpaired = _associate(tracks, list(detections), now_s, parameters)
     updated = [_updated(track, pairs.get(track.number), now_s, parameters) for track in tracks]
     number = max((track.number for track in tracks), default=0)
-    started = [Track(number + n, d.box, (d.label,), now_s) for n, d in enumerate(unpaired, start=1)]
+    started = [
+        Track(number + n, d.box, (d.label,), now_s, least_height_px=d.box.height)
+        for n, d in enumerate(unpaired, start=1)
+    ]
     active = tuple(t for t in (*updated, *started) if now_s - t.last_seen_s <= parameters.forget_s)
     ended = tuple(t for t in updated if now_s - t.last_seen_s > parameters.forget_s)
     return active, ended
@@ -76,7 +81,8 @@ def _updated(track: Track, detection: Detection | None, now_s: float, parameters
     elapsed_s = now_s - track.last_seen_s
     (x, y), (old_x, old_y) = _middle(detection.box), _middle(track.box)
     speed = ((x - old_x) / elapsed_s, (y - old_y) / elapsed_s) if elapsed_s > 0 else track.speed_px_s
-    return replace(track, votes=votes, box=detection.box, last_seen_s=now_s, speed_px_s=speed)
+    least_px = min(track.least_height_px, detection.box.height)
+    return replace(track, votes=votes, box=detection.box, last_seen_s=now_s, speed_px_s=speed, least_height_px=least_px)
 
 
 def _associate(

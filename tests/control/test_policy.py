@@ -274,7 +274,26 @@ def test_box_cut_by_the_frames_edge_is_no_vote(box: Box, acts: bool) -> None:
 
 @pytest.mark.parametrize(("score", "acts"), [(0.6, True), (0.59, False)])
 def test_detection_below_its_rules_score_is_no_vote(score: float, acts: bool) -> None:
-    assert bool(PolicyRunner().show(sign("danger", score=score), frames=5)) == acts
+    runner = PolicyRunner()
+    outputs = [runner.show(sign("danger", height, score=score)) for height in (30, 33, 36, 39, 42)]
+    assert any(outputs) == acts
+
+
+@pytest.mark.parametrize(
+    ("heights", "score", "acts"),
+    [
+        ((22, 24, 27), 0.7, True),  # 400 mm/s, a toy sign 400 mm ahead
+        ((24, 25, 24, 26, 25, 26, 25, 24), 0.7, False),  # a lamp or a leaf far behind the track
+        ((25, 26, 22, 27), 0.7, True),  # a box that shakes: from its least height on
+        ((130,) * 8, 0.89, False),  # a cushion beside the camera of a train that stands still
+        ((40,) * 3, 0.9, True),  # armed in front of a sign that nobody could mistake
+    ],
+)
+def test_sign_acts_when_it_has_come_nearer(heights: tuple[float, ...], score: float, acts: bool) -> None:
+    """Things that are taken for signs are mostly large and far, so that they hardly grow while the train drives on."""
+    runner = PolicyRunner()
+    outputs = [runner.show(sign("danger", height, score=score)) for height in heights]
+    assert any(outputs) == acts
 
 
 @pytest.mark.parametrize(("width", "acts"), [(22.0, True), (21.9, False), (60.0, True)])
