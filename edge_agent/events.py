@@ -216,6 +216,7 @@ class HubStatus:
 
     `brake_confirmed` becomes true when the hub reports that it has executed the last brake, and false with the next
     motor write. `unanswered_s` is since when the hub has owed an answer to a motor write, None where it owes none.
+    `answer_s` is the shortest time in which it has answered lately, 0 where that is not known.
     """
 
     connected: bool
@@ -228,6 +229,7 @@ class HubStatus:
     brake_confirmed: bool = False
     name: str | None = None
     unanswered_s: float | None = None
+    answer_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

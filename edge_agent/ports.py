@@ -138,6 +138,10 @@ class Hub(Protocol):
         """
         ...
 
+    def give_up(self, reason: str) -> None:
+        """Drop a link on which the hub does not answer, in the quickest way that stops the motor; it connects anew."""
+        ...
+
     async def light(self, brightness_percent: int) -> None:
         """Set the head light, 0..100."""
         ...

@@ -151,7 +151,11 @@ class GuardSettings(Section):
 
     lease_ms: int = Field(300, ge=50, le=2000, description="Brake after this long without a fresh prediction, in ms.")
     hub_lease_ms: int = Field(
-        1000, ge=100, le=10000, description="Brake when the hub has not answered a motor command for this long, in ms."
+        300,
+        ge=100,
+        le=10000,
+        description="Brake when the hub has not answered a motor command for this long, in ms, or for five connection "
+        "intervals where that is longer; a hub that then leaves the brake unanswered too loses its link.",
     )
     latch_ms: int = Field(
         2000,
@@ -218,6 +222,11 @@ class HubSettings(Section):
     )
     write_timeout_ms: int = Field(
         120, ge=20, le=2000, description="A write that takes longer than this, in ms, has failed."
+    )
+    may_power_cycle: bool = Field(
+        True,
+        description="Switch the Bluetooth adapter off and on to stop a train whose hub does not answer, where nothing "
+        "else uses the adapter: 0.02 s instead of the 2.4 s of a disconnect.",
     )
     max_power_percent: PositivePercent = Field(100, description="Upper limit of motor power, in percent.")
     min_power_percent: Percent = Field(

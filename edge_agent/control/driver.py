@@ -26,6 +26,7 @@ BRAKE_REPEAT_S = 0.1
 class MotorTarget:
     """Setpoint of the motor: a power in percent, or None for braked; with its cause.
 
+    With `hub_silent` a brake that stays unconfirmed drops the link.
     A target with a newer `taken_s` is written even if the power is the same: a write renews the lease of motion,
     and keeps the radio link responsive.
     """
@@ -35,6 +36,7 @@ class MotorTarget:
     decision_id: str | None = None
     frame_id: str | None = None
     taken_s: float | None = None
+    hub_silent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,9 @@ class Driver:
                 braked_for = target.reason if settled else None
                 # A lost link confirms nothing: wait for a new target, not for a confirmation.
                 await self._wait(None if settled and self._is_settled() else BRAKE_REPEAT_S)
+                # A hub that leaves the brake unanswered too: only the loss of its link stops the motor now.
+                if target.hub_silent and target is self._target and not self._is_settled():
+                    self._hub.give_up(target.reason)
             else:
                 braked_for = None
                 await self._step(target, target.power_percent)

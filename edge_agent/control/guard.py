@@ -46,7 +46,8 @@ class Limits:
     """The guard's bounds, all in seconds.
 
     `lease_s`: maximum age of the newest frame with a prediction; beyond it the train brakes. `hub_lease_s`: the same
-    for how long the hub may owe an answer. `latch_s`: the age of either beyond which it stays braked until re-armed.
+    for how long the hub may owe an answer, or HUB_INTERVALS connection intervals where that is longer.
+    `latch_s`: the age of either beyond which it stays braked until re-armed.
     `stop_time_s`: how long after a brake the train is assumed to be rolling. `order_age_s`: an order to drive that
     could not be carried out for this long is forgotten.
     """
@@ -56,7 +57,7 @@ class Limits:
     # A train motor has no speed feedback, so a standstill can only be assumed after a time.
     stop_time_s: float = 0.7
     order_age_s: float = 10.0
-    hub_lease_s: float = 1.0
+    hub_lease_s: float = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ class Health:
     whether the watchdog has tripped since the last step. `arm_trouble` (a full disk, say) is no reason to brake, but
     forbids arming. `capture_stopped` is whether capturing was stopped by command: the missing pictures are no fault
     then. `unanswered_s` is since when the connected hub has owed an answer to a motor write; None where it owes none.
+    `answer_s` is the shortest time in which it has answered lately: one connection interval, up to two.
     """
 
     evidence_s: float | None
@@ -79,6 +81,7 @@ class Health:
     arm_trouble: str = ""
     capture_stopped: bool = False
     unanswered_s: float | None = None
+    answer_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +132,9 @@ class Permit:
     reason: str
     by: Priority | None = None
 
+
+HUB_INTERVALS = 5
+"""A hub whose packets are lost this often in a row is silent."""
 
 _ARMED = frozenset({GuardState.ARMED_STOPPED, GuardState.RUNNING, GuardState.STOPPING})
 _CAPTURE_STOPPED = "capturing was stopped by command"
@@ -251,8 +257,19 @@ def _missing_evidence(memory: GuardMemory, inputs: Inputs, limits: Limits) -> It
             yield Priority.CAPTURE, "capturing starts again"
         else:
             yield Priority.FRESHNESS, f"no fresh picture was understood for {limits.lease_s * 1000:.0f} ms"
-    if health.unanswered_s is not None and _age_s(inputs.now_s, health.unanswered_s) > limits.hub_lease_s:
-        yield Priority.HUB_SILENT, f"the hub has not answered for {limits.hub_lease_s * 1000:.0f} ms"
+    if hub_is_silent(inputs, limits):
+        yield Priority.HUB_SILENT, f"the hub has not answered for {_hub_lease_s(inputs, limits) * 1000:.0f} ms"
+
+
+def hub_is_silent(inputs: Inputs, limits: Limits) -> bool:
+    """Return whether the hub has owed an answer for too long."""
+    since_s = inputs.health.unanswered_s
+    return since_s is not None and _age_s(inputs.now_s, since_s) > _hub_lease_s(inputs, limits)
+
+
+def _hub_lease_s(inputs: Inputs, limits: Limits) -> float:
+    # However slow the hub has been, an answer that would latch is late.
+    return min(limits.latch_s, max(limits.hub_lease_s, HUB_INTERVALS * inputs.health.answer_s))
 
 
 def _transition(

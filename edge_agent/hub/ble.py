@@ -3,9 +3,9 @@
 import asyncio
 import contextlib
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
-from typing import Self
+from typing import Any, Self
 
 import structlog
 
@@ -51,6 +51,16 @@ async def reconnect_forever(
         if lived:
             backoff.reset()
         await asyncio.sleep(0.0 if lived else backoff.next_s())
+
+
+async def _to_the_end(call: Coroutine[Any, Any, None]) -> None:
+    """Await a call of bounded time, even if this task is cancelled meanwhile: it may be what stops the motor."""
+    task = asyncio.ensure_future(call)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        raise
 
 
 SEARCH_S = 10.0
@@ -196,6 +206,11 @@ class BleHub:
                 loop.call_soon_threadsafe(self._hold)
         self._thread_brake.brake()
 
+    def give_up(self, reason: str) -> None:
+        """Drop the link in the quickest way that stops the motor, and connect anew; nothing happens without a link."""
+        if self._session is not None:
+            self._session.connection.drop(reason)
+
     def _hold(self) -> None:
         if self._session is not None:
             task = asyncio.ensure_future(self._hold_session(self._session))
@@ -240,7 +255,7 @@ class BleHub:
         finally:
             proving.cancel()
             self._close_session(session)
-            await connection.close()
+            await _to_the_end(connection.close(session.farewell()))
         # A link that never opened is a failed attempt, so that the pauses grow.
         if self.links == links:
             raise RetryableError(f"The link failed: {connection.reason}", code=LINK)

@@ -10,7 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dbus_fast import BusType, Message, MessageType, unpack_variants
+import structlog
+from bleak.exc import BleakDBusError
+from dbus_fast import BusType, Message, MessageType, Variant, unpack_variants
 from dbus_fast.aio import MessageBus
 
 from edge_agent.hub.errors import LINK, LINK_ERRORS, code_of_dbus_error, explain, hub_error
@@ -22,6 +24,14 @@ DEVICE = "org.bluez.Device1"
 CHARACTERISTIC = "org.bluez.GattCharacteristic1"
 BUS_LIMIT_S = 2.0
 """Time limit of one call to the bus or to BlueZ."""
+
+DISCONNECT_LIMIT_S = 3.5
+"""Time limit of a Disconnect, which BlueZ answers when the link is down."""
+
+QUICK_LIMIT_S = 0.3
+"""Time limit of a question on whose answer a running motor waits."""
+
+_log = structlog.get_logger(__name__)
 
 _OBJECTS = "org.freedesktop.DBus.ObjectManager"
 _PROPERTIES = "org.freedesktop.DBus.Properties"
@@ -67,6 +77,16 @@ def loss_reason(signal: Signal, device: str) -> str | None:
     return None
 
 
+def uses_adapter(objects: Objects, adapter: str, besides: str) -> bool:
+    """Return whether a device other than `besides` is connected by an adapter, or a program searches by it."""
+    if objects.get(adapter, {}).get(ADAPTER, {}).get("Discovering"):
+        return True
+    return any(
+        path.startswith(f"{adapter}/") and path != besides and interfaces.get(DEVICE, {}).get("Connected")
+        for path, interfaces in objects.items()
+    )
+
+
 class BluezMonitor:
     """Watches one device at a time. `open` may be called again after the bus was lost."""
 
@@ -74,6 +94,7 @@ class BluezMonitor:
         self._bus: MessageBus | None = None
         self._watcher: asyncio.Task[None] | None = None
         self._device: str | None = None
+        self._off: str | None = None
         self._on_lost: Callable[[str], None] = lambda _reason: None
 
     async def open(self) -> None:
@@ -112,28 +133,78 @@ class BluezMonitor:
         """Watch no device."""
         self._device = None
 
-    async def objects(self) -> Objects:
-        """Read BlueZ's objects; raises RetryableError."""
-        body = await self._call("/", _OBJECTS, "GetManagedObjects")
+    async def objects(self, limit_s: float | None = None) -> Objects:
+        """Read BlueZ's objects, within BUS_LIMIT_S by default; raises RetryableError."""
+        body = await self._call("/", _OBJECTS, "GetManagedObjects", limit_s=limit_s)
         objects: Objects = unpack_variants(body[0])
         return objects
 
-    async def disconnect(self, device: str) -> None:
-        """Make BlueZ drop its link to a device; raises RetryableError."""
-        await self._call(device, DEVICE, "Disconnect")
+    async def write(self, characteristic: str, data: bytes) -> None:
+        """Write without response. May hang, and raises what is in LINK_ERRORS: use a time limit."""
+        body = [data, {"type": Variant("s", "command")}]
+        reply = await self._ask(characteristic, CHARACTERISTIC, "WriteValue", "aya{sv}", body)
+        if reply.message_type is MessageType.ERROR:
+            raise BleakDBusError(reply.error_name or "", reply.body)
 
-    async def _call(self, path: str, interface: str, member: str) -> list[Any]:
-        bus = self._bus
-        if bus is None or not bus.connected:
-            raise hub_error(LINK)
-        message = Message(destination=BLUEZ, path=path, interface=interface, member=member)
+    async def disconnect(self, device: str) -> None:
+        """Make BlueZ drop its link to a device, which takes it 2.0 to 2.9 s; raises RetryableError."""
+        await self._call(device, DEVICE, "Disconnect", limit_s=DISCONNECT_LIMIT_S)
+
+    async def power_cycle(self, device: str) -> bool:
+        """Switch the device's adapter off and on, which ends its links within 20 ms; return whether it was done.
+
+        Nothing is done where anything else uses the adapter, or BlueZ does not answer. Raises RetryableError.
+        """
+        adapter = device.rpartition("/")[0]
+        if uses_adapter(await self.objects(QUICK_LIMIT_S), adapter, besides=device):
+            return False
+        _log.warning("adapter_power_cycle", adapter=adapter)
+        self._off = adapter
         try:
-            reply = await finish_within(bus.call(message), BUS_LIMIT_S, f"BlueZ's {member}")
+            await self._power(adapter, on=False)
+        finally:
+            await self.restore_power()
+        return True
+
+    async def restore_power(self) -> None:
+        """Switch on the adapter that `power_cycle` has switched off; raises RetryableError."""
+        if self._off is not None:
+            await self._power(self._off, on=True)
+            self._off = None
+
+    async def _power(self, adapter: str, *, on: bool) -> None:
+        body = [ADAPTER, "Powered", Variant("b", on)]
+        await self._call(adapter, _PROPERTIES, "Set", "ssv", body)
+
+    async def _call(
+        self,
+        path: str,
+        interface: str,
+        member: str,
+        signature: str = "",
+        body: list[Any] | None = None,
+        *,
+        limit_s: float | None = None,
+    ) -> list[Any]:
+        limit_s = BUS_LIMIT_S if limit_s is None else limit_s
+        try:
+            reply = await finish_within(
+                self._ask(path, interface, member, signature, body), limit_s, f"BlueZ's {member}"
+            )
         except LINK_ERRORS as error:
             raise explain(error) from error
         if reply.message_type is MessageType.ERROR:
             raise hub_error(code_of_dbus_error(reply.error_name) or LINK)
         return reply.body
+
+    async def _ask(
+        self, path: str, interface: str, member: str, signature: str = "", body: list[Any] | None = None
+    ) -> Message:
+        """Call BlueZ; return its reply, which may be an error."""
+        bus = self._bus
+        if bus is None or not bus.connected:
+            raise EOFError("no connection to D-Bus")
+        return await bus.call(Message(BLUEZ, path, interface, member, signature=signature, body=body or []))
 
     async def _connect(self, bus: MessageBus) -> None:
         await bus.connect()

@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from bleak import BleakClient
 from bleak_retry_connector import establish_connection
@@ -17,11 +18,32 @@ from edge_agent.hub.errors import LINK_ERRORS, explain, hub_error, wrong_hub
 from edge_agent.hub.lwp3 import CHARACTERISTIC_UUID
 from edge_agent.runtime.timeouts import finish_within
 
-CLOSE_LIMIT_S = 3.0
-"""Time limit of a disconnect; BlueZ takes up to about two seconds for a link that works."""
+CLOSE_LIMIT_S = 3.5
+"""Time limit of a disconnect: bluetoothd takes 2.0 to 2.9 s for it, by a timer of its own."""
+
+RELEASE_LIMIT_S = 0.5
+"""Time limit of releasing what bleak keeps of a link that has been dropped."""
+
+GRACE_S = 0.15
+"""How long a last brake may stay unconfirmed before the link is cut: three connection intervals of BlueZ's 50 ms."""
+
+POLL_S = 0.01
 
 NOTIFY_LIMIT_S = 5.0
 """Time limit of switching on notifications: one exchange with the hub."""
+
+
+@dataclass(frozen=True, slots=True)
+class Farewell:
+    """How to stop the motor before the link is dropped.
+
+    `brakes` are written first, without waiting for an answer; `is_stopped` returns whether the hub has confirmed one,
+    or nothing can move; `braked_s` is since when brakes are written, on the loop's clock, None if not yet.
+    """
+
+    brakes: tuple[bytes, ...]
+    is_stopped: Callable[[], bool]
+    braked_s: float | None = None
 
 
 class HubConnection(Protocol):
@@ -43,8 +65,8 @@ class HubConnection(Protocol):
         """Mark the link as lost; `close` releases what is left of it."""
         ...
 
-    async def close(self) -> None:
-        """Disconnect in bounded time; never raises."""
+    async def close(self, farewell: Farewell | None = None) -> None:
+        """Stop the motor, then disconnect, in bounded time; never raises."""
         ...
 
 
@@ -57,13 +79,16 @@ class BleakConnection:
         self.reason = ""
         self._monitor = monitor
         self._client: BleakClient | None = None
+        self._gone = asyncio.Event()
+        self._may_power_cycle = True
 
     async def open(self, hub: DiscoveredHub, settings: HubSettings) -> None:
         """Connect; raises RetryableError after releasing everything."""
         if hub.device is None:
             raise hub_error("no_hub")
         # bleak does not report every loss; whichever of the two notices first drops the link.
-        self._monitor.watch(self.target.device, self.drop)
+        self._monitor.watch(self.target.device, self._on_gone)
+        self._may_power_cycle = settings.may_power_cycle
         limit_s = settings.connect_timeout_s * settings.connect_attempts
         try:
             self._client = await finish_within(
@@ -71,7 +96,7 @@ class BleakConnection:
                     BleakClient,
                     hub.device,
                     hub.name,
-                    disconnected_callback=lambda _client: self.drop("the hub disconnected"),
+                    disconnected_callback=lambda _client: self._on_gone("the hub disconnected"),
                     max_attempts=settings.connect_attempts,
                     use_services_cache=False,
                 ),
@@ -88,9 +113,10 @@ class BleakConnection:
 
     async def send(self, data: bytes) -> None:
         """Write without response."""
-        if self._client is None or self.lost.is_set():
+        if self.target.characteristic is None or self.lost.is_set():
             raise EOFError("no link")
-        await self._client.write_gatt_char(CHARACTERISTIC_UUID, data, response=False)
+        # Not by bleak, which repeats a write for ever while BlueZ answers InProgress, also one that is out of date.
+        await self._monitor.write(self.target.characteristic, data)
 
     async def start_notify(self, on_notification: Callable[[bytes], None]) -> None:
         """Switch on notifications."""
@@ -111,14 +137,51 @@ class BleakConnection:
             self.reason = reason
             self.lost.set()
 
-    async def close(self) -> None:
-        """Disconnect; also releases bleak's own connection to the bus if the link is already lost."""
+    async def close(self, farewell: Farewell | None = None) -> None:
+        """Stop the motor and disconnect; also releases bleak's connection to the bus if the link is already lost."""
         self.drop("closed")
-        self._monitor.unwatch()
         client, self._client = self._client, None
+        limit_s = CLOSE_LIMIT_S
+        if client is not None and farewell is not None and not self._gone.is_set():
+            await self._stop_and_disconnect(farewell)
+            limit_s = RELEASE_LIMIT_S
+        self._monitor.unwatch()
         if client is not None:
             with contextlib.suppress(RetryableError, *LINK_ERRORS):
-                await finish_within(client.disconnect(), CLOSE_LIMIT_S, "Disconnecting")
+                await finish_within(client.disconnect(), limit_s, "Disconnecting")
+
+    async def _stop_and_disconnect(self, farewell: Farewell) -> None:
+        """Brake and disconnect; where the brake stays unconfirmed, cut the link by the adapter.
+
+        A bluetoothd that stands still does both once it goes on, in this sequence.
+        """
+        calls = [asyncio.ensure_future(self._try(self._write(data))) for data in farewell.brakes]
+        calls.append(asyncio.ensure_future(self._try(self._monitor.disconnect(self.target.device))))
+        now_s = asyncio.get_running_loop().time()
+        deadline_s = now_s + CLOSE_LIMIT_S
+        # A brake that was written long ago has had its time to be confirmed.
+        cut_s = (now_s if farewell.braked_s is None else farewell.braked_s) + GRACE_S
+        while not self._gone.is_set() and asyncio.get_running_loop().time() < deadline_s:
+            await asyncio.sleep(POLL_S)
+            if farewell.is_stopped() or asyncio.get_running_loop().time() < cut_s:
+                continue
+            cut_s = deadline_s
+            if self._may_power_cycle:
+                await self._try(self._monitor.power_cycle(self.target.device))
+        for call in calls:
+            call.cancel()
+
+    async def _write(self, data: bytes) -> None:
+        if self.target.characteristic is not None:
+            await self._monitor.write(self.target.characteristic, data)
+
+    async def _try(self, call: Coroutine[Any, Any, object]) -> None:
+        with contextlib.suppress(RetryableError, *LINK_ERRORS):
+            await call
+
+    def _on_gone(self, reason: str) -> None:
+        self._gone.set()
+        self.drop(reason)
 
     def _with_characteristic(self, client: BleakClient) -> BrakeTarget:
         characteristic = client.services.get_characteristic(CHARACTERISTIC_UUID)
@@ -130,6 +193,7 @@ class BleakConnection:
 async def connect(settings: HubSettings, monitor: BluezMonitor, search_s: float) -> BleakConnection:
     """Find the hub that the settings ask for and connect to it; raises RetryableError."""
     await monitor.open()
+    await monitor.restore_power()
     hub = await find(await monitor.objects(), settings, search_s)
     connection = BleakConnection(hub, monitor)
     await connection.open(hub, settings)

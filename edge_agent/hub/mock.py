@@ -94,6 +94,10 @@ class MockHub:
         self._revoked = True
         self.log.append(MockWrite("brake", 0, time.monotonic()))  # a real event loop has the same clock
 
+    def give_up(self, reason: str) -> None:
+        """Lose the link, until `reconnect`."""
+        self.drop_link(reason)
+
     async def light(self, brightness_percent: int) -> None:
         """Record a brightness, 0..100."""
         await self._write("light", brightness_percent)

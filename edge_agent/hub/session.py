@@ -1,13 +1,14 @@
 """Session of one link to a City Hub: first brake, initial requests, and every message until the link is lost."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 
 from edge_agent.errors import RetryableError
 from edge_agent.events import HubStatus
 from edge_agent.hub import lwp3
-from edge_agent.hub.connection import HubConnection
+from edge_agent.hub.connection import Farewell, HubConnection
 from edge_agent.hub.emergency import PORTS
 from edge_agent.hub.errors import no_motor
 from edge_agent.hub.motor import LinkWriter, MotorWriter, StillWanted, always_wanted
@@ -16,6 +17,9 @@ from edge_agent.ports import HubEvent
 
 MOTOR_LIMIT_S = 3.0
 """How long to wait for a motor; a hub announces its devices right after notifications are switched on."""
+
+ANSWERS = 20
+"""How many answers tell how quick the hub is: two seconds of driving."""
 
 _DISCONNECT_REASONS = {
     lwp3.HubActionType.WILL_SWITCH_OFF: "the hub switches itself off",
@@ -55,7 +59,10 @@ class HubSession:
         self._writer = LinkWriter(connection.send, write_limit_s, connection.drop)
         self._initial_ports = PORTS if motor_port is None else (motor_port,)
         self.motor = MotorWriter(self._write, lambda: self.model.motor_port, self._initial_ports, keep_alive_s)
+        # Since when the hub has owed any feedback, and the confirmation of a brake; None where it owes none.
         self._unanswered_s: float | None = None
+        self._unconfirmed_s: float | None = None
+        self._answers_s: deque[float] = deque(maxlen=ANSWERS)
         self._motor_known = asyncio.Event()
         self._send_queue: asyncio.Queue[lwp3.Message] = asyncio.Queue()
 
@@ -78,6 +85,7 @@ class HubSession:
             if self.ready:
                 self.ready = False
                 on_close()
+            self._writer.close()
             tasks = (lost, opening, sending, keep_alive)
             for task in tasks:
                 task.cancel()
@@ -86,7 +94,19 @@ class HubSession:
     def status(self) -> HubStatus:
         """Return the state of hub and link."""
         status = self.model.status(connected=self.ready and not self.connection.lost.is_set())
-        return replace(status, unanswered_s=self._unanswered_s)
+        owed = [since_s for since_s in (self._unanswered_s, self._unconfirmed_s) if since_s is not None]
+        return replace(status, unanswered_s=min(owed, default=None), answer_s=min(self._answers_s, default=0.0))
+
+    def farewell(self) -> Farewell:
+        """Return how to stop the motor before the link is dropped; its brakes count as written."""
+        braked_s, brakes = self.motor.braked_s, self.motor.brakes()
+        for message in brakes:
+            self._note_written(message)
+        return Farewell(
+            tuple(map(lwp3.encode, brakes)),
+            lambda: self.model.brake_confirmed or not self.motor.has_driven,
+            braked_s,
+        )
 
     async def light(self, brightness_percent: int) -> None:
         """Set the head light; a hub without one ignores it."""
@@ -137,27 +157,49 @@ class HubSession:
             await self._write(await self._send_queue.get())
 
     async def _write(self, message: lwp3.Message, still_wanted: StillWanted = always_wanted) -> None:
-        data = lwp3.encode(message)
+        is_brake = isinstance(message, lwp3.OutputCommand) and message.is_brake
         # Before the write: the hub's feedback may arrive while it is in progress.
+        self._note_written(message)
+        await self._writer.write(lwp3.encode(message), still_wanted, overtakes=is_brake)
+
+    def _note_written(self, message: lwp3.Message) -> None:
         now_s = asyncio.get_running_loop().time()
         self.model = self.model.with_command(message, now_s)
-        if (
-            self._unanswered_s is None
-            and isinstance(message, lwp3.OutputCommand)
-            and message.port == self.model.motor_port
-        ):
-            self._unanswered_s = now_s
+        if isinstance(message, lwp3.OutputCommand) and message.port == self.model.motor_port:
+            self._note_owed(now_s, is_brake=message.is_brake)
         if self._log is not None:
-            self._log.add(Direction.SENT, data)
-        await self._writer.write(data, still_wanted)
+            self._log.add(Direction.SENT, lwp3.encode(message))
+
+    def _note_owed(self, now_s: float, *, is_brake: bool) -> None:
+        """Note what the hub owes after a write to its motor."""
+        if self._unanswered_s is None:
+            self._unanswered_s = now_s
+        if not is_brake:
+            self._unconfirmed_s = None
+        elif self._unconfirmed_s is None and not self.model.brake_confirmed:
+            self._unconfirmed_s = now_s
+
+    def _note_answer(self, message: lwp3.Message | lwp3.Malformed) -> None:
+        """Note what the hub no longer owes; `model` is still the one before its message."""
+        port = self.model.motor_port
+        refused = isinstance(message, lwp3.GenericError) and message.command == lwp3.MessageType.PORT_OUTPUT_COMMAND
+        answered = isinstance(message, lwp3.OutputFeedback) and any(entry.port == port for entry in message.ports)
+        if not (refused or answered) or port is None:
+            return
+        # Not any message: a hub whose motor has locked up may go on sending what its sensors measure.
+        self._unanswered_s = None
+        waiting = self.model.output(port).open
+        if waiting:
+            self._answers_s.append(asyncio.get_running_loop().time() - waiting[0].written_s)
 
     def _on_notification(self, data: bytes) -> None:
         if self._log is not None:
             self._log.add(Direction.RECEIVED, data)
-        # Any message shows that the hub is there: a single lost feedback is no silence.
-        self._unanswered_s = None
         message = self.decoder.feed(data)
+        self._note_answer(message)
         before, self.model = self.model, self.model.with_notification(message)
+        if self.model.brake_confirmed:
+            self._unconfirmed_s = None
         if isinstance(message, lwp3.PortAttached):
             # bleak calls this in the event loop, where it must not wait: a task writes the requests.
             for request in lwp3.port_setup(message):

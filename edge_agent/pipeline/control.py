@@ -236,6 +236,7 @@ class Control:
             arm_trouble=self._storage(),
             capture_stopped=self._capture_stopped,
             unanswered_s=status.unanswered_s if status.connected else None,
+            answer_s=status.answer_s,
         )
 
     def _aim(self) -> None:
@@ -251,6 +252,7 @@ class Control:
                 decision_id=decision.decision_id if decision else None,
                 frame_id=cause.frame_id if cause else None,
                 taken_s=cause.taken_s if cause else None,
+                hub_silent=guard.hub_is_silent(self._inputs, self._parameters.limits),
             )
         )
 

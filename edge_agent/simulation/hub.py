@@ -103,6 +103,10 @@ class SimHub:
         if self._connected:
             self.world.brake()
 
+    def give_up(self, reason: str) -> None:
+        """Drop the link."""
+        self.sim_disconnect()
+
     async def light(self, brightness_percent: int) -> None:
         """Set the head light."""
         await self._write("light", brightness_percent)

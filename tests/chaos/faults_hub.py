@@ -1,5 +1,6 @@
 """Faults of the link, of BlueZ and of the hub."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +9,15 @@ from edge_agent.hub.lwp3 import BRAKE, OutputCommand, decode
 
 from .rig import Rig
 from .trial import Inject, Trial, fault_trial
+
+STOP_MS = 800.0
+"""Bound of what the agent has to notice by missing answers; the hub's own timeout of a link is 420 ms."""
+
+NOTICE_MS = 300.0
+ORPHAN_MS = 2150.0
+"""The kernel keeps the link of a bluetoothd that has ended for 2 s; nothing reaches the hub meanwhile."""
+
+STOPPED_S = 1.6
 
 Act = Callable[[BluezEmulator], Any]
 
@@ -38,41 +48,79 @@ def _nothing(_emulator: BluezEmulator) -> None:
     pass
 
 
-def _lost(fault: str, bound_ms: float, act: Act, repair: Act = _nothing) -> Trial:
+def _lost(fault: str, bound_ms: float, act: Act, repair: Act = _nothing, notice_ms: float = NOTICE_MS) -> Trial:
+    """Lose the link: the hub stops its motor by itself, and the agent notices meanwhile."""
+
+    async def then(rig: Rig) -> None:
+        noticed_s = rig.noticed_s()
+        assert noticed_s is not None, "LINK_LOST"
+        assert noticed_s - rig.fault_s <= notice_ms / 1000 * rig.slack, f"noticed after {noticed_s - rig.fault_s} s"
+        await _comes_back(repair)(rig)
+
     return fault_trial(
         fault,
-        "LINK_LOST; brakes first when it is back",
+        "LINK_LOST, the hub stops; brakes first when it is back",
         bound_ms,
         _does(act),
-        measured=Rig.noticed_s,
-        then=_comes_back(repair),
+        measured=Rig.stopped_s,
+        then=then,
     )
 
 
-def _stuck(fault: str, act: Act) -> Trial:
+def _stuck(fault: str, act: Act, train: str = "drops the link") -> Trial:
     return fault_trial(
         fault,
-        "resends twice, drops the link",
-        500,
+        train,
+        STOP_MS,
         _does(act),
         measured=Rig.stopped_s,
         then=_comes_back(BluezEmulator.behave),
     )
 
 
+async def _stop_bluetoothd(rig: Rig) -> None:
+    """Stop bluetoothd for 1.6 s; the fault is over, and counted, when it goes on."""
+    rig.call(BluezEmulator.freeze_bluetoothd)
+    await asyncio.sleep(STOPPED_S)
+    rig.mark()
+    rig.call(lambda emulator: emulator.freeze_bluetoothd(False))
+
+
 TRIALS: tuple[Trial, ...] = (
     _lost("hub disconnects", 50, BluezEmulator.drop_link),
-    _lost("bluetoothd killed", 300, BluezEmulator.kill_bluetoothd, BluezEmulator.start_bluetoothd),
-    _lost("device removed", 300, BluezEmulator.vanish, BluezEmulator.appear),
-    _lost("adapter removed", 300, BluezEmulator.remove_adapter, BluezEmulator.add_adapter),
-    _lost("Bluetooth switched off", 300, BluezEmulator.power_adapter, lambda emulator: emulator.power_adapter(on=True)),
-    _lost("D-Bus daemon killed", 300, BluezEmulator.kill_bus, BluezEmulator.start_bus),
-    _lost("motor unplugged", 300, BluezEmulator.unplug, BluezEmulator.plug),
+    _lost("hub out of range", STOP_MS, BluezEmulator.lose_radio, BluezEmulator.appear, notice_ms=STOP_MS),
+    _lost("bluetoothd killed", ORPHAN_MS, BluezEmulator.kill_bluetoothd, BluezEmulator.start_bluetoothd),
+    _lost("device removed", 50, BluezEmulator.vanish, BluezEmulator.appear),
+    _lost("adapter removed", STOP_MS, BluezEmulator.remove_adapter, BluezEmulator.add_adapter),
+    _lost("Bluetooth switched off", 100, BluezEmulator.power_adapter, lambda emulator: emulator.power_adapter(on=True)),
+    _lost("D-Bus daemon killed", ORPHAN_MS, BluezEmulator.kill_bus, BluezEmulator.start_bus),
+    fault_trial(
+        "motor unplugged",
+        "LINK_LOST; brakes first when it is back",
+        300,
+        _does(BluezEmulator.unplug),
+        measured=Rig.noticed_s,
+        then=_comes_back(BluezEmulator.plug),
+    ),
     _stuck("a GATT write never returns", BluezEmulator.hang),
-    _stuck("a GATT write is done and never returns", BluezEmulator.mute),
+    _stuck("a GATT write is done and never returns", BluezEmulator.mute, "brakes, drops the link"),
     _stuck("endless InProgress", BluezEmulator.busy),
     fault_trial(
-        "hub takes writes and answers nothing", "brakes", 1200, _does(BluezEmulator.silence), reason="has not answered"
+        "bluetoothd stopped for 1.6 s; ms since it goes on",
+        "brakes, nothing that waited moves it after that",
+        150,
+        _stop_bluetoothd,
+        then=_comes_back(_nothing),
+    ),
+    _stuck("writes accepted, the radio carries none", BluezEmulator.stall),
+    _stuck("hub locks up, its link stays", BluezEmulator.lock_up),
+    fault_trial(
+        "hub takes writes and answers nothing",
+        "brakes, drops the link",
+        STOP_MS,
+        _does(BluezEmulator.silence),
+        reason="has not answered",
+        then=_comes_back(BluezEmulator.behave),
     ),
     fault_trial("hub alert: low voltage", "brakes", 200, _does(BluezEmulator.raise_alert), reason="low voltage"),
     fault_trial(

@@ -10,7 +10,7 @@ from unittest import mock
 from edge_agent.control.driver import Driver, MotorTarget, Ramp
 from edge_agent.events import CommandKind
 from edge_agent.hub.ble import BleHub
-from edge_agent.hub.emulator import MotorSetting
+from edge_agent.hub.emulator import BluezEmulator, MotorSetting
 from tests.hub.conftest import close_bleak
 from tests.support.emulator_thread import EmulatorThread
 
@@ -24,7 +24,7 @@ RAMP_S = 0.15
 def stops(count: int, slack: float = 1.0) -> list[float]:
     """Return the latencies in ms of `count` stops, each decided at a random moment of a start."""
     with ExitStack() as stack:
-        bluez = stack.enter_context(EmulatorThread())
+        bluez = stack.enter_context(EmulatorThread(BluezEmulator()))
         stack.enter_context(mock.patch.dict(os.environ, DBUS_SYSTEM_BUS_ADDRESS=bluez.bus_address))
         return asyncio.run(_stops(bluez, count, slack))
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge_agent.events import CommandKind
-from edge_agent.hub.emulator import MotorSetting, control_path
+from edge_agent.hub.emulator import BluezEmulator, MotorSetting, control_path
 from tests.support.emulator_thread import EmulatorThread
 
 TIMEOUT_S = 60.0
@@ -59,7 +59,7 @@ class ProcessRig:
 def process_rig() -> Iterator[ProcessRig]:
     """Start an emulated hub whose motor runs on when the link is lost, which is the worse case."""
     with ExitStack() as stack:
-        bluez = stack.enter_context(EmulatorThread())
+        bluez = stack.enter_context(EmulatorThread(BluezEmulator()))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         rig = ProcessRig(bluez, folder)
         bluez.call(lambda emulator: emulator.run_on())

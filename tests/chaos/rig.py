@@ -198,7 +198,7 @@ def run_scenario(
     camera = FakeCamera()
     rigs: list[Rig] = []
     with ExitStack() as stack, capture_logs():
-        bluez = stack.enter_context(EmulatorThread())
+        bluez = stack.enter_context(EmulatorThread(BluezEmulator()))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         # Each run is the first in its folder: a train arms itself only where no earlier one has died.
         places = {"DBUS_SYSTEM_BUS_ADDRESS": bluez.bus_address, "RUNTIME_DIRECTORY": str(folder)}

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -269,3 +270,32 @@ def test_brake_now_writes_at_once_and_raises_when_the_link_is_gone() -> None:
 @pytest.mark.parametrize(("current", "target", "next_step"), [(0, 10, 10), (0, 60, 25), (60, 62, 62), (60, 0, 50)])
 def test_ramp_step(current: int, target: int, next_step: int) -> None:
     assert RAMP.towards(current, target) == next_step
+
+
+@pytest.mark.parametrize("confirms", [True, False])
+def test_silent_hub_that_leaves_the_brake_unanswered_too_loses_its_link(confirms: bool) -> None:
+    class Quiet(MockHub):
+        given_up_s: float | None = None
+
+        def status(self) -> HubStatus:
+            return super().status() if confirms else replace(super().status(), brake_confirmed=False)
+
+        def give_up(self, reason: str) -> None:
+            self.given_up_s = asyncio.get_running_loop().time()
+            super().give_up(reason)
+
+    hub = Quiet()
+
+    async def scenario(driver: Driver, hub: Quiet) -> None:
+        driver.set_target(CRUISE)
+        await asyncio.sleep(1.0)
+        silent_s = asyncio.get_running_loop().time()
+        driver.set_target(MotorTarget(None, "the hub has not answered for 300 ms", hub_silent=True))
+        await asyncio.sleep(0.01)
+        assert hub.given_up_s is None, "the brake comes first, and has its time to be confirmed"
+        await asyncio.sleep(1.0)
+        assert (hub.given_up_s is None) == confirms
+        assert confirms or hub.given_up_s == pytest.approx(silent_s + BRAKE_REPEAT_S)
+
+    log, _ = drive(scenario, hub)
+    assert log[-1] == ("brake", 0)

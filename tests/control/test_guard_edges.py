@@ -299,7 +299,7 @@ def test_values_start_safe_and_cannot_be_changed() -> None:
     assert (health.arm_trouble, health.capture_stopped) == ("", False)
     assert (memory.drive_s, memory.capture_stopped_s) == (None, -math.inf)
     limits = Limits()
-    assert (limits.order_age_s, limits.hub_lease_s, health.unanswered_s) == (10.0, 1.0, None)
+    assert (limits.order_age_s, limits.hub_lease_s, health.unanswered_s) == (10.0, 0.3, None)
     assert (limits.lease_s, limits.latch_s, limits.stop_time_s) == (0.3, 2.0, 0.7)
     for value in (memory, health, limits, CRUISE, Inputs(0.0, CRUISE, health), Permit(GuardState.INIT, None, "")):
         with pytest.raises(FrozenInstanceError):

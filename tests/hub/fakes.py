@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from edge_agent.config.control import HubSettings
+from edge_agent.hub.connection import Farewell
 from edge_agent.hub.emergency import BrakeTarget
 from edge_agent.hub.lwp3 import (
     DeviceType,
@@ -77,6 +78,6 @@ class FakeConnection:
             self.reason = reason
             self.lost.set()
 
-    async def close(self) -> None:
+    async def close(self, farewell: Farewell | None = None) -> None:
         self.drop("closed")
         self.closed = True

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable
 
+from edge_agent.hub.connection import Farewell
 from edge_agent.hub.emergency import BrakeTarget
 from edge_agent.hub.recording import Direction, HubLogRecord
 
@@ -47,7 +48,7 @@ class ReplayConnection:
             self.reason = reason
             self.lost.set()
 
-    async def close(self) -> None:
+    async def close(self, farewell: Farewell | None = None) -> None:
         """Lose the link."""
         self.drop("closed")
 

@@ -12,7 +12,7 @@ import pytest
 import structlog
 
 from edge_agent import cli
-from edge_agent.hub.emulator import BluezEmulator, EmulatedHub, HubProfile, PrivateBus
+from edge_agent.hub.emulator import IMMEDIATE, BluezEmulator, EmulatedHub, HubProfile, PrivateBus
 from edge_agent.hub.lwp3 import OutputCommand, SystemType, decode
 from tests.support.emulator_thread import EmulatorThread
 
@@ -24,13 +24,13 @@ class Case:
     name: str
     says: str
     prepare: Callable[[BluezEmulator], Any] = lambda emulator: None
-    emulator: Callable[[], BluezEmulator] = BluezEmulator
+    emulator: Callable[[], BluezEmulator] = lambda: BluezEmulator(timing=IMMEDIATE)
     scan_says: str = ""
     """What `hub scan` prints if that differs: it lists a hub that cannot be driven."""
 
 
 def _technic() -> BluezEmulator:
-    return BluezEmulator(EmulatedHub(HubProfile(name="Crane", system_type=SystemType.TECHNIC)))
+    return BluezEmulator(EmulatedHub(HubProfile(name="Crane", system_type=SystemType.TECHNIC)), timing=IMMEDIATE)
 
 
 def _forbidden() -> BluezEmulator:

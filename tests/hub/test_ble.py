@@ -155,7 +155,6 @@ def test_write_that_hangs_drops_the_link_within_500_ms_and_a_new_one_is_made() -
         assert [event.kind for event in events] == ["connected", "disconnected", "connected"]
 
     with_hub(radio, scenario)
-    assert len([1 for _, message in radio.made[0].attempts if message == radio.made[0].attempts[-1][1]]) >= 3
 
 
 def test_dead_link_of_a_moving_train_is_noticed_by_the_keep_alive() -> None:

@@ -5,17 +5,21 @@ import os
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 import pytest
+from dbus_fast import Variant
+from structlog.testing import capture_logs
 
 from edge_agent.config.control import HubSettings
 from edge_agent.errors import RetryableError
+from edge_agent.events import CommandKind
 from edge_agent.hub import errors as problems
 from edge_agent.hub.ble import BleHub
 from edge_agent.hub.emergency import ThreadBrake
 from edge_agent.hub.emulator import BluezEmulator, EmulatedHub, HubProfile, PrivateBus
+from edge_agent.hub.emulator.objects import ADAPTER_PATH, DEVICE
 from edge_agent.hub.lwp3 import OutputCommand, SystemType, decode
 from edge_agent.ports import HubEvent
 from tests.support.emulator_thread import EmulatorThread
@@ -305,8 +309,88 @@ async def test_reconnects_leak_neither_tasks_nor_threads_nor_descriptors(bluez: 
     async with connected() as driven:
         bluez.call(BluezEmulator.drop_link)
         await driven.wait_for("connected", count=2)
+        await asyncio.sleep(0.2)  # what follows a connection is written
         before = resources()
         for count in range(3, 3 + rounds):
             bluez.call(BluezEmulator.drop_link)
             await driven.wait_for("connected", count=count)
+        await asyncio.sleep(0.2)
         assert resources() == before
+
+
+@pytest.fixture
+async def real_bluez(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[EmulatorThread]:
+    """Serve a hub whose link takes as long as on a real Bluetooth stack."""
+    with EmulatorThread(BluezEmulator()) as thread:
+        monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", thread.bus_address)
+        yield thread
+        await close_bleak()
+
+
+def _add_headset(emulator: BluezEmulator) -> None:
+    """Let something else be connected by the same adapter."""
+    path = f"{ADAPTER_PATH}/dev_00_11_22_33_44_55"
+    emulator.stack.tree.add(path, {DEVICE: {"Connected": Variant("b", True), "UUIDs": Variant("as", [])}})
+
+
+def _search(emulator: BluezEmulator) -> None:
+    """Let another program search for devices."""
+    emulator.stack.start_scan("another")
+
+
+@pytest.mark.parametrize(
+    ("prepare", "settings", "power_cycles"),
+    [
+        (lambda emulator: None, SETTINGS, 1),
+        (_add_headset, SETTINGS, 0),
+        (_search, SETTINGS, 0),
+        (lambda emulator: None, SETTINGS.model_copy(update={"may_power_cycle": False}), 0),
+    ],
+    ids=["alone", "headset", "search", "forbidden"],
+)
+async def test_link_of_a_hub_that_confirms_no_brake_is_cut_by_the_adapter_if_nothing_else_uses_it(
+    real_bluez: EmulatorThread, prepare: Callable[[BluezEmulator], None], settings: HubSettings, power_cycles: int
+) -> None:
+    with capture_logs() as logs:
+        async with connected(settings) as driven:
+            await driven.hub.drive(60)
+            await until(lambda: motor_writes(real_bluez)[-1] == 60)
+            real_bluez.call(prepare)
+            real_bluez.call(BluezEmulator.lock_up)
+            driven.hub.give_up("the hub has not answered")
+            await until(lambda: real_bluez.emulator.hub.motor.kind is not CommandKind.DRIVE)
+            real_bluez.call(BluezEmulator.behave)
+            await driven.wait_for("connected", count=2)
+            assert "the hub has not answered" in (await driven.wait_for("disconnected")).detail
+    assert [log["event"] for log in logs].count("adapter_power_cycle") == power_cycles
+    assert motor_writes(real_bluez)[-1] == 127
+
+
+async def test_brake_that_is_confirmed_needs_no_power_cycle(real_bluez: EmulatorThread) -> None:
+    with capture_logs() as logs:
+        async with connected() as driven:
+            await driven.hub.drive(60)
+            driven.hub.give_up("the hub has not answered")
+            await until(lambda: motor_writes(real_bluez)[-1] == 127)
+            await driven.wait_for("connected", count=2)
+    assert "adapter_power_cycle" not in [log["event"] for log in logs]
+
+
+async def test_bluetoothd_that_stood_still_delivers_one_power_at_most_and_then_the_brake(
+    real_bluez: EmulatorThread,
+) -> None:
+    async with connected() as driven:
+        await driven.hub.drive(60)
+        await until(lambda: motor_writes(real_bluez)[-1] == 60)
+        before = len(motor_writes(real_bluez))
+        real_bluez.call(BluezEmulator.freeze_bluetoothd)
+        with suppress(RetryableError):
+            while True:
+                await driven.hub.drive(50)
+        await asyncio.sleep(0.2)
+        real_bluez.call(lambda emulator: emulator.freeze_bluetoothd(False))
+        await driven.wait_for("connected", count=2)
+        late = motor_writes(real_bluez)[before:]
+        assert 127 in late
+        assert late[: late.index(127)] in ([], [50], [60])
+        assert set(late[late.index(127) :]) == {127}

@@ -26,7 +26,7 @@ def abandon(emulator: BluezEmulator) -> None:
     """Leave the hub as a process that was killed while the train ran."""
     emulator.stack.advertise()
     emulator.stack.connect()
-    emulator.stack.deliver(encode(start_power(0, 60)))
+    emulator.stack.write(encode(start_power(0, 60)))
 
 
 @pytest.fixture
@@ -183,7 +183,7 @@ def targeted(emulated: EmulatorThread) -> ThreadBrake:
 def test_thread_brake_works_from_any_thread_and_again(abandoned: EmulatorThread) -> None:
     thread_brake = targeted(abandoned)
     for _ in range(2):
-        abandoned.call(lambda emulator: emulator.stack.deliver(encode(start_power(0, 60))))
+        abandoned.call(lambda emulator: emulator.stack.write(encode(start_power(0, 60))))
         thread = threading.Thread(target=thread_brake.brake)
         thread.start()
         thread.join(10)

@@ -11,6 +11,8 @@ from edge_agent.hub.lwp3 import (
     AlertOperation,
     Colour,
     DeviceType,
+    Feedback,
+    GenericError,
     HubAction,
     HubActionType,
     HubAlertRequest,
@@ -18,9 +20,13 @@ from edge_agent.hub.lwp3 import (
     HubProperty,
     HubPropertyUpdate,
     InputFormatSetup,
+    Message,
+    MessageType,
     OutputCommand,
+    OutputFeedback,
     PortAttached,
     PortDetached,
+    PortFeedback,
 )
 from edge_agent.hub.session import MOTOR_LIMIT_S
 from edge_agent.ports import HubEvent
@@ -28,6 +34,11 @@ from edge_agent.simulation.clock import run_virtual
 
 from .fakes import CITY_HUB
 from .session_rig import SessionRig, nothing, run_session
+
+
+def feedback(flags: Feedback) -> OutputFeedback:
+    """Return the motor's feedback on one command."""
+    return OutputFeedback((PortFeedback(0, flags),))
 
 
 def test_first_write_on_an_unknown_hub_brakes_both_ports() -> None:
@@ -51,29 +62,89 @@ def test_motor_that_was_moved_to_another_port_is_braked_before_it_is_ready() -> 
     assert rig.opened == [len(rig.connection.taken)]
 
 
-def test_hub_owes_an_answer_from_the_first_unanswered_motor_write_to_its_next_message() -> None:
+class Owed:
+    """What the hub owes, in seconds since the first write of a scenario."""
+
+    def __init__(self, rig: SessionRig) -> None:
+        self.rig = rig
+        self.began_s = asyncio.get_running_loop().time()
+
+    def __call__(self) -> float | None:
+        since_s = self.rig.session.status().unanswered_s
+        return None if since_s is None else round(since_s - self.began_s, 3)
+
+
+def test_hub_owes_an_answer_from_the_first_unanswered_motor_write_to_its_feedback() -> None:
     rig = SessionRig()
     owed: list[float | None] = []
 
     async def scenario(rig: SessionRig) -> None:
-        clock = asyncio.get_running_loop().time
         await rig.session.motor.drive(30)
         await asyncio.sleep(0)
         rig.connection.confirms = False
-        owed.append(rig.session.status().unanswered_s)
-        written_s = clock()
+        now = Owed(rig)
+        owed.append(now())
         await rig.session.motor.drive(40)
         await asyncio.sleep(0.3)
         await rig.session.motor.drive(50)
-        since_s = rig.session.status().unanswered_s
-        owed.append(None if since_s is None else since_s - written_s)
+        owed.append(now())
         rig.connection.notify(HubPropertyUpdate(HubProperty.BATTERY_PERCENT, 80))
-        owed.append(rig.session.status().unanswered_s)
+        owed.append(now())
+        rig.connection.notify(feedback(Feedback.COMPLETED))
+        owed.append(now())
         await rig.session.light(50)
-        owed.append(rig.session.status().unanswered_s)
+        owed.append(now())
 
     run_session(rig, scenario)
-    assert owed == [None, 0.0, None, None]
+    assert owed == [None, 0.0, 0.0, None, None]
+
+
+@pytest.mark.parametrize(
+    "answer", [GenericError(MessageType.PORT_OUTPUT_COMMAND, 6), OutputFeedback((PortFeedback(0, Feedback.DISCARDED),))]
+)
+def test_refusal_is_an_answer_but_confirms_no_brake(answer: Message) -> None:
+    rig = SessionRig()
+    owed: list[float | None] = []
+
+    async def scenario(rig: SessionRig) -> None:
+        await rig.session.motor.drive(30)
+        await asyncio.sleep(0)
+        rig.connection.confirms = False
+        now = Owed(rig)
+        await rig.session.motor.drive(40)
+        rig.connection.notify(answer)
+        owed.append(now())
+        await asyncio.sleep(0.05)
+        await rig.session.motor.brake()
+        rig.connection.notify(answer)
+        owed.append(now())
+        await asyncio.sleep(0.1)
+        await rig.session.motor.brake()
+        rig.connection.notify(feedback(Feedback.COMPLETED))
+        rig.connection.notify(feedback(Feedback.COMPLETED))
+        owed.append(now())
+
+    run_session(rig, scenario)
+    assert owed == [None, 0.05, None]
+
+
+def test_shortest_of_the_last_answers_tells_how_quick_the_hub_is() -> None:
+    rig = SessionRig()
+    told: list[float] = []
+
+    async def scenario(rig: SessionRig) -> None:
+        rig.connection.confirms = False
+        for answer_s, count in ((0.2, 25), (0.1, 1), (0.3, 19), (0.3, 1)):
+            for _ in range(count):
+                await rig.session.motor.drive(40)
+                await asyncio.sleep(answer_s)
+                for _open in range(len(rig.session.model.output(0).open)):
+                    rig.connection.notify(feedback(Feedback.COMPLETED))
+            told.append(round(rig.session.status().answer_s, 3))
+
+    run_session(rig, scenario)
+    assert told[:1] == [0.0] or told[0] <= 0.2
+    assert told[1] <= 0.1
 
 
 def test_alerts_are_enabled_before_the_hub_counts_as_connected() -> None:

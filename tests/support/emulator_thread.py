@@ -9,6 +9,7 @@ from typing import Any, Self, TypeVar
 from edge_agent.errors import FatalError
 from edge_agent.hub.emulator.control import control_socket
 from edge_agent.hub.emulator.emulator import BluezEmulator
+from edge_agent.hub.emulator.radio import IMMEDIATE
 from edge_agent.hub.emulator.remote import control_path
 
 T = TypeVar("T")
@@ -21,12 +22,12 @@ class EmulatorThread:
     """Serves an emulator from a thread while it is entered.
 
     Args:
-        emulator: not entered yet; a City hub by default. Touch it only through `call` while the thread runs; reading
-            `writes` and `bus_address` is safe.
+        emulator: not entered yet; by default a City hub whose link takes no time, unlike a real one. Touch it only
+            through `call` while the thread runs; reading `writes` and `bus_address` is safe.
     """
 
     def __init__(self, emulator: BluezEmulator | None = None) -> None:
-        self.emulator = emulator or BluezEmulator()
+        self.emulator = emulator or BluezEmulator(timing=IMMEDIATE)
         self._ready: Future[asyncio.AbstractEventLoop] = Future()
         self._stop = asyncio.Event()
         self._thread = threading.Thread(target=self._main, name="hub-emulator", daemon=True)

@@ -25,6 +25,7 @@ class Train:
     arm_trouble: str = ""
     capture_stopped: bool = False
     unanswered_age_s: float | None = None
+    answer_s: float = 0.0
 
     def step(self, *orders: Order, after_s: float = 0.05) -> Permit:
         self.now_s += after_s
@@ -45,6 +46,7 @@ class Train:
             self.arm_trouble,
             capture_stopped=self.capture_stopped,
             unanswered_s=None if self.unanswered_age_s is None else self.now_s - self.unanswered_age_s,
+            answer_s=self.answer_s,
         )
         return Inputs(self.now_s, self.request, health, orders)
 

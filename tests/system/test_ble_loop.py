@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 from edge_agent.agent import RunOptions, build, run, simulated_train
 from edge_agent.config import load_rules
 from edge_agent.events import CommandKind
-from edge_agent.hub.emulator import MotorSetting
+from edge_agent.hub.emulator import BluezEmulator, MotorSetting
 from edge_agent.hub.lwp3 import OutputCommand, decode
 from edge_agent.hub.recording import Direction, read_log
 from edge_agent.simulation.world import World
@@ -47,7 +47,7 @@ PATIENCE_S = 90.0
 
 @pytest.fixture
 def emulated(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmulatorThread]:
-    with EmulatorThread() as thread:
+    with EmulatorThread(BluezEmulator()) as thread:
         monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", thread.bus_address)
         yield thread
 

@@ -17,6 +17,7 @@ from edge_agent.hub.emulator.control import (
 )
 from edge_agent.hub.emulator.device import EmulatedHub as EmulatedHub, MotorSetting as MotorSetting, OnMotor as OnMotor
 from edge_agent.hub.emulator.emulator import BluezEmulator as BluezEmulator
+from edge_agent.hub.emulator.radio import IMMEDIATE as IMMEDIATE, LinkTiming as LinkTiming, Radio as Radio
 from edge_agent.hub.emulator.remote import (
     RemoteMotor as RemoteMotor,
     control_path as control_path,

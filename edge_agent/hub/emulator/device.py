@@ -6,6 +6,7 @@ its answers to writes.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Any
 
 from edge_agent.events import CommandKind
@@ -32,6 +33,14 @@ class MotorSetting:
         return cls(CommandKind.COAST) if power == lwp3.COAST else cls(CommandKind.DRIVE, power)
 
 
+class OutputRefusal(StrEnum):
+    """How the hub refuses output commands, if it does: with a generic error, or by discarding them."""
+
+    NONE = "none"
+    ERROR = "error"
+    DISCARDED = "discarded"
+
+
 OnMotor = Callable[[MotorSetting, float], None]
 """Called with monotonic seconds for each command to the motor, repeated ones too, and when a lost link stops it."""
 
@@ -48,7 +57,8 @@ class EmulatedHub:
         on_motor: called for each change of the motor.
         runs_on: keep driving when the link is lost, as Pybricks firmware does; LEGO's own reportedly stops.
 
-    `leaving` is set once the hub has announced that it disconnects: the caller then drops the link.
+    `leaving` is set once the hub has announced that it disconnects: the caller then drops the link. While `locked_up`
+    it takes writes and does nothing; `refusal` is how it refuses output commands.
     """
 
     def __init__(
@@ -66,6 +76,8 @@ class EmulatedHub:
         self.battery = Battery()
         self.drain_percent_per_s = 0.0
         self.leaving: lwp3.HubActionType | None = None
+        self.locked_up = False
+        self.refusal = OutputRefusal.NONE
         self._watchers: list[OnMotor] = [on_motor]
         self._advanced_s: float | None = None
         self.enabled_properties: set[lwp3.HubProperty] = set()

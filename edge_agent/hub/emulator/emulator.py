@@ -13,10 +13,12 @@ from typing import Annotated, Any, Self
 from pydantic import Field
 
 from edge_agent.errors import UsageError
-from edge_agent.hub.emulator.bluez import FAILED, IN_PROGRESS, BluezStack, LinkHolder, ReceivedWrite
+from edge_agent.hub.emulator.bluez import FAILED, IN_PROGRESS, LinkHolder, ReceivedWrite
 from edge_agent.hub.emulator.bus import PrivateBus
-from edge_agent.hub.emulator.device import EmulatedHub
+from edge_agent.hub.emulator.device import EmulatedHub, OutputRefusal
 from edge_agent.hub.emulator.methods import METHOD_NAMES, Faults
+from edge_agent.hub.emulator.protocol import drive_elsewhere
+from edge_agent.hub.emulator.radio import LinkTiming
 from edge_agent.hub.emulator.sensors import MOTOR_PORT
 from edge_agent.hub.emulator.server import BluezServer
 from edge_agent.hub.lwp3 import Alert, DeviceType
@@ -40,6 +42,7 @@ class BluezEmulator:
         hub: the hub to serve; a City hub with train motor and light by default.
         bus: the bus to serve it on, not entered yet; one in a temporary folder by default.
         clock: monotonic seconds, for the timestamps of `writes` and of the motor's watchers.
+        timing: what link and radio take; as measured on a real Bluetooth stack by default.
     """
 
     def __init__(
@@ -48,12 +51,13 @@ class BluezEmulator:
         *,
         bus: PrivateBus | None = None,
         clock: Callable[[], float] = time.monotonic,
+        timing: LinkTiming | None = None,
     ) -> None:
         self.hub = hub or EmulatedHub()
         self.bus = bus or PrivateBus()
         self.clock = clock
-        self.stack = BluezStack(self.hub, clock)
-        self.server = BluezServer(self.stack, self.bus, clock)
+        self.server = BluezServer(self.hub, self.bus, clock, timing or LinkTiming())
+        self.stack = self.server.stack
         self._exit = AsyncExitStack()
 
     @property
@@ -86,8 +90,36 @@ class BluezEmulator:
         self.stack.drop_link()
 
     def vanish(self) -> None:
-        """Take the hub out of range and remove its objects; BlueZ does not signal a disconnect."""
+        """Take the hub out of range and remove its objects."""
         self.stack.vanish()
+
+    def lose_radio(self) -> None:
+        """Take the hub out of range: nothing passes any more, and the link ends at its supervision timeout."""
+        self.stack.lose_radio()
+
+    def stall(self, on: bool = True) -> None:
+        """Carry nothing on a link that lives: writes are accepted, and delivered late, as one burst."""
+        self.stack.radio.stall(on=on)
+
+    def set_radio(self, interval_s: float = 0.05, loss: float = 0.0) -> None:
+        """Set the connection interval, and the share of connection events that carry nothing."""
+        self.stack.radio.timing = replace(self.stack.radio.timing, interval_s=interval_s, loss=loss)
+
+    def lock_up(self, on: bool = True) -> None:
+        """Make the hub take writes and do nothing: its motor goes on as it was, the link stays."""
+        self.hub.locked_up = on
+
+    def refuse(self, on: bool = True) -> None:
+        """Make the hub answer each output command with a generic error."""
+        self.hub.refusal = OutputRefusal.ERROR if on else OutputRefusal.NONE
+
+    def discard(self, on: bool = True) -> None:
+        """Make the hub discard each output command, and say so in its feedback."""
+        self.hub.refusal = OutputRefusal.DISCARDED if on else OutputRefusal.NONE
+
+    def drive_elsewhere(self, power_percent: int = 60) -> None:
+        """Drive the motor by a handset or another program; the hub sends the feedback to everybody."""
+        self.stack.notify(drive_elsewhere(self.hub, power_percent, self.clock()))
 
     def appear(self) -> None:
         """Bring the hub back into range, switched on."""
@@ -101,7 +133,7 @@ class BluezEmulator:
         self.stack.hold(LinkHolder(holder))
 
     def remove_adapter(self) -> None:
-        """Unplug the Bluetooth adapter; BlueZ does not signal a disconnect."""
+        """Unplug the Bluetooth adapter."""
         self.stack.remove_adapter()
 
     def add_adapter(self) -> None:
@@ -119,6 +151,13 @@ class BluezEmulator:
     async def start_bluetoothd(self) -> None:
         """Start bluetoothd again; it knows no device until the next scan."""
         await self.server.start_bluetoothd()
+
+    def freeze_bluetoothd(self, on: bool = True) -> None:
+        """Stop bluetoothd as SIGSTOP does, or let it go on: it then does what it was asked meanwhile."""
+        if on:
+            self.server.freeze()
+        else:
+            self.server.thaw()
 
     async def kill_bus(self) -> None:
         """Kill the D-Bus daemon, and with it every connection to it."""
@@ -153,9 +192,13 @@ class BluezEmulator:
         self.stack.silent = on
 
     def behave(self) -> None:
-        """Remove the faults of methods, and the silence; calls that hang keep hanging."""
+        """Remove the faults of methods, radio and hub; calls that hang keep hanging."""
         self.server.methods.faults = Faults()
+        self.server.thaw()
         self.stack.silent = False
+        self.stack.radio.stall(on=False)
+        self.hub.locked_up = False
+        self.hub.refusal = OutputRefusal.NONE
 
     def press_button(self, pressed: bool = True) -> None:
         """Press the green button, or release it."""
@@ -202,6 +245,8 @@ class BluezEmulator:
         """Return the state, ready for JSON."""
         return {
             "connected": self.stack.connected,
+            "linked": self.stack.linked,
+            "queued": self.stack.radio.queued,
             "links": self.stack.links,
             "listeners": self.stack.subscribers,
             "scanners": self.stack.scanners,

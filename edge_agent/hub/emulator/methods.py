@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from dbus_fast import ErrorType, Message, MessageFlag, MessageType, Variant
 
-from edge_agent.hub.emulator.bluez import FAILED, BluezError, BluezStack
+from edge_agent.hub.emulator.bluez import FAILED, BluezError, BluezStack, Finish
 from edge_agent.hub.emulator.objects import ADAPTER, CHARACTERISTIC, DEVICE, OBJECT_MANAGER, PROPERTIES
 
 Body = list[Any]
@@ -30,10 +30,11 @@ class Faults:
 
 
 class _Method(NamedTuple):
-    """One method: the signature of its reply, and its handler."""
+    """One method: the signature of its reply, and its handler; `start` is that of a method that takes time."""
 
     signature: str
-    run: Callable[[BluezStack, Message], Body]
+    run: Callable[[BluezStack, Message], Body] | None
+    start: Callable[[BluezStack, Message, Finish], None] | None = None
 
 
 class BluezMethods:
@@ -74,13 +75,25 @@ class BluezMethods:
             self._send(reply)
 
     def _run(self, call: Message, method: _Method) -> Message | None:
-        name = call.member or ""
         try:
-            self._check(name, call.path or "")
+            self._check(call.member or "", call.path or "")
+            if method.start is not None:
+                method.start(self._stack, call, lambda error: self._finish(call, error))
+                return None
+            assert method.run is not None  # noqa: S101 - a method has one handler or the other
             reply = Message.new_method_return(call, method.signature, method.run(self._stack, call))
         except BluezError as refusal:
-            reply = Message.new_error(call, refusal.error, refusal.text)
-        if name in self.faults.mute:
+            reply = _error(call, refusal)
+        return self._admitted(call, reply)
+
+    def _finish(self, call: Message, error: BluezError | None) -> None:
+        reply = self._admitted(call, Message.new_method_return(call) if error is None else _error(call, error))
+        if reply is not None:
+            self._send(reply)
+
+    def _admitted(self, call: Message, reply: Message) -> Message | None:
+        """Return the reply, unless nobody waits for it or a fault keeps it back."""
+        if call.member in self.faults.mute:
             self._unanswered.append(call)
             return None
         return None if call.flags & MessageFlag.NO_REPLY_EXPECTED else reply
@@ -98,6 +111,10 @@ class BluezMethods:
             self._send(Message.new_error(call, FAILED, "Not connected"))
 
 
+def _error(call: Message, error: BluezError) -> Message:
+    return Message.new_error(call, error.error, error.text)
+
+
 def _sender(call: Message) -> str:
     return call.sender or ""
 
@@ -110,15 +127,15 @@ def _property(stack: BluezStack, call: Message) -> Variant:
     return found
 
 
-def _set_property(stack: BluezStack, call: Message) -> Body:
+def _set_property(stack: BluezStack, call: Message, finish: Finish) -> None:
     interface, name, value = call.body
     if _property(stack, call).signature != value.signature:
         raise BluezError("org.freedesktop.DBus.Error.InvalidArgs", f"{name} is of another type")
     if (interface, name) == (ADAPTER, "Powered"):
-        stack.power(on=value.value)
+        stack.power(on=value.value, finish=finish)
     else:
         stack.tree.change(call.path or "", interface, {name: value})
-    return []
+        finish(None)
 
 
 def _set_filter(stack: BluezStack, call: Message) -> Body:
@@ -143,15 +160,17 @@ _METHODS: Mapping[tuple[str, str], _Method] = {
     (PROPERTIES, "GetAll"): _Method(
         "a{sv}", lambda stack, call: [stack.tree.interface(call.path or "", call.body[0]) or {}]
     ),
-    (PROPERTIES, "Set"): _Method("", _set_property),
+    (PROPERTIES, "Set"): _Method("", None, _set_property),
     (ADAPTER, "SetDiscoveryFilter"): _Method("", _set_filter),
     (ADAPTER, "StartDiscovery"): _Method("", _action(lambda stack, call: stack.start_scan(_sender(call)))),
     (ADAPTER, "StopDiscovery"): _Method("", _action(lambda stack, call: stack.stop_scan(_sender(call)))),
-    (ADAPTER, "RemoveDevice"): _Method("", _action(lambda stack, _: stack.remove_device())),
-    (DEVICE, "Connect"): _Method("", _action(lambda stack, _: stack.connect())),
-    (DEVICE, "Disconnect"): _Method("", _action(lambda stack, _: stack.drop_link())),
-    (CHARACTERISTIC, "WriteValue"): _Method("", _action(lambda stack, call: stack.deliver(bytes(call.body[0])))),
-    (CHARACTERISTIC, "StartNotify"): _Method("", _action(lambda stack, call: stack.start_notify(_sender(call)))),
+    (ADAPTER, "RemoveDevice"): _Method("", None, lambda stack, _, finish: stack.remove_device(finish)),
+    (DEVICE, "Connect"): _Method("", None, lambda stack, _, finish: stack.connect(finish)),
+    (DEVICE, "Disconnect"): _Method("", None, lambda stack, _, finish: stack.disconnect(finish)),
+    (CHARACTERISTIC, "WriteValue"): _Method("", _action(lambda stack, call: stack.write(bytes(call.body[0])))),
+    (CHARACTERISTIC, "StartNotify"): _Method(
+        "", None, lambda stack, call, finish: stack.start_notify(_sender(call), finish)
+    ),
     (CHARACTERISTIC, "StopNotify"): _Method("", _action(lambda stack, call: stack.stop_notify(_sender(call)))),
 }
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from edge_agent.hub import lwp3
 from edge_agent.hub.emulator import sensors
-from edge_agent.hub.emulator.device import EmulatedHub, MotorSetting
+from edge_agent.hub.emulator.device import EmulatedHub, MotorSetting, OutputRefusal
 from edge_agent.hub.lwp3.model import MOTORS
 
 Answers = list[lwp3.Message]
@@ -14,7 +14,29 @@ Answers = list[lwp3.Message]
 _CARRIED_OUT = lwp3.Feedback.COMPLETED | lwp3.Feedback.IDLE
 """Feedback of a City hub on a power: completed at once."""
 
-_SENSORS = (lwp3.DeviceType.VOLTAGE_SENSOR, lwp3.DeviceType.CURRENT_SENSOR)
+_DISCARDED = lwp3.Feedback.DISCARDED | lwp3.Feedback.IDLE
+
+_MODES: Mapping[int, tuple[int, ...]] = {
+    lwp3.DeviceType.VOLTAGE_SENSOR: sensors.SENSOR_MODES,
+    lwp3.DeviceType.CURRENT_SENSOR: sensors.SENSOR_MODES,
+    # Mode 0 takes a colour by number, mode 1 three bytes: red, green and blue.
+    lwp3.DeviceType.RGB_LIGHT: (0, 1),
+}
+"""Modes of a port by its device; one mode for all others."""
+
+_RGB: Mapping[int, tuple[int, int, int]] = {
+    lwp3.Colour.OFF: (0, 0, 0),
+    lwp3.Colour.BLUE: (0, 0, 255),
+    lwp3.Colour.LIGHT_BLUE: (128, 192, 255),
+    lwp3.Colour.CYAN: (0, 255, 255),
+    lwp3.Colour.GREEN: (0, 255, 0),
+    lwp3.Colour.YELLOW: (255, 255, 0),
+    lwp3.Colour.ORANGE: (255, 128, 0),
+    lwp3.Colour.RED: (255, 0, 0),
+    lwp3.Colour.PINK: (255, 0, 128),
+    lwp3.Colour.PURPLE: (128, 0, 255),
+    lwp3.Colour.WHITE: (255, 255, 255),
+}
 
 _ANNOUNCEMENTS: Mapping[lwp3.HubActionType, lwp3.HubActionType] = {
     lwp3.HubActionType.SWITCH_OFF: lwp3.HubActionType.WILL_SWITCH_OFF,
@@ -25,6 +47,8 @@ _ANNOUNCEMENTS: Mapping[lwp3.HubActionType, lwp3.HubActionType] = {
 
 def handle_write(hub: EmulatedHub, raw: bytes, now_s: float) -> Answers:
     """Handle one write and return what the hub notifies; an unknown message gets a generic error."""
+    if hub.locked_up:
+        return []
     message = lwp3.decode(raw)
     if isinstance(message, lwp3.Malformed):
         return [lwp3.GenericError(raw[2] if len(raw) > 2 else 0, lwp3.ErrorCode.COMMAND_NOT_RECOGNISED)]
@@ -76,7 +100,7 @@ def _alert(hub: EmulatedHub, message: lwp3.HubAlertRequest, _now_s: float) -> An
 
 
 def _format_setup(hub: EmulatedHub, message: lwp3.InputFormatSetup, _now_s: float) -> Answers:
-    known = (0,) if hub.ports.get(message.port) not in _SENSORS else sensors.SENSOR_MODES
+    known = _MODES.get(hub.ports.get(message.port, 0), (0,))
     if message.port not in hub.ports or message.mode not in known:
         return _refuse(message)
     hub.formats[message.port] = message
@@ -102,12 +126,35 @@ def _mode_information(hub: EmulatedHub, message: lwp3.PortModeInformationRequest
 
 
 def _output(hub: EmulatedHub, message: lwp3.OutputCommand, now_s: float) -> Answers:
-    actuator = _ACTUATORS.get(hub.ports.get(message.port, 0))
-    value = message.power
+    if hub.refusal is OutputRefusal.ERROR:
+        return _refuse(message)
+    if hub.refusal is OutputRefusal.DISCARDED:
+        return [_feedback(message.port, _DISCARDED)] if message.feedback else []
+    device_type = hub.ports.get(message.port, 0)
+    actuator = _ACTUATORS.get(device_type)
+    value = _rgb_colour(message) if device_type == lwp3.DeviceType.RGB_LIGHT and message.mode else message.power
     if actuator is None or value is None or not actuator.accepts(value):
         return _refuse(message)
     actuator.act(hub, value, now_s)
-    return [lwp3.OutputFeedback((lwp3.PortFeedback(message.port, _CARRIED_OUT),))] if message.feedback else []
+    return [_feedback(message.port, _CARRIED_OUT)] if message.feedback else []
+
+
+def _feedback(port: int, flags: lwp3.Feedback) -> lwp3.Message:
+    return lwp3.OutputFeedback((lwp3.PortFeedback(port, flags),))
+
+
+def drive_elsewhere(hub: EmulatedHub, power_percent: int, now_s: float) -> Answers:
+    """Drive the motor by somebody else, a handset or another program; return what the hub notifies to everybody."""
+    hub.set_motor(MotorSetting.of(power_percent), now_s)
+    return [_feedback(sensors.MOTOR_PORT, _CARRIED_OUT)]
+
+
+def _rgb_colour(message: lwp3.OutputCommand) -> int | None:
+    """Return the colour by number that is nearest to three bytes red, green, blue in mode 1; None for anything else."""
+    if message.mode != 1 or len(message.data) != len("RGB"):
+        return None
+    red, green, blue = message.data
+    return min(_RGB, key=lambda one: sum((a - b) ** 2 for a, b in zip(_RGB[one], (red, green, blue), strict=True)))
 
 
 def _light(hub: EmulatedHub, value: int, _now_s: float) -> None:

@@ -93,10 +93,11 @@ def raw_value(device_type: int, battery: Battery, profile: HubProfile) -> int:
 
 
 def modes(port: int, device_type: int) -> lwp3.Message:
-    """Return the modes of a port: two inputs for a sensor, one output for any other device."""
+    """Return the modes of a port: two inputs for a sensor, two outputs for the hub's light, one for the others."""
     if device_type in _SCALES:
         return lwp3.PortModes(port, _CAN_BE_READ, len(SENSOR_MODES), 0b11, 0)
-    return lwp3.PortModes(port, _CAN_BE_WRITTEN, 1, 0, 1)
+    outputs = 2 if device_type == lwp3.DeviceType.RGB_LIGHT else 1
+    return lwp3.PortModes(port, _CAN_BE_WRITTEN, outputs, 0, (1 << outputs) - 1)
 
 
 def mode_information(port: int, device_type: int, mode: int, kind: lwp3.ModeInformationType) -> lwp3.Message | None:

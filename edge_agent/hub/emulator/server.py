@@ -11,8 +11,10 @@ from dbus_fast.aio import MessageBus
 from edge_agent.errors import FatalError, RetryableError
 from edge_agent.hub.emulator.bluez import BluezStack
 from edge_agent.hub.emulator.bus import PrivateBus
+from edge_agent.hub.emulator.device import EmulatedHub
 from edge_agent.hub.emulator.methods import BluezMethods
 from edge_agent.hub.emulator.objects import BLUEZ
+from edge_agent.hub.emulator.radio import LinkTiming
 
 TICK_S = 0.02
 """Interval at which the hub advertises and its battery is updated."""
@@ -21,24 +23,30 @@ _CLIENT_LEFT = "type='signal',sender='org.freedesktop.DBus',member='NameOwnerCha
 
 
 class BluezServer:
-    """Passes method calls to the stack and its signals to the bus, which `enter` starts; `clock` is monotonic, in s."""
+    """Passes method calls to a stack and its signals to the bus, which `enter` starts; `clock` is monotonic, in s."""
 
-    def __init__(self, stack: BluezStack, bus: PrivateBus, clock: Callable[[], float]) -> None:
-        self.stack = stack
+    def __init__(self, hub: EmulatedHub, bus: PrivateBus, clock: Callable[[], float], timing: LinkTiming) -> None:
+        # The radio outlives bluetoothd, the delayed replies do not.
+        self._link_timers = _Timers()
+        self._reply_timers = _Timers()
+        self.stack = BluezStack(hub, clock, self._link_timers.call_later, timing)
         self.bus = bus
-        self.methods = BluezMethods(stack, self._send, self._call_later)
+        self.methods = BluezMethods(self.stack, self._send, self._reply_timers.call_later)
         self._clock = clock
         self._connection: MessageBus | None = None
-        self._timers: set[asyncio.TimerHandle] = set()
+        # What waits while bluetoothd is stopped: calls to it, and what it has to send; None while it runs.
+        self._held_calls: list[Message] | None = None
+        self._held_sends: list[Message] = []
 
     @property
     def delayed(self) -> int:
         """How many calls are being delayed."""
-        return len(self._timers)
+        return len(self._reply_timers)
 
     async def enter(self, stack: AsyncExitStack) -> None:
         """Start bus and BlueZ; `stack` stops them."""
         await stack.enter_async_context(self.bus)
+        stack.callback(self._link_timers.cancel)
         stack.push_async_callback(self.kill_bluetoothd)
         await self.start_bluetoothd()
         ticking = asyncio.create_task(self._tick(), name="hub-emulator-tick")
@@ -68,9 +76,9 @@ class BluezServer:
         """Kill BlueZ: its name leaves the bus, the hub loses its link."""
         connection, self._connection = self._connection, None
         self.stack.tree.send = None
-        for timer in self._timers:
-            timer.cancel()
-        self._timers.clear()
+        self._reply_timers.cancel()
+        self._held_calls = None
+        self._held_sends.clear()
         self.stack.crash()
         if connection is not None:
             connection.disconnect()
@@ -97,23 +105,62 @@ class BluezServer:
             self.stack.notify(self.stack.hub.advance(self._clock()))
             await asyncio.sleep(TICK_S)
 
+    def freeze(self) -> None:
+        """Stop bluetoothd as SIGSTOP does: the kernel goes on, calls wait."""
+        if self._held_calls is None:
+            self._held_calls = []
+
+    def thaw(self) -> None:
+        """Let bluetoothd go on: it does what it was asked meanwhile, in that sequence."""
+        calls, self._held_calls = self._held_calls or [], None
+        sends, self._held_sends = self._held_sends, []
+        for message in sends:
+            self._send(message)
+        for call in calls:
+            reply = self._handle(call)
+            if isinstance(reply, Message):
+                self._send(reply)
+
     def _handle(self, message: Message) -> Message | bool | None:
+        if self._held_calls is not None:
+            self._held_calls.append(message)
+            return True
         if message.message_type is MessageType.SIGNAL and message.member == "NameOwnerChanged":
             self.stack.remove_client(message.body[0])
             return None
         return self.methods.handle(message)
 
     def _send(self, message: Message) -> None:
-        if self._connection is not None and self._connection.connected:
+        if self._held_calls is not None:
+            self._held_sends.append(message)
+        elif self._connection is not None and self._connection.connected:
             self._connection.send(message)
 
-    def _call_later(self, delay_s: float, act: Callable[[], None]) -> None:
+
+class _Timers:
+    """Timers of the running loop that can be cancelled together."""
+
+    def __init__(self) -> None:
+        self._timers: set[asyncio.TimerHandle] = set()
+
+    def __len__(self) -> int:
+        return len(self._timers)
+
+    def call_later(self, delay_s: float, act: Callable[[], None]) -> None:
+        """Call after so many seconds."""
+
         def due() -> None:
             self._timers.discard(timer)
             act()
 
         timer = asyncio.get_running_loop().call_later(delay_s, due)
         self._timers.add(timer)
+
+    def cancel(self) -> None:
+        """Cancel all."""
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
 
 
 async def _call_bus(connection: MessageBus, member: str, signature: str, body: list[str]) -> None:

@@ -11,7 +11,7 @@ from bleak.backends.scanner import AdvertisementData
 from bleak.exc import BleakBluetoothNotAvailableError, BleakDBusError
 
 from edge_agent.events import CommandKind
-from edge_agent.hub.emulator import BluezEmulator, EmulatedHub, HubProfile, PrivateBus
+from edge_agent.hub.emulator import IMMEDIATE, BluezEmulator, EmulatedHub, HubProfile, PrivateBus
 from edge_agent.hub.emulator.objects import ADAPTER, ADAPTER_PATH, CHARACTERISTIC
 from edge_agent.hub.lwp3 import (
     COMPANY_ID,
@@ -82,6 +82,7 @@ async def test_write_reaches_the_motor_and_is_confirmed(bluez: EmulatorThread, r
     async with linked() as client:
         await client.write(start_power(0, 60), response=response)
         assert bluez.emulator.hub.motor.power_percent == 60
+        await client.until(lambda: len(client.received) >= 6)
         client.model = client.model.with_command(brake(0), 0.0)
         await client.write(brake(0), response=response)
         await client.until(lambda: len(client.received) >= 7)
@@ -179,7 +180,7 @@ async def test_bus_without_permission_refuses_clients(monkeypatch: pytest.Monkey
 
 
 async def test_emulator_in_the_same_loop_works_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with BluezEmulator() as emulator:
+    async with BluezEmulator(timing=IMMEDIATE) as emulator:
         monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", emulator.bus_address)
         async with linked() as client:
             await client.write(brake(0))

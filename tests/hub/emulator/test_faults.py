@@ -134,20 +134,14 @@ async def test_hub_held_by_another_program_here_refuses_writes_and_notifications
 
 
 @pytest.mark.parametrize("go", [BluezEmulator.vanish, BluezEmulator.remove_adapter])
-async def test_objects_removed_are_not_signalled_as_disconnected(
+async def test_lost_link_is_signalled_before_the_objects_go(
     bluez: EmulatorThread, go: Callable[[BluezEmulator], None]
 ) -> None:
-    """Bleak still reports a link that is lost; only a write shows it."""
     async with linked() as client:
         await client.write(start_power(0, 60))
         bluez.call(go)
-        with pytest.raises(BleakDBusError) as caught:
-            await client.write(brake(0))
-        assert caught.value.dbus_error == "org.freedesktop.DBus.Error.UnknownObject"
-        assert not client.lost.is_set()
+        await lost(client.lost)
         assert bluez.emulator.hub.motor.kind is CommandKind.COAST
-        with contextlib.suppress(BleakDBusError):
-            await client.bleak.disconnect()
     bluez.call(BluezEmulator.appear)
     bluez.call(BluezEmulator.add_adapter)
     assert await find_when_ready() is not None

@@ -5,7 +5,8 @@ from hypothesis import given, strategies as st
 
 from edge_agent.events import CommandKind
 from edge_agent.hub.emulator import LIGHT_PORT, MOTOR_PORT, EmulatedHub, MotorSetting
-from edge_agent.hub.emulator.protocol import handle_write
+from edge_agent.hub.emulator.device import OutputRefusal
+from edge_agent.hub.emulator.protocol import drive_elsewhere, handle_write
 from edge_agent.hub.lwp3 import (
     Colour,
     ErrorCode,
@@ -179,3 +180,51 @@ def test_action_without_consequence_is_taken_in_silence() -> None:
     hub = EmulatedHub()
     assert write(hub, HubAction(HubActionType.BUSY_ON)) == []
     assert hub.leaving is None
+
+
+@pytest.mark.parametrize(
+    ("data", "colour"), [(b"\xff\x00\x00", Colour.RED), (b"\x00\xf0\x10", Colour.GREEN), (b"\x00\x00\x00", Colour.OFF)]
+)
+def test_light_of_the_hub_takes_three_bytes_in_its_second_mode(data: bytes, colour: Colour) -> None:
+    hub = EmulatedHub()
+    assert write(hub, InputFormatSetup(50, mode=1, delta=1, notify=False)) != []
+    assert write(hub, OutputCommand(50, 1, data)) == [
+        OutputFeedback((PortFeedback(50, Feedback.COMPLETED | Feedback.IDLE),))
+    ]
+    assert hub.colour is colour
+    assert write(hub, PortInformationRequest(50, InformationType.MODE_INFORMATION)) == [PortModes(50, 1, 2, 0, 3)]
+
+
+@pytest.mark.parametrize(("mode", "data"), [(1, b"\xff"), (2, b"\xff\x00\x00"), (0, b"\xff\x00\x00")])
+def test_light_of_the_hub_refuses_what_does_not_fit_its_modes(mode: int, data: bytes) -> None:
+    assert write(EmulatedHub(), OutputCommand(50, mode, data)) == [
+        GenericError(MessageType.PORT_OUTPUT_COMMAND, ErrorCode.INVALID_USE)
+    ]
+
+
+def test_hub_that_has_locked_up_does_nothing_and_its_motor_goes_on() -> None:
+    hub = EmulatedHub()
+    write(hub, start_power(0, 60))
+    hub.locked_up = True
+    assert write(hub, brake(0)) == []
+    assert hub.motor.power_percent == 60
+
+
+@pytest.mark.parametrize(
+    ("refusal", "answer"),
+    [
+        (OutputRefusal.ERROR, GenericError(MessageType.PORT_OUTPUT_COMMAND, ErrorCode.INVALID_USE)),
+        (OutputRefusal.DISCARDED, OutputFeedback((PortFeedback(0, Feedback.DISCARDED | Feedback.IDLE),))),
+    ],
+)
+def test_command_that_is_refused_moves_nothing_and_is_answered(refusal: OutputRefusal, answer: Message) -> None:
+    hub = EmulatedHub()
+    hub.refusal = refusal
+    assert write(hub, start_power(0, 60)) == [answer]
+    assert hub.motor.kind is CommandKind.COAST
+
+
+def test_motor_that_somebody_else_drives_is_told_to_everybody() -> None:
+    hub = EmulatedHub()
+    assert drive_elsewhere(hub, 60, 0.0) == [MOTOR_DONE]
+    assert hub.motor == MotorSetting(CommandKind.DRIVE, 60)

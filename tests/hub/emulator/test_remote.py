@@ -60,8 +60,8 @@ def test_every_command_comes_with_its_time_the_present_one_first(emulated: Emula
     with RemoteMotor(control) as remote:
         assert [setting for setting, _ in drain_until(remote, 1)] == [MotorSetting()]
         emulated.call(link)
-        emulated.call(lambda emulator: emulator.stack.deliver(encode(start_power(0, 60))))
-        emulated.call(lambda emulator: emulator.stack.deliver(encode(brake(0))))
+        emulated.call(lambda emulator: emulator.stack.write(encode(start_power(0, 60))))
+        emulated.call(lambda emulator: emulator.stack.write(encode(brake(0))))
         writes = emulated.emulator.writes
         assert drain_until(remote, 2) == [
             (MotorSetting(CommandKind.DRIVE, 60), writes[0].at_s),
