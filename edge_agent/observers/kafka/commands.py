@@ -27,7 +27,7 @@ from edge_agent.faults import (
 from edge_agent.observers.cloudevents import MalformedMessageError, read_command
 from edge_agent.observers.crazy_train import payloads as compat
 from edge_agent.observers.kafka.client import client_arguments, connection_cause, consume_forever, link_error
-from edge_agent.observers.kafka.reader import RecordReader, TopicChangedError
+from edge_agent.observers.kafka.reader import Progress, RecordReader, TopicChangedError
 from edge_agent.runtime.threads import LoopThread
 
 _log = structlog.get_logger(__name__)
@@ -103,7 +103,7 @@ class KafkaCommandConsumer:
         self._unreadable_s = 0.0
         self._window_s, self._stops, self._others = -WINDOW_S, 0, 0
         self._verbs: set[Verb | None] = set()
-        self._positions: dict[TopicPartition, int] = {}
+        self._progress = Progress()
         self._present: dict[TopicPartition, int] = {}
         self._oldest_ms = 0
         self._report_in_loop = report_fault
@@ -139,9 +139,9 @@ class KafkaCommandConsumer:
         )
 
     async def _listen(self, consumer: Any, ready: Callable[[], None]) -> None:
-        reader = RecordReader(consumer, self._settings.send_timeout_s, self._count_undecodable, self._positions)
+        reader = RecordReader(consumer, self._settings.send_timeout_s, self._count_undecodable, self._progress)
         # All that came since reading ended is younger than that, whatever clock its sender has.
-        recent = bool(self._positions) and time.monotonic() - self._read_s <= self._max_age_s
+        recent = bool(self._progress.positions) and time.monotonic() - self._read_s <= self._max_age_s
         since_ms = round(max(self._read_unix_s, time.time() - self._max_age_s) * 1000)
         self._oldest_ms = 0 if recent else since_ms
         self._present = await reader.seek(since_ms, resume=recent)
@@ -226,7 +226,7 @@ class KafkaCommandConsumer:
         """Report why no commands can come in."""
         if isinstance(error, TopicChangedError):
             _log.info("kafka_topic_changed", topic=self._topic)
-            self._positions.clear()
+            self._progress.forget()
             self._read_unix_s = 0.0  # nothing of the new topic has been read
             return
         cause = await connection_cause(error, self._settings, self._client_id)

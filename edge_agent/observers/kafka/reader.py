@@ -1,12 +1,13 @@
 """Reads the records of a topic one at a time: what cannot be decoded is passed over, and costs no other record.
 
 It stands on a started AIOKafkaConsumer, and notices what that one keeps to itself: brokers that do not answer, and a
-topic that was deleted, or made anew and ends before our position.
+topic that was deleted or made anew.
 """
 
 import asyncio
 import struct
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 import structlog
@@ -15,10 +16,11 @@ from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.record.memory_records import MemoryRecords
 
 from edge_agent.observers.kafka import codecs  # noqa: F401 - bounds aiokafka's codecs
+from edge_agent.observers.kafka.topic_id import topic_id
 from edge_agent.runtime.timeouts import cancel_and_forget, with_timeout
 
 CHECK_S = 2.0
-"""Seconds between two checks that the brokers answer and that the topic still reaches our positions."""
+"""Seconds between two checks that the brokers answer and that the topic is still the same one."""
 
 _PROBE_BYTES = 1_048_576
 _UNDECODABLE = (
@@ -37,17 +39,27 @@ class TopicChangedError(Exception):
     """A position is not in the topic any more: it was made anew, or its end was lost, or it has a new partition."""
 
 
+@dataclass
+class Progress:
+    """How far a topic has been read: the offsets that come next, and the topic's id where brokers tell it. Mutable."""
+
+    positions: dict[TopicPartition, int] = field(default_factory=dict)
+    topic_id: bytes | None = None
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self.positions, self.topic_id = {}, None
+
+
 class RecordReader:
     """Reads one topic by a consumer that has been started.
-
-    `positions` are the offsets that come next, by partition; they outlive the consumer.
 
     Args:
         consumer: a started AIOKafkaConsumer with `auto_offset_reset="none"`: aiokafka would go to another position
             without a word.
         timeout_s: how long a request may take.
         on_undecodable: called with the number of records that were passed over and the name of the error.
-        positions: filled as records are read.
+        progress: kept up to date as records are read; it may outlive the consumer.
     """
 
     def __init__(
@@ -55,9 +67,9 @@ class RecordReader:
         consumer: Any,
         timeout_s: float,
         on_undecodable: Callable[[int, str], None],
-        positions: dict[TopicPartition, int] | None = None,
+        progress: Progress | None = None,
     ) -> None:
-        self.positions = {} if positions is None else positions
+        self._progress = Progress() if progress is None else progress
         self._consumer = consumer
         self._timeout_s = timeout_s
         self._on_undecodable = on_undecodable
@@ -66,15 +78,18 @@ class RecordReader:
     async def seek(self, since_ms: int | None, *, resume: bool = False) -> dict[TopicPartition, int]:
         """Go to the first record since a time, None for the end, or with `resume` to where reading ended, where known.
 
-        Without `resume` to the later of the two. Return the ends of the partitions now. Raises what aiokafka raises.
+        Without `resume` to the later of the two. Return the ends of the partitions now. Raises what aiokafka raises,
+        and TopicChangedError.
         """
         partitions = list(self._consumer.assignment())
+        await self._check_id(partitions)
         ends: dict[TopicPartition, int] = await self._request(self._consumer.end_offsets(partitions))
         starts = ends if since_ms is None else ends | await self._since(partitions, since_ms)
+        positions = self._progress.positions
         for partition, start in starts.items():
-            known = self.positions.get(partition, start)
-            self.positions[partition] = known if resume else max(known, start)
-            self._consumer.seek(partition, self.positions[partition])
+            known = positions.get(partition, start)
+            positions[partition] = known if resume else max(known, start)
+            self._consumer.seek(partition, positions[partition])
         return ends
 
     async def _since(self, partitions: list[TopicPartition], since_ms: int) -> dict[TopicPartition, int]:
@@ -111,7 +126,7 @@ class RecordReader:
                 break
             for partition, few in found.items():
                 records += few
-                self.positions[partition] = few[-1].offset + 1
+                self._progress.positions[partition] = few[-1].offset + 1
         return records
 
     def close(self) -> None:
@@ -126,7 +141,7 @@ class RecordReader:
             end = _decodable_from(await self._fetch(partition, position), position)
             if end > position:
                 self._consumer.seek(partition, end)
-                self.positions[partition] = end
+                self._progress.positions[partition] = end
                 count += end - position
         if not count:
             raise error
@@ -154,10 +169,21 @@ class RecordReader:
                 if self._consumer.assignment():
                     raise
                 continue
+            await self._check_id(partitions)
+            positions = self._progress.positions
             # Apache Kafka answers OFFSET_OUT_OF_RANGE instead, others with nothing.
             ends = {partition: self._consumer.highwater(partition) for partition in partitions}
-            if any(end is not None and self.positions.get(partition, 0) > end for partition, end in ends.items()):
+            if any(end is not None and positions.get(partition, 0) > end for partition, end in ends.items()):
                 raise TopicChangedError
+
+    async def _check_id(self, partitions: list[TopicPartition]) -> None:
+        """Raise TopicChangedError if the topic has another id: it may already reach further than our positions."""
+        progress = self._progress
+        for topic in {partition.topic for partition in partitions}:
+            found = await self._request(topic_id(self._consumer._client, topic))
+            if found is not None and progress.topic_id not in (None, found):
+                raise TopicChangedError
+            progress.topic_id = found or progress.topic_id
 
     async def _request(self, call: Any) -> Any:
         return await with_timeout(call, self._timeout_s)

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import confluent_kafka
+import cramjam
 from aiokafka.client import AIOKafkaClient
 from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.record._crc32c import crc as crc32c
@@ -50,6 +51,39 @@ def batch_of(codec: int, payload: bytes, count: int = 1) -> bytes:
     whole = head + payload
     struct.pack_into(">I", whole, 17, crc32c(bytes(whole[21:])))
     return bytes(whole)
+
+
+def recompressed(codec: str, *messages: KafkaMessage) -> bytes:
+    """Return a batch as a broker of Apache Kafka stores it in a topic whose own `compression.type` is a codec.
+
+    It unpacks what producers send and writes it anew, in the forms of its Java libraries: snappy in xerial's frames,
+    lz4 in frames of independent blocks without sizes or checksums, zstd as a stream whose size is not told.
+    """
+    builder = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, -1, 1 << 20)
+    for number, each in enumerate(messages):
+        builder.append(number, round(time.time() * 1000), each.key, each.value, list(each.headers))
+    number = CODECS.index(codec)
+    return batch_of(number, _as_java(codec, bytes(builder.build())[61:]), len(messages))
+
+
+def _as_java(codec: str, records: bytes) -> bytes:
+    match codec:
+        case "gzip":
+            return gzip.compress(records)
+        case "snappy":
+            blocks = [
+                bytes(cramjam.snappy.compress_raw(records[at : at + 32768])) for at in range(0, len(records), 32768)
+            ]
+            return b"\x82SNAPPY\0\0\0\0\1\0\0\0\1" + b"".join(struct.pack(">i", len(one)) + one for one in blocks)
+        case "lz4":
+            block = bytes(cramjam.lz4.compress_block(records, store_size=False))
+            return bytes.fromhex("04224d18604082") + struct.pack("<i", len(block)) + block + bytes(4)
+        case "zstd":
+            stream = cramjam.zstd.Compressor()
+            stream.compress(records)
+            return bytes(stream.finish())
+        case _:
+            return records
 
 
 def zstd_of_zeros(blocks: int) -> bytes:

@@ -7,10 +7,22 @@ from pathlib import Path
 
 import confluent_kafka
 import pytest
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from edge_agent.control.commands import Verb
 from edge_agent.observers.kafka.tools import tail
-from tests.observers.kafka.listener import BROKEN, CODECS, TOPIC, batch_of, ids, listening, order, send, send_raw
+from tests.observers.kafka.listener import (
+    BROKEN,
+    CODECS,
+    TOPIC,
+    batch_of,
+    ids,
+    listening,
+    order,
+    recompressed,
+    send,
+    send_raw,
+)
 from tests.observers.kafka.rig import settings, until
 from tests.support.kafka_brokers import Tansu, mock_cluster, tansu_behind_proxy
 from tests.support.kafka_messages import KafkaMessage
@@ -38,6 +50,20 @@ async def test_stop_is_heard_in_each_codec_and_among_what_others_compress(addres
             send(address, order(f"p-{number}"))
             await until(lambda n=number: len(ids(executor)) == 2 * n + 2, "both stops")  # type: ignore[misc]
         assert faults == []
+
+
+@pytest.mark.parametrize("codec", CODECS)
+async def test_stop_is_heard_in_a_topic_that_its_broker_compresses(codec: str) -> None:
+    with mock_cluster() as address:
+        send(address, order("before"))
+        async with listening(address) as (consumer, executor, faults):
+            await until(lambda: consumer.listening, "it listens")
+            batch = recompressed(
+                codec, *[order("x", "drive", "train-2")] * 30, order("stop"), order("disarm", "disarm")
+            )
+            await send_raw(address, batch)
+            await until(lambda: ids(executor) == ["stop", "disarm"], "both stops")
+            assert faults == []
 
 
 @pytest.mark.parametrize("what", BROKEN)
@@ -84,6 +110,24 @@ async def test_topic_that_was_made_anew_is_followed_and_its_stops_are_read(tmp_p
             send(broker.address, order("later"), partition=0)
             await until(lambda: "later" in ids(executor), "the next one")
             assert all(command.verb is Verb.STOP for command in executor.executed)
+
+
+async def test_topic_that_was_made_anew_and_has_grown_past_our_position_is_noticed(tmp_path: Path) -> None:
+    with Tansu(tmp_path / "tansu.log") as broker:
+        admin = AdminClient({"bootstrap.servers": broker.address})
+        admin.create_topics([NewTopic(TOPIC, 1, 1)])[TOPIC].result()
+        for number in range(5):
+            send(broker.address, order(f"before-{number}", train="train-2"), partition=0)
+        async with listening(broker.address) as (consumer, executor, _faults):
+            await until(lambda: consumer.listening, "it listens")
+            admin.delete_topics([TOPIC])[TOPIC].result()
+            admin.create_topics([NewTopic(TOPIC, 1, 1)])[TOPIC].result()
+            send(broker.address, order("behind"), partition=0)
+            for number in range(20):
+                send(broker.address, order(f"after-{number}", train="train-2"), partition=0)
+            await until(lambda: "behind" in ids(executor), "the stop that lies before our position")
+            send(broker.address, order("later"), partition=0)
+            await until(lambda: "later" in ids(executor), "the next one")
 
 
 async def test_stops_that_came_while_the_link_was_cut_are_read_before_it_goes_on(tmp_path: Path) -> None:
