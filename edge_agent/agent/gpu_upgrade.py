@@ -32,6 +32,7 @@ from edge_agent.perception.detector.tensorrt.detector import PostprocessOptions,
 from edge_agent.perception.detector.tensorrt.engine_file import DamagedEngineError
 from edge_agent.perception.detector.tensorrt.selection import EngineSpec, find_engine
 from edge_agent.perception.detector.tensorrt.session import EngineError, OutOfGpuMemoryError
+from edge_agent.perception.detector.tensorrt.trial import try_gpu
 from edge_agent.perception.detector.tensorrt.verification import (
     Agreement,
     DisagreementError,
@@ -113,6 +114,7 @@ class GpuUpgrade:
         self._thread.join()
 
     async def _open(self) -> Agreement:
+        await self._thread.submit(lambda: try_gpu(self._spec))
         bindings = await self._thread.submit(self._load)
         engine, reference = await self._thread.submit(lambda: find_engine(self._spec, bindings))
         if engine is not None:

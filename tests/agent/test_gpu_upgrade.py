@@ -102,6 +102,22 @@ async def test_engine_is_built_in_the_background_while_frames_are_seen(tmp_path:
     assert gpu.left() == {}
 
 
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [("driver-hangs", "the GPU does not answer within 3 s"), ("driver-crashes", "(signal 6)")],
+)
+async def test_gpu_that_hangs_or_crashes_at_its_start_costs_the_train_nothing(
+    tmp_path: Path, gpu: Gpu, monkeypatch: pytest.MonkeyPatch, fault: str, words: str
+) -> None:
+    monkeypatch.setattr("edge_agent.perception.detector.tensorrt.trial.TRIAL_S", 3.0)
+    gpu.say(fault)
+    move = Move(tmp_path)
+    assert await move.run() == "onnxruntime"
+    assert move.codes() == ["gpu_unavailable"]
+    assert words in move.faults[0].message
+    assert "dmesg" in move.faults[0].remedy
+
+
 @pytest.mark.parametrize(("version", "backend"), [("10.3.0.26", "tensorrt"), ("10.13.0.35", "onnxruntime")])
 async def test_ready_made_engine_takes_over_where_it_loads_and_is_never_touched(
     tmp_path: Path, gpu: Gpu, version: str, backend: str

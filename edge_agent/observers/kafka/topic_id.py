@@ -27,7 +27,7 @@ _NO_ID = bytes(16)
 _log = structlog.get_logger(__name__)
 
 
-class _Uuid(AbstractType[bytes]):
+class _Uuid(AbstractType[bytes]):  # type: ignore[misc]
     @classmethod
     def encode(cls, value: bytes) -> bytes:
         return value
@@ -63,7 +63,7 @@ _ANSWER = Schema(
 )
 
 
-class _RawAnswer(Response):
+class _RawAnswer(Response):  # type: ignore[misc]
     API_KEY = _METADATA
     API_VERSION = _VERSION
     SCHEMA = _ANSWER
@@ -74,7 +74,7 @@ class _RawAnswer(Response):
         return data.read()
 
 
-class _RequestV12(RequestStruct):
+class _RequestV12(RequestStruct):  # type: ignore[misc]
     FLEXIBLE_VERSION = True
     API_KEY = _METADATA
     API_VERSION = _VERSION
@@ -87,7 +87,7 @@ class _RequestV12(RequestStruct):
     )
 
 
-class _MetadataRequest(Request[_RequestV12]):
+class _MetadataRequest(Request[_RequestV12]):  # type: ignore[misc]
     API_KEY: ClassVar[int] = _METADATA
 
     def __init__(self, topic: str) -> None:

@@ -128,9 +128,10 @@ def postprocess_options(settings: DetectorSettings) -> PostprocessOptions:
 
 
 def _on_gpu(settings: DetectorSettings, engines: Path | None) -> Detector:
-    from edge_agent.perception.detector.tensorrt import cache, selection  # noqa: PLC0415 - a train starts sooner without
+    from edge_agent.perception.detector.tensorrt import cache, selection, trial  # noqa: PLC0415 - it starts sooner without
 
     spec = engine_spec(settings, engines or cache.cache_dir(os.environ))
+    trial.try_gpu(spec)
     return selection.open_engine(spec, postprocess_options(settings))
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import confluent_kafka
 import pytest
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from edge_agent.control.commands import Verb
 from edge_agent.observers.kafka.tools import tail

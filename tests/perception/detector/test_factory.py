@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from edge_agent.config import Settings
-from edge_agent.errors import ConfigError
+from edge_agent.errors import ConfigError, FatalError
 from edge_agent.perception.detector import SHIPPED_MODEL, open_detector, open_fastest
 from edge_agent.perception.detector.tensorrt.bindings import GpuUnavailableError
 from edge_agent.perception.detector.tensorrt.selection import NoEngineError
@@ -74,6 +74,20 @@ def test_open_fastest_takes_the_engine_that_was_built(tmp_path: Path, gpu: Gpu) 
     detector = open_fastest(Wanted("auto", model), tmp_path)
     assert detector.info.backend == "tensorrt"
     detector.close()
+
+
+def test_gpu_that_hangs_at_its_start_is_left_alone_within_a_limit(
+    tmp_path: Path, gpu: Gpu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge_agent.perception.detector.tensorrt.trial.TRIAL_S", 3.0)
+    model = tiny(tmp_path)
+    engine = built(model, tmp_path / "cache").rename(tmp_path / "alone.engine")
+    gpu.say("driver-hangs")
+    assert open_fastest(Wanted("auto", model), tmp_path).info.backend == "onnxruntime"
+    with pytest.raises(FatalError, match="does not answer within 3 s"):
+        open_fastest(Wanted("tensorrt", model), tmp_path)
+    with pytest.raises(ConfigError, match="does not answer within 3 s"):
+        open_detector(Wanted("auto", engine))
 
 
 def test_model_that_is_an_engine_runs_without_its_onnx_file(tmp_path: Path, gpu: Gpu) -> None:

@@ -1,11 +1,13 @@
 """The part of pycuda.driver that the agent calls, on plain memory, strict about contexts and about what is left over.
 
-FAKE_GPU in the environment holds words that make it fail: `no-device`, `old-driver`, `dead-driver`, `oom`.
+FAKE_GPU in the environment holds words that make it fail: `no-device`, `old-driver`, `dead-driver`, `oom`,
+`driver-hangs`, `driver-crashes`.
 """
 
 import itertools
 import os
 import threading
+import time
 
 import numpy as np
 
@@ -55,6 +57,10 @@ def need_context():
 
 
 def init():
+    if told("driver-hangs"):
+        time.sleep(600)
+    if told("driver-crashes"):
+        os.abort()
     if told("dead-driver"):
         raise LogicError("cuInit failed: unknown error")
 
