@@ -27,7 +27,7 @@ from edge_agent.faults import (
 from edge_agent.observers.cloudevents import MalformedMessageError, read_command
 from edge_agent.observers.crazy_train import payloads as compat
 from edge_agent.observers.kafka.client import client_arguments, connection_cause, consume_forever, link_error
-from edge_agent.observers.kafka.reader import Progress, RecordReader, TopicChangedError
+from edge_agent.observers.kafka.reader import TopicProgress, RecordReader, TopicChangedError
 from edge_agent.runtime.threads import LoopThread
 
 _log = structlog.get_logger(__name__)
@@ -103,7 +103,7 @@ class KafkaCommandConsumer:
         self._unreadable_s = 0.0
         self._window_s, self._stops, self._others = -WINDOW_S, 0, 0
         self._verbs: set[Verb | None] = set()
-        self._progress = Progress()
+        self._progress = TopicProgress()
         self._present: dict[TopicPartition, int] = {}
         self._oldest_ms = 0
         self._report_in_loop = report_fault

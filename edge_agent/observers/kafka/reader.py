@@ -40,7 +40,7 @@ class TopicChangedError(Exception):
 
 
 @dataclass
-class Progress:
+class TopicProgress:
     """How far a topic has been read: the offsets that come next, and the topic's id where brokers tell it. Mutable."""
 
     positions: dict[TopicPartition, int] = field(default_factory=dict)
@@ -67,9 +67,9 @@ class RecordReader:
         consumer: Any,
         timeout_s: float,
         on_undecodable: Callable[[int, str], None],
-        progress: Progress | None = None,
+        progress: TopicProgress | None = None,
     ) -> None:
-        self._progress = Progress() if progress is None else progress
+        self._progress = TopicProgress() if progress is None else progress
         self._consumer = consumer
         self._timeout_s = timeout_s
         self._on_undecodable = on_undecodable

@@ -174,6 +174,12 @@ class Consumer:
     def highwater(self, _: TopicPartition) -> int:
         return 0
 
+    def get_random_node(self) -> int:
+        return 1
+
+    async def send(self, *_: object) -> bytes:
+        raise errors.IncompatibleBrokerVersion("tells no ids")
+
     def seek(self, *_: object) -> None:
         pass
 
