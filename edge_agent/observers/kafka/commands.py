@@ -27,7 +27,7 @@ from edge_agent.faults import (
 from edge_agent.observers.cloudevents import MalformedMessageError, read_command
 from edge_agent.observers.crazy_train import payloads as compat
 from edge_agent.observers.kafka.client import client_arguments, connection_cause, consume_forever, link_error
-from edge_agent.observers.kafka.reader import TopicProgress, RecordReader, TopicChangedError
+from edge_agent.observers.kafka.reader import RecordReader, TopicChangedError, TopicProgress
 from edge_agent.runtime.threads import LoopThread
 
 _log = structlog.get_logger(__name__)
