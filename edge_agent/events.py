@@ -236,7 +236,8 @@ class HubStatus:
 class TrainState:
     """A snapshot for observers: the guard's state and its reason in words, the power written, the hub's status.
 
-    `event_id`: see Fault.
+    `cruise_power_percent` is the power for driving where no sign asks for less; `capture_stopped` is whether capturing
+    was stopped by command. `ended` says how the run ended, in the last snapshot of a run. `event_id`: see Fault.
     """
 
     train_id: str
@@ -246,6 +247,9 @@ class TrainState:
     hub: HubStatus
     at_s: float
     at_unix_s: float
+    cruise_power_percent: int | None = None
+    capture_stopped: bool = False
+    ended: str = ""
     event_id: str = field(default_factory=new_id, init=False, compare=False)
 
 

@@ -63,6 +63,13 @@ class Mission:
     margin_mm: float | None = None
     overruns: int = 0
 
+    def text(self) -> str:
+        """Return it in words."""
+        text = {"derailed": "derailed: the train fell off the end of the rails"}.get(self.outcome, self.outcome)
+        if self.outcome == "stopped":
+            text = f"stopped {self.margin_mm:.0f} mm before the cliff"
+        return f"{text}, {self.overruns} STOP sign(s) run over" if self.overruns else text
+
 
 @dataclass(frozen=True, slots=True)
 class RunInfo:

@@ -40,6 +40,9 @@ _log = structlog.get_logger(__name__)
 
 BRAKE_TIMEOUT_S = 0.5
 
+TELL_S = 0.3
+"""After the last brake, what an open page needs to hear how the run ended: it is sent a new state every 0.1 s."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
@@ -173,6 +176,9 @@ async def _drive(
                 await shutdown.wait()
                 await _brake(components, shutdown.reason)
                 notifier.stopping(shutdown.reason, options.settings.guard.exit_timeout_s)
+                components.control.publish_end(f"{components.devices.mission().text()} ({shutdown.reason})")
+                if listener is not None and listener.socket is not None:
+                    await asyncio.sleep(TELL_S)
                 for task in tasks:
                     task.cancel()
     except BaseExceptionGroup as errors:

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from edge_agent.agent import RunView
 from edge_agent.events import Fault, GuardState, Severity
+from edge_agent.report import Mission
 from edge_agent.runtime.log import printable
 
 REFRESH_S = 0.5
@@ -104,7 +105,7 @@ def _rows(report: dict[str, Any]) -> list[tuple[str, str]]:
     frames, mission, detector = report["frames"], report["mission"], report["detector"]
     latency, ticks = report["latency_ms"], report["ticks"]
     rows = [
-        ("mission", _mission(mission)),
+        ("mission", Mission(**mission).text()),
         ("ended by", report["ended_by"]),
         ("duration", f"{report['duration_s']:.1f} s ({report['clock']} clock), {report['fps'] or 0:.2f} frames/s"),
         ("detector", f"{detector['model']} on {detector['backend']}, sha256 {detector['sha256'][:12]}"),
@@ -134,18 +135,6 @@ def _faults_of_a_code(code: str, faults: list[dict[str, Any]]) -> tuple[str, str
     first, last = faults[0], faults[-1]
     times = f" ({len(faults)} times, the last at {last['t_s']:.2f} s)" if len(faults) > 1 else ""
     return f"fault {first['t_s']:.2f} s", "; ".join(filter(None, (f"{code}{times}: {last['message']}", last["remedy"])))
-
-
-def _mission(mission: dict[str, Any]) -> str:
-    margin_mm, overruns = mission["margin_mm"], mission["overruns"]
-    match mission["outcome"]:
-        case "stopped":
-            outcome = f"stopped {margin_mm:.0f} mm before the cliff"
-        case "derailed":
-            outcome = "derailed: the train fell off the end of the rails"
-        case _:
-            outcome = "ended"
-    return f"{outcome}, {overruns} STOP sign(s) run over" if overruns else outcome
 
 
 def _action(action: dict[str, Any]) -> str:

@@ -108,6 +108,7 @@ class Control:
         self._guard = guard.GuardMemory()
         self._inputs: guard.Inputs
         self._capture_stopped = False
+        self._ended = ""
         self._prediction: Prediction | None = None
         self._output: policy.PolicyOutput | None = None
         self._decision: Decision | None = None
@@ -300,6 +301,11 @@ class Control:
         if voltage_mv is not None and voltage_mv < parameters.low_voltage_mv + (LOW_VOLTAGE_BAND_MV if is_low else 0):
             yield BATTERY_LOW, f"{voltage_mv / 1000:.2f} V"
 
+    def publish_end(self, how: str) -> None:
+        """Publish the last state of the run, which tells how it ended."""
+        self._ended = how
+        self._publish_state(self._clock())
+
     def _publish_state(self, now_s: float) -> None:
         self._published_s = now_s
         self._observers.publish(
@@ -311,6 +317,9 @@ class Control:
                 hub=self._hub.status(),
                 at_s=now_s,
                 at_unix_s=time.time(),
+                cruise_power_percent=self._parameters.tuning.cruise_power_percent,
+                capture_stopped=self._capture_stopped,
+                ended=self._ended,
             )
         )
 

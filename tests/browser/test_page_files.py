@@ -27,7 +27,7 @@ OPEN = {
     "connection": ("connecting", "open", "waiting"),
     "theme": ("auto", "light", "dark"),
     "mode": ("live", "stale"),
-    "stale": ("offline", "silent", "blind", "never"),
+    "stale": ("offline", "silent", "ended", "paused", "blind", "never"),
     "outcome": ("sent", "late", "accepted", "refused", "silent", "locked", "failed", "unreachable"),
     "link": ("hub", "mqtt", "kafka"),
     "kind": ("sign", "decision", "command", "fault", "answer"),

@@ -1,5 +1,7 @@
 """The page of a real dry run in Chromium."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.browser.conftest import Open
@@ -100,6 +102,40 @@ async def test_waits_are_not_shown_as_latency(run: DryRun, show: Open):
     assert "6.5\u202fs later" in shown
     assert "6,527" not in shown
     assert "from picture to command" not in shown
+
+
+async def test_power_slider_starts_at_the_trains_driving_power_and_follows_it(run: DryRun, show: Open):
+    viewer = await show(run.url)
+    await viewer.until("() => document.querySelector('#power').value === '40'")  # as dry_run.py sets it
+    await viewer.sees("output[for=power]", "40")
+    await viewer.page.fill("#power", "45")
+    await viewer.has(".outcome-one[data-status=accepted]")
+    train = await run.until(lambda train: train["state"]["cruise_power_percent"] == 45)
+    assert train["state"]["capture_stopped"] is False
+    await viewer.page.fill("#power", "40")
+    await run.until(lambda train: train["state"]["cruise_power_percent"] == 40)
+
+
+async def test_camera_that_an_operator_stopped_says_so(run: DryRun, show: Open):
+    viewer = await show(run.url)
+    await viewer.has(LIVE)
+    await viewer.page.click("[data-verb=capture_stop]")
+    try:
+        await viewer.sees(".stale-title", "The camera was stopped by command")
+    finally:
+        await viewer.page.click("[data-verb=capture_start]")
+    await viewer.has(LIVE)
+
+
+async def test_page_tells_how_the_run_ended(tmp_path: Path, show: Open):
+    run = await DryRun.start(tmp_path)
+    try:
+        viewer = await show(run.url, expected=("WebSocket", "ERR_CONNECTION_REFUSED"))
+        await viewer.has(LIVE)
+    finally:
+        await run.end()
+    await viewer.sees(".stale-title", "The run has ended")
+    await viewer.sees(".stale-text", "ended (SIGTERM)")
 
 
 async def test_emergency_stop_by_key_and_by_button_stops_the_train(run: DryRun, show: Open):

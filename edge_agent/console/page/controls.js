@@ -115,8 +115,10 @@ export class Controls {
       button.disabled = readOnly || (makesSense !== undefined && guard !== undefined && !makesSense(guard));
     }
     this.#power.disabled = readOnly;
-    if (!this.#powerChanged && train?.state?.power_percent > 0) this.#power.value = train.state.power_percent;
-    setText(find("output[for=power]"), this.#powerChanged ? formatQuantity(Number(this.#power.value), "%") : "");
+    const cruise = train?.state?.cruise_power_percent ?? null;
+    if (this.#powerChanged && cruise === Number(this.#power.value)) this.#powerChanged = false;
+    if (!this.#powerChanged && cruise !== null) this.#power.value = cruise;
+    setText(find("output[for=power]"), this.#powerChanged || cruise !== null ? formatQuantity(Number(this.#power.value), "%") : "");
     setText(find(".read-only"), this.#access(api));
   }
 

@@ -27,6 +27,8 @@ export default {
   "stale.offline": "No connection to the console",
   "stale.silent": "No data from the train",
   "stale.blind": "No new picture",
+  "stale.ended": "The run has ended",
+  "stale.paused": "The camera was stopped by command",
   "stale.never": "Waiting for the first picture",
   "stale.since": "for {duration}",
   "figure.age": "Age",

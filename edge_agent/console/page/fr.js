@@ -27,6 +27,8 @@ export default {
   "stale.offline": "Pas de liaison avec la console",
   "stale.silent": "Aucune donnée du train",
   "stale.blind": "Plus de nouvelle image",
+  "stale.ended": "Le parcours est terminé",
+  "stale.paused": "La caméra a été arrêtée par une commande",
   "stale.never": "En attente de la première image",
   "stale.since": "depuis {duration}",
   "figure.age": "Âge",

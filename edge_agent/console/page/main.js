@@ -228,7 +228,7 @@ class Console {
     const language = currentLanguage();
     setText(find(".train-title"), known.train.name);
     this.#pictureView.update(known, now, this.#skipped);
-    this.#panel.show(known.train, language, ["offline", "silent"].includes(freshness(known, now).kind));
+    this.#panel.show(known.train, language, ["offline", "silent", "ended"].includes(freshness(known, now).kind));
     this.#events.show(known.items, stored?.frame_id ?? null, language);
     const pictureUrl = (item) => this.#history.pictureUrl(item);
     const trainMs = now.serverMs - (known.clockLagMs ?? 0);

@@ -122,14 +122,17 @@ export function shownAge(known, nowMs) {
 
 /**
  * Whether what is shown of a train is current: `fresh`, or `offline` (no messages from the server), `silent` (the server
- * receives no events of the train), `blind` (no new pictures), `never` (no picture yet).
+ * receives no events of the train), `ended` (the run is over), `paused` (capturing was stopped by command), `blind` (no new
+ * pictures), `never` (no picture yet).
  */
 export function freshness(known, { nowMs, serverMs, serverSilentMs, slow = false }) {
+  if (known.train.state?.ended) return { kind: "ended", ms: 0 };
   if (serverSilentMs > SILENT_MS) return { kind: "offline", ms: serverSilentMs };
   if (known.train.stale) return { kind: "silent", ms: serverMs - known.train.seen_ms };
   if (!known.shown) return { kind: "never", ms: 0 };
   const waitedMs = nowMs - known.shown.drawnMs;
-  return waitedMs > (slow ? 2 * NO_PICTURE_MS : NO_PICTURE_MS) ? { kind: "blind", ms: waitedMs } : { kind: "fresh", ms: waitedMs };
+  if (waitedMs <= (slow ? 2 * NO_PICTURE_MS : NO_PICTURE_MS)) return { kind: "fresh", ms: waitedMs };
+  return { kind: known.train.state?.capture_stopped ? "paused" : "blind", ms: waitedMs };
 }
 
 /** The stops among items: each brake after a drive command. */

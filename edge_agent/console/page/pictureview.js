@@ -77,7 +77,7 @@ export class PictureView {
     setText(find(".dropped", this.#root), formatQuantity(known.train.dropped));
     setText(find(".inference", this.#root), formatQuantity(known.last?.inference_ms, "ms"));
     this.#mode(fresh, now);
-    this.#showStale(fresh);
+    this.#showStale(fresh, known.train.state?.ended ?? "");
     setAttribute(this.#canvas, "aria-label", this.#describe(known));
   }
 
@@ -91,13 +91,14 @@ export class PictureView {
     setText(find(".detected", this.#root), best ? describeDetection(best) : "");
   }
 
-  #showStale(fresh) {
+  #showStale(fresh, ended) {
     const notice = find(".stale-notice", this.#root);
     const hidden = this.#stored !== null || fresh.kind === "fresh";
     notice.hidden = hidden;
     if (hidden) return;
     setText(find(".stale-title", notice), t(`stale.${fresh.kind}`));
-    setText(find(".stale-text", notice), fresh.ms > 0 ? t("stale.since", { duration: formatDuration(Math.floor(fresh.ms / 1000) * 1000) }) : "");
+    const since = fresh.ms > 0 ? t("stale.since", { duration: formatDuration(Math.floor(fresh.ms / 1000) * 1000) }) : "";
+    setText(find(".stale-text", notice), fresh.kind === "ended" ? ended : since);
   }
 
   #describe(known) {

@@ -120,6 +120,11 @@ class StateData:
     reason: Annotated[str, Field(description="Why, in words, for people.")]
     power_percent: Annotated[int, Field(ge=-100, le=100, description="Motor power last written.")]
     hub: Annotated[HubData, Field(description="What the hub last reported; null where it has not reported yet.")]
+    cruise_power_percent: Annotated[
+        int | None, Field(ge=1, le=100, description="Motor power for driving where no sign asks for less.")
+    ] = None
+    capture_stopped: Annotated[bool, Field(description="Whether capturing was stopped by command.")] = False
+    ended: Annotated[str, Field(description="How the run ended, in words, in its last snapshot; else empty.")] = ""
 
 
 @dataclass(frozen=True, slots=True)
