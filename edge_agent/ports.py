@@ -22,7 +22,8 @@ class Shot:
     new picture of the source, so that the same picture returned twice is recognised. `truth` is the ground truth, where
     the source has one. `lag_s` is by how much a stream's picture is later than its fastest one, in seconds, and is
     counted in `taken_s`; None where the stream has no time stamps, so that its age cannot be known. `any_size` is
-    True where pictures may differ in size, as in a folder.
+    True where pictures may differ in size, as in a folder. `upright` is True where nothing is to be turned, however the
+    camera is mounted: in the simulator, and in recordings of the agent, which are set upright.
     """
 
     image: NDArray[np.uint8] = field(repr=False)
@@ -31,6 +32,7 @@ class Shot:
     truth: tuple[Detection, ...] | None = field(default=None, repr=False)
     lag_s: float | None = 0.0
     any_size: bool = False
+    upright: bool = False
 
 
 class Camera(Protocol):

@@ -25,7 +25,7 @@ def doctor(
     profile: ProfileOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check camera, detector, hub, brokers, page, GPU, disk and clock; exits with 1 if a check fails."""
+    """Check camera, detector, picture, hub, brokers, page, GPU, disk and clock; exits with 1 if a check fails."""
     import asyncio
 
     from edge_agent.config import load

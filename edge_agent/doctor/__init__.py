@@ -18,10 +18,12 @@ __all__ = ["Check", "CheckResult", "Status", "all_checks", "run_checks"]
 def all_checks(settings: Settings, environ: Mapping[str, str]) -> tuple[Check, ...]:
     """Return the checks for these settings, in the order in which they are printed."""
     state = settings.state.directory or resources.state_dir(environ)
+    taken = perception.TakenPictures()
     return (
         Check("python", 2, lambda: system.check_python(os.cpu_count() or 1)),
-        Check("camera", settings.capture.open_timeout_s + 5, lambda: perception.check_camera(settings.capture)),
+        Check("camera", settings.capture.open_timeout_s + 5, lambda: perception.check_camera(settings.capture, taken)),
         Check("detector", 60, lambda: perception.check_detector(settings)),
+        Check("picture", 90, lambda: perception.check_picture(settings, taken)),
         Check("hub", 5, lambda: connections.check_hub(settings.hub)),
         Check("mqtt", 10, lambda: connections.check_mqtt(settings.mqtt, default_id=settings.train.id_is_default)),
         Check("kafka", 10, lambda: connections.check_kafka(settings.kafka)),

@@ -110,18 +110,20 @@ class Capture:
             picture=self._picture(shot),
             taken_s=shot.taken_s,
             taken_unix_s=time.time() - (self._clock() - shot.taken_s),
-            truth=_turned_truth(shot, self._parameters.turn),
+            truth=_turned_truth(shot, self._turn(shot)),
         )
         self._stats.captured += 1
         self._frames.put(frame)
         self._observers.publish(frame)
 
     def _picture(self, shot: Shot) -> CameraPicture:
-        parameters = self._parameters
-        room = parameters.width, parameters.height
-        upright = parameters.turn.size((shot.image.shape[1], shot.image.shape[0]))
-        published = fitted(upright, room) if parameters.keep_aspect else room
-        return CameraPicture(shot.image, published, parameters.turn)
+        room, turn = (self._parameters.width, self._parameters.height), self._turn(shot)
+        upright = turn.size((shot.image.shape[1], shot.image.shape[0]))
+        published = fitted(upright, room) if self._parameters.keep_aspect else room
+        return CameraPicture(shot.image, published, turn)
+
+    def _turn(self, shot: Shot) -> Turn:
+        return UPRIGHT if shot.upright else self._parameters.turn
 
     def _report_lag(self, lag_s: float | None) -> None:
         if lag_s is None:

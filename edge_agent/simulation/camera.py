@@ -55,7 +55,7 @@ class SimCamera:
         moment, serial = self.world.snapshot(), self._serial
         self._serial += 1
         image, seen = await loop.run_in_executor(self._thread, self._renderer.render, moment, serial)
-        return Shot(image, now_s, serial, truth(seen))
+        return Shot(image, now_s, serial, truth(seen), upright=True)
 
     def _ended(self, now_s: float) -> bool:
         if self.world.over and self._over_s is None:

@@ -17,7 +17,7 @@ from edge_agent.errors import ConfigError
 
 APP = typer.Typer()
 APP.command()(doctor)
-NAMES = ["python", "camera", "detector", "hub", "mqtt", "kafka", "console", "gpu", "disk", "clock"]
+NAMES = ["python", "camera", "detector", "picture", "hub", "mqtt", "kafka", "console", "gpu", "disk", "clock"]
 
 
 @pytest.fixture

@@ -37,6 +37,7 @@ class ScriptedCamera:
     lags_s: tuple[float | None, ...] = ()
     """Lag of each picture, by its number."""
     any_size = False
+    upright = False
 
     def __init__(
         self, *steps: int | Exception | None, truth: tuple[Detection, ...] | None = None, sizes: Sizes | None = None
@@ -61,7 +62,8 @@ class ScriptedCamera:
             return None
         image = np.full((*self._sizes[step], 3), 128, np.uint8) if step in self._sizes else GREY
         lag_s = self.lags_s[step] if self.lags_s else 0.0
-        return Shot(image, asyncio.get_running_loop().time() - self.age_s, step, self._truth, lag_s, self.any_size)
+        taken_s = asyncio.get_running_loop().time() - self.age_s
+        return Shot(image, taken_s, step, self._truth, lag_s, self.any_size, self.upright)
 
 
 class Pipeline:
@@ -119,11 +121,13 @@ def play(
     age_s: float = 0.0,
     lags_s: tuple[float | None, ...] = (),
     parameters: CaptureParameters = PACE,
+    upright: bool = False,
 ) -> Pipeline:
     """Run a script to its end and ten seconds on, on a virtual clock."""
 
     async def main() -> Pipeline:
         camera = ScriptedCamera(*steps, truth=truth, sizes=sizes)
+        camera.upright = upright
         camera.live, camera.any_size, camera.age_s, camera.lags_s = live, any_size, age_s, lags_s
         pipeline = Pipeline(camera, FakeDetector(answer), modelled_s, parameters)
         await pipeline.run()
@@ -162,6 +166,13 @@ def test_truth_is_turned_with_the_picture() -> None:
     assert (frame.picture.size, frame.picture.published_size) == ((80, 120), (27, 40))
     assert frame.truth == (Detection("danger", 0.9, Box(40, 10, 60, 30)),)
     assert (pipeline.predictions[0].width, pipeline.predictions[0].height) == (80, 120)
+
+
+def test_picture_that_is_upright_already_is_not_turned_again() -> None:
+    """A recording of the agent, or the simulator, with the settings of a camera that is mounted on its side."""
+    pipeline = play(0, truth=(DANGER,), parameters=replace(PACE, turn=Turn(90)), upright=True)
+    (frame,) = (event for event in pipeline.published if isinstance(event, Frame))
+    assert (frame.picture.size, frame.truth, pipeline.detector.shapes) == ((120, 80), (DANGER,), [(80, 120, 3)])
 
 
 @pytest.mark.parametrize(("keep_aspect", "published"), [(True, (30, 40)), (False, (60, 40))])

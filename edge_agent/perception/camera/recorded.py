@@ -17,7 +17,7 @@ from edge_agent.ports import Shot
 class RecordedPicture:
     """A picture of a file or folder, (height, width, 3) uint8 BGR; numbered from 0, `truth` where it was recorded.
 
-    `time_s` is the time since the first picture of a video; 0 in a folder.
+    `time_s` is the time since the first picture of a video; 0 in a folder. `upright`: see Shot.
     """
 
     image: NDArray[np.uint8] = field(repr=False)
@@ -25,6 +25,7 @@ class RecordedPicture:
     name: str
     truth: tuple[Detection, ...] | None = None
     time_s: float = 0.0
+    upright: bool = False
 
 
 class PictureReader(Protocol):
@@ -107,7 +108,14 @@ class RecordedCamera:
             self._number = picture.number
             self._serial += 1
         now_s = asyncio.get_running_loop().time()
-        return Shot(picture.image, taken_s=now_s, serial=self._serial, truth=picture.truth, any_size=self._any_size)
+        return Shot(
+            picture.image,
+            taken_s=now_s,
+            serial=self._serial,
+            truth=picture.truth,
+            any_size=self._any_size,
+            upright=picture.upright,
+        )
 
     def _read_ahead(self) -> None:
         self._next = asyncio.get_running_loop().run_in_executor(self._thread, self._reader.read)

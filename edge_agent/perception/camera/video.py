@@ -23,6 +23,9 @@ _TOLERANCE_S = 0.0011
 # A video in which more than this part of the pictures cannot be decoded is damaged.
 _MAX_UNREADABLE = 0.1
 
+# Of a recording's line, in characters: a thousand times the usual.
+_LONGEST_LINE = 1 << 20
+
 # For the last picture, where neither it nor the one before it says how long it is shown.
 _DEFAULT_PERIOD_S = 0.1
 
@@ -58,6 +61,7 @@ class VideoReader:
         self._origin_s: float | None = None
         self._decoder: FileDecoder | None = None
         self._truth: dict[int, tuple[Detection, ...]] = {}
+        self._upright = False
         self._current: _Decoded | None = None
         self._next: _Decoded | None = None
         self._last: RecordedPicture | None = None
@@ -68,6 +72,7 @@ class VideoReader:
         from edge_agent.perception.camera.ffmpeg import FileDecoder  # noqa: PLC0415
 
         self._truth = read_truth(self.path.with_suffix(".jsonl"))
+        self._upright = is_recording(self.path)
         try:
             self._decoder = FileDecoder(self.path)
             self._next = self._decode()
@@ -133,7 +138,8 @@ class VideoReader:
         if self._last is None or self._last.number != picture.number:
             name = f"{self.path.name}#{picture.number}"
             truth = self._truth.get(picture.number)
-            self._last = RecordedPicture(to_bgr(picture.frame), picture.number, name, truth, picture.begins_s)
+            image = to_bgr(picture.frame)
+            self._last = RecordedPicture(image, picture.number, name, truth, picture.begins_s, self._upright)
         return self._last
 
     def _end(self) -> None:
@@ -151,6 +157,15 @@ class VideoReader:
             self.notes.append(f"{self.path}: {count - good} of {count} pictures could not be read")
             self.damaged = count - good > _MAX_UNREADABLE * count
         self.close()
+
+
+def is_recording(path: Path) -> bool:
+    """Return whether a film is of `edge-agent record`, by what lies beside it: such a film is upright already."""
+    try:
+        with path.with_suffix(".jsonl").open(encoding="utf-8", errors="replace") as lines:
+            return _is_of_recorder(lines.readline(_LONGEST_LINE))
+    except OSError:
+        return False
 
 
 def read_truth(path: Path) -> dict[int, tuple[Detection, ...]]:

@@ -77,6 +77,15 @@ def test_video_truth_is_beside_its_frames(tmp_path: Path) -> None:
     assert truths == [(Detection("stop", 1.0, Box(1, 2, 3, 4)),), (), None]
 
 
+def test_recording_of_the_agent_is_upright_and_no_other_film_is(tmp_path: Path) -> None:
+    recorded, other = write_video(tmp_path / "recorded.mp4", 2), write_video(tmp_path / "other.mp4", 2)
+    line = {"frame": 0, "sequence": 0, "t_s": 0.0, "frame_id": "f"}
+    recorded.with_suffix(".jsonl").write_text(json.dumps(line) + "\n")
+    other.with_suffix(".jsonl").write_text(json.dumps({**line, "text": "a subtitle"}) + "\n")
+    assert [picture.upright for picture in pictures(recorded)] == [True, True]
+    assert [picture.upright for picture in pictures(other)] == [False, False]
+
+
 def test_video_without_truth_has_none(tmp_path: Path) -> None:
     reader = VideoReader(write_video(tmp_path / "v.mp4", 1), 10)
     reader.open()
