@@ -72,6 +72,10 @@ chaos: $(VENV)/.test ## inject each fault 20 times into the emulated hub and wri
 	@tests/system-packages
 	$(BIN)/python -m tests.chaos --runs 20 --output docs/chaos.md $(ARGS)
 
+.PHONY: device
+device: $(VENV)/.test ## try the service, the hub and the camera on a real kernel, BlueZ and systemd, and write docs/device.md (root; two hours; ARGS=--unit: 5 minutes)
+	$(BIN)/python -m tests.device $(ARGS)
+
 .PHONY: cases
 cases: $(VENV)/.test ## read the inputs of tests/fixtures/cases and print what is right and what is not (10 seconds)
 	$(BIN)/python -m tests.cases $(ARGS)
