@@ -9,6 +9,7 @@ import os
 import random
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 from bumble import hci, ll
 from bumble.controller import Connection, Controller
@@ -119,6 +120,8 @@ class Radio(Controller):
 
 class Adapter(Radio):
     """The controller of BlueZ's adapter."""
+
+    pending_le_connection: Any = None
 
     def on_advertising_pdu(self, pdu):
         """Report an advertisement, with the scan response of its own that bumble does not know; connect if asked to."""
