@@ -53,11 +53,15 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """A sign found in a picture: label (see signs.py; a user's model may have others), confidence 0..1 and box."""
+    """A sign found in a picture: label (see signs.py; a user's model may have others), confidence 0..1 and box.
+
+    `still`: the pixels there are those of the picture before, but for noise: it is no new evidence.
+    """
 
     label: str
     score: float
     box: Box
+    still: bool = field(default=False, compare=False)
 
 
 class Picture(Protocol):

@@ -21,7 +21,7 @@ from edge_agent.agent.lifecycle import CrashMarker, Shutdown, ends_at_hangup
 from edge_agent.agent.monitors import watch_loop, watch_memory
 from edge_agent.agent.observers import QUEUE_SIZE, isolated, mirrors, tracing
 from edge_agent.agent.systemd import Notifier, service_tasks
-from edge_agent.config import Settings, SignRules, check_labels
+from edge_agent.config import Settings, SignRules, at_working_point, check_labels, threshold_note
 from edge_agent.control.driver import Driver
 from edge_agent.control.lights import Lights
 from edge_agent.control.watchdog import Watchdog
@@ -29,6 +29,7 @@ from edge_agent.errors import EdgeAgentError, RetryableError, UsageError
 from edge_agent.events import Fault
 from edge_agent.faults import DETECTOR_FINDS_NOTHING, SOURCE_DAMAGED, SOURCE_NOTED
 from edge_agent.perception.camera import RecordedCamera
+from edge_agent.perception.detector import suggested_threshold
 from edge_agent.pipeline import Control
 from edge_agent.ports import Camera, Detector, DetectorInfo, Sink
 from edge_agent.report import Mission, RunInfo, RunStats, as_json
@@ -105,6 +106,7 @@ async def run(options: RunOptions) -> dict[str, Any]:
 
 
 async def _run(options: RunOptions, notifier: Notifier) -> dict[str, Any]:
+    options = replace(options, settings=_at_working_point(options))
     settings, clock = options.settings, asyncio.get_running_loop().time
     # More threads save 0.1 ms of a resize for twice the CPU time, which the detector needs.
     cv2.setNumThreads(1)
@@ -133,6 +135,15 @@ async def _run(options: RunOptions, notifier: Notifier) -> dict[str, Any]:
         ended_s = clock()
     info = _run_info(options, worker.info, devices.camera.source)
     return as_json(info, components.stats, devices.mission(), ended_s, shutdown.reason)
+
+
+def _at_working_point(options: RunOptions) -> Settings:
+    """Return the settings with the detector's threshold that fits the sign rules, and log what it does not change."""
+    detector, rules = options.settings.detector, options.rules
+    suggested = suggested_threshold(detector)
+    if note := threshold_note(detector, rules, suggested):
+        _log.warning(note, code="threshold_only_shows")
+    return options.settings.model_copy(update={"detector": at_working_point(detector, rules, suggested)})
 
 
 def _open_socket(options: RunOptions, stack: AsyncExitStack) -> ListenSocket | None:

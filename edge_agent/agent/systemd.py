@@ -19,6 +19,7 @@ import structlog
 from edge_agent.agent.build import Components
 from edge_agent.agent.fault_log import FaultLog
 from edge_agent.config import Settings, SignRules, check_labels, load_rules
+from edge_agent.config.control import DetectorSettings
 from edge_agent.control.guard import Permit
 from edge_agent.errors import ConfigError
 from edge_agent.events import GuardState
@@ -147,7 +148,7 @@ def service_tasks(
     if notifier:
         yield "service-manager", report_to_service_manager(notifier, lambda: components.control.permit, log.summary)
     if reloads:
-        rules = SignRulesReloader(settings.policy.rules, components)
+        rules = SignRulesReloader(settings.policy.rules, settings.detector, components)
         yield "reload", _on_hangup(notifier, rules.reload)
 
 
@@ -156,11 +157,12 @@ class SignRulesReloader:
 
     Args:
         path: the file; None for the one that ships.
+        detector: the detector's settings, with the threshold that it runs at.
         components: of the train.
     """
 
-    def __init__(self, path: Path | None, components: Components) -> None:
-        self._path, self._components = path, components
+    def __init__(self, path: Path | None, detector: DetectorSettings, components: Components) -> None:
+        self._path, self._detector, self._components = path, detector, components
 
     async def reload(self) -> None:
         """Read, check and use the file; reports a fault where that fails."""
@@ -179,7 +181,18 @@ class SignRulesReloader:
     def _read(self) -> SignRules:
         rules = load_rules(self._path)
         check_labels(rules, self._components.worker.info.labels)
+        self._refuse_lower_scores(rules)
         return rules
+
+    def _refuse_lower_scores(self, rules: SignRules) -> None:
+        """Raise ConfigError for a `min_score` below the threshold that the detector was opened with."""
+        reported = self._detector.threshold or 0.0
+        lower = [f"{label} {rule.min_score:g}" for label, rule in rules.signs.items() if rule.min_score < reported]
+        if lower:
+            raise ConfigError(
+                f"{rules.source}: the detector reports signs from {reported:g}, but min_score is {', '.join(lower)}",
+                remedy="restart the agent to use them",
+            )
 
 
 async def _on_hangup(notifier: Notifier, reload: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -34,10 +34,10 @@ def check(
     profile: ProfileOption = None,
 ) -> None:
     """Check settings, model and sign rules; prints one line for each problem and exits with 78 where there are any."""
-    from edge_agent.config import check_labels, load, load_rules
+    from edge_agent.config import at_working_point, check_labels, load, load_rules, threshold_note
     from edge_agent.config.yaml_file import display_path
     from edge_agent.errors import UsageError
-    from edge_agent.perception.detector import model_labels
+    from edge_agent.perception.detector import model_labels, suggested_threshold
     from edge_agent.perception.detector.trial import try_model
 
     if path is not None and config is not None:
@@ -45,7 +45,12 @@ def check(
     loaded = load(path or config, profile=profile)
     rules = load_rules(loaded.settings.policy.rules)
     try_model(loaded.settings.detector.model)
-    check_labels(rules, model_labels(loaded.settings.detector))
+    detector = loaded.settings.detector
+    check_labels(rules, model_labels(detector))
+    suggested = suggested_threshold(detector)
+    at_working_point(detector, rules, suggested)
+    if note := threshold_note(detector, rules, suggested):
+        typer.echo(f"note: {note}")
     typer.echo(f"ok: {', '.join([*(display_path(file) for file in loaded.files), rules.source])}")
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from edge_agent.cli.options import detector_at_working_point
 from edge_agent.cli.output import progress_bar, show
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def measure_decisions(folder: Path, settings: "Settings") -> "DecisionReport":
     films = read_films(folder)
     try_model(settings.detector.model)
     rules = load_rules(settings.policy.rules)
+    settings = detector_at_working_point(settings, rules)
     options = PlaybackOptions(
         build_capture_parameters(settings),
         build_tuning(settings, rules),

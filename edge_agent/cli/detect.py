@@ -32,7 +32,8 @@ def detect(
     profile: ProfileOption = None,
 ) -> None:
     """Detect signs in pictures and videos; boxes are in pixels of the original picture."""
-    from edge_agent.config import load
+    from edge_agent.cli.options import detector_at_working_point
+    from edge_agent.config import load, load_rules
     from edge_agent.perception.batch import AnnotatedOutput
     from edge_agent.perception.detector import open_fastest
     from edge_agent.perception.detector.trial import try_model
@@ -41,6 +42,8 @@ def detect(
     settings = load(config, overrides, profile=profile).settings
     files, exit_code = _find(paths)
     if files:
+        if threshold is None:  # what the train would count; a threshold on the command line shows what is asked for
+            settings = detector_at_working_point(settings, load_rules(settings.policy.rules))
         annotated = AnnotatedOutput(save_dir, files) if save_dir else None
         try_model(settings.detector.model)
         detector = open_fastest(settings.detector)

@@ -10,7 +10,7 @@ import typer
 from edge_agent.errors import UsageError
 
 if TYPE_CHECKING:
-    from edge_agent.config import Settings
+    from edge_agent.config import Settings, SignRules
 
 ConfigOption = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="The configuration file.")]
 ProfileOption = Annotated[
@@ -35,7 +35,9 @@ LayoutOption = Annotated[
 ModelOption = Annotated[
     Path | None, typer.Option("--model", metavar="FILE", help="Another ONNX detector of the YOLO family.")
 ]
-ThresholdOption = Annotated[float | None, typer.Option("--threshold", help="Minimum score of a detection, 0 to 1.")]
+ThresholdOption = Annotated[
+    float | None, typer.Option("--threshold", help="Show detections from this score on; a sign's min_score decides.")
+]
 DurationOption = Annotated[
     float | None, typer.Option("--duration", min=0.1, metavar="S", help="Stop after this many seconds.")
 ]
@@ -57,6 +59,15 @@ RealtimeOption = Annotated[
 def absolute(path: Path | None) -> str | None:
     """Return `path` as an override of a setting: relative to the working directory, not to the configuration file."""
     return str(path.absolute()) if path else None
+
+
+def detector_at_working_point(settings: "Settings", rules: "SignRules") -> "Settings":
+    """Return the settings with the detector's threshold that fits the sign rules; raises ConfigError."""
+    from edge_agent.config import at_working_point
+    from edge_agent.perception.detector import suggested_threshold
+
+    detector = at_working_point(settings.detector, rules, suggested_threshold(settings.detector))
+    return settings.model_copy(update={"detector": detector})
 
 
 def host_and_port(text: str, option: str) -> tuple[str, int]:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import gc
-import hashlib
 import json
 import os
 import sys
@@ -19,7 +18,6 @@ from edge_agent.runtime.files import write_atomic
 if TYPE_CHECKING:
     from edge_agent.agent import RunOptions, RunView
     from edge_agent.config import Loaded, Settings
-    from edge_agent.config.control import DetectorSettings
     from edge_agent.observers.hard_frames import Collector
 
 DryRunOption = Annotated[
@@ -148,10 +146,11 @@ def drive(
     rules = load_rules(settings.policy.rules)
     watched = sys.stderr.isatty() and not quiet
     log.configure(settings.log.level, settings.log.format)
-    opener = preload_detector(settings)
+    working = options.detector_at_working_point(settings, rules)
+    opener = preload_detector(working)
     from edge_agent.agent import RunOptions  # most of a run's code: loaded while the detector is opened
 
-    collector = _open_collector(hard_frames, settings) if hard_frames else None
+    collector = _open_collector(hard_frames, working) if hard_frames else None
     job = RunOptions(
         settings,
         rules,
@@ -217,22 +216,6 @@ def _open_collector(wanted: HardFrameOptions, settings: "Settings") -> "Collecto
 
     policy = settings.policy
     tracking = TrackerParameters(gate=policy.track_gate, forget_s=policy.track_lost_ms / 1000)
-    threshold, budget_bytes = _threshold(settings.detector), wanted.megabytes * 1_000_000
+    threshold, budget_bytes = settings.detector.threshold, wanted.megabytes * 1_000_000
+    assert threshold is not None  # noqa: S101 - set with the rules
     return Collector(wanted.folder, threshold=threshold, budget_bytes=budget_bytes, tracking=tracking)
-
-
-def _threshold(settings: "DetectorSettings") -> float:
-    """Return the minimum score of a detection: the settings', else the manifest's, else the default."""
-    from edge_agent.perception.detector import SHIPPED_MODEL
-    from edge_agent.perception.detector.manifest import read_manifest
-    from edge_agent.perception.detector.postprocess import DEFAULT_THRESHOLD
-    from edge_agent.runtime import resources
-
-    if settings.threshold is not None:
-        return settings.threshold
-    model = settings.model or resources.engines_dir() / SHIPPED_MODEL
-    if settings.backend == "none" or not model.is_file():  # a missing model is reported when it is opened
-        return DEFAULT_THRESHOLD
-    manifest = read_manifest(model, hashlib.sha256(model.read_bytes()).hexdigest())
-    own = manifest.threshold if manifest else None
-    return DEFAULT_THRESHOLD if own is None else own

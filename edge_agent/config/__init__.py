@@ -19,7 +19,9 @@ from edge_agent.config.rules import (
     Confirm as Confirm,
     SignRule as SignRule,
     SignRules as SignRules,
+    at_working_point as at_working_point,
     check_labels as check_labels,
     load_rules as load_rules,
+    threshold_note as threshold_note,
 )
 from edge_agent.config.settings import Settings as Settings

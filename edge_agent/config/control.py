@@ -108,7 +108,11 @@ class DetectorSettings(Section):
         description="Precision of the TensorRT engine; `auto` takes fp16 where the model has such a file, else fp32.",
     )
     threshold: float | None = Field(
-        None, gt=0, lt=1, description="Minimum score of a detection; null takes the one in the model's manifest."
+        None,
+        gt=0,
+        lt=1,
+        description="Least score of a detection that is shown; null shows all that the sign rules count. What a sign "
+        "counts from is its rule's `min_score`, and a threshold above one is an error.",
     )
     iou: float = Field(
         0.5, gt=0, lt=1, description="Boxes whose IoU is above this are one sign (non-maximum suppression)."

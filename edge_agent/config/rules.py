@@ -11,8 +11,10 @@ from typing import Self
 from pydantic import Field, ValidationError, model_validator
 
 from edge_agent.config.base import PositivePercent, Section
+from edge_agent.config.control import DetectorSettings
 from edge_agent.config.diagnostics import SettingsProblem, ValueSource, close_match, problems_of, raise_if_any
 from edge_agent.config.yaml_file import display_path, read_yaml
+from edge_agent.errors import ConfigError
 from edge_agent.events import Action
 from edge_agent.runtime import resources
 
@@ -54,7 +56,10 @@ class SignRule(Section):
     )
     confirm: Confirm = Field(default_factory=Confirm, description="How many of the last frames must agree.")
     min_score: float = Field(
-        0.6, ge=0, le=1, description="A frame shows the sign if its detection has at least this score."
+        0.6,
+        ge=0,
+        le=1,
+        description="A frame shows the sign if its detection has at least this score: the one place that says so.",
     )
     near_height_px: float = Field(
         24.0,
@@ -114,6 +119,43 @@ def load_rules(path: Path | None = None) -> SignRules:
     raise_if_any(tree.problems)
     places = {label: place for label in parsed.signs if (place := tree.places.get(("signs", label)))}
     return SignRules(MappingProxyType(dict(parsed.signs)), display_path(path), MappingProxyType(places))
+
+
+_LEAST_THRESHOLD = 0.01
+"""A rule may count every score; the detector still leaves out what is next to nothing."""
+
+
+def at_working_point(detector: DetectorSettings, rules: SignRules, suggested: float | None = None) -> DetectorSettings:
+    """Return the detector's settings with the threshold that fits the rules: it reports all that they count.
+
+    `suggested` is the threshold in the manifest of a model that is not the shipped one. Raises ConfigError where the
+    settings' threshold is above a rule's `min_score`: the sign would count from another score than the rule says.
+    """
+    if detector.threshold is None:
+        lowest = min((rule.min_score for rule in rules.signs.values()), default=suggested or _LEAST_THRESHOLD)
+        reported = min(lowest, lowest if suggested is None else suggested)
+        return detector.model_copy(update={"threshold": max(reported, _LEAST_THRESHOLD)})
+    threshold, source = detector.threshold, rules.source or "the sign rules"
+    hidden = [f"{label} {rule.min_score:g}" for label, rule in rules.signs.items() if rule.min_score < threshold]
+    if hidden:
+        raise ConfigError(
+            f"detector.threshold is {threshold:g}, but {source} counts less (min_score: {', '.join(hidden)})",
+            remedy="remove detector.threshold (or --threshold), or raise these scores: each sign's min_score decides",
+        )
+    return detector
+
+
+def threshold_note(detector: DetectorSettings, rules: SignRules, suggested: float | None = None) -> str:
+    """Return a line where a threshold of the settings or of a model's manifest does not change what signs do; or ""."""
+    scores = sorted(rule.min_score for rule in rules.signs.values())
+    if not scores:
+        return ""
+    counted = f"{rules.source or 'the sign rules'} counts signs from {scores[0]:g} to {scores[-1]:g} (min_score)"
+    if detector.threshold is not None and detector.threshold < scores[0]:
+        return f"detector.threshold {detector.threshold:g} only shows more boxes: {counted}"
+    if suggested is not None and not scores[0] <= suggested <= scores[-1]:
+        return f"the model's manifest has the threshold {suggested:g}, but {counted}"
+    return ""
 
 
 def check_labels(rules: SignRules, labels: Iterable[str]) -> None:

@@ -101,12 +101,16 @@ def release(memory: PolicyMemory) -> PolicyMemory:
 
 
 def observe(
-    memory: PolicyMemory, prediction: Prediction, now_s: float, tuning: Tuning
+    memory: PolicyMemory, prediction: Prediction, now_s: float, tuning: Tuning, *, standing: bool = False
 ) -> tuple[PolicyMemory, tuple[PolicyOutput, ...]]:
     """Fold one prediction into the memory; return the new memory and the outputs of the signs that acted in this frame.
 
-    A sign acts once, when it is confirmed and near.
+    A sign acts once, when it is confirmed and near. While the train is `standing`, a detection whose pixels have not
+    changed is no vote: the detector would only be asked the same question again.
     """
+    if not standing:
+        found = tuple(replace(one, still=False) if one.still else one for one in prediction.detections)
+        prediction = replace(prediction, detections=found)
     memory = _update_tracks(_end_hold(memory, now_s, tuning), prediction, now_s, tuning)
     acting = sorted(_acting_signs(memory, prediction, tuning), key=lambda sign: _rank(sign.rule), reverse=True)
     # The most restrictive comes last, and so prevails.

@@ -9,14 +9,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.config import Settings, check_labels, load_rules
+from edge_agent.config import Settings, at_working_point, check_labels, load_rules, threshold_note
 from edge_agent.config.control import CaptureSettings
 from edge_agent.doctor.check import CheckResult, fail, in_thread, ok, warn
 from edge_agent.errors import RetryableError
 from edge_agent.faults import CAMERA_LAG_UNKNOWN, DETECTOR_FINDS_NOTHING
 from edge_agent.perception.camera import LiveTimeouts, open_camera
 from edge_agent.perception.camera.lag import LAG_UNKNOWN
-from edge_agent.perception.detector import open_fastest
+from edge_agent.perception.detector import open_fastest, suggested_threshold
 from edge_agent.perception.detector.samples import samples_problem
 from edge_agent.perception.detector.tensorrt.cache import cache_dir
 from edge_agent.perception.detector.trial import try_model
@@ -201,11 +201,15 @@ async def check_detector(settings: Settings) -> CheckResult:
     rules = load_rules(settings.policy.rules)
     if settings.detector.backend == "none":
         return warn("off: no signs are seen or obeyed", "set detector.backend to auto")
+    suggested = await in_thread(lambda: suggested_threshold(settings.detector))
+    at_working_point(settings.detector, rules, suggested)
     info, inference_ms, labels, problem = await in_thread(lambda: _try_detector(settings))
     check_labels(rules, labels)
     if problem:
         return warn(f"{info}: {problem}", DETECTOR_FINDS_NOTHING.remedy)
     found = f"{info}, {inference_ms:.0f} ms a frame, knows the {len(rules.signs)} signs of {rules.source}"
+    if note := threshold_note(settings.detector, rules, suggested):
+        return warn(f"{found}; {note}", "set min_score of the signs in the sign rules: it alone decides")
     # 0.8 of the frame period: the rest is for everything else between camera and motor.
     if inference_ms > 0.8 * 1000 / settings.capture.fps:
         return warn(found, f"too slow for {settings.capture.fps:g} frames a second: lower capture.fps")

@@ -75,6 +75,9 @@ def update_tracks(
 
 
 def _updated(track: Track, detection: Detection | None, now_s: float, parameters: TrackerParameters) -> Track:
+    if detection is not None and detection.still:
+        # The same pixels again are the same evidence: the sign is in view, and nothing was learnt of it.
+        return replace(track, box=detection.box, last_seen_s=now_s, speed_px_s=(0.0, 0.0))
     votes = (*track.votes, detection.label if detection else None)[-parameters.memory :]
     if detection is None:
         return replace(track, votes=votes)

@@ -4,6 +4,7 @@ The rules themselves are pure functions in control/policy.py and control/guard.p
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -40,6 +41,9 @@ STATE_PERIOD_S = 1.0
 
 CRITICAL_S = 0.5
 """A critical voltage stops the train when it has lasted this long: a starting motor pulls it down for a moment."""
+
+STARTING_S = 1.0
+"""For this long after the motor got power the train may still be standing: it has a dead band, and the power a ramp."""
 
 LOW_VOLTAGE_BAND_MV = 200
 """A low battery is reported as over only this far above the limit: the voltage sags and recovers with the load."""
@@ -110,6 +114,7 @@ class Control:
         self._capture_stopped = False
         self._ended = ""
         self._prediction: Prediction | None = None
+        self._stood_s = -math.inf
         self._output: policy.PolicyOutput | None = None
         self._decision: Decision | None = None
         self._permit = Permit(GuardState.INIT, None, "starting")
@@ -166,7 +171,11 @@ class Control:
         """Feed a prediction to the policy and step."""
         self._prediction = prediction
         now_s = self._clock()
-        self._signs, acted = policy.observe(self._signs, prediction, now_s, self._parameters.tuning)
+        if self._driver.power_percent == 0:
+            self._stood_s = now_s
+        self._signs, acted = policy.observe(
+            self._signs, prediction, now_s, self._parameters.tuning, standing=now_s - self._stood_s < STARTING_S
+        )
         self._stats.unknown_signs = sum(self._signs.unknown.values())
         for output in acted:
             self._stats.action(

@@ -15,6 +15,7 @@ import structlog
 from edge_agent.errors import EdgeAgentError, FatalError
 from edge_agent.events import Detection, Event, Frame, Picture, Prediction
 from edge_agent.faults import INFERENCE_FAILED, FaultReporter
+from edge_agent.perception.vision.stillness import mark_still
 from edge_agent.ports import Detector, DetectorInfo
 from edge_agent.report import RunStats
 from edge_agent.runtime.queues import Fanout, Latest
@@ -65,6 +66,7 @@ class DetectorWorker:
         self._slot: DetectorSlot | None = None
         self._fallback: DetectorSlot | None = None
         self._failed: list[DetectorSlot] = []
+        self._before: Picture | None = None
         self._on_failure: Callable[[EdgeAgentError], None] = lambda error: None
 
     async def __aenter__(self) -> Self:
@@ -104,7 +106,7 @@ class DetectorWorker:
         self._fallback, self._slot, self._on_failure = self._current_slot, slot, on_failure
 
     async def infer(self, picture: Picture) -> tuple[tuple[Detection, ...], float]:
-        """Find signs in a picture; return them and the inference time in ms."""
+        """Find signs in a picture, and which of them are still; return them and the inference time in ms."""
         slot = self._current_slot
         try:
             async with asyncio.timeout(None if self._fallback is None else self._hung_after_s):
@@ -116,19 +118,21 @@ class DetectorWorker:
             self._slot, self._fallback = self._fallback, None
             self._on_failure(failure if isinstance(failure, EdgeAgentError) else FatalError("the detector hangs"))
             found = await self._run(self._slot, picture)
+        self._before = picture
         if self._modelled_s:
             await asyncio.sleep(self._modelled_s)
         return found
 
     async def _run(self, slot: DetectorSlot, picture: Picture) -> tuple[tuple[Detection, ...], float]:
-        return await slot.thread.submit(_timed, slot.detector, picture)
+        return await slot.thread.submit(_timed, slot.detector, picture, self._before)
 
 
-def _timed(detector: Detector, picture: Picture) -> tuple[tuple[Detection, ...], float]:
+def _timed(detector: Detector, picture: Picture, before: Picture | None) -> tuple[tuple[Detection, ...], float]:
     image = picture.pixels()
     began_s = time.perf_counter()
     detections = detector.infer(image)
-    return detections, (time.perf_counter() - began_s) * 1000
+    inference_ms = (time.perf_counter() - began_s) * 1000
+    return mark_still(detections, None if before is None else before.pixels(), image), inference_ms
 
 
 class Inference:

@@ -1,5 +1,6 @@
 """`edge-agent config`: show, check and schema."""
 
+import hashlib
 import json
 import os
 import struct
@@ -126,6 +127,49 @@ def test_check_judges_the_rules_by_the_model_that_will_run(
     found, _, err = call(capsys, monkeypatch, "check", "a.yaml")
     assert found == code
     assert ("signs.moose: the model does not know this sign" in err) is (code != 0)
+
+
+RULES = "signs:\n  stop: {action: stop, min_score: 0.5}\n  danger: {action: stop, min_score: 0.4}\n"
+
+
+@pytest.mark.parametrize(
+    ("threshold", "code", "said"),
+    [
+        ("null", 0, ""),
+        ("0.4", 0, ""),
+        (
+            "0.3",
+            0,
+            "note: detector.threshold 0.3 only shows more boxes: r.yaml counts signs from 0.4 to 0.5 (min_score)",
+        ),
+        ("0.45", 78, "detector.threshold is 0.45, but r.yaml counts less (min_score: danger 0.4); remove"),
+    ],
+)
+def test_check_compares_the_threshold_with_the_rules(
+    threshold: str, code: int, said: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("r.yaml").write_text(RULES)
+    Path("a.yaml").write_text(f"detector: {{threshold: {threshold}}}\npolicy: {{rules: r.yaml}}")
+    found, out, err = call(capsys, monkeypatch, "check", "a.yaml")
+    assert found == code
+    assert said in out + err
+    assert ("note" in out) is said.startswith("note")
+
+
+@pytest.mark.parametrize(("threshold", "noted"), [(0.25, True), (0.45, False), (0.9, True)])
+def test_check_says_where_a_models_manifest_means_another_score(
+    threshold: float, noted: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(Path("m.onnx"), outputs_for(OutputLayout.CHANNELS_LAST, [], 2), names="['stop', 'danger']")
+    digest = hashlib.sha256(Path("m.onnx").read_bytes()).hexdigest()
+    manifest = {"schema": 1, "sha256": digest, "labels": ["stop", "danger"], "threshold": threshold}
+    Path("m.json").write_text(json.dumps(manifest))
+    Path("r.yaml").write_text(RULES)
+    Path("a.yaml").write_text("detector: {model: m.onnx}\npolicy: {rules: r.yaml}")
+    code, out, _ = call(capsys, monkeypatch, "check", "a.yaml")
+    assert code == 0
+    expected = f"note: the model's manifest has the threshold {threshold:g}, but r.yaml counts signs from 0.4 to 0.5"
+    assert (expected in out) is noted
 
 
 def test_check_of_a_model_that_cannot_be_used_exits_78(

@@ -72,7 +72,9 @@ def photos(tmp_path: Path) -> Path:
     folder = tmp_path / "photos"
     folder.mkdir()
     for n in range(8):
-        cv2.imwrite(str(folder / f"{n}.png"), grey(9, 640, 480))
+        image = grey(9, 640, 480)
+        image[:, 80 * n : 80 * n + 40] = 200  # a train that stands learns nothing from the same picture again
+        cv2.imwrite(str(folder / f"{n}.png"), image)
     return folder
 
 
@@ -158,6 +160,13 @@ def test_model_that_cannot_be_used_is_one_line_and_exit_78(
         save(bad, outputs_for(OutputLayout.CHANNELS_LAST, [DANGER], 6), names=None)
     assert shell("run", "--dry-run", "--no-realtime", "--source", photos, "--model", bad) == 78
     assert "bad.onnx" in shell.complaint
+
+
+def test_threshold_above_what_a_rule_counts_is_exit_78(shell: Shell, model: Path, photos: Path) -> None:
+    code = shell("run", "--source", photos, "--dry-run", "--model", model, "--threshold", "0.95", "--no-realtime")
+    assert code == 78
+    assert "detector.threshold is 0.95, but" in shell.complaint
+    assert "remove detector.threshold (or --threshold)" in shell.complaint
 
 
 def test_rule_for_a_sign_the_model_does_not_know_is_exit_78(shell: Shell, photos: Path, tmp_path: Path) -> None:

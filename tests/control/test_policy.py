@@ -1,6 +1,6 @@
 """What the signs ask for: confirmation, distance, priority, holds, and a sign that acts only once."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -39,7 +39,7 @@ class PolicyRunner:
     width: int = 600
     height: int = 400
 
-    def show(self, *detections: Detection, frames: int = 1) -> tuple[PolicyOutput, ...]:
+    def show(self, *detections: Detection, frames: int = 1, standing: bool = False) -> tuple[PolicyOutput, ...]:
         """Observe the same detections for some frames; return the outputs of signs that acted."""
         acted: tuple[PolicyOutput, ...] = ()
         for _ in range(frames):
@@ -56,7 +56,7 @@ class PolicyRunner:
                 1.0,
                 self.now_s,
             )
-            self.memory, now_acted = observe(self.memory, prediction, self.now_s, TUNING)
+            self.memory, now_acted = observe(self.memory, prediction, self.now_s, TUNING, standing=standing)
             acted += now_acted
         return acted
 
@@ -317,3 +317,40 @@ def test_confirm_one_of_one_acts_at_once() -> None:
     prediction = Prediction("f", 1, 1.0, 0.0, 600, 400, (sign("danger"),), 1.0, 1.0)
     _, acted = observe(PolicyMemory(), prediction, 1.0, Tuning(75, rules))
     assert len(acted) == 1
+
+
+def cushion(number: int, *, still: bool) -> Detection:
+    """Return the edge of a yellow cushion: a score that trembles about the working point."""
+    found = sign("danger", score=(0.60, 0.65, 0.58, 0.62, 0.64)[number % 5])
+    return replace(found, still=still)
+
+
+def test_standing_train_takes_one_still_picture_for_one_vote() -> None:
+    """At a STOP the edge of a cushion at 0.60 to 0.65 must not become "danger: stay" by being looked at for long."""
+    runner = PolicyRunner()
+    (stopped,) = runner.show(sign("stop", x=300.0), frames=3)
+    assert stopped.sign == "stop"
+    for number in range(60):
+        assert runner.show(cushion(number, still=number > 0), standing=True) == ()
+    assert evaluate(runner.memory, runner.now_s, TUNING).action is Action.CRUISE
+
+
+def test_standing_train_obeys_a_sign_that_is_carried_into_view() -> None:
+    runner = PolicyRunner()
+    shown = [runner.show(cushion(number, still=False), standing=True) for number in range(5)]
+    assert [output.sign for outputs in shown for output in outputs] == ["danger"]
+
+
+def test_moving_train_counts_what_looks_the_same() -> None:
+    """Far ahead on a straight a small sign hardly moves from one picture to the next."""
+    runner = PolicyRunner()
+    shown = [runner.show(cushion(number, still=True)) for number in range(5)]
+    assert [output.sign for outputs in shown for output in outputs] == ["danger"]
+
+
+def test_standing_train_keeps_its_tracks_for_when_it_moves_on() -> None:
+    runner = PolicyRunner()
+    runner.show(sign("danger"), frames=2)
+    assert runner.show(*(replace(sign("danger"), still=True),), frames=40, standing=True) == ()
+    (acted,) = runner.show(sign("danger"))
+    assert acted.sign == "danger"

@@ -97,6 +97,16 @@ async def test_model_that_finds_nothing_in_the_sample_pictures_warns(tmp_path: P
     assert "m.onnx finds none of the 6 signs of its labels in the sample pictures" in result.message
 
 
+async def test_threshold_that_the_rules_overrule_warns_and_one_that_hides_a_sign_fails(
+    tmp_path: Path, rules: Path
+) -> None:
+    found = {"model": model(tmp_path, "['stop']"), "threshold": 0.3}
+    shown = await looked(settings(detector=found, policy={"rules": rules}), detector=True)
+    assert (shown.status, "only shows more boxes" in shown.message) == (Status.WARN, True)
+    hidden = await looked(settings(detector=found | {"threshold": 0.7}, policy={"rules": rules}), detector=True)
+    assert (hidden.status, "counts less (min_score: stop 0.6)" in hidden.message) == (Status.FAIL, True)
+
+
 async def test_model_that_is_missing_fails_with_a_remedy(tmp_path: Path) -> None:
     result = await looked(settings(detector={"model": tmp_path / "none.onnx"}), detector=True)
     assert result.status is Status.FAIL

@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import Callable
 
+from edge_agent.config import load_rules
 from edge_agent.control import guard, policy
 from edge_agent.control.driver import Driver, Ramp
-from edge_agent.events import Event
+from edge_agent.control.guard import Order
+from edge_agent.events import Box, Detection, Event, Prediction
 from edge_agent.faults import FaultReporter
 from edge_agent.hub.mock import MockHub
 from edge_agent.pipeline import Control, ControlParameters
@@ -18,6 +20,12 @@ TICK_S = 0.05
 
 def control(clock: Callable[[], float], stepped: Callable[[], None]) -> Control:
     """Return a control whose every step asks for the hub's trouble once, which calls `stepped`."""
+    return control_and_driver(clock, stepped, policy.Tuning(50, {}))[0]
+
+
+def control_and_driver(
+    clock: Callable[[], float], stepped: Callable[[], None], tuning: policy.Tuning
+) -> tuple[Control, Driver]:
     hub, observers = MockHub(), Fanout[Event]()
 
     def stalls() -> int:
@@ -25,8 +33,8 @@ def control(clock: Callable[[], float], stepped: Callable[[], None]) -> Control:
         return 0
 
     driver = Driver(hub, ramp=Ramp(), adapt=lambda power: power, publish=lambda command: None, clock=clock)
-    rules = ControlParameters("train", policy.Tuning(50, {}), guard.Limits(), tick_s=TICK_S)
-    return Control(
+    rules = ControlParameters("train", tuning, guard.Limits(), tick_s=TICK_S)
+    made = Control(
         hub,
         driver,
         rules,
@@ -38,6 +46,7 @@ def control(clock: Callable[[], float], stepped: Callable[[], None]) -> Control:
         faults=FaultReporter(lambda report: None, clock),
         clock=clock,
     )
+    return made, driver
 
 
 def steps_of(seconds: float, also: tuple[float, ...] = ()) -> list[float]:
@@ -104,3 +113,37 @@ def test_a_timer_that_comes_too_soon_by_less_than_a_clock_can_tell_is_taken_as_i
         return steps
 
     assert run_virtual(main()) == [0.0, 0.05, 0.1]
+
+
+def signs_at_a_stop(*, still: bool) -> list[str | None]:
+    """Drive up to a STOP and wait before it while a cushion's edge is found again and again; return what acted.
+
+    `still`: the cushion's pixels are the same in each picture; otherwise somebody waves it.
+    """
+
+    async def main() -> list[str | None]:
+        clock = asyncio.get_running_loop().time
+        made, driver = control_and_driver(clock, lambda: None, policy.Tuning(50, load_rules().signs))
+        tasks = [asyncio.create_task(made.run()), asyncio.create_task(driver.run())]
+        for number in range(42):
+            box = Box(300, 100, 340 + number, 140 + number) if number < 12 else Box(100, 150, 130, 180)
+            found = Detection("stop", 0.9, box)
+            if number >= 12:
+                found = Detection("danger", (0.60, 0.65)[number % 2], box, still=still and number > 12)
+            now_s = clock()
+            made.on_prediction(Prediction(str(number), number, now_s, 0.0, 600, 400, (found,), 1.0, now_s))
+            if number == 1:
+                made.order(Order.ARM)
+                made.order(Order.DRIVE)
+            await asyncio.sleep(0.1)
+        for task in tasks:
+            task.cancel()
+        return [action.sign for action in made._stats.actions]
+
+    return run_virtual(main())
+
+
+def test_cushion_that_stands_still_before_a_waiting_train_is_no_danger() -> None:
+    """Nor while the motor starts after the wait of 3 s: it has power before the train moves."""
+    assert signs_at_a_stop(still=True) == ["stop"]
+    assert signs_at_a_stop(still=False) == ["stop", "danger"]

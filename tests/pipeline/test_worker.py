@@ -20,6 +20,15 @@ async def test_worker_hands_frames_to_the_new_detector_and_closes_both_in_the_en
     assert (old.calls, old.closed, new.closed) == (1, True, True)
 
 
+async def test_worker_marks_what_has_not_changed_since_the_picture_before() -> None:
+    other = GREY.copy()
+    other[20:40, 10:20] = 250
+    pictures = [ResizedPicture.of(image) for image in (GREY, GREY, other, other)]
+    async with DetectorWorker(lambda: FakeDetector(lambda call: (DANGER,))) as worker:
+        found = [(await worker.infer(picture))[0] for picture in pictures]
+    assert [one.still for (one,) in found] == [False, True, False, True]
+
+
 async def test_worker_goes_back_in_the_same_frame_when_the_new_detector_fails() -> None:
     def fail(call: int) -> tuple[Detection, ...]:
         raise FatalError("the GPU failed")

@@ -3,6 +3,7 @@
 Opening, inference and closing block, and run in one thread that the caller chooses.
 """
 
+import hashlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,10 +17,12 @@ from edge_agent.events import Detection
 from edge_agent.perception.detector.manifest import (
     CPU_PRECISION,
     SHIPPED_MODEL as SHIPPED_MODEL,
+    manifest_path,
+    read_manifest,
     shipped_model as shipped_model,
 )
 from edge_agent.perception.detector.onnx import OnnxDetector as OnnxDetector
-from edge_agent.perception.detector.postprocess import DEFAULT_THRESHOLD
+from edge_agent.perception.detector.postprocess import DEFAULT_THRESHOLD, read_model
 from edge_agent.perception.detector.tensorrt.spec import ENGINE_SUFFIXES, EngineSpec, PostprocessOptions
 from edge_agent.ports import Detector, DetectorInfo
 from edge_agent.runtime import resources
@@ -114,6 +117,17 @@ def _engine_info(model: Path) -> "EngineInfo":
     from edge_agent.perception.detector.tensorrt.engine_file import read_engine_info  # noqa: PLC0415 - engines only
 
     return read_engine_info(model)
+
+
+def suggested_threshold(settings: DetectorSettings) -> float | None:
+    """Return the threshold in the manifest of a model of the user's own; None for the shipped one, or without one."""
+    if settings.model is None:
+        return None
+    model = settings.model.with_suffix(".onnx")
+    if not (model.is_file() and manifest_path(model).is_file()):
+        return None
+    manifest = read_manifest(model, hashlib.sha256(read_model(model)).hexdigest())
+    return None if manifest is None else manifest.threshold
 
 
 def engine_spec(settings: DetectorSettings, engines: Path) -> EngineSpec:
