@@ -23,7 +23,7 @@ async def test_worker_hands_frames_to_the_new_detector_and_closes_both_in_the_en
 async def test_worker_marks_what_has_not_changed_since_the_picture_before() -> None:
     other = GREY.copy()
     other[20:40, 10:20] = 250
-    pictures = [ResizedPicture.of(image) for image in (GREY, GREY, other, other)]
+    pictures = [CameraPicture(image) for image in (GREY, GREY, other, other)]
     async with DetectorWorker(lambda: FakeDetector(lambda call: (DANGER,))) as worker:
         found = [(await worker.infer(picture))[0] for picture in pictures]
     assert [one.still for (one,) in found] == [False, True, False, True]
