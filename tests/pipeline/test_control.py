@@ -126,7 +126,7 @@ def signs_at_a_stop(*, still: bool) -> list[str | None]:
         made, driver = control_and_driver(clock, lambda: None, policy.Tuning(50, load_rules().signs))
         tasks = [asyncio.create_task(made.run()), asyncio.create_task(driver.run())]
         for number in range(42):
-            box = Box(300, 100, 340 + number, 140 + number) if number < 12 else Box(100, 150, 130, 180)
+            box = Box(300, 100, 340 + number, 140 + number) if number < 12 else Box(100, 150, 130, 180 + number % 2 * 7)
             found = Detection("stop", 0.9, box)
             if number >= 12:
                 found = Detection("danger", (0.60, 0.65)[number % 2], box, still=still and number > 12)
