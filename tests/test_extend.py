@@ -11,7 +11,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 RECIPES = (ROOT / "docs/extend.md").read_text(encoding="utf-8")
-_BLOCK = re.compile(r"^In `([^`]+)`, (below|instead of) `([^`]+)`:\n\n```\w+\n(.*?)```$", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(
+    r"^In `([^`]+)`, (?:(below|instead of) `([^`]+)`|as a new file):\n\n```\w+\n(.*?)```$", re.MULTILINE | re.DOTALL
+)
 
 
 def recipe(title: str) -> str:
@@ -25,6 +27,10 @@ def follow(text: str, checkout: Path) -> None:
     assert len(blocks) == len(re.findall(r"^In `", text, re.MULTILINE)) > 0
     for name, where, line, code in blocks:
         file = checkout / name
+        if not where:
+            assert not file.exists()
+            file.write_text(code, encoding="utf-8")
+            continue
         before = file.read_text(encoding="utf-8")
         assert before.count(f"{line}\n") == 1, f"{name}: {line}"
         file.write_text(
@@ -77,3 +83,61 @@ def test_step_of_the_recipe_that_is_left_out_is_named_at_import(checkout: Path, 
     steps = re.split(r"^(?=In `)", recipe("A sign"), flags=re.MULTILINE)
     follow("".join(step for step in steps if left_out not in step), checkout)
     assert message in run(checkout, "-c", "import edge_agent.simulation.artwork").stderr
+
+
+_DETECT = """
+import numpy as np
+from edge_agent.config.control import DetectorSettings
+from edge_agent.perception.detector import open_detector, open_fastest
+
+picture = np.zeros((480, 640, 3), np.uint8)
+picture[100:130, 200:230, 2] = 220
+for opened in (open_detector, open_fastest):
+    detector = opened(DetectorSettings(backend="red"))
+    print(detector.infer(picture))
+    detector.close()
+"""
+
+
+def test_detector_backend_of_the_recipe_is_opened_by_its_name_and_detects(checkout: Path) -> None:
+    follow(recipe("A detector backend"), checkout)
+    done = run(checkout, "-c", _DETECT)
+    assert (
+        done.stdout.count("Detection(label='stop', score=0.9, box=Box(x1=200.0, y1=100.0, x2=230.0, y2=130.0))") == 2
+    ), done.stderr
+    rules = checkout / "stop-only.yaml"
+    rules.write_text("signs: {stop: {action: stop, hold_s: 1, then: resume, near_height_px: 32}}\n", encoding="utf-8")
+    words = "run --dry-run --no-realtime --duration 2 --detector red --config agent.yaml"
+    (checkout / "agent.yaml").write_text("policy: {rules: stop-only.yaml}\n", encoding="utf-8")
+    driven = run(checkout, "-m", "edge_agent", *words.split())
+    assert driven.returncode == 0, driven.stderr
+    assert "on red" in driven.stdout + driven.stderr
+
+
+_PUBLISH = """
+from edge_agent.config import MqttSettings
+from edge_agent.events import Action, Decision
+from edge_agent.observers.mqtt.messages import MqttMessageBuilder
+from edge_agent.observers.mqtt.send_queue import EventEncoder, SendQueue
+from edge_agent.runtime.queues import ThreadQueue
+
+events, waiting = ThreadQueue(lambda: None, max_bulky=1), SendQueue(100)
+builder = MqttMessageBuilder(MqttSettings(), "train-7")
+encoder = EventEncoder(
+    events, waiting, builder, train_id="train-7", first_sequence=1, image_wanted=lambda: False, compat=False
+)
+for sign in (None, "stop"):
+    events.put(Decision("d", "f", 1.0, 0.9, Action.STOP, 0, sign, "because"))
+encoder.drain()
+while message := waiting.first():
+    print(message.topic, message.retain, message.payload if message.topic.endswith("/sign") else "")
+    waiting.acknowledge(message)
+"""
+
+
+def test_mqtt_topic_of_the_recipe_is_published_with_each_decision_that_has_a_sign(checkout: Path) -> None:
+    follow(recipe("An MQTT topic"), checkout)
+    done = run(checkout, "-c", _PUBLISH)
+    assert [line for line in done.stdout.splitlines() if "/sign " in line] == [
+        "edge-agent/train-7/sign True b'stop'"
+    ], done.stderr

@@ -5,6 +5,7 @@ Opening, inference and closing block, and run in one thread that the caller choo
 
 import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,12 @@ class NoDetector:
         """Do nothing: there is nothing to release."""
 
 
+WITHOUT_MODEL: dict[str, Callable[[], Detector]] = {
+    "none": NoDetector,
+}
+"""The backends that read no model file, by the names that `detector.backend` gives them."""
+
+
 def open_fastest(settings: DetectorSettings, engines: Path | None = None) -> Detector:
     """Open the fastest detector available: a TensorRT engine built earlier, else ONNX Runtime.
 
@@ -56,8 +63,8 @@ def open_fastest(settings: DetectorSettings, engines: Path | None = None) -> Det
     the model is missing, damaged, changed or of an unknown form, FatalError where TensorRT is required and does not
     work.
     """
-    if settings.backend == "none":
-        return NoDetector()
+    if settings.backend in WITHOUT_MODEL:
+        return WITHOUT_MODEL[settings.backend]()
     if settings.backend == "onnxruntime":
         return _on_cpu(settings)
     try:
@@ -73,8 +80,8 @@ def open_detector(settings: DetectorSettings) -> Detector:
 
     The network has run once by then, so the first frame takes no longer than the next. Raises as `open_fastest`.
     """
-    if settings.backend == "none":
-        return NoDetector()
+    if settings.backend in WITHOUT_MODEL:
+        return WITHOUT_MODEL[settings.backend]()
     if not starts_on_cpu(settings):
         try:
             return _on_gpu(settings, None)
@@ -88,7 +95,7 @@ def open_detector(settings: DetectorSettings) -> Detector:
 
 def starts_on_cpu(settings: DetectorSettings) -> bool:
     """Return whether `open_detector` needs no GPU; only then may another thread use the detector it opens."""
-    if settings.backend in {"none", "onnxruntime"}:
+    if settings.backend in WITHOUT_MODEL or settings.backend == "onnxruntime":
         return True
     return engine_spec(settings, engines=Path()).onnx() is not None
 
