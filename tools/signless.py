@@ -65,7 +65,7 @@ PACKAGES = (
         "opencv-doc",
         ("data", "input_images", "text", "reg"),
         ("aloeGT", "Blender", "circular", "gradient", "left", "Megamind_bugy", "mask", "pic1", "pic2", "pic3", "pic4",
-         "pic5", "pic6", "right", "scenetext01", *(f"{number}.png" for number in range(21))),
+         "pic5", "pic6", "right", "scenetext01", "scenetext06", *(f"{number}.png" for number in range(21))),
     ),
     Package("apt", "gnome-backgrounds"),
     Package("apt", "mate-backgrounds"),
@@ -237,7 +237,7 @@ def write(options: FootageOptions) -> int:
         stills += files_of(folder, package, _PICTURES)
     cleaned = [(f"frame-{path.stem}", one) for path, one in painted_over(options.frames, options.annotations)]
     # Only names are kept: a few hundred photographs of 4,000 px do not fit into memory.
-    photographs = [(_name(path, packages), path) for path, _ in distinct(stills)]
+    photographs = _named([path for path, _ in distinct(stills)], packages)
     views = len(photographs) + len(cleaned)
     each = max(1, -(-(round(options.minutes * 60 * FPS) - total) // views))
     for name, path in photographs:
@@ -249,10 +249,14 @@ def write(options: FootageOptions) -> int:
     return total
 
 
-def _name(path: Path, packages: Path) -> str:
-    """Return a film's name: the package, the picture, a part of its folder's hash (some lie in several folders)."""
-    package = path.relative_to(packages).parts[0]
-    return f"{package}-{path.stem}-{zlib.crc32(path.parent.name.encode()) % 1000}"
+def _named(paths: Sequence[Path], packages: Path) -> list[tuple[str, Path]]:
+    """Return each picture with its film's name: package, picture, and a number where that is not the first."""
+    named: dict[str, Path] = {}
+    for path in paths:
+        name = f"{path.relative_to(packages).parts[0]}-{path.stem}"
+        number = sum(1 for other in named if other == name or other.startswith(f"{name}~"))
+        named[f"{name}~{number + 1}" if number else name] = path
+    return list(named.items())
 
 
 def _write_pan(options: FootageOptions, name: str, picture: Image, frames: int) -> int:
