@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from edge_agent.errors import ConfigError, UsageError
+from edge_agent.runtime.files import check_no_pipe
 
 
 class Direction(StrEnum):
@@ -71,6 +72,7 @@ def read_log(path: Path) -> tuple[HubLogRecord, ...]:
     """Read a recording; raises ConfigError with file and line."""
     records = []
     try:
+        check_no_pipe(path)
         with path.open(encoding="ascii") as file:
             for number, line in enumerate(file, start=1):
                 records.append(_record(path, number, line))

@@ -86,6 +86,8 @@ def list_files(path: Path) -> list[Path]:
     remedy = "name pictures, videos or folders of them"
     if not path.exists():
         raise ConfigError(f"{path}: no such file or folder", remedy=remedy)
+    if path.is_fifo():
+        raise ConfigError(f"{path}: cannot be read (it is a pipe, not a file)", remedy=remedy)
     files = list_images(path, SUFFIXES | VIDEO_SUFFIXES)
     if not files:
         raise UsageError(f"{path}: contains no pictures and no videos", remedy=remedy)

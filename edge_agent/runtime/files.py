@@ -10,6 +10,7 @@ from pathlib import Path
 from edge_agent.errors import FatalError
 
 _PART_BYTES = 1 << 22
+_PIPE = "it is a pipe, not a file"
 
 
 def read_file(path: Path, max_bytes: int) -> bytes:
@@ -20,12 +21,18 @@ def read_file(path: Path, max_bytes: int) -> bytes:
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as file:
         if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, "it is a pipe, not a file", str(path))
+            raise OSError(errno.EINVAL, _PIPE, str(path))
         content = bytearray()
         # In parts, since a read reserves the memory for all that it is asked for.
         while part := file.read(min(_PART_BYTES, max_bytes - len(content))):
             content += part
         return bytes(content)
+
+
+def check_no_pipe(path: Path) -> None:
+    """Raise OSError for a pipe: opening it would wait for somebody who writes."""
+    if path.is_fifo():
+        raise OSError(errno.EINVAL, _PIPE, str(path))
 
 
 @contextmanager

@@ -62,6 +62,28 @@ def test_pipe_in_place_of_a_file_is_exit_78(pipe: Path, option: str) -> None:
     assert_one_line(program(*RUN, option, pipe), 78, "it is a pipe, not a file")
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("detect", "pipe"),
+        ("detect", "pipe.png"),
+        ("hub", "replay", "pipe"),
+        ("mirror", "status"),
+        (*RUN, "--detector", "tensorrt", "--model", "pipe.engine"),
+    ],
+)
+def test_pipe_in_place_of_what_a_command_reads_is_exit_78(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("pipe", "pipe.png", "pipe.engine", "outbox.db"):
+        os.mkfifo(tmp_path / name)
+    result = program(*words, EDGE_AGENT_KAFKA__OUTBOX__PATH=str(tmp_path / "outbox.db"))
+    assert result.returncode == 78, result.stderr
+    assert "pipe" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
 def test_pipe_in_place_of_a_secret_is_exit_78(pipe: Path) -> None:
     result = program("console", "--bootstrap-servers", "127.0.0.1:1", EDGE_AGENT_CONSOLE__TOKEN_FILE=str(pipe))
     assert_one_line(result, 78, "it is a pipe, not a file")

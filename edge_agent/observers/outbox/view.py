@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from edge_agent.errors import FatalError, RetryableError
+from edge_agent.errors import ConfigError, FatalError, RetryableError
 from edge_agent.observers.outbox.file import EVERY_TABLE, OutboxLock, is_broken
 from edge_agent.observers.outbox.record import RecordKind
 from edge_agent.observers.outbox.status import explain
 from edge_agent.observers.outbox.store import KindCounts
+from edge_agent.runtime.files import check_no_pipe
 
 _TIMEOUT_S = 5.0
 
@@ -40,11 +41,14 @@ def inspect_outbox(path: Path) -> OutboxView:
     if not path.exists():
         return OutboxView(path, False, False, 0, {}, None, {}, aside)
     try:
+        check_no_pipe(path)
         connection = sqlite3.connect(f"file:{quote(str(path.resolve()))}?mode=ro", uri=True, timeout=_TIMEOUT_S)
         try:
             return _read(connection, path, aside)
         finally:
             connection.close()
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})", remedy="set kafka.outbox.path") from None
     except sqlite3.Error as error:
         if is_broken(error):
             raise FatalError(

@@ -9,6 +9,7 @@ from edge_agent.errors import ConfigError
 from edge_agent.events import Box, Detection
 from edge_agent.perception.camera.opencv import to_bgr
 from edge_agent.perception.camera.recorded import RecordedPicture
+from edge_agent.runtime.files import check_no_pipe
 
 _RECORDED_KEYS = frozenset({"frame", "sequence", "t_s", "frame_id", "detections"})
 
@@ -71,6 +72,11 @@ class VideoReader:
         # 60 ms that a start without a video spares.
         from edge_agent.perception.camera.ffmpeg import FileDecoder  # noqa: PLC0415
 
+        try:
+            check_no_pipe(self.path)
+        except OSError as error:
+            remedy = "name a video file, or a stream by its address"
+            raise ConfigError(f"{self.path}: cannot be read ({error.strerror})", remedy=remedy) from None
         self._truth = read_truth(self.path.with_suffix(".jsonl"))
         self._upright = is_recording(self.path)
         try:

@@ -17,6 +17,7 @@ from edge_agent.perception.detector.manifest import parse_names
 from edge_agent.perception.detector.postprocess import check_task, parse_size
 from edge_agent.perception.detector.tensorrt.bindings import GpuPlatform
 from edge_agent.perception.vision import OutputLayout
+from edge_agent.runtime.files import check_no_pipe
 
 RECIPE = 1
 """Increased when engines are built in another way, so that old ones are rebuilt."""
@@ -92,6 +93,7 @@ def pack(engine: bytes, engine_info: EngineInfo) -> bytes:
 def read_engine(path: Path) -> tuple[EngineInfo, bytes]:
     """Read and check a file; raises DamagedEngineError for a damaged one, ConfigError when it cannot be read."""
     try:
+        check_no_pipe(path)
         content = path.read_bytes()
     except OSError as error:
         raise ConfigError(
@@ -110,6 +112,7 @@ def read_engine(path: Path) -> tuple[EngineInfo, bytes]:
 def read_engine_info(path: Path) -> EngineInfo:
     """Read only the description; raises as `read_engine` does."""
     try:
+        check_no_pipe(path)
         with path.open("rb") as file:
             head = file.read(_LENGTH.size + _MAX_DESCRIPTION_BYTES)
     except OSError as error:
