@@ -49,7 +49,7 @@ test: $(VENV)/.test ## run every test (ARGS="-k guard")
 	$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
 
 .PHONY: seeds
-seeds: $(VENV)/.test ## drive the default world with 50 seeds on a virtual clock (ARGS="--count 5")
+seeds: $(VENV)/.test ## drive the default world with 50 seeds on a virtual clock (ARGS="--count 5 --films DIR")
 	$(BIN)/python -m tests.seeds $(ARGS)
 
 .PHONY: coverage

@@ -53,6 +53,21 @@ class LatencyHistogram:
 
 
 @dataclass(frozen=True, slots=True)
+class MissionSign:
+    """A sign of the simulated world that faces the train, at `at_mm` along the track.
+
+    `counts`: it must be obeyed; others cannot be read in time. `passed_s` is when the train's front passed it, from the
+    world's beginning; None where it never did. `disobeyed`: it was passed without its stop, or faster than its limit.
+    """
+
+    sign: str
+    at_mm: float
+    counts: bool
+    passed_s: float | None
+    disobeyed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Mission:
     """The outcome by the simulated world's rules; `ended` for any other source.
 
@@ -62,6 +77,7 @@ class Mission:
     outcome: str = "ended"
     margin_mm: float | None = None
     overruns: int = 0
+    signs: tuple[MissionSign, ...] = ()
 
     def text(self) -> str:
         """Return it in words."""
@@ -198,7 +214,7 @@ def as_json(run: RunInfo, stats: RunStats, mission: Mission, ended_s: float, rea
         "faults_total": stats.faults_total,
         "failed_writes": stats.failed_writes,
         "observers_dropped": stats.observers_dropped,
-        "mission": asdict(mission),
+        "mission": {**asdict(mission), "signs": [asdict(sign) for sign in mission.signs]},
         "ended_by": reason,
     }
 

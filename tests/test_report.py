@@ -74,7 +74,7 @@ def test_report_has_the_documented_form_and_is_json() -> None:
     assert json.loads(json.dumps(report)) == report
     assert report["schema"] == 1
     assert report["detector"] == {"backend": "onnxruntime", "model": "signs.onnx", "sha256": "ab" * 32}
-    assert report["mission"] == {"outcome": "stopped", "margin_mm": 41.5, "overruns": 0}
+    assert report["mission"] == {"outcome": "stopped", "margin_mm": 41.5, "overruns": 0, "signs": []}
     assert report["duration_s"] == 30.0
     assert {"captured", "processed", "dropped", "invalid"} <= set(report["frames"])
     assert {"capture_to_prediction", "capture_to_command"} <= set(report["latency_ms"])

@@ -1,12 +1,13 @@
 """The simulated train of a run: its world, camera and hub. Loaded only where the source is `sim`."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import structlog
 
 from edge_agent.config import Settings
 from edge_agent.ports import Camera, Hub
-from edge_agent.report import Mission
+from edge_agent.report import Mission, MissionSign
 from edge_agent.simulation.camera import SimCamera
 from edge_agent.simulation.hub import SimHub
 from edge_agent.simulation.invent import default_layout
@@ -38,7 +39,17 @@ class SimulatedTrain:
         """Return the outcome so far."""
         world = self._world
         has_outcome = world.outcome.value != "ended"
-        return Mission(world.outcome.value, round(world.margin_mm, 1) if has_outcome else None, world.overruns)
+        margin_mm = round(world.margin_mm, 1) if has_outcome else None
+        return Mission(world.outcome.value, margin_mm, world.overruns, tuple(self._signs()))
+
+    def _signs(self) -> Iterator[MissionSign]:
+        """Yield the signs that face the train, in the order in which it comes to them."""
+        referee, signs = self._world.referee, self._world.layout.signs
+        for index in sorted(range(len(signs)), key=lambda index: signs[index].s_mm):
+            sign, passed_s = signs[index], referee.passed_s.get(index)
+            if not sign.back:
+                at_s = None if passed_s is None else round(passed_s, 3)
+                yield MissionSign(sign.label, round(sign.s_mm, 1), sign.counts, at_s, referee.disobeyed(index))
 
     def speed_mm_s(self) -> float:
         """Return the train's speed."""

@@ -87,7 +87,7 @@ class SimSettings(Section):
     )
     battery_percent: PositivePercent = Field(90, description="Charge of the simulated battery at the start.")
     time_limit_s: float = Field(
-        90.0, gt=0, le=86400, description="End the mission on a generated track after this many seconds."
+        120.0, gt=0, le=86400, description="End the mission on a generated track after this many seconds."
     )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from edge_agent.config.rules import AfterHold, SignRule
 from edge_agent.events import Action, Box, Detection, Prediction
-from edge_agent.perception.tracking import Track, TrackerParameters, update_tracks
+from edge_agent.perception.tracking import Track, TrackerParameters, turn_px_s, update_tracks
 
 REFERENCE_SIDE_PX = 600
 """Longer side of the picture that `near_height_px` refers to. A camera's modes and the two ways to hold it mostly share
@@ -26,6 +26,8 @@ _NARROWEST = 0.55
 _NEARER = 1.2
 # So sure a detection counts at once: a train that is armed in front of a sign has not seen it grow.
 _SURE = 0.9
+# A train is at most so fast on fresh batteries, whatever pulls it: 780 mm/s at full power.
+_MM_S_PER_PERCENT = 7.8
 # A sign that is detected again is at least this tall compared with its last box: the train only comes nearer.
 _SAME_SIGN_HEIGHT = 0.7
 
@@ -133,21 +135,37 @@ def _end_hold(memory: PolicyMemory, now_s: float, tuning: Tuning) -> PolicyMemor
 
 def _update_tracks(memory: PolicyMemory, prediction: Prediction, now_s: float, tuning: Tuning) -> PolicyMemory:
     """Track the frame's boxes; a sign that was lost and is detected again does not act a second time."""
-    known = [d for d in prediction.detections if d.label in tuning.rules and _is_vote(d, prediction, tuning)]
+    known = [d for d in prediction.detections if d.label in tuning.rules and _is_readable(d, prediction, tuning)]
+    sure = [d for d in known if d.score >= tuning.rules[d.label].min_score]
     unknown = dict(memory.unknown)
     for detection in prediction.detections:
         if detection.label not in tuning.rules:
             unknown[detection.label] = unknown.get(detection.label, 0) + 1
     before = {track.number for track in memory.tracks}
-    living, gone = update_tracks(memory.tracks, known, prediction.taken_s, tuning.tracking)
+    living, gone = update_tracks(
+        memory.tracks,
+        sure,
+        prediction.taken_s,
+        tuning.tracking,
+        faint=[d for d in known if d not in sure],
+        turn_px_s=_turn_px_s(memory, prediction, now_s, tuning),
+    )
     # A sign that flickers must not act twice, so its track is remembered for the rule's cool-down.
     recent = tuple(g for g in (*memory.recent, *gone) if g.acted and now_s - g.last_seen_s <= _cooldown_s(g, tuning))
-    living = tuple(t if t.number in before else _mark_if_seen_before(t, recent) for t in living)
+    lost = tuple(t for t in living if t.acted and t.last_seen_s < prediction.taken_s)
+    living = tuple(t if t.number in before else _mark_if_seen_before(t, (*recent, *lost)) for t in living)
     return replace(memory, tracks=living, recent=recent, unknown=unknown)
 
 
-def _is_vote(detection: Detection, prediction: Prediction, tuning: Tuning) -> bool:
-    """Return whether a detection counts as a vote: confident, not truncated, facing the camera, not too high."""
+def _turn_px_s(memory: PolicyMemory, prediction: Prediction, now_s: float, tuning: Tuning) -> float:
+    """Return how fast the picture moves sideways in a curve at the power that the train has, or had a moment ago."""
+    asked = evaluate(memory, now_s, tuning).power_percent or 0
+    power_percent = max(asked, tuning.cruise_power_percent)
+    return turn_px_s(_MM_S_PER_PERCENT * power_percent, max(prediction.width, prediction.height))
+
+
+def _is_readable(detection: Detection, prediction: Prediction, tuning: Tuning) -> bool:
+    """Return whether a detection may be a sign at the track: not truncated, facing the camera, not too high."""
     box, edge = detection.box, _EDGE_PX * _scale(prediction)
     # A real sign that the frame's edge truncates has been detected whole before.
     whole = (
@@ -155,7 +173,7 @@ def _is_vote(detection: Detection, prediction: Prediction, tuning: Tuning) -> bo
     )
     facing = box.width >= _NARROWEST * box.height
     low_enough = (box.y1 + box.y2) / 2 >= tuning.ignore_above * prediction.height
-    return whole and facing and low_enough and detection.score >= tuning.rules[detection.label].min_score
+    return whole and facing and low_enough
 
 
 def _scale(prediction: Prediction) -> float:

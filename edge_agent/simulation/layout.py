@@ -29,6 +29,7 @@ class PlacedSign:
         left_mm: distance from the track's centre line; negative to the right.
         yaw_rad: 0 faces the oncoming train; positive rotates it counter-clockwise seen from above.
         back: the train sees its back.
+        counts: whether the train must obey it; a sign that cannot be read in time is shown all the same.
     """
 
     name: str
@@ -36,6 +37,7 @@ class PlacedSign:
     left_mm: float
     yaw_rad: float = 0.0
     back: bool = False
+    counts: bool = True
 
     @property
     def label(self) -> str:
@@ -69,9 +71,24 @@ class RenderStyle:
     sign_light: float = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class CameraMount:
+    """How the camera sits on the train.
+
+    Args:
+        height_mm: of the lens above the table.
+        pitch_rad: downward tilt.
+        roll_rad: the camera's clockwise turn about its axis; the picture turns the other way.
+    """
+
+    height_mm: float = 95.0
+    pitch_rad: float = math.radians(1.5)
+    roll_rad: float = 0.0
+
+
 @dataclass(frozen=True)
 class Layout:
-    """Track, signs and style. The mission begins at `start_mm` and must end before the rails do."""
+    """Track, signs, style and camera. The mission begins at `start_mm` and must end before the rails do."""
 
     track: RailTrack
     signs: tuple[PlacedSign, ...]
@@ -80,6 +97,7 @@ class Layout:
     time_limit_s: float = 120.0
     side_mm: float = 300.0
     """How far the table extends beyond the track on the three sides other than the end of the rails."""
+    mount: CameraMount = field(default_factory=CameraMount)
 
     @property
     def cliff_mm(self) -> float:

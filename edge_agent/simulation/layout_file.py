@@ -6,6 +6,7 @@ track:              # pieces laid end to end: straights of 128 mm, curves of 22.
 signs:
 - {name: stop, at_mm: 820, left_mm: -70, yaw_deg: 8}
 look: {seed: 3, exposure: 0.9}
+camera: {height_mm: 95, pitch_deg: 1.5, roll_deg: 0}
 """
 
 import json
@@ -19,7 +20,7 @@ from edge_agent.config.base import Section
 from edge_agent.config.diagnostics import SettingsProblem, SettingsTree, close_match, problems_of, raise_if_any
 from edge_agent.config.yaml_file import read_yaml
 from edge_agent.simulation import artwork
-from edge_agent.simulation.layout import Layout, PlacedSign, RenderStyle
+from edge_agent.simulation.layout import CameraMount, Layout, PlacedSign, RenderStyle
 from edge_agent.simulation.track import RailTrack, Segment, curve, straight
 
 _MAX_PIECES = 400
@@ -51,6 +52,7 @@ class _Sign(Section):
     left_mm: float = Field(ge=-1000, le=1000)
     yaw_deg: float = Field(0.0, ge=-90, le=90)
     back: bool = False
+    counts: bool = True
 
     @field_validator("name")
     @classmethod
@@ -67,7 +69,7 @@ class _Sign(Section):
         return left_mm
 
     def placed(self) -> PlacedSign:
-        return PlacedSign(self.name, self.at_mm, self.left_mm, math.radians(self.yaw_deg), self.back)
+        return PlacedSign(self.name, self.at_mm, self.left_mm, math.radians(self.yaw_deg), self.back, self.counts)
 
 
 class _RenderStyle(Section):
@@ -79,10 +81,20 @@ class _RenderStyle(Section):
     sign_light: float = Field(1.0, ge=0.1, le=1.5)
 
 
+class _CameraMount(Section):
+    height_mm: float = Field(95.0, ge=60, le=400)
+    pitch_deg: float = Field(1.5, ge=-20, le=45)
+    roll_deg: float = Field(0.0, ge=-45, le=45)
+
+    def mount(self) -> CameraMount:
+        return CameraMount(self.height_mm, math.radians(self.pitch_deg), math.radians(self.roll_deg))
+
+
 class _LayoutFile(Section):
     track: tuple[_Piece, ...] = Field(min_length=1, max_length=_MAX_PIECES)
     signs: tuple[_Sign, ...] = Field((), max_length=_MAX_SIGNS)
     look: _RenderStyle = _RenderStyle()
+    camera: _CameraMount = _CameraMount()
     start_mm: float = Field(160.0, ge=0)
     time_limit_s: float = Field(120.0, gt=0, le=86400)
     side_mm: float = Field(300.0, ge=60, le=5000)
@@ -95,6 +107,7 @@ class _LayoutFile(Section):
             self.start_mm,
             self.time_limit_s,
             self.side_mm,
+            self.camera.mount(),
         )
 
 

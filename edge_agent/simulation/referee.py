@@ -37,20 +37,20 @@ class Referee:
     """Speed limits exceeded."""
     outcome: MissionOutcome | None = None
     passed_s: dict[int, float] = field(default_factory=dict)
-    """When the train's front passed each sign, by the sign's index."""
+    """When the train's front passed each sign's front, by the sign's index."""
     joints_s: list[float] = field(default_factory=list)
     """When the train's front passed the end of each segment of the track."""
     departed_s: float | None = None
     _stood_since_s: float | None = None
     _stood_at: set[int] = field(default_factory=set)
-    _speeders: set[int] = field(default_factory=set)
+    _disobeyed: set[int] = field(default_factory=set)
     _fronts: list[tuple[int, Sign, float]] = field(init=False)
 
     def __post_init__(self) -> None:
         self._fronts = [
             (index, artwork.sign_of(sign.name), sign.s_mm)
             for index, sign in enumerate(self.layout.signs)
-            if not sign.back
+            if sign.counts and not sign.back
         ]
 
     def watch(self, now_s: float, s_mm: float, speed_mm_s: float) -> None:
@@ -66,6 +66,10 @@ class Referee:
             self.outcome = MissionOutcome.DERAILED
         elif self._stands_for_danger(now_s, s_mm):
             self.outcome = MissionOutcome.STOPPED
+
+    def disobeyed(self, index: int) -> bool:
+        """Return whether the train passed this sign without a stop, or faster than it allows."""
+        return index in self._disobeyed
 
     def _note_standing(self, now_s: float, s_mm: float, standing: bool) -> None:
         if not standing:
@@ -84,10 +88,12 @@ class Referee:
         joints = self.layout.track.joints
         if len(self.joints_s) + 1 < len(joints) and s_mm >= joints[len(self.joints_s) + 1][0]:
             self.joints_s.append(now_s)
+        for index, sign in enumerate(self.layout.signs):
+            if not sign.back and s_mm >= sign.s_mm:
+                self.passed_s.setdefault(index, now_s)
         for index, kind, sign_mm in self._fronts:
             if s_mm < sign_mm:
                 continue
-            self.passed_s.setdefault(index, now_s)
             if kind is Sign.STOP:
                 self._judge_stop(index, s_mm - sign_mm)
             elif kind in _LIMIT_MM_S:
@@ -96,11 +102,12 @@ class Referee:
     def _judge_stop(self, index: int, behind_mm: float) -> None:
         if index not in self._stood_at and behind_mm > _STOP_WINDOW_MM[1]:
             self._stood_at.add(index)  # count it once
+            self._disobeyed.add(index)
             self.overruns += 1
 
     def _judge_limit(self, index: int, behind_mm: float, too_fast: bool) -> None:
-        if too_fast and index not in self._speeders and _LIMIT_ZONE_MM[0] < behind_mm < _LIMIT_ZONE_MM[1]:
-            self._speeders.add(index)
+        if too_fast and index not in self._disobeyed and _LIMIT_ZONE_MM[0] < behind_mm < _LIMIT_ZONE_MM[1]:
+            self._disobeyed.add(index)
             self.speeding += 1
 
     def _stands_for_danger(self, now_s: float, s_mm: float) -> bool:

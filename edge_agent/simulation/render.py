@@ -25,7 +25,7 @@ class Renderer:
 
     def __init__(self, layout: Layout, optics: Optics | None = None) -> None:
         self._layout = layout
-        self._optics = optics or Optics()
+        self._optics = optics or Optics(mount=layout.mount)
         rng = np.random.default_rng([layout.look.seed, 3])
         size = self._optics
         tones = _tone_table(layout.look)
@@ -66,8 +66,8 @@ class Renderer:
         if travel_mm < 0.5 or moment.fallen_s > 0:
             return canvas
         # A point y below the horizon moves by y * y * travel / (focal * height): blur where that is a pixel.
-        horizon = optics.height / 2 - optics.focal_px * math.tan(optics.pitch_rad)
-        top = int(horizon + math.sqrt(optics.focal_px * optics.height_mm / travel_mm))
+        horizon = optics.height / 2 - optics.focal_px * math.tan(optics.mount.pitch_rad)
+        top = int(horizon + math.sqrt(optics.focal_px * optics.mount.height_mm / travel_mm))
         if top > optics.height - 4:
             return canvas
         ground = canvas[top:]
@@ -104,7 +104,7 @@ def _ground_shift(view: CameraView, forward_mm: float, top: int) -> np.ndarray[t
     # In camera coordinates the table is normal . x = height, and moving forward shifts it by -step.
     normal = -view.matrix[:, 2]
     step = view.matrix @ np.array([*_level(view.matrix[2]), 0.0]) * forward_mm
-    moved = np.eye(3) - np.outer(step, normal) / optics.height_mm
+    moved = np.eye(3) - np.outer(step, normal) / optics.mount.height_mm
     return lens @ moved @ np.linalg.inv(lens)
 
 

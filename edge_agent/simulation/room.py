@@ -180,9 +180,15 @@ class Room:
 
     def _draw_empty(self, canvas: Image, view: CameraView) -> None:
         """Fill with ceiling above the horizon and floor below."""
-        slope = view.matrix[2, 2] / math.hypot(view.matrix[2, 0], view.matrix[2, 1])
-        horizon = int(np.clip(view.optics.height / 2 + view.optics.focal_px * slope, 0, view.optics.height))
-        canvas[:horizon], canvas[horizon:] = self._ceiling[:horizon], self._floor[horizon:]
+        optics, (right_z, down_z, ahead_z) = view.optics, view.matrix[:, 2]
+        # The horizon is where a ray neither rises nor falls; a camera that is rolled sees it slanting.
+        across = np.array([-optics.width / 2, optics.width / 2])
+        left, right = optics.height / 2 - (ahead_z * optics.focal_px + right_z * across) / min(down_z, -1e-3)
+        low, high = (int(np.clip(row, 0, optics.height)) for row in (min(left, right), max(left, right)))
+        canvas[:low], canvas[low:] = self._ceiling[:low], self._floor[low:]
+        if high > low:
+            sky = np.array([(0, low), (optics.width, low), (optics.width, right), (0, left)])
+            cv2.fillConvexPoly(canvas, np.round(sky).astype(np.int32), self._ceiling[0, 0].tolist())
 
     def _stand(self, canvas: Image, view: CameraView, thing: _Furniture) -> None:
         to_camera = view.centre[:2] - thing.spot
@@ -208,7 +214,8 @@ class Room:
         x1, y1, x2, y2 = found
         optics = view.optics
         # Beyond it the table has a coarser texture, or its grain would alias.
-        far_row = optics.height / 2 + optics.focal_px * (optics.height_mm / 500.0 - math.tan(optics.pitch_rad))
+        mount = optics.mount
+        far_row = optics.height / 2 + optics.focal_px * (mount.height_mm / 500.0 - math.tan(mount.pitch_rad))
         split = int(np.clip(far_row, y1, y2))
         grey = np.empty((y2 - y1, x2 - x1), np.uint8)
         bands = (

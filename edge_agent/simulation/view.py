@@ -1,7 +1,7 @@
 """Geometry of the train's camera: projection of the world, and box, visibility and distance of every sign."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import cv2
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edge_agent.events import Box, Detection
 from edge_agent.simulation import artwork
-from edge_agent.simulation.layout import BASE_HEIGHT_MM, POLE_MM, Layout, PlacedSign
+from edge_agent.simulation.layout import BASE_HEIGHT_MM, POLE_MM, CameraMount, Layout, PlacedSign
 from edge_agent.simulation.track import Pose
 
 Points = NDArray[np.float64]
@@ -28,15 +28,13 @@ class Optics:
     Args:
         width, height: size of the picture in pixels.
         hfov_rad: horizontal angle of view; a webcam's 62 degrees.
-        height_mm: of the lens above the table.
-        pitch_rad: downward tilt.
+        mount: how it sits on the train.
     """
 
     width: int = 600
     height: int = 400
     hfov_rad: float = math.radians(62)
-    height_mm: float = 95.0
-    pitch_rad: float = math.radians(1.5)
+    mount: CameraMount = field(default_factory=CameraMount)
 
     @property
     def focal_px(self) -> float:
@@ -55,12 +53,14 @@ class CameraView:
     @classmethod
     def at(cls, optics: Optics, pose: Pose, extra_pitch_rad: float = 0.0, drop_mm: float = 0.0) -> "CameraView":
         """Return the view from a train at `pose`; extra pitch and drop are for a falling train."""
-        pitch_rad = optics.pitch_rad + extra_pitch_rad
+        pitch_rad, roll_rad = optics.mount.pitch_rad + extra_pitch_rad, optics.mount.roll_rad
         cos, sin = math.cos(pose.heading_rad), math.sin(pose.heading_rad)
         level, dip = math.cos(pitch_rad), math.sin(pitch_rad)
-        right, down, forward = (sin, -cos, 0.0), (-cos * dip, -sin * dip, -level), (cos * level, sin * level, -dip)
-        centre = np.array([pose.x_mm, pose.y_mm, optics.height_mm - drop_mm])
-        return cls(optics, centre, np.array([right, down, forward]))
+        right, down = np.array([sin, -cos, 0.0]), np.array([-cos * dip, -sin * dip, -level])
+        turned = right * math.cos(roll_rad) + down * math.sin(roll_rad)
+        down = down * math.cos(roll_rad) - right * math.sin(roll_rad)
+        centre = np.array([pose.x_mm, pose.y_mm, optics.mount.height_mm - drop_mm])
+        return cls(optics, centre, np.array([turned, down, (cos * level, sin * level, -dip)]))
 
     def to_camera(self, points: Points) -> Points:
         """Transform (..., 3) world points to camera coordinates: right, down, forward, in millimetres."""

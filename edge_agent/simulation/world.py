@@ -31,7 +31,7 @@ class World:
     Args:
         seed: of the train's variation; pictures depend on the seed of the layout's style.
         battery_percent: initial charge.
-        optics: the train's camera.
+        optics: the train's camera, instead of the layout's.
         model: the train's constants, instead of those derived from the seed.
     """
 
@@ -46,7 +46,7 @@ class World:
     ) -> None:
         self.layout = layout
         self.seed = seed
-        self.optics = optics or Optics()
+        self.optics = optics or Optics(mount=layout.mount)
         self.model = model or varied(TrainModel(), seed)
         self.referee = Referee(layout)
         self._motion = TrainMotion(s_mm=layout.start_mm, battery_percent=battery_percent)

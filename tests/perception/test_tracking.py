@@ -1,7 +1,11 @@
 """Association of boxes with tracks: the best overlap wins and nothing is used twice."""
 
+from dataclasses import replace
+
+import pytest
+
 from edge_agent.events import Box, Detection
-from edge_agent.perception.tracking import Track, TrackerParameters, update_tracks
+from edge_agent.perception.tracking import Track, TrackerParameters, turn_px_s, update_tracks
 
 HOW = TrackerParameters()
 
@@ -39,11 +43,13 @@ def test_track_that_was_not_seen_for_too_long_has_left() -> None:
     assert (living, [t.number for t in gone]) == ((), [1])
 
 
-def follow(detections: list[Detection | None], period_s: float = 0.1) -> tuple[Track, ...]:
+def follow(detections: list[Detection | None], period_s: float = 0.1, *, turn_px_s: float = 0.0) -> tuple[Track, ...]:
     """Return the tracks after one frame for each detection; None is a frame in which the sign was missed."""
     tracks: tuple[Track, ...] = ()
     for number, detection in enumerate(detections):
-        tracks, _ = update_tracks(tracks, [detection] if detection else [], 10 + number * period_s, HOW)
+        tracks, _ = update_tracks(
+            tracks, [detection] if detection else [], 10 + number * period_s, HOW, turn_px_s=turn_px_s
+        )
     return tracks
 
 
@@ -62,9 +68,56 @@ def test_sign_that_is_missed_in_two_frames_of_a_curve_stays_one_track() -> None:
     assert found.votes.count("speed_limit_30") == 4
 
 
-def test_thing_that_passes_by_without_coming_nearer_is_no_track() -> None:
+def test_thing_that_passes_by_without_coming_nearer_gathers_no_votes() -> None:
     """In a curve the room's furniture moves by as much as a sign at the track, but does not grow."""
-    assert len(follow([small(190 + 47 * n, 30) for n in range(4)])) == 4
+    (found,) = follow([small(190 + 47 * n, 30) for n in range(4)])
+    assert found.votes == ("speed_limit_30", None, None, None)
+
+
+def test_sign_whose_small_box_shakes_by_more_than_it_grows_keeps_its_votes() -> None:
+    (found,) = follow([small(500 - 39 * n, width) for n, width in enumerate((20, 22, 21.5, 25))])
+    assert found.votes == ("speed_limit_30",) * 4
+
+
+@pytest.mark.parametrize("hand", [1, -1])
+def test_sign_stays_one_track_where_a_curve_begins_and_ends(hand: int) -> None:
+    """The picture stops to move sideways from one frame to the next: the sign is not where its speed pointed."""
+    places = [300 - hand * 45 * n for n in range(3)] + [300 - hand * (90 + 2 * n) for n in range(3)]
+    frames = [small(x, 24 + n) for n, x in enumerate([*places, *(places[-1] - hand * 45 * n for n in (1, 2))])]
+    assert len(follow(frames, turn_px_s=0.0)) > 1
+    (found,) = follow(frames, turn_px_s=turn_px_s(400, 600))
+    assert found.votes == ("speed_limit_30",) * len(frames)
+
+
+def test_sign_that_the_turn_may_have_moved_aside_is_not_expected_higher_or_lower() -> None:
+    first, second = small(200, 24), small(240, 25)
+    lower = replace(second, box=replace(second.box, y1=second.box.y1 + 70, y2=second.box.y2 + 70))
+    assert len(follow([first, first, lower], turn_px_s=800)) == 2
+
+
+def test_near_sign_that_is_missed_twice_may_have_grown_to_twice_its_size() -> None:
+    (found,) = follow([small(300, 28), small(310, 31), None, None, small(360, 62)])
+    assert len(found.votes) == 5
+
+
+def test_faint_detection_moves_a_track_and_is_no_vote() -> None:
+    tracks, _ = update_tracks((), [small(100, 24)], 10.0, HOW)
+    tracks, _ = update_tracks(tracks, [], 10.1, HOW, faint=[small(120, 25)])
+    (found,) = tracks
+    assert (found.votes, found.box.x1, found.last_seen_s) == (("speed_limit_30", None), 120, 10.1)
+    assert update_tracks((), [], 10.0, HOW, faint=[small(120, 25)]) == ((), ())
+
+
+def test_sure_detection_goes_before_a_faint_one() -> None:
+    tracks, _ = update_tracks((), [small(100, 24)], 10.0, HOW)
+    (found,), _ = update_tracks(tracks, [small(110, 24)], 10.1, HOW, faint=[small(101, 24)])
+    assert (found.box.x1, found.votes[-1]) == (110, "speed_limit_30")
+
+
+def test_picture_moves_sideways_with_speed_and_size() -> None:
+    """320 mm/s in a curve of 320 mm turn by a radian a second: by one focal length, 499 px of a picture 600 px wide."""
+    assert turn_px_s(320, 600) == pytest.approx(499, abs=1)
+    assert turn_px_s(640, 1200) == pytest.approx(4 * turn_px_s(320, 600))
 
 
 def test_sign_of_another_size_is_another_sign() -> None:

@@ -21,13 +21,13 @@ def short_layout() -> Layout:
 
 @dataclass
 class Driver:
-    """Obeys the true signs: slow at 30, cruise at 50, three seconds at STOP, brake at danger."""
+    """Obeys the true signs that count, each once: slow at 30, cruise at 50, three seconds at STOP, brake at danger."""
 
     world: World
     cruise: int = 60
     slow: int = 38
     near_px: float = 22
-    obeyed: set[str] = field(default_factory=set)
+    obeyed: set[int] = field(default_factory=set)
     speeds: list[float] = field(default_factory=list)
     _go_s: float | None = None
     _power: int = 0
@@ -44,10 +44,11 @@ class Driver:
             if self._go_s is not None and now_s >= self._go_s:
                 self._go_s = None
                 world.set_power(self._power)
-            for sign in world.truth():
-                if sign.box.height >= self.near_px and sign.label not in self.obeyed:
-                    self.obeyed.add(sign.label)
-                    self._obey(sign.label, now_s)
+            for one in world.see():
+                near = one.front and one.sign.counts and one.box.height >= self.near_px
+                if near and one.index not in self.obeyed:
+                    self.obeyed.add(one.index)
+                    self._obey(one.sign.label, now_s)
         return world
 
     def _obey(self, label: str, now_s: float) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.errors import ConfigError
+from edge_agent.simulation.layout import CameraMount
 from edge_agent.simulation.layout_file import load_layout
 
 GOOD = """\
@@ -13,8 +14,9 @@ track:
   - straight: 6
 signs:
   - {name: stop, at_mm: 820, left_mm: -70, yaw_deg: 90}
-  - {name: danger/exclamation, at_mm: 2000, left_mm: 60, back: true}
+  - {name: danger/exclamation, at_mm: 2000, left_mm: 60, back: true, counts: false}
 look: {seed: 3, exposure: 0.9}
+camera: {height_mm: 105, pitch_deg: 3, roll_deg: -2}
 time_limit_s: 45
 """
 
@@ -35,7 +37,8 @@ def test_good_file_becomes_a_layout(tmp_path: Path):
     assert layout.track.pose(layout.cliff_mm).heading_rad == pytest.approx(-math.pi / 2)
     stop, danger = layout.signs
     assert (stop.label, stop.left_mm, stop.yaw_rad, stop.back) == ("stop", -70, math.pi / 2, False)
-    assert (danger.label, danger.back) == ("danger", True)
+    assert (danger.label, danger.back, danger.counts) == ("danger", True, False)
+    assert layout.mount == CameraMount(105, math.radians(3), math.radians(-2))
     assert (layout.look.seed, layout.look.exposure, layout.time_limit_s) == (3, 0.9, 45)
 
 

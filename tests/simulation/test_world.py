@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from edge_agent.simulation.invent import default_layout
-from edge_agent.simulation.layout import Layout, PlacedSign
+from edge_agent.simulation.layout import CameraMount, Layout, PlacedSign
 from edge_agent.simulation.track import RailTrack, curve, straight
 from edge_agent.simulation.world import World
 from tests.simulation.driving import Driver, short_layout
@@ -120,11 +120,41 @@ def test_signs_seen_grow_as_the_train_comes_near_and_have_the_right_distance():
 
 
 @pytest.mark.parametrize("seed", [0, 3])
-def test_default_mission_obeyed_ends_standing_before_the_cliff_within_a_minute(seed: int):
+def test_default_mission_obeyed_ends_standing_before_the_cliff_in_time(seed: int):
     world = Driver(World(default_layout(seed), seed)).drive()
     assert (world.outcome, world.overruns, world.referee.speeding) == ("stopped", 0, 0)
-    assert 30 < world.elapsed_s < 60
+    assert 30 < world.elapsed_s < 75
     assert world.margin_mm > 300
+
+
+def test_sign_that_does_not_count_is_shown_and_passed_but_not_judged():
+    signs = tuple(replace(sign, counts=False) for sign in short_layout().signs)
+    world = World(replace(short_layout(), signs=signs))
+    assert "speed_limit_30" in {sign.label for sign in world.truth()}
+    world.advance(0)
+    world.set_power(60)
+    world.advance(60)
+    assert (world.overruns, world.referee.speeding, world.outcome) == (0, 0, "derailed")
+    assert sorted(world.referee.passed_s) == [0, 1, 2, 3]
+
+
+def test_rolled_camera_turns_the_picture_the_other_way():
+    layout = replace(short_layout(), signs=(PlacedSign("stop", 400, 70), PlacedSign("stop", 400, -70)))
+    level = {one.index: one.box for one in World(layout).see()}
+    rolled = {one.index: one.box for one in World(replace(layout, mount=CameraMount(roll_rad=0.1))).see()}
+    assert level[0].y1 == pytest.approx(level[1].y1, abs=0.5)
+    assert level[0].x1 < level[1].x1  # the first stands on the left
+    assert rolled[0].y1 > level[0].y1 + 5
+    assert rolled[1].y1 < level[1].y1 - 5
+
+
+def test_higher_camera_sees_signs_lower_and_one_that_is_tilted_down_sees_them_higher():
+    def top(mount: CameraMount) -> float:
+        layout = replace(short_layout(), signs=(PlacedSign("stop", 600, 70),), mount=mount)
+        return World(layout).see()[0].box.y1
+
+    assert top(CameraMount(110)) > top(CameraMount(85))
+    assert top(CameraMount(pitch_rad=0.06)) < top(CameraMount(pitch_rad=0.0))
 
 
 def test_back_of_a_sign_is_no_truth():
