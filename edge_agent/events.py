@@ -103,6 +103,12 @@ class Frame:
         """The picture for observers, (height, width, 3) uint8 BGR; work for a thread, not for the event loop."""
         return self.picture.published()
 
+    @property
+    def nbytes(self) -> int:
+        """The memory of the picture, in bytes; bounds what waits for a slow observer."""
+        width, height = self.picture.size
+        return 3 * width * height
+
 
 @dataclass(frozen=True, slots=True)
 class Prediction:

@@ -33,29 +33,45 @@ class Latest(Generic[T]):
         return self._slot.pop()
 
 
+MAX_WAITING_BYTES = 192_000_000
+"""What the pictures that wait for one observer may take: 200 of a camera of 640x480, 30 of one of 1920x1080."""
+
+
 class Subscription(Generic[T]):
-    """One observer's bounded queue; when it is full, the oldest value is dropped and counted."""
+    """One observer's queue, bounded in values and, by their `nbytes`, in memory.
+
+    When it is full, the oldest values are dropped and counted.
+    """
 
     def __init__(self, name: str, size: int, only: tuple[type, ...] = (object,)) -> None:
         self.name = name
         self.only = only
         self.dropped = 0
-        self._queue: deque[T] = deque(maxlen=size)
+        self._size = size
+        self._bytes = 0
+        self._queue: deque[T] = deque()
         self._filled = asyncio.Event()
 
     def put(self, value: T) -> None:
         """Add a value; never waits."""
-        if len(self._queue) == self._queue.maxlen:
-            self.dropped += 1
         self._queue.append(value)
+        self._bytes += getattr(value, "nbytes", 0)
+        while len(self._queue) > self._size or (self._bytes > MAX_WAITING_BYTES and len(self._queue) > 1):
+            self._take()
+            self.dropped += 1
         self._filled.set()
+
+    def _take(self) -> T:
+        value = self._queue.popleft()
+        self._bytes -= getattr(value, "nbytes", 0)
+        return value
 
     async def get(self) -> T:
         """Wait for the oldest value, remove and return it. One reader at a time."""
         while not self._queue:
             self._filled.clear()
             await self._filled.wait()
-        return self._queue.popleft()
+        return self._take()
 
     def __len__(self) -> int:
         return len(self._queue)

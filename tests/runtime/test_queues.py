@@ -1,8 +1,9 @@
 """What tasks rely on when they hand values to each other."""
 
 import asyncio
+from types import SimpleNamespace
 
-from edge_agent.runtime.queues import Fanout, Latest, Tick, pace
+from edge_agent.runtime.queues import MAX_WAITING_BYTES, Fanout, Latest, Tick, pace
 from edge_agent.simulation.clock import run_virtual
 
 
@@ -35,6 +36,17 @@ async def test_fanout_slow_observer_loses_its_oldest_values_and_others_none() ->
     assert [await slow.get() for _ in range(len(slow))] == [3, 4]
     assert [await quick.get() for _ in range(len(quick))] == [0, 1, 2, 3, 4]
     assert fanout.dropped() == {"slow": 3, "quick": 0}
+
+
+async def test_fanout_bounds_the_memory_of_what_waits_for_a_slow_observer() -> None:
+    fanout: Fanout[SimpleNamespace] = Fanout()
+    slow = fanout.subscribe("slow", 256)
+    for index in range(6):
+        fanout.publish(SimpleNamespace(index=index, nbytes=MAX_WAITING_BYTES // 4))
+    assert [(await slow.get()).index for _ in range(len(slow))] == [2, 3, 4, 5]
+    fanout.publish(SimpleNamespace(index=6, nbytes=2 * MAX_WAITING_BYTES))
+    assert (await slow.get()).index == 6, "the newest value is kept whatever its size"
+    assert fanout.dropped() == {"slow": 2}
 
 
 async def test_fanout_unsubscribed_observer_gets_nothing_more() -> None:
