@@ -1,6 +1,7 @@
 """Builds the bench, tries everything in it and writes docs/device.md: `make device`, or `python -m tests.device`."""
 
 import argparse
+import signal
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +23,9 @@ def main() -> int:
     parser.add_argument("--unit", action="store_true", help="only the unit, with Debian's own kernel (no Bluetooth)")
     parser.add_argument("--runs", type=int, default=20, help="runs of each fault")
     parser.add_argument("--only", default="", help="only faults whose name or section contains this")
+    parser.add_argument(
+        "--seconds", type=float, default=4500.0, help="begin no further turn of the faults after so long"
+    )
     parser.add_argument("--ways", type=int, default=10, help="runs of each way to end a link")
     parser.add_argument("--kills", type=int, default=100, help="how often the driving agent is killed")
     parser.add_argument("--minutes", type=float, default=30.0, help="minutes of random faults")
@@ -29,6 +33,7 @@ def main() -> int:
     parser.add_argument("--job", help="run this shell command in the machine as root instead, and print what it prints")
     parser.add_argument("--limit", type=float, default=7200.0, help="seconds after which a machine is given up")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # end the machine too
     try:
         check_host()
         disk = image() / "disk"
@@ -49,7 +54,7 @@ def _try_all(options: argparse.Namespace, disk: Path) -> int:
         status |= _write(options.output, result, "Debian's own user-mode Linux")
     if options.unit:
         return status
-    trials = f"{PYTHON} -m device.trials"
+    trials = f"{PYTHON} -m device.trials --seconds {options.seconds}"
     if options.only:
         jobs = [f"{trials} --runs {options.runs} --only '{options.only}'"]
     else:

@@ -46,6 +46,7 @@ class HubOnAir:
         self.writes: deque[tuple[float, str]] = deque(maxlen=5000)
         self.history: deque[tuple[float, str, int]] = deque(maxlen=5000)
         self.total = 0
+        self._silent_since_s = 0.0
         self._port: VirtualPort | None = None
         self._connections: dict[int, Any] = {}
         self._stalled = self._dumb = self._switched_off = False
@@ -65,7 +66,6 @@ class HubOnAir:
         self._device.add_service(Service(UUID(lwp3.SERVICE_UUID), [self._characteristic]))
         self._device.on("connection", self._connected)
         await self._device.power_on()
-        await self._advertise()
         self._later(self.air.carry())
         self._later(self._live())
         self._plug()
@@ -73,7 +73,12 @@ class HubOnAir:
     def _later(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            print("failed:", repr(task.exception()), flush=True)
 
     # --- the motor and the simulated train -----------------------------------------------------------------------
 
@@ -95,6 +100,8 @@ class HubOnAir:
             if self.world.derailed:  # the next train: this bench is about the radio
                 self.world = World(self.world.layout)
             self._notify(self.hub.advance(now_s))
+            if now_s > self._silent_since_s + READVERTISE_S:
+                await self._advertise()
 
     # --- GATT ----------------------------------------------------------------------------------------------------
 
@@ -108,7 +115,7 @@ class HubOnAir:
         self._connections.pop(connection.handle, None)
         self.history.append((now_s, "unlinked", 0))
         self.hub.link_lost(now_s)
-        asyncio.get_running_loop().call_later(READVERTISE_S, lambda: self._later(self._advertise()))
+        self._silent_since_s = now_s
 
     def _subscribed(self, _connection: Any, notify: bool, _indicate: bool) -> None:
         if notify:
@@ -136,8 +143,9 @@ class HubOnAir:
             await connection.disconnect()
 
     async def _advertise(self) -> None:
-        if self._switched_off or self._connections:
+        if self._switched_off or self.radio.le_connections or self.radio.le_legacy_advertiser.enabled:
             return
+        self._silent_since_s = time.monotonic()
         service = bytes(UUID(lwp3.SERVICE_UUID).to_bytes())
         advertisement = Advertisement(self.hub.button_pressed, self.hub.profile.system_type).encode()
         data = _structure(0x01, b"\x06") + _structure(0x07, service)
@@ -206,7 +214,6 @@ class HubOnAir:
 
     async def _order_on(self, _order: Order) -> None:
         self._switched_off = False
-        await self._advertise()
 
     async def _order_kick(self, _order: Order) -> None:
         await self._hang_up()

@@ -131,6 +131,7 @@ def shut_att_socket(_bus: Bus) -> None:
             continue
         with one, suppress(OSError):
             if (one.family, one.type) == (socket.AF_BLUETOOTH, socket.SOCK_SEQPACKET):
+                one.getpeername()  # raises for one that listens: without it bluetoothd would spin
                 one.shutdown(socket.SHUT_RDWR)
     os.close(own)
 

@@ -34,7 +34,8 @@ PRODUCT = (
     "edge_agent",
     "config",
     "engines",
-    "docs",
+    "docs/deploy.md",
+    "docs/operate.md",
     "pyproject.toml",
     "requirements.lock",
     "README.md",
@@ -123,7 +124,7 @@ def wheels() -> Path:
     def download(into: Path) -> None:
         _say("downloading the locked wheels")
         target = [flag for name in PLATFORMS for flag in ("--platform", name)]
-        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--dest", into]
+        pip = [sys.executable, "-m", "pip", "download", "-qqq", "--disable-pip-version-check", "--dest", into]
         python = ["--only-binary=:all:", "--implementation", "cp", "--python-version", "3.11", *target]
         for asked in (["--no-deps", "-r", locks[0]], ["--no-deps", "-r", locks[1]], [BUILD_BACKEND]):
             _run(*pip, *python, *asked)
@@ -167,11 +168,7 @@ def _product_files() -> list[str]:
         check=True,
         capture_output=True,
     ).stdout.decode()
-    return [
-        name
-        for name in listed.split("\0")
-        if name and (CHECKOUT / name).is_file() and not name.startswith("docs/images")
-    ]
+    return [name for name in listed.split("\0") if name and (CHECKOUT / name).is_file()]
 
 
 def _bootstrap(into: Path, packages: Iterable[str]) -> None:

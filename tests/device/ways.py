@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from subprocess import SubprocessError
 
 from edge_agent.hub.emergency import brake_bytes
 
@@ -59,9 +60,9 @@ def main() -> int:
             for _ in range(runs):
                 try:
                     times.append(once(way))
-                except (NotHeldError, OSError, ValueError, StopIteration) as error:
+                except (NotHeldError, OSError, ValueError, StopIteration, SubprocessError) as error:
                     failures.append(f"{type(error).__name__}: {error}"[:300])
-                    run("systemctl", "restart", "bluetooth")
+                    run("systemctl", "restart", "bluetooth", limit_s=120)
                     time.sleep(4)
             rows.append(Row(SECTION, name, "the motor stands", None, tuple(times), tuple(failures)))
             print(" | ".join((*rows[-1].cells(), *rows[-1].failures[:2])))
