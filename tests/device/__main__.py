@@ -1,6 +1,7 @@
 """Builds the bench, tries everything in it and writes docs/device.md: `make device`, or `python -m tests.device`."""
 
 import argparse
+import os
 import signal
 import sys
 from datetime import UTC, datetime
@@ -9,12 +10,14 @@ from pathlib import Path
 from edge_agent.runtime.files import write_atomic
 
 from .build import CHECKOUT, CannotRunError, check_host, image, kernel, packaged_kernel
-from .machine import JobResult, run_job
-from .table import Row, from_json, replaced, section
+from .machine import run_job
+from .table import Row, from_json, merged, replaced, section
 
 PAGE = CHECKOUT / "docs/device.md"
 PYTHON = "/usr/lib/edge-agent/bin/python"
 UNIT_JOB = "python3 -m device.unit"
+TURNS = 4
+"""Turns of the faults in one machine."""
 
 
 def main() -> int:
@@ -23,9 +26,6 @@ def main() -> int:
     parser.add_argument("--unit", action="store_true", help="only the unit, with Debian's own kernel (no Bluetooth)")
     parser.add_argument("--runs", type=int, default=20, help="runs of each fault")
     parser.add_argument("--only", default="", help="only faults whose name or section contains this")
-    parser.add_argument(
-        "--seconds", type=float, default=4500.0, help="begin no further turn of the faults after so long"
-    )
     parser.add_argument("--ways", type=int, default=10, help="runs of each way to end a link")
     parser.add_argument("--kills", type=int, default=100, help="how often the driving agent is killed")
     parser.add_argument("--minutes", type=float, default=30.0, help="minutes of random faults")
@@ -47,38 +47,44 @@ def main() -> int:
 
 
 def _try_all(options: argparse.Namespace, disk: Path) -> int:
-    """Run the jobs that were asked for, each in a machine of its own, and write their sections."""
+    """Run the jobs that were asked for, each in a machine of its own, and write their sections after each."""
     status = 0
-    if not options.only:
-        result = run_job(packaged_kernel(), disk, UNIT_JOB, limit_s=options.limit)
-        status |= _write(options.output, result, "Debian's own user-mode Linux")
-    if options.unit:
-        return status
-    trials = f"{PYTHON} -m device.trials --seconds {options.seconds}"
-    if options.only:
-        jobs = [f"{trials} --runs {options.runs} --only '{options.only}'"]
-    else:
-        kills = f"{trials} --runs {options.kills} --only SIGKILL --title 'Killed while driving'"
-        times = (options.ways, options.runs, options.kills, options.minutes)
-        every = (f"{PYTHON} -m device.ways {options.ways}", f"{trials} --runs {options.runs}", kills)
-        every = (*every, f"{PYTHON} -m device.soak {options.minutes}")
-        jobs = [job for job, count in zip(every, times, strict=True) if count]
-    for job in jobs:
-        status |= _write(options.output, run_job(kernel(), disk, job, limit_s=options.limit), "our own kernel")
+    rows: tuple[Row, ...] = ()
+    for job in jobs_of(options):
+        machine = packaged_kernel() if job == UNIT_JOB else kernel()
+        result = run_job(machine, disk, job, limit_s=options.limit)
+        rows = merged((*rows, *(row for content in result.files.values() for row in from_json(content.decode()))))
+        _write(options.output, rows)
+        status |= int(result.status != 0)
     return status
 
 
-def _write(page: Path, result: JobResult, kernel_name: str) -> int:
-    """Write a section for each that a job has results of."""
-    for content in result.files.values():
-        by_section: dict[str, list[Row]] = {}
-        for row in from_json(content.decode()):
-            by_section.setdefault(row.section, []).append(row)
-        for title, rows in by_section.items():
-            measured = f"Measured {datetime.now(UTC):%Y-%m-%d %H:%M} UTC with {kernel_name}.\n"
-            text = section(title, rows) + "\n" + measured
-            write_atomic(page, replaced(page.read_text(), title, text).encode())
-    return result.status
+def jobs_of(options: argparse.Namespace) -> list[str]:
+    """List the jobs; the turns of the faults are shared among several machines, one of which may crash."""
+    trials = f"{PYTHON} -m device.trials"
+    whole, rest = divmod(options.runs, TURNS)
+    turns = [f"{trials} --runs {count}" for count in (*[TURNS] * whole, rest) if count]
+    if options.only:
+        return [f"{job} --only '{options.only}'" for job in turns]
+    if options.unit:
+        return [UNIT_JOB]
+    jobs = [UNIT_JOB, f"{PYTHON} -m device.ways {options.ways}" if options.ways else "", *turns]
+    if options.kills:
+        jobs.append(f"{trials} --runs {options.kills} --only SIGKILL --title 'Killed while driving'")
+    if options.minutes:
+        jobs.append(f"{PYTHON} -m device.soak {options.minutes}")
+    return [job for job in jobs if job]
+
+
+def _write(page: Path, rows: tuple[Row, ...]) -> None:
+    """Write a section for each that there are results of."""
+    text = page.read_text()
+    for title in dict.fromkeys(row.section for row in rows):
+        load = f"load average {os.getloadavg()[0]:.0f} outside"
+        measured = f"Measured {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {os.cpu_count()} cores, {load}.\n"
+        own = [row for row in rows if row.section == title]
+        text = replaced(text, title, section(title, own) + "\n" + measured)
+    write_atomic(page, text.encode())
 
 
 if __name__ == "__main__":

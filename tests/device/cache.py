@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-KEPT_OF_A_KIND = 3
+KEPT_OF_A_KIND = 4
 """An image has a gigabyte, and each change of the program makes a new one."""
 
 
@@ -33,7 +33,7 @@ def kept(kind: str, parts: Iterable[bytes], make: Callable[[Path], None], *, whe
     home = where or folder()
     home.mkdir(parents=True, exist_ok=True)
     path = home / f"{kind}-{key(parts)}"
-    with (home / f"{kind}.lock").open("w") as lock:
+    with (home / f".{path.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not path.exists():
             fresh = Path(tempfile.mkdtemp(prefix=f".{kind}-", dir=home))

@@ -92,8 +92,10 @@ FAULTS: tuple[Fault, ...] = (
         *(RADIO, "Bluetooth switched off", "LINK_LOST", 300, _at(_on_bus(bluez.power_off))),
         _on_bus(lambda bus: bluez.power(bus, on=True)),
     ),
-    Fault(RADIO, "another program disconnects", "brakes", 800, _at(_on_bus(bluez.disconnect))),
-    Fault(RADIO, "another program removes the device", "brakes", 800, _at(_on_bus(bluez.remove))),
+    Fault(RADIO, "another program disconnects", "LINK_LOST when BlueZ says so", 3000, _at(_on_bus(bluez.disconnect))),
+    Fault(
+        RADIO, "another program removes the device", "LINK_LOST when BlueZ says so", 3000, _at(_on_bus(bluez.remove))
+    ),
     Fault(
         *(RADIO, "bluetoothd stands still for 1.6 s", "no drive after it goes on", 2400),
         *(_at(lambda: _signal_bluetoothd(signal.SIGSTOP)), lambda: _signal_bluetoothd(signal.SIGCONT), 1.6),

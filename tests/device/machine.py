@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,15 @@ from pathlib import Path
 from .build import HERE, CannotRunError, preload
 
 MEMORY_MB = 1800
+SILENT_LIMIT_S = 300.0
+"""A machine that prints nothing for so long has hung: every job prints a line more often."""
+
+CRASHED = 70
+"""Status of a job whose machine ended before it."""
+
+CRASHES = ("panic", "BUG", "WARNING", "RIP:", "Oops", "segfault")
+"""What a kernel says when it ends before its time."""
+
 NICE = -10
 """What is measured inside is not to wait for what else this machine does."""
 
@@ -29,8 +39,8 @@ class JobResult:
 def run_job(kernel: Path, disk: Path, job: str, *, limit_s: float, memory_mb: int = MEMORY_MB) -> JobResult:
     """Boot, run the shell script `job` as root, switch off. Its output is passed on line by line.
 
-    The disk is not changed: what is written goes to a file of this run. Raises CannotRunError if the machine does not
-    come up, or is not done after `limit_s`.
+    The disk is not changed: what is written goes to a file of this run. A machine that hangs is ended. Raises
+    CannotRunError if the machine does not come up.
     """
     with tempfile.TemporaryDirectory(prefix="edge-agent-device-") as name:
         share = Path(name) / "share"
@@ -56,9 +66,7 @@ def run_job(kernel: Path, disk: Path, job: str, *, limit_s: float, memory_mb: in
             reader = threading.Thread(target=_pass_on, args=(lines, output), daemon=True)
             reader.start()
             try:
-                machine.wait(limit_s)
-            except subprocess.TimeoutExpired:
-                raise CannotRunError(f"the machine was not done after {limit_s:.0f} s") from None
+                _wait(machine, output, limit_s)
             finally:
                 _end(machine)
             reader.join(5)
@@ -85,6 +93,16 @@ def _command(kernel: Path, disk: Path, home: Path, share: Path, output: int, mem
         "systemd.show_status=no",
         "loglevel=4",
     ]
+
+
+def _wait(machine: "subprocess.Popen[bytes]", output: list[str], limit_s: float) -> None:
+    """Wait until a machine is done, has said nothing for too long, or has had its time."""
+    began_s = spoke_s = time.monotonic()
+    said = 0
+    while machine.poll() is None and time.monotonic() < min(began_s + limit_s, spoke_s + SILENT_LIMIT_S):
+        time.sleep(0.2)
+        if len(output) > said:
+            said, spoke_s = len(output), time.monotonic()
 
 
 def _prefer(pid: int) -> None:
@@ -122,9 +140,15 @@ def _end(machine: "subprocess.Popen[bytes]") -> None:
 
 
 def _result(share: Path, console: Path, output: str) -> JobResult:
-    status = share / "status"
-    if not status.exists():
-        last = [line for line in console.read_text(errors="replace").splitlines() if line.strip()][-3:]
-        raise CannotRunError(f"the machine ended without its job: {' | '.join(last) or 'it printed nothing'}")
+    """Return what a job left; raises CannotRunError where the machine ended before it left anything."""
     files = {path.name: path.read_bytes() for path in (share / "out").iterdir()}
-    return JobResult(int(status.read_text()), output, files)
+    status = share / "status"
+    if status.exists():
+        return JobResult(int(status.read_text()), output, files)
+    lines = [line.strip() for line in console.read_text(errors="replace").splitlines() if line.strip()]
+    said = [line for line in lines if any(word in line for word in CRASHES)] or lines[-1:] or ["nothing"]
+    reason = f"the machine ended or hung before its job was done; its console says: {' | '.join(said[:4])}"
+    if not files:
+        raise CannotRunError(reason)
+    print(f"device: {reason}", file=sys.stderr)
+    return JobResult(CRASHED, output, files)

@@ -131,7 +131,7 @@ def test_what_failed_to_build_leaves_nothing_behind(tmp_path: Path) -> None:
 
     with pytest.raises(RuntimeError):
         kept("image", [b"a"], fail, where=tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["image.lock"]
+    assert [path.name for path in tmp_path.iterdir()] == [f".image-{key([b'a'])}.lock"]
 
 
 def test_only_the_newest_of_a_kind_are_kept(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ import argparse
 import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 from subprocess import SubprocessError
 
 from . import drive, service
@@ -13,7 +12,6 @@ from .faults import FAULTS, Fault
 from .service import NotHeldError
 from .table import Row, merged, to_json
 
-OUT = Path("/srv/bench/out")
 AFTERMATH_S = 3.0
 """What waited somewhere may still arrive once the fault is over."""
 
@@ -59,7 +57,7 @@ def main() -> int:
                 rows = merged((*rows, row))
                 text = ", ".join((*(f"{ms:.0f} ms" for ms in row.times_ms if ms is not None), *row.failures))
                 print(f"{turn + 1:3} {time.monotonic() - began_s:5.0f} s  {fault.name}: {text}")
-                (OUT / "trials.json").write_text(to_json(rows))
+                service.leave("trials.json", to_json(rows))
         service.run("systemctl", "stop", service.UNIT)
     print(LOG.read_text()[-500:])
     return int(any(row.held < row.runs for row in rows))

@@ -87,7 +87,6 @@ def _comes_back(number: signal.Signals) -> float:
     until(lambda: restarts() > starts_before and is_active(), "it is back")
     until(lambda: "disarmed" in service.status(), "it is disarmed")
     _must(logged("after_crash", at_s), "the log does not say that it died before")
-    _must(logged("brake", at_s) or logged("Bluetooth", at_s), "`hub brake` left no line in the journal")
     return (braked_s - at_s) * 1000
 
 
@@ -175,7 +174,7 @@ def main() -> int:
             row = Row(SECTION, name, train, bound_ms, (), (str(error),))
         print(" | ".join((*row.cells(), *row.failures)))
         rows.append(row)
-    Path("/srv/bench/out/unit.json").write_text(to_json(rows))
+    service.leave("unit.json", to_json(rows))
     return int(any(row.held < row.runs for row in rows))
 
 

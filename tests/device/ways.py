@@ -3,7 +3,6 @@
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from subprocess import SubprocessError
 
 from edge_agent.hub.emergency import brake_bytes
@@ -12,7 +11,7 @@ from . import bluez
 from .air_process import air
 from .history import last_drive_s
 from .order import order
-from .service import UNIT, NotHeldError, run, until
+from .service import UNIT, NotHeldError, leave, run, until
 from .table import Row, to_json
 
 SECTION = "Ways to end a link"
@@ -66,7 +65,7 @@ def main() -> int:
                     time.sleep(4)
             rows.append(Row(SECTION, name, "the motor stands", None, tuple(times), tuple(failures)))
             print(" | ".join((*rows[-1].cells(), *rows[-1].failures[:2])))
-    Path("/srv/bench/out/ways.json").write_text(to_json(rows))
+            leave("ways.json", to_json(rows))
     return 0
 
 
