@@ -14,7 +14,7 @@ from pathlib import Path
 from .build import HERE, CannotRunError, preload
 
 MEMORY_MB = 1800
-SILENT_LIMIT_S = 300.0
+SILENT_LIMIT_S = 150.0
 """A machine that prints nothing for so long has hung: every job prints a line more often."""
 
 CRASHED = 70
