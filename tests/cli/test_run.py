@@ -18,7 +18,7 @@ from tests.perception.camera.pictures import grey, write_video
 from tests.perception.detector.models import outputs_for, save
 
 LABELS = "['speed_limit_30', 'speed_limit_50', 'stop', 'no_entry', 'danger', 'pedestrian_crossing']"
-DANGER = (20.0, 20.0, 70.0, 60.0, 0.9, 4)
+DANGER = (20.0, 20.0, 70.0, 60.0, 0.92, 4)
 
 
 class Shell:

@@ -19,7 +19,7 @@ def replay(name: str) -> tuple[dict[str, Any], Judge]:
     """Drive a mocked hub by a recorded video, on a virtual clock."""
     settings = load(None, {"capture.source": str(FIXTURES / f"{name}.mp4"), "hub.kind": "mock"}, {}).settings
     rules = load_rules()
-    judge = Judge(rules)
+    judge = Judge(rules.signs)
     return run_virtual(run(RunOptions(settings, rules, sinks=(judge,), virtual=True))), judge
 
 
