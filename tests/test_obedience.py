@@ -1,10 +1,14 @@
 """What the seeds' report calls in time, late, never, twice and wrong."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 
 from edge_agent.events import Box, Detection, Frame
 from edge_agent.perception.vision import CameraPicture
 
+from .films import judge_film
 from .support.obedience import Obedience, Verdict, Witness, judge
 
 STOP, LIMIT = frozenset({"stop"}), frozenset({"speed_limit_30"})
@@ -63,3 +67,15 @@ def test_witness_remembers_the_labels_in_each_picture() -> None:
     picture = CameraPicture(np.zeros((4, 6, 3), np.uint8))
     witness.feed(Frame("f", 0, picture, 0.0, 0.0, (Detection("stop", 1.0, Box(0, 0, 2, 2)),)))
     assert witness.labels == {"f": STOP}
+
+
+def test_film_is_judged_by_the_pictures_around_an_action(tmp_path: Path) -> None:
+    film = tmp_path / "seed-1.mp4"
+    frames = [{"frame": n, "detections": [{"label": "stop"}] if n >= 70 else []} for n in range(90)]
+    film.with_suffix(".jsonl").write_text("\n".join(json.dumps(one) for one in ({"prediction_of": 0}, *frames)))
+    film.with_suffix(".json").write_text(json.dumps({"signs": [sign("stop", 900, 9.0, disobeyed=True)]}))
+    in_time, early = (
+        judge_film(film, {"actions": [{"t_s": t_s, "sign": "stop", "frame_id": "x"}]}) for t_s in (7.2, 3.0)
+    )
+    assert in_time == Obedience((("stop", 900, Verdict.IN_TIME),), ())
+    assert early == Obedience((("stop", 900, Verdict.NEVER),), ("stop",))
