@@ -1,7 +1,11 @@
 """The faults that are tried on the real stack: how each is injected, and how the world is put right again."""
 
+import fcntl
+import functools
 import os
+import re
 import signal
+import struct
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +13,11 @@ from pathlib import Path
 
 from . import bluez, service
 from .order import order
-from .service import run, until
+from .service import NotHeldError, run, until
+
+CAMERA_NODE = Path("/dev/video0")
+VIDIOC_S_CTRL = 0xC008561C
+"""linux/videodev2.h: set a control, {number, value}."""
 
 VIVID = Path("/sys/bus/platform/drivers/vivid")
 RADIO, CAMERA, SERVICE = "Bluetooth", "Camera", "The service"
@@ -69,7 +77,23 @@ def _plugged() -> None:
 
 
 def _control(name: str, value: int) -> Callable[[], object]:
-    return lambda: run("v4l2-ctl", "--device", "/dev/video0", "--set-ctrl", f"{name}={value}")
+    return lambda: set_control(name, value)
+
+
+def set_control(name: str, value: int) -> None:
+    """Set a control of the camera by the name that v4l2-ctl gives it; starting that program would take too long."""
+    number = controls().get(name)
+    if number is None:
+        raise NotHeldError(f"the camera has no control {name}")
+    with CAMERA_NODE.open("rb", buffering=0) as camera:
+        fcntl.ioctl(camera, VIDIOC_S_CTRL, struct.pack("=Ii", number, value))
+
+
+@functools.cache
+def controls() -> dict[str, int]:
+    """Return the number of each control."""
+    listed = run("v4l2-ctl", "--device", str(CAMERA_NODE), "--list-ctrls")
+    return {name: int(number, 16) for name, number in re.findall(r"^ *(\w+) (0x[0-9a-f]+) \(", listed, re.MULTILINE)}
 
 
 def _vivid(action: str) -> Callable[[], object]:

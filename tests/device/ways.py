@@ -38,13 +38,24 @@ def once(way: Callable[[bluez.Bus], None] | None) -> float:
         way(bus)
     until(lambda: order("status")["motor"] != "drive", "the motor stands", limit_s=10, every_s=0.05)
     stopped_s = last_drive_s(order(f"history {at_s - 5}")["history"], at_s)
-    if way is not None:
-        until(lambda: order("status")["linked"] == 0, "the link is down", limit_s=10, every_s=0.05)
-    if not bus.get(bluez.ADAPTER, "org.bluez.Adapter1", "Powered"):
-        bluez.power(bus, on=True)
-    until(lambda: not bus.get(bluez.device_path(), "org.bluez.Device1", "Connected"), "BlueZ knows it", limit_s=15)
-    time.sleep(0.5)
     return (stopped_s - at_s) * 1000
+
+
+def put_right(way: Callable[[bluez.Bus], None] | None) -> None:
+    """Have BlueZ on and without a link again; a bluetoothd that answers nothing any more is started anew."""
+    try:
+        bus = bluez.Bus()
+        if way is not None:
+            until(lambda: order("status")["linked"] == 0, "the link is down", limit_s=10, every_s=0.05)
+        if not bus.get(bluez.ADAPTER, "org.bluez.Adapter1", "Powered"):
+            bluez.power(bus, on=True)
+        until(lambda: not bus.get(bluez.device_path(), "org.bluez.Device1", "Connected"), "BlueZ knows it", limit_s=15)
+    except (NotHeldError, OSError):
+        run("systemctl", "kill", "--signal=KILL", "bluetooth")
+        run("systemctl", "reset-failed", "bluetooth", check=False)
+        run("systemctl", "restart", "bluetooth", limit_s=120)
+        time.sleep(4)
+    time.sleep(0.5)
 
 
 def main() -> int:
@@ -61,8 +72,7 @@ def main() -> int:
                     times.append(once(way))
                 except (NotHeldError, OSError, ValueError, StopIteration, SubprocessError) as error:
                     failures.append(f"{type(error).__name__}: {error}"[:300])
-                    run("systemctl", "restart", "bluetooth", limit_s=120)
-                    time.sleep(4)
+                put_right(way)
             rows.append(Row(SECTION, name, "the motor stands", None, tuple(times), tuple(failures)))
             print(" | ".join((*rows[-1].cells(), *rows[-1].failures[:2])))
             leave("ways.json", to_json(rows))
