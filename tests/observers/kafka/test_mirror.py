@@ -85,7 +85,7 @@ async def test_events_arrive_in_order_at_a_broker_without_idempotence(tmp_path: 
 
 
 async def test_events_arrive_in_order_at_a_broker_with_idempotence(tmp_path: Path) -> None:
-    """Librdkafka's mock cluster checks the sequence numbers of an idempotent producer."""
+    """Librdkafka's mock cluster admits an idempotent producer; the order is what its consumer reads."""
     with mock_cluster() as address, Consumed(address, TOPIC) as consumed:
         async with rig(settings(address), tmp_path / "outbox.db") as at:
             for number in range(300):
