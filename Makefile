@@ -40,13 +40,24 @@ run: setup ## drive the simulated train through one mission (ARGS="--seed 7")
 # --- test --------------------------------------------------------------------------------------------------------
 
 $(VENV)/.test: requirements-dev.lock $(VENV)/.agent
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.lock $(TORCH)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.lock
+	@touch $@
+
+# PyTorch is hundreds of MB, on some machines GB: only what trains needs it.
+$(VENV)/.train: $(VENV)/.test
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH)
+	$(BIN)/python -c 'import torch'
 	@touch $@
 
 .PHONY: test
-test: $(VENV)/.test ## run every test (ARGS="-k guard")
+test: $(VENV)/.test ## run every test but those that need PyTorch, and say which those are (ARGS="-k guard")
 	@tests/system-packages
 	$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
+
+.PHONY: test-train
+test-train: $(VENV)/.train ## fetch PyTorch and run the tests that need it
+	@tests/system-packages
+	$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS) $$(grep -rl --include='*.py' 'importorskip("torch"' tests)
 
 .PHONY: seeds
 seeds: $(VENV)/.test ## drive the default world with 50 seeds on a virtual clock (ARGS="--count 5 --films DIR")
@@ -161,7 +172,7 @@ SYNTH = $(BIN)/edge-agent dataset synth
 SETS := rooms synth-a synth-b synth-c synth-d
 
 .PHONY: train
-train: $(VENV)/.test ## render the pictures and train the detector into runs/signs (about 2.5 hours on two cores)
+train: $(VENV)/.train ## render the pictures and train the detector into runs/signs (about 2.5 hours on two cores)
 	test -d data/synth-a || $(SYNTH) --count 4000 --seed 1 --out data/synth-a
 	test -d data/synth-b || $(SYNTH) --count 30000 --seed 2 --out data/synth-b
 	test -d data/synth-c || $(SYNTH) --count 20000 --seed 3 --out data/synth-c
@@ -177,7 +188,7 @@ quantise: $(VENV)/.test ## write fp16, int8 and uint8 beside the shipped detecto
 # --- check -------------------------------------------------------------------------------------------------------
 
 .PHONY: lint
-lint: $(VENV)/.test ## ruff, mypy (strict, and the names in tests), import-linter
+lint: $(VENV)/.train ## ruff, mypy (strict, and the names in tests), import-linter
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy

@@ -15,6 +15,7 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 
+_NO_TORCH = "PyTorch is not installed"
 _ALLOWED = [
     line
     for line in (Path(__file__).parent / "allowed-skips.txt").read_text(encoding="utf-8").splitlines()
@@ -38,7 +39,11 @@ def pytest_report_header() -> str:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Name the skips that CI does not accept."""
+    """Name the skips that CI does not accept, and say what was left out because PyTorch is missing."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    left_out = sorted({report.nodeid for report in skipped if _NO_TORCH in str(report.longrepr)})
+    if left_out:
+        terminalreporter.write_line(f"left out, run `make test-train`: what needs PyTorch, {', '.join(left_out)}")
     for line in _refused(terminalreporter.config):
         terminalreporter.write_line(f"skip not allowed in CI: {line}", red=True)
 

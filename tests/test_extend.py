@@ -67,6 +67,11 @@ def test_sign_of_the_recipe_is_drawn_named_ruled_and_learnt(checkout: Path) -> N
     assert '"yield": {"en": "give way", "fr": "cédez le passage", "colour": "#f48fb1"}' in names.stdout
     rules = "from edge_agent.config import load_rules; print(load_rules().signs['yield'].action)"
     assert "slow" in run(checkout, "-c", rules).stdout
+
+
+def test_network_has_a_class_for_the_sign_of_the_recipe(checkout: Path) -> None:
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    follow(recipe("A sign"), checkout)
     classes = run(checkout, "-c", "from edge_agent.mlops.network import Architecture; print(Architecture().classes)")
     assert classes.stdout.strip() == "10", classes.stderr
 

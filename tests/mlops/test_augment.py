@@ -3,6 +3,9 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from edge_agent.mlops.augment import AugmentOptions, TrainingView, bars, clip, crop
 from edge_agent.mlops.coco import IGNORE, read_split

@@ -122,10 +122,14 @@ class OutboxWriter(Generic[T]):
         self._failed = 0
 
     def run(self) -> None:
-        """Run until asked to close."""
-        while self.step():
-            pass
-        self._finish()
+        """Run until asked to close; the file is closed however this ends."""
+        try:
+            while self.step():
+                pass
+            self._finish()
+        finally:
+            if self._store is not None:
+                self._store.close()
 
     def step(self) -> bool:
         """Handle one request or wait until something is due; return False when asked to close."""
@@ -320,9 +324,7 @@ class OutboxWriter(Generic[T]):
         return False
 
     def _finish(self) -> None:
-        """Commit what is left, close the file and fail the remaining requests."""
+        """Commit what is left and fail the remaining requests."""
         self._commit_all()
-        if self._store is not None:
-            self._store.close()
         while not self._requests.empty():
             refuse(self._requests.get(), "the outbox is closed")

@@ -116,3 +116,4 @@ def test_fault_of_ours_in_the_thread_is_told_and_questions_are_answered(tmp_path
     with pytest.raises(OutboxUnavailableError):
         outbox.read(0, 1, 1).result(WAIT_S)
     assert [report.code for report in reports] == ["outbox_failed"]
+    assert not (tmp_path / "outbox.db-wal").exists(), "SQLite removes it when the last connection is closed"
