@@ -108,6 +108,7 @@ class GuardMemory:
 
     `operator_stop` is true until an operator orders DRIVE, and again after each return to DISARMED. `drive_s` is when a
     DRIVE was accepted that has not moved the train yet. `capture_stopped_s` is when capturing was last stopped.
+    `has_run` is whether the train has ever been permitted to move.
     """
 
     state: GuardState = GuardState.INIT
@@ -118,6 +119,7 @@ class GuardMemory:
     brake_since_s: float | None = None
     drive_s: float | None = None
     capture_stopped_s: float = -math.inf
+    has_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +141,7 @@ HUB_INTERVALS = 5
 _ARMED = frozenset({GuardState.ARMED_STOPPED, GuardState.RUNNING, GuardState.STOPPING})
 _CAPTURE_STOPPED = "capturing was stopped by command"
 # Faults that a person has to check before the train may move again; the others only brake until they are over.
-_LATCHING = frozenset({Priority.EMERGENCY_STOP, Priority.INTEGRITY, Priority.LIVENESS, Priority.HUB_HEALTH})
+_LATCHING = frozenset({Priority.EMERGENCY_STOP, Priority.INTEGRITY, Priority.HUB_HEALTH})
 
 
 _UNFIT_TO_ARM = {
@@ -309,6 +311,9 @@ def _next_state(
 
 def _latches(by: Priority, memory: GuardMemory, inputs: Inputs, limits: Limits) -> bool:
     """Return whether a reason to brake needs a person; missing evidence does once it is older than `latch_s`."""
+    # A train that has never moved needs nobody who looks at it because its program was slow to start.
+    if by is Priority.LIVENESS:
+        return memory.has_run
     if by not in (Priority.FRESHNESS, Priority.HUB_SILENT):
         return by in _LATCHING
     evidence_s = inputs.health.evidence_s if by is Priority.FRESHNESS else inputs.health.unanswered_s
@@ -358,4 +363,5 @@ def _enter(memory: GuardMemory, state: GuardState, now_s: float) -> GuardMemory:
     # Arming alone never starts the train: after DISARMED, DRIVE has to be ordered again.
     operator_stop = memory.operator_stop or state is GuardState.DISARMED
     # An order to drive waits in ARMED_STOPPED only: it is carried out, or void, with the next state.
-    return replace(memory, state=state, since_s=now_s, operator_stop=operator_stop, drive_s=None)
+    has_run = memory.has_run or state is GuardState.RUNNING
+    return replace(memory, state=state, since_s=now_s, operator_stop=operator_stop, drive_s=None, has_run=has_run)

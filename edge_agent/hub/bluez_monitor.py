@@ -15,7 +15,8 @@ from bleak.exc import BleakDBusError
 from dbus_fast import BusType, Message, MessageType, Variant, unpack_variants
 from dbus_fast.aio import MessageBus
 
-from edge_agent.hub.errors import LINK, LINK_ERRORS, code_of_dbus_error, explain, hub_error
+from edge_agent.hub.emergency import has_bluetooth
+from edge_agent.hub.errors import LINK_ERRORS, NO_ADAPTER, code_of_dbus_error, explain, hub_error, unnamed
 from edge_agent.runtime.timeouts import finish_within
 
 BLUEZ = "org.bluez"
@@ -135,6 +136,9 @@ class BluezMonitor:
 
     async def objects(self, limit_s: float | None = None) -> Objects:
         """Read BlueZ's objects, within BUS_LIMIT_S by default; raises RetryableError."""
+        # Without this, D-Bus tries for 25 s to start a bluetoothd whose unit waits for Bluetooth.
+        if not has_bluetooth() and not await self._is_running():
+            raise hub_error(NO_ADAPTER)
         body = await self._call("/", _OBJECTS, "GetManagedObjects", limit_s=limit_s)
         objects: Objects = unpack_variants(body[0])
         return objects
@@ -172,6 +176,17 @@ class BluezMonitor:
             await self._power(self._off, on=True)
             self._off = None
 
+    async def _is_running(self) -> bool:
+        bus = self._bus
+        if bus is None or not bus.connected:
+            return True  # the call itself says what is wrong
+        ask = Message(_DBUS, "/org/freedesktop/DBus", _DBUS, "NameHasOwner", signature="s", body=[BLUEZ])
+        try:
+            reply = await finish_within(bus.call(ask), BUS_LIMIT_S, "D-Bus's NameHasOwner")
+        except LINK_ERRORS as error:
+            raise explain(error) from error
+        return bool(reply.body[0])
+
     async def _power(self, adapter: str, *, on: bool) -> None:
         body = [ADAPTER, "Powered", Variant("b", on)]
         await self._call(adapter, _PROPERTIES, "Set", "ssv", body)
@@ -194,7 +209,8 @@ class BluezMonitor:
         except LINK_ERRORS as error:
             raise explain(error) from error
         if reply.message_type is MessageType.ERROR:
-            raise hub_error(code_of_dbus_error(reply.error_name) or LINK)
+            code = code_of_dbus_error(reply.error_name)
+            raise unnamed(reply.error_name) if code is None else hub_error(code)
         return reply.body
 
     async def _ask(

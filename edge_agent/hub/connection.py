@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from bleak import BleakClient
+from bleak.exc import BleakError
 from bleak_retry_connector import establish_connection
 
 from edge_agent.config.control import HubSettings
 from edge_agent.errors import RetryableError
 from edge_agent.hub.bluez_monitor import BluezMonitor
-from edge_agent.hub.discovery import DiscoveredHub, find
+from edge_agent.hub.discovery import DiscoveredHub, find, read_objects
 from edge_agent.hub.emergency import BrakeTarget
 from edge_agent.hub.errors import LINK_ERRORS, explain, hub_error, wrong_hub
 from edge_agent.hub.lwp3 import CHARACTERISTIC_UUID
@@ -20,6 +21,9 @@ from edge_agent.runtime.timeouts import finish_within
 
 CLOSE_LIMIT_S = 3.5
 """Time limit of a disconnect: bluetoothd takes 2.0 to 2.9 s for it, by a timer of its own."""
+
+PAUSE_S = 3.0
+"""What an attempt to connect may take beyond its limit: bluetoothd ends a link that failed, and a pause follows."""
 
 RELEASE_LIMIT_S = 0.5
 """Time limit of releasing what bleak keeps of a link that has been dropped."""
@@ -70,6 +74,37 @@ class HubConnection(Protocol):
         ...
 
 
+class _OneAttempt(BleakClient):
+    """A client whose `connect` takes `limit_s` at most, and ends when BlueZ tells that the link is lost.
+
+    The retry connector asks for 20 s each time. bleak asks a BlueZ that aborts a connection again at once, without a
+    pause: thousands of times a second where it aborts at once.
+    """
+
+    def __init__(
+        self, *args: Any, limit_s: float, watch: Callable[[Callable[[str], None]], None], **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self._limit_s, self._watch = limit_s, watch
+
+    async def connect(self, **kwargs: Any) -> None:
+        """Connect; raises TimeoutError, or BleakError with a text by which the connector counts it as an attempt."""
+        lost = asyncio.Event()
+        self._watch(lambda _reason: lost.set())
+        connecting = asyncio.ensure_future(super().connect(**kwargs | {"timeout": self._limit_s}))
+        losing = asyncio.ensure_future(lost.wait())
+        try:
+            await asyncio.wait({connecting, losing}, return_when=asyncio.FIRST_COMPLETED)
+            if not connecting.done():
+                raise BleakError("the hub disconnected")
+            connecting.result()
+        finally:
+            losing.cancel()
+            if not connecting.done():
+                connecting.cancel()
+                await asyncio.wait({connecting})
+
+
 class BleakConnection:
     """Implements HubConnection over BlueZ. Made by `connect`."""
 
@@ -86,23 +121,26 @@ class BleakConnection:
         """Connect; raises RetryableError after releasing everything."""
         if hub.device is None:
             raise hub_error("no_hub")
-        # bleak does not report every loss; whichever of the two notices first drops the link.
-        self._monitor.watch(self.target.device, self._on_gone)
         self._may_power_cycle = settings.may_power_cycle
-        limit_s = settings.connect_timeout_s * settings.connect_attempts
         try:
             self._client = await finish_within(
                 establish_connection(
-                    BleakClient,
+                    _OneAttempt,
                     hub.device,
                     hub.name,
-                    disconnected_callback=lambda _client: self._on_gone("the hub disconnected"),
+                    disconnected_callback=self._on_disconnected,
                     max_attempts=settings.connect_attempts,
                     use_services_cache=False,
+                    limit_s=settings.connect_timeout_s,
+                    watch=lambda on_lost: self._monitor.watch(self.target.device, on_lost),
                 ),
-                limit_s,
+                (settings.connect_timeout_s + PAUSE_S) * settings.connect_attempts,
                 f"Connecting to {hub.name}",
             )
+            # bleak does not report every loss; whichever of the two notices first drops the link.
+            self._monitor.watch(self.target.device, self._on_gone)
+            if not self._client.is_connected:
+                self._on_gone("the hub disconnected")
             self.target = self._with_characteristic(self._client)
         except LINK_ERRORS as error:
             await self.close()
@@ -179,6 +217,11 @@ class BleakConnection:
         with contextlib.suppress(RetryableError, *LINK_ERRORS):
             await call
 
+    def _on_disconnected(self, client: BleakClient) -> None:
+        # bleak calls it for attempts that failed too.
+        if client is self._client:
+            self._on_gone("the hub disconnected")
+
     def _on_gone(self, reason: str) -> None:
         self._gone.set()
         self.drop(reason)
@@ -194,7 +237,7 @@ async def connect(settings: HubSettings, monitor: BluezMonitor, search_s: float)
     """Find the hub that the settings ask for and connect to it; raises RetryableError."""
     await monitor.open()
     await monitor.restore_power()
-    hub = await find(await monitor.objects(), settings, search_s)
+    hub = await find(await read_objects(monitor), settings, search_s)
     connection = BleakConnection(hub, monitor)
     await connection.open(hub, settings)
     return connection

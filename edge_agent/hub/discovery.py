@@ -16,15 +16,19 @@ from bleak.backends.scanner import AdvertisementData
 from edge_agent.config.control import HubSettings
 from edge_agent.errors import RetryableError
 from edge_agent.hub import lwp3
-from edge_agent.hub.bluez_monitor import ADAPTER, CHARACTERISTIC, DEVICE, Objects
+from edge_agent.hub.bluez_monitor import ADAPTER, CHARACTERISTIC, DEVICE, BluezMonitor, Objects
+from edge_agent.hub.emergency import kernel_adapters
 from edge_agent.hub.errors import (
+    ADAPTER_DEAD,
     ADAPTER_OFF,
     LINK_ERRORS,
     NO_ADAPTER,
     NO_HUB,
+    SEARCHING,
     explain,
     held,
     hub_error,
+    is_in_progress,
     wrong_address,
     wrong_hub,
 )
@@ -35,6 +39,11 @@ PYBRICKS_UUID = "c5f50001-8280-46da-89f4-6d8051e4aeef"
 
 SCAN_CALL_LIMIT_S = 5.0
 """Time limit of starting or stopping discovery, which involves the radio."""
+
+ADAPTER_LIMIT_S = 3.0
+"""How long a bluetoothd that knows no adapter is asked again while the kernel has one: it takes about a second."""
+
+ADAPTER_POLL_S = 0.1
 
 _IN_USE = ("Notifying", "NotifyAcquired", "WriteAcquired")
 """Properties by which BlueZ shows that a program uses a characteristic."""
@@ -51,7 +60,10 @@ _KINDS: Mapping[int, str] = {
 
 @dataclass(frozen=True, slots=True)
 class DiscoveredHub:
-    """A hub that advertises or is connected to this machine. `held`: another program uses it."""
+    """A hub that advertises or is connected to this machine. `held`: another program uses it.
+
+    `gap_name` is the name that BlueZ knows it by, which after a connection may be another than the advertised one.
+    """
 
     address: str
     name: str
@@ -60,6 +72,7 @@ class DiscoveredHub:
     connected: bool = False
     held: bool = False
     pybricks: bool = False
+    gap_name: str | None = None
     device: BLEDevice | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -80,14 +93,14 @@ class DiscoveredHub:
         """Return whether it has the address and name that the settings ask for, if they do."""
         if settings.address is not None and self.address.casefold() != settings.address.casefold():
             return False
-        return settings.name is None or self.name == settings.name
+        return settings.name is None or settings.name in (self.name, self.gap_name)
 
 
 def check_adapters(objects: Objects) -> None:
     """Raise HubError if there is no adapter, or none that is powered."""
     adapters = [interfaces[ADAPTER] for interfaces in objects.values() if ADAPTER in interfaces]
     if not adapters:
-        raise hub_error(NO_ADAPTER)
+        raise hub_error(ADAPTER_DEAD if kernel_adapters() else NO_ADAPTER)
     if not any(adapter.get("Powered", False) for adapter in adapters):
         raise hub_error(ADAPTER_OFF)
 
@@ -118,6 +131,17 @@ def choose(hubs: Iterable[DiscoveredHub], settings: HubSettings) -> DiscoveredHu
     raise wrong_address(" ".join(filter(None, (settings.name, settings.address))), seen[0].name, seen[0].address)
 
 
+async def read_objects(monitor: BluezMonitor) -> Objects:
+    """Read BlueZ's objects; a bluetoothd that has just been started gets time to find its adapter."""
+    deadline_s = asyncio.get_running_loop().time() + ADAPTER_LIMIT_S
+    while True:
+        objects = await monitor.objects()
+        found = any(ADAPTER in interfaces for interfaces in objects.values())
+        if found or not kernel_adapters() or asyncio.get_running_loop().time() >= deadline_s:
+            return objects
+        await asyncio.sleep(ADAPTER_POLL_S)
+
+
 async def scan(limit_s: float, is_match: Callable[[DiscoveredHub], bool] = lambda _hub: False) -> list[DiscoveredHub]:
     """Scan for advertising hubs for `limit_s`, or until `is_match` accepts one; raises RetryableError."""
     seen: dict[str, DiscoveredHub] = {}
@@ -141,6 +165,8 @@ async def scan(limit_s: float, is_match: Callable[[DiscoveredHub], bool] = lambd
             with contextlib.suppress(RetryableError, *LINK_ERRORS):
                 await finish_within(scanner.stop(), SCAN_CALL_LIMIT_S, "Ending the search for hubs")
     except LINK_ERRORS as error:
+        if is_in_progress(error):
+            raise hub_error(SEARCHING) from error
         raise explain(error) from error
     return list(seen.values())
 
@@ -174,6 +200,7 @@ def _from_properties(path: str, properties: Mapping[str, Any], *, held: bool) ->
     return DiscoveredHub(
         address=address,
         name=name,
+        gap_name=properties.get("Name"),
         system_type=_system_type(properties.get("ManufacturerData", {})),
         rssi_dbm=properties.get("RSSI"),
         connected=True,
@@ -186,6 +213,7 @@ def _from_advertisement(device: BLEDevice, advertisement: AdvertisementData) -> 
     return DiscoveredHub(
         address=device.address,
         name=advertisement.local_name or device.name or device.address,
+        gap_name=device.name,
         system_type=_system_type(advertisement.manufacturer_data),
         rssi_dbm=advertisement.rssi,
         pybricks=PYBRICKS_UUID in advertisement.service_uuids,

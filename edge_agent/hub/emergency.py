@@ -5,10 +5,12 @@ little: `edge-agent hub brake` must finish within a second, start of the interpr
 `python -m edge_agent.hub.emergency` where every millisecond counts.
 """
 
+import contextlib
 import threading
 import time
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from jeepney import DBusAddress, HeaderFields, Message, MessageType, new_method_call  # type: ignore[import-untyped]
@@ -18,10 +20,29 @@ from jeepney.io.blocking import DBusConnection, open_dbus_connection  # type: ig
 from edge_agent.errors import RetryableError
 
 BUS_LIMIT_S = 0.3
-"""Time limit of one call: a brake on two ports and a disconnect stay below a second, even if each takes that long."""
+"""Time limit of an answer: the brakes and the disconnect after them stay below a second, even if neither comes."""
+
+DISCONNECT_S = 3.2
+"""How long `brake_all` waits for a link to end: bluetoothd takes 2.0 to 2.9 s for it, by a timer of its own."""
 
 RETRY_S = 3.0
 """How long `brake_all` tries again while BlueZ does not answer."""
+
+_KERNEL_ADAPTERS = Path("/sys/class/bluetooth")
+
+
+def has_bluetooth() -> bool:
+    """Return whether the kernel knows Bluetooth at all; bluetoothd does not start without."""
+    return _KERNEL_ADAPTERS.is_dir()
+
+
+def kernel_adapters() -> list[str]:
+    """Return the adapters that the kernel has, by name, whether or not bluetoothd can use them."""
+    try:
+        return sorted(entry.name for entry in _KERNEL_ADAPTERS.iterdir() if ":" not in entry.name)
+    except OSError:
+        return []
+
 
 # Devices are announced in notifications only, and only the process that died received them: brake both ports. A light
 # takes the brake byte as a brightness; an empty port ignores it.
@@ -32,6 +53,7 @@ PORTS = (0, 1)
 SERVICE_UUID = "00001623-1212-efde-1623-785feabcd123"
 CHARACTERISTIC_UUID = "00001624-1212-efde-1623-785feabcd123"
 
+_UNKNOWN = "org.freedesktop.DBus.Error.ServiceUnknown"
 _DENIED = "org.freedesktop.DBus.Error.AccessDenied"
 _BLUEZ = "org.bluez"
 _DEVICE = "org.bluez.Device1"
@@ -55,7 +77,11 @@ class BrakeTarget:
 
 @dataclass(frozen=True, slots=True)
 class BrakeOutcome:
-    """Outcome for one hub: `result` is `braked`, `disconnected` (the brake failed) or `failed` (neither worked)."""
+    """Outcome for one hub.
+
+    `result` is `braked`; where the brake was not accepted, `disconnected`, or `disconnecting` while BlueZ takes its
+    time for it; or `failed`: BlueZ refuses, or answers nothing.
+    """
 
     address: str
     name: str
@@ -70,11 +96,19 @@ def _dbus_error(name: str, member: str) -> RetryableError:
             remedy="run it as root or as a user in the group `bluetooth`",
             code="no_permission",
         )
-    if name == "org.freedesktop.DBus.Error.ServiceUnknown":
+    if name == _UNKNOWN:
         return RetryableError(
             "bluetoothd is not running, so it holds no link", remedy="start bluetooth.service", code="no_bluetoothd"
         )
-    return RetryableError(f"BlueZ refused {member}", remedy="see `systemctl status bluetooth`", dbus_error=name)
+    if name.endswith(".UnitMasked"):
+        return RetryableError(
+            "bluetoothd may not start, as its unit is masked, so it holds no link",
+            remedy="`systemctl unmask bluetooth`",
+            code="masked",
+        )
+    return RetryableError(
+        f"BlueZ refused {member} ({name})", remedy="see `systemctl status bluetooth`", dbus_error=name
+    )
 
 
 class Bluez:
@@ -100,22 +134,70 @@ class Bluez:
 
     def connected(self, address: str | None = None) -> tuple[BrakeTarget, ...]:
         """List the connected hubs that speak LWP3, or the one with that address; raises RetryableError."""
+        # A question would make D-Bus start bluetoothd, or wait for a unit that cannot start.
+        if not self._is_running():
+            if not has_bluetooth():
+                raise RetryableError(
+                    "There is no Bluetooth adapter, so nothing holds a link", remedy="plug one in", code="no_adapter"
+                )
+            raise _dbus_error(_UNKNOWN, "a question")
         objects = self._call("/", "org.freedesktop.DBus.ObjectManager", "GetManagedObjects")[0]
         return tuple(
             target for target in targets(objects) if address is None or target.address.casefold() == address.casefold()
         )
 
-    def write(self, characteristic: str, data: bytes) -> None:
-        """Write without response; raises RetryableError if BlueZ refuses or does not answer in time."""
-        self._call(characteristic, _CHARACTERISTIC, "WriteValue", "aya{sv}", (data, {"type": ("s", "command")}))
+    def brake(self, characteristic: str, ports: Iterable[int]) -> bool:
+        """Write a brake for each port, without waiting in between; return whether BlueZ has accepted all in time."""
+        options = {"type": ("s", "command")}
+        calls = [
+            self._send(characteristic, _CHARACTERISTIC, "WriteValue", "aya{sv}", (brake_bytes(port), options))
+            for port in ports
+        ]
+        return self._answers(calls, self._limit_s) == [True] * len(calls)
 
     def prove(self, device: str) -> None:
         """Read a property of a device; raises RetryableError if BlueZ does not answer in time."""
         self._call(device, "org.freedesktop.DBus.Properties", "Get", "ss", (_DEVICE, "Connected"))
 
-    def disconnect(self, device: str) -> None:
-        """Drop the link; raises RetryableError if BlueZ does not."""
-        self._call(device, _DEVICE, "Disconnect")
+    def disconnect(self, device: str, limit_s: float) -> bool | None:
+        """Drop the link; return whether BlueZ has done it, None where it has not answered in time."""
+        return self._answers([self._send(device, _DEVICE, "Disconnect")], limit_s)[0]
+
+    def answers(self, device: str) -> bool:
+        """Return whether BlueZ answers a question about a device now."""
+        try:
+            self.prove(device)
+        except RetryableError:
+            return False
+        return True
+
+    def _is_running(self) -> bool:
+        dbus = DBusAddress("/org/freedesktop/DBus", "org.freedesktop.DBus", "org.freedesktop.DBus")
+        ask = new_method_call(dbus, "NameHasOwner", "s", (_BLUEZ,))
+        try:
+            return bool(self._bus.send_and_get_reply(ask, timeout=self._limit_s).body[0])
+        except (TimeoutError, OSError) as error:
+            raise RetryableError("D-Bus does not answer", remedy="restart dbus.service") from error
+
+    def _send(self, path: str, interface: str, member: str, signature: str = "", body: tuple[Any, ...] = ()) -> int:
+        """Send a call; return its number. A broken connection shows in its answer."""
+        message = new_method_call(DBusAddress(path, _BLUEZ, interface), member, signature, body)
+        serial: int = next(self._bus.outgoing_serial)
+        with contextlib.suppress(OSError):
+            self._bus.send(message, serial=serial)
+        return serial
+
+    def _answers(self, calls: list[int], limit_s: float) -> list[bool | None]:
+        """Return for each call whether it succeeded, None where no answer came within the limit."""
+        answers: dict[int, bool] = {}
+        deadline_s = time.monotonic() + limit_s
+        with contextlib.suppress(TimeoutError, OSError):
+            while not answers.keys() >= set(calls):
+                reply: Message = self._bus.receive(timeout=max(0.0, deadline_s - time.monotonic()))
+                serial = reply.header.fields.get(HeaderFields.reply_serial)
+                if serial in calls:
+                    answers[serial] = reply.header.message_type is not MessageType.error
+        return [answers.get(serial) for serial in calls]
 
     def _call(
         self, path: str, interface: str, member: str, signature: str = "", body: tuple[Any, ...] = ()
@@ -155,21 +237,23 @@ def targets(objects: dict[str, dict[str, dict[str, Any]]]) -> tuple[BrakeTarget,
     return tuple(found)
 
 
-def brake_or_drop(bluez: Bluez, target: BrakeTarget, ports: Iterable[int] = PORTS) -> BrakeOutcome:
-    """Brake each of `ports`; if a write fails, drop the link."""
-    try:
-        if target.characteristic is not None:
-            for port in ports:
-                bluez.write(target.characteristic, brake_bytes(port))
-            return BrakeOutcome(target.address, target.name, "braked")
-    except RetryableError:
-        pass
+def brake_or_drop(
+    bluez: Bluez, target: BrakeTarget, ports: Iterable[int] = PORTS, disconnect_s: float = BUS_LIMIT_S
+) -> BrakeOutcome:
+    """Brake each of `ports`; if that is not accepted, drop the link, and wait for that for `disconnect_s`.
+
+    A bluetoothd that stands still does both, in this sequence, once it goes on.
+    """
+    if target.characteristic is not None and bluez.brake(target.characteristic, ports):
+        return BrakeOutcome(target.address, target.name, "braked")
     # LEGO's firmware stops the motor when the link is lost.
-    try:
-        bluez.disconnect(target.device)
-    except RetryableError:
-        return BrakeOutcome(target.address, target.name, "failed")
-    return BrakeOutcome(target.address, target.name, "disconnected")
+    dropped = bluez.disconnect(target.device, disconnect_s)
+    if dropped is None:
+        # BlueZ answers a Disconnect when the link is down; one that answers anything else is at it.
+        result = "disconnecting" if bluez.answers(target.device) else "failed"
+    else:
+        result = "disconnected" if dropped else "failed"
+    return BrakeOutcome(target.address, target.name, result)
 
 
 def brake_all(address: str | None = None) -> tuple[BrakeOutcome, ...]:
@@ -195,7 +279,9 @@ def brake_all(address: str | None = None) -> tuple[BrakeOutcome, ...]:
 def _brake_once(address: str | None) -> tuple[BrakeOutcome, ...]:
     bluez = Bluez()
     try:
-        return tuple(brake_or_drop(bluez, target) for target in bluez.connected(address))
+        outcomes = [brake_or_drop(bluez, target, disconnect_s=DISCONNECT_S) for target in bluez.connected(address)]
+        # A link that has not ended by now does not end.
+        return tuple(replace(one, result="failed") if one.result == "disconnecting" else one for one in outcomes)
     finally:
         bluez.close()
 

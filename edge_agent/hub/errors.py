@@ -29,6 +29,7 @@ NO_BUS, NO_PERMISSION, NO_BLUETOOTHD, NO_ADAPTER, ADAPTER_OFF = (
     "adapter_off",
 )
 NO_HUB, WRONG_HUB, NO_MOTOR, HELD, LINK = "no_hub", "wrong_hub", "no_motor", "held", "link"
+SEARCHING, ADAPTER_DEAD, MASKED = "searching", "adapter_dead", "masked"
 
 _MESSAGES: dict[str, tuple[str, str]] = {
     NO_BUS: (
@@ -50,6 +51,17 @@ _MESSAGES: dict[str, tuple[str, str]] = {
         "No hub in range",
         "press its green button until the light blinks, move closer, and close apps that are connected to it",
     ),
+    SEARCHING: (
+        "BlueZ refuses to search: it says that it already does",
+        "end the other program that searches (`bluetoothctl`, a desktop's Bluetooth page); if there is none, the "
+        "adapter is stuck: `systemctl restart bluetooth`, or plug it in again",
+    ),
+    ADAPTER_DEAD: (
+        "The kernel has a Bluetooth adapter, but bluetoothd cannot use it",
+        "wait some seconds after a start; else `journalctl -k -g Bluetooth` says why: its firmware may be missing, or "
+        "lost after a suspend: plug it in again, or reload its driver (`modprobe -r btusb && modprobe btusb`)",
+    ),
+    MASKED: ("bluetoothd may not start: its unit is masked", "`systemctl unmask bluetooth`, then start it"),
     LINK: ("The link to the hub failed", "move closer or replace the batteries; the agent keeps trying"),
 }
 
@@ -59,6 +71,8 @@ _DBUS_NAMES: dict[str, str] = {
     "org.freedesktop.DBus.Error.ServiceUnknown": NO_BLUETOOTHD,
     "org.freedesktop.DBus.Error.NameHasNoOwner": NO_BLUETOOTHD,
     "org.freedesktop.systemd1.NoSuchUnit": NO_BLUETOOTHD,
+    "org.freedesktop.systemd1.UnitMasked": MASKED,
+    "org.freedesktop.systemd1.LoadFailed": NO_BLUETOOTHD,
     "org.freedesktop.DBus.Error.UnknownObject": NO_HUB,
     "org.bluez.Error.DoesNotExist": NO_HUB,
     "org.bluez.Error.NotReady": ADAPTER_OFF,
@@ -136,8 +150,21 @@ def explain(error: BaseException) -> RetryableError:
     if isinstance(error, RetryableError):
         return error
     # bleak-retry-connector and bleak wrap the cause: the first specific error in the chain decides.
-    code = next((code for cause in _causes(error) if (code := _code_of(cause)) is not None), LINK)
+    code = next((code for cause in _causes(error) if (code := _code_of(cause)) is not None), None)
+    if code is None:
+        return unnamed(next(filter(None, map(_dbus_name, _causes(error))), None))
     return held("that was found") if code == HELD else hub_error(code)
+
+
+def unnamed(dbus_error: str | None) -> HubError:
+    """Return the error for a failed link, with the name of a D-Bus error that has no line of its own."""
+    message, remedy = _MESSAGES[LINK]
+    return HubError(f"{message} ({dbus_error})" if dbus_error else message, remedy=remedy, code=LINK)
+
+
+def is_in_progress(error: BaseException) -> bool:
+    """Return whether BlueZ refuses because it is doing the same already."""
+    return any(_dbus_name(cause) == "org.bluez.Error.InProgress" for cause in _causes(error))
 
 
 def is_gone(error: BaseException) -> bool:

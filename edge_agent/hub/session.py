@@ -104,9 +104,13 @@ class HubSession:
             self._note_written(message)
         return Farewell(
             tuple(map(lwp3.encode, brakes)),
-            lambda: self.model.brake_confirmed or not self.motor.has_driven,
+            self._is_stopped,
             braked_s,
         )
+
+    def _is_stopped(self) -> bool:
+        """Return whether the hub has confirmed a brake, or nothing can move: no power was written, or no motor is on."""
+        return self.model.brake_confirmed or not self.motor.has_driven or self.model.motor_port is None
 
     async def light(self, brightness_percent: int) -> None:
         """Set the head light; a hub without one ignores it."""

@@ -7,7 +7,7 @@ from typing import Any
 from edge_agent.errors import RetryableError
 from edge_agent.hub.ble import BleHub
 from edge_agent.hub.bluez_monitor import BluezMonitor
-from edge_agent.hub.discovery import DiscoveredHub, check_adapters, connected_hubs, scan
+from edge_agent.hub.discovery import DiscoveredHub, check_adapters, connected_hubs, read_objects, scan
 from edge_agent.hub.errors import NO_HUB, hub_error
 from edge_agent.hub.lwp3 import DeviceType, HubModel, Malformed, decode
 from edge_agent.hub.recording import Direction, HubLogRecord
@@ -24,7 +24,7 @@ async def list_hubs(limit_s: float) -> list[DiscoveredHub]:
     monitor = BluezMonitor()
     try:
         await monitor.open()
-        objects = await monitor.objects()
+        objects = await read_objects(monitor)
     finally:
         await monitor.close()
     check_adapters(objects)

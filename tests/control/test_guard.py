@@ -41,10 +41,16 @@ def inject(train: Train, faults: tuple[Priority, ...]) -> Permit:
     return train.step(*orders)
 
 
+def _latches(fault: Priority, state: GuardState) -> bool:
+    """Return whether a fault latches a train from `train_in(state)`: a stall only one that has run."""
+    has_run = train_in(state).memory.has_run
+    return fault in LATCHING and (has_run or fault is not Priority.LIVENESS)
+
+
 def _named(fault: Priority, state: GuardState) -> Priority | None:
     """Return the rule that the permit must name: the fault, or a worse one that the state implies."""
     if state is GuardState.LINK_LOST:
-        return fault if fault in LATCHING else min(fault, Priority.LINK)  # its link is still down
+        return fault if _latches(fault, state) else min(fault, Priority.LINK)  # its link is still down
     if state in (GuardState.INIT, GuardState.DISARMED) and fault >= Priority.SIGN:
         return None  # it waits to be armed, whatever signs and operator want
     return fault
@@ -87,7 +93,7 @@ def test_each_fault_in_each_state_brakes_and_names_itself(state: GuardState, fau
         assert permit.by is (
             Priority.SIGN if state_asks_stop(state) and fault is Priority.OPERATOR else _named(fault, state)
         )
-        assert (permit.state is GuardState.FAULT_LATCHED) == (fault in LATCHING)
+        assert (permit.state is GuardState.FAULT_LATCHED) == _latches(fault, state)
 
 
 @pytest.mark.parametrize("state", [s for s in GuardState if s is not GuardState.FAULT_LATCHED])
@@ -97,12 +103,24 @@ def test_two_faults_at_once_the_most_restrictive_wins(state: GuardState, pair: t
     permit = inject(train, pair)
     assert permit.power_percent is None
     assert permit.state is GuardState.DISARMED or "armed" not in permit.reason
-    latched = [fault for fault in pair if fault in LATCHING]
+    latched = [fault for fault in pair if _latches(fault, state)]
     assert (permit.state is GuardState.FAULT_LATCHED) == bool(latched)
     assert permit.by is (min(latched) if latched else _named(min(pair), state))
     if Priority.LINK in pair and not latched:
         expected = GuardState.INIT if state is GuardState.INIT else GuardState.LINK_LOST
         assert permit.state is expected
+
+
+def test_stall_before_the_train_ever_ran_brakes_and_is_over_with_it() -> None:
+    """Else a start on a busy machine ends in a fault that a person has to clear, with the unit activating for good."""
+    train = Train(loop_stalled=True)
+    assert train.step().state is GuardState.INIT
+    train.loop_stalled = False
+    assert train.step().state is GuardState.DISARMED
+    train.step(Order.ARM, Order.DRIVE)
+    train.step(Order.DISARM)
+    train.loop_stalled = True
+    assert train.step().state is GuardState.FAULT_LATCHED, "it has run since"
 
 
 def test_stale_picture_brakes_and_a_fresh_one_lets_it_run_again() -> None:

@@ -12,11 +12,20 @@ from pathlib import Path
 import pytest
 from bleak.backends.bluezdbus import manager
 
+from edge_agent.hub import emergency
 from tests.support.emulator_thread import EmulatorThread
 
 
 @pytest.fixture
-def emulated(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmulatorThread]:
+def kernel_adapters(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the kernel a folder of Bluetooth adapters, empty, in place of this machine's."""
+    folder = tmp_path_factory.mktemp("bluetooth")
+    monkeypatch.setattr(emergency, "_KERNEL_ADAPTERS", folder)
+    return folder
+
+
+@pytest.fixture
+def emulated(monkeypatch: pytest.MonkeyPatch, kernel_adapters: Path) -> Iterator[EmulatorThread]:
     """Serve a City Hub with train motor and light on what clients take for the system bus."""
     with EmulatorThread() as thread:
         monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", thread.bus_address)

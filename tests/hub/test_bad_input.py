@@ -97,7 +97,7 @@ def case(request: pytest.FixtureRequest) -> Case:
 
 
 @pytest.fixture
-def bluez(case: Case, monkeypatch: pytest.MonkeyPatch) -> Iterator[EmulatorThread]:
+def bluez(case: Case, kernel_adapters: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[EmulatorThread]:
     """Serve a hub with the fault of the case."""
     with EmulatorThread(case.emulator()) as thread:
         monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", thread.bus_address)

@@ -191,6 +191,7 @@ async def test_connecting_to_a_stack_that_hangs_ends_and_is_tried_again(
         "connection.NOTIFY_LIMIT_S",
         "bluez_monitor.BUS_LIMIT_S",
         "discovery.SCAN_CALL_LIMIT_S",
+        "connection.PAUSE_S",
     ):
         monkeypatch.setattr(f"edge_agent.hub.{limit}", 0.1)
     for method in methods:

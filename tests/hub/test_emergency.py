@@ -83,6 +83,7 @@ def test_neither_brake_nor_drop_working_fails_and_says_so(
 def test_stack_that_answers_late_is_asked_again(
     abandoned: EmulatorThread, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
+    monkeypatch.setattr(emergency, "DISCONNECT_S", 0.1)
     for hanging in (method, "Disconnect"):
         abandoned.call(partial(BluezEmulator.hang, method=hanging))
     asked = [0]
