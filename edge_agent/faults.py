@@ -125,6 +125,12 @@ LINK_LOST = FaultKind(
 LOOP_STALLED = FaultKind("loop_stalled", Severity.STOP, "see the log for what blocked the process, then re-arm")
 BLIND = FaultKind("blind", Severity.STOP, "check the camera and the detector's pace")
 HUB_SILENT = FaultKind("hub_silent", Severity.STOP, "switch the hub off and on, then arm the train again")
+HUB_REFUSED = FaultKind(
+    "hub_refused", Severity.DEGRADED, "unplug the motor and plug it in again; update the hub's firmware with LEGO's app"
+)
+HUB_SHARED = FaultKind(
+    "hub_shared", Severity.DEGRADED, "switch off the handset or end the other program that drives this hub"
+)
 HUB_TROUBLE = FaultKind("hub_trouble", Severity.STOP, "change the batteries or free the train, then re-arm")
 CAMERA_LOST = FaultKind("camera_lost", Severity.STOP, "check the cable and the power")
 CAMERA_CHANGED = FaultKind("camera_changed", Severity.STOP, "set the camera back, or start the agent again")

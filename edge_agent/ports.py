@@ -93,7 +93,11 @@ class Detector(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class HubEvent:
-    """An event of the hub: `connected`, `disconnected`, `button_pressed` or `alert`; `detail` is its name or reason."""
+    """An event of the hub; `detail` is its name or reason.
+
+    `kind` is `connected`, `disconnected`, `button_pressed`, `alert`, `refused` (a command to the motor was refused) or
+    `shared` (a command to the motor was carried out that the agent has not written).
+    """
 
     kind: str
     detail: str = ""

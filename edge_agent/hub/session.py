@@ -1,9 +1,12 @@
 """Session of one link to a City Hub: first brake, initial requests, and every message until the link is lost."""
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
+
+import structlog
 
 from edge_agent.errors import RetryableError
 from edge_agent.events import HubStatus
@@ -15,8 +18,13 @@ from edge_agent.hub.motor import LinkWriter, MotorWriter, StillWanted, always_wa
 from edge_agent.hub.recording import Direction, HubLog
 from edge_agent.ports import HubEvent
 
+_log = structlog.get_logger(__name__)
+
 MOTOR_LIMIT_S = 3.0
 """How long to wait for a motor; a hub announces its devices right after notifications are switched on."""
+
+SETTLED_S = 1.0
+"""Feedback on the first brakes may come after the port that they went to was announced."""
 
 ANSWERS = 20
 """How many answers tell how quick the hub is: two seconds of driving."""
@@ -63,6 +71,8 @@ class HubSession:
         self._unanswered_s: float | None = None
         self._unconfirmed_s: float | None = None
         self._answers_s: deque[float] = deque(maxlen=ANSWERS)
+        self._opened_s = math.inf
+        self._refused: set[tuple[int, int]] = set()
         self._motor_known = asyncio.Event()
         self._send_queue: asyncio.Queue[lwp3.Message] = asyncio.Queue()
 
@@ -109,7 +119,7 @@ class HubSession:
         )
 
     def _is_stopped(self) -> bool:
-        """Return whether the hub has confirmed a brake, or nothing can move: no power was written, or no motor is on."""
+        """Return whether the hub has confirmed a brake, or nothing can move: no power was written, no motor is on."""
         return self.model.brake_confirmed or not self.motor.has_driven or self.model.motor_port is None
 
     async def light(self, brightness_percent: int) -> None:
@@ -141,6 +151,7 @@ class HubSession:
         if self.model.light_port in self._initial_ports:
             await self.light(0)
         self.ready = True
+        self._opened_s = asyncio.get_running_loop().time()
         on_open()
 
     async def _wait_for_motor(self) -> None:
@@ -210,8 +221,35 @@ class HubSession:
                 self._send_queue.put_nowait(request)
         self._react(before, message)
 
+    def _react_to_motor(self, before: lwp3.HubModel, message: lwp3.Message | lwp3.Malformed) -> None:
+        """Tell what the hub refuses, and what somebody else drives."""
+        if isinstance(message, lwp3.GenericError):
+            self._tell_refusal(message)
+        port = before.motor_port
+        if not isinstance(message, lwp3.OutputFeedback) or port is None:
+            return
+        if self.model.output(port).discarded > before.output(port).discarded:
+            self._emit(HubEvent("refused", "the hub has discarded a command to the motor"))
+        done = any(one.port == port and lwp3.Feedback.COMPLETED in one.flags for one in message.ports)
+        is_settled = asyncio.get_running_loop().time() - self._opened_s > SETTLED_S
+        if not done or before.output(port).open or not is_settled:
+            return
+        self._emit(HubEvent("shared", "the motor was driven by somebody else"))
+        if self.motor.braked_s is not None:
+            self._send_queue.put_nowait(lwp3.brake(port))
+
+    def _tell_refusal(self, message: lwp3.GenericError) -> None:
+        codes = {code.value: code.name.lower().replace("_", " ") for code in lwp3.ErrorCode}
+        why = codes.get(message.code, f"error 0x{message.code:02x}")
+        if message.command == lwp3.MessageType.PORT_OUTPUT_COMMAND:
+            self._emit(HubEvent("refused", f"the hub refuses a command to a port: {why}"))
+        elif (message.command, message.code) not in self._refused:
+            self._refused.add((message.command, message.code))
+            _log.warning("hub_refused", message=f"0x{message.command:02x}", reason=why)
+
     def _react(self, before: lwp3.HubModel, message: lwp3.Message | lwp3.Malformed) -> None:
         now = self.model
+        self._react_to_motor(before, message)
         for alert in sorted(now.alerts - before.alerts):
             self._emit(HubEvent("alert", alert.name.lower()))
         if now.button_pressed and not before.button_pressed:

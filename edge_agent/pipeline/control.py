@@ -22,6 +22,8 @@ from edge_agent.faults import (
     BATTERY_LOW,
     BLIND,
     EMERGENCY_STOP,
+    HUB_REFUSED,
+    HUB_SHARED,
     HUB_SILENT,
     HUB_TROUBLE,
     INTEGRITY,
@@ -39,6 +41,9 @@ _log = structlog.get_logger(__name__)
 STATE_PERIOD_S = 1.0
 """The train's state is published at each change and at least this often."""
 
+TOLD_S = 5.0
+"""How long a single event of the hub is reported as a fault."""
+
 CRITICAL_S = 0.5
 """A critical voltage stops the train when it has lasted this long: a starting motor pulls it down for a moment."""
 
@@ -50,6 +55,7 @@ LOW_VOLTAGE_BAND_MV = 200
 
 # asyncio's timers may fire some nanoseconds too early, and on a simulated clock those never pass.
 _EARLY_S = 1e-6
+_TOLD = {"refused": HUB_REFUSED, "shared": HUB_SHARED}
 _STOPS = frozenset({Order.STOP, Order.DISARM, Order.EMERGENCY_STOP})
 _FAULTS = {
     Priority.EMERGENCY_STOP: EMERGENCY_STOP,
@@ -125,6 +131,8 @@ class Control:
         self._stepped_s = -parameters.tick_s
         self._closed = False
         self._link_trouble = "the hub is not connected"
+        # What the hub has told lately: its text, and when.
+        self._told: dict[FaultKind, tuple[str, float]] = {}
         hub.subscribe(self._on_hub)
 
     @property
@@ -273,6 +281,8 @@ class Control:
                 _log.warning("no_hub", reason=event.detail)
         elif event.kind == "connected":
             _log.info("hub_connected", name=event.detail)
+        if event.kind in _TOLD:
+            self._told[_TOLD[event.kind]] = (event.detail, self._clock())
         if event.kind == "button_pressed":
             self.order(Order.EMERGENCY_STOP)
         else:
@@ -294,7 +304,7 @@ class Control:
 
     def _publish_faults(self, now_s: float) -> None:
         present = dict(self._current_faults(now_s))
-        for kind in (*_FAULTS.values(), BATTERY_LOW):
+        for kind in (*_FAULTS.values(), *_TOLD.values(), BATTERY_LOW):
             if kind not in present:
                 self._faults.clear(kind)
         for kind, message in present.items():
@@ -305,6 +315,7 @@ class Control:
         starting = self._permit.state is GuardState.INIT and now_s - self._stats.started_s < parameters.start_timeout_s
         if by in _FAULTS and (not starting or by is Priority.INTEGRITY):
             yield _FAULTS[by], self._permit.reason
+        yield from ((kind, text) for kind, (text, told_s) in self._told.items() if now_s - told_s < TOLD_S)
         voltage_mv = self._hub.status().voltage_mv
         is_low = self._faults.since_s(BATTERY_LOW) is not None
         if voltage_mv is not None and voltage_mv < parameters.low_voltage_mv + (LOW_VOLTAGE_BAND_MV if is_low else 0):

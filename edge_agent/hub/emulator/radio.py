@@ -4,6 +4,7 @@ BlueZ answers a write without response when the kernel has queued it, whatever t
 by its supervision timeout, or by answers that do not come.
 """
 
+import math
 import random
 from collections import deque
 from collections.abc import Callable
@@ -132,7 +133,11 @@ class Radio:
 
     def _until_next_s(self) -> float:
         interval_s = self.timing.interval_s
-        return interval_s - (self._clock() - self._began_s) % interval_s if interval_s else 0.0
+        if not interval_s:
+            return 0.0
+        elapsed_s = self._clock() - self._began_s
+        # Counted with a margin: rounding must not make two events of one.
+        return (math.floor(elapsed_s / interval_s + 0.001) + 1) * interval_s - elapsed_s
 
     def _event(self, link: int) -> None:
         """Exchange what waits: notifications of earlier writes first, since the hub answers at the next event."""
