@@ -107,6 +107,7 @@ class BleHub:
         self._session: HubSession | None = None
         self._last_status = HubStatus(connected=False)
         self._motor_port: int | None = None
+        self._address: str | None = None
         self._callbacks: list[Callable[[HubEvent], None]] = []
         self._connected = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -232,7 +233,7 @@ class BleHub:
         return (self.problem or hub_error(LINK)).with_traceback(None)
 
     async def _connect_bluez(self) -> HubConnection:
-        return await connect(self._settings, self._monitor, self._search_s)
+        return await connect(self._settings, self._monitor, self._search_s, self._address)
 
     async def _attempt(self) -> None:
         """Establish one link and keep it until it is lost; raises RetryableError when it was not established."""
@@ -277,6 +278,7 @@ class BleHub:
     def _on_open(self, session: HubSession) -> None:
         # The next link brakes this port first.
         self._motor_port = session.model.motor_port
+        self._address = session.connection.target.address
         self._thread_brake.set_target(
             session.connection.target, PORTS if self._motor_port is None else (self._motor_port,)
         )

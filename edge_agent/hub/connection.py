@@ -233,11 +233,13 @@ class BleakConnection:
         return BrakeTarget(self.target.address, self.target.name, self.target.device, str(characteristic.obj[0]))
 
 
-async def connect(settings: HubSettings, monitor: BluezMonitor, search_s: float) -> BleakConnection:
-    """Find the hub that the settings ask for and connect to it; raises RetryableError."""
+async def connect(
+    settings: HubSettings, monitor: BluezMonitor, search_s: float, known: str | None = None
+) -> BleakConnection:
+    """Find the hub that the settings ask for and connect to it; raises RetryableError. `known` as in `find`."""
     await monitor.open()
     await monitor.restore_power()
-    hub = await find(await read_objects(monitor), settings, search_s)
+    hub = await find(await read_objects(monitor), settings, search_s, known)
     connection = BleakConnection(hub, monitor)
     await connection.open(hub, settings)
     return connection

@@ -89,11 +89,14 @@ class DiscoveredHub:
         """Whether it can drive the train. The kind of a hub that is already connected may be unknown."""
         return not self.pybricks and self.system_type in (lwp3.SystemType.CITY, None)
 
-    def matches(self, settings: HubSettings) -> bool:
-        """Return whether it has the address and name that the settings ask for, if they do."""
+    def matches(self, settings: HubSettings, known: str | None = None) -> bool:
+        """Return whether it has the address and name that the settings ask for, if they do.
+
+        `known` is the address of a hub that had that name: once it was connected, BlueZ may know it by another.
+        """
         if settings.address is not None and self.address.casefold() != settings.address.casefold():
             return False
-        return settings.name is None or settings.name in (self.name, self.gap_name)
+        return settings.name is None or self.address == known or settings.name in (self.name, self.gap_name)
 
 
 def check_adapters(objects: Objects) -> None:
@@ -114,12 +117,12 @@ def connected_hubs(objects: Objects) -> list[DiscoveredHub]:
     ]
 
 
-def choose(hubs: Iterable[DiscoveredHub], settings: HubSettings) -> DiscoveredHub:
+def choose(hubs: Iterable[DiscoveredHub], settings: HubSettings, known: str | None = None) -> DiscoveredHub:
     """Choose a hub: connected ones first, then the strongest signal. Raises HubError if none can be used."""
     seen = list(hubs)
     if not seen:
         raise hub_error(NO_HUB)
-    wanted = [hub for hub in seen if hub.matches(settings)]
+    wanted = [hub for hub in seen if hub.matches(settings, known)]
     fitting = [hub for hub in wanted if hub.is_supported]
     free = [hub for hub in fitting if not hub.held]
     if free:
@@ -171,19 +174,19 @@ async def scan(limit_s: float, is_match: Callable[[DiscoveredHub], bool] = lambd
     return list(seen.values())
 
 
-async def find(objects: Objects, settings: HubSettings, limit_s: float) -> DiscoveredHub:
-    """Find the hub to connect to; raises RetryableError.
+async def find(objects: Objects, settings: HubSettings, limit_s: float, known: str | None = None) -> DiscoveredHub:
+    """Find the hub to connect to; `known` as in `DiscoveredHub.matches`. Raises RetryableError.
 
     A hub that is already connected to this machine needs no search. One that another program uses is reported only if
     the search finds no other.
     """
     check_adapters(objects)
     # A hub that a dead process left connected does not advertise: no scan would find it.
-    linked = [hub for hub in connected_hubs(objects) if hub.matches(settings) and hub.is_supported]
+    linked = [hub for hub in connected_hubs(objects) if hub.matches(settings, known) and hub.is_supported]
     if any(not hub.held for hub in linked):
-        return choose(linked, settings)
-    found = await scan(limit_s, lambda hub: hub.matches(settings) and hub.is_supported)
-    return choose([*found, *linked], settings)
+        return choose(linked, settings, known)
+    found = await scan(limit_s, lambda hub: hub.matches(settings, known) and hub.is_supported)
+    return choose([*found, *linked], settings, known)
 
 
 def _is_used(objects: Objects, device: str) -> bool:

@@ -7,6 +7,9 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import pytest
 from dbus_fast import Variant
@@ -15,7 +18,7 @@ from structlog.testing import capture_logs
 from edge_agent.config.control import HubSettings
 from edge_agent.errors import RetryableError
 from edge_agent.events import CommandKind
-from edge_agent.hub import errors as problems
+from edge_agent.hub import emergency, errors as problems
 from edge_agent.hub.ble import BleHub
 from edge_agent.hub.emergency import ThreadBrake
 from edge_agent.hub.emulator import BluezEmulator, EmulatedHub, HubProfile, PrivateBus
@@ -395,3 +398,123 @@ async def test_bluetoothd_that_stood_still_delivers_one_power_at_most_and_then_t
         assert 127 in late
         assert late[: late.index(127)] in ([], [50], [60])
         assert set(late[late.index(127) :]) == {127}
+
+
+def _abort(emulator: BluezEmulator) -> None:
+    """Abort each connection at once, with the signals of a link that came and went."""
+    emulator.fail("Connect", text="le-connection-abort-by-local")
+    add = emulator.stack.tree.change
+
+    def flap(path: str, interface: str, changes: Any) -> None:
+        add(path, interface, changes)
+
+    emulator.stack.tree.change = flap  # type: ignore[method-assign]
+    check = emulator.server.methods._check
+
+    def abort(name: str, path: str) -> None:
+        if name == "Connect" and emulator.server.methods.faults.errors:
+            for state in (True, False):
+                add(path, DEVICE, {"Connected": Variant("b", state)})
+            emulator.connects = getattr(emulator, "connects", 0) + 1  # type: ignore[attr-defined]
+        check(name, path)
+
+    emulator.server.methods._check = abort  # type: ignore[method-assign]
+
+
+async def test_bluez_that_aborts_each_connection_at_once_is_asked_with_pauses(bluez: EmulatorThread) -> None:
+    """Left alone, bleak asks thousands of times a second."""
+    bluez.call(_abort)
+    settings = SETTINGS.model_copy(update={"connect_attempts": 3, "retry_initial_s": 5.0, "retry_max_s": 5.0})
+    async with BleHub(settings) as hub:
+        await Driven(hub).wait_for("disconnected")
+        assert bluez.emulator.connects == 3  # type: ignore[attr-defined]
+
+
+async def test_attempts_to_connect_have_each_the_time_that_is_set(bluez: EmulatorThread) -> None:
+    calls: list[float] = []
+
+    def count(emulator: BluezEmulator) -> None:
+        emulator.hang("Connect")
+        handle = emulator.server.methods.handle
+
+        def counting(call: Any) -> Any:
+            if call.member == "Connect":
+                calls.append(time.monotonic())
+            return handle(call)
+
+        emulator.server.methods.handle = counting  # type: ignore[method-assign]
+
+    bluez.call(count)
+    how = {"connect_timeout_s": 0.3, "connect_attempts": 3, "retry_initial_s": 5.0, "retry_max_s": 5.0}
+    async with BleHub(SETTINGS.model_copy(update=how)) as hub:
+        await Driven(hub).wait_for("disconnected")
+        assert len(calls) == 3
+        assert min(later - earlier for earlier, later in pairwise(calls)) >= 0.3
+        bluez.call(BluezEmulator.behave)
+
+
+@pytest.mark.parametrize(
+    ("method", "error", "code", "says"),
+    [
+        ("StartDiscovery", "org.bluez.Error.InProgress", problems.SEARCHING, "end the other program that searches"),
+        ("StartDiscovery", "org.bluez.Error.Strange", problems.LINK, "org.bluez.Error.Strange"),
+        ("GetManagedObjects", "org.freedesktop.systemd1.UnitMasked", problems.MASKED, "systemctl unmask bluetooth"),
+    ],
+)
+async def test_refusal_of_bluez_has_a_line_of_its_own_or_its_name(
+    bluez: EmulatorThread, method: str, error: str, code: str, says: str
+) -> None:
+    bluez.call(lambda emulator: emulator.fail(method, error))
+    async with BleHub(SETTINGS) as hub:
+        assert says in (await Driven(hub).wait_for("disconnected")).detail
+        assert isinstance(hub.problem, problems.HubError)
+        assert hub.problem.code == code
+
+
+async def test_adapter_that_the_kernel_has_and_bluetoothd_not_is_named(
+    bluez: EmulatorThread, kernel_adapters: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a suspend that has lost the adapter's firmware."""
+    monkeypatch.setattr("edge_agent.hub.discovery.ADAPTER_LIMIT_S", 0.1)
+    (kernel_adapters / "hci0").mkdir()
+    (kernel_adapters / "hci0:64").mkdir()  # a link of the adapter
+    bluez.call(BluezEmulator.remove_adapter)
+    async with BleHub(SETTINGS) as hub:
+        assert "firmware" in (await Driven(hub).wait_for("disconnected")).detail
+
+
+async def test_bluetoothd_that_has_just_started_gets_time_for_its_adapter(
+    bluez: EmulatorThread, kernel_adapters: Path
+) -> None:
+    (kernel_adapters / "hci0").mkdir()
+    bluez.call(BluezEmulator.remove_adapter)
+    asyncio.get_running_loop().call_later(0.3, bluez.call, BluezEmulator.add_adapter)
+    async with connected() as driven:
+        assert driven.events[0][1].kind == "connected"
+
+
+async def test_machine_without_bluetooth_says_so_at_once(
+    bluez: EmulatorThread, kernel_adapters: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kernel_adapters.rmdir()
+    bluez.call(BluezEmulator.kill_bluetoothd)
+    async with BleHub(SETTINGS) as hub:
+        await Driven(hub).wait_for("disconnected")
+        assert isinstance(hub.problem, problems.HubError)
+        assert hub.problem.code == problems.NO_ADAPTER
+    assert emergency.main([]) == 1
+    assert "There is no Bluetooth adapter" in capsys.readouterr().err
+
+
+async def test_name_that_is_set_fits_the_advertised_and_the_gap_name(bluez: EmulatorThread) -> None:
+    """After a connection BlueZ knows the hub by its GAP name, another than the one that it advertises."""
+
+    def rename(emulator: BluezEmulator) -> None:
+        names = {name: Variant("s", "LEGO Hub") for name in ("Name", "Alias")}
+        emulator.stack.tree.change(emulator.stack.device_path, DEVICE, names)
+
+    bluez.call(lambda emulator: emulator.stack.advertise())
+    async with connected(SETTINGS.model_copy(update={"name": "Train hub"})) as driven:
+        bluez.call(rename)
+        bluez.call(BluezEmulator.drop_link)
+        await driven.wait_for("connected", count=2)

@@ -6,11 +6,13 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from edge_agent.errors import RetryableError
+from edge_agent.events import CommandKind
 from edge_agent.hub import emergency
 from edge_agent.hub.emergency import BrakeTarget, ThreadBrake, brake_bytes, main, targets
 from edge_agent.hub.emulator import BluezEmulator, PrivateBus
@@ -247,3 +249,42 @@ def test_thread_brake_survives_a_bus_that_was_restarted(abandoned: EmulatorThrea
     thread_brake.brake()
     assert abandoned.call(BluezEmulator.status)["motor"] == "brake"
     thread_brake.close()
+
+
+def test_brake_that_is_refused_asks_for_a_disconnect_at_once_and_waits_for_it(
+    monkeypatch: pytest.MonkeyPatch, kernel_adapters: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another program holds the hub; bluetoothd takes 2.4 s to let it go."""
+    with EmulatorThread(BluezEmulator()) as thread:
+        monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", thread.bus_address)
+        thread.call(lambda emulator: emulator.stack.connect())
+        time.sleep(1)
+        thread.call(lambda emulator: emulator.stack.write(encode(start_power(0, 60))))
+        thread.call(lambda emulator: emulator.fail("WriteValue", "org.bluez.Error.NotPermitted"))
+        assert main([]) == 0
+        assert "disconnected" in capsys.readouterr().out
+        assert not thread.call(BluezEmulator.status)["linked"]
+
+
+def test_thread_brake_of_a_link_that_is_ending_has_not_failed(abandoned: EmulatorThread) -> None:
+    brake = targeted(abandoned)
+    abandoned.call(partial(BluezEmulator.fail, method="WriteValue"))
+    abandoned.call(partial(BluezEmulator.slow, delay_s=2.0, method="Disconnect"))
+    outcome = brake.brake()
+    brake.close()
+    assert outcome is not None
+    assert outcome.result == "disconnecting"
+
+
+def test_brake_and_disconnect_wait_in_their_sequence_in_a_bluetoothd_that_stands_still(
+    abandoned: EmulatorThread,
+) -> None:
+    brake = targeted(abandoned)
+    abandoned.call(BluezEmulator.freeze_bluetoothd)
+    with pytest.raises(RetryableError):
+        brake.brake()
+    abandoned.call(lambda emulator: emulator.freeze_bluetoothd(False))
+    brake.close()
+    assert abandoned.emulator.writes[-1].raw == brake_bytes(0)
+    assert abandoned.emulator.hub.motor.kind is CommandKind.BRAKE
+    assert not abandoned.call(BluezEmulator.status)["connected"]
