@@ -3,8 +3,11 @@
 import asyncio
 import contextlib
 import errno
+import re
 import secrets
 import socket
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 from edge_agent.config import Settings, read_secret
@@ -23,6 +26,14 @@ _CLIENT_ID = "edge-agent-doctor"
 _DRIVES_ON = "the train drives without it"
 SYSFS_BLUETOOTH = Path("/sys/class/bluetooth")
 SYSTEM_BUS = Path("/run/dbus/system_bus_socket")
+LOG_LIMIT_S = 3.0
+
+# As btusb, btintel, btrtl and btqca of Linux 6 word it.
+_FIRMWARE_LOST = re.compile(
+    r"[Ff]irmware (?:file .* not found|load for .* failed)|[Ff]ailed to (?:load|send|download)\b.*(?:firmware|fw)"
+    r"|Reading .* version .*failed|command (?:0x\w+ )?tx timeout"
+)
+_FIRMWARE_THERE = re.compile(r"Device booted|Firmware (?:loaded|timestamp|revision|already loaded)|fw version 0x")
 
 
 async def check_mqtt(
@@ -129,16 +140,39 @@ async def check_console(settings: Settings) -> CheckResult:
     )
 
 
-async def check_hub(settings: HubSettings, sysfs: Path = SYSFS_BLUETOOTH, bus: Path = SYSTEM_BUS) -> CheckResult:
+def read_kernel_log() -> str:
+    """Return what the kernel has said of Bluetooth since the start; empty where this user may not read it."""
+    command = ["journalctl", "-k", "-b", "-q", "-o", "cat", "--no-pager", "-g", "Bluetooth"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=LOG_LIMIT_S, check=False).stdout  # noqa: S603 - no input
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+
+
+def kernel_trouble(log: str) -> str:
+    """Return the line that says that an adapter's firmware is missing or lost; empty unless it is the last word."""
+    trouble = ""
+    for line in log.splitlines():
+        if _FIRMWARE_LOST.search(line):
+            trouble = line.strip()
+        elif _FIRMWARE_THERE.search(line):
+            trouble = ""
+    return trouble
+
+
+async def check_hub(
+    settings: HubSettings,
+    sysfs: Path = SYSFS_BLUETOOTH,
+    bus: Path = SYSTEM_BUS,
+    kernel_log: Callable[[], str] = read_kernel_log,
+) -> CheckResult:
     """Check what `hub.kind` needs."""
     if settings.kind == "mock":
         return ok("dry run: the mocked hub moves nothing")
     adapters = await in_thread(lambda: _adapters(sysfs))
-    if not adapters:
-        return fail("there is no Bluetooth adapter", "plug one in, or set hub.kind to mock")
-    usable = [name for name, blocked in adapters.items() if not blocked]
-    if not usable:
-        return fail(f"Bluetooth is switched off ({', '.join(adapters)})", "run `rfkill unblock bluetooth`")
+    problem = _adapter_problem(adapters, kernel_trouble(await in_thread(kernel_log)))
+    if problem is not None:
+        return problem
     try:
         _, writer = await asyncio.open_unix_connection(bus)
     except PermissionError:
@@ -151,7 +185,21 @@ async def check_hub(settings: HubSettings, sysfs: Path = SYSFS_BLUETOOTH, bus: P
     writer.close()
     with contextlib.suppress(OSError):  # closed by the bus, which is therefore there
         await writer.wait_closed()
-    return ok(f"adapter {usable[0]}")
+    return ok(f"adapter {next(name for name, blocked in adapters.items() if not blocked)}")
+
+
+def _adapter_problem(adapters: dict[str, bool], trouble: str) -> CheckResult | None:
+    if not adapters:
+        return fail("there is no Bluetooth adapter", "plug one in, or set hub.kind to mock")
+    if trouble:
+        return fail(
+            f"the Bluetooth adapter has no firmware: the kernel says `{trouble}`",
+            "after a suspend, plug it in again, or reload its driver (`modprobe -r btusb && modprobe btusb`); else "
+            "install its firmware (linux-firmware, on Debian firmware-realtek, -iwlwifi or -atheros) and restart",
+        )
+    if all(adapters.values()):
+        return fail(f"Bluetooth is switched off ({', '.join(adapters)})", "run `rfkill unblock bluetooth`")
+    return None
 
 
 def _adapters(sysfs: Path) -> dict[str, bool]:

@@ -46,6 +46,36 @@ async def test_hub_without_a_system_bus_fails(tmp_path: Path) -> None:
     assert "no D-Bus" in result.message
 
 
+LOST = """Bluetooth: hci0: Device booted in 14123 usecs
+Bluetooth: hci0: Reading Intel version command failed (-110)
+Bluetooth: hci0: command 0xfc05 tx timeout
+"""
+
+
+@pytest.mark.parametrize(
+    ("log", "says"),
+    [
+        (LOST, "command 0xfc05 tx timeout"),
+        ("Bluetooth: hci0: RTL: firmware file rtl_bt/rtl8761bu_fw.bin not found\n", "rtl8761bu_fw.bin not found"),
+        (
+            "Bluetooth: hci0: Direct firmware load for intel/ibt-20-1-3.sfi failed with error -2\n"
+            "Bluetooth: hci0: Failed to load Intel firmware file intel/ibt-20-1-3.sfi (-2)\n",
+            "ibt-20-1-3.sfi (-2)",
+        ),
+        (LOST + "Bluetooth: hci0: Waiting for device to boot\nBluetooth: hci0: Device booted in 13001 usecs\n", ""),
+        ("Bluetooth: HCI device and connection manager initialized\n", ""),
+        ("", ""),
+    ],
+)
+async def test_adapter_that_has_lost_its_firmware_is_named_with_what_the_kernel_said_last(
+    tmp_path: Path, log: str, says: str
+) -> None:
+    adapter(tmp_path, "hci0")
+    result = await check_hub(BLE, tmp_path, tmp_path / "bus", lambda: log)
+    assert ("no firmware" in result.message, says in result.message) == (bool(says), True)
+    assert ("modprobe -r btusb" in result.remedy) == bool(says)
+
+
 async def test_hub_with_adapter_and_bus_is_well(tmp_path: Path) -> None:
     adapter(tmp_path, "hci0", soft="1")
     adapter(tmp_path, "hci1")
