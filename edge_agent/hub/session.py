@@ -242,6 +242,9 @@ class HubSession:
         codes = {code.value: code.name.lower().replace("_", " ") for code in lwp3.ErrorCode}
         why = codes.get(message.code, f"error 0x{message.code:02x}")
         if message.command == lwp3.MessageType.PORT_OUTPUT_COMMAND:
+            # The first brakes go to ports that may be empty, and are refused there.
+            if not self.ready:
+                return
             self._emit(HubEvent("refused", f"the hub refuses a command to a port: {why}"))
         elif (message.command, message.code) not in self._refused:
             self._refused.add((message.command, message.code))

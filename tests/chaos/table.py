@@ -27,21 +27,22 @@ STOP_BOUND_MS = 60.0
 
 INTRODUCTION = """# Faults, and what the train does
 
-Written by `make chaos`. A complete agent drives an emulated hub through bleak, D-Bus and LWP3 bytes, in real time; each
-fault is injected at a random moment while the train is at full power. The time runs from the fault to the stop of the
-motor: by the brake's bytes at the hub, or by the loss of the link, on which LEGO's firmware stops it. For signs it starts
-with the frame that confirmed the sign. In no run may the motor drive after the stop. Faults of a real broker are tested in
-tests/observers; tests/soak measures their effect on latency.
+Written by `make chaos`. A complete agent drives an emulated hub through bleak, D-Bus and LWP3 bytes, in real time;
+each fault is injected at a random moment while the train is at full power. The time runs from the fault to the stop
+of the motor: by the brake's bytes at the hub, or by the loss of the link, on which LEGO's firmware stops it. For
+signs it starts with the frame that confirmed the sign. In no run may the motor drive after the stop. Faults of a real
+broker are tested in tests/observers; tests/soak measures their effect on latency.
 
-The emulated Bluetooth stack takes the times that were measured on Linux 6.1 with bluetoothd 5.66: a connection event every
-50 ms carries writes to the hub, and its answers at the next one; a link outlives the radio by 420 ms; a disconnect takes
-2.4 s, the adapter's `Powered=false` 0.02 s. A brake therefore needs up to 50 ms to the hub. What the agent can only notice
-by missing answers stops within 800 ms: up to 100 ms until the next write, 300 ms (or five connection intervals) without an
-answer, 50 ms to the guard's next step, 100 ms in which the brake is not confirmed either, and the end of the link. Two
-rows take longer, as the stack allows no more: nobody reaches a hub whose bluetoothd was killed, or whose D-Bus daemon,
-until the kernel drops the orphaned link after 2 s and the hub stops by itself; and while bluetoothd stands still (SIGSTOP)
-the brake waits in its queue, so that row counts from when it goes on. Where another device uses the adapter, it is not
-switched off, and the end of the link takes up to 2.9 s instead of 0.02 s.
+The emulated Bluetooth stack takes the times that were measured on Linux 6.1 with bluetoothd 5.66: a connection event
+every 50 ms carries writes to the hub, and its answers at the next one; a link outlives the radio by 420 ms; a
+disconnect takes 2.4 s, the adapter's `Powered=false` 0.02 s. A brake therefore needs up to 50 ms to the hub. What the
+agent can only notice by missing answers stops within 800 ms: up to 100 ms until the next write, 300 ms (or five
+connection intervals) without an answer, 50 ms to the guard's next step, 100 ms in which the brake is not confirmed
+either, and the end of the link. Two rows take longer, as the stack allows no more: nobody reaches a hub whose
+bluetoothd was killed, or whose D-Bus daemon, until the kernel drops the orphaned link after 2 s and the hub stops by
+itself; and while bluetoothd stands still (SIGSTOP) the brake waits in its queue, so that row counts from when it goes
+on. Where another device uses the adapter, it is not switched off, and the end of the link takes up to 2.9 s instead
+of 0.02 s.
 """
 
 
