@@ -3,6 +3,7 @@
 import { send, stopAll } from "./commands.js";
 import { find, setAttribute, setText } from "./dom.js";
 import { formatQuantity, t } from "./i18n.js";
+import { inLanguage } from "./traintext.js";
 
 const ARMED = ["armed_stopped", "running", "stopping"];
 
@@ -91,8 +92,9 @@ export class Controls {
     const worst = WORST_FIRST.find((status) => outcomes.some((outcome) => outcome.status === status));
     const worstOnes = outcomes.filter((outcome) => outcome.status === worst);
     const { reason = "", remedy = "" } = worstOnes[0];
+    const [why, whatToDo] = [inLanguage(reason).text, inLanguage(remedy).text];
     const ms = formatQuantity(Math.max(...worstOnes.map((outcome) => outcome.ms ?? NaN)), "ms");
-    const text = t(`outcome.${worst}`, { what: what + this.#names(worstOnes.map((outcome) => outcome.train)), reason: reason || "–", remedy, ms });
+    const text = t(`outcome.${worst}`, { what: what + this.#names(worstOnes.map((outcome) => outcome.train)), reason: why || "–", remedy: whatToDo, ms });
     show(worst, text);
     if (worst === "accepted") this.#announcer.polite(text);
     else this.#announcer.urgent(text);

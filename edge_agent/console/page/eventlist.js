@@ -74,7 +74,7 @@ export class EventList {
     const description = describeItem(item);
     const button = createElement("button", { type: "button", class: `event tone-${description.tone}`, tabindex: "-1" });
     const text = createElement("span", { class: "event-text" }, createElement("b", {}, description.title));
-    if (description.detail) text.append(createElement("span", { class: "event-detail", lang: "en" }, description.detail));
+    if (description.detail) text.append(createElement("span", { class: "event-detail", lang: description.lang }, description.detail));
     const latency = isLatency(item.latency_ms) ? formatQuantity(item.latency_ms, "ms") : "";
     const time = createElement("time", { datetime: new Date(item.at_ms).toISOString() }, formatTime(item.at_ms));
     button.append(time, icon(description.icon), text, createElement("span", { class: "event-latency" }, latency));

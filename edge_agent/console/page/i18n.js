@@ -1,16 +1,20 @@
 // Texts, numbers and times in the current language. The dictionaries en.js and fr.js have the same keys.
 
-import en from "./en.js";
-import fr from "./fr.js";
 import { load, store } from "./storage.js";
 
-const DICTIONARIES = { en, fr };
+/** Per language its texts, and the train's English sentences with their translations; only those needed are loaded. */
+const LOADERS = {
+  en: async () => ({ texts: (await import("./en.js")).default, train: [] }),
+  fr: async () => ({ texts: (await import("./fr.js")).default, train: (await import("./fr-train.js")).default }),
+};
 const listeners = new Set();
-let language = preferredLanguage();
+let wanted = preferredLanguage();
+let language = wanted;
+let dictionary = await LOADERS[language]();
 
 function preferredLanguage() {
   const candidates = [load("language"), ...(navigator.languages ?? [navigator.language])];
-  return candidates.map((name) => (name ?? "").slice(0, 2)).find((name) => name in DICTIONARIES) ?? "en";
+  return candidates.map((name) => (name ?? "").slice(0, 2)).find((name) => name in LOADERS) ?? "en";
 }
 
 /** The current language: `en` or `fr`. */
@@ -18,10 +22,19 @@ export function currentLanguage() {
   return language;
 }
 
-/** Change the language and call all listeners. */
-export function setLanguage(name) {
-  if (!(name in DICTIONARIES)) return;
+/** The train's English sentences with their translations: `[[english, other]]` with `{names}` of values. */
+export function trainTexts() {
+  return dictionary.train;
+}
+
+/** Change the language and call all listeners, once its texts are loaded. */
+export async function setLanguage(name) {
+  if (!(name in LOADERS)) return;
+  wanted = name;
+  const loaded = await LOADERS[name]();
+  if (wanted !== name) return; // another one was chosen meanwhile
   language = name;
+  dictionary = loaded;
   store("language", name);
   for (const listener of listeners) listener();
 }
@@ -33,13 +46,13 @@ export function onLanguage(listener) {
 
 /** The text of a key, with `{name}` replaced by `values.name`. */
 export function t(key, values = {}) {
-  const text = DICTIONARIES[language][key] ?? key;
+  const text = dictionary.texts[key] ?? key;
   return text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole));
 }
 
 /** The text of a key, else `fallback`: for names from the network. */
 export function textOr(key, fallback) {
-  return Object.hasOwn(DICTIONARIES[language], key) ? t(key) : fallback;
+  return Object.hasOwn(dictionary.texts, key) ? t(key) : fallback;
 }
 
 /** A number with its unit; a dash if there is none. */

@@ -18,6 +18,7 @@ import { PictureHistory } from "./picturehistory.js";
 import { PictureView } from "./pictureview.js";
 import { Timeline } from "./timeline.js";
 import { Token } from "./token.js";
+import { inLanguage, setTrainText } from "./traintext.js";
 
 const WINDOWS_MS = [60_000, 120_000, 300_000, 600_000, 1_200_000];
 const UPDATE_MS = 250; // nobody can read figures that change faster
@@ -219,8 +220,8 @@ class Console {
   #showTrouble(trouble) {
     const box = find(".trouble");
     box.hidden = !trouble;
-    setText(find(".trouble-error", box), trouble?.error ?? "");
-    setText(find(".trouble-remedy", box), trouble?.remedy ?? "");
+    setTrainText(find(".trouble-error", box), trouble?.error);
+    setTrainText(find(".trouble-remedy", box), trouble?.remedy);
   }
 
   #updateTrain(known, now) {
@@ -241,7 +242,7 @@ class Console {
   /** Announce changes of the guard's state and of the faults to screen readers. */
   #announceChanges(train) {
     const guard = train.state?.guard ?? "";
-    const faults = train.faults.filter((fault) => fault.severity === "stop").map((fault) => fault.message).join(". ");
+    const faults = train.faults.filter((fault) => fault.severity === "stop").map((fault) => inLanguage(fault.message).text).join(". ");
     if (guard && guard !== this.#announced.guard && this.#announced.guard) this.#announcer.polite(guardName(guard));
     if (faults && faults !== this.#announced.faults) this.#announcer.urgent(faults);
     this.#announced = { guard, faults };

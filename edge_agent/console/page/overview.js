@@ -5,6 +5,7 @@ import { FrameCanvas } from "./framecanvas.js";
 import { formatDuration, formatQuantity, t } from "./i18n.js";
 import { freshness } from "./model.js";
 import { guardIcon, guardName } from "./panel.js";
+import { setTrainText } from "./traintext.js";
 
 /** The grid of trains. `on.drawn(id, header)`, `on.open(id)` and `on.stop(id)` are called. */
 export class Overview {
@@ -43,7 +44,7 @@ export class Overview {
     const canvas = createElement("canvas", { width: "300", height: "200", "aria-hidden": "true" });
     const parts = {
       name: createElement("b", { class: "tile-name" }), guard: createElement("span", { class: "tile-guard" }), guardName: createElement("span"),
-      numbers: createElement("span", { class: "tile-numbers" }), fault: createElement("span", { class: "tile-fault", lang: "en" }), stale: createElement("span", { class: "tile-stale" }),
+      numbers: createElement("span", { class: "tile-numbers" }), fault: createElement("span", { class: "tile-fault" }), stale: createElement("span", { class: "tile-stale" }),
     };
     parts.icon = icon("dots");
     parts.guard.append(parts.icon, parts.guardName);
@@ -73,7 +74,7 @@ function fill(tile, known, now) {
   const parts = [train.state ? formatQuantity(train.state.power_percent, "%") : "", battery === null ? "" : t("tile.battery", { battery: formatQuantity(battery, "%") })];
   setText(tile.numbers, parts.filter(Boolean).join(" · "));
   const fault = train.faults[0];
-  setText(tile.fault, fault ? fault.message : "");
+  setTrainText(tile.fault, fault?.message);
   const staleText = fresh.kind === "fresh" ? "" : t(`stale.${fresh.kind}`);
   setText(tile.stale, staleText && fresh.ms >= 1000 ? `${staleText} · ${formatDuration(Math.floor(fresh.ms / 1000) * 1000)}` : staleText);
   setText(find("span", tile.stop), t("tile.stop"));

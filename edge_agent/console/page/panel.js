@@ -3,6 +3,7 @@
 import { signName } from "./boxes.js";
 import { createElement, find, icon, setAttribute, setText } from "./dom.js";
 import { formatQuantity, t, textOr } from "./i18n.js";
+import { inLanguage, setTrainText } from "./traintext.js";
 
 const ICONS = {
   init: "dots", disarmed: "lock", armed_stopped: "pause", running: "play", stopping: "square", link_lost: "broken",
@@ -43,9 +44,7 @@ export class Panel {
     setText(find(".guard-name", box), guardName(guard));
     const hint = guard ? textOr(`hint.${guard}`, "") : t("hint.unknown");
     setText(find(".guard-hint", box), old ? t("hint.old") : hint);
-    const reason = find(".guard-reason", box);
-    setAttribute(reason, "lang", "en");
-    setText(reason, state?.reason ?? "");
+    setTrainText(find(".guard-reason", box), state?.reason);
   }
 
   #meters(train) {
@@ -90,9 +89,14 @@ export class Panel {
 }
 
 function faultCard(fault) {
-  const head = createElement("p", { class: "fault-head" }, icon("warning"), createElement("b", { lang: "en" }, fault.message));
-  const remedy = createElement("p", { class: "fault-remedy" }, createElement("b", {}, t("remedy")), " ", createElement("span", { lang: "en" }, fault.remedy));
+  const head = createElement("p", { class: "fault-head" }, icon("warning"), trainText("b", fault.message));
+  const remedy = createElement("p", { class: "fault-remedy" }, createElement("b", {}, t("remedy")), " ", trainText("span", fault.remedy));
   return createElement("li", { class: "fault", "data-severity": fault.severity }, head, remedy);
+}
+
+function trainText(tag, english) {
+  const { text, lang } = inLanguage(english);
+  return createElement(tag, { lang }, text);
 }
 
 function linkRow(name, link) {
@@ -100,7 +104,8 @@ function linkRow(name, link) {
   const state = link.ok ? t("link.up") : t("link.down");
   const row = createElement("li", { class: "link-row", "data-ok": String(link.ok) });
   row.append(createElement("i", { class: "dot", "aria-hidden": "true" }), createElement("b", {}, t(`link.${name}`)));
-  row.append(createElement("span", { class: "hidden" }, state), createElement("span", { class: "link-detail", lang: "en", title: link.text }, link.text));
+  const { text, lang } = inLanguage(link.text);
+  row.append(createElement("span", { class: "hidden" }, state), createElement("span", { class: "link-detail", lang: name === "hub" && lang === "en" ? null : lang, title: text }, text));
   return row;
 }
 

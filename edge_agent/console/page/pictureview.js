@@ -6,6 +6,7 @@ import { FrameCanvas } from "./framecanvas.js";
 import { formatDuration, formatQuantity, formatTime, t } from "./i18n.js";
 import { boxesFor, freshness, rate, shownAge } from "./model.js";
 import { load, store } from "./storage.js";
+import { setTrainText } from "./traintext.js";
 
 /** The view. `onDrawn(header)` is called for each live picture drawn, `onSkipped()` for each one not drawn. */
 export class PictureView {
@@ -98,7 +99,11 @@ export class PictureView {
     if (hidden) return;
     setText(find(".stale-title", notice), t(`stale.${fresh.kind}`));
     const since = fresh.ms > 0 ? t("stale.since", { duration: formatDuration(Math.floor(fresh.ms / 1000) * 1000) }) : "";
-    setText(find(".stale-text", notice), fresh.kind === "ended" ? ended : since);
+    if (fresh.kind === "ended") setTrainText(find(".stale-text", notice), ended);
+    else {
+      setAttribute(find(".stale-text", notice), "lang", null);
+      setText(find(".stale-text", notice), since);
+    }
   }
 
   #describe(known) {

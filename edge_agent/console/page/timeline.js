@@ -4,6 +4,7 @@ import { createElement, createSvg, find, setAttribute, setText } from "./dom.js"
 import { formatDuration, formatTime, t } from "./i18n.js";
 import { describeItem } from "./items.js";
 import { stops } from "./model.js";
+import { inLanguage } from "./traintext.js";
 
 const ROWS = { sign: 0, decision: 1, command: 2, fault: 3, answer: 3 };
 const ROW_PX = 9;
@@ -110,12 +111,12 @@ export class Timeline {
 
   #createThumbnail(item, pictureUrl) {
     const time = formatTime(item.at_ms);
-    const reason = item.data.reason ?? "";
+    const { text: reason, lang } = inLanguage(item.data.reason);
     const button = createElement("button", { type: "button", class: "thumb", title: reason });
     const image = createElement("img", { alt: "", width: "96", height: "64" });
     image.addEventListener("error", () => image.remove());
     pictureUrl(item).then((url) => (url ? (image.src = url) : image.remove()));
-    button.append(image, createElement("span", { class: "thumb-reason", lang: "en" }, reason), createElement("span", { class: "thumb-time" }, time));
+    button.append(image, createElement("span", { class: "thumb-reason", lang }, reason), createElement("span", { class: "thumb-time" }, time));
     setAttribute(button, "aria-label", t("timeline.stop", { time, reason }));
     button.addEventListener("click", () => this.#on.select(item));
     return createElement("li", {}, button);
