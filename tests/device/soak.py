@@ -60,7 +60,10 @@ def main() -> int:
             history += order(f"history {began_s}")["history"]
             print(f"{count:4} {fault.name}")
         now_s = time.monotonic()
-        for from_s, to_s in forbidden(guard_states(), now_s):
+        intervals = forbidden(guard_states(), now_s)
+        if len(intervals) < drove:
+            failures.append(f"only {len(intervals)} times of standing still for {drove} drives: the log lacks states")
+        for from_s, to_s in intervals:
             driven = drives_within(history, from_s, to_s)
             if driven:
                 failures.append(f"driven {len(driven)} times up to {driven[-1] - from_s + GRACE_S:.2f} s after running")
