@@ -81,8 +81,8 @@ class Mission:
 
     def text(self) -> str:
         """Return it in words."""
-        text = {"derailed": "derailed: the train fell off the end of the rails"}.get(self.outcome, self.outcome)
-        if self.outcome == "stopped":
+        text = "derailed: the train fell off the end of the rails" if self.outcome == "derailed" else self.outcome
+        if self.outcome == "stopped" and self.margin_mm is not None:
             text = f"stopped {self.margin_mm:.0f} mm before the cliff"
         return f"{text}, {self.overruns} STOP sign(s) run over" if self.overruns else text
 
