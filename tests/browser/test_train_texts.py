@@ -23,6 +23,7 @@ SPOKEN = (
     "observers/kafka/client.py",
     "observers/mqtt/errors.py",
     "observers/outbox/status.py",
+    "perception/camera/live.py",
     "pipeline/control.py",
 )
 """Modules whose sentences all reach the page: reasons of the guard, refusals, what failed and what to do."""
