@@ -273,6 +273,7 @@ export default [
   ["not acknowledged within {s} s: the train may be out of reach; it may still carry it out", "non confirmé en {s} s : le train est peut-être hors de portée ; il peut encore l’exécuter"],
   ["there is no train of this name", "aucun train de ce nom"],
   ["send it again", "renvoyez-la"],
+  ["token holder at {address}", "porteur du jeton à {address}"],
   // General ones last.
   ["{broker} does not answer", "{broker} ne répond pas"],
   ["{broker} cannot be reached", "{broker} est injoignable"],

@@ -42,7 +42,7 @@ function fault({ data }) {
 function answer({ data }) {
   const verb = data.verb ? textOr(`verb.${data.verb}`, data.verb) : t("item.answer");
   const title = data.accepted === false ? t("item.refused", { what: verb }) : t("item.accepted", { what: verb });
-  const who = data.who ? ` · ${data.who}` : "";
+  const who = data.who ? ` · ${inLanguage(data.who).text}` : "";
   return { icon: "answer", tone: data.accepted === false ? "fault" : "answer", title, ...detailOf(data.reason, who) };
 }
 
