@@ -25,17 +25,44 @@ PHONE, DESKTOP = (360, 780), (1600, 900)
 KINDS = {name: kind for name, kind in vars(faults).items() if isinstance(kind, FaultKind)}
 
 
+_KAFKA, _MQTT = "Kafka at broker.example:9093", "the MQTT broker broker.example:8883"
+_UPLINK = "check the uplink and kafka.bootstrap_servers; events wait in the outbox meanwhile"
+PASSED_ON = {
+    "EMERGENCY_STOP": ("emergency stop",),
+    "INTEGRITY": ("the detector failed on 10 frames in a row: the network failed (out of memory)",),
+    "LINK_LOST": ("The link to the hub failed; move closer or replace the batteries; the agent keeps trying",),
+    "LOOP_STALLED": ("the event loop stalled",),
+    "BLIND": ("no fresh picture was understood for 300 ms",),
+    "HUB_SILENT": ("the hub has not answered for 300 ms",),
+    "HUB_REFUSED": ("the hub has discarded a command to the motor",),
+    "HUB_SHARED": ("the motor was driven by somebody else",),
+    "HUB_TROUBLE": ("the battery is at 6.43 V, below the critical 6.50 V",),
+    "CAMERA_LAG_UNKNOWN": ("the stream has no time stamps: how late its pictures are cannot be known",),
+    "INFERENCE_FAILED": ("the network failed (out of memory)", "rebuild the engine"),
+    "BATTERY_LOW": ("6.91 V",),
+    "GPU_UNAVAILABLE": ("the NVIDIA driver finds no GPU; the train drives on ONNX Runtime", "check nvidia-smi"),
+    "GPU_MEMORY": ("the GPU has not enough memory (4 GB); the train drives on ONNX Runtime", "update the driver"),
+    "MQTT_UNREACHABLE": (f"{_MQTT} cannot be reached", "start the broker or check mqtt.host and mqtt.port"),
+    "MQTT_REFUSED": (f"the TLS handshake with {_MQTT} failed", "check mqtt.tls and the broker's certificate"),
+    "KAFKA_UNREACHABLE": (f"{_KAFKA} cannot be reached", _UPLINK),
+    "KAFKA_REFUSED": (f"{_KAFKA} requires a client certificate", "set kafka.certificate_file and kafka.key_file"),
+    "KAFKA_TOPIC_MISSING": (f"{_KAFKA} has no topic train-events and does not create one", "create the topic"),
+    "KAFKA_COMMANDS_AWAY": (f"{_KAFKA} does not answer: no commands are received from orders", "check the uplink"),
+}
+"""What is reported of kinds whose words come from elsewhere: the message, and the remedy where the kind has none."""
+
+
 def reports() -> list[Fault]:
-    """Return what is reported of each kind, with values filled in; else a sentence of its catalogue."""
-    words: dict[str, list[str]] = {name: [] for name in KINDS}
+    """Return what is reported of each kind, with values filled in; else the longest sentence of all, twice."""
+    words: dict[str, list[str]] = {name: list(PASSED_ON.get(name, ())) for name in KINDS}
     for _, tree in modules():
-        known = constants(tree)
-        for _, kind, template in reported(tree, known):
+        for _, kind, template in reported(tree, constants(tree)):
             words.get(kind, []).append(template.replace("{}", "7.25"))
     longest = max((english for english, _ in pairs()), key=len)
+    found = {name: [*words[name], longest] for name in KINDS}
     return [
         Fault(
-            kind.code, *((words[name] + [longest])[0], kind.remedy or (words[name] + [longest])[-1]), Severity.STOP, 0.0
+            kind.code, found[name][0], kind.remedy or found[name][1 if len(found[name]) > 1 else 0], Severity.STOP, 0.0
         )
         for name, kind in KINDS.items()
     ]

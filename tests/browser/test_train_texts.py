@@ -87,7 +87,7 @@ def sentences(tree: ast.AST, known: Mapping[str, str]) -> Iterator[tuple[int, st
 
 
 def reported(tree: ast.AST, known: Mapping[str, str]) -> Iterator[tuple[int, str, str]]:
-    """Yield line, kind and template of the messages and remedies that are given to a FaultReporter."""
+    """Yield line, kind and template of the messages and remedies that a FaultReporter or a HubEvent is given."""
     for function in ast.walk(tree):
         if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
             continue
@@ -98,7 +98,10 @@ def reported(tree: ast.AST, known: Mapping[str, str]) -> Iterator[tuple[int, str
         }
         for node in ast.walk(function):
             match node:
-                case ast.Call(func=ast.Attribute(attr="report" | "clear"), args=[kind, *texts]):
+                case (
+                    ast.Call(func=ast.Attribute(attr="report" | "clear"), args=[kind, *texts])
+                    | ast.Call(func=ast.Name(id="HubEvent"), args=[kind, *texts])
+                ):
                     for text in texts:
                         value = named.get(text.id, text) if isinstance(text, ast.Name) else text
                         if (found := template_of(value, known)) is not None:

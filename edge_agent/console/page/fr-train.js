@@ -241,6 +241,9 @@ export default [
   ["wait some seconds after a start; else `journalctl -k -g Bluetooth` says why: its firmware may be missing, or lost after a suspend: plug it in again, or reload its driver (`modprobe -r btusb && modprobe btusb`)", "après un démarrage, attendez quelques secondes ; sinon `journalctl -k -g Bluetooth` dit pourquoi : son micrologiciel manque peut-être, ou s’est perdu après une veille : rebranchez-le, ou rechargez son pilote (`modprobe -r btusb && modprobe btusb`)"],
   ["bluetoothd may not start: its unit is masked", "bluetoothd n’a pas le droit de démarrer : son unité est masquée"],
   ["`systemctl unmask bluetooth`, then start it", "`systemctl unmask bluetooth`, puis démarrez-le"],
+  ["the hub has discarded a command to the motor", "le hub a rejeté un ordre au moteur"],
+  ["the motor was driven by somebody else", "le moteur a été piloté par quelqu’un d’autre"],
+  ["the hub refuses a command to a port: {why}", "le hub refuse un ordre à un port : {why}"],
   // The camera.
   ["no picture arrived in time", "aucune image n’est arrivée à temps"],
   ["its pictures are {s} s late", "ses images ont {s} s de retard"],
