@@ -106,8 +106,8 @@ def test_latched_train_accepts_nothing_but_stops_and_a_rearm_when_the_cause_is_g
 
 def test_order_is_answered_by_what_is_known_when_it_is_executed(train: OrderedTrain) -> None:
     train.order(Verb.ARM)
-    train.stalls += 1  # since the last step
-    assert train.order(Verb.DRIVE).reason == "re-arm the train first: the event loop stalled"
+    train.hub.raise_alert("low_voltage")  # since the last step
+    assert train.order(Verb.DRIVE).reason == "re-arm the train first: the hub reports low voltage"
 
 
 def test_capture_stopped_by_command_brakes_at_once_is_no_fault_and_ends_when_it_is_started(train: OrderedTrain) -> None:
@@ -154,7 +154,7 @@ def test_train_that_starts_by_itself_does_not_after_a_stop(verb: Verb) -> None:
 
 def test_train_that_starts_by_itself_does_not_after_a_latched_fault() -> None:
     with closing(OrderedTrain(auto_arm=True, storage="3 MB are free")) as train:
-        train.stalls += 1
+        assert train.order(Verb.EMERGENCY_STOP).accepted
         train.advance(1.0)
         train.storage = ""
         assert train.order(Verb.REARM).accepted
