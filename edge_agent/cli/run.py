@@ -17,7 +17,7 @@ from edge_agent.runtime.files import write_atomic
 
 if TYPE_CHECKING:
     from edge_agent.agent import RunOptions, RunView
-    from edge_agent.config import Loaded, Settings
+    from edge_agent.config import Loaded, Settings, SignRules
     from edge_agent.observers.hard_frames import Collector
 
 DryRunOption = Annotated[
@@ -150,7 +150,7 @@ def drive(
     opener = preload_detector(working)
     from edge_agent.agent import RunOptions  # most of a run's code: loaded while the detector is opened
 
-    collector = _open_collector(hard_frames, working) if hard_frames else None
+    collector = _open_collector(hard_frames, working, rules) if hard_frames else None
     job = RunOptions(
         settings,
         rules,
@@ -209,7 +209,7 @@ def _run_to_end(job: "RunOptions", watched: bool) -> dict[str, Any]:
     return event_loop.run(run(job))
 
 
-def _open_collector(wanted: HardFrameOptions, settings: "Settings") -> "Collector":
+def _open_collector(wanted: HardFrameOptions, settings: "Settings", rules: "SignRules") -> "Collector":
     """Return an observer that saves hard frames; raises UsageError when its folder cannot be written to."""
     from edge_agent.observers.hard_frames import Collector
     from edge_agent.perception.tracking import TrackerParameters
@@ -218,4 +218,7 @@ def _open_collector(wanted: HardFrameOptions, settings: "Settings") -> "Collecto
     tracking = TrackerParameters(gate=policy.track_gate, forget_s=policy.track_lost_ms / 1000)
     threshold, budget_bytes = settings.detector.threshold, wanted.megabytes * 1_000_000
     assert threshold is not None  # noqa: S101 - set with the rules
-    return Collector(wanted.folder, threshold=threshold, budget_bytes=budget_bytes, tracking=tracking)
+    scores = {label: rule.min_score for label, rule in rules.signs.items()}
+    return Collector(
+        wanted.folder, min_scores=scores, threshold=threshold, budget_bytes=budget_bytes, tracking=tracking
+    )

@@ -8,7 +8,7 @@ An observer like any other: it reads its own bounded queue and writes in a threa
 import asyncio
 import json
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
@@ -42,13 +42,17 @@ class HardReason(StrEnum):
     DISAGREEMENT = "disagreement"
 
 
-def hard_reasons(detections: Iterable[Detection], tracks: Sequence[Track], threshold: float) -> tuple[HardReason, ...]:
+def hard_reasons(
+    detections: Iterable[Detection], tracks: Sequence[Track], min_scores: Mapping[str, float], threshold: float
+) -> tuple[HardReason, ...]:
     """Return why the newest frame is hard, by its detections and the tracks that they have been folded into.
 
-    Low confidence: a score less than `LOW_MARGIN` above the threshold. Flicker: a sign seen, missed, and now seen
+    Low confidence: a score less than `LOW_MARGIN` above that from which the sign counts: its `min_scores`, else the
+    detector's threshold. Flicker: a sign seen, missed, and now seen
     again; the hard frame is the one before. Disagreement: a sign that had another label when it was last seen.
     """
-    found = {HardReason.LOW_CONFIDENCE} if any(d.score < threshold + LOW_MARGIN for d in detections) else set()
+    low = any(one.score < min_scores.get(one.label, threshold) + LOW_MARGIN for one in detections)
+    found = {HardReason.LOW_CONFIDENCE} if low else set()
     for track in tracks:
         *before, now = track.votes
         seen = [label for label in before if label is not None]
@@ -77,7 +81,8 @@ class Collector:
 
     Args:
         folder: where the pictures go; created if missing, existing files stay and count.
-        threshold: the detector's confidence threshold, 0..1.
+        min_scores: the score, 0..1, from which each sign counts, by label.
+        threshold: the detector's confidence threshold, 0..1; for labels without a rule.
         budget_bytes: maximum size of all files in the folder.
         tracking: how boxes of neighbouring frames are associated.
     """
@@ -85,9 +90,16 @@ class Collector:
     name = "collector"
 
     def __init__(
-        self, folder: Path, *, threshold: float, budget_bytes: int, tracking: TrackerParameters | None = None
+        self,
+        folder: Path,
+        *,
+        min_scores: Mapping[str, float],
+        threshold: float,
+        budget_bytes: int,
+        tracking: TrackerParameters | None = None,
     ) -> None:
         self._folder, self._lines = folder, folder / "collected.jsonl"
+        self._min_scores = min_scores
         self._threshold, self._budget_bytes, self._tracking = threshold, budget_bytes, tracking or TrackerParameters()
         self._held_bytes = _prepare(folder, self._lines)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="collector")
@@ -124,7 +136,7 @@ class Collector:
         """Fold a detection into the tracks, and keep its frame if it is hard and a period has passed."""
         prediction = detected.prediction
         self._tracks, _ = update_tracks(self._tracks, prediction.detections, prediction.taken_s, self._tracking)
-        reasons = hard_reasons(prediction.detections, self._tracks, self._threshold)
+        reasons = hard_reasons(prediction.detections, self._tracks, self._min_scores, self._threshold)
         before, self._before = self._before, detected
         if not reasons or self._full or prediction.taken_s < self._next_s:
             return

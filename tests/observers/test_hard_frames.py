@@ -20,6 +20,8 @@ from edge_agent.runtime.queues import Fanout
 SURE = Detection("stop", 0.95, Box(10, 10, 30, 30))
 UNSURE = Detection("stop", 0.69, Box(10, 10, 30, 30))
 OTHER = Detection("no_entry", 0.95, Box(10, 10, 30, 30))
+DANGER = Detection("danger", 0.85, Box(10, 10, 30, 30))
+"""Well above the detector's threshold, and little above the score from which this sign counts."""
 Seen = Sequence[Detection]
 
 
@@ -28,7 +30,7 @@ def reasons_of_last(*frames: Seen) -> tuple[HardReason, ...]:
     tracks: tuple[Track, ...] = ()
     for n, seen in enumerate(frames):
         tracks, _ = update_tracks(tracks, seen, n / 10, TrackerParameters())
-    return hard_reasons(frames[-1], tracks, threshold=0.5)
+    return hard_reasons(frames[-1], tracks, {"danger": 0.7}, threshold=0.5)
 
 
 @pytest.mark.parametrize(
@@ -39,6 +41,7 @@ def reasons_of_last(*frames: Seen) -> tuple[HardReason, ...]:
         ([[SURE], []], ()),
         ([[], [SURE]], ()),
         ([[UNSURE]], (HardReason.LOW_CONFIDENCE,)),
+        ([[DANGER]], (HardReason.LOW_CONFIDENCE,)),
         ([[SURE], [], [SURE]], (HardReason.FLICKER,)),
         ([[SURE], [], [SURE], [SURE]], ()),
         ([[SURE], *[[]] * 8, [SURE]], ()),
@@ -66,7 +69,7 @@ def shown(*frames: Seen, period_s: float = 0.1) -> list[Event]:
 
 
 def collector(folder: Path, budget_bytes: int = 10**6) -> Collector:
-    return Collector(folder, threshold=0.5, budget_bytes=budget_bytes)
+    return Collector(folder, min_scores={}, threshold=0.5, budget_bytes=budget_bytes)
 
 
 async def collect(hard_frames: Collector, events: Sequence[Event]) -> None:
