@@ -141,6 +141,8 @@ def _flip_a_bit(model: Path) -> None:
 
 
 def _ms(rig: ProcessRig, since_s: float) -> float:
+    # The brake is accepted before the next connection event brings it to the hub.
+    rig.wait(lambda: rig.braked_s(since_s), "the hub brakes")
     braked_s = rig.braked_s(since_s)
     assert braked_s is not None
     return (braked_s - since_s) * 1000

@@ -58,7 +58,7 @@ class ColourDetector:
         if count < 2:
             return None
         x, y, width, height, area = max(stats[1:].tolist(), key=lambda row: row[4])
-        return Detection(label, 0.9, Box(x, y, x + width, y + height)) if area > 40 else None
+        return Detection(label, 0.85, Box(x, y, x + width, y + height)) if area > 40 else None
 
     def close(self) -> None:
         pass
