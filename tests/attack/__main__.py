@@ -4,6 +4,7 @@ Rows are interleaved, as in tests.chaos. Exit code 1 if a bound was exceeded.
 """
 
 import argparse
+import contextlib
 import logging
 import sys
 from pathlib import Path
@@ -25,7 +26,8 @@ def main() -> int:
     options = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     outcomes = [Outcome(trial) for trial in TRIALS if options.only in trial.fault]
-    try_all(outcomes, options.runs)
+    with contextlib.suppress(KeyboardInterrupt):  # the table then holds what was measured
+        try_all(outcomes, options.runs)
     section = markdown(outcomes)
     if options.output is None:
         print(section, end="")

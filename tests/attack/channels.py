@@ -32,7 +32,7 @@ STOP_MS = 150.0
 """Bound of the p99, from sending a stop to its answer, which follows the order to the driver."""
 
 PER_S = 1000
-SECONDS = 5.0
+SECONDS = 3.0
 STOPS_PER_S = 5
 LEAD_S = 1.0
 """Time for the flood to begin before the first stop; the last one is as long before its end."""
