@@ -94,7 +94,7 @@ cases: $(VENV)/.test ## read the inputs of tests/fixtures/cases and print what i
 .PHONY: attack
 attack: $(VENV)/.test ## attack MQTT, Kafka and the console 20 times in each way and write docs/chaos.md (20 minutes)
 	@tests/system-packages
-	$(BIN)/python -m tests.attack --runs 20 --output docs/chaos.md $(ARGS)
+	$(BIN)/python -m tests.attack --runs 20 --jobs 2 --output docs/chaos.md $(ARGS)
 
 $(VENV)/fuzz/atheris:
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --target $(VENV)/fuzz $(ATHERIS)

@@ -8,6 +8,7 @@ from tests.browser.dry_run import DryRun
 from tests.chaos.table import Outcome
 from tests.chaos.trial import Trial
 
+from .__main__ import add_measured
 from .table import TRIALS, markdown, replace_section
 
 SLACK = 3.0
@@ -31,3 +32,11 @@ def test_section_replaces_the_one_before_and_leaves_the_faults() -> None:
     assert once.startswith("# Faults\n\nA table.\n\n## Attacks\n")
     assert "| a flood | stops | 200 | 12 | 12 | 1/1 |" in once
     assert replace_section(once, "## Attacks\nNone.\n") == "# Faults\n\nA table.\n\n## Attacks\nNone.\n"
+
+
+def test_what_two_processes_measured_is_added_up() -> None:
+    outcomes = [Outcome(trial) for trial in TRIALS[:2]]
+    first, second = (outcome.trial.fault for outcome in outcomes)
+    for ms in (3.0, 5.0):
+        add_measured(outcomes, {first: (1, [ms], []), second: (2, [], ["late"])})
+    assert [(one.runs, one.measured_ms, one.held) for one in outcomes] == [(2, [3.0, 5.0], 2), (4, [], 2)]
