@@ -3,13 +3,13 @@
 `python -m edge_agent.perception.detector.trial MODEL` opens it and runs it once.
 """
 
-import subprocess
 import sys
 from pathlib import Path
 
 from edge_agent.errors import ConfigError, EdgeAgentError
 from edge_agent.perception.detector.onnx import OnnxDetector
 from edge_agent.perception.detector.tensorrt.spec import ENGINE_SUFFIXES
+from edge_agent.perception.detector.trial_process import run_trial
 
 TRIAL_S = 10.0
 """Time for a model to be loaded and to answer once; ours take half a second on a small machine."""
@@ -22,12 +22,10 @@ def try_model(model: Path | None, timeout_s: float = TRIAL_S) -> None:
     """
     if model is None or model.suffix in ENGINE_SUFFIXES:
         return
-    command = [sys.executable, "-m", __name__, str(model)]
     remedy = "export it again, without loops"
-    try:
-        code = subprocess.run(command, capture_output=True, check=False, timeout=timeout_s).returncode  # noqa: S603 - ours
-    except subprocess.TimeoutExpired:
-        raise ConfigError(f"{model}: the model does not answer within {timeout_s:g} s", remedy=remedy) from None
+    code = run_trial(__name__, str(model), timeout_s)
+    if code is None:
+        raise ConfigError(f"{model}: the model does not answer within {timeout_s:g} s", remedy=remedy)
     if code < 0:
         raise ConfigError(f"{model}: the model ends the process that runs it (signal {-code})", remedy=remedy)
 

@@ -5,7 +5,6 @@
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from edge_agent.errors import EdgeAgentError
 from edge_agent.perception.detector.tensorrt.bindings import GpuUnavailableError, installed
 from edge_agent.perception.detector.tensorrt.selection import open_engine
 from edge_agent.perception.detector.tensorrt.spec import EngineSpec, PostprocessOptions
+from edge_agent.perception.detector.trial_process import run_trial
 
 TRIAL_S = 30.0
 """Time for the GPU to start and to open an engine; a Jetson that has just booted takes up to twenty seconds."""
@@ -28,12 +28,10 @@ def try_gpu(spec: EngineSpec) -> None:
     if not all(installed().values()):
         return
     words = json.dumps([str(spec.model), spec.precision, str(spec.folder), spec.needs_manifest])
-    command = [sys.executable, "-m", __name__, words]
     remedy = "look at `nvidia-smi` or `dmesg`, or set detector.backend to onnxruntime"
-    try:
-        code = subprocess.run(command, capture_output=True, check=False, timeout=TRIAL_S).returncode  # noqa: S603 - ours
-    except subprocess.TimeoutExpired:
-        raise GpuUnavailableError(f"the GPU does not answer within {TRIAL_S:g} s", remedy=remedy) from None
+    code = run_trial(__name__, words, TRIAL_S)
+    if code is None:
+        raise GpuUnavailableError(f"the GPU does not answer within {TRIAL_S:g} s", remedy=remedy)
     if code < 0:
         raise GpuUnavailableError(f"the GPU ends the process that starts it (signal {-code})", remedy=remedy)
 
